@@ -1,0 +1,1 @@
+"""Pharma brand analytics as Dagster assets, one partition per brand and indication."""

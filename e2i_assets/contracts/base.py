@@ -1,0 +1,146 @@
+"""The vocabulary of a contract: a Pandera model whose fields also say role, availability and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+import pandera.polars as pa
+import polars as pl
+
+Role = Literal["id", "time", "feature", "treatment", "outcome", "post_outcome", "audit"]
+PartitionRule = Literal["journey", "journey_hcp", "brand"]
+
+INDEX = "index"
+"""Available at: known on the index date."""
+OUTCOME = "outcome"
+"""Available at: known only when the follow-up window has passed."""
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """What a contract says of the table as a whole (in the model's `Config.metadata`).
+
+    Attributes:
+        partition_by: how a brand and indication cuts the table: by its own journey key (`journey`), through
+            the HCPs of its journeys (`journey_hcp`), or by brand (`brand`).
+        event_time, ingestion_time: columns from which timeliness is computed, where the table has both.
+        checks: row conditions, name to SQL expression, each a CHECK of the warehouse and a rule of the
+            schema layer (the expressions must read the same in PostgreSQL and in Polars SQL).
+    """
+
+    partition_by: PartitionRule
+    event_time: str | None = None
+    ingestion_time: str | None = None
+    checks: dict[str, str] = field(default_factory=dict)
+
+
+class Table(pa.DataFrameModel):
+    """Base of every table contract; each says its `TableFacts` in `Config.metadata`."""
+
+    class Config:
+        """Every declared column must be there; a further column is a mistake, not an extension."""
+
+        strict = True
+        ordered = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract, as every reader of contracts wants it.
+
+    `references` is `table.column`; `allowed` the closed set of values; `low` and `high` inclusive bounds.
+    """
+
+    name: str
+    dtype: pl.DataType
+    nullable: bool
+    key: bool
+    unique: bool
+    role: Role
+    available_at: str
+    description: str
+    unit: str | None = None
+    references: str | None = None
+    allowed: tuple[str, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+    json: bool = False
+
+
+def column(
+    description: str,
+    *,
+    role: Role,
+    available_at: str = INDEX,
+    key: bool = False,
+    nullable: bool = False,
+    unit: str | None = None,
+    references: str | None = None,
+    allowed: Sequence[str] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    unique: bool = False,
+    json: bool = False,
+) -> Any:
+    """Declare a column: the Pandera field, and beside it what Pandera has no place for.
+
+    Args:
+        description: what the value means, for a person.
+        role: what the column may be used for.
+        available_at: `index`, `outcome`, or the date column from which on the value is known.
+        references: `table.column` of the foreign key.
+        json: the text is a JSON document (JSONB in the warehouse).
+    """
+    metadata = {
+        "role": role, "available_at": available_at, "unit": unit, "references": references, "key": key,
+        "allowed": tuple(allowed) if allowed else None, "low": low, "high": high, "json": json,
+    }  # fmt: skip
+    return pa.Field(
+        nullable=nullable,
+        unique=unique or key,
+        isin=list(allowed) if allowed else None,
+        ge=low,
+        le=high,
+        description=description,
+        metadata=metadata,
+    )
+
+
+@cache
+def columns(table: type[Table]) -> tuple[Column, ...]:
+    """The columns of a contract in their declared order."""
+    found = []
+    for name, declared in table.to_schema().columns.items():
+        meta = dict(declared.metadata or {})
+        found.append(
+            Column(
+                name=name,
+                dtype=declared.dtype.type,
+                nullable=declared.nullable,
+                unique=declared.unique,
+                description=declared.description or "",
+                **meta,
+            )
+        )
+    return tuple(found)
+
+
+def key_of(table: type[Table]) -> str:
+    """Name of the primary-key column."""
+    return next(c.name for c in columns(table) if c.key)
+
+
+def column_of(table: type[Table], name: str) -> Column:
+    """One column by name; KeyError when the contract has none of that name."""
+    for candidate in columns(table):
+        if candidate.name == name:
+            return candidate
+    raise KeyError(f"{table.__name__} has no column {name!r}")
+
+
+def facts_of(table: type[Table]) -> TableFacts:
+    """What the contract says of the table as a whole."""
+    return table.Config.metadata["facts"]  # type: ignore[attr-defined]
