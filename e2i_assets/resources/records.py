@@ -1,0 +1,197 @@
+"""The `ml_*` record tables: what every load, gate, split, study, training run and bundle leaves behind."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from e2i_assets.contracts.ddl import SCHEMA, data_tables
+
+metadata = sa.MetaData()
+data = data_tables(metadata)
+
+
+def _id() -> sa.Column:
+    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
+
+
+def _now(name: str) -> sa.Column:
+    return sa.Column(name, sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now())
+
+
+def _text(name: str, nullable: bool = False) -> sa.Column:
+    return sa.Column(name, sa.Text, nullable=nullable)
+
+
+def _json(name: str) -> sa.Column:
+    return sa.Column(name, JSONB, nullable=False)
+
+
+load_batches = sa.Table(
+    "ml_load_batches",
+    metadata,
+    sa.Column("load_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _text("source"),
+    sa.Column("rows", JSONB, nullable=False, comment="table to rows given"),
+    sa.Column("changed", JSONB, nullable=False, comment="table to rows inserted, updated or removed"),
+    sa.Column("programmes", JSONB, nullable=False, comment="brand/indication pairs that the load touched"),
+    sa.Column("truth", JSONB, comment="declared truth of generated data"),
+    _now("committed_at"),
+    schema=SCHEMA,
+    comment="One row per committed load, written in the transaction of the load itself.",
+)
+
+gate_results = sa.Table(
+    "ml_gate_results",
+    metadata,
+    _id(),
+    _text("asset"),
+    _text("partition"),
+    _text("gate"),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    _text("reason", nullable=True),
+    _json("details"),
+    _text("run_id"),
+    _now("evaluated_at"),
+    schema=SCHEMA,
+    comment="Every evaluation of every gate.",
+)
+
+data_quality_reports = sa.Table(
+    "ml_data_quality_reports",
+    metadata,
+    _id(),
+    _text("partition"),
+    sa.Column("overall_status", sa.Text, nullable=False),
+    sa.Column("overall_score", sa.Double, nullable=False),
+    *[
+        sa.Column(f"{dimension}_score", sa.Double)
+        for dimension in ("completeness", "validity", "consistency", "uniqueness", "timeliness")
+    ],
+    sa.Column("expectations_evaluated", sa.Integer, nullable=False),
+    sa.Column("expectations_failed", sa.Integer, nullable=False),
+    _json("report"),
+    _text("run_id"),
+    _now("run_at"),
+    schema=SCHEMA,
+    comment="Every quality report, also of data that was refused.",
+)
+
+cohort_definitions = sa.Table(
+    "ml_cohort_definitions",
+    metadata,
+    sa.Column("config_hash", sa.Text, primary_key=True),
+    _text("cohort_id"),
+    _text("partition"),
+    _text("version"),
+    _json("config_json"),
+    _now("created_at"),
+    schema=SCHEMA,
+    comment="Each definition of a cohort once, by its content.",
+)
+
+cohort_eligibility_log = sa.Table(
+    "ml_cohort_eligibility_log",
+    metadata,
+    _id(),
+    sa.Column("config_hash", sa.ForeignKey(cohort_definitions.c.config_hash), nullable=False),
+    _text("run_id"),
+    sa.Column("criterion_order", sa.Integer, nullable=False),
+    _text("criterion_name"),
+    _text("criterion_type"),
+    _text("operator"),
+    sa.Column("criterion_value", JSONB),
+    sa.Column("removed_count", sa.BigInteger, nullable=False),
+    sa.Column("null_count", sa.BigInteger, nullable=False),
+    sa.Column("remaining_count", sa.BigInteger, nullable=False),
+    _text("description", nullable=True),
+    _text("clinical_rationale", nullable=True),
+    _now("applied_at"),
+    schema=SCHEMA,
+)
+
+split_assignments = sa.Table(
+    "ml_split_assignments",
+    metadata,
+    sa.Column("partition", sa.Text, primary_key=True),
+    sa.Column("patient_id", sa.Text, primary_key=True),
+    sa.Column("split", sa.Text, nullable=False),
+    _now("assigned_at"),
+    sa.CheckConstraint(
+        "split IN ('train', 'validation', 'test', 'holdout')", name="ml_split_assignments_split"
+    ),
+    schema=SCHEMA,
+    comment="A patient keeps the split of a partition for ever.",
+)
+
+split_access = sa.Table(
+    "ml_split_access",
+    metadata,
+    _id(),
+    _text("partition"),
+    _text("split"),
+    _text("model_fingerprint"),
+    _text("purpose"),
+    _text("run_id"),
+    _now("accessed_at"),
+    sa.UniqueConstraint("model_fingerprint", "split", name="ml_split_access_once"),
+    sa.CheckConstraint("split IN ('test', 'holdout')", name="ml_split_access_split"),
+    schema=SCHEMA,
+    comment="Sealed splits open once for a model.",
+)
+
+hpo_studies = sa.Table(
+    "ml_hpo_studies",
+    metadata,
+    _id(),
+    _text("study_name"),
+    _text("partition"),
+    _text("scope"),
+    _text("algorithm_name"),
+    _text("metric"),
+    sa.Column("n_trials", sa.Integer, nullable=False),
+    sa.Column("n_completed", sa.Integer, nullable=False),
+    sa.Column("n_pruned", sa.Integer, nullable=False),
+    sa.Column("best_value", sa.Double, nullable=False),
+    _json("best_params"),
+    _json("trials"),
+    _text("run_id"),
+    _now("completed_at"),
+    schema=SCHEMA,
+    comment="History of each hyperparameter study.",
+)
+
+training_runs = sa.Table(
+    "ml_training_runs",
+    metadata,
+    _id(),
+    _text("partition"),
+    _text("scope"),
+    _text("algorithm"),
+    _text("model_fingerprint"),
+    _json("hyperparameters"),
+    sa.Column("training_samples", sa.Integer, nullable=False),
+    sa.Column("validation_samples", sa.Integer, nullable=False),
+    _json("metrics"),
+    _json("data_versions"),
+    _text("mlflow_run_id", nullable=True),
+    _text("run_id"),
+    _now("completed_at"),
+    schema=SCHEMA,
+)
+
+bentoml_services = sa.Table(
+    "ml_bentoml_services",
+    metadata,
+    _id(),
+    _text("service_name"),
+    sa.Column("bento_tag", sa.Text, nullable=False, unique=True),
+    _text("partition"),
+    _text("scope"),
+    _text("model_fingerprint"),
+    _text("status"),
+    _text("run_id"),
+    _now("created_at"),
+    schema=SCHEMA,
+    comment="Every bundle that was built.",
+)

@@ -1,0 +1,141 @@
+"""The warehouse: seven data tables and the record tables in PostgreSQL, Arrow in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from e2i_assets.contracts.base import columns, facts_of, key_of
+from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.loader import Load, LoadReport, Programme, validate, write
+from e2i_assets.resources import records
+from e2i_assets.resources.postgres import WarehouseUnavailable, url_for
+from e2i_assets.settings import Settings
+
+SCHEMAS = (SCHEMA, "mlflow", "dagster")
+
+
+class Warehouse:
+    """One PostgreSQL database. Opening it creates what is missing; it never drops anything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy engine without a pool: runs are processes of their own and hold nothing."""
+        engine = sa.create_engine(url_for(self._settings, SCHEMA), poolclass=sa.NullPool)
+        with _reachable(engine.url), engine.begin() as connection:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0x0E20})
+            for schema in SCHEMAS:
+                connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+            records.metadata.create_all(connection)
+        return engine
+
+    @contextmanager
+    def adbc(self) -> Iterator[Any]:
+        """An ADBC connection for bulk work, inside a transaction."""
+        import adbc_driver_postgresql.dbapi as adbc
+
+        assert self.engine is not None  # the schema exists before anything is copied into it
+        with adbc.connect(url_for(self._settings, SCHEMA, "")) as connection:
+            yield connection
+
+    def load(
+        self,
+        load: Load,
+        programmes: Collection[Programme],
+        *,
+        dry_run: bool = False,
+        on_table: Callable[[str, int], None] | None = None,
+    ) -> LoadReport:
+        """Validate and merge a load; with `dry_run` everything is done but the commit.
+
+        Raises:
+            LoadError: the data breaks a rule; nothing was written.
+            WarehouseUnavailable: the database cannot be reached.
+        """
+        validate(load, programmes, self.keys)
+        with self.adbc() as connection:
+            return write(connection, load, on_table, commit=not dry_run)
+
+    def keys(self, reference: str) -> pl.Series:
+        """All keys of `table.column`."""
+        table, name = reference.split(".")
+        return self._read(f"SELECT {name} FROM {SCHEMA}.{table}").get_column(name)
+
+    def extract(self, table: str, brand: str, indication: str) -> pl.DataFrame:
+        """Rows of `table` that belong to a programme, ordered by key, with the contract's columns and types."""
+        contract = TABLES[table]
+        names = ", ".join(
+            f"t.{c.name}::text AS {c.name}" if c.json else f"t.{c.name}" for c in columns(contract)
+        )
+        journeys = f"FROM {SCHEMA}.patient_journeys j WHERE j.brand = $1 AND j.indication = $2"
+        where = {
+            "journey": f"t.patient_journey_id IN (SELECT j.patient_journey_id {journeys})",
+            "journey_hcp": f"t.hcp_id IN (SELECT j.hcp_id {journeys})",
+            "brand": f"t.brand = $1 AND EXISTS (SELECT {journeys})",
+        }[facts_of(contract).partition_by]
+        # The C collation orders keys the same on every server.
+        order = f'ORDER BY t.{key_of(contract)} COLLATE "C"'
+        frame = self._read(
+            f"SELECT {names} FROM {SCHEMA}.{table} t WHERE {where} {order}", (brand, indication)
+        )
+        return frame.cast({c.name: c.dtype for c in columns(contract)})
+
+    def watermark(self, brand: str, indication: str) -> int | None:
+        """Number of the last committed load that touched a programme; None when none did."""
+        with self.engine.connect() as connection:
+            return connection.scalar(
+                sa.select(sa.func.max(records.load_batches.c.load_id)).where(
+                    records.load_batches.c.programmes.contains([f"{brand}/{indication}"])
+                )
+            )
+
+    def truth(self) -> dict[str, Any] | None:
+        """Declared truth of the newest generated data; None when the data are real."""
+        loads = records.load_batches
+        with self.engine.connect() as connection:
+            return connection.scalar(
+                sa.select(loads.c.truth)
+                .where(loads.c.truth.is_not(None))
+                .order_by(loads.c.load_id.desc())
+                .limit(1)
+            )
+
+    def status(self) -> list[dict[str, Any]]:
+        """Rows of every data table, in loading order."""
+        with self.engine.connect() as connection:
+            return [
+                {"table": name, "rows": connection.scalar(sa.select(sa.func.count()).select_from(table))}
+                for name, table in records.data.items()
+            ]
+
+    def record(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows to a record table."""
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(sa.insert(table), list(rows))
+
+    def _read(self, sql: str, parameters: tuple[Any, ...] | None = None) -> pl.DataFrame:
+        with self.adbc() as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return pl.from_arrow(cursor.fetch_arrow_table())  # type: ignore[return-value]
+
+
+@contextmanager
+def _reachable(url: sa.URL) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+        raise WarehouseUnavailable(
+            f"the database {url.render_as_string(hide_password=True)} does not answer: {reason}. "
+            "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server)."
+        ) from error

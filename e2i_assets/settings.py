@@ -1,0 +1,73 @@
+"""Where things are: the E2I_* environment, resolved once per process. No secrets are printed, ever."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The environment of one installation.
+
+    Attributes:
+        home: folder of everything that the platform keeps (`E2I_HOME`).
+        config: folder of the YAML configuration (`E2I_CONFIG`).
+        database_url: PostgreSQL to use instead of the embedded one (`E2I_DATABASE_URL`).
+        artifacts: where artifacts go, a folder or an fsspec URL (`E2I_ARTIFACTS`; `<home>/artifacts`).
+        mlflow_tracking_uri: a team's MLflow server (`E2I_MLFLOW_TRACKING_URI`; the warehouse's own
+            `mlflow` schema otherwise).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="E2I_")
+
+    home: Path = Path(".e2i")
+    config: Path = Path("config")
+    database_url: SecretStr | None = None
+    artifacts: str | None = Field(default=None)
+    mlflow_tracking_uri: str | None = None
+
+    @property
+    def home_dir(self) -> Path:
+        """Absolute `E2I_HOME`."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def config_dir(self) -> Path:
+        """Absolute configuration folder: `E2I_CONFIG`, else `config/` here or beside the package."""
+        chosen = self.config.expanduser().resolve()
+        beside = Path(__file__).resolve().parent.parent / "config"
+        return beside if "config" not in self.model_fields_set and not chosen.is_dir() else chosen
+
+    @property
+    def artifacts_url(self) -> str:
+        """Root of the artifact store."""
+        return self.artifacts or str(self.home_dir / "artifacts")
+
+    @property
+    def bento_home(self) -> Path:
+        """BentoML's store of bundles."""
+        return self.home_dir / "bentoml"
+
+    @property
+    def vault_dir(self) -> Path:
+        """Folder of the sealed splits; readable by the owner only."""
+        return self.home_dir / "vault"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder."""
+        return self.home_dir / "dagster"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process; read from the environment on first use."""
+    return Settings()
+
+
+def config_dir() -> Path:
+    """Folder of the YAML configuration."""
+    return settings().config_dir
