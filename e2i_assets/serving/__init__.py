@@ -1,0 +1,12 @@
+"""How a fitted pipeline becomes a Bento bundle that answers named features over HTTP.
+
+What is sent to a running service, and where services run, is not decided here. BentoML is imported only
+inside functions; the bundle itself never imports this package.
+"""
+
+from e2i_assets.serving.bundle import Bundle, build_bundle
+from e2i_assets.serving.errors import BundleConflictError, BundleError
+from e2i_assets.serving.schema import FeatureLike
+from e2i_assets.serving.store import bento_store
+
+__all__ = ["Bundle", "BundleConflictError", "BundleError", "FeatureLike", "bento_store", "build_bundle"]

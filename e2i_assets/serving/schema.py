@@ -1,0 +1,87 @@
+"""`schema.json`: what a bundle says about itself, checked before anything is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from e2i_assets.serving.errors import BundleError
+
+
+class FeatureLike(Protocol):
+    """A raw input column of the pipeline."""
+
+    @property
+    def name(self) -> str:
+        """Column name, and the key in a request."""
+
+    @property
+    def kind(self) -> Literal["numeric", "categorical", "boolean"]:
+        """What a request may hold: a finite number, a string, or true/false; each may be null."""
+
+    @property
+    def unit(self) -> str | None:
+        """Unit, shown in the service's API document."""
+
+    @property
+    def description(self) -> str:
+        """Meaning, shown in the service's API document."""
+
+
+def feature_schema(
+    features: Sequence[FeatureLike], levels: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """The features as plain JSON, in their order; `levels` are those that training saw, sorted.
+
+    Raises:
+        BundleError: no feature, a name given twice, an unknown kind, or levels that do not go with the
+            categorical features.
+    """
+    names = [feature.name for feature in features]
+    _require(bool(names), "a bundle needs at least one feature")
+    _require(
+        len(set(names)) == len(names),
+        f"features named twice: {sorted({n for n in names if names.count(n) > 1})}",
+    )
+    unknown = sorted(f.name for f in features if f.kind not in ("numeric", "categorical", "boolean"))
+    _require(not unknown, f"features of unknown kind: {unknown}; use numeric, categorical or boolean")
+    categorical = {feature.name for feature in features if feature.kind == "categorical"}
+    _require(
+        categorical == set(levels),
+        "levels must be given for the categorical features and no other: "
+        f"missing {sorted(categorical - set(levels))}, superfluous {sorted(set(levels) - categorical)}",
+    )
+    return [
+        {
+            "name": feature.name,
+            "kind": feature.kind,
+            "unit": feature.unit,
+            "description": feature.description,
+            "levels": sorted(levels[feature.name]) if feature.name in categorical else None,
+        }
+        for feature in features
+    ]
+
+
+def render(schema: Mapping[str, Any]) -> str:
+    """`schema` as the text of `schema.json`; the same content gives the same text.
+
+    Raises:
+        BundleError: a threshold outside 0 to 1, or metadata that is neither text nor a finite number.
+    """
+    _require(0 <= schema["threshold"] <= 1, "the threshold must lie between 0 and 1")
+    bad = sorted(
+        key
+        for key, value in schema["metadata"].items()
+        if not isinstance(value, str | float | int)
+        or (not isinstance(value, str) and not math.isfinite(value))
+    )
+    _require(not bad, f"metadata must be text or a finite number: {bad}")
+    return json.dumps(schema, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _require(holds: bool, rule: str) -> None:
+    if not holds:
+        raise BundleError(rule)

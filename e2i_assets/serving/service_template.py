@@ -1,0 +1,124 @@
+"""The service inside a classification bundle; copied there as `service.py` beside `schema.json`.
+
+It knows nothing of the package that built it: the bundle carries all that it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from pydantic import BaseModel, ConfigDict, Field
+from request_schema import Row, request_models, to_frame, unseen_levels
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+HERE = Path(__file__).parent
+SCHEMA: dict[str, Any] = json.loads((HERE / "schema.json").read_text(encoding="utf-8"))
+TOLERANCE = 1e-6
+PredictRequest, PredictBatchRequest = request_models(SCHEMA["features"])
+
+
+class Metadata(BaseModel):
+    """How an answer came about; `latency_ms` is the whole call, `prediction_time_ms` the pipeline's part."""
+
+    model_name: str
+    latency_ms: float
+    timestamp: str
+    warnings: list[str]
+
+
+class PredictResponse(BaseModel):
+    """Per row: the probability of the positive class, and the probabilities [negative, positive]."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    predictions: list[float]
+    probabilities: list[list[float]]
+    model_id: str
+    prediction_time_ms: float
+    metadata: Metadata = Field(alias="_metadata")
+
+
+async def health(_: Request) -> JSONResponse:
+    """Status, model and uptime; a worker that failed its self-check never gets as far as answering."""
+    uptime = time.monotonic() - bentoml.get_current_service().started
+    return JSONResponse(
+        {"status": "healthy", "model_id": SCHEMA["model_id"], "uptime_seconds": round(uptime, 3)}
+    )
+
+
+async def model_info(_: Request) -> JSONResponse:
+    """What the model is: features, positive class, threshold and the metadata recorded when it was built."""
+    return JSONResponse({key: SCHEMA[key] for key in SCHEMA if key != "self_check"})
+
+
+@bentoml.asgi_app(Starlette(routes=[Route("/health", health), Route("/model_info", model_info)]))
+@bentoml.service(
+    name="classification-service",
+    resources={"cpu": "2", "memory": "4Gi"},
+    traffic={"timeout": 30},
+    http={"host": "127.0.0.1"},
+    # Becomes a variable of the container image only: there, the loopback interface would reach nobody.
+    envs=[{"name": "BENTOML_HOST", "value": "0.0.0.0"}],
+)
+class ClassificationService:
+    """Answers named features with the probability of the positive class."""
+
+    def __init__(self) -> None:
+        # Imported by the workers only: the process that supervises them reads this file for its routes.
+        import joblib
+
+        self.pipeline = joblib.load(HERE / "pipeline.joblib")
+        self.started = time.monotonic()
+        self._check_self()
+
+    def _check_self(self) -> None:
+        """Refuse to serve when the libraries here do not give the probability that was seen when building."""
+        missing = dict.fromkeys((feature["name"] for feature in SCHEMA["features"]), None)
+        probability = self._probabilities([missing])[0][1]
+        if abs(probability - SCHEMA["self_check"]["all_missing"]) > TOLERANCE:
+            raise RuntimeError(
+                f"{SCHEMA['model_id']}: self-check failed, the pipeline does not give the probability "
+                "that it gave when the bundle was built; install the versions in env/python/requirements.txt"
+            )
+
+    def _probabilities(self, rows: list[Row]) -> list[list[float]]:
+        positive = SCHEMA["positive_index"]
+        scores = self.pipeline.predict_proba(to_frame(SCHEMA["features"], rows))
+        return scores[:, [1 - positive, positive]].astype(float).tolist()
+
+    def _answer(self, rows: list[Row]) -> PredictResponse:
+        start = time.perf_counter()
+        warnings = unseen_levels(SCHEMA["features"], rows)
+        before = time.perf_counter()
+        probabilities = self._probabilities(rows)
+        end = time.perf_counter()
+        return PredictResponse(
+            predictions=[positive for _, positive in probabilities],
+            probabilities=probabilities,
+            model_id=SCHEMA["model_id"],
+            prediction_time_ms=round(1000 * (end - before), 3),
+            _metadata=Metadata(
+                model_name=SCHEMA["model_name"],
+                latency_ms=round(1000 * (end - start), 3),
+                timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                warnings=warnings,
+            ),
+        )
+
+    @bentoml.api(input_spec=PredictRequest, output_spec=PredictResponse)
+    def predict(self, features: Row) -> PredictResponse:
+        """Probability of the positive class for one row of named features."""
+        return self._answer([features])
+
+    @bentoml.api(input_spec=PredictBatchRequest, output_spec=PredictResponse)
+    def predict_batch(self, features_list: list[Row]) -> PredictResponse:
+        """Probabilities of the positive class for 1 to 1000 rows of named features, in their order."""
+        return self._answer(features_list)

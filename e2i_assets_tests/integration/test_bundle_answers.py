@@ -1,0 +1,180 @@
+"""A bundle served by a real `bentoml serve` gives the in-process probability to named features."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+from sklearn.pipeline import Pipeline
+
+from e2i_assets.serving import bento_store, build_bundle
+from e2i_assets.serving.request_schema import to_frame
+from e2i_assets.serving.schema import feature_schema
+from e2i_assets_tests.serve_process import served
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, toy_pipeline
+
+TAG = "e2i-conversion-toy:v1"
+ROWS: list[dict[str, Any]] = [
+    ROW,
+    ROW | {"age": 71.25, "region": "south", "biologic": False},
+    ROW | {"uas7": None},
+    ROW | {"region": None, "biologic": None},
+    dict.fromkeys(ROW),
+]
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    from xgboost import XGBClassifier
+
+    return toy_pipeline(XGBClassifier(n_estimators=40, max_depth=3, random_state=7, n_jobs=1))
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served") / "serve.log"
+
+
+@pytest.fixture(scope="module")
+def url(pipeline: Pipeline, log: Path) -> Iterator[str]:
+    with bento_store(log.parent / "bentoml") as home:
+        bundle = build_bundle(
+            pipeline,
+            FEATURES,
+            name="e2i-conversion-toy",
+            version="v1",
+            positive_class="initiated",
+            threshold=0.5,
+            metadata={"data_version": "abc"},
+            levels=LEVELS,
+        )
+        assert (bundle.tag, bundle.service_name) == (TAG, "classification-service")
+    with served(bundle.tag, home, log) as address:
+        yield address
+    assert not any(
+        TAG in process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"]
+    )
+
+
+def post(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
+    text = json.dumps(body)  # writes NaN and Infinity, which a JSON client of a test library would refuse
+    return httpx.post(url + path, content=text, headers={"Content-Type": "application/json"}, timeout=30)
+
+
+def in_process(pipeline: Pipeline, rows: list[dict[str, Any]]) -> np.ndarray:
+    return pipeline.predict_proba(to_frame(feature_schema(FEATURES, LEVELS), rows))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_one_row_gets_the_probability_of_the_model_in_process(
+    url: str, pipeline: Pipeline, row: dict[str, Any]
+) -> None:
+    response = post(url, "/predict", {"features": row})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    negative, positive = in_process(pipeline, [row])[0]
+    assert answer["predictions"] == [pytest.approx(positive, abs=1e-6)]
+    assert answer["probabilities"] == [pytest.approx([negative, positive], abs=1e-6)]
+    assert answer["model_id"] == TAG
+    assert answer["prediction_time_ms"] > 0
+    assert set(answer["_metadata"]) == {"model_name", "latency_ms", "timestamp", "warnings"}
+    assert answer["_metadata"]["model_name"] == "e2i-conversion-toy"
+    assert answer["_metadata"]["warnings"] == []
+
+
+def test_a_batch_gets_the_same_in_its_order(url: str, pipeline: Pipeline) -> None:
+    answer = post(url, "/predict_batch", {"features_list": ROWS}).json()
+    np.testing.assert_allclose(answer["probabilities"], in_process(pipeline, ROWS), atol=1e-6)
+    np.testing.assert_allclose(answer["predictions"], in_process(pipeline, ROWS)[:, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "feature", "rule"),
+    [
+        ({"age": "SECRET-70"}, "age", "valid number"),
+        ({"uas7": float("nan")}, "uas7", "finite number"),
+        ({"biologic": 1}, "biologic", "valid boolean"),
+        ({"region": 70}, "region", "valid string"),
+        ({"shoe_size": "SECRET-43"}, "shoe_size", "not permitted"),
+    ],
+)
+def test_a_bad_feature_gets_a_400_that_names_it(
+    url: str, log: Path, change: dict[str, Any], feature: str, rule: str
+) -> None:
+    response = post(url, "/predict", {"features": ROW | change})
+    assert response.status_code == 400
+    (detail,) = response.json()["detail"]
+    assert detail["loc"] == ["features", feature]
+    assert rule in detail["msg"]
+    assert "SECRET" not in response.text
+    assert "SECRET" not in log.read_text()
+
+
+def test_a_missing_feature_gets_a_400_that_names_it(url: str) -> None:
+    response = post(url, "/predict", {"features": {name: ROW[name] for name in ROW if name != "uas7"}})
+    assert response.status_code == 400
+    assert [(detail["loc"], detail["msg"]) for detail in response.json()["detail"]] == [
+        (["features", "uas7"], "Field required")
+    ]
+
+
+def test_a_bad_row_of_a_batch_is_named_by_index_and_feature(url: str) -> None:
+    response = post(url, "/predict_batch", {"features_list": [ROW, ROW, ROW | {"age": "x"}]})
+    assert response.status_code == 400
+    assert response.json()["detail"][0]["loc"] == ["features_list", 2, "age"]
+
+
+def test_a_level_that_training_did_not_have_is_answered_with_a_warning(url: str, pipeline: Pipeline) -> None:
+    row = ROW | {"region": "Atlantis"}
+    answer = post(url, "/predict", {"features": row}).json()
+    assert answer["predictions"] == [pytest.approx(in_process(pipeline, [row])[0, 1], abs=1e-6)]
+    assert answer["_metadata"]["warnings"] == ["region: level not seen in training in 1 of 1 rows"]
+
+
+def test_health_names_the_model_and_metrics_count_requests(url: str) -> None:
+    health = httpx.get(f"{url}/health").json()
+    assert (health["status"], health["model_id"]) == ("healthy", TAG)
+    assert health["uptime_seconds"] > 0
+    assert 'endpoint="/predict"' in httpx.get(f"{url}/metrics").text
+
+
+def test_the_service_describes_its_features(url: str) -> None:
+    info = httpx.get(f"{url}/model_info").json()
+    assert info["metadata"] == {"data_version": "abc"}
+    assert (info["positive_class"], info["threshold"]) == ("initiated", 0.5)
+    assert [feature["name"] for feature in info["features"]] == list(ROW)
+    properties = httpx.get(f"{url}/docs.json").json()["components"]["schemas"]["Features"]["properties"]
+    assert properties["age"]["x-unit"] == "years"
+    assert properties["age"]["description"].startswith("Age at diagnosis")
+
+
+def test_a_bundle_whose_pipeline_answers_otherwise_refuses_to_serve(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The self-check, in process: other library versions show as other probabilities."""
+    import bentoml
+
+    with bento_store(tmp_path) as home:
+        bundle = build_bundle(
+            pipeline, FEATURES, name="e2i-conversion-toy", version="v2", positive_class="initiated",
+            threshold=0.5, metadata={}, levels=LEVELS,
+        )  # fmt: skip
+        schema = bundle.path / "src" / "schema.json"
+        changed = json.loads(schema.read_text())
+        changed["self_check"]["all_missing"] += 1e-3
+        schema.write_text(json.dumps(changed))
+        monkeypatch.chdir(home)
+        service = bentoml.load(bundle.tag)
+        with pytest.raises(RuntimeError, match="self-check failed"):
+            service()
+    for module in ("service", "request_schema"):
+        sys.modules.pop(module)

@@ -1,0 +1,74 @@
+"""A real `bentoml serve` for tests: started on a free loopback port, stopped with all of its processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+READY_WITHIN_S = 120
+
+
+@contextmanager
+def served(target: str, home: Path, log: Path) -> Iterator[str]:
+    """Serve a Bento tag of the store in `home`, or an import string of the current folder; yields its URL.
+
+    The server and its workers are ended and waited for on the way out.
+    """
+    port = _free_port()
+    environment = os.environ | {
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "bentoml", "serve", target]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--api-workers", "1"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command + options, env=environment, cwd=home, stdout=output, stderr=output)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(process, url, log)
+        yield url
+    finally:
+        _stop(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"bentoml serve did not become ready:\n{log.read_text()[-4000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the supervisor, which ends its workers; what is left after that is killed.
+
+    The workers are found by parentage: each leads a session of its own, so no process group covers them.
+    """
+    supervisor = psutil.Process(process.pid)
+    family = [supervisor, *supervisor.children(recursive=True)] if process.poll() is None else []
+    process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    for left in alive:
+        left.kill()
+    psutil.wait_procs(alive, timeout=5)
+    process.wait(timeout=5)
