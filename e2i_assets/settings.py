@@ -52,9 +52,9 @@ class Settings(BaseSettings):
         return self.home_dir / "bentoml"
 
     @property
-    def vault_dir(self) -> Path:
-        """Folder of the sealed splits; readable by the owner only."""
-        return self.home_dir / "vault"
+    def vault_url(self) -> str:
+        """Root of the sealed splits, apart from the artifacts."""
+        return f"{self.artifacts}.vault" if self.artifacts else str(self.home_dir / "vault")
 
     @property
     def dagster_home(self) -> Path:

@@ -132,6 +132,7 @@ split_access = sa.Table(
     _text("split"),
     _text("model_fingerprint"),
     _text("purpose"),
+    _text("result_version", nullable=True),
     _text("run_id"),
     _now("accessed_at"),
     sa.UniqueConstraint("model_fingerprint", "split", name="ml_split_access_once"),

@@ -71,7 +71,7 @@ class Warehouse:
         return self._read(f"SELECT {name} FROM {SCHEMA}.{table}").get_column(name)
 
     def extract(self, table: str, brand: str, indication: str) -> pl.DataFrame:
-        """Rows of `table` that belong to a programme, ordered by key, with the contract's columns and types."""
+        """Rows of one programme, ordered by key, with the contract's columns and types."""
         contract = TABLES[table]
         names = ", ".join(
             f"t.{c.name}::text AS {c.name}" if c.json else f"t.{c.name}" for c in columns(contract)

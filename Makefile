@@ -1,0 +1,40 @@
+# Each target sets up .venv when it is missing or the lock changed. Needs Python 3.11 or later, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test up lint lock bench
+.DEFAULT_GOAL := help
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock -e .
+	@touch $@
+
+demo: $(INSTALLED) ## Every brand and indication, from raw tables to a Bento bundle
+	@$(BIN)/e2i demo
+
+test: $(INSTALLED) ## All tests
+	@$(BIN)/pytest
+
+up: $(INSTALLED) ## Open Dagit on http://127.0.0.1:3000
+	@$(BIN)/e2i up
+
+lint: $(INSTALLED) ## Style, types, layers and loadable definitions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dagster definitions validate --workspace workspace.yaml
+
+bench: $(INSTALLED) ## The figures that the README quotes
+	@$(BIN)/python -m e2i_assets_tests.benchmarks
+
+lock: ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --upgrade --quiet --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock

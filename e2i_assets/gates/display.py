@@ -1,0 +1,60 @@
+"""How verdicts and published versions look in Dagit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from e2i_assets.gates.verdict import Verdict
+from e2i_assets.resources.store import Published
+
+REUSED = "reused"
+"""Metadata key: the published version stood, nothing was computed."""
+
+
+def check(
+    asset_key: dg.AssetKey, gate: str, verdict: Verdict, where: Mapping[str, str]
+) -> dg.AssetCheckResult:
+    """A verdict as Dagster's check result; `where` is the address of what was judged."""
+    figures = {k: v if v is not None else "none" for k, v in verdict.figures.items()}
+    advice = {"next_step": verdict.next_step} if verdict.next_step else {}
+    return dg.AssetCheckResult(
+        passed=verdict.passed,
+        asset_key=asset_key,
+        check_name=gate,
+        description=verdict.message,
+        metadata={"reason": verdict.reason, **figures, **advice, **where},
+    )
+
+
+def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]) -> str:
+    """What Dagit shows of a publication, to be shown again when the version is reused."""
+    shown = {
+        "metadata": dict(dg.AssetMaterialization(asset_key="_", metadata=metadata).metadata),
+        "checks": {
+            c.check_name: {"description": c.description, "metadata": dict(c.metadata)} for c in checks
+        },
+    }
+    return dg.serialize_value(shown)
+
+
+def republished(current: Published) -> dg.MaterializeResult:
+    """The published version once more, as it was shown when it was made."""
+    shown = dg.deserialize_value(current.display, dict)
+    return dg.MaterializeResult(
+        value=current,
+        metadata={**shown["metadata"], REUSED: True},
+        data_version=dg.DataVersion(current.version),
+        check_results=[
+            dg.AssetCheckResult(
+                passed=True,
+                asset_key=dg.AssetKey(current.asset.split("/")),
+                check_name=gate,
+                description=answer["description"],
+                metadata=answer["metadata"],
+            )
+            for gate, answer in shown["checks"].items()
+        ],
+    )

@@ -1,0 +1,264 @@
+"""The rules that protect a model: each a pure judgement of what a stage made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from e2i_assets.cohorts.config import TemporalRequirements
+    from e2i_assets.cohorts.result import CohortResult
+    from e2i_assets.modeling.evaluation import CriterionResult
+    from e2i_assets.modeling.splits import SplitValidation
+    from e2i_assets.quality.leakage import LeakageReport
+    from e2i_assets.quality.report import QCReport
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A quality report and what it was made from: table to load number, table to rows."""
+
+    report: QCReport
+    loads: Mapping[str, int]
+    rows: Mapping[str, int]
+    required: tuple[str, ...]
+    blocking_score: float
+
+
+def _same_snapshot(quality: Quality) -> Verdict:
+    loads = sorted(set(quality.loads.values()))
+    if len(loads) == 1:
+        return ok(f"all raw tables come from load {loads[0]}", load=loads[0])
+    return refuse(
+        "mixed_loads",
+        f"the raw tables come from different loads ({', '.join(map(str, loads))}), so they may not agree.",
+        "Materialize all raw tables of the partition again.",
+        loads=len(loads),
+    )
+
+
+def _required_tables(quality: Quality) -> Verdict:
+    empty = [table for table in quality.required if not quality.rows.get(table)]
+    if not empty:
+        return ok("every required table has rows", tables=len(quality.required))
+    return refuse(
+        "empty_table",
+        f"{', '.join(empty)}: no rows of this programme.",
+        "Load the tables, or take them out of required_tables in the cohort file if the programme has none.",
+        empty=len(empty),
+    )
+
+
+def _no_blockers(quality: Quality) -> Verdict:
+    blockers = quality.report.blockers
+    if not blockers:
+        return ok("no blocking issue in the three layers", status=quality.report.status)
+    named = "; ".join(str(blocker) for blocker in blockers[:5])
+    more = f" and {len(blockers) - 5} more" if len(blockers) > 5 else ""
+    return refuse(
+        "quality_blockers",
+        f"{len(blockers)} blocking issues: {named}{more}.",
+        quality.report.fix_first,
+        blockers=len(blockers),
+    )
+
+
+def _qc_score(quality: Quality) -> Verdict:
+    score, threshold = quality.report.score, quality.blocking_score
+    if score >= threshold:
+        return ok(f"score {score:.3f}, threshold {threshold}", score=score, threshold=threshold)
+    return refuse(
+        "score_below_threshold",
+        f"quality score {score:.3f} is below {threshold}; lowest is {quality.report.lowest_dimension}.",
+        quality.report.fix_first,
+        score=score,
+        threshold=threshold,
+    )
+
+
+SAME_SNAPSHOT = Gate("same_snapshot", "All raw tables come from the same committed load.", _same_snapshot)
+REQUIRED_TABLES = Gate("required_tables", "Every table that the programme needs has rows.", _required_tables)
+NO_BLOCKERS = Gate("no_blockers", "No layer of quality control found a blocking issue.", _no_blockers)
+QC_SCORE = Gate("qc_score", "The weighted score of the five dimensions is at least 0.80.", _qc_score)
+
+
+@dataclass(frozen=True)
+class CohortBuilt:
+    """A cohort's members and how they were chosen."""
+
+    members: pl.DataFrame
+    result: CohortResult
+    windows: TemporalRequirements
+    minimum_size: int
+
+
+def _cohort_size(built: CohortBuilt) -> Verdict:
+    size = built.members.height
+    if size != built.result.eligible_count:
+        return refuse(
+            "count_mismatch",
+            f"{size} members, but the attrition table ends at {built.result.eligible_count}.",
+            "This is a fault of the cohort engine; report it.",
+            members=size,
+        )
+    if size >= max(1, built.minimum_size):
+        return ok(f"{size} eligible of {built.result.total_count}", members=size, minimum=built.minimum_size)
+    return refuse(
+        "cohort_too_small",
+        f"{size} eligible of {built.result.total_count}; at least {max(1, built.minimum_size)} are needed.",
+        "Read the attrition table: the criterion that removes most comes first.",
+        members=size,
+        minimum=built.minimum_size,
+    )
+
+
+def _temporal_windows(built: CohortBuilt) -> Verdict:
+    windows = built.windows
+    index = pl.col(windows.index_date_field)
+    lookback = (index - pl.col("first_observation_date")).dt.total_days()
+    followup = (pl.col("last_observation_date") - index).dt.total_days()
+    holds = (lookback >= windows.lookback_days) & (followup >= windows.followup_days)
+    outside = built.members.filter(~holds.fill_null(value=False)).height
+    limits = (
+        f"{windows.lookback_days} days before and {windows.followup_days} after {windows.index_date_field}"
+    )
+    if built.members.height and not outside:
+        return ok(f"every member is observed {limits}", members=built.members.height)
+    return refuse(
+        "outside_window" if outside else "nothing_evaluated",
+        f"{outside} of {built.members.height} members are not observed {limits}.",
+        "Correct the observation dates or the temporal requirements.",
+        outside=outside,
+    )
+
+
+COHORT_SIZE = Gate("cohort_size", "The cohort has members enough, as its attrition table says.", _cohort_size)
+TEMPORAL_WINDOWS = Gate(
+    "temporal_windows", "Every member is observed through lookback and follow-up.", _temporal_windows
+)
+
+
+@dataclass(frozen=True)
+class SplitsMade:
+    """The four splits' validation, the leakage audit of each target, and patients whose split changed."""
+
+    validation: SplitValidation
+    leakage: Mapping[str, LeakageReport]
+    moved: int
+
+
+def _split_ratios(made: SplitsMade) -> Verdict:
+    ratios = {f"share_{name}": round(ratio, 4) for name, ratio in made.validation.ratios.items()}
+    if made.validation.is_valid:
+        return ok("60/20/15/5 within 2 %, no patient in two splits", **ratios)
+    return refuse(
+        "split_violations",
+        "; ".join(made.validation.violations) + ".",
+        "A cohort of at least 100 patients is needed for four splits within 2 %.",
+        **ratios,
+    )
+
+
+def _stable_splits(made: SplitsMade) -> Verdict:
+    if made.moved == 0:
+        return ok("no patient changed split", moved=0)
+    return refuse(
+        "patients_moved",
+        f"{made.moved} patients are no longer in the split that they were assigned.",
+        "ml_split_assignments was altered from outside; restore it.",
+        moved=made.moved,
+    )
+
+
+def _no_leakage(made: SplitsMade) -> Verdict:
+    if not made.leakage:
+        return refuse("nothing_evaluated", "no target was audited.", "Name a scope in the cohort file.")
+    findings = [(target, finding) for target, report in made.leakage.items() for finding in report.findings]
+    if not findings:
+        return ok(f"no leakage found for {', '.join(made.leakage)}", targets=len(made.leakage))
+    named = "; ".join(
+        f"{f.kind} leakage in {f.column} for {target}: {f.evidence}" for target, f in findings[:5]
+    )
+    return refuse(
+        "leakage",
+        f"{named}.",
+        "Take the columns out of the features, or correct their role and availability.",
+        findings=len(findings),
+    )
+
+
+SPLIT_RATIOS = Gate("split_ratios", "60/20/15/5 within 2 %, by patient, without overlap.", _split_ratios)
+STABLE_SPLITS = Gate("stable_splits", "A patient keeps their split for ever.", _stable_splits)
+NO_LEAKAGE = Gate("no_leakage", "No feature knows the outcome, the future or another split.", _no_leakage)
+
+
+def _fitted_on_train(violations: tuple[str, ...]) -> Verdict:
+    if not violations:
+        return ok("every statistic of the preprocessor is that of train alone")
+    return refuse(
+        "not_train_alone",
+        f"statistics that are not those of train: {'; '.join(violations[:5])}.",
+        "Fit the preprocessor on the train split only.",
+        violations=len(violations),
+    )
+
+
+FITTED_ON_TRAIN = Gate(
+    "fitted_on_train", "The fitted statistics are recomputed from train and must agree.", _fitted_on_train
+)
+
+
+def _success_criteria(results: tuple[CriterionResult, ...]) -> Verdict:
+    if not results:
+        return refuse("no_criteria", "the scope states no success criteria.", "State them in config/scopes.")
+    figures = {r.name: r.value for r in results}
+    said = "; ".join(
+        f"{r.name}: {'unavailable' if r.value is None else f'{r.value:.3f}'} against {r.threshold}"
+        for r in results
+    )
+    if all(r.ok for r in results):
+        return ok(said, **figures)
+    return refuse(
+        "criteria_not_met",
+        f"{said}.",
+        "Look at the validation metrics and features; this model is not published further.",
+        **figures,
+    )
+
+
+SUCCESS_CRITERIA = Gate("success_criteria", "The test split meets the scope's criteria.", _success_criteria)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities of the same probe rows by the model and by the bundle, shape (n,)."""
+
+    model: np.ndarray
+    bundle: np.ndarray
+
+
+TOLERANCE = 1e-6
+
+
+def _bundle_answers(answers: Answers) -> Verdict:
+    if not len(answers.model) or answers.model.shape != answers.bundle.shape:
+        return refuse("nothing_evaluated", "no probe row was answered.", "Build the bundle again.")
+    gap = float(abs(answers.model - answers.bundle).max())
+    if gap <= TOLERANCE:
+        return ok(f"bundle and model agree to {TOLERANCE:g} on {len(answers.model)} rows", gap=gap)
+    return refuse(
+        "bundle_differs",
+        f"bundle and model differ by {gap:g}, more than {TOLERANCE:g}.",
+        "Build the bundle again from the published model.",
+        gap=gap,
+    )
+
+
+BUNDLE_ANSWERS = Gate("bundle_answers", "The bundle gives the model's own probabilities.", _bundle_answers)

@@ -1,0 +1,221 @@
+"""The one helper that makes an asset of ours: write, audit, publish.
+
+A stage computes its artifact, the artifact store keeps it, the gates judge it, and only when all pass is it
+published (https://docs.dagster.io/guides/test/asset-checks). When one does not, the step fails, the last good
+version stays in force and nothing downstream has anything new to read, in this run or in any later one. When
+nothing that a stage depends on has changed, its published version stands and nothing is computed.
+"""
+
+import hashlib
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from e2i_assets.gates import display
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.verdict import Gate, Verdict, refuse
+from e2i_assets.partitions import partitions
+from e2i_assets.resources.io_manager import GATES, asset_name
+from e2i_assets.resources.records import gate_results
+from e2i_assets.resources.store import Artifact, Published, json_hash
+
+FORCE = "e2i/force"
+"""Run tag: compute although nothing changed."""
+
+PACKAGE = Path(__file__).resolve().parent.parent
+RESOURCES = {"settings", "warehouse", "store", "vault", "tracking"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage made.
+
+    Attributes:
+        artifact: what is published.
+        metadata: what a person wants to see in Dagit; never a patient's row.
+        subject: what the gates judge, the artifact itself unless said otherwise.
+        attributes: facts about the making that are not content (they do not enter the data version).
+    """
+
+    artifact: Artifact
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    subject: Any = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+Compute = Callable[..., Made]
+
+
+def stage(
+    *,
+    key: dg.AssetKey | str,
+    group: str,
+    description: str,
+    kinds: set[str],
+    code: Sequence[str],
+    gates: Sequence[Gate] = (),
+    inputs: Mapping[str, dg.AssetKey | str] | None = None,
+    config: Callable[[StageContext], Any] | None = None,
+    refusals: tuple[type[Exception], ...] = (),
+    metadata: Mapping[str, Any] | None = None,
+) -> Callable[[Compute], dg.AssetsDefinition]:
+    """Make an asset of a function `(context: StageContext, **inputs) -> Made`.
+
+    Args:
+        code: files and folders of the package whose source decides the result; a change there makes the
+            published version stale.
+        gates: all must pass before anything is published.
+        inputs: parameter name to the asset that it loads; each parameter's annotation is its artifact class.
+        config: JSON-able configuration that decides the result, also what changes outside (a watermark).
+        refusals: exceptions that mean bad data rather than a crash; their text, which names no values,
+            becomes the verdict of every gate.
+    """
+    asset_key = dg.AssetKey.from_coercible(key)
+    sources = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
+    names = [gate.name for gate in gates]
+
+    def decorate(compute: Compute) -> dg.AssetsDefinition:
+        version = code_version(tuple(code))
+        kinds_of = {name: typing.get_type_hints(compute)[name] for name in sources}
+
+        @dg.asset(
+            key=asset_key,
+            group_name=group,
+            description=description,
+            kinds=kinds,
+            ins={name: dg.AssetIn(key=source, metadata=None) for name, source in sources.items()},
+            partitions_def=partitions(),
+            code_version=version,
+            output_required=False,
+            required_resource_keys=RESOURCES,
+            metadata={GATES: names, **(metadata or {})},
+            check_specs=[
+                dg.AssetCheckSpec(
+                    gate.name,
+                    asset=asset_key,
+                    description=gate.description,
+                    blocking=True,
+                    partitions_def=partitions(),
+                )
+                for gate in gates
+            ],
+        )
+        def asset(context: dg.AssetExecutionContext, **given: Published) -> Iterator[Any]:
+            settled = config(StageContext(context, given)) if config else None
+            fingerprint = json_hash(
+                {"code": version, "config": settled, "inputs": {k: v.version for k, v in given.items()}}
+            )
+            stage_context = StageContext(context, given, fingerprint)
+            current = stage_context.store.current(asset_name(asset_key), context.partition_key)
+            if _stands(current, fingerprint, names) and not context.run.tags.get(FORCE):
+                assert current is not None
+                yield display.republished(current)
+                return
+            loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
+            try:
+                made = compute(stage_context, **loaded)
+            except refusals as error:
+                yield from _refuse(stage_context, asset_key, gates, error)
+                return
+            yield from _audit_and_publish(stage_context, asset_key, gates, made, fingerprint, given)
+
+        return asset
+
+    return decorate
+
+
+def _stands(current: Published | None, fingerprint: str, gates: Sequence[str]) -> bool:
+    if current is None or current.fingerprint != fingerprint:
+        return False
+    return all(current.gates.get(gate) is True for gate in gates)
+
+
+def _audit_and_publish(
+    context: StageContext,
+    asset_key: dg.AssetKey,
+    gates: Sequence[Gate],
+    made: Made,
+    fingerprint: str,
+    given: Mapping[str, Published],
+) -> Iterator[Any]:
+    name = asset_name(asset_key)
+    version = context.store.write(name, context.partition, made.artifact)
+    subject = made.artifact if made.subject is None else made.subject
+    verdicts = {gate.name: gate.verdict(subject) for gate in gates}
+    _record(context, name, verdicts)
+    where = {"dagster/uri": context.store.locate(name, context.partition, version)}
+    checks = [display.check(asset_key, gate, verdict, where) for gate, verdict in verdicts.items()]
+    if not all(verdict.passed for verdict in verdicts.values()):
+        for gate, verdict in verdicts.items():
+            if not verdict.passed:
+                context.log.error(f"{gate}: {verdict.message} {verdict.next_step}")
+        yield from checks
+        return
+    sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in given.items()}
+    metadata = {**made.metadata, **where, **sources}
+    published = Published(
+        asset=name,
+        partition=context.partition,
+        version=version,
+        fingerprint=fingerprint,
+        gates={gate: verdict.passed for gate, verdict in verdicts.items()},
+        attributes=dict(made.attributes),
+        display=display.serialize(metadata, checks),
+        run_id=context.run_id,
+    )
+    yield dg.MaterializeResult(
+        value=published,
+        metadata={**metadata, display.REUSED: False},
+        data_version=dg.DataVersion(version),
+        # Passing results travel with the materialization that they judged; yielded before it they would
+        # have no target (dagster-io/dagster#16732).
+        check_results=checks,
+    )
+
+
+def _refuse(
+    context: StageContext, asset_key: dg.AssetKey, gates: Sequence[Gate], error: Exception
+) -> Iterator[dg.AssetCheckResult]:
+    if not gates:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    reason = getattr(error, "code", None) or type(error).__name__
+    verdict = refuse(str(reason), str(error), "Mend the data or the configuration that the message names.")
+    verdicts = {gate.name: verdict for gate in gates}
+    _record(context, asset_name(asset_key), verdicts)
+    context.log.error(str(error))
+    for gate, answer in verdicts.items():
+        yield display.check(asset_key, gate, answer, {})
+
+
+def _record(context: StageContext, asset: str, verdicts: Mapping[str, Verdict]) -> None:
+    context.warehouse.record(
+        gate_results,
+        [
+            {
+                "asset": asset, "partition": context.partition, "gate": name, "passed": verdict.passed,
+                "reason": verdict.reason, "details": verdict.to_dict(), "run_id": context.run_id,
+            }
+            for name, verdict in verdicts.items()
+        ],
+    )  # fmt: skip
+
+
+@cache
+def code_version(sources: tuple[str, ...]) -> str:
+    """Hash of the named files and folders of the package: what Dagster calls the code version.
+
+    Raises:
+        FileNotFoundError: a name that is no file or folder of the package.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        path = PACKAGE / name
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        for file in files:
+            digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]

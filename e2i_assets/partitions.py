@@ -1,0 +1,40 @@
+"""Partitions: one per file in config/cohorts. A new file is a new partition."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+
+from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.settings import config_dir
+
+
+def cohort_files(config: Path) -> dict[str, Path]:
+    """Partition key to its cohort file, in the order of the keys.
+
+    Raises:
+        FileNotFoundError: the folder has no cohort file.
+    """
+    found = {path.stem: path for path in sorted((config / "cohorts").glob("*.yaml"))}
+    if not found:
+        raise FileNotFoundError(f"no cohort file (*.yaml) in {config / 'cohorts'}; set E2I_CONFIG")
+    return found
+
+
+@cache
+def programme(config: Path, partition: str) -> CohortConfig:
+    """The cohort configuration of a partition."""
+    return CohortConfig.from_yaml(cohort_files(config)[partition])
+
+
+def programmes(config: Path) -> dict[str, CohortConfig]:
+    """Partition key to its cohort configuration."""
+    return {key: programme(config, key) for key in cohort_files(config)}
+
+
+@cache
+def partitions() -> dg.StaticPartitionsDefinition:
+    """The partitions definition that every asset shares."""
+    return dg.StaticPartitionsDefinition(list(cohort_files(config_dir())))

@@ -1,0 +1,85 @@
+"""Experiment tracking: exactly one MLflow run for a Dagster run and scope, found again by its tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from e2i_assets.resources.postgres import url_for
+from e2i_assets.settings import Settings
+
+
+class ExperimentTracking:
+    """The team's MLflow server, or the `mlflow` schema of the warehouse.
+
+    `dagster_mlflow` does the logging. Left to find its own run it makes a second one when two steps start
+    together, so the run is chosen here and handed to it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def uri(self) -> str:
+        """Tracking URI."""
+        return self._settings.mlflow_tracking_uri or url_for(self._settings, "mlflow")
+
+    @contextmanager
+    def run(
+        self, context: Any, *, experiment: str, name: str, tags: Mapping[str, str], run_id: str | None = None
+    ) -> Iterator[Any]:
+        """The MLflow run of this Dagster run with these tags, created when there is none.
+
+        Args:
+            context: Dagster's execution context.
+            tags: what identifies the run, beside the Dagster run id.
+            run_id: an earlier step's run, to go on with.
+
+        Yields:
+            `dagster_mlflow.MlFlow`, which has all of MLflow's functions, with the run active.
+        """
+        from dagster_mlflow.resources import MlFlow
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=self.uri)
+        experiment_id = self._experiment(client, experiment)
+        identity = {"dagster_run_id": context.run_id, **tags}
+        tracker = MlFlow(
+            SimpleNamespace(
+                log=context.log,
+                run_id=context.run_id,
+                dagster_run=SimpleNamespace(job_name=name),
+                resource_config={
+                    "mlflow_tracking_uri": self.uri,
+                    "experiment_name": experiment,
+                    "mlflow_run_id": run_id or _find_or_create(client, experiment_id, name, identity),
+                },
+            )
+        )
+        try:
+            yield tracker
+        except BaseException:
+            tracker.cleanup_on_error()
+            raise
+        finally:
+            tracker.end_run()
+
+    def _experiment(self, client: Any, name: str) -> str:
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return found.experiment_id
+        # MLflow's own default is a folder below wherever the process happens to run.
+        location = None
+        if self._settings.mlflow_tracking_uri is None:
+            location = f"{self._settings.artifacts_url}/mlflow"
+        return client.create_experiment(name, artifact_location=location)
+
+
+def _find_or_create(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+    query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in sorted(tags.items()))
+    found = client.search_runs([experiment_id], query, max_results=1)
+    return (
+        found[0] if found else client.create_run(experiment_id, run_name=name, tags=dict(tags))
+    ).info.run_id

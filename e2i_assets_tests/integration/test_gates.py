@@ -1,0 +1,251 @@
+"""The gate helper, in all the ways a run can come about: nothing bad is published, and the last good stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import FORCE, Made, stage
+from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
+from e2i_assets.partitions import partitions
+from e2i_assets.resources.io_manager import ArtifactIOManager
+from e2i_assets.resources.records import gate_results
+from e2i_assets.resources.store import Published
+
+PARTITION, OTHER = partitions().get_partition_keys()[:2]
+UPSTREAM, DOWNSTREAM = dg.AssetKey("upstream"), dg.AssetKey("downstream")
+
+
+@dataclass(frozen=True)
+class Number:
+    value: int
+
+
+class BadData(ValueError):
+    code = "bad_data"
+
+
+def positive(number: Number) -> Verdict:
+    if number.value > 0:
+        return ok("is positive", value=number.value)
+    return refuse(
+        "not_positive", f"{number.value} is not positive.", "Give a positive number.", value=number.value
+    )
+
+
+class World:
+    """A gated stage, one that reads it, and what they computed."""
+
+    def __init__(self, platform: SimpleNamespace) -> None:
+        self.platform = platform
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.numbers = {PARTITION: 1, OTHER: 1}
+        self.computed: list[str] = []
+        self.judge = positive
+        self.raises: Exception | None = None
+
+    @property
+    def defs(self) -> dg.Definitions:
+        world = self
+
+        @stage(
+            key="upstream", group="test", description="", kinds=set(), code=("settings.py",),
+            gates=(Gate("is_positive", "", lambda number: world.judge(number)), Gate("is_small", "", lambda _: ok("small"))),
+            config=lambda context: world.numbers[context.partition], refusals=(BadData,),
+        )  # fmt: skip
+        def upstream(context: StageContext) -> Made:
+            world.computed.append("upstream")
+            if world.raises:
+                raise world.raises
+            return Made(Number(world.numbers[context.partition]), metadata={"number": 1})
+
+        @stage(
+            key="downstream", group="test", description="", kinds=set(), code=("settings.py",),
+            inputs={"number": "upstream"},
+        )  # fmt: skip
+        def downstream(context: StageContext, number: Number) -> Made:
+            world.computed.append(f"downstream of {number.value}")
+            return Made(number)
+
+        manager = dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(self.platform.store))
+        return dg.Definitions(
+            assets=[upstream, downstream],
+            jobs=[dg.define_asset_job("both", partitions_def=partitions())],
+            resources={**vars(self.platform), "io_manager": manager},
+            executor=dg.in_process_executor,
+        )
+
+    def run(
+        self, *assets: dg.AssetKey, partition: str = PARTITION, force: bool = False
+    ) -> dg.ExecuteInProcessResult:
+        return self.defs.resolve_job_def("both").execute_in_process(
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            partition_key=partition,
+            asset_selection=list(assets) or None,
+            instance=self.instance,
+            raise_on_error=False,
+            tags={FORCE: "true"} if force else {},
+        )
+
+    def current(self, asset: str = "upstream", partition: str = PARTITION) -> Published | None:
+        return self.platform.store.current(asset, partition)
+
+    def value(self, asset: str) -> int:
+        current = self.current(asset)
+        assert current is not None
+        return self.platform.store.read(asset, PARTITION, current.version, Number).value
+
+
+@pytest.fixture
+def world(platform: SimpleNamespace) -> World:
+    return World(platform)
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+
+
+def test_passing_gates_publish_with_all_check_results(world: World) -> None:
+    result = world.run()
+    assert result.success
+    assert checks(result) == {"is_positive": True, "is_small": True}
+    assert world.current().gates == {"is_positive": True, "is_small": True}
+    for evaluation in result.get_asset_check_evaluations():
+        assert evaluation.target_materialization_data is not None
+
+
+def test_same_run_downstream_is_skipped_and_nothing_is_published(world: World) -> None:
+    world.numbers[PARTITION] = -1
+    result = world.run()
+    assert not result.success
+    assert checks(result) == {"is_positive": False, "is_small": True}
+    assert world.computed == ["upstream"]
+    assert world.current() is None
+    assert world.current("downstream") is None
+    assert not result.get_asset_materialization_events()
+
+
+def test_later_run_of_downstream_alone_fails_when_nothing_was_ever_published(world: World) -> None:
+    world.numbers[PARTITION] = -1
+    world.run(UPSTREAM)
+    result = world.run(DOWNSTREAM)
+    assert not result.success
+    assert world.computed == ["upstream"]
+
+
+def test_later_run_of_downstream_alone_reads_the_last_good_version(world: World) -> None:
+    world.run(UPSTREAM)
+    world.numbers[PARTITION] = -1
+    assert not world.run(UPSTREAM).success
+    assert world.run(DOWNSTREAM).success
+    assert world.value("downstream") == 1
+
+
+def test_a_refused_partition_leaves_the_others_alone(world: World) -> None:
+    world.numbers[PARTITION] = -1
+    assert not world.run().success
+    assert world.run(partition=OTHER).success
+    assert world.current(partition=OTHER) is not None
+
+
+def test_a_gate_added_later_closes_the_versions_it_has_not_judged(world: World) -> None:
+    world.run(UPSTREAM)
+    current = world.current()
+    world.platform.store.publish(Published(**{**vars(current), "gates": {"is_small": True}}))
+    result = world.run(DOWNSTREAM)
+    assert not result.success
+    assert "is_positive" in str(
+        next(e for e in result.all_events if e.is_step_failure).step_failure_data.error
+    )
+
+
+@pytest.mark.parametrize(
+    "broken", [KeyError("patient 17"), ImportError("no such library"), ZeroDivisionError()]
+)
+def test_a_gate_that_raises_blocks_with_a_typed_reason_and_no_values(world: World, broken: Exception) -> None:
+    def judge(_: Number) -> Verdict:
+        raise broken
+
+    world.judge = judge
+    result = world.run()
+    assert not result.success
+    (evaluation,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "is_positive"]
+    assert evaluation.metadata["reason"].value == "gate_error"
+    assert evaluation.metadata["exception"].value == type(broken).__name__
+    assert "17" not in str(evaluation)
+    assert world.current() is None
+
+
+def test_a_gate_without_a_verdict_blocks(world: World) -> None:
+    world.judge = lambda _: True  # type: ignore[assignment, return-value]
+    assert not world.run().success
+    assert world.current() is None
+
+
+def test_bad_data_is_a_check_result_and_a_crash_is_an_exception(world: World) -> None:
+    world.raises = BadData("column x is missing")
+    refused = world.run()
+    assert checks(refused) == {"is_positive": False, "is_small": False}
+    (reason,) = {e.metadata["reason"].value for e in refused.get_asset_check_evaluations()}
+    assert reason == "bad_data"
+    world.raises = RuntimeError("disk gone")
+    crashed = world.run()
+    assert not crashed.success
+    assert checks(crashed) == {}
+
+
+def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace) -> None:
+    world.run(UPSTREAM)
+    world.numbers[PARTITION] = -1
+    refused = world.run(UPSTREAM)
+    with platform.warehouse.engine.connect() as connection:
+        rows = connection.execute(sa.select(gate_results).order_by(gate_results.c.id)).mappings().all()
+    assert [(row["gate"], row["passed"]) for row in rows] == [
+        ("is_positive", True), ("is_small", True), ("is_positive", False), ("is_small", True),
+    ]  # fmt: skip
+    assert rows[2]["reason"] == "not_positive"
+    assert rows[2]["details"]["next_step"] == "Give a positive number."
+    assert rows[2]["run_id"] == refused.run_id
+
+
+def test_nothing_is_computed_when_nothing_changed(world: World) -> None:
+    first = world.run()
+    assert len(world.computed) == 2
+    second = world.run()
+    assert second.success
+    assert len(world.computed) == 2
+    assert all(e.materialization.metadata["reused"].value for e in second.get_asset_materialization_events())
+    assert checks(second) == checks(first)
+    shown = next(
+        e for e in second.get_asset_materialization_events() if e.asset_key == UPSTREAM
+    ).materialization
+    assert shown.metadata["number"].value == 1
+
+
+def test_a_change_or_force_computes_again(world: World) -> None:
+    world.run()
+    world.numbers[PARTITION] = 2
+    world.run()
+    assert world.computed == ["upstream", "downstream of 1", "upstream", "downstream of 2"]
+    world.run(force=True)
+    assert len(world.computed) == 6
+
+
+def test_a_run_interrupted_before_publication_leaves_the_old_version(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run(UPSTREAM)
+    before = world.current()
+    world.numbers[PARTITION] = 5
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.platform.store, "publish", interrupted)
+    assert not world.run(UPSTREAM).success
+    assert world.current() == before
