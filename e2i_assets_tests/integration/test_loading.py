@@ -1,0 +1,268 @@
+"""Loading: everything or nothing, each mistake named, nothing of a patient in the message."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.loader import Load
+from e2i_assets.ingest.mapping import Mapping, MappingError
+from e2i_assets.ingest.problems import LoadError
+from e2i_assets.ingest.sources import SourceError, read_source
+from e2i_assets.resources.postgres import WarehouseUnavailable
+from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.settings import Settings
+
+NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+PROGRAMMES = {("Brand", "a"), ("Brand", "b")}
+Tables = dict[str, pl.DataFrame]
+
+
+def frame(table: str, **values: list[object]) -> pl.DataFrame:
+    rows = len(next(iter(values.values())))
+    return pl.DataFrame(
+        [pl.Series(c.name, values.get(c.name, [None] * rows), dtype=c.dtype) for c in columns(TABLES[table])]
+    )
+
+
+@pytest.fixture
+def tables() -> Tables:
+    day = dt.date(2024, 1, 1)
+    journeys = frame(
+        "patient_journeys",
+        patient_journey_id=["j1", "j2", "j3"], patient_id=["secret1", "secret2", "secret3"],
+        hcp_id=["h1", "h1", "h2"], brand=["Brand"] * 3, indication=["a", "a", "b"], diagnosis_date=[day] * 3,
+        first_observation_date=[day] * 3, last_observation_date=[day] * 3, age_at_diagnosis=[40, 50, None],
+        clinical_attributes=['{"x": 1}', None, None], data_source=["test"] * 3,
+        source_timestamp=[NOW] * 3, ingestion_timestamp=[NOW] * 3,
+    )  # fmt: skip
+    events = frame(
+        "treatment_events",
+        treatment_event_id=["e1", "e2"], patient_journey_id=["j1", "j3"], patient_id=["secret1", "secret3"],
+        event_date=[day] * 2, event_type=["lab_test", "prescription"],
+        source_timestamp=[NOW] * 2, ingestion_timestamp=[NOW] * 2,
+    )  # fmt: skip
+    return {
+        "hcp_profiles": frame("hcp_profiles", hcp_id=["h1", "h2"]),
+        "patient_journeys": journeys,
+        "treatment_events": events,
+    }
+
+
+def changed(tables: Tables, table: str, **values: pl.Expr) -> Tables:
+    return {**tables, table: tables[table].with_columns(**values)}
+
+
+def rows(warehouse: Warehouse) -> dict[str, int]:
+    return {status["table"]: status["rows"] for status in warehouse.status()}
+
+
+def test_a_load_is_read_back_as_it_was(warehouse: Warehouse, tables: Tables) -> None:
+    report = warehouse.load(Load(tables, "test"), PROGRAMMES)
+    assert report.programmes == ("Brand/a", "Brand/b")
+    read = warehouse.extract("patient_journeys", "Brand", "a")
+    assert read.equals(tables["patient_journeys"].filter(pl.col("indication") == "a"))
+    assert warehouse.extract("hcp_profiles", "Brand", "b")["hcp_id"].to_list() == ["h2"]
+    assert warehouse.extract("treatment_events", "Brand", "b")["treatment_event_id"].to_list() == ["e2"]
+
+
+def test_the_same_load_again_changes_nothing_and_touches_no_partition(
+    warehouse: Warehouse, tables: Tables
+) -> None:
+    first = warehouse.load(Load(tables, "test"), PROGRAMMES)
+    later = {
+        **tables,
+        "patient_journeys": tables["patient_journeys"].with_columns(
+            ingestion_timestamp=NOW + dt.timedelta(1)
+        ),
+    }
+    again = warehouse.load(Load(later, "test"), PROGRAMMES)
+    assert again.load_id is None
+    assert again.programmes == ()
+    assert warehouse.watermark("Brand", "a") == first.load_id
+
+
+def test_a_change_touches_only_its_own_partition(warehouse: Warehouse, tables: Tables) -> None:
+    first = warehouse.load(Load(tables, "test"), PROGRAMMES)
+    update = changed(tables, "treatment_events", cost=pl.Series([None, 10.0]))
+    second = warehouse.load(Load(update, "test"), PROGRAMMES)
+    assert second.changed == {"hcp_profiles": 0, "patient_journeys": 0, "treatment_events": 1}
+    assert second.programmes == ("Brand/b",)
+    assert warehouse.watermark("Brand", "a") == first.load_id
+    assert warehouse.watermark("Brand", "b") == second.load_id
+
+
+def test_replacing_removes_what_the_source_no_longer_has(warehouse: Warehouse, tables: Tables) -> None:
+    warehouse.load(Load(tables, "test"), PROGRAMMES)
+    fewer = {
+        "patient_journeys": tables["patient_journeys"].head(2),
+        "treatment_events": tables["treatment_events"].head(1),
+    }
+    report = warehouse.load(Load(fewer, "test", replaces="test"), PROGRAMMES)
+    assert rows(warehouse)["patient_journeys"] == 2
+    assert rows(warehouse)["treatment_events"] == 1
+    assert report.programmes == ("Brand/b",)
+
+
+def test_a_dry_run_does_everything_but_commit(warehouse: Warehouse, tables: Tables) -> None:
+    report = warehouse.load(Load(tables, "test"), PROGRAMMES, dry_run=True)
+    assert report.changed["patient_journeys"] == 3
+    assert set(rows(warehouse).values()) == {0}
+
+
+BROKEN: dict[str, tuple[Callable[[Tables], Tables], str]] = {
+    "wrong type": (lambda t: changed(t, "patient_journeys", age_at_diagnosis=pl.lit("old")), "age_at_diagnosis: must be Int64"),
+    "missing column": (lambda t: {**t, "hcp_profiles": t["hcp_profiles"].drop("npi")}, "hcp_profiles, column npi: is missing"),
+    "unknown column": (lambda t: changed(t, "hcp_profiles", shoe_size=pl.lit(1)), "shoe_size: is not in the contract"),
+    "unknown brand": (lambda t: changed(t, "patient_journeys", brand=pl.lit("Nonesuch")), "column brand: is no brand"),
+    "duplicated key": (lambda t: changed(t, "patient_journeys", patient_journey_id=pl.lit("j1")), "must be unique (3 rows: 1, 2, 3)"),
+    "dangling key": (lambda t: changed(t, "treatment_events", patient_journey_id=pl.lit("j9")), "points to no row of patient_journeys"),
+    "null": (lambda t: changed(t, "treatment_events", event_date=pl.lit(None, pl.Date)), "event_date: must not be empty"),
+    "enum": (lambda t: changed(t, "treatment_events", event_type=pl.lit("party")), "event_type: must be one of"),
+    "range": (lambda t: changed(t, "patient_journeys", age_at_diagnosis=pl.lit(200, pl.Int64)), "must be at most 120"),
+    "not finite": (lambda t: changed(t, "treatment_events", cost=pl.lit(float("nan"))), "cost: must be a finite number"),
+    "row rule": (lambda t: changed(t, "patient_journeys", last_observation_date=pl.lit(dt.date(2000, 1, 1))), "first_observation_date <= last"),
+    "empty": (lambda t: {**t, "hcp_profiles": t["hcp_profiles"].clear()}, "hcp_profiles: is empty"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_named_and_nothing_is_loaded(
+    warehouse: Warehouse, tables: Tables, name: str
+) -> None:
+    spoil, said = BROKEN[name]
+    with pytest.raises(LoadError) as error:
+        warehouse.load(Load(spoil(tables), "input.csv"), PROGRAMMES)
+    assert said in str(error.value)
+    assert "input.csv" in str(error.value)
+    assert "secret" not in str(error.value)
+    assert set(rows(warehouse).values()) == {0}
+
+
+def test_every_problem_is_told_at_once(warehouse: Warehouse, tables: Tables) -> None:
+    spoilt = changed(tables, "patient_journeys", age_at_diagnosis=pl.lit(200, pl.Int64), gender=pl.lit("X"))
+    with pytest.raises(LoadError) as error:
+        warehouse.load(Load(spoilt, "input.csv"), PROGRAMMES)
+    assert len(error.value.problems) == 2
+
+
+def test_the_database_itself_refuses_what_validation_missed(warehouse: Warehouse, tables: Tables) -> None:
+    """CHECKs and keys come from the contracts, so the warehouse holds them against any writer."""
+    import sqlalchemy as sa
+
+    warehouse.load(Load(tables, "test"), PROGRAMMES)
+    for statement in (
+        "UPDATE e2i.patient_journeys SET age_at_diagnosis = 200",
+        "UPDATE e2i.treatment_events SET event_type = 'party'",
+        "UPDATE e2i.treatment_events SET patient_journey_id = 'nobody'",
+        "UPDATE e2i.patient_journeys SET last_observation_date = '2000-01-01'",
+    ):
+        with pytest.raises(sa.exc.IntegrityError), warehouse.engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+
+def test_a_database_that_is_down_is_named_without_its_password() -> None:
+    url = "postgresql://someone:topsecret@127.0.0.1:1/none"
+    with pytest.raises(WarehouseUnavailable) as error:
+        Warehouse(Settings(database_url=url)).status()
+    assert "127.0.0.1:1" in str(error.value)
+    assert "E2I_DATABASE_URL" in str(error.value)
+    assert "topsecret" not in str(error.value)
+
+
+def write(folder: Path, tables: Tables, suffix: str = "parquet") -> Path:
+    for table, data in tables.items():
+        path = folder / f"{table}.{suffix}"
+        data.write_parquet(path) if suffix == "parquet" else data.write_csv(path)
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_a_folder_of_files_named_for_our_tables_loads(
+    warehouse: Warehouse, tables: Tables, tmp_path: Path, suffix: str
+) -> None:
+    load = read_source(write(tmp_path, tables, suffix), None, now=NOW)
+    assert warehouse.load(load, PROGRAMMES).rows == {t: f.height for t, f in tables.items()}
+    assert warehouse.extract("patient_journeys", "Brand", "a").equals(
+        tables["patient_journeys"].filter(pl.col("indication") == "a")
+    )
+
+
+def test_a_half_written_parquet_is_named(tables: Tables, tmp_path: Path) -> None:
+    file = write(tmp_path, tables) / "treatment_events.parquet"
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(SourceError, match=r"treatment_events\.parquet: cannot be read, the file is damaged"):
+        read_source(tmp_path, None, now=NOW)
+
+
+def test_an_empty_file_is_named(tables: Tables, tmp_path: Path) -> None:
+    (write(tmp_path, tables, "csv") / "treatment_events.csv").write_text("")
+    with pytest.raises(SourceError, match=r"treatment_events\.csv: is empty"):
+        read_source(tmp_path, None, now=NOW)
+
+
+def test_a_column_of_the_wrong_type_names_file_column_and_row(tables: Tables, tmp_path: Path) -> None:
+    spoilt = changed(tables, "patient_journeys", age_at_diagnosis=pl.Series(["40", "fifty", None]))
+    with pytest.raises(LoadError) as error:
+        read_source(write(tmp_path, spoilt, "csv"), None, now=NOW)
+    assert (
+        "patient_journeys.csv: table patient_journeys, column age_at_diagnosis: must be Int64 (1 rows: 2)"
+        in str(error.value)
+    )
+    assert "fifty" not in str(error.value)
+
+
+MAPPING = """
+source: hospital
+tables:
+  patient_journeys:
+    file: people.csv
+    columns:
+      patient_journey_id: "'x' || id"
+      patient_id: id
+      brand: "'Brand'"
+      indication: "'a'"
+      first_observation_date: seen
+      last_observation_date: seen + 30
+      source_timestamp: seen
+    attributes: {tall: height > 180}
+    leave_out: [name]
+"""
+
+
+def test_a_mapping_carries_along_what_it_does_not_name(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(
+        "id,seen,height,name,smoker\n1,2024-01-01,190,Ann,true\n2,2024-02-01,150,Bob,false\n"
+    )
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    load = read_source(tmp_path, Mapping.from_yaml(tmp_path / "mapping.yaml"), now=NOW)
+    journeys = load.tables["patient_journeys"]
+    assert journeys["clinical_attributes"].to_list() == [
+        '{"tall":true,"smoker":true}',
+        '{"tall":false,"smoker":false}',
+    ]
+    assert journeys["last_observation_date"].to_list() == [dt.date(2024, 1, 31), dt.date(2024, 3, 2)]
+    assert journeys["ingestion_timestamp"].unique().to_list() == [NOW]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("patient_journeys:", "patients:", "no such table"),
+        ("brand:", "brnd:", "has no column brnd"),
+        ("seen + 30", "nowhere + 30", "nowhere"),
+        ("height > 180", "height >", "is not SQL"),
+        ("source: hospital", "sauce: hospital", "sauce"),
+    ],
+)
+def test_a_wrong_mapping_names_the_mistake(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "people.csv").write_text("id,seen,height,name\n1,2024-01-01,190,Ann\n")
+    (tmp_path / "mapping.yaml").write_text(MAPPING.replace(old, new))
+    with pytest.raises(MappingError, match=said):
+        read_source(tmp_path, Mapping.from_yaml(tmp_path / "mapping.yaml"), now=NOW)
