@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> str:
     """URL of the session's embedded server; it stops with the test process."""
     home = tmp_path_factory.mktemp("postgres")
     # The server runs as a user of its own where tests run as root, and must reach its folder.
     for folder in (home, home.parent, home.parent.parent):
         folder.chmod(0o755)
-    yield url_for(Settings(home=home), "public", "")
+    return url_for(Settings(home=home), "public", "")
 
 
 @pytest.fixture

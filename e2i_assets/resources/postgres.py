@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from sqlalchemy.engine import URL, make_url
@@ -65,7 +66,15 @@ def _embedded(data_dir: Path) -> str:
             f"the embedded PostgreSQL in {data_dir} does not start ({type(error).__name__}); "
             f"its log is {data_dir / 'log'}. Set E2I_DATABASE_URL to use another server."
         ) from error
+    _forget_dead_users(server)
     return server.get_uri()
+
+
+def _forget_dead_users(server: Any) -> None:
+    """Strike processes that were killed from the server's list of users; it would wait for them for ever."""
+    with server._lock:
+        users = json.loads((server.pgdata / ".handle_pids.json").read_text())
+        server.global_process_id_list.put([pid for pid in users if psutil.pid_exists(pid)])
 
 
 def _forget_dead_postmaster(data_dir: Path) -> None:

@@ -1,0 +1,90 @@
+"""The embedded server: it outlives nobody who needs it, and recovers from a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SCRIPT = """
+import sys, time
+from e2i_assets.settings import Settings
+from e2i_assets.resources.warehouse import Warehouse
+warehouse = Warehouse(Settings(home=sys.argv[1]))
+import sqlalchemy as sa
+with warehouse.engine.begin() as connection:
+    if sys.argv[2] == "write":
+        connection.execute(sa.text("INSERT INTO e2i.causal_paths (path_id, brand, discovery_date, source_node, "
+                                   "target_node) VALUES ('kept', 'b', '2024-01-01', 'x', 'y')"))
+    print(connection.scalar(sa.text("SELECT count(*) FROM e2i.causal_paths")), flush=True)
+if sys.argv[2] == "write":
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    return tmp_path / "home"
+
+
+def process(home: Path, mode: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(home), mode],
+        stdout=subprocess.PIPE, text=True, env={k: v for k, v in os.environ.items() if k != "E2I_DATABASE_URL"},
+    )  # fmt: skip
+
+
+def postmaster(home: Path) -> int:
+    return int((home / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+@pytest.mark.parametrize("also_kill_server", [False, True])
+def test_the_next_start_recovers_what_was_committed_before_a_kill(home: Path, also_kill_server: bool) -> None:
+    writer = process(home, "write")
+    assert writer.stdout is not None
+    assert writer.stdout.readline().strip() == "1"
+    assert writer.stdout.readline().strip() == "ready"
+    server = postmaster(home)
+    writer.send_signal(signal.SIGKILL)
+    writer.wait(10)
+    if also_kill_server:
+        family = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+        for member in family:
+            member.kill()
+        psutil.wait_procs(family, timeout=10)
+    reader = process(home, "read")
+    answer, _ = reader.communicate(timeout=60)
+    assert answer.split() == ["1"]
+    assert reader.returncode == 0
+    deadline = time.monotonic() + 20
+    while (home / "postgres" / "postmaster.pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not (home / "postgres" / "postmaster.pid").exists(), "the server stops with its last user"
+
+
+def test_a_lock_file_of_a_process_that_is_something_else_is_no_obstacle(home: Path) -> None:
+    first = process(home, "read")
+    assert first.communicate(timeout=60)[0].split() == ["0"]
+    # As after a reboot: the number in the lock file is now this very test.
+    lines = [
+        str(os.getpid()),
+        str(home / "postgres"),
+        "1700000000",
+        "5432",
+        str(home / "postgres"),
+        "",
+        " 1 1",
+        "ready",
+    ]
+    (home / "postgres" / "postmaster.pid").write_text("\n".join(lines) + "\n")
+    second = process(home, "read")
+    assert second.communicate(timeout=60)[0].split() == ["0"]

@@ -1,0 +1,95 @@
+"""The artifact store: whole versions, named by content, under a pointer."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
+
+
+@dataclass(frozen=True)
+class Record:
+    value: int
+    parts: tuple[str, ...] = ()
+
+
+class Files:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def save(self, folder: Path) -> None:
+        (folder / "a.txt").write_text(self.text)
+        (folder / "sub").mkdir()
+        (folder / "sub" / "b.txt").write_text(self.text * 2)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        assert (folder / "sub" / "b.txt").exists()
+        return cls((folder / "a.txt").read_text())
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}")
+
+
+def test_artifacts_come_back(store: ArtifactStore) -> None:
+    assert store.read("a", "p", store.write("a", "p", Record(1, ("x",))), Record) == Record(1, ("x",))
+    assert store.read("b/c", "p", store.write("b/c", "p", Files("hello")), Files).text == "hello"
+
+
+def test_the_version_is_the_content(store: ArtifactStore) -> None:
+    first = store.write("a", "p", Record(1))
+    assert store.write("a", "p", Record(1)) == first
+    assert store.write("a", "p", Record(2)) != first
+    assert store.write("b/c", "p", Files("x")) != store.write("b/c", "p", Files("y"))
+
+
+def test_older_versions_are_kept(store: ArtifactStore) -> None:
+    old, new = store.write("a", "p", Record(1)), store.write("a", "p", Record(2))
+    store.publish(Published("a", "p", old, "f1"))
+    store.publish(Published("a", "p", new, "f2", gates={"g": True}, attributes={"k": [1]}))
+    assert store.current("a", "p") == Published("a", "p", new, "f2", gates={"g": True}, attributes={"k": [1]})
+    assert store.read("a", "p", old, Record) == Record(1)
+
+
+def test_nothing_published_is_nothing(store: ArtifactStore) -> None:
+    assert store.current("a", "p") is None
+    with pytest.raises(ArtifactRefused, match="no version"):
+        store.read("a", "p", "0" * 16, Record)
+
+
+def test_an_artifact_that_fails_to_save_leaves_nothing(tmp_path: Path) -> None:
+    class Breaks(Files):
+        def save(self, folder: Path) -> None:
+            (folder / "half.txt").write_text("half")
+            raise OSError("disk full")
+
+    store = ArtifactStore(str(tmp_path / "store"))
+    with pytest.raises(OSError, match="disk full"):
+        store.write("a", "p", Breaks("x"))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(ArtifactRefused, match="closed"):
+        ArtifactStore(str(tmp_path / "closed")).write("a", "p", Record(1))
+
+
+def test_a_refused_write_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArtifactStore(str(tmp_path))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "a"))
+
+    monkeypatch.setattr(store._fs, "makedirs", refuse)
+    with pytest.raises(ArtifactRefused, match="E2I_ARTIFACTS"):
+        store.write("a", "p", Record(1))
