@@ -1,0 +1,60 @@
+"""The feature set: a frame for models, a description of each column, and the outcomes kept apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import pandas as pd
+
+Kind = Literal["numeric", "categorical", "boolean"]
+KEYS = ("patient_journey_id", "patient_id", "index_date")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature; `source` is `table.column` and, for event features, how it was counted."""
+
+    name: str
+    kind: Kind
+    unit: str | None
+    description: str
+    source: str
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features of a cohort.
+
+    Attributes:
+        frame: patient_journey_id, patient_id, index_date, then one column per feature: numeric and boolean
+            as float64 (NaN for null), categorical as text (None for null).
+        outcomes: patient_journey_id and the outcome columns, rows as in `frame`; boolean as 0, 1 or NaN.
+        dropped: column to the reason why it is no feature.
+    """
+
+    frame: pd.DataFrame
+    features: tuple[Feature, ...]
+    outcomes: pd.DataFrame
+    dropped: Mapping[str, str]
+
+    def save(self, folder: Path) -> None:
+        """Write features.parquet, outcomes.parquet and features.json."""
+        self.frame.to_parquet(folder / "features.parquet", index=False)
+        self.outcomes.to_parquet(folder / "outcomes.parquet", index=False)
+        record = {"features": [asdict(f) for f in self.features], "dropped": dict(self.dropped)}
+        (folder / "features.json").write_text(json.dumps(record, indent=1, sort_keys=True))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        record = json.loads((folder / "features.json").read_text())
+        return cls(
+            frame=pd.read_parquet(folder / "features.parquet"),
+            features=tuple(Feature(**f) for f in record["features"]),
+            outcomes=pd.read_parquet(folder / "outcomes.parquet"),
+            dropped=record["dropped"],
+        )
