@@ -1,0 +1,117 @@
+"""From a spec to tables, truth and oracle: the one place where the parts of the generator meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.synthetic.activity import draw_predictions, draw_triggers
+from e2i_assets.ingest.synthetic.business import business_metrics, causal_paths
+from e2i_assets.ingest.synthetic.draws import conform, numbered
+from e2i_assets.ingest.synthetic.events import draw_events
+from e2i_assets.ingest.synthetic.hcps import draw_hcps, hcp_profiles
+from e2i_assets.ingest.synthetic.journeys import patient_journeys
+from e2i_assets.ingest.synthetic.outcome import PROCESSES, with_outcomes
+from e2i_assets.ingest.synthetic.patients import draw_patients
+from e2i_assets.ingest.synthetic.programmes import profile_of
+from e2i_assets.ingest.synthetic.spec import GeneratorSpec, Programme
+from e2i_assets.ingest.synthetic.truth import ORACLE_COLUMNS, truth_of
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticData:
+    """A generated data set.
+
+    Attributes:
+        tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows sorted by key.
+        truth: what is true of the process, JSON types only (see `truth.figures`).
+        oracle: per `patient_journey_id` the true outcome probability under the realised treatment (`p_true`),
+            without and with treatment (`p0`, `p1`), and the `propensity`. Never loaded as a table.
+    """
+
+    tables: dict[str, pl.DataFrame]
+    truth: dict[str, Any]
+    oracle: pl.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One programme's share: population with outcomes, and rows that still lack their own identifiers."""
+
+    hcps: pl.DataFrame
+    population: pl.DataFrame
+    journeys: pl.DataFrame
+    events: pl.DataFrame
+    predictions: pl.DataFrame
+    triggers: pl.DataFrame
+
+
+def generate(spec: GeneratorSpec) -> SyntheticData:
+    """Generate every table; equal specs give byte-identical results.
+
+    Raises:
+        ValueError: a programme has no profile.
+    """
+    parts = [_part(spec, programme, position) for position, programme in enumerate(spec.programmes)]
+    population = pl.concat(part.population.select(_COMMON) for part in parts).sort("patient_journey_id")
+    events = pl.concat(part.events for part in parts)
+    frames = {
+        "hcp_profiles": hcp_profiles(spec.rng("hcp_profiles"), pl.concat(part.hcps for part in parts)),
+        "patient_journeys": pl.concat(part.journeys for part in parts).sort("patient_journey_id"),
+        "treatment_events": events.with_columns(treatment_event_id=numbered("trx", 7)),
+        "ml_predictions": pl.concat(part.predictions for part in parts).with_columns(
+            prediction_id=numbered("pred", 6)
+        ),
+        "triggers": pl.concat(part.triggers for part in parts).with_columns(trigger_id=numbered("trg", 6)),
+        "business_metrics": business_metrics(
+            spec.rng("business_metrics"), population, events, spec.sizes.months
+        ).with_columns(metric_id=numbered("metric", 5)),
+        "causal_paths": causal_paths(
+            spec.rng("causal_paths"), population, spec.sizes.quarters
+        ).with_columns(path_id=numbered("path", 4)),
+    }  # fmt: skip
+    return SyntheticData(
+        tables={name: conform(frames[name], table) for name, table in TABLES.items()},
+        truth=truth_of(spec, population),
+        oracle=population.select(ORACLE_COLUMNS),
+    )
+
+
+_COMMON = [
+    "patient_journey_id", "brand", "indication", "geographic_region", "diagnosis_date", "disease_severity",
+    "academic_hcp", "engagement_score", "hcp_engaged", "treatment_initiated", "propensity", "p0", "p1",
+    "p_true", "y0", "y1",
+]  # fmt: skip
+"""Columns of the population that brand-level tables and the truth read; the same in every programme."""
+
+
+def _part(spec: GeneratorSpec, programme: Programme, position: int) -> _Part:
+    """Everything of the programme at this position of the spec.
+
+    Patient numbers of the programmes interleave, HCP numbers follow each other.
+    """
+    profile, sizes, key = profile_of(programme), spec.sizes, programme.key
+    hcps = draw_hcps(spec.rng("hcps", key), profile, sizes.hcps).with_columns(
+        hcp_id=numbered("hcp", 5, pl.int_range(1, pl.len() + 1) + position * sizes.hcps)
+    )
+    patients = draw_patients(spec.rng("patients", key), profile, hcps, sizes.patients)
+    number = pl.int_range(pl.len()) * len(spec.programmes) + position + 1
+    population = with_outcomes(
+        spec.rng("outcomes", key), PROCESSES[spec.dgp], profile, patients.covariates
+    ).with_columns(
+        patient_journey_id=numbered("patient", 6, number),
+        patient_id=numbered("pt", 6, number),
+        brand=pl.lit(programme.brand),
+        indication=pl.lit(programme.indication),
+    )
+    return _Part(
+        hcps=hcps,
+        population=population,
+        journeys=patient_journeys(spec.rng("journeys", key), population, patients.attributes),
+        events=draw_events(spec.rng("events", key), population, profile, programme.brand),
+        predictions=draw_predictions(spec.rng("predictions", key), population, sizes.predictions),
+        triggers=draw_triggers(spec.rng("triggers", key), population, sizes.triggers),
+    )

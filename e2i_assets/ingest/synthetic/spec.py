@@ -1,0 +1,101 @@
+"""What to generate: process, seed, size and programmes, and the random streams that follow from the seed."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, get_args
+
+import numpy as np
+
+Dgp = Literal["confounded"]
+Scale = Literal["full", "small"]
+
+FIRST_DIAGNOSIS = date(2023, 1, 1)
+LAST_DIAGNOSIS = date(2025, 6, 30)
+DATA_CUT_OFF = date(2025, 12, 31)
+"""No observation after this day; half a year after the last diagnosis, so that every window can close."""
+
+
+@dataclass(frozen=True)
+class Programme:
+    """A brand in an indication, spelled as in the data."""
+
+    brand: str
+    indication: str
+
+    @property
+    def key(self) -> str:
+        """Partition key, for example `remibrutinib_csu`."""
+        return f"{self.brand}_{self.indication}".lower()
+
+
+PROGRAMMES = (
+    Programme("Remibrutinib", "csu"),
+    Programme("Fabhalta", "pnh"),
+    Programme("Fabhalta", "c3g"),
+    Programme("Kisqali", "hr_her2_bc"),
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Rows per programme (events: expected), and months or quarters of what is aggregated."""
+
+    hcps: int
+    patients: int
+    predictions: int
+    triggers: int
+    months: int
+    quarters: int
+
+
+SIZES: dict[str, Sizes] = {
+    "full": Sizes(hcps=1250, patients=6250, predictions=5000, triggers=3000, months=30, quarters=10),
+    "small": Sizes(hcps=125, patients=625, predictions=500, triggers=300, months=3, quarters=1),
+}
+
+
+@dataclass(frozen=True)
+class GeneratorSpec:
+    """What to generate; equal specs give byte-identical tables.
+
+    Attributes:
+        dgp: name of the data-generating process.
+        seed: root of every random stream, 0 or more.
+        scale: `full` (25,000 patients over the four programmes) or `small` (one tenth).
+        programmes: which programmes; each has the same number of patients.
+
+    Raises:
+        ValueError: an unknown process or scale, a negative seed, no programme or one named twice.
+    """
+
+    dgp: Dgp = "confounded"
+    seed: int = 42
+    scale: Scale = "full"
+    programmes: tuple[Programme, ...] = PROGRAMMES
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("dgp", self.dgp, get_args(Dgp)), ("scale", self.scale, get_args(Scale))):
+            if value not in known:
+                raise ValueError(f"unknown {name} {value!r}; choose one of: {', '.join(known)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
+        keys = [programme.key for programme in self.programmes]
+        if not keys or len(set(keys)) < len(keys):
+            raise ValueError(f"programmes must be at least one, each named once; got {keys}")
+
+    @property
+    def sizes(self) -> Sizes:
+        """Row numbers of the scale."""
+        return SIZES[self.scale]
+
+    def rng(self, *name: str) -> np.random.Generator:
+        """The random stream of one purpose.
+
+        Streams are children of the seed, told apart by name and not by order: a further table or programme
+        leaves the others as they were.
+        """
+        child = zlib.crc32("/".join(name).encode())
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(child,)))
