@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import dagster as dg
 
 from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.contracts.base import INDEX, columns
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.features import Feature
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.resources.store import ArtifactStore, Published
@@ -17,6 +21,14 @@ from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
 A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Availability:
+    """What a column may be used for, and from when on it is known."""
+
+    role: str
+    available_at: str
 
 
 class StageContext:
@@ -50,6 +62,21 @@ class StageContext:
         """Target column of each scope that serves this partition, in the order of the cohort file."""
         scopes = load_scopes(self.settings.config_dir / "scopes")
         return [scopes[name].target for name in self.programme.scopes]
+
+    def availability(self, features: Iterable[Feature]) -> dict[str, Availability]:
+        """What contract and cohort file say of the column behind each feature."""
+        return {feature.name: self._facts(*feature.source.split(".", 1)) for feature in features}
+
+    def _facts(self, table: str, column: str = "") -> Availability:
+        # Events are counted from before the index date only; the feature builder's tests hold that.
+        if table == "treatment_events":
+            return Availability("feature", INDEX)
+        declared = {c.name: c for c in columns(TABLES[table])}.get(column) or self.programme.attributes.get(
+            column
+        )
+        return (
+            Availability(declared.role, declared.available_at) if declared else Availability("feature", INDEX)
+        )
 
     def read_raw(self, table: str, versions: Mapping[str, str], kind: type[A]) -> A:
         """A raw table in the version that a certificate names."""

@@ -13,8 +13,8 @@ from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 if TYPE_CHECKING:
     import numpy as np
 
+    from e2i_assets.cohorts.attrition import CohortResult
     from e2i_assets.cohorts.config import TemporalRequirements
-    from e2i_assets.cohorts.result import CohortResult
     from e2i_assets.modeling.evaluation import CriterionResult
     from e2i_assets.modeling.splits import SplitValidation
     from e2i_assets.quality.leakage import LeakageReport
@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quality:
-    """A quality report and what it was made from: table to load number, table to rows."""
+    """A quality report, and the load that each raw table comes from."""
 
     report: QCReport
     loads: Mapping[str, int]
-    rows: Mapping[str, int]
-    required: tuple[str, ...]
-    blocking_score: float
 
 
 def _same_snapshot(quality: Quality) -> Verdict:
@@ -44,23 +41,11 @@ def _same_snapshot(quality: Quality) -> Verdict:
     )
 
 
-def _required_tables(quality: Quality) -> Verdict:
-    empty = [table for table in quality.required if not quality.rows.get(table)]
-    if not empty:
-        return ok("every required table has rows", tables=len(quality.required))
-    return refuse(
-        "empty_table",
-        f"{', '.join(empty)}: no rows of this programme.",
-        "Load the tables, or take them out of required_tables in the cohort file if the programme has none.",
-        empty=len(empty),
-    )
-
-
 def _no_blockers(quality: Quality) -> Verdict:
     blockers = quality.report.blockers
     if not blockers:
         return ok("no blocking issue in the three layers", status=quality.report.status)
-    named = "; ".join(str(blocker) for blocker in blockers[:5])
+    named = "; ".join(blocker.message for blocker in blockers[:5])
     more = f" and {len(blockers) - 5} more" if len(blockers) > 5 else ""
     return refuse(
         "quality_blockers",
@@ -71,7 +56,7 @@ def _no_blockers(quality: Quality) -> Verdict:
 
 
 def _qc_score(quality: Quality) -> Verdict:
-    score, threshold = quality.report.score, quality.blocking_score
+    score, threshold = quality.report.score, quality.report.score_threshold
     if score >= threshold:
         return ok(f"score {score:.3f}, threshold {threshold}", score=score, threshold=threshold)
     return refuse(
@@ -84,7 +69,6 @@ def _qc_score(quality: Quality) -> Verdict:
 
 
 SAME_SNAPSHOT = Gate("same_snapshot", "All raw tables come from the same committed load.", _same_snapshot)
-REQUIRED_TABLES = Gate("required_tables", "Every table that the programme needs has rows.", _required_tables)
 NO_BLOCKERS = Gate("no_blockers", "No layer of quality control found a blocking issue.", _no_blockers)
 QC_SCORE = Gate("qc_score", "The weighted score of the five dimensions is at least 0.80.", _qc_score)
 

@@ -1,0 +1,111 @@
+"""Bento bundle: the evaluated model with its preprocessing, ready to be served."""
+
+from __future__ import annotations
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+from sqlalchemy.dialects.postgresql import insert
+
+from e2i_assets.assets.artifacts import BundleRef, Evaluated, Splits
+from e2i_assets.assets.scoped import scope_keys
+from e2i_assets.gates import rules
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.resources.records import bentoml_services
+from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
+
+PROBES = 20
+
+
+def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `<scope>/bento_bundle`."""
+    keys = scope_keys(scope)
+
+    @stage(
+        key=keys["bento_bundle"],
+        group=scope.name,
+        description="Self-contained bundle that `bentoml serve` answers from.",
+        kinds={"bentoml"},
+        code=("assets/bento_bundle.py", "gates/rules.py", "serving"),
+        gates=(rules.BUNDLE_ANSWERS,),
+        inputs={"splits": "splits", "model": keys["trained_model"], "evaluation": keys["evaluation"]},
+        config=lambda context: {"store": str(context.settings.bento_home)},
+        refusals=(BundleError,),
+    )
+    def bento_bundle(
+        context: StageContext, splits: Splits, model: TrainedModel, evaluation: Evaluated
+    ) -> Made:
+        with bento_store(context.settings.bento_home):
+            bundle = _build(context, scope, splits, model, evaluation)
+        _record(context, scope, bundle, model)
+        probes = splits.validation[list(model.features)].head(PROBES)
+        return Made(
+            BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
+            subject=rules.Answers(model.predict_proba(probes), _answer(bundle, probes)),
+            metadata={
+                "tag": bundle.tag,
+                "path": dg.MetadataValue.path(str(bundle.path)),
+                "serve": _how(bundle, context),
+            },
+        )
+
+    return bento_bundle
+
+
+def _build(
+    context: StageContext, scope: Scope, splits: Splits, model: TrainedModel, evaluation: Evaluated
+) -> Bundle:
+    if evaluation.model_fingerprint != model.fingerprint:
+        raise BundleError(
+            f"the published evaluation is of model {evaluation.model_fingerprint[:16]}, the published model "
+            f"is {model.fingerprint[:16]}: materialize the evaluation of this model first"
+        )
+    features = [feature for feature in splits.features if feature.name in model.features]
+    categorical = [feature.name for feature in features if feature.kind == "categorical"]
+    result = evaluation.evaluation
+    return build_bundle(
+        model.pipeline,
+        features,
+        name=f"e2i-{scope.name}-{context.partition}",
+        version=context.fingerprint,
+        positive_class=scope.target,
+        threshold=result.threshold,
+        metadata={
+            "algorithm": model.algorithm,
+            "model_fingerprint": model.fingerprint,
+            "test_auc": result.auc_ci.auc,
+            "data_version": context.inputs["splits"].version,
+        },
+        levels={name: sorted(splits.train[name].dropna().unique()) for name in categorical},
+    )
+
+
+def _answer(bundle: Bundle, probes: pd.DataFrame) -> np.ndarray:
+    """Probabilities by the pipeline file that travels in the bundle."""
+    import joblib
+
+    (packed,) = bundle.path.rglob("pipeline.joblib")
+    return joblib.load(packed).predict_proba(probes)[:, 1]
+
+
+def _how(bundle: Bundle, context: StageContext) -> str:
+    return (
+        f"BENTOML_HOME={context.settings.bento_home} bentoml serve {bundle.tag} --host 127.0.0.1 --port 3001"
+    )
+
+
+def _record(context: StageContext, scope: Scope, bundle: Bundle, model: TrainedModel) -> None:
+    row = {
+        "service_name": bundle.service_name,
+        "bento_tag": bundle.tag,
+        "partition": context.partition,
+        "scope": scope.name,
+        "model_fingerprint": model.fingerprint,
+        "status": "built",
+        "run_id": context.run_id,
+    }
+    with context.warehouse.engine.begin() as connection:
+        connection.execute(insert(bentoml_services).values(row).on_conflict_do_nothing())

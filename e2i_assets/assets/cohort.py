@@ -1,0 +1,69 @@
+"""Cohort: who is eligible, and how many each rule removed. Criteria live in config/cohorts."""
+
+from __future__ import annotations
+
+import dagster as dg
+from sqlalchemy.dialects.postgresql import insert
+
+from e2i_assets.assets.artifacts import Cohort, RawTable
+from e2i_assets.cohorts import CohortConstructor, CohortError
+from e2i_assets.gates import rules
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.quality.report import QCReport
+from e2i_assets.resources.records import cohort_definitions, cohort_eligibility_log
+
+
+@stage(
+    key="cohort",
+    group="cohort",
+    description="Eligible patients of the programme, drawn from the raw versions that QC certifies.",
+    kinds={"ibis", "parquet"},
+    code=("assets/cohort.py", "gates/rules.py", "cohorts"),
+    gates=(rules.COHORT_SIZE, rules.TEMPORAL_WINDOWS),
+    inputs={"qc_report": "qc_report"},
+    config=lambda context: context.programme.to_dict(),
+    refusals=(CohortError,),
+)
+def cohort(context: StageContext, qc_report: QCReport) -> Made:
+    """Apply criteria and temporal windows."""
+    programme = context.programme
+    journeys = context.read_raw("patient_journeys", qc_report.raw_versions, RawTable).frame
+    members, result = CohortConstructor(programme).construct_cohort(journeys)
+    _record(context, result)
+    return Made(
+        Cohort(members, result, qc_report.raw_versions),
+        subject=rules.CohortBuilt(members, result, programme.temporal_requirements, programme.minimum_size),
+        metadata={
+            "dagster/partition_row_count": result.eligible_count,
+            "patients": result.total_count,
+            "exclusion_rate": result.exclusion_rate,
+            "attrition": dg.MetadataValue.md(result.attrition_markdown()),
+            "definition": result.config_hash,
+        },
+    )
+
+
+def _record(context: StageContext, result: Cohort | object) -> None:
+    programme = context.programme
+    definition = {
+        "config_hash": programme.config_hash,
+        "cohort_id": programme.cohort_id,
+        "partition": context.partition,
+        "version": programme.version,
+        "config_json": programme.to_dict(),
+    }
+    with context.warehouse.engine.begin() as connection:
+        connection.execute(insert(cohort_definitions).values(definition).on_conflict_do_nothing())
+    context.warehouse.record(
+        cohort_eligibility_log,
+        [
+            {
+                "config_hash": programme.config_hash,
+                "run_id": context.run_id,
+                "criterion_value": entry["value"],
+            }
+            | {k: v for k, v in entry.items() if k != "value"}
+            for entry in result.to_dict()["eligibility_log"]
+        ],
+    )

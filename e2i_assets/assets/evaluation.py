@@ -1,0 +1,106 @@
+"""Evaluation: the test split, opened once for a model, and the scope's success criteria."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import dagster as dg
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.artifacts import Evaluated, Splits
+from e2i_assets.assets.scoped import labelled, scope_keys
+from e2i_assets.assets.trained_model import MLFLOW_RUN
+from e2i_assets.gates import rules
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets
+from e2i_assets.modeling.plots import calibration_plot, roc_plot
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.training import TrainedModel
+
+
+def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `<scope>/evaluation`."""
+    keys = scope_keys(scope)
+
+    @stage(
+        key=keys["evaluation"],
+        group=scope.name,
+        description="Metrics of the model on the test split, which the vault opens once for it.",
+        kinds={"scikitlearn", "mlflow"},
+        code=("assets/evaluation.py", "assets/scoped.py", "gates/rules.py", "modeling"),
+        gates=(rules.SUCCESS_CRITERIA,),
+        inputs={"splits": "splits", "model": keys["trained_model"]},
+        config=lambda context: scope.model_dump(mode="json"),
+    )
+    def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> Made:
+        made = _evaluate_once(context, scope, splits, model)
+        result = made.evaluation
+        criteria = meets(scope.success_criteria, result)
+        roc, calibration = roc_plot(result), calibration_plot(result)
+        _log(context, result, {"roc.png": roc, "calibration.png": calibration}, all(c.ok for c in criteria))
+        return Made(
+            made,
+            subject=criteria,
+            metadata={
+                "test_auc": result.auc_ci.auc,
+                "test_auc_95": f"{result.auc_ci.low:.3f} to {result.auc_ci.high:.3f}",
+                "validation_auc": result.metrics["validation"]["roc_auc"],
+                "test_patients": result.n_test,
+                "metrics": shown.table(
+                    {"metric": name, "validation": result.metrics["validation"][name], "test": value}
+                    for name, value in result.metrics["test"].items()
+                ),
+                "roc": shown.image(roc),
+                "calibration": shown.image(calibration),
+            },
+        )
+
+    return evaluation
+
+
+def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: TrainedModel) -> Evaluated:
+    """Open test for this model, or take what was learnt when it was opened."""
+    asset = f"{scope.name}/evaluation"
+    version = context.vault.result("test", model.fingerprint)
+    if version is not None:
+        return context.store.read(asset, context.partition, version, Evaluated)
+    names = list(model.features)
+    with context.vault.open(
+        context.partition,
+        "test",
+        splits.seals["test"],
+        model_fingerprint=model.fingerprint,
+        purpose=asset,
+        run_id=context.run_id,
+    ) as opened:
+        result = evaluate(
+            model,
+            labelled("test", opened.frame, names, scope),
+            labelled("validation", splits.validation, names, scope),
+        )
+        made = Evaluated(result, model.fingerprint)
+        opened.result_version = context.store.write(asset, context.partition, made)
+    return made
+
+
+def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], passed: bool) -> None:
+    run_id = context.inputs["model"].attributes[MLFLOW_RUN]
+    with context.tracking.run(
+        context.dagster,
+        experiment=f"e2i_{context.dagster.asset_key.path[0]}",
+        name="",
+        tags={},
+        run_id=run_id,
+    ) as mlflow:
+        mlflow.log_metrics(
+            {f"test_{name}": value for name, value in result.metrics["test"].items() if value is not None}
+            | {"test_auc_low": result.auc_ci.low, "test_auc_high": result.auc_ci.high}
+        )
+        mlflow.set_tag("success_criteria", "passed" if passed else "failed")
+        with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
+            for name, png in plots.items():
+                path = Path(scratch) / name
+                path.write_bytes(png)
+                mlflow.log_artifact(str(path), "plots")

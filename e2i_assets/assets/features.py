@@ -1,0 +1,44 @@
+"""Features: what was known about each member before the index date, and the outcomes that followed."""
+
+from __future__ import annotations
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.artifacts import Cohort, RawTable
+from e2i_assets.features import FeatureError, FeatureSet, build_features
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+
+
+@stage(
+    key="features",
+    group="features",
+    description="One row per cohort member: journey, clinical, HCP and event features from before the index "
+    "date, with the outcomes kept apart.",
+    kinds={"polars", "parquet"},
+    code=("assets/features.py", "features", "contracts"),
+    inputs={"cohort": "cohort"},
+    config=lambda context: context.programme.to_dict(),
+    refusals=(FeatureError,),
+)
+def features(context: StageContext, cohort: Cohort) -> Made:
+    """Build the feature set from the cohort's own raw versions."""
+    programme = context.programme
+    feature_set: FeatureSet = build_features(
+        cohort.members,
+        context.read_raw("treatment_events", cohort.raw_versions, RawTable).frame,
+        context.read_raw("hcp_profiles", cohort.raw_versions, RawTable).frame,
+        index_date_field=programme.temporal_requirements.index_date_field,
+        lookback_days=programme.temporal_requirements.lookback_days,
+        attributes=programme.attributes,
+        include=programme.features.include,
+        exclude=programme.features.exclude,
+    )
+    return Made(
+        feature_set,
+        metadata={
+            "dagster/partition_row_count": len(feature_set.frame),
+            "dagster/column_schema": shown.feature_schema(feature_set.features),
+            "features": len(feature_set.features),
+            "dropped": shown.table({"column": k, "reason": v} for k, v in feature_set.dropped.items()),
+        },
+    )

@@ -1,0 +1,46 @@
+"""Model candidate: which algorithm, chosen on the training split alone."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.artifacts import Splits
+from e2i_assets.assets.scoped import SEED, feature_names, labelled, require_served, scope_keys
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.errors import ModelingError
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.selection import select_candidate
+
+
+def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `<scope>/model_candidate`."""
+
+    @stage(
+        key=scope_keys(scope)["model_candidate"],
+        group=scope.name,
+        description="Algorithm that fits the scope's constraints and does best in cross-validation on train.",
+        kinds={"scikitlearn"},
+        code=("assets/model_candidate.py", "assets/scoped.py", "modeling"),
+        inputs={"splits": "splits"},
+        config=lambda context: scope.model_dump(mode="json"),
+        refusals=(ModelingError,),
+    )
+    def model_candidate(context: StageContext, splits: Splits) -> Made:
+        require_served(context, scope)
+        names = feature_names(splits, scope)
+        features = [feature for feature in splits.features if feature.name in names]
+        train = labelled("train", splits.train, names, scope)
+        candidate = select_candidate(scope, train, features=features, seed=SEED)
+        return Made(
+            candidate,
+            metadata={
+                "algorithm": candidate.algorithm,
+                "rationale": candidate.rationale,
+                "benchmark": shown.table(finalist.to_dict() for finalist in candidate.finalists),
+                "alternatives": dict(candidate.alternatives),
+            },
+        )
+
+    return model_candidate

@@ -1,0 +1,47 @@
+"""Preprocessor: imputation, scaling and encoding, fitted on train only."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
+from e2i_assets.assets.scoped import feature_names, labelled, require_served, scope_keys
+from e2i_assets.gates import rules
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.errors import ModelingError
+from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary, verify_fitted_on
+from e2i_assets.modeling.scope import Scope
+
+
+def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `<scope>/preprocessor`."""
+
+    @stage(
+        key=scope_keys(scope)["preprocessor"],
+        group=scope.name,
+        description="Imputation, scaling and encoding with statistics of the train split alone.",
+        kinds={"scikitlearn"},
+        code=("assets/preprocessor.py", "assets/scoped.py", "gates/rules.py", "modeling/preprocessing.py"),
+        gates=(rules.FITTED_ON_TRAIN,),
+        inputs={"splits": "splits"},
+        config=lambda context: scope.model_dump(mode="json"),
+        refusals=(ModelingError,),
+    )
+    def preprocessor(context: StageContext, splits: Splits) -> Made:
+        require_served(context, scope)
+        names = feature_names(splits, scope)
+        train = labelled("train", splits.train, names, scope).X
+        fitted = fit_preprocessor(train, [feature for feature in splits.features if feature.name in names])
+        return Made(
+            FittedPreprocessor(fitted, tuple(names)),
+            subject=verify_fitted_on(fitted, train),
+            metadata={
+                "features_in": len(names),
+                "columns_out": len(fitted.get_feature_names_out()),
+                "rows_fitted_on": len(train),
+                "statistics": preprocessor_summary(fitted),
+            },
+        )
+
+    return preprocessor

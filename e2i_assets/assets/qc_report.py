@@ -1,0 +1,97 @@
+"""QC report: three layers of quality control; the certificate of the raw versions that it names."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.artifacts import RawTable
+from e2i_assets.assets.raw import LOAD
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.gates import rules
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.quality.plots import dimension_chart
+from e2i_assets.quality.report import DIMENSIONS, QCReport, QualityConfig, build_qc_report
+from e2i_assets.resources.records import data_quality_reports
+
+
+def _config(context: StageContext) -> QualityConfig:
+    config = QualityConfig.from_yaml(context.settings.config_dir / "quality.yaml")
+    optional = tuple(sorted(set(TABLES) - set(context.programme.required_tables)))
+    return config.model_copy(update={"may_be_empty": optional})
+
+
+@stage(
+    key="qc_report",
+    group="quality",
+    description="Schema, five quality dimensions and expectation suites over the raw tables. Names the raw "
+    "versions that it certifies; the cohort reads those.",
+    kinds={"pandera", "greatexpectations"},
+    code=("assets/qc_report.py", "gates/rules.py", "quality", "contracts"),
+    gates=(rules.SAME_SNAPSHOT, rules.NO_BLOCKERS, rules.QC_SCORE),
+    inputs={name: dg.AssetKey(["raw", name]) for name in TABLES},
+    config=lambda context: {
+        "quality": _config(context).model_dump(mode="json"),
+        "suites": context.config_files("expectations"),
+        "programme": context.programme.to_dict(),
+    },
+)
+def qc_report(
+    context: StageContext,
+    hcp_profiles: RawTable,
+    patient_journeys: RawTable,
+    treatment_events: RawTable,
+    ml_predictions: RawTable,
+    triggers: RawTable,
+    business_metrics: RawTable,
+    causal_paths: RawTable,
+) -> Made:
+    """Judge the raw tables together."""
+    tables = {
+        "hcp_profiles": hcp_profiles.frame,
+        "patient_journeys": patient_journeys.frame,
+        "treatment_events": treatment_events.frame,
+        "ml_predictions": ml_predictions.frame,
+        "triggers": triggers.frame,
+        "business_metrics": business_metrics.frame,
+        "causal_paths": causal_paths.frame,
+    }
+    report = build_qc_report(
+        tables,
+        attributes=context.programme.attributes,
+        raw_versions={name: published.version for name, published in context.inputs.items()},
+        config=_config(context),
+    )
+    _record(context, report)
+    loads = {name: published.attributes[LOAD] for name, published in context.inputs.items()}
+    return Made(
+        report,
+        subject=rules.Quality(report, loads),
+        metadata={
+            "score": report.score,
+            "status": report.status,
+            "lowest_dimension": report.lowest_dimension,
+            "fix_first": report.fix_first,
+            "report": dg.MetadataValue.md(report.to_markdown()),
+            "dimensions": shown.image(dimension_chart(report)),
+        },
+    )
+
+
+def _record(context: StageContext, report: QCReport) -> None:
+    context.warehouse.record(
+        data_quality_reports,
+        [
+            {
+                "partition": context.partition,
+                "overall_status": report.status,
+                "overall_score": report.score,
+                **{f"{dimension}_score": report.dimensions.get(dimension) for dimension in DIMENSIONS},
+                "expectations_evaluated": sum(suite.evaluated for suite in report.suites),
+                "expectations_failed": sum(len(suite.failed) for suite in report.suites),
+                "report": report.to_dict(),
+                "run_id": context.run_id,
+            }
+        ],
+    )

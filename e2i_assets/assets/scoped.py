@@ -1,0 +1,53 @@
+"""The assets of one scope, from the model candidate to the bundle: one factory builds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+import pandas as pd
+
+from e2i_assets.assets.artifacts import Splits
+from e2i_assets.gates.context import StageContext
+from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.scope import Scope
+
+SEED = 42
+
+
+def scope_keys(scope: Scope) -> Mapping[str, dg.AssetKey]:
+    """Asset keys of a scope by their last part."""
+    stages = (
+        "model_candidate",
+        "preprocessor",
+        "tuned_params",
+        "trained_model",
+        "evaluation",
+        "bento_bundle",
+    )
+    return {name: dg.AssetKey([scope.name, name]) for name in stages}
+
+
+def require_served(context: StageContext, scope: Scope) -> None:
+    """Refuse a partition whose cohort file does not name the scope.
+
+    Raises:
+        dagster.Failure: with the file and what to add.
+    """
+    if scope.name not in context.programme.scopes:
+        raise dg.Failure(
+            f"{context.partition} is not served by scope {scope.name}: its cohort file lists "
+            f"{', '.join(context.programme.scopes)}.",
+            allow_retries=False,
+        )
+
+
+def feature_names(splits: Splits, scope: Scope) -> list[str]:
+    """The features that a scope's model sees."""
+    return [feature.name for feature in splits.features if feature.name not in scope.features.exclude]
+
+
+def labelled(name: str, frame: pd.DataFrame, features: list[str], scope: Scope) -> LabelledSplit:
+    """Features and target of one split; patients whose outcome is not known are left out."""
+    known = frame[frame[scope.target].notna()]
+    return LabelledSplit(name, known[features], known[scope.target].astype(int))

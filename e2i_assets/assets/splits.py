@@ -1,0 +1,117 @@
+"""Splits: 60/20/15/5 by patient. Train and validation are published, test and holdout go to the vault."""
+
+from __future__ import annotations
+
+import pandas as pd
+import sqlalchemy as sa
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.artifacts import Splits
+from e2i_assets.features import FeatureSet
+from e2i_assets.gates import rules
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling import SplitEnforcer
+from e2i_assets.modeling.splits import assign_splits
+from e2i_assets.quality.leakage import LeakageError, LeakageReport, audit_leakage
+from e2i_assets.resources.records import split_assignments
+
+SEED = 42
+NAMES = ("train", "validation", "test", "holdout")
+
+
+@stage(
+    key="splits",
+    group="splits",
+    description="60/20/15/5 by patient, stratified, stable across refreshes. Test and holdout are sealed.",
+    kinds={"python", "parquet"},
+    code=("assets/splits.py", "gates/rules.py", "modeling/splits.py", "quality/leakage"),
+    gates=(rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE),
+    inputs={"features": "features"},
+    config=lambda context: {
+        "targets": context.targets,
+        "attributes": context.programme.to_dict()["attributes"],
+    },
+    refusals=(LeakageError,),
+)
+def splits(context: StageContext, features: FeatureSet) -> Made:
+    """Assign patients, audit for leakage, seal."""
+    rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
+    existing = _existing(context)
+    patients = _patients(rows, context.targets[0])
+    assigned = assign_splits(patients, existing, seed=SEED)
+    rows = rows.merge(assigned, on="patient_id", validate="many_to_one")
+    frames = {
+        name: rows[rows["split"] == name].drop(columns="split").reset_index(drop=True) for name in NAMES
+    }
+    validation = SplitEnforcer().validate_splits(
+        train_df=frames["train"],
+        val_df=frames["validation"],
+        test_df=frames["test"],
+        holdout_df=frames["holdout"],
+    )
+    leakage = {target: _audit(frames, features, target, context) for target in context.targets}
+    subject = rules.SplitsMade(validation, leakage, _moved(existing, assigned))
+    if validation.is_valid and not any(report.findings for report in leakage.values()):
+        _remember(context, existing, assigned)
+    made = Splits(
+        train=frames["train"],
+        validation=frames["validation"],
+        features=features.features,
+        outcomes=tuple(column for column in features.outcomes if column != "patient_journey_id"),
+        seals=context.vault.seal(context.partition, {name: frames[name] for name in ("test", "holdout")}),
+        counts={name: len(frame) for name, frame in frames.items()},
+    )
+    shares = [
+        {"split": name, "patients": len(frame), "share": len(frame) / len(rows)}
+        | {f"{target} rate": float(frame[target].mean()) for target in context.targets}
+        for name, frame in frames.items()
+    ]
+    return Made(made, subject=subject, metadata={"splits": shown.table(shares), "patients": len(rows)})
+
+
+def _patients(rows: pd.DataFrame, target: str) -> pd.DataFrame:
+    """One row per patient with the stratum; a patient of several journeys counts by the first."""
+    first = rows.drop_duplicates("patient_id")
+    return pd.DataFrame(
+        {"patient_id": first["patient_id"], "stratum": first[target].astype("string").fillna("none")}
+    )
+
+
+def _audit(
+    frames: dict[str, pd.DataFrame], features: FeatureSet, target: str, context: StageContext
+) -> LeakageReport:
+    wanted = ["patient_id", *[feature.name for feature in features.features], target]
+    known = {name: frame.loc[frame[target].notna(), wanted] for name, frame in frames.items()}
+    return audit_leakage(
+        known["train"],
+        target,
+        id_column="patient_id",
+        contract=context.availability(features.features),
+        other_splits={name: frame for name, frame in known.items() if name != "train"},
+    )
+
+
+def _existing(context: StageContext) -> pd.DataFrame:
+    stored = split_assignments.c
+    with context.warehouse.engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(stored.patient_id, stored.split).where(stored.partition == context.partition)
+        ).all()
+    return pd.DataFrame([tuple(row) for row in rows], columns=["patient_id", "split"])
+
+
+def _moved(existing: pd.DataFrame, assigned: pd.DataFrame) -> int:
+    both = existing.merge(assigned, on="patient_id", suffixes=("_before", "_now"))
+    return int((both["split_before"] != both["split_now"]).sum())
+
+
+def _remember(context: StageContext, existing: pd.DataFrame, assigned: pd.DataFrame) -> None:
+    new = assigned[~assigned["patient_id"].isin(existing["patient_id"])]
+    context.warehouse.record(
+        split_assignments,
+        [
+            {"partition": context.partition, "patient_id": patient, "split": split}
+            for patient, split in zip(new["patient_id"], new["split"], strict=True)
+        ],
+    )

@@ -1,0 +1,150 @@
+"""Trained model: the candidate with its tuned params, fitted on train, stopped early on validation."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import dagster as dg
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
+from e2i_assets.assets.scoped import SEED, labelled, scope_keys
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.errors import ModelingError
+from e2i_assets.modeling.plots import importance_plot
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.selection import ModelCandidate
+from e2i_assets.modeling.training import TrainedModel, train_model
+from e2i_assets.modeling.tuning import TunedParams
+from e2i_assets.resources.records import training_runs
+
+MLFLOW_RUN = "mlflow_run_id"
+"""Attribute of a trained model: the MLflow run that its evaluation goes on with."""
+
+
+def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `<scope>/trained_model`."""
+    keys = scope_keys(scope)
+
+    @stage(
+        key=keys["trained_model"],
+        group=scope.name,
+        description="Preprocessor and estimator as one pipeline, logged to MLflow.",
+        kinds={"scikitlearn", "mlflow"},
+        code=("assets/trained_model.py", "assets/scoped.py", "modeling"),
+        inputs={
+            "splits": "splits",
+            "candidate": keys["model_candidate"],
+            "preprocessor": keys["preprocessor"],
+            "tuned": keys["tuned_params"],
+        },
+        config=lambda context: scope.model_dump(mode="json"),
+        refusals=(ModelingError,),
+    )
+    def trained_model(
+        context: StageContext,
+        splits: Splits,
+        candidate: ModelCandidate,
+        preprocessor: FittedPreprocessor,
+        tuned: TunedParams,
+    ) -> Made:
+        names = list(preprocessor.features)
+        trained = train_model(
+            candidate,
+            tuned.best_params,
+            preprocessor.preprocessor,
+            labelled("train", splits.train, names, scope),
+            labelled("validation", splits.validation, names, scope),
+            seed=SEED,
+        )
+        run_id = _log(context, scope, trained, preprocessor, tuned)
+        _record(context, scope, trained, run_id)
+        return Made(
+            trained,
+            metadata={
+                "algorithm": trained.algorithm,
+                "train_auc": trained.metrics["train_auc"],
+                "validation_auc": trained.metrics["validation_auc"],
+                "params": dict(trained.params),
+                "importance": shown.image(importance_plot(trained)),
+                "fingerprint": trained.fingerprint[:16],
+                MLFLOW_RUN: run_id,
+            },
+            attributes={MLFLOW_RUN: run_id},
+        )
+
+    return trained_model
+
+
+def _log(
+    context: StageContext,
+    scope: Scope,
+    trained: TrainedModel,
+    preprocessor: FittedPreprocessor,
+    tuned: TunedParams,
+) -> str:
+    """Log parameters, metrics, model, preprocessor and plots; returns the MLflow run."""
+    tags = {"scope": scope.name, "partition": context.partition, "brand": context.programme.brand}
+    name = f"{scope.name}_{context.partition}"
+    with context.tracking.run(
+        context.dagster,
+        experiment=f"e2i_{scope.name}",
+        name=name,
+        tags={**tags, "problem_type": scope.problem_type},
+    ) as mlflow:
+        mlflow.log_params(
+            {"algorithm": trained.algorithm, "seed": trained.seed, "hpo_trials": tuned.n_trials}
+            | {f"hp_{key}": value for key, value in trained.params.items()}
+            | {f"data_{key}": published.version for key, published in context.inputs.items()}
+        )
+        mlflow.log_metrics({**trained.metrics, "hpo_best_value": tuned.best_value})
+        with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
+            folder = Path(scratch)
+            trained.save(folder / "model")
+            preprocessor.save(folder)
+            (folder / "importance.png").write_bytes(importance_plot(trained))
+            mlflow.log_artifact(str(folder / "preprocessor.joblib"), "preprocessor")
+            mlflow.log_artifact(str(folder / "importance.png"), "plots")
+        _log_model(mlflow, trained)
+        return mlflow.mlflow_run_id
+
+
+def _log_model(mlflow: object, trained: TrainedModel) -> None:
+    from importlib.metadata import version
+
+    # Without the list MLflow infers it by importing the model in a new process, for half a minute.
+    needed = ["scikit-learn", "pandas", "numpy", *_booster(trained)]
+    mlflow.sklearn.log_model(  # type: ignore[attr-defined]
+        trained.pipeline,
+        name="model",
+        pip_requirements=[f"{package}=={version(package)}" for package in needed],
+        serialization_format="cloudpickle",
+    )
+
+
+def _booster(trained: TrainedModel) -> list[str]:
+    module = type(trained.pipeline[-1]).__module__.split(".")[0]
+    return [module] if module in {"xgboost", "lightgbm"} else []
+
+
+def _record(context: StageContext, scope: Scope, trained: TrainedModel, run_id: str) -> None:
+    context.warehouse.record(
+        training_runs,
+        [
+            {
+                "partition": context.partition,
+                "scope": scope.name,
+                "algorithm": trained.algorithm,
+                "model_fingerprint": trained.fingerprint,
+                "hyperparameters": dict(trained.params),
+                "training_samples": trained.n_train,
+                "validation_samples": trained.n_validation,
+                "metrics": dict(trained.metrics),
+                "data_versions": {key: published.version for key, published in context.inputs.items()},
+                "mlflow_run_id": run_id,
+                "run_id": context.run_id,
+            }
+        ],
+    )

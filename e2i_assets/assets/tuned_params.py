@@ -1,0 +1,94 @@
+"""Tuned params: an Optuna study, fitted on train and scored on validation."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
+from e2i_assets.assets.scoped import labelled, scope_keys
+from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.errors import ModelingError
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.selection import ModelCandidate
+from e2i_assets.modeling.tuning import OptunaConfig, TunedParams, tune
+from e2i_assets.resources.records import hpo_studies
+
+
+def _config(context: StageContext) -> OptunaConfig:
+    return OptunaConfig.from_yaml(context.settings.config_dir / "optuna_config.yaml")
+
+
+def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `<scope>/tuned_params`."""
+    keys = scope_keys(scope)
+
+    @stage(
+        key=keys["tuned_params"],
+        group=scope.name,
+        description="Best hyperparameters of the candidate, by validation AUC.",
+        kinds={"optuna"},
+        code=("assets/tuned_params.py", "assets/scoped.py", "modeling"),
+        inputs={
+            "splits": "splits",
+            "candidate": keys["model_candidate"],
+            "preprocessor": keys["preprocessor"],
+        },
+        config=lambda context: [scope.model_dump(mode="json"), _config(context).model_dump(mode="json")],
+        refusals=(ModelingError,),
+    )
+    def tuned_params(
+        context: StageContext, splits: Splits, candidate: ModelCandidate, preprocessor: FittedPreprocessor
+    ) -> Made:
+        names = list(preprocessor.features)
+        study = tune(
+            candidate,
+            preprocessor.preprocessor,
+            labelled("train", splits.train, names, scope),
+            labelled("validation", splits.validation, names, scope),
+            _config(context),
+            study_name=f"{scope.name}_{context.partition}",
+        )
+        _record(context, scope, study)
+        best = sorted(
+            (trial for trial in study.trials if trial["state"] == "COMPLETE"),
+            key=lambda trial: -trial["value"],
+        )
+        return Made(
+            study,
+            metadata={
+                "best_value": study.best_value,
+                "metric": study.metric,
+                "best_params": dict(study.best_params),
+                "trials": f"{study.n_completed} completed, {study.n_pruned} pruned of {study.n_trials}",
+                "best_trials": shown.table(
+                    {"trial": trial["number"], "value": trial["value"], **trial["params"]}
+                    for trial in best[:10]
+                ),
+            },
+        )
+
+    return tuned_params
+
+
+def _record(context: StageContext, scope: Scope, study: TunedParams) -> None:
+    context.warehouse.record(
+        hpo_studies,
+        [
+            {
+                "study_name": study.study_name,
+                "partition": context.partition,
+                "scope": scope.name,
+                "algorithm_name": study.algorithm,
+                "metric": study.metric,
+                "n_trials": study.n_trials,
+                "n_completed": study.n_completed,
+                "n_pruned": study.n_pruned,
+                "best_value": study.best_value,
+                "best_params": dict(study.best_params),
+                "trials": [dict(trial) for trial in study.trials],
+                "run_id": context.run_id,
+            }
+        ],
+    )

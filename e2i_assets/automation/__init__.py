@@ -1,0 +1,1 @@
+"""What runs without a person: jobs and the sensors that ask for them. Decisions are pure functions."""

@@ -1,0 +1,81 @@
+"""The composition root: assets, jobs, sensors and resources meet here, and policy is applied once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from e2i_assets.assets.bento_bundle import build_bento_bundle
+from e2i_assets.assets.cohort import cohort
+from e2i_assets.assets.evaluation import build_evaluation
+from e2i_assets.assets.features import features
+from e2i_assets.assets.model_candidate import build_model_candidate
+from e2i_assets.assets.preprocessor import build_preprocessor
+from e2i_assets.assets.qc_report import qc_report
+from e2i_assets.assets.raw import build_raw_assets
+from e2i_assets.assets.splits import splits
+from e2i_assets.assets.trained_model import build_trained_model
+from e2i_assets.assets.tuned_params import build_tuned_params
+from e2i_assets.automation.jobs import build_refresh_job
+from e2i_assets.automation.sensors import build_new_data_sensor
+from e2i_assets.modeling.scope import Scope, load_scopes
+from e2i_assets.resources.io_manager import ArtifactIOManager
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.resources.vault import SplitVault
+from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.settings import Settings, settings
+
+OWNERS = ["team:brand-analytics"]
+STAGES_OF_A_SCOPE = (
+    build_model_candidate,
+    build_preprocessor,
+    build_tuned_params,
+    build_trained_model,
+    build_evaluation,
+    build_bento_bundle,
+)
+
+
+def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """A fresh set of definitions for the configuration that `E2I_CONFIG` names.
+
+    Args:
+        resource_overrides: resource key to object, instead of the real one.
+    """
+    here = settings()
+    scopes = load_scopes(here.config_dir / "scopes")
+    return dg.Definitions(
+        assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
+        jobs=[build_refresh_job()],
+        sensors=[build_new_data_sensor()],
+        resources={**build_resources(here), **(resource_overrides or {})},
+        # One process per run: a process per step costs more than most steps do.
+        executor=dg.in_process_executor,
+    )
+
+
+def build_assets(scopes: list[Scope]) -> list[dg.AssetsDefinition]:
+    """Every asset: the shared stages, then those of each scope."""
+    shared = [*build_raw_assets(), qc_report, cohort, features, splits]
+    return shared + [build(scope) for scope in scopes for build in STAGES_OF_A_SCOPE]
+
+
+def build_resources(here: Settings) -> dict[str, Any]:
+    """The doors to the outside; none opens before it is used."""
+    warehouse = Warehouse(here)
+    store = ArtifactStore(here.artifacts_url)
+    return {
+        "settings": here,
+        "warehouse": warehouse,
+        "store": store,
+        "vault": SplitVault(here.vault_url, warehouse),
+        "tracking": ExperimentTracking(here),
+        "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(store)),
+    }
+
+
+def _with_policy(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    return asset.map_asset_specs(lambda spec: spec.replace_attributes(owners=OWNERS))

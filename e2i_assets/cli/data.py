@@ -1,0 +1,153 @@
+"""`e2i data`: fill the warehouse, and say what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from e2i_assets.ingest.loader import Load, LoadReport
+
+app = typer.Typer(no_args_is_help=True, help="Fill the warehouse, and say what is in it.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but commit.")]
+
+
+@app.command()
+def generate(
+    small: Annotated[bool, typer.Option("--small", help="One tenth: 500 HCPs, 2,500 patients.")] = False,
+    dgp: Annotated[str, typer.Option(help="Data-generating process.")] = "confounded",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 42,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Generate synthetic HCPs, patients, events and metrics whose true effects are known, and load them.
+
+    5,000 HCPs, 25,000 patients and 75,000 treatment events, or a tenth with --small. Replaces the synthetic
+    data of an earlier call; other data stay.
+    """
+    from e2i_assets.cli.generate import generate_and_load
+    from e2i_assets.cli.output import print_json
+    from e2i_assets.cli.session import open_session
+
+    here, warehouse = open_session()
+    report, truth = generate_and_load(
+        here,
+        warehouse,
+        dgp=dgp,
+        seed=seed,
+        scale="small" if small else "full",
+        dry_run=dry_run,
+        show=not json,
+    )
+    if json:
+        print_json({"load": report.to_dict(), "truth": truth, "committed": not dry_run})
+        return
+    _show_load(report, dry_run)
+    _show_truth(truth)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="CSV or Parquet file, or a folder of them.")],
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML that maps the source's columns to ours; not needed for files named "
+            "for our tables with our columns."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Load other people's data. All of it is loaded, or, when a rule is broken, none."""
+    from datetime import UTC, datetime
+
+    from e2i_assets.cli.output import print_json
+    from e2i_assets.cli.session import open_session
+    from e2i_assets.ingest.mapping import Mapping
+    from e2i_assets.ingest.sources import SourceError, read_source
+
+    if not source.exists():
+        raise SourceError(f"{source}: no such file or folder")
+    load = read_source(source, Mapping.from_yaml(mapping) if mapping else None, now=datetime.now(UTC))
+    here, warehouse = open_session()
+    report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
+    if json:
+        print_json({"load": report.to_dict(), "committed": not dry_run})
+        return
+    _show_load(report, dry_run)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Rows of every table, and the last load of every partition."""
+    from e2i_assets.cli.output import print_json, show_table
+    from e2i_assets.cli.session import open_session
+    from e2i_assets.partitions import programmes
+
+    here, warehouse = open_session()
+    tables = warehouse.status()
+    partitions = [
+        {"partition": key, "last_load": warehouse.watermark(programme.brand, programme.indication)}
+        for key, programme in programmes(here.config_dir).items()
+    ]
+    if json:
+        print_json({"tables": tables, "partitions": partitions})
+        return
+    show_table("Tables", ["table", "rows"], [[t["table"], f"{t['rows']:,}"] for t in tables])
+    show_table(
+        "Partitions",
+        ["partition", "last load"],
+        [[p["partition"], p["last_load"] or "none"] for p in partitions],
+    )
+
+
+def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, show: bool) -> LoadReport:
+    """Load with a bar that counts rows."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from e2i_assets.partitions import programmes
+
+    known = {(programme.brand, programme.indication) for programme in programmes(here.config_dir).values()}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
+        task = progress.add_task("loading rows", total=sum(frame.height for frame in load.tables.values()))
+        return warehouse.load(
+            load, known, dry_run=dry_run, on_table=lambda table, rows: progress.update(task, advance=rows)
+        )
+
+
+def _show_load(report: LoadReport, dry_run: bool) -> None:
+    from e2i_assets.cli.output import say, show_table
+
+    rows = [[table, f"{count:,}", f"{report.changed[table]:,}"] for table, count in report.rows.items()]
+    show_table("Dry run, nothing committed" if dry_run else "Loaded", ["table", "rows", "changed"], rows)
+    say(f"partitions touched: {', '.join(report.programmes) or 'none'}")
+
+
+def _show_truth(truth: dict[str, Any]) -> None:
+    from e2i_assets.cli.output import show_table
+
+    wanted = {
+        "patients": "n",
+        "outcome rate": "outcome_rate",
+        "true effect": "average_effect",
+        "naive contrast": "naive_contrast",
+        "oracle AUC": "oracle_auc",
+    }
+    rows = [
+        [
+            name,
+            *[
+                f"{facts[key]:.3f}" if isinstance(facts[key], float) else facts[key]
+                for key in wanted.values()
+            ],
+        ]
+        for name, facts in {**truth["partitions"], "all": truth["overall"]}.items()
+    ]
+    show_table("Declared truth", ["partition", *wanted], rows)

@@ -1,0 +1,83 @@
+"""Commands and their options; what a command does is in the module that it imports."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from e2i_assets.cli import data
+from e2i_assets.cli.output import fail
+
+app = typer.Typer(
+    name="e2i",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Pharma brand analytics as Dagster assets: raw tables to a served model, one partition per brand "
+    "and indication.",
+)
+app.add_typer(data.app, name="data")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+@app.command()
+def demo(
+    full: Annotated[
+        bool, typer.Option("--full", help="25,000 patients instead of 2,500, where no data are loaded.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 42,
+    json: Json = False,
+) -> None:
+    """Take every brand and indication from raw tables to a Bento bundle, and show how good they are.
+
+    Generates synthetic data when the warehouse is empty. What has not changed since the last run is not
+    computed again. Exits with 1 when a gate fails.
+    """
+    from e2i_assets.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(full=full, seed=seed, as_json=json))
+
+
+@app.command()
+def materialize(
+    partition: Annotated[
+        list[str] | None,
+        typer.Option("--partition", "-p", help="Partition key; repeat for several. [default: all]"),
+    ] = None,
+    select: Annotated[
+        str,
+        typer.Option("--select", "-s", help="Dagster asset selection, e.g. 'cohort+' or 'key:\"splits\"'."),
+    ] = "*",
+    force: Annotated[bool, typer.Option("--force", help="Compute also what has not changed.")] = False,
+    json: Json = False,
+) -> None:
+    """Materialize assets of one or more partitions, as Dagit would."""
+    from e2i_assets.cli.materialize import run_materialize
+
+    raise typer.Exit(run_materialize(partition or [], select, force=force, as_json=json))
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Port of Dagit.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Open Dagit: web server, daemon (sensors, backfills, queue) and the warehouse, until Ctrl-C."""
+    from e2i_assets.cli.up import run_up
+
+    raise typer.Exit(run_up(host, port))
+
+
+def main() -> None:
+    """Entry point: errors that a user can mend are one message and exit code 1, not a stack."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 -- the outermost place; anything unknown is shown whole
+        fail(error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The best AUC that any model could reach on the test patients: that of the true probability."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from e2i_assets.assets.artifacts import Cohort
+from e2i_assets.cli.generate import oracle
+from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.resources.records import split_assignments
+from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.settings import Settings
+
+UNAVAILABLE = "unavailable"
+"""Real data have no oracle."""
+
+
+def oracle_auc(
+    here: Settings, warehouse: Warehouse, partition: str, cohort: Cohort, scope: str
+) -> float | str | None:
+    """AUC of the generator's probability on the cohort's test patients, or `unavailable` for real data."""
+    import polars as pl
+    from sklearn.metrics import roc_auc_score
+
+    known = oracle(here)
+    target = load_scopes(here.config_dir / "scopes")[scope].target
+    stored = split_assignments.c
+    query = sa.select(stored.patient_id).where(stored.partition == partition, stored.split == "test")
+    with warehouse.engine.connect() as connection:
+        test = connection.scalars(query).all()
+    if known is None or target not in cohort.members.columns or not test:
+        return UNAVAILABLE
+    rows = cohort.members.filter(pl.col("patient_id").is_in(list(test))).join(known, on="patient_journey_id")
+    if rows.is_empty():
+        return UNAVAILABLE
+    return float(roc_auc_score(rows.get_column(target), rows.get_column("p_true")))

@@ -1,0 +1,65 @@
+"""How commands speak: text and tables for people, one JSON document for scripts, one message for an error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document of a command with --json."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+def say(message: str, *, as_json: bool = False) -> None:
+    """A line for a person; with --json it goes to standard error, where it breaks no script."""
+    stream = sys.stderr if as_json else sys.stdout
+    stream.write(message + "\n")
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table that fits the terminal: in a narrow one each row becomes a short list."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    widths = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
+    if sum(widths) + 3 * len(widths) + 1 > console.width and len(columns) > 2:
+        _show_lists(console, title, columns, cells)
+        return
+    table = Table(title=title, title_justify="left")
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if _numeric(cells, i) else "left", no_wrap=True)
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _show_lists(console: Any, title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    console.print(f"[bold]{title}[/bold]")
+    width = max(len(name) for name in columns[1:])
+    for row in cells:
+        console.print(f"\n[bold]{row[0]}[/bold]")
+        for name, value in zip(columns[1:], row[1:], strict=True):
+            console.print(f"  {name.ljust(width)}  {value}", soft_wrap=True, highlight=False)
+
+
+def _numeric(cells: Sequence[Sequence[str]], i: int) -> bool:
+    return all(row[i][:1].isdigit() or not row[i] for row in cells)
+
+
+def fail(error: Exception) -> None:
+    """Report an error: those that our own code raises in words, anything else with its stack."""
+    if _mendable(error):
+        sys.stderr.write(f"error: {error}\n")
+    else:
+        traceback.print_exception(error)
+
+
+def _mendable(error: Exception) -> bool:
+    ours = type(error).__module__.startswith("e2i_assets")
+    return ours or isinstance(error, FileNotFoundError | PermissionError)

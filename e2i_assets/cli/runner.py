@@ -1,0 +1,177 @@
+"""Run partitions in this process, one Dagster run each, and follow them on the terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from e2i_assets.automation.jobs import REFRESH, served_assets
+from e2i_assets.gates.display import REUSED
+from e2i_assets.gates.stage import FORCE
+from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.partitions import programme
+from e2i_assets.settings import Settings
+
+POLL_SECONDS = 1.0
+
+
+class NothingSelected(ValueError):
+    """A selection without an asset for a partition."""
+
+
+@dataclass
+class PartitionRun:
+    """How the run of one partition went.
+
+    Attributes:
+        computed, reused: stages that were made, and stages whose published version stood.
+        failed_gates: gate and message of each gate that blocked.
+        error: why the run failed where no gate did.
+    """
+
+    partition: str
+    run_id: str
+    success: bool
+    seconds: float
+    computed: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    gates_passed: int = 0
+    failed_gates: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dict(vars(self))
+
+
+def run_partitions(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    here: Settings,
+    partitions: Sequence[str],
+    *,
+    select: str = "*",
+    force: bool = False,
+    show: bool = True,
+) -> list[PartitionRun]:
+    """Materialize the selected assets of each partition, one run after the other.
+
+    Raises:
+        NothingSelected: no selected asset applies to a partition.
+    """
+    job = defs.resolve_job_def(REFRESH)
+    selected = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
+    scopes = load_scopes(here.config_dir / "scopes")
+    runs = []
+    with _progress(show) as progress:
+        for partition in partitions:
+            keys = served_assets(sorted(selected), programme(here.config_dir, partition).scopes, scopes)
+            if not keys:
+                raise NothingSelected(f"{select!r} selects no asset that applies to {partition}")
+            task = progress.add_task(partition, total=len(keys), stage="")
+            with _following(instance, progress, task, partition):
+                runs.append(_run(job, instance, partition, keys, force))
+            progress.update(task, stage="done" if runs[-1].success else "failed")
+    return runs
+
+
+def _run(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    partition: str,
+    keys: Sequence[dg.AssetKey],
+    force: bool,
+) -> PartitionRun:
+    started = time.perf_counter()
+    result = job.execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        partition_key=partition,
+        asset_selection=list(keys),
+        instance=instance,
+        raise_on_error=False,
+        tags={FORCE: "true"} if force else {},
+    )
+    if result.dagster_run.status == dg.DagsterRunStatus.CANCELED:
+        raise KeyboardInterrupt
+    run = PartitionRun(partition, result.run_id, result.success, time.perf_counter() - started)
+    for materialization in result.get_asset_materialization_events():
+        made = materialization.materialization
+        name = "/".join(made.asset_key.path)
+        (run.reused if made.metadata[REUSED].value else run.computed).append(name)
+    for evaluation in result.get_asset_check_evaluations():
+        if evaluation.passed:
+            run.gates_passed += 1
+        else:
+            run.failed_gates[f"{'/'.join(evaluation.asset_key.path)}: {evaluation.check_name}"] = str(
+                evaluation.description
+            )
+    if not result.success and not run.failed_gates:
+        run.error = _error(result)
+    return run
+
+
+def _error(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data and failure.user_failure_data.description:
+                return f"{event.step_key}: {failure.user_failure_data.description}"
+            cause = failure.error.cause or failure.error if failure.error else None
+            return f"{event.step_key}: {cause.message.strip() if cause else 'failed'}"
+    return "the run failed before its first step"
+
+
+@contextmanager
+def _progress(show: bool) -> Iterator[Progress]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[stage]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
+        yield progress
+
+
+@contextmanager
+def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, partition: str) -> Iterator[None]:
+    """Show the stage that is running, read from the event log as Dagit does."""
+    stop = threading.Event()
+    begun = time.time()
+
+    def follow() -> None:
+        while not stop.wait(POLL_SECONDS):
+            runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": partition}), limit=1)
+            if not runs or (instance.get_run_stats(runs[0].run_id).launch_time or begun) < begun - 1:
+                continue
+            stats = instance.get_run_step_stats(runs[0].run_id)
+            finished = [s for s in stats if s.end_time]
+            running = [s.step_key.replace("__", "/") for s in stats if s.start_time and not s.end_time]
+            progress.update(task, completed=len(finished), stage=running[-1] if running else "")
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        total = progress.tasks[task].total
+        progress.update(task, completed=total)

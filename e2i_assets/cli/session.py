@@ -1,0 +1,58 @@
+"""What every command that works with the platform needs: settings, environment, Dagster's instance."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from e2i_assets.resources.postgres import WarehouseUnavailable, export
+from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.settings import Settings, settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
+NOISY = ("alembic", "mlflow", "bentoml", "great_expectations", "httpx", "dagster", "psycopg")
+
+
+def open_session() -> tuple[Settings, Warehouse]:
+    """Settings and warehouse, with the environment set for Dagster, MLflow and BentoML.
+
+    Raises:
+        WarehouseUnavailable: the database or the home folder cannot be used.
+    """
+    quiet()
+    here = settings()
+    try:
+        here.home_dir.mkdir(parents=True, exist_ok=True)
+        export(here)
+        warehouse = Warehouse(here)
+        assert warehouse.engine is not None
+        shutil.copyfile(DEPLOY / "dagster.yaml", here.dagster_home / "dagster.yaml")
+    except PermissionError as error:
+        raise WarehouseUnavailable(
+            f"cannot write {error.filename}: give write permission, or set E2I_HOME to another folder."
+        ) from error
+    return here, warehouse
+
+
+def dagster_instance() -> dg.DagsterInstance:
+    """The Dagster instance of this installation, in the warehouse's `dagster` schema."""
+    import dagster as dg
+
+    instance = dg.DagsterInstance.get()
+    # Dagster's Postgres storage opens a connection for each event, half of a stage's overhead; this keeps
+    # one open, as its web server does.
+    instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
+    return instance
+
+
+def quiet() -> None:
+    """Keep libraries' notes out of a command's output; errors still show."""
+    warnings.filterwarnings("ignore")
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)

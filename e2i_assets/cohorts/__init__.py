@@ -1,0 +1,22 @@
+"""Who is eligible for a programme, and how many patients each rule removed.
+
+Definitions (`config/cohorts/*.yaml`), the criteria engine and its attrition table. Where journeys come from
+and which gates judge a cohort is not decided here.
+"""
+
+from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
+from e2i_assets.cohorts.config import Attribute, CohortConfig, Criterion, Operator, TemporalRequirements
+from e2i_assets.cohorts.constructor import CohortConstructor
+from e2i_assets.cohorts.errors import CohortError
+
+__all__ = [
+    "Attribute",
+    "CohortConfig",
+    "CohortConstructor",
+    "CohortError",
+    "CohortResult",
+    "Criterion",
+    "EligibilityLogEntry",
+    "Operator",
+    "TemporalRequirements",
+]

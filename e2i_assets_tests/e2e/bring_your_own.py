@@ -1,0 +1,44 @@
+"""The README's "bring your own data", done as it says: files copied, nothing coded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import lifelines
+
+from e2i_assets_tests.conftest import ROOT
+
+PARTITION = "tamoxifen_breast_cancer"
+EXAMPLE = ROOT / "examples" / "gbsg2"
+SOURCE = Path(lifelines.__file__).parent / "datasets" / "gbsg2.csv"
+E2I = str(Path(sys.executable).with_name("e2i"))
+
+
+def configuration(folder: Path) -> Path:
+    """A copy of the configuration with the example's cohort and scope files added."""
+    config = folder / "config"
+    shutil.copytree(ROOT / "config", config)
+    shutil.copy(EXAMPLE / f"{PARTITION}.yaml", config / "cohorts")
+    shutil.copy(EXAMPLE / "recurrence.yaml", config / "scopes")
+    return config
+
+
+def environment(home: Path, config: Path) -> dict[str, str]:
+    """Environment of an installation of its own, with its own embedded warehouse."""
+    for folder in (home.parent, *home.parent.parents[:2]):
+        folder.chmod(0o755)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
+    return {**kept, "E2I_HOME": str(home), "E2I_CONFIG": str(config)}
+
+
+def e2i(*arguments: str, env: dict[str, str], expect: int = 0) -> str:
+    """Run a command and return what it printed; the exit code must be as expected."""
+    done = subprocess.run(
+        [E2I, *arguments], env=env, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr if expect else done.stdout

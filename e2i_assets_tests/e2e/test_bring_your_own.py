@@ -1,0 +1,54 @@
+"""The German Breast Cancer Study Group trial from CSV to a bundle, by configuration alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from e2i_assets.assets.artifacts import BundleRef, Cohort, Splits
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets_tests.e2e.bring_your_own import EXAMPLE, PARTITION, SOURCE, configuration, e2i, environment
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("byod")
+    return environment(folder / "home", configuration(folder))
+
+
+def test_the_trial_goes_the_whole_way(env: dict[str, str]) -> None:
+    mapping = str(EXAMPLE / "mapping.yaml")
+    loaded = json.loads(e2i("data", "import", str(SOURCE), "--mapping", mapping, "--json", env=env))
+    assert loaded["load"]["rows"] == {"patient_journeys": 686}
+    (run,) = json.loads(e2i("materialize", "--partition", PARTITION, "--json", env=env))
+    assert run["success"], run
+    assert "conversion/trained_model" not in run["computed"]
+    store = ArtifactStore(f"{env['E2I_HOME']}/artifacts")
+
+    def published(asset: str, kind: type) -> object:
+        current = store.current(asset, PARTITION)
+        assert current is not None
+        return store.read(asset, PARTITION, current.version, kind)
+
+    cohort = published("cohort", Cohort)
+    assert (cohort.result.total_count, cohort.result.eligible_count) == (686, 623)
+    splits = published("splits", Splits)
+    assert {"tsize", "tgrade", "pnodes", "progrec", "estrec", "menostat", "horTh"} <= {
+        f.name for f in splits.features
+    }
+    assert not {"time", "cens", "recurrence_2y"} & {f.name for f in splits.features}
+    assert published("recurrence/bento_bundle", BundleRef).tag.startswith(f"e2i-recurrence-{PARTITION}:")
+
+
+def test_a_scope_that_does_not_serve_the_partition_says_so(env: dict[str, str]) -> None:
+    """Nothing is selected for it, so nothing runs and nothing is claimed."""
+    said = e2i("materialize", "-p", PARTITION, "-s", 'key:"conversion/evaluation"', env=env, expect=1)
+    assert "conversion" in said
+
+
+def test_a_missing_source_is_named(env: dict[str, str], tmp_path: Path) -> None:
+    said = e2i("data", "import", str(tmp_path / "nowhere.csv"), env=env, expect=1)
+    assert "nowhere.csv: no such file" in said
+    assert "Traceback" not in said

@@ -1,0 +1,149 @@
+"""Dagit's own ways to run: the sensor after a load, and a backfill, through the real daemon."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets_tests.e2e.bring_your_own import (
+    E2I,
+    EXAMPLE,
+    PARTITION,
+    SOURCE,
+    configuration,
+    e2i,
+    environment,
+)
+
+RUNS = "query { runsOrError(limit: 20) { ... on Runs { results { runId status tags { key value } } } } }"
+ASSETS = "query { assetNodes { assetKey { path } } }"
+BACKFILL = """
+mutation Launch($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}
+"""
+STATUS = """query Status($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
+}"""
+
+
+class Dagit:
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/graphql"
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        answer = httpx.post(self.url, json={"query": query, "variables": variables}, timeout=60).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def runs(self, tag: str) -> list[dict[str, Any]]:
+        results = self.ask(RUNS)["runsOrError"]["results"]
+        return [run for run in results if tag in {t["key"] for t in run["tags"]}]
+
+
+def wait(what: str, condition: Any, seconds: float = 400) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(2)
+    pytest.fail(f"waited {seconds} s for {what}")
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return environment(tmp_path / "home", configuration(tmp_path))
+
+
+@pytest.fixture
+def dagit(env: dict[str, str], tmp_path: Path) -> Iterator[Dagit]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (tmp_path / "up.log").open("w") as log:
+        process = subprocess.Popen([E2I, "up", "--port", str(port)], env=env, stdout=log, stderr=log)
+    try:
+        here = Dagit(port)
+        wait("Dagit", lambda: _answers(here, process, tmp_path / "up.log"), 180)
+        yield here
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _answers(dagit: Dagit, process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    try:
+        return bool(dagit.ask(ASSETS)["assetNodes"])
+    except httpx.TransportError:
+        return False
+
+
+def _finished(runs: list[dict[str, Any]], count: int) -> list[str] | None:
+    statuses = [run["status"] for run in runs]
+    return (
+        statuses if len(statuses) >= count and set(statuses) <= {"SUCCESS", "FAILURE", "CANCELED"} else None
+    )
+
+
+def test_sensor_and_backfill_publish_good_data_and_hold_bad_data(
+    dagit: Dagit, env: dict[str, str], tmp_path: Path
+) -> None:
+    store = ArtifactStore(f"{env['E2I_HOME']}/artifacts")
+
+    def load(file: Path) -> dict[str, Any]:
+        return json.loads(
+            e2i("data", "import", str(file), "--mapping", str(EXAMPLE / "mapping.yaml"), "--json", env=env)
+        )
+
+    assert load(SOURCE)["load"]["programmes"] == ["Tamoxifen/breast_cancer"]
+    runs = wait("the sensor's run", lambda: _finished(dagit.runs("e2i/load"), 1))
+    assert runs == ["SUCCESS"]
+    good = {asset: store.current(asset, PARTITION) for asset in ("cohort", "recurrence/bento_bundle")}
+    assert all(good.values())
+
+    nobody = tmp_path / "gbsg2.csv"
+    header, *lines = SOURCE.read_text().splitlines()
+    age = header.split(",").index("age")
+    children = [
+        ",".join("7" if i == age else cell for i, cell in enumerate(line.split(","))) for line in lines
+    ]
+    nobody.write_text("\n".join([header, *children]) + "\n")
+    load(nobody)
+    runs = wait("the sensor's second run", lambda: _finished(dagit.runs("e2i/load"), 2))
+    assert sorted(runs) == ["FAILURE", "SUCCESS"]
+    assert store.current("cohort", PARTITION) == good["cohort"]
+
+    keys = [
+        node["assetKey"]
+        for node in dagit.ask(ASSETS)["assetNodes"]
+        if node["assetKey"]["path"][0] != "conversion"
+    ]
+    launched = dagit.ask(BACKFILL, params={"assetSelection": keys, "partitionNames": [PARTITION]})
+    backfill = launched["launchPartitionBackfill"]["backfillId"]
+    status = wait(
+        "the backfill",
+        lambda: (
+            (s := dagit.ask(STATUS, id=backfill)["partitionBackfillOrError"]["status"])
+            not in {"REQUESTED", "CANCELING", "FAILING"}
+            and s
+        ),
+    )
+    assert status == "COMPLETED_FAILED"
+    assert _finished(dagit.runs("dagster/backfill"), 1) == ["FAILURE"]
+    for asset, before in good.items():
+        assert store.current(asset, PARTITION) == before
+    assert store.current("raw/patient_journeys", PARTITION).attributes["load"] == 2
