@@ -22,7 +22,8 @@ class CohortConstructor:
 
         Args:
             journeys: one row per journey: a pandas, Polars, Arrow or Ibis table, or the path of a Parquet
-                file. `patient_journey_id`, where it is there, must be unique and never null.
+                file. `patient_journey_id`, where it is there, must be unique and never null. A DuckDB table
+                over Parquet must have been read with `can_have_nan=True`: DuckDB overlooks NaN otherwise.
 
         Returns:
             The eligible rows with all their columns, sorted by `patient_journey_id` where it is there, in the

@@ -169,7 +169,9 @@ def _series(frame: pl.DataFrame | pd.DataFrame | pa.Table, name: str) -> pl.Seri
     try:
         column = frame[name]
         if isinstance(column, pd.Series):
-            return pl.from_pandas(column).alias(name)
+            # Nothing but nulls says nothing about the type; the converter would call it text.
+            untyped = column.dtype == object and column.isna().all()
+            return pl.Series(name, [None] * len(column)) if untyped else pl.from_pandas(column).alias(name)
         return column if isinstance(column, pl.Series) else pl.Series(name, column)
     except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise CohortError(
@@ -184,9 +186,10 @@ def _parquet(path: Path) -> ir.Table:
 
     if not path.exists():
         raise CohortError("CC_004", f"{path}: no such file")
+    engine = ibis.duckdb.connect()
     try:
-        # Without a zone of its own DuckDB would hand timestamps back in that of the machine.
-        return ibis.duckdb.connect(TimeZone="UTC").read_parquet(path)
+        # Parquet statistics leave NaN out, and DuckDB trusts them to say that there is none unless told.
+        return engine.read_parquet(path, can_have_nan=True)
     except duckdb.Error as error:
         raise CohortError("CC_004", f"{path}: not a readable Parquet file ({type(error).__name__})") from None
 

@@ -1,0 +1,249 @@
+"""Cohort construction: members, attrition, nulls, and every way in."""
+
+import dataclasses
+import datetime as dt
+import json
+
+import ibis
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from pydantic import TypeAdapter
+
+from e2i_assets.cohorts import CohortConfig, CohortConstructor, CohortError, CohortResult, Criterion
+
+DAY = dt.date(2023, 6, 1)
+
+
+def config(inclusion=(), exclusion=(), **changes):
+    return CohortConfig(
+        cohort_name="Test",
+        brand="Testa",
+        indication="x",
+        inclusion_criteria=[Criterion(field=f, operator=o, value=v) for f, o, v in inclusion],
+        exclusion_criteria=[Criterion(field=f, operator=o, value=v) for f, o, v in exclusion],
+        **changes,
+    )
+
+
+def observed(frame: pl.DataFrame, before=365, after=365) -> pl.DataFrame:
+    days = {"first_observation_date": -before, "diagnosis_date": 0, "last_observation_date": after}
+    return frame.with_columns(pl.lit(DAY + dt.timedelta(days=d)).alias(name) for name, d in days.items())
+
+
+def journeys() -> pl.DataFrame:
+    frame = pl.DataFrame(
+        {
+            "patient_journey_id": ["j5", "j1", "j4", "j2", "j3", "j6"],
+            "age_at_diagnosis": [40, 17, None, 60, 33, 70],
+            "ldh_ratio": [2.0, 2.0, 2.0, float("nan"), 1.6, 3.0],
+            "pregnant": [None, False, False, False, False, True],
+            "region": pl.Series(["s", "n", None, "s", "n", "s"], dtype=pl.Categorical),
+        }
+    )
+    return observed(frame)
+
+
+RULES = config(
+    inclusion=[("age_at_diagnosis", ">=", 18), ("ldh_ratio", ">=", 1.5)], exclusion=[("pregnant", "==", True)]
+)
+
+
+def test_attrition_counts_removed_unknown_and_remaining_in_order():
+    members, result = CohortConstructor(RULES).construct_cohort(journeys())
+    assert members["patient_journey_id"].to_list() == ["j3", "j5"]
+    steps = [
+        (
+            e.criterion_order,
+            e.criterion_name,
+            e.criterion_type,
+            e.removed_count,
+            e.null_count,
+            e.remaining_count,
+        )
+        for e in result.eligibility_log
+    ]
+    assert steps == [
+        (1, "age_at_diagnosis", "inclusion", 2, 1, 4),
+        (2, "ldh_ratio", "inclusion", 1, 1, 3),
+        (3, "pregnant", "exclusion", 1, 1, 2),
+        (4, "index_date", "temporal", 0, 0, 2),
+        (5, "lookback_days", "temporal", 0, 0, 2),
+        (6, "followup_days", "temporal", 0, 0, 2),
+    ]
+    assert (result.status, result.total_count, result.eligible_count, result.excluded_count) == (
+        "success", 6, 2, 4,
+    )  # fmt: skip
+    assert result.exclusion_rate == pytest.approx(4 / 6)
+    assert (result.cohort_id, result.config_hash) == (RULES.cohort_id, RULES.config_hash)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pandas", "arrow", "parquet", "ibis"])
+def test_every_kind_gives_its_own_kind_and_the_same_answer(kind, tmp_path):
+    frame = journeys()
+    expected, expected_result = CohortConstructor(RULES).construct_cohort(frame)
+    given = {"polars": frame, "pandas": frame.to_pandas(), "arrow": frame.to_arrow()}.get(kind)
+    if given is None:
+        given = tmp_path / "j.parquet"
+        frame.write_parquet(given)
+        if kind == "ibis":
+            given = ibis.duckdb.connect().read_parquet(given, can_have_nan=True)
+    members, result = CohortConstructor(RULES).construct_cohort(given)
+    assert result == expected_result
+    kinds = {"pandas": pd.DataFrame, "arrow": pa.Table, "ibis": ibis.Table}
+    assert isinstance(members, kinds.get(kind, pl.DataFrame))
+    if kind == "pandas":
+        pd.testing.assert_frame_equal(
+            members.reset_index(drop=True), given.iloc[[4, 0]].reset_index(drop=True)
+        )
+    else:
+        rows = pl.from_arrow(members) if kind == "arrow" else members
+        rows = rows if isinstance(rows, pl.DataFrame) else rows.to_polars()
+        assert rows.columns == expected.columns
+        assert rows.cast({"region": pl.String}).equals(expected.cast({"region": pl.String}))
+
+
+@pytest.mark.parametrize("dtype", [object, "boolean"])
+def test_unknown_flag_triggers_no_exclusion_whatever_the_pandas_dtype(dtype):
+    frame = journeys().to_pandas()
+    frame["pregnant"] = frame["pregnant"].astype(dtype)
+    members, _ = CohortConstructor(RULES).construct_cohort(frame)
+    assert list(members["patient_journey_id"]) == ["j3", "j5"]
+
+
+@pytest.mark.parametrize(("operator", "value"), [("!=", 40), ("not_in", [40]), ("==", 40)])
+def test_all_null_column_satisfies_no_inclusion_and_triggers_no_exclusion(operator, value):
+    frame = observed(pl.DataFrame({"patient_journey_id": ["a", "b"], "x": [None, None]}))
+    _, included = CohortConstructor(config(inclusion=[("x", operator, value)])).construct_cohort(frame)
+    _, excluded = CohortConstructor(config(exclusion=[("x", operator, value)])).construct_cohort(frame)
+    assert (included.eligible_count, included.status) == (0, "empty")
+    assert excluded.eligible_count == 2
+    assert included.eligibility_log[0].null_count == excluded.eligibility_log[0].null_count == 2
+
+
+def test_windows_are_inclusive_and_missing_dates_are_removed():
+    offsets = [(180, 90), (179, 90), (180, 89), (None, 90), (180, None), (365, 365)]
+    frame = pl.DataFrame(
+        {
+            "patient_journey_id": [f"j{i}" for i in range(6)],
+            "diagnosis_date": [DAY] * 5 + [None],
+            "first_observation_date": [b and DAY - dt.timedelta(days=b) for b, _ in offsets],
+            "last_observation_date": [a and DAY + dt.timedelta(days=a) for _, a in offsets],
+        }
+    )
+    members, result = CohortConstructor(config()).construct_cohort(frame)
+    assert members["patient_journey_id"].to_list() == ["j0"]
+    assert [(e.removed_count, e.null_count) for e in result.eligibility_log] == [(1, 1), (2, 1), (2, 1)]
+    times = frame.cast(dict.fromkeys(frame.columns[1:], pl.Datetime))
+    assert CohortConstructor(config()).construct_cohort(times)[1] == result
+
+
+def test_empty_table_is_an_empty_cohort():
+    members, result = CohortConstructor(RULES).construct_cohort(journeys().head(0))
+    assert (members.height, result.status, result.exclusion_rate) == (0, "empty", 0.0)
+
+
+def test_rows_come_back_without_a_journey_key_too():
+    members, result = CohortConstructor(RULES).construct_cohort(journeys().drop("patient_journey_id"))
+    assert members["age_at_diagnosis"].to_list() == [40, 33]
+    assert result.eligible_count == 2
+
+
+def test_missing_columns_are_named_before_anything_runs():
+    with pytest.raises(CohortError, match=r"testa_x_v1\.0\.0: .*: pregnant, last_observation_date") as raised:
+        CohortConstructor(RULES).construct_cohort(journeys().drop("pregnant", "last_observation_date"))
+    assert raised.value.code == "CC_002"
+
+
+@pytest.mark.parametrize(
+    ("criterion", "dtype"),
+    [
+        (("region", ">=", 18), "string"),
+        (("age_at_diagnosis", "==", True), "int64"),
+        (("pregnant", "==", 1), "boolean"),
+        (("age_at_diagnosis", "contains", "4"), "int64"),
+        (("region", ">=", "2020-01-01"), "string"),
+        (("diagnosis_date", ">=", 2020), "date"),
+        (("codes", "==", "a"), "array"),
+    ],
+)
+def test_type_mismatch_names_criterion_and_dtype(criterion, dtype):
+    frame = journeys().with_columns(codes=pl.lit(["a"], dtype=pl.List(pl.String)))
+    with pytest.raises(CohortError, match=rf"{criterion[0]} {criterion[1]} .*{dtype}") as raised:
+        CohortConstructor(config(inclusion=[criterion])).construct_cohort(frame)
+    assert raised.value.code == "CC_004"
+
+
+def test_text_on_a_date_column_must_be_a_date():
+    with pytest.raises(CohortError, match="needs ISO dates"):
+        CohortConstructor(config(exclusion=[("diagnosis_date", "==", "soon")])).construct_cohort(journeys())
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Datetime("us", "UTC"), pl.Int32])
+def test_window_dates_must_be_dates(dtype):
+    frame = journeys().cast({"diagnosis_date": dtype})
+    with pytest.raises(CohortError, match=r"CC_005: .*diagnosis_date is "):
+        CohortConstructor(RULES).construct_cohort(frame)
+
+
+@pytest.mark.parametrize("wrong", ["j1", None])
+@pytest.mark.parametrize("kind", ["polars", "parquet"])
+def test_repeated_or_missing_journey_key_is_refused(wrong, kind, tmp_path):
+    frame = journeys().with_columns(
+        pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(wrong)).otherwise("patient_journey_id")
+        .alias("patient_journey_id")
+    )  # fmt: skip
+    given = frame
+    if kind == "parquet":
+        given = tmp_path / "j.parquet"
+        frame.write_parquet(given)
+    with pytest.raises(CohortError, match=r"CC_004: .*1 rows repeat or lack patient_journey_id"):
+        CohortConstructor(RULES).construct_cohort(given)
+
+
+def test_mixed_pandas_column_is_named_without_its_values():
+    frame = journeys().to_pandas()
+    frame["age_at_diagnosis"] = pd.Series([1, "secret", 3, 4, 5, 6], dtype=object)
+    with pytest.raises(CohortError, match="column age_at_diagnosis has no single type") as raised:
+        CohortConstructor(RULES).construct_cohort(frame)
+    assert "secret" not in str(raised.value)
+
+
+def test_columns_that_appear_twice_are_refused():
+    frame = journeys().to_pandas()
+    twice = pd.concat([frame, frame[["pregnant"]]], axis=1)
+    with pytest.raises(CohortError, match="appear twice: pregnant"):
+        CohortConstructor(RULES).construct_cohort(twice)
+
+
+def test_unusable_paths_and_objects_are_refused(tmp_path):
+    half = tmp_path / "half.parquet"
+    journeys().write_parquet(half)
+    half.write_bytes(half.read_bytes()[:-20])
+    with pytest.raises(CohortError, match=r"half\.parquet: not a readable Parquet file"):
+        CohortConstructor(RULES).construct_cohort(half)
+    with pytest.raises(CohortError, match=r"absent\.parquet: no such file"):
+        CohortConstructor(RULES).construct_cohort(tmp_path / "absent.parquet")
+    with pytest.raises(CohortError, match="not list"):
+        CohortConstructor(RULES).construct_cohort([{"age_at_diagnosis": 18}])
+
+
+def test_result_survives_json_and_reads_as_a_table():
+    _, result = CohortConstructor(RULES).construct_cohort(journeys())
+    text = json.dumps(result.to_dict())
+    assert TypeAdapter(CohortResult).validate_python(json.loads(text)) == result
+    table = result.attrition_markdown().splitlines()
+    assert len(table) == 3 + len(result.eligibility_log)
+    assert table[3] == "| 1 | age_at_diagnosis | inclusion | `age_at_diagnosis >= 18` | 2 | 1 | 4 |"
+    entry = dataclasses.replace(result.eligibility_log[0], description="a|b\nc")
+    row = dataclasses.replace(result, eligibility_log=(entry,)).attrition_markdown().splitlines()[3]
+    assert row.startswith("| 1 | a\\|b c |")
+
+
+def test_more_rules_than_a_narrow_mask_holds():
+    many = config(inclusion=[("age_at_diagnosis", ">", n) for n in range(40)])
+    members, result = CohortConstructor(many).construct_cohort(journeys())
+    assert members["patient_journey_id"].to_list() == ["j2", "j5", "j6"]
+    removed = {e.value: e.removed_count for e in result.eligibility_log if e.removed_count}
+    assert removed == {0: 1, 17: 1, 33: 1}
