@@ -1,0 +1,28 @@
+"""Is the data fit for use? Contract, five graded dimensions, business rules, and the leakage audit.
+
+Verdicts only: what a verdict stops, and where it is recorded, is decided elsewhere.
+"""
+
+from e2i_assets.quality.config import QualityConfig, QualityConfigError
+from e2i_assets.quality.leakage import Finding, LeakageError, LeakageReport, audit_leakage
+from e2i_assets.quality.plots import dimension_chart
+from e2i_assets.quality.report import QCReport, build_qc_report
+from e2i_assets.quality.schema import SchemaFailure, SchemaResult, check_schema
+from e2i_assets.quality.validator import DataQualityValidator, TableValidation
+
+__all__ = [
+    "DataQualityValidator",
+    "Finding",
+    "LeakageError",
+    "LeakageReport",
+    "QCReport",
+    "QualityConfig",
+    "QualityConfigError",
+    "SchemaFailure",
+    "SchemaResult",
+    "TableValidation",
+    "audit_leakage",
+    "build_qc_report",
+    "check_schema",
+    "dimension_chart",
+]

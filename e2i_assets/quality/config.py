@@ -1,0 +1,186 @@
+"""What quality control is asked to do: weights, thresholds and suites, read from `config/quality.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+import polars as pl
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.tables import TABLES
+
+DimensionName = Literal["completeness", "validity", "consistency", "uniqueness", "timeliness"]
+DIMENSIONS: tuple[DimensionName, ...] = (
+    "completeness", "validity", "consistency", "uniqueness", "timeliness",
+)  # fmt: skip
+
+
+class QualityConfigError(ValueError):
+    """A quality setting or suite file that cannot be used; says which file and why."""
+
+
+class AttributeLike(Protocol):
+    """What quality control needs of a declared clinical attribute."""
+
+    @property
+    def dtype(self) -> str:
+        """One of integer, number, boolean, string, date."""
+
+    @property
+    def role(self) -> str:
+        """Role of the column, as in a contract."""
+
+    @property
+    def available_at(self) -> str:
+        """When the value is known, as in a contract."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+M = TypeVar("M", bound=_Model)
+
+
+class Dimension(_Model):
+    """One dimension's part in the score; all figures are shares, 0 to 1."""
+
+    weight: float = Field(ge=0, le=1)
+    threshold: float = Field(ge=0, le=1)
+    block_below: float = Field(default=0.0, ge=0, le=1)
+
+
+class SuiteStatus(_Model):
+    """Share of a suite's expectations that must hold for `passed` and for `warning`."""
+
+    passed: float = Field(default=0.95, ge=0, le=1)
+    warning: float = Field(default=0.80, ge=0, le=1)
+
+
+class Expectation(_Model):
+    """One Great Expectations rule and the business reason for it.
+
+    `values_from`, a `table.column`, stands for the `value_set` of `expect_column_values_to_be_in_set`: the
+    rule is then a reference between tables.
+    """
+
+    type: str
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    why: str
+    values_from: str | None = None
+
+    @model_validator(mode="after")
+    def _reference_is_a_set(self) -> Self:
+        takes_it = self.type == "expect_column_values_to_be_in_set" and "column" in self.kwargs
+        if self.values_from and (not takes_it or "value_set" in self.kwargs):
+            raise ValueError("values_from goes with expect_column_values_to_be_in_set, instead of value_set")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rule judges; empty for a rule about the table."""
+        single = [self.kwargs[k] for k in ("column", "column_A", "column_B") if k in self.kwargs]
+        return (*single, *self.kwargs.get("column_list", ()))
+
+
+class Suite(_Model):
+    """A reviewed list of expectations about one table, kept in `config/expectations/<suite>.yaml`."""
+
+    suite: str
+    table: str
+    description: str
+    expectations: tuple[Expectation, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        used = [f"{self.table}.{c}" for e in self.expectations for c in e.columns]
+        used += [e.values_from for e in self.expectations if e.values_from]
+        if unknown := sorted({u for u in used if not _in_contract(u)}):
+            raise ValueError(f"no contract has {', '.join(unknown)}")
+        rules = [(e.type, e.kwargs, e.values_from) for e in self.expectations]
+        if any(rule in rules[:i] for i, rule in enumerate(rules)):
+            raise ValueError("the same expectation is stated twice")
+        return self
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Read one suite file; QualityConfigError when it cannot be read or names an unknown column."""
+        return _parse(cls, path, _read(path))
+
+
+class QualityConfig(_Model):
+    """Everything that decides a quality report, apart from the data.
+
+    Attributes:
+        wanted_when: table to column to the SQL condition of the rows that can fill the column.
+        may_be_empty: tables that a programme need not feed.
+    """
+
+    block_below_score: float = Field(ge=0, le=1)
+    dimensions: dict[DimensionName, Dimension]
+    max_staleness_days: int = Field(gt=0)
+    may_be_empty: tuple[str, ...] = ()
+    wanted_when: dict[str, dict[str, str]] = Field(default_factory=dict)
+    suite_status: SuiteStatus = SuiteStatus()
+    suites: tuple[Suite, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if missing := set(DIMENSIONS) - set(self.dimensions):
+            raise ValueError(f"dimensions without a weight: {', '.join(sorted(missing))}")
+        if abs(sum(d.weight for d in self.dimensions.values()) - 1) > 1e-9:
+            raise ValueError("the weights of the dimensions do not add up to 1")
+        if unknown := set(self.may_be_empty) - set(TABLES):
+            raise ValueError(f"may_be_empty names unknown tables: {', '.join(sorted(unknown))}")
+        for table, conditions in self.wanted_when.items():
+            for name, condition in conditions.items():
+                _check_condition(table, name, condition)
+        return self
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Read the settings, and each named suite from `expectations/` beside the file.
+
+        Raises:
+            QualityConfigError: unreadable file, unknown setting, suite, table or column.
+        """
+        settings = _read(path)
+        names = settings.pop("suites", [])
+        suites = [Suite.from_yaml(path.parent / "expectations" / f"{name}.yaml") for name in names]
+        return _parse(cls, path, {**settings, "suites": suites})
+
+
+def _check_condition(table: str, name: str, condition: str) -> None:
+    used = [name]
+    try:
+        used += pl.sql_expr(condition).meta.root_names()
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"wanted_when {table}.{name}: not a condition in SQL") from error
+    if unknown := sorted({c for c in used if not _in_contract(f"{table}.{c}")}):
+        raise ValueError(f"wanted_when {table}.{name}: no contract has {', '.join(unknown)}")
+
+
+def _in_contract(reference: str) -> bool:
+    table, _, name = reference.partition(".")
+    return table in TABLES and any(c.name == name for c in columns(TABLES[table]))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise QualityConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
+    if not isinstance(loaded, dict):
+        raise QualityConfigError(f"{path}: expected a mapping of settings")
+    return loaded
+
+
+def _parse(model: type[M], path: Path, values: dict[str, Any]) -> M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise QualityConfigError(f"{path}: {problems}") from error

@@ -1,0 +1,223 @@
+"""Layer 2: how good is a table, graded 0 to 1 on five dimensions (guide, "Quality Dimension Scoring").
+
+| dimension | share of … that are good |
+|---|---|
+| completeness | cells the contract wants: filled |
+| validity | filled cells: of the right type, finite, in range, in the closed set |
+| consistency | rows: every rule between columns and tables holds |
+| uniqueness | rows: no second row with the same key, or with the same content under another key |
+| timeliness | rows: arrived within the allowed days of being recorded at the source |
+
+What a dimension cannot judge (a table without arrival times) is None and left out of means; it is never 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import polars as pl
+
+from e2i_assets.contracts.base import Column, columns, facts_of
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.quality.config import DIMENSIONS, AttributeLike, DimensionName, QualityConfig
+from e2i_assets.quality.relations import judge_rows
+from e2i_assets.quality.schema import extraction_columns, wrong_attribute_type, wrong_type
+
+_NOT_WANTED = ("post_outcome",)  # empty is their meaning: no days to a treatment that never began
+_WORST = 5  # entries kept per table and dimension, for "what to fix first"
+
+
+@dataclass(frozen=True)
+class Weakness:
+    """A column or rule that costs a table points: `count` bad cells or rows out of `of`."""
+
+    dimension: str
+    table: str
+    what: str
+    count: int
+    of: int
+
+
+@dataclass(frozen=True)
+class TableQuality:
+    """The five grades of one table (None: does not apply) and what costs it most, worst first."""
+
+    table: str
+    rows: int
+    scores: dict[str, float | None]
+    weaknesses: tuple[Weakness, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "weaknesses": [asdict(w) for w in self.weaknesses]}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> TableQuality:
+        """Inverse of `to_dict`."""
+        return cls(**{**stored, "weaknesses": tuple(Weakness(**w) for w in stored["weaknesses"])})
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Bad out of judged, in all and per column or rule."""
+
+    bad: int
+    judged: int
+    parts: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def score(self) -> float | None:
+        return 1 - self.bad / self.judged if self.judged else None
+
+
+def grade_table(
+    name: str,
+    tables: Mapping[str, pl.DataFrame],
+    config: QualityConfig,
+    attributes: Mapping[str, AttributeLike] | None = None,
+) -> TableQuality:
+    """Grade one table of a partition; every grade of an empty table is None."""
+    frame, declared = tables[name], attributes or {}
+    tallies: dict[DimensionName, _Tally] = {
+        "completeness": _completeness(name, frame, declared, config.wanted_when.get(name, {})),
+        "validity": _validity(name, frame, declared),
+        "consistency": _consistency(name, frame, tables),
+        "uniqueness": _uniqueness(name, frame),
+        "timeliness": _timeliness(name, frame, config.max_staleness_days),
+    }
+    weak = [w for dimension, tally in tallies.items() for w in _weaknesses(dimension, name, tally)]
+    return TableQuality(name, frame.height, {d: tallies[d].score for d in DIMENSIONS}, tuple(weak))
+
+
+def overall(tables: Sequence[TableQuality]) -> dict[str, float | None]:
+    """Each dimension over all tables: the mean of the tables' grades, weighted by rows.
+
+    Every row counts the same, so the figure reads as "share of what was loaded". A small broken table can
+    hide in such a mean; the per-table floors (`block_below`) are what catches it.
+    """
+    means: dict[str, float | None] = {}
+    for d in DIMENSIONS:
+        graded = [(g, t.rows) for t in tables if (g := t.scores[d]) is not None]
+        rows = sum(n for _, n in graded)
+        means[d] = sum(g * n for g, n in graded) / rows if rows else None
+    return means
+
+
+def weighted_score(grades: Mapping[str, float | None], config: QualityConfig) -> float:
+    """The guide's score: sum of weight times grade. A dimension that nothing could be graded on adds 0."""
+    return sum(config.dimensions[d].weight * (grades[d] or 0.0) for d in DIMENSIONS)
+
+
+def _weaknesses(dimension: str, table: str, tally: _Tally) -> list[Weakness]:
+    worst = sorted((p for p in tally.parts if p[1]), key=lambda p: (-p[1], p[0]))[:_WORST]
+    return [Weakness(dimension, table, what, count, of) for what, count, of in worst]
+
+
+def _summed(parts: list[tuple[str, int, int]]) -> _Tally:
+    return _Tally(sum(p[1] for p in parts), sum(p[2] for p in parts), tuple(parts))
+
+
+def _completeness(
+    name: str, frame: pl.DataFrame, attributes: Mapping[str, AttributeLike], conditions: Mapping[str, str]
+) -> _Tally:
+    wanted = [c.name for c in extraction_columns(name) if c.role not in _NOT_WANTED]
+    wanted += [a for a, declared in attributes.items() if declared.role not in _NOT_WANTED]
+    return _summed([_missing_cells(frame, c, conditions.get(c)) for c in dict.fromkeys(wanted)])
+
+
+def _missing_cells(frame: pl.DataFrame, name: str, condition: str | None) -> tuple[str, int, int]:
+    fillable = frame
+    if condition and set(pl.sql_expr(condition).meta.root_names()) <= set(frame.columns):
+        fillable = frame.filter(pl.sql_expr(condition))
+    empty = fillable[name].null_count() if name in frame.columns else fillable.height
+    return name, empty, fillable.height
+
+
+def _validity(name: str, frame: pl.DataFrame, attributes: Mapping[str, AttributeLike]) -> _Tally:
+    wrong = {c.name for c in extraction_columns(name) if wrong_type(frame, c)}
+    wrong |= {
+        a
+        for a, declared in attributes.items()
+        if a in frame.columns and wrong_attribute_type(frame, a, declared)
+    }
+    rules = {c.name: _invalid(c) for c in extraction_columns(name)} | {a: [] for a in attributes}
+    present = [c for c in rules if c in frame.columns]
+    counted = frame.select(
+        [(_any(rules[c] + _infinite(frame, c)) if c not in wrong else pl.col(c).is_not_null()).sum().alias(c)
+         for c in present]
+    )  # fmt: skip
+    return _summed([(c, int(counted[c][0]), frame[c].count()) for c in present])
+
+
+def _any(masks: list[pl.Expr]) -> pl.Expr:
+    return reduce(or_, masks, pl.lit(False))
+
+
+def _invalid(c: Column) -> list[pl.Expr]:
+    cell = pl.col(c.name)
+    masks = []
+    if c.allowed:
+        masks.append(~cell.is_in(list(c.allowed)))
+    if c.low is not None:
+        masks.append(cell < c.low)
+    if c.high is not None:
+        masks.append(cell > c.high)
+    return masks
+
+
+def _infinite(frame: pl.DataFrame, name: str) -> list[pl.Expr]:
+    return [~pl.col(name).is_finite()] if frame.schema[name].is_float() else []
+
+
+def _consistency(name: str, frame: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> _Tally:
+    outcomes = judge_rows(name, frame, tables)
+    if not outcomes:
+        return _Tally(0, 0)
+    broken = reduce(or_, (o.broken for o in outcomes))
+    parts = tuple((f"{o.rule} ({o.column})", int(o.broken.sum()), frame.height) for o in outcomes)
+    return _Tally(int(broken.sum()), frame.height, parts)
+
+
+def _uniqueness(name: str, frame: pl.DataFrame) -> _Tally:
+    """The worst of: a unique column taken twice, or a row that is there again under another key.
+
+    Audit columns do not tell rows apart: the same record that arrived twice differs in nothing else.
+    """
+    unique = [c.name for c in columns(TABLES[name]) if c.unique and c.name in frame.columns]
+    parts = [(c, _surplus(frame.select(c).drop_nulls()), frame.height) for c in unique]
+    content = [
+        c.name
+        for c in extraction_columns(name)
+        if not c.key and c.role != "audit" and c.name in frame.columns
+    ]
+    extra = [c for c in frame.columns if c not in {d.name for d in columns(TABLES[name])}]
+    if content:
+        parts.append(
+            ("same content under another key", _surplus(frame.select(content + extra)), frame.height)
+        )
+    return _Tally(max((p[1] for p in parts), default=0), frame.height, tuple(parts))
+
+
+def _surplus(frame: pl.DataFrame) -> int:
+    return frame.height - frame.n_unique() if frame.height else 0
+
+
+def _timeliness(name: str, frame: pl.DataFrame, max_days: int) -> _Tally:
+    facts = facts_of(TABLES[name])
+    event, arrival = facts.event_time, facts.ingestion_time
+    if not (event and arrival and frame.height):
+        return _Tally(0, 0)
+    try:
+        delay = pl.col(arrival) - pl.col(event)
+        fresh = int(frame.select((delay <= pl.duration(days=max_days)).fill_null(False).sum()).item())
+    except pl.exceptions.PolarsError:
+        fresh = 0  # no readable times: no row is shown to be fresh
+    return _Tally(
+        frame.height - fresh,
+        frame.height,
+        ((f"later than {max_days} days", frame.height - fresh, frame.height),),
+    )

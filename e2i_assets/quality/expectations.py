@@ -1,0 +1,218 @@
+"""Layer 3: business rules as Great Expectations suites. The rules are files in `config/expectations/`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from e2i_assets.quality.config import Expectation, Suite, SuiteStatus
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuite, ExpectationValidationResult
+    from great_expectations.data_context import EphemeralDataContext
+    from great_expectations.datasource.fluent.interfaces import Batch
+
+Status = Literal["passed", "warning", "failed", "error", "empty"]
+_ORDER = "e2i_order"  # in an expectation's meta: Great Expectations returns results in an order of its own
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FailedExpectation:
+    """A rule that does not hold; `unexpected_count` rows break it (None for a rule about the table)."""
+
+    expectation: str
+    column: str
+    unexpected_count: int | None
+    why: str
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """The verdict of one suite.
+
+    Attributes:
+        evaluated: rules that judged at least one value; a rule over an all-null column judges nothing and
+            counts neither for nor against.
+        status: by the success rate; `failed` when nothing was evaluated; `error` when a rule could not be
+            run (`error` says what was raised); `empty` for a table without rows.
+    """
+
+    suite: str
+    table: str
+    evaluated: int
+    successful: int
+    failed: tuple[FailedExpectation, ...]
+    success_rate: float
+    status: Status
+    not_evaluated: tuple[str, ...] = ()
+    error: str | None = field(default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            **asdict(self),
+            "failed": [asdict(f) for f in self.failed],
+            "not_evaluated": list(self.not_evaluated),
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> SuiteResult:
+        """Inverse of `to_dict`."""
+        failed = tuple(FailedExpectation(**f) for f in stored["failed"])
+        return cls(**{**stored, "failed": failed, "not_evaluated": tuple(stored["not_evaluated"])})
+
+
+def run_suites(
+    suites: Sequence[Suite], tables: Mapping[str, pl.DataFrame], status: SuiteStatus
+) -> tuple[SuiteResult, ...]:
+    """Run each suite on its table. Never raises for what a suite meets: that is its result, and it blocks.
+
+    Great Expectations runs in memory, without progress bars, files or network, and reports counts only.
+    """
+    try:
+        context = _context()
+    except Exception as error:  # noqa: BLE001 - a missing or broken library must block, not crash or pass
+        _LOG.debug("Great Expectations cannot be used", exc_info=True)
+        return tuple(
+            _errored(s, f"Great Expectations cannot be used: {type(error).__name__}") for s in suites
+        )
+    return tuple(_run_or_error(context, suite, tables, status) for suite in suites)
+
+
+def _run_or_error(
+    context: EphemeralDataContext, suite: Suite, tables: Mapping[str, pl.DataFrame], status: SuiteStatus
+) -> SuiteResult:
+    if suite.table in tables and not tables[suite.table].height:
+        return SuiteResult(suite.suite, suite.table, 0, 0, (), 0.0, "empty")
+    try:
+        return _run(context, suite, tables, status)
+    except Exception as error:  # noqa: BLE001 - a library of hundreds of rules: whatever it raises must block
+        # The message may quote a value, so the report carries the kind of error only.
+        _LOG.debug("suite %s could not be run", suite.suite, exc_info=True)
+        return _errored(suite, type(error).__name__)
+
+
+def _errored(suite: Suite, error: str) -> SuiteResult:
+    return SuiteResult(suite.suite, suite.table, 0, 0, (), 0.0, "error", error=error)
+
+
+def _run(
+    context: EphemeralDataContext, suite: Suite, tables: Mapping[str, pl.DataFrame], status: SuiteStatus
+) -> SuiteResult:
+    needed = [suite.table, *[_parent(e) for e in suite.expectations if e.values_from]]
+    if absent := sorted({t for t in needed if t not in tables}):
+        return _errored(suite, f"missing tables: {', '.join(absent)}")
+    used = {c for e in suite.expectations for c in e.columns}
+    if missing := sorted(used - set(tables[suite.table].columns)):
+        return _errored(suite, f"missing columns: {', '.join(missing)}")
+    validation = _batch(context, suite, tables).validate(
+        _gx_suite(suite), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
+    )
+    by_order = {r.expectation_config.meta[_ORDER]: r for r in validation.results if r.expectation_config}
+    results = [by_order[i] for i in range(len(suite.expectations))]
+    if raised := [_label(e) for e, r in zip(suite.expectations, results, strict=True) if _raised(r)]:
+        return _errored(suite, f"could not be evaluated: {', '.join(raised)}")
+    return _verdict(suite, results, status)
+
+
+def _verdict(
+    suite: Suite, results: Sequence[ExpectationValidationResult], status: SuiteStatus
+) -> SuiteResult:
+    pairs = list(zip(suite.expectations, results, strict=True))
+    judged = [(e, r) for e, r in pairs if _judged_something(e, r)]
+    failed = tuple(
+        FailedExpectation(e.type, ", ".join(e.columns), r.result.get("unexpected_count"), e.why)
+        for e, r in judged
+        if not r.success
+    )
+    successful = len(judged) - len(failed)
+    rate = successful / len(judged) if judged else 0.0
+    return SuiteResult(
+        suite.suite,
+        suite.table,
+        evaluated=len(judged),
+        successful=successful,
+        failed=failed,
+        success_rate=rate,
+        status=_status(len(judged), rate, status),
+        not_evaluated=tuple(_label(e) for e, r in pairs if not _judged_something(e, r)),
+    )
+
+
+def _status(evaluated: int, rate: float, bars: SuiteStatus) -> Status:
+    if not evaluated or rate < bars.warning:
+        return "failed"
+    return "passed" if rate >= bars.passed else "warning"
+
+
+def _judged_something(expectation: Expectation, result: ExpectationValidationResult) -> bool:
+    """False for a rule over a column that is null throughout: it passes, and says nothing."""
+    elements, missing = result.result.get("element_count"), result.result.get("missing_count", 0)
+    return not expectation.columns or elements is None or elements > missing
+
+
+def _raised(result: ExpectationValidationResult) -> bool:
+    # One entry with the flag itself, or one entry per metric that failed.
+    info = result.exception_info or {}
+    return bool(info.get("raised_exception", bool(info)))
+
+
+def _label(expectation: Expectation) -> str:
+    return f"{expectation.type} ({', '.join(expectation.columns) or 'table'})"
+
+
+def _parent(expectation: Expectation) -> str:
+    return str(expectation.values_from).partition(".")[0]
+
+
+def _is_member(expectation: Expectation) -> str:
+    return f"{expectation.columns[0]} in {expectation.values_from}"
+
+
+def _membership(expectation: Expectation, tables: Mapping[str, pl.DataFrame]) -> pl.Expr:
+    """Whether each value is one of the other table's; null stays null.
+
+    Handing the other table's keys over as a `value_set` is the obvious way; Great Expectations then copies
+    the whole list some hundred times a rule.
+    """
+    table, _, key = str(expectation.values_from).partition(".")
+    known = tables[table][key].drop_nulls().unique()
+    return pl.col(expectation.columns[0]).is_in(known.implode()).alias(_is_member(expectation))
+
+
+def _context() -> EphemeralDataContext:
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.enable_analytics(False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return context
+
+
+def _batch(context: EphemeralDataContext, suite: Suite, tables: Mapping[str, pl.DataFrame]) -> Batch:
+    used = sorted({c for e in suite.expectations for c in e.columns})
+    references = {_is_member(e): _membership(e, tables) for e in suite.expectations if e.values_from}
+    frame = tables[suite.table].select(pl.col(used) if used else pl.all(), *references.values())
+    asset = context.data_sources.add_pandas(suite.suite).add_dataframe_asset(suite.table)
+    whole = asset.add_batch_definition_whole_dataframe("partition")
+    return whole.get_batch(batch_parameters={"dataframe": frame.to_pandas()})
+
+
+def _gx_suite(suite: Suite) -> ExpectationSuite:
+    import great_expectations as gx
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    built = gx.ExpectationSuite(name=suite.suite)
+    for order, e in enumerate(suite.expectations):
+        kwargs = {**e.kwargs, "column": _is_member(e), "value_set": [True]} if e.values_from else e.kwargs
+        # Neither the constructor's `expectations=` (drops a rule that is not valid with no more than a log
+        # line) nor `add_expectation_configuration` (replaces an earlier rule of the same type and column).
+        rule = ExpectationConfiguration(type=e.type, kwargs=kwargs, meta={_ORDER: order})
+        built.add_expectation(rule.to_domain_obj())
+    return built

@@ -1,0 +1,10 @@
+"""Does a training frame know what it should not? Temporal, target and contamination leakage, each a finding.
+
+The contract is asked first, the data second: what is known only afterwards is refused even where it says
+little.
+"""
+
+from e2i_assets.quality.leakage.audit import audit_leakage
+from e2i_assets.quality.leakage.findings import AvailabilityLike, Finding, LeakageError, LeakageReport
+
+__all__ = ["AvailabilityLike", "Finding", "LeakageError", "LeakageReport", "audit_leakage"]

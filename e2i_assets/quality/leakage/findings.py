@@ -1,0 +1,89 @@
+"""What a leakage audit says: findings with their statistic, threshold and evidence in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+Kind = Literal["temporal", "target", "contamination"]
+
+
+class LeakageError(ValueError):
+    """The frame cannot be audited, so nothing can be said of leakage; says what is wrong with it."""
+
+
+class AvailabilityLike(Protocol):
+    """What the audit needs of a column's contract."""
+
+    @property
+    def role(self) -> str:
+        """Role of the column, as in a table contract."""
+
+    @property
+    def available_at(self) -> str:
+        """`index`, `outcome`, or the date column from which on the value is known."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One leak.
+
+    Attributes:
+        column: the feature; for contamination the two splits.
+        statistic: the figure that was compared with `threshold`, in the unit that `evidence` names.
+    """
+
+    kind: Kind
+    column: str
+    statistic: float
+    threshold: float
+    evidence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LeakageReport:
+    """Everything found, and how much was looked at.
+
+    Attributes:
+        examined: `availability` (columns judged by contract), `temporal` (date columns compared with the
+            index date), `target` (columns compared with the target), `contamination` (pairs of splits). A
+            zero says that the kind was not looked at: an audit without findings is no proof for it.
+    """
+
+    target: str
+    rows: int
+    findings: tuple[Finding, ...]
+    examined: dict[str, int]
+
+    @property
+    def ok(self) -> bool:
+        """No finding."""
+        return not self.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "ok": self.ok, "findings": [f.to_dict() for f in self.findings]}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> LeakageReport:
+        """Inverse of `to_dict`."""
+        findings = tuple(Finding(**f) for f in stored["findings"])
+        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings")}
+        return cls(**kept, findings=findings)
+
+    def to_markdown(self) -> str:
+        """One table of findings, and what was looked at."""
+        looked = ", ".join(f"{kind} {n}" for kind, n in self.examined.items())
+        lines = [f"**{'no leakage found' if self.ok else 'leakage'}** · examined: {looked}"]
+        if self.findings:
+            lines += ["", "| kind | column | statistic | threshold | evidence |", "|---|---|---|---|---|"]
+            lines += [
+                f"| {f.kind} | {f.column} | {f.statistic:.3f} | {f.threshold:.3f} | {f.evidence} |"
+                for f in self.findings
+            ]
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,133 @@
+"""How well one coded column tells the outcome, out of fold: AUC for classes, Pearson's r for numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.quality.leakage.coding import Coded, as_numbers
+from e2i_assets.quality.leakage.findings import LeakageError
+
+MIN_ROWS = 30
+MIN_CLASS = 10
+"""Fewer rows, or fewer of a class, and nothing can be said."""
+
+_FOLDS = 5
+_SHRINK = 5.0  # prior rows in a level's mean, so that a level of two rows is not believed
+_MAX_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The target, ready for comparison.
+
+    Attributes:
+        columns: shape (n, k): 0/1 for the rarer of two classes, or one such column per class, or the
+            standardized number of a regression.
+        weights: share of each class, shape (k,).
+        folds: fold of each row, shape (n,).
+    """
+
+    kind: Literal["binary", "classes", "regression"]
+    columns: np.ndarray
+    weights: np.ndarray
+    folds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A column's prediction of the outcome from the other folds.
+
+    Attributes:
+        strength: AUC averaged over classes by their share, or r; 0.5 or 0 says nothing.
+        cells: per row the (fold, level) it is in.
+        means: predicted outcome of each cell, shape (cells, k).
+    """
+
+    strength: float
+    cells: np.ndarray
+    means: np.ndarray
+
+
+def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
+    """The target without nulls as `Outcome`; numbers with more than two values are a regression.
+
+    Raises:
+        LeakageError: fewer than 30 rows, one class, fewer than 10 rows outside the largest, infinite values.
+    """
+    if len(target) < MIN_ROWS:
+        raise LeakageError(f"target {target.name}: {len(target)} rows with a value, of {MIN_ROWS} needed")
+    codes, classes = pd.factorize(target, sort=False)
+    if len(classes) < 2:
+        raise LeakageError(f"target {target.name}: one class only, so nothing can be compared with it")
+    if len(classes) > 2 and pd.api.types.is_numeric_dtype(target):
+        return _regression(target, groups)
+    counts = np.bincount(codes)
+    kept = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
+    if counts[kept[1]] < MIN_CLASS:
+        raise LeakageError(f"target {target.name}: fewer than {MIN_CLASS} rows outside the largest class")
+    wanted = kept[1:2] if len(classes) == 2 else kept[counts[kept] >= MIN_CLASS]
+    columns = (codes[:, None] == wanted[None, :]).astype(float)
+    shares = counts[wanted] / counts[wanted].sum()
+    return Outcome("binary" if len(classes) == 2 else "classes", columns, shares, _folds(codes, groups))
+
+
+def fit(coded: Coded, outcome: Outcome) -> Fit:
+    """Predict each row by its level's mean outcome in the other folds, an unseen level by the base rate."""
+    cells = outcome.folds * coded.levels + coded.codes
+    shape = (_FOLDS, coded.levels)
+    counts = np.bincount(cells, minlength=_FOLDS * coded.levels).reshape(shape)
+    seen = counts.sum(axis=0) - counts
+    means, strengths = [], []
+    for column in outcome.columns.T:
+        sums = np.bincount(cells, weights=column, minlength=counts.size).reshape(shape)
+        mean = ((sums.sum(axis=0) - sums + _SHRINK * column.mean()) / (seen + _SHRINK)).reshape(-1)
+        compare = _correlation_of_cells if outcome.kind == "regression" else auc
+        strengths.append(compare(mean, sums.reshape(-1), counts.reshape(-1)))
+        means.append(mean)
+    return Fit(float(np.dot(strengths, outcome.weights)), cells, np.column_stack(means))
+
+
+def auc(scores: np.ndarray, hits: np.ndarray, counts: np.ndarray) -> float:
+    """Area under the ROC curve of scores that `counts` rows share, `hits` of them positive.
+
+    Ties count half (Mann-Whitney).
+    """
+    _, place = np.unique(scores, return_inverse=True)
+    hit = np.bincount(place, weights=hits)
+    miss = np.bincount(place, weights=counts) - hit
+    below = np.cumsum(miss) - miss
+    return float((hit * (below + miss / 2)).sum() / (hit.sum() * miss.sum()))
+
+
+def _correlation_of_cells(means: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> float:
+    """Pearson's r of predictions with a standardized outcome, from the sums of each cell."""
+    rows = counts.sum()
+    centred = means - (counts * means).sum() / rows
+    spread = np.sqrt((counts * centred**2).sum() / rows)
+    return float((centred * sums).sum() / rows / spread) if spread > 0 else 0.0
+
+
+def _regression(target: pd.Series, groups: pd.Series | None) -> Outcome:
+    numbers = as_numbers(target)
+    if numbers is None or not np.isfinite(numbers).all():
+        raise LeakageError(f"target {target.name}: infinite values")
+    standard = (numbers - numbers.mean()) / numbers.std()
+    folds = _folds(np.zeros(len(target), dtype=np.int64), groups)
+    return Outcome("regression", standard[:, None], np.ones(1), folds)
+
+
+def _folds(strata: np.ndarray, groups: pd.Series | None) -> np.ndarray:
+    """Strata spread evenly, or whole groups where there are any. The same rows always get the same folds."""
+    rng = np.random.default_rng(0)
+    if groups is None:
+        shuffled = rng.permutation(len(strata))
+        order = shuffled[np.argsort(strata[shuffled], kind="stable")]
+        folds = np.empty(len(strata), dtype=np.int64)
+        folds[order] = np.arange(len(strata)) % _FOLDS
+        return folds
+    codes, values = pd.factorize(groups.astype("string"), sort=True)
+    return (rng.permutation(len(values)) % _FOLDS)[codes]

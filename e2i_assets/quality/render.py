@@ -1,0 +1,104 @@
+"""The quality report for people: Markdown for Dagit, one self-contained HTML page. Counts only, no values."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from e2i_assets.quality.config import DIMENSIONS
+
+if TYPE_CHECKING:
+    from e2i_assets.quality.report import QCReport
+
+Grid = tuple[str, list[str], list[list[str]]]
+"""Title, headings, rows of cells."""
+
+_STYLE = (
+    "body{font:15px/1.45 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;margin:.5rem 0 1.5rem;width:100%}"
+    "th,td{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}"
+    ".passed{color:#176b3a}.warning{color:#8a5a00}.failed{color:#a1161b}"
+)
+
+
+def markdown(report: QCReport) -> str:
+    """Verdict line, next step, then one table per part that has something to say."""
+    parts = [f"**{report.status}** · {_score(report)}", report.fix_first]
+    for title, head, rows in _grids(report):
+        lines = [f"| {' | '.join(_cell(c) for c in row)} |" for row in (head, ["---"] * len(head), *rows)]
+        parts.append(f"#### {title}\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def html(report: QCReport) -> str:
+    """One page without scripts, fonts or pictures from elsewhere."""
+    sections = "".join(_section(*grid) for grid in _grids(report))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data quality</title>'
+        f"<style>{_STYLE}</style></head><body><h1>Data quality: "
+        f'<span class="{report.status}">{report.status}</span></h1>'
+        f"<p>{escape(_score(report))}</p><p>{escape(report.fix_first)}</p>{sections}</body></html>\n"
+    )
+
+
+def _section(title: str, head: list[str], rows: list[list[str]]) -> str:
+    headings = "".join(f"<th>{escape(h)}</th>" for h in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<h2>{escape(title)}</h2><table><thead><tr>{headings}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _score(report: QCReport) -> str:
+    return f"score {report.score:.3f} (blocks below {report.score_threshold:.2f})"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _grids(report: QCReport) -> list[Grid]:
+    grids = [
+        _dimensions(report),
+        ("Blockers", ["reason", "table", "what"], [[b.reason, b.table, b.message] for b in report.blockers]),
+        _suites(report),
+        ("Warnings", ["what"], [[w] for w in report.warnings]),
+        ("Judged versions", ["table", "version"], [[t, v] for t, v in sorted(report.raw_versions.items())]),
+    ]
+    return [grid for grid in grids if grid[2]]
+
+
+def _dimensions(report: QCReport) -> Grid:
+    rows = [
+        [t.table, str(t.rows), _contract(report, t.table), *(_grade(t.scores[d]) for d in DIMENSIONS)]
+        for t in report.tables
+    ]
+    total = str(sum(report.table_rows.values()))
+    rows.append(["all tables", total, "", *(_grade(report.dimensions[d]) for d in DIMENSIONS)])
+    return "Dimensions", ["table", "rows", "contract", *DIMENSIONS], rows
+
+
+def _contract(report: QCReport, table: str) -> str:
+    failures = next(len(s.failures) for s in report.schema if s.table == table)
+    return f"{failures} rules broken" if failures else "kept"
+
+
+def _suites(report: QCReport) -> Grid:
+    rows = [
+        [
+            s.suite,
+            s.table,
+            s.status,
+            f"{s.successful} of {s.evaluated}",
+            s.error
+            or "; ".join(f"{f.expectation} ({f.column}): {_count(f.unexpected_count)}" for f in s.failed),
+        ]
+        for s in report.suites
+    ]
+    return "Expectation suites", ["suite", "table", "status", "rules that hold", "what does not"], rows
+
+
+def _count(unexpected: int | None) -> str:
+    return "does not hold" if unexpected is None else f"{unexpected} rows"
+
+
+def _grade(grade: float | None) -> str:
+    return "n/a" if grade is None else f"{grade:.3f}"

@@ -1,0 +1,337 @@
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2i_assets.quality import LeakageError, LeakageReport, audit_leakage
+from e2i_assets.quality.leakage.strength import auc
+
+N = 1200
+
+
+@dataclass(frozen=True)
+class Known:
+    role: str = "feature"
+    available_at: str = "index"
+
+
+def frame(seed=3, n=N):
+    """A clean table: an outcome of 35 %, one strong predictor (AUC about 0.9), noise, an id, an index date."""
+    rng = np.random.default_rng(seed)
+    severity = rng.normal(size=n)
+    started = rng.random(n) < 1 / (1 + np.exp(-(3.2 * severity - 1.0)))
+    return pd.DataFrame(
+        {
+            "patient_id": [f"p{i}" for i in range(n)],
+            "index_date": pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 300, n), unit="D"),
+            "severity": severity,
+            "age": rng.integers(18, 90, n).astype(float),
+            "region": rng.choice(["n", "s", "e", "w"], n),
+            "smoker": rng.random(n) < 0.3,
+            "ige": np.where(rng.random(n) < 0.3, np.nan, rng.lognormal(size=n)),
+            "started": started.astype(int),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return frame()
+
+
+def audit(train, **kwargs):
+    kwargs = {"id_column": "patient_id", "event_times": "index_date"} | kwargs
+    report = audit_leakage(train, "started", **kwargs)
+    assert report.ok == (not report.findings)
+    return report
+
+
+def leaks(train, **kwargs):
+    return {(f.kind, f.column) for f in audit(train, **kwargs).findings}
+
+
+def rng():
+    return np.random.default_rng(11)
+
+
+def test_a_clean_table_raises_no_alarm(clean):
+    report = audit(clean)
+    assert report.findings == ()
+    assert report.examined == {"availability": 0, "temporal": 0, "target": 5, "contamination": 0}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("n", [60, 300, 3000])
+def test_no_alarm_on_clean_tables_of_any_size(seed, n):
+    assert leaks(frame(seed, n)) == set()
+
+
+def test_a_strong_predictor_is_no_leak(clean):
+    y = clean["started"].to_numpy()
+    assert 0.88 < auc(clean["severity"].to_numpy(), y, np.ones(N)) < 0.95
+    assert leaks(clean) == set()
+
+
+@pytest.mark.parametrize("levels", [N, N // 2, N // 5])
+def test_many_valued_ids_raise_no_alarm(clean, levels):
+    ids = [f"id{i}" for i in rng().integers(0, levels, N)]
+    numbers = rng().integers(0, levels, N)
+    assert leaks(clean.assign(patient_journey_id=ids, account=numbers)) == set()
+
+
+def test_what_is_constant_within_a_patient_is_not_learned_by_heart(clean):
+    patients = rng().integers(0, N // 4, N)
+    outcome = (rng().random(N // 4) < 0.4).astype(int)[patients]
+    repeated = clean.assign(
+        patient_id=[f"p{i}" for i in patients], card=[f"c{i}" for i in patients], started=outcome
+    )
+    assert ("target", "card") not in leaks(repeated)
+    assert ("target", "card") in leaks(repeated, id_column=None)
+
+
+def data_of(package, path, **kwargs):
+    """A table that ships in a wheel, read without importing the package."""
+    (folder,) = importlib.util.find_spec(package).submodule_search_locations
+    return pd.read_csv(Path(folder) / path, **kwargs)
+
+
+def test_breast_cancer_measurements_are_no_leaks():
+    table = data_of("sklearn", "datasets/data/breast_cancer.csv", skiprows=1, header=None)
+    table.columns = [f"m{i}" for i in range(30)] + ["malignant"]
+    assert audit_leakage(table, "malignant").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "afterwards", "found"),
+    [
+        ("gbsg2.csv", "cens", ["time"], []),
+        ("rossi.csv", "arrest", ["week"], ["week"]),
+        ("lung.csv", "status", ["time"], []),
+        ("kidney_transplant.csv", "death", ["time"], []),
+        ("ACTG175.csv", "r", ["cd496"], ["cd496"]),
+    ],
+)
+def test_clinical_trials(file, target, afterwards, found):
+    """What is known only afterwards is found where the data can tell, and everywhere with a contract."""
+    table = data_of("lifelines", f"datasets/{file}")
+    assert audit_leakage(table.drop(columns=afterwards), target).findings == ()
+    assert [f.column for f in audit_leakage(table, target).findings] == found
+    contract = {c: Known("post_outcome", "outcome") for c in afterwards}
+    told = audit_leakage(table, target, contract=contract).findings
+    assert {f.column for f in told if f.kind == "temporal"} == set(afterwards)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda y: y + rng().normal(0, 0.05, N), "correlation"),
+        (lambda y: -100.0 * y, "correlation"),
+        (lambda y: y.astype(bool), "correlation"),
+        (lambda y: np.where(y == 1, "yes", "no"), "cross-validated"),
+        (lambda y: np.where(y == 1, rng().choice(list("abc"), N), rng().choice(list("def"), N)), "cross-validated"),
+        (lambda y: np.where(y == 1, rng().uniform(1, 2, N), rng().choice([0.5, 2.5], N)), "cross-validated"),
+        (lambda y: np.where(y == 1, rng().integers(1, 90, N).astype(float), np.nan), "is there"),
+        (lambda y: np.where(y == 1, "2023-05-01", None), "is there"),
+        (lambda y: [str(v) for v in y], "correlation"),
+        (lambda y: np.where(rng().random(N) < 0.96, y, 1 - y), "all unsuspicious columns"),
+        (lambda y: np.where((y == 1) & (rng().random(N) < 0.4), 1.0, np.nan), "any value at all"),
+        (lambda y: np.where((y == 1) & (rng().random(N) < 0.3), "code 9", rng().choice(list("ab"), N)), "one of its"),
+    ],
+    ids=["noisy", "scaled", "boolean", "labels", "categories", "not monotone", "presence", "date present",
+         "text numbers", "4 % wrong", "partial presence", "deciding level"],
+)  # fmt: skip
+def test_what_tells_the_outcome_is_found(clean, make, said):
+    report = audit(
+        clean.assign(leak=make(clean["started"].to_numpy())), event_times=None, id_column="patient_id"
+    )
+    (finding,) = [f for f in report.findings if f.kind == "target"]
+    assert finding.column == "leak"
+    assert said in finding.evidence
+    assert finding.statistic >= finding.threshold > 0.9
+
+
+@pytest.mark.parametrize("values", [["no", "yes"], [False, True], ["0", "1"], [10, 20]])
+def test_the_target_may_be_of_any_type(clean, values):
+    target = np.where(clean["started"] == 1, values[1], values[0])
+    leaky = clean.assign(started=target, leak=clean["started"].map({0: "a", 1: "b"}))
+    assert leaks(leaky) == {("target", "leak")}
+    assert leaks(clean.assign(started=target)) == set()
+
+
+def test_a_regression_target(clean):
+    spend = clean["severity"] * 2 + rng().normal(size=N)
+    table = clean.assign(started=spend)
+    assert leaks(table) == set()
+    assert leaks(table.assign(leak=spend**3)) == {("target", "leak")}
+    assert leaks(table.assign(leak=(spend - spend.mean()).abs())) == set()
+
+
+def test_several_classes(clean):
+    classes = pd.cut(clean["severity"] + rng().normal(0, 0.8, N), 3, labels=["low", "mid", "high"]).astype(
+        str
+    )
+    table = clean.assign(started=classes)
+    assert leaks(table) == set()
+    assert leaks(table.assign(leak=classes.str.upper())) == {("target", "leak")}
+
+
+def test_the_contract_is_asked_whatever_the_data_say(clean):
+    table = clean.assign(
+        visits=rng().integers(0, 9, N), stage=rng().choice(["a", "b"], N), late=rng().random(N)
+    )
+    contract = {
+        "visits": Known("post_outcome"),
+        "stage": Known("outcome"),
+        "late": Known("feature", "outcome"),
+        "age": Known(),
+        "started": Known("outcome", "outcome"),
+    }
+    report = audit(table, contract=contract)
+    assert {(f.kind, f.column) for f in report.findings} == {
+        ("temporal", "visits"), ("temporal", "stage"), ("temporal", "late"),
+    }  # fmt: skip
+    assert report.examined["availability"] == 4
+
+
+def test_a_value_known_from_a_date_on(clean):
+    contract = {"age": Known("feature", "recorded")}
+    before = clean.assign(recorded=clean["index_date"] - pd.Timedelta(days=1))
+    assert leaks(before, contract=contract) == set()
+    after = clean.assign(recorded=clean["index_date"] + pd.Timedelta(days=1))
+    assert leaks(after, contract=contract) == {("temporal", "age"), ("temporal", "recorded")}
+    assert leaks(clean, contract=contract) == {("temporal", "age")}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda d: d,
+        lambda d: d.dt.tz_localize("UTC"),
+        lambda d: d.dt.tz_localize("America/New_York"),
+        lambda d: d.dt.strftime("%Y-%m-%d"),
+        lambda d: d.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        lambda d: d.dt.strftime("%m/%d/%Y"),
+        lambda d: d.dt.date,
+    ],
+    ids=["timestamp", "UTC", "New York", "ISO", "ISO Z", "US", "date objects"],
+)
+def test_dates_after_the_index_date_are_found_in_any_form(clean, form):
+    same_day = form(clean["index_date"])
+    assert leaks(clean.assign(seen=same_day)) == set()
+    assert audit(clean.assign(seen=same_day)).examined["temporal"] == 1
+    one_late = clean["index_date"].where(clean.index != 5, clean["index_date"] + pd.Timedelta(days=2))
+    (finding,) = audit(clean.assign(seen=form(one_late))).findings
+    assert (finding.kind, finding.column) == ("temporal", "seen")
+    assert finding.statistic == pytest.approx(1 / N)
+
+
+def test_later_on_the_index_day_is_not_after_it(clean):
+    assert leaks(clean.assign(seen=clean["index_date"] + pd.Timedelta(hours=9))) == set()
+
+
+def splits(table):
+    return table.iloc[:800].reset_index(drop=True), {
+        "validation": table.iloc[800:1000].reset_index(drop=True),
+        "test": table.iloc[1000:].reset_index(drop=True),
+    }
+
+
+def test_clean_splits(clean):
+    train, others = splits(clean)
+    report = audit(train, other_splits=others)
+    assert report.ok
+    assert report.examined["contamination"] == 3
+
+
+def test_a_patient_in_two_splits_is_found_between_any_two(clean):
+    train, others = splits(clean)
+    others["test"].loc[:3, "patient_id"] = others["validation"].loc[:3, "patient_id"]
+    (finding,) = audit(train, other_splits=others).findings
+    assert (finding.kind, finding.column, finding.statistic) == ("contamination", "validation and test", 4)
+
+
+def test_ids_are_compared_as_text(clean):
+    table = clean.assign(patient_id=range(N))
+    train, others = splits(table)
+    others["test"]["patient_id"] = others["test"]["patient_id"].astype(float)
+    others["test"].loc[0, "patient_id"] = 5.0
+    others["validation"]["patient_id"] = others["validation"]["patient_id"].astype(str)
+    others["validation"].loc[0, "patient_id"] = "7"
+    assert leaks(train, other_splits=others) == {
+        ("contamination", "train and test"),
+        ("contamination", "train and validation"),
+    }
+
+
+def test_the_same_row_under_another_id_is_found(clean):
+    train, others = splits(clean)
+    columns = [c for c in train if c != "patient_id"]
+    others["test"].loc[:2, columns] = train.loc[:2, columns].to_numpy()
+    others["test"] = others["test"].astype(train.dtypes.to_dict())
+    (finding,) = audit(train, other_splits=others).findings
+    assert (finding.column, finding.statistic) == ("train and test", 3)
+    without_ids = audit(train.drop(columns="patient_id"), id_column=None, other_splits={
+        "test": others["test"].drop(columns="patient_id")})  # fmt: skip
+    assert [f.statistic for f in without_ids.findings] == [3]
+
+
+def test_rows_of_a_few_yes_no_columns_coincide_without_being_copies(clean):
+    train, others = splits(clean[["patient_id", "index_date", "region", "smoker", "started"]].assign(
+        index_date=pd.Timestamp("2023-01-01")))  # fmt: skip
+    assert leaks(train, other_splits=others) == set()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kwargs", "said"),
+    [
+        (lambda t: t.iloc[:0], {}, "empty"),
+        (lambda t: t.drop(columns="started"), {}, "started"),
+        (lambda t: t.assign(started=1), {}, "one class"),
+        (lambda t: t.assign(started=np.nan), {}, "started"),
+        (lambda t: t.iloc[:1], {}, "1 rows"),
+        (lambda t: t.assign(started=(np.arange(N) < 3).astype(int)), {}, "fewer than 10"),
+        (lambda t: t.assign(started=np.where(np.arange(N) < 3, np.inf, np.arange(N))), {}, "infinite"),
+        (lambda t: t[["patient_id", "index_date", "started"]], {}, "no feature"),
+        (lambda t: t.drop(columns="patient_id"), {}, "patient_id"),
+        (lambda t: t.assign(patient_id=t["patient_id"].where(t.index != 3)), {}, "1 of 1200"),
+        (lambda t: t.drop(columns="index_date"), {}, "index_date"),
+        (lambda t: t.assign(index_date=t["index_date"].where(t.index != 3)), {}, "1 of 1200"),
+        (lambda t: t.assign(index_date="soon"), {}, "1200 of 1200"),
+        (lambda t: t.assign(index_date=20230101), {}, "1200 of 1200"),
+        (lambda t: t, {"other_splits": {"test": pd.DataFrame({"age": [1.0]})}}, "patient_id"),
+        (lambda t: pd.concat([t, t[["age"]]], axis=1), {}, "same name"),
+    ],
+)
+def test_what_cannot_be_audited_is_an_error_and_no_pass(clean, spoil, kwargs, said):
+    with pytest.raises(LeakageError) as refused:
+        audit(spoil(clean), **kwargs)
+    assert said in str(refused.value)
+
+
+def test_the_report_is_the_same_every_time_and_survives_json(clean):
+    leaky = clean.assign(leak=clean["started"], seen=clean["index_date"] + pd.Timedelta(days=3))
+    report = audit(leaky)
+    assert audit(leaky.copy()) == report
+    assert LeakageReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    assert not report.to_dict()["ok"]
+    assert "| target | leak |" in report.to_markdown()
+    assert "no leakage found" in audit(clean).to_markdown()
+
+
+def test_no_value_is_in_the_report(clean):
+    leaky = clean.assign(leak=np.where(clean["started"] == 1, "Jane Doe", "John Doe"))
+    assert "Doe" not in json.dumps(audit(leaky).to_dict())
+
+
+def test_frames_are_left_alone(clean):
+    before = clean.copy(deep=True)
+    audit(clean)
+    pd.testing.assert_frame_equal(clean, before)
+
+
+def test_an_all_null_or_constant_feature_says_nothing(clean):
+    assert leaks(clean.assign(nothing=np.nan, none=None, one=1.0, infinite=np.inf, text="x")) == set()

@@ -1,0 +1,99 @@
+import shutil
+
+import pytest
+import yaml
+
+from e2i_assets.quality import QualityConfig, QualityConfigError
+from e2i_assets.quality.config import Suite
+from e2i_assets.settings import config_dir
+
+SUITE = {
+    "suite": "s", "table": "triggers", "description": "d",
+    "expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "trigger_id"}, "why": "w"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shutil.copytree(config_dir() / "expectations", tmp_path / "expectations")
+    shutil.copy(config_dir() / "quality.yaml", tmp_path)
+    return tmp_path
+
+
+def changed(folder, **values):
+    path = folder / "quality.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **values}))
+    return QualityConfig.from_yaml(path)
+
+
+def test_the_reviewed_settings_are_the_guides(folder):
+    config = QualityConfig.from_yaml(folder / "quality.yaml")
+    assert {d: c.weight for d, c in config.dimensions.items()} == {
+        "completeness": 0.25, "validity": 0.25, "consistency": 0.20, "uniqueness": 0.15, "timeliness": 0.15,
+    }  # fmt: skip
+    assert config.block_below_score == 0.80
+    assert config.dimensions["completeness"].threshold == 0.90
+    assert config.dimensions["uniqueness"].threshold == 0.95
+    assert config.max_staleness_days == 30
+    assert {s.suite for s in config.suites} == {
+        "business_metrics", "predictions", "triggers", "patient_journeys", "causal_paths",
+    }  # fmt: skip
+
+
+def test_every_suite_file_is_named_by_the_settings(folder):
+    config = QualityConfig.from_yaml(folder / "quality.yaml")
+    assert {p.stem for p in (folder / "expectations").iterdir()} == {s.suite for s in config.suites}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"suites": []}, "suites"),
+        ({"suites": ["no_such"]}, "no_such.yaml"),
+        ({"may_be_empty": ["no_such"]}, "no_such"),
+        ({"max_staleness_days": 0}, "max_staleness_days"),
+        ({"a_misspelt_setting": 1}, "a_misspelt_setting"),
+        ({"dimensions": {"completeness": {"weight": 1.0, "threshold": 0.9}}}, "validity"),
+        ({"wanted_when": {"triggers": {"priority": "no_such = 1"}}}, "no_such"),
+        ({"wanted_when": {"triggers": {"priority": "((("}}}, "SQL"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(folder, values, said):
+    with pytest.raises(QualityConfigError, match=r"quality\.yaml|no_such\.yaml") as refused:
+        changed(folder, **values)
+    assert said in str(refused.value)
+
+
+def test_weights_add_up_to_one(folder):
+    dimensions = yaml.safe_load((folder / "quality.yaml").read_text())["dimensions"]
+    dimensions["validity"]["weight"] = 0.5
+    with pytest.raises(QualityConfigError, match="add up to 1"):
+        changed(folder, dimensions=dimensions)
+
+
+@pytest.mark.parametrize("text", ["[", "just text", ""])
+def test_an_unreadable_file_is_refused(folder, text):
+    (folder / "quality.yaml").write_text(text)
+    with pytest.raises(QualityConfigError, match=r"quality\.yaml"):
+        QualityConfig.from_yaml(folder / "quality.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"table": "no_such"}, "no_such"),
+        ({"expectations": []}, "expectations"),
+        ({"expectations": SUITE["expectations"] * 2}, "twice"),
+        ({"expectations": [{"type": "t", "kwargs": {"column": "no_such"}, "why": "w"}]}, "triggers.no_such"),
+        ({"expectations": [{"type": "t", "kwargs": {"column": "trigger_id"}}]}, "why"),
+        (
+            {"expectations": [{"type": "t", "kwargs": {"column": "hcp_id"}, "why": "w", "values_from": "hcp_profiles.hcp_id"}]},
+            "values_from",
+        ),
+    ],
+)  # fmt: skip
+def test_a_suite_about_columns_that_do_not_exist_is_refused(tmp_path, change, said):
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump({**SUITE, **change}))
+    with pytest.raises(QualityConfigError) as refused:
+        Suite.from_yaml(tmp_path / "s.yaml")
+    assert said in str(refused.value)

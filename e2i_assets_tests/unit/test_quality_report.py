@@ -1,0 +1,214 @@
+import json
+import sys
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.quality import QCReport, build_qc_report, dimension_chart
+from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, quality_config
+
+CONFIG = quality_config("causal_paths", "triggers")
+VERSIONS = {name: f"v-{name}" for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return clean_tables(60)
+
+
+@pytest.fixture(scope="module")
+def clean(tables):
+    return report(tables)
+
+
+def report(tables, config=CONFIG):
+    return build_qc_report(tables, attributes=ATTRIBUTES, raw_versions=VERSIONS, config=config)
+
+
+def first(column, value, rows=3):
+    return pl.when(pl.int_range(pl.len()) < rows).then(pl.lit(value)).otherwise(pl.col(column)).alias(column)
+
+
+def test_clean_tables_pass(clean):
+    assert (clean.status, clean.blockers, clean.warnings) == ("passed", (), ())
+    assert clean.passed
+    assert clean.score > 0.99
+    assert clean.raw_versions == VERSIONS
+    assert clean.table_rows["treatment_events"] == 180
+
+
+JOURNEYS, EVENTS = "patient_journeys", "treatment_events"
+BLOCKED = {
+    "missing column": (JOURNEYS, lambda f: f.drop("diagnosis_date"), "schema", "diagnosis_date:missing_column"),
+    "missing attribute": (JOURNEYS, lambda f: f.drop("uas7"), "schema", "uas7:missing_column"),
+    "wrong type": (
+        JOURNEYS, lambda f: f.cast({"age_at_diagnosis": pl.String}), "schema", "age_at_diagnosis:wrong_type",
+    ),
+    "null key": (JOURNEYS, lambda f: f.with_columns(first("patient_id", None)), "schema", "patient_id:null"),
+    "all-null column": (
+        JOURNEYS, lambda f: f.with_columns(brand=pl.lit(None, pl.String)), "schema", "brand:null",
+    ),
+    "duplicate key": (
+        EVENTS, lambda f: f.with_columns(first("treatment_event_id", "e9")), "schema", "treatment_event_id:duplicate",
+    ),
+    "dangling foreign key": (
+        EVENTS, lambda f: f.with_columns(first("patient_journey_id", "gone")), "schema", "patient_journey_id:reference",
+    ),
+    "another patient's journey": (
+        EVENTS, lambda f: f.with_columns(first("patient_id", "p0", 100)), "schema", "patient_id:patient_of_journey",
+    ),
+    "out of range": (
+        JOURNEYS, lambda f: f.with_columns(first("age_at_diagnosis", 200)), "schema", "age_at_diagnosis:high",
+    ),
+    "not in the closed set": (JOURNEYS, lambda f: f.with_columns(first("gender", "X")), "schema", "gender:allowed"),
+    "infinite": (EVENTS, lambda f: f.with_columns(first("cost", float("inf"))), "schema", "cost:not_finite"),
+    "time without zone": (
+        EVENTS,
+        lambda f: f.with_columns(pl.col("source_timestamp").dt.replace_time_zone(None)),
+        "schema", "source_timestamp:wrong_type",
+    ),
+    "stale": (
+        EVENTS,
+        lambda f: f.with_columns(ingestion_timestamp=pl.col("source_timestamp") + timedelta(days=31)),
+        "dimension", "timeliness",
+    ),
+    "copies": (
+        EVENTS,
+        lambda f: pl.concat([f, f.head(30).with_columns(treatment_event_id="x" + pl.col("treatment_event_id"))]),
+        "dimension", "uniqueness",
+    ),
+    "mostly empty": (
+        "hcp_profiles",
+        lambda f: f.with_columns(pl.lit(None).cast(d).alias(c) for c, d in f.schema.items() if c != "hcp_id"),
+        "dimension", "completeness",
+    ),
+    "no journeys": (JOURNEYS, lambda f: f.clear(), "empty_table", "rows"),
+    "suite that fails": (
+        "triggers",
+        lambda f: f.with_columns(first("lead_time_days", 400), first("priority", "x"), first("hcp_id", "x")),
+        "suite", "triggers",
+    ),
+    "suite that cannot be run": ("triggers", lambda f: f.drop("priority"), "suite_error", "triggers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BLOCKED)
+def test_each_fault_blocks(tables, case):
+    name, spoil, reason, rule = BLOCKED[case]
+    judged = report({**tables, name: spoil(tables[name])})
+    assert judged.status == "failed"
+    found = {(b.reason, b.table, b.rule) for b in judged.blockers}
+    assert (reason, name, rule) in found
+    assert judged.fix_first.startswith("Fix first: ")
+
+
+def test_a_missing_or_unknown_table_blocks(tables):
+    judged = report({n: f for n, f in tables.items() if n != "hcp_profiles"} | {"extra": tables["triggers"]})
+    found = {(b.reason, b.table) for b in judged.blockers}
+    assert {("missing_table", "hcp_profiles"), ("unknown_table", "extra")} <= found
+
+
+def test_nothing_at_all_blocks():
+    judged = report({})
+    assert judged.score == 0
+    assert {b.table for b in judged.blockers if b.reason == "missing_table"} == set(TABLES)
+    assert "score" in {b.reason for b in judged.blockers}
+
+
+def test_a_low_score_blocks(tables):
+    strict = CONFIG.model_copy(update={"block_below_score": 1.0})
+    assert [b.reason for b in report(tables, strict).blockers] == ["score"]
+
+
+def test_a_suite_that_evaluates_nothing_blocks(tables):
+    rule = next(e for s in CONFIG.suites for e in s.expectations if "confidence_score" in e.columns)
+    idle = next(s for s in CONFIG.suites if s.suite == "triggers").model_copy(
+        update={"expectations": (rule,)}
+    )
+    nothing = tables["triggers"].with_columns(confidence_score=pl.lit(None, pl.Float64))
+    judged = report({**tables, "triggers": nothing}, CONFIG.model_copy(update={"suites": (idle,)}))
+    assert ("suite", "triggers") in {(b.reason, b.rule) for b in judged.blockers}
+    assert "nothing was evaluated" in judged.blockers[0].message
+
+
+def test_a_missing_library_blocks(tables, monkeypatch):
+    monkeypatch.setitem(sys.modules, "great_expectations", None)
+    assert [b.reason for b in report(tables).blockers] == ["suite_error", "suite_error"]
+
+
+def test_an_exception_inside_a_suite_blocks(tables, monkeypatch):
+    from great_expectations.datasource.fluent.interfaces import Batch
+
+    def explode(*_, **__):
+        raise RuntimeError("could not convert 'Jane Doe'")
+
+    monkeypatch.setattr(Batch, "validate", explode)
+    judged = report(tables)
+    assert [b.reason for b in judged.blockers] == ["suite_error", "suite_error"]
+    assert "RuntimeError" in judged.blockers[0].message
+    assert "Jane" not in json.dumps(judged.to_dict())
+
+
+def test_an_empty_table_that_may_be_empty_warns_and_does_not_count_as_good(tables):
+    judged = report({**tables, "triggers": tables["triggers"].clear()})
+    assert judged.status == "warning"
+    assert judged.passed
+    assert any(w.startswith("triggers: no rows") for w in judged.warnings)
+    needed = CONFIG.model_copy(update={"may_be_empty": ()})
+    refused = report({**tables, "triggers": tables["triggers"].clear()}, needed)
+    assert {(b.reason, b.table) for b in refused.blockers} == {
+        ("empty_table", "triggers"),
+        ("suite", "triggers"),
+    }
+
+
+def test_patients_alone_can_pass(tables):
+    alone = {n: f if n == JOURNEYS else f.clear() for n, f in tables.items()}
+    alone[JOURNEYS] = alone[JOURNEYS].with_columns(hcp_id=pl.lit(None, pl.String))
+    judged = report(alone)
+    assert judged.status == "warning"
+    assert judged.score > 0.9
+
+
+def test_below_a_threshold_warns_without_blocking(tables):
+    thin = tables[JOURNEYS].with_columns(
+        pl.lit(None).cast(d).alias(c)
+        for c, d in tables[JOURNEYS].schema.items()
+        if c in ("insurance_type", "diagnosis_code", "geographic_region", "engagement_score", "academic_hcp")
+    )
+    judged = report({**tables, JOURNEYS: thin})
+    assert judged.status == "warning"
+    assert judged.lowest_dimension == "completeness"
+    assert judged.fix_first == (
+        f"Lowest is completeness ({judged.dimensions['completeness']:.3f}): "
+        "start with patient_journeys, academic_hcp (60 of 60)."
+    )
+
+
+def test_the_report_survives_json_and_is_the_same_every_time(tables, clean):
+    assert QCReport.from_dict(json.loads(json.dumps(clean.to_dict()))) == clean
+    again = report({name: tables[name] for name in reversed(TABLES)})
+    assert again == clean
+    assert again.to_markdown() == clean.to_markdown()
+    assert again.to_html() == clean.to_html()
+    assert dimension_chart(again) == dimension_chart(clean)
+
+
+def test_the_report_is_readable_and_holds_no_values(tables):
+    spoiled = tables[JOURNEYS].with_columns(first("gender", "<b>Jane|Doe</b>"))
+    judged = report({**tables, JOURNEYS: spoiled})
+    for text in (judged.to_markdown(), judged.to_html(), json.dumps(judged.to_dict())):
+        assert "gender" in text
+        assert "Jane" not in text
+    page = judged.to_html()
+    assert page.startswith("<!doctype html>")
+    assert "http" not in page
+    assert dimension_chart(judged).startswith(b"\x89PNG")
+
+
+def test_rows_of_the_given_frames_are_left_alone(tables):
+    before = {name: frame.clone() for name, frame in tables.items()}
+    report(tables)
+    assert all(tables[name].equals(before[name]) for name in tables)
