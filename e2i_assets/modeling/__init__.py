@@ -1,0 +1,8 @@
+"""Problem definitions, patient splits, and everything between a feature frame and an evaluated model.
+
+Plain pandas and scikit-learn: it knows neither where data is stored, nor how a model is tracked or served.
+"""
+
+from e2i_assets.modeling.splits import SplitEnforcer, SplitValidation
+
+__all__ = ["SplitEnforcer", "SplitValidation"]

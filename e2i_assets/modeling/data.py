@@ -1,0 +1,62 @@
+"""The shapes that modelling works on: a labelled split, and what it must know of a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.modeling.errors import TrainingDataError
+
+FeatureKind = Literal["numeric", "categorical", "boolean"]
+
+
+class FeatureLike(Protocol):
+    """What modelling needs to know of a feature."""
+
+    @property
+    def name(self) -> str:
+        """Column of the feature frame."""
+
+    @property
+    def kind(self) -> FeatureKind:
+        """Decides the preprocessing."""
+
+
+@dataclass(frozen=True, init=False)
+class LabelledSplit:
+    """Features and binary target of one split, rows in the same order.
+
+    Attributes:
+        name: which split, for error messages.
+        X: the raw feature frame; columns beyond the features are ignored by the preprocessor.
+        y: 0/1 as int8, shape (rows,).
+    """
+
+    name: str
+    X: pd.DataFrame
+    y: np.ndarray
+
+    def __init__(self, name: str, X: pd.DataFrame, y: Sequence[float] | np.ndarray | pd.Series) -> None:
+        """Check that the target is binary and complete.
+
+        Raises:
+            TrainingDataError: lengths differ, a null or a value other than 0 and 1, or one class only.
+        """
+        values = pd.to_numeric(pd.Series(np.asarray(y)), errors="coerce")
+        if len(values) != len(X):
+            raise TrainingDataError(f"{name}: {len(X)} rows of features, {len(values)} of the target")
+        bad = int((~values.isin([0, 1])).sum())
+        if bad:
+            raise TrainingDataError(f"{name}: the target of {bad} of {len(values)} rows is neither 0 nor 1")
+        positive = int(values.sum())
+        if positive in (0, len(values)):
+            raise TrainingDataError(
+                f"{name}: {positive} of {len(values)} rows are positive; a classifier needs both outcomes"
+            )
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "X", X)
+        object.__setattr__(self, "y", values.to_numpy(dtype=np.int8))

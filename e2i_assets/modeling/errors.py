@@ -1,0 +1,29 @@
+"""What can go wrong between features and an evaluated model, as types a caller can tell apart."""
+
+
+class ModelingError(ValueError):
+    """Base of all errors of this package."""
+
+
+class ConfigError(ModelingError):
+    """A configuration file is missing, unreadable or has a wrong key; the message names file and key."""
+
+
+class SplitError(ModelingError):
+    """Patients cannot be assigned to splits; the message names the column and how many rows."""
+
+
+class TrainingDataError(ModelingError):
+    """Features or target cannot be modelled; the message names the split and the columns."""
+
+
+class NoCandidateError(ModelingError):
+    """No registered algorithm meets the scope; the message says what excluded each."""
+
+
+class TuningError(ModelingError):
+    """A trial failed, or no trial finished; there is no best trial to speak of."""
+
+
+class ModelFileError(ModelingError):
+    """A saved model is incomplete, or is not the one its record describes."""

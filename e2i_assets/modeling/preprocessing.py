@@ -1,0 +1,184 @@
+"""From the raw feature frame to what an estimator takes; scikit-learn's own classes only.
+
+So the fitted object travels inside a bundle and loads where this package is not installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.modeling.data import FeatureLike
+from e2i_assets.modeling.errors import TrainingDataError
+
+if TYPE_CHECKING:
+    from sklearn.compose import ColumnTransformer
+
+MISSING = "missing"
+"""The level that stands for a categorical value that is not there."""
+MINIMUM_LEVEL = 0.02
+"""A level rarer than this share of train joins the infrequent ones, as do levels never seen in train."""
+
+
+def make_preprocessor(features: Sequence[FeatureLike]) -> ColumnTransformer:
+    """The unfitted transformation of these features.
+
+    Numeric: median, an indicator where train has gaps, standardised. Categorical: `missing` as a level of
+    its own, one-hot, rare and unseen levels together. Boolean (0/1/NaN): the more frequent value.
+    A feature without any value in train becomes a constant.
+
+    Raises:
+        TrainingDataError: no features, or a name given twice.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    names = [f.name for f in features]
+    if not names or len(set(names)) != len(names):
+        raise TrainingDataError(
+            f"{len(names)} features, {len(set(names))} different names; both must be equal"
+        )
+    # Nulls arrive as NaN from Parquet and as None from JSON; an imputer knows one of them.
+    absent = [
+        SimpleImputer(missing_values=null, strategy="constant", fill_value=MISSING, keep_empty_features=True)
+        for null in (np.nan, None)
+    ]
+    kinds = {
+        "numeric": make_pipeline(
+            SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+        ),
+        "categorical": make_pipeline(
+            *absent,
+            OneHotEncoder(
+                handle_unknown="infrequent_if_exist", min_frequency=MINIMUM_LEVEL, sparse_output=False
+            ),
+        ),
+        "boolean": SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+    }
+    columns = {kind: [f.name for f in features if f.kind == kind] for kind in kinds}
+    return ColumnTransformer(
+        [(kind, kinds[kind], columns[kind]) for kind in kinds if columns[kind]], sparse_threshold=0
+    )
+
+
+def fit_preprocessor(train: pd.DataFrame, features: Sequence[FeatureLike]) -> ColumnTransformer:
+    """Fit the transformation on the training split, and on nothing else.
+
+    Returns:
+        A fitted `ColumnTransformer` that takes any frame with these features, in any column order.
+
+    Raises:
+        TrainingDataError: a feature is not a column of `train`, or `train` is empty.
+    """
+    absent = sorted({f.name for f in features} - set(train.columns))
+    if absent:
+        raise TrainingDataError(f"train: feature columns {', '.join(absent)} are missing")
+    if train.empty:
+        raise TrainingDataError("train: no rows to fit the preprocessor on")
+    return make_preprocessor(features).fit(train[[f.name for f in features]])
+
+
+def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
+    """What the preprocessor learnt, as plain JSON types.
+
+    Returns:
+        `n_samples_seen` (None where no feature is numeric), `n_outputs`, and per kind the features with
+        `median`, `mean`, `scale` and `has_gaps`; `levels` and `infrequent` levels; or the `fill` value.
+    """
+    fitted = preprocessor.named_transformers_
+    columns = {name: list(cols) for name, _, cols in preprocessor.transformers_}
+    summary: dict[str, Any] = {
+        "n_samples_seen": None,
+        "n_outputs": len(preprocessor.get_feature_names_out()),
+    }
+    if "numeric" in columns:
+        imputer, scaler = (step for _, step in fitted["numeric"].steps)
+        gaps = set(imputer.indicator_.features_.tolist())
+        summary["n_samples_seen"] = int(np.max(scaler.n_samples_seen_))
+        summary["numeric"] = {
+            name: {
+                "median": float(imputer.statistics_[i]),
+                "mean": float(scaler.mean_[i]),
+                "scale": float(scaler.scale_[i]),
+                "has_gaps": i in gaps,
+            }
+            for i, name in enumerate(columns["numeric"])
+        }
+    if "categorical" in columns:
+        encoder = fitted["categorical"].steps[-1][1]
+        rare = encoder.infrequent_categories_
+        summary["categorical"] = {
+            name: {
+                "levels": [str(level) for level in encoder.categories_[i]],
+                "infrequent": [] if rare[i] is None else [str(level) for level in rare[i]],
+            }
+            for i, name in enumerate(columns["categorical"])
+        }
+    if "boolean" in columns:
+        fills = fitted["boolean"].statistics_
+        summary["boolean"] = {n: {"fill": float(fills[i])} for i, n in enumerate(columns["boolean"])}
+    return summary
+
+
+def verify_fitted_on(preprocessor: ColumnTransformer, train: pd.DataFrame) -> tuple[str, ...]:
+    """Whether the preprocessor is the one that `train` alone gives: it is fitted again and compared.
+
+    Returns:
+        Violations in words, empty when every statistic agrees (relative tolerance 1e-9).
+    """
+    from sklearn.base import clone
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(preprocessor)
+    except NotFittedError:
+        return ("preprocessor: has not been fitted",)
+    absent = sorted(set(preprocessor.feature_names_in_) - set(train.columns))
+    if absent:
+        return (f"train: columns {', '.join(absent)} of the preprocessor are missing",)
+    again = clone(preprocessor).fit(train[list(preprocessor.feature_names_in_)])
+    return tuple(
+        _differences("preprocessor", preprocessor_summary(preprocessor), preprocessor_summary(again))
+    )
+
+
+def _differences(path: str, found: Any, expected: Any) -> list[str]:
+    """Where two summaries differ, without the values (levels and medians may be sensitive)."""
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        return [
+            line
+            for key in sorted(set(found) | set(expected))
+            for line in _differences(f"{path}.{key}", found.get(key), expected.get(key))
+        ]
+    both_float = isinstance(found, float) and isinstance(expected, float)
+    # Medians of a feature without values are NaN on both sides.
+    same = (
+        np.isclose(found, expected, rtol=1e-9, atol=1e-12, equal_nan=True)
+        if both_float
+        else found == expected
+    )
+    return [] if same else [f"{path}: is not what train alone gives"]
+
+
+def sources_of(preprocessor: ColumnTransformer) -> list[str]:
+    """The feature behind each output column, in output order; a fitted preprocessor is needed."""
+    sources: list[str] = []
+    for kind, transformer, columns in preprocessor.transformers_:
+        if kind == "numeric":
+            imputer = transformer.steps[0][1]
+            sources += [*columns, *(columns[i] for i in imputer.indicator_.features_)]
+        elif kind == "categorical":
+            encoder = transformer.steps[-1][1]
+            for i, column in enumerate(columns):
+                rare = encoder.infrequent_categories_[i]
+                width = len(encoder.categories_[i]) - (0 if rare is None else len(rare) - 1)
+                sources += [column] * width
+        else:
+            sources += columns
+    return sources

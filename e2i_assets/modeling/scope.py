@@ -1,0 +1,143 @@
+"""A scope: one question asked of every programme that lists it, as one file in config/scopes/."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+
+from e2i_assets.modeling.config import YamlModel
+from e2i_assets.modeling.errors import ConfigError
+
+ProblemType = Literal["binary_classification", "regression"]
+
+CLASSIFICATION_METRICS = {
+    "auc": "roc_auc",
+    "roc_auc": "roc_auc",
+    "pr_auc": "pr_auc",
+    "brier": "brier",
+    "log_loss": "log_loss",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "f1",
+    "calibration_slope": "calibration_slope",
+}
+"""What a success criterion may be about: its name there, and the metric's name in an evaluation."""
+
+
+class Criterion(NamedTuple):
+    """One success criterion: `min_auc: 0.70` has bound `min`, metric `auc`, threshold 0.70."""
+
+    name: str
+    bound: str
+    metric: str
+    threshold: float
+
+
+class SuccessCriteria(RootModel[dict[str, float]]):
+    """`min_<metric>` and `max_<metric>` with their thresholds; at least one, so that the gate has a rule."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @field_validator("root")
+    @classmethod
+    def _well_formed(cls, value: dict[str, float]) -> dict[str, float]:
+        if not value:
+            raise ValueError("state at least one criterion, for instance min_auc: 0.70")
+        for name, threshold in value.items():
+            if not re.fullmatch(r"(min|max)_[a-z0-9_]+", name):
+                raise ValueError(f"{name} must read min_<metric> or max_<metric>")
+            if not math.isfinite(threshold):
+                raise ValueError(f"{name} needs a finite number")
+        return value
+
+    def __iter__(self) -> Iterator[Criterion]:  # type: ignore[override]
+        """The criteria in the order of the file."""
+        for name, threshold in self.root.items():
+            bound, _, metric = name.partition("_")
+            yield Criterion(name, bound, metric, threshold)
+
+
+class FeatureChoice(BaseModel):
+    """Columns forced in (the leakage gate still judges them) and features left out, by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Selection(BaseModel):
+    """What an algorithm must meet, and what is preferred.
+
+    `max_latency_ms` is per prediction, `max_memory_gb` while serving. A preference moves the ranking, never
+    the measured comparison; an exclusion is final.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_latency_ms: float = Field(default=100, gt=0)
+    max_memory_gb: float = Field(default=8, gt=0)
+    interpretability_required: bool = False
+    preferred_algorithms: tuple[str, ...] = ()
+    excluded_algorithms: tuple[str, ...] = ()
+
+
+class Scope(YamlModel):
+    """One problem definition: what is predicted, from what, by which models, and how good it must be."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = Field(min_length=1)
+    problem_type: ProblemType
+    target: str = Field(min_length=1)
+    features: FeatureChoice = FeatureChoice()
+    selection: Selection = Selection()
+    success_criteria: SuccessCriteria
+
+    @field_validator("problem_type")
+    @classmethod
+    def _supported(cls, value: ProblemType) -> ProblemType:
+        if value != "binary_classification":
+            raise ValueError(f"{value} has no algorithms yet; only binary_classification can be trained")
+        return value
+
+    @field_validator("success_criteria")
+    @classmethod
+    def _known_metrics(cls, value: SuccessCriteria) -> SuccessCriteria:
+        unknown = [c.name for c in value if c.metric not in CLASSIFICATION_METRICS]
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)}: no such metric; known are {', '.join(CLASSIFICATION_METRICS)}"
+            )
+        return value
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """Read one scope file, whose stem must be the scope's name.
+
+        Raises:
+            ConfigError: the file cannot be read, a key is unknown or wrong, or the name is not the stem.
+        """
+        scope = super().from_yaml(path)
+        if scope.name != Path(path).stem:
+            raise ConfigError(f"{path}: name: is {scope.name!r}, but the file is called {Path(path).stem!r}")
+        return scope
+
+
+@cache
+def load_scopes(folder: Path) -> dict[str, Scope]:
+    """Every scope file of a folder by name, in the order of the names.
+
+    Raises:
+        ConfigError: a file is wrong, or there is none.
+    """
+    scopes = {path.stem: Scope.from_yaml(path) for path in sorted(folder.glob("*.yaml"))}
+    if not scopes:
+        raise ConfigError(f"no scope file (*.yaml) in {folder}")
+    return scopes

@@ -1,0 +1,273 @@
+"""Which algorithm a scope gets: filtered by what it must meet, ranked, then decided by measurement.
+
+The ranking only picks who is measured. Three finalists are compared by cross-validated ROC-AUC on the
+training split, each fold with its own preprocessing; one that is ahead by more than the noise of the
+comparison wins, and among those within the noise the simplest and fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from e2i_assets.modeling.algorithms import ALGORITHMS, Algorithm
+from e2i_assets.modeling.data import FeatureLike, LabelledSplit
+from e2i_assets.modeling.delong import delong
+from e2i_assets.modeling.errors import NoCandidateError, TrainingDataError
+from e2i_assets.modeling.preprocessing import make_preprocessor
+from e2i_assets.modeling.scope import Scope, Selection
+
+FINALISTS = 3
+FOLDS = 3
+BENCHMARK_ROWS = 20_000
+"""More rows than this are sampled for the benchmark: the comparison is settled by then."""
+INTERPRETABLE = 0.7
+"""From the guide: the score that counts as interpretable."""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One measured algorithm.
+
+    Attributes:
+        selection_score: of the ranking, 0 to 1.
+        auc_mean, auc_std: ROC-AUC over the folds.
+        behind, noise: how far its AUC is behind the best one, and the standard error of that difference.
+    """
+
+    algorithm: str
+    selection_score: float
+    auc_mean: float
+    auc_std: float
+    behind: float
+    noise: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class ModelCandidate:
+    """The chosen algorithm, and why.
+
+    Attributes:
+        finalists: what was measured, best AUC first.
+        search_space, defaults: of the chosen algorithm.
+        rationale: in words, for a person.
+        alternatives: algorithm to the reason why it was not chosen; everyone but the chosen.
+    """
+
+    scope: str
+    algorithm: str
+    family: str
+    selection_score: float
+    finalists: tuple[Finalist, ...]
+    search_space: Mapping[str, Mapping[str, Any]]
+    defaults: Mapping[str, Any]
+    rationale: str
+    alternatives: Mapping[str, str]
+    n_rows: int
+
+    @property
+    def measured(self) -> Finalist:
+        """The finalist that was chosen."""
+        return next(f for f in self.finalists if f.algorithm == self.algorithm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        plain = {
+            name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self).items()
+        }
+        return plain | {
+            "finalists": [f.to_dict() for f in self.finalists],
+            "search_space": {name: dict(spec) for name, spec in self.search_space.items()},
+        }
+
+
+def select_candidate(
+    scope: Scope, train: LabelledSplit, *, features: Sequence[FeatureLike], seed: int
+) -> ModelCandidate:
+    """Choose an algorithm for a scope from its training split alone.
+
+    Args:
+        scope: states problem type, constraints and preferences.
+        train: the training split; validation and test are not needed and not asked for.
+        features: columns of `train.X` to use.
+        seed: of folds and estimators; with it the choice is reproducible.
+
+    Raises:
+        NoCandidateError: nothing meets the scope; there is no fallback.
+        TrainingDataError: fewer rows of a class than two per fold.
+    """
+    eligible, refused = _eligible(scope)
+    scores = {a.name: ranking_score(a, scope.selection) for a in eligible}
+    ranked = sorted(eligible, key=lambda a: (-scores[a.name], a.name))
+    measured = _benchmark(ranked[:FINALISTS], scores, train, features, seed)
+
+    level = [f for f in measured if f.behind <= f.noise]
+    chosen = ALGORITHMS[min(level, key=_simplicity).algorithm]
+    unmeasured = {a.name: f"ranked below the {FINALISTS} that were measured" for a in ranked[FINALISTS:]}
+    return ModelCandidate(
+        scope=scope.name,
+        algorithm=chosen.name,
+        family=chosen.family,
+        selection_score=scores[chosen.name],
+        finalists=tuple(measured),
+        search_space=chosen.search_space,
+        defaults=chosen.defaults,
+        rationale=_rationale(chosen, measured, level, scope.selection),
+        alternatives=_reasons(chosen, measured) | unmeasured | refused,
+        n_rows=min(len(train.y), BENCHMARK_ROWS),
+    )
+
+
+def ranking_score(algorithm: Algorithm, selection: Selection) -> float:
+    """The guide's ranking, 0 to 1: success rate 0.40, latency 0.20, memory and interpretability 0.15 each.
+
+    A preferred algorithm gains 0.10.
+    """
+    score = (
+        0.40 * algorithm.success_rate
+        + 0.20 * max(0.0, 1 - algorithm.latency_ms / 200)
+        + 0.15 * max(0.0, 1 - algorithm.memory_gb / 16)
+        + 0.15 * algorithm.interpretability
+        + 0.10 * (algorithm.name in selection.preferred_algorithms)
+    )
+    return round(min(1.0, score), 6)
+
+
+def _eligible(scope: Scope) -> tuple[list[Algorithm], dict[str, str]]:
+    """Algorithms that meet the scope, and the reason for each that does not."""
+    wanted = scope.selection
+    rules: list[tuple[Callable[[Algorithm], bool], str]] = [
+        (lambda a: scope.problem_type in a.problem_types, f"does not do {scope.problem_type}"),
+        (lambda a: a.latency_ms <= wanted.max_latency_ms, f"slower than {wanted.max_latency_ms:g} ms"),
+        (lambda a: a.memory_gb <= wanted.max_memory_gb, f"needs more than {wanted.max_memory_gb:g} GB"),
+        (lambda a: a.name not in wanted.excluded_algorithms, "excluded by the scope"),
+        (
+            lambda a: not wanted.interpretability_required or a.interpretability >= INTERPRETABLE,
+            f"interpretability under {INTERPRETABLE}",
+        ),
+    ]
+    broken = {
+        name: [reason for holds, reason in rules if not holds(algorithm)]
+        for name, algorithm in ALGORITHMS.items()
+    }
+    refused = {name: ", ".join(reasons) for name, reasons in broken.items() if reasons}
+    eligible = [ALGORITHMS[name] for name, reasons in broken.items() if not reasons]
+    if not eligible:
+        raise NoCandidateError(
+            f"scope {scope.name}: no algorithm is left ("
+            + "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+            + "); loosen the scope's `selection`"
+        )
+    return eligible, refused
+
+
+def _benchmark(
+    finalists: Sequence[Algorithm],
+    scores: Mapping[str, float],
+    train: LabelledSplit,
+    features: Sequence[FeatureLike],
+    seed: int,
+) -> list[Finalist]:
+    """ROC-AUC of each finalist on the same folds, best first.
+
+    The noise of a difference is DeLong's standard error, paired on the same held-out rows and averaged over
+    the folds; three fold scores alone would say too little of it.
+    """
+    from sklearn.base import clone
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+
+    X, y = _sample(train, seed)
+    X = X[[f.name for f in features]]
+    aucs, covariances = [], []
+    preprocessor = make_preprocessor(features)
+    for fit_on, score_on in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(X, y):
+        models = [make_pipeline(clone(preprocessor), a.build(a.defaults, seed)) for a in finalists]
+        held_out = [m.fit(X.iloc[fit_on], y[fit_on]).predict_proba(X.iloc[score_on])[:, 1] for m in models]
+        auc, covariance = delong(y[score_on], np.array(held_out))
+        aucs.append(auc)
+        covariances.append(covariance)
+    means, covariance = np.mean(aucs, axis=0), np.sum(covariances, axis=0) / FOLDS**2
+    best = int(np.argmax(means))
+    variances = np.diag(covariance) + covariance[best, best] - 2 * covariance[best]
+    noise = np.sqrt(np.clip(variances, 0, None))
+    found = [
+        Finalist(
+            algorithm=a.name,
+            selection_score=scores[a.name],
+            auc_mean=float(means[i]),
+            auc_std=float(np.std(aucs, axis=0)[i]),
+            behind=float(means[best] - means[i]),
+            noise=float(noise[i]),
+        )
+        for i, a in enumerate(finalists)
+    ]
+    return sorted(found, key=lambda f: (-f.auc_mean, f.algorithm))
+
+
+def _sample(train: LabelledSplit, seed: int) -> tuple[Any, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
+    fewest = int(min(train.y.sum(), (1 - train.y).sum()))
+    if fewest < 2 * FOLDS:
+        raise TrainingDataError(
+            f"{train.name}: {fewest} rows of the rarer outcome, {2 * FOLDS} are needed to compare algorithms"
+        )
+    if len(train.y) <= BENCHMARK_ROWS:
+        return train.X, train.y
+    X, _, y, _ = train_test_split(
+        train.X, train.y, train_size=BENCHMARK_ROWS, stratify=train.y, random_state=seed
+    )
+    return X, y
+
+
+def _simplicity(finalist: Finalist) -> tuple[float, float, float]:
+    """Order of preference among equals: the more interpretable, then the faster, then the better measured."""
+    algorithm = ALGORITHMS[finalist.algorithm]
+    return (-algorithm.interpretability, algorithm.latency_ms, finalist.behind)
+
+
+def _reasons(chosen: Algorithm, measured: Sequence[Finalist]) -> dict[str, str]:
+    """Why each measured finalist but the chosen one was not taken."""
+    winner = next(f for f in measured if f.algorithm == chosen.name)
+    reasons = {}
+    for other in measured:
+        if other.algorithm == chosen.name:
+            continue
+        gap = winner.auc_mean - other.auc_mean
+        if gap < 0:
+            why = f"AUC {-gap:.3f} ahead, within the noise of the comparison; less simple or slower"
+        elif other.behind <= other.noise:
+            why = f"AUC {gap:.3f} behind, within the noise of the comparison; less simple or slower"
+        else:
+            why = f"AUC {gap:.3f} behind"
+        reasons[other.algorithm] = why
+    return reasons
+
+
+def _rationale(
+    chosen: Algorithm, measured: Sequence[Finalist], level: Sequence[Finalist], selection: Selection
+) -> str:
+    winner = next(f for f in measured if f.algorithm == chosen.name)
+    text = f"{chosen.name}: cross-validated AUC {winner.auc_mean:.3f} ± {winner.auc_std:.3f} on train"
+    best = measured[0]
+    if winner is best and len(level) == 1:
+        text += f", the best of {len(measured)} measured"
+    elif winner is best:
+        text += f", the best of {len(measured)} measured and the simplest within the noise"
+    else:
+        text += (
+            f"; {best.algorithm} measured {winner.behind:.3f} more, within the noise of the comparison"
+            f" ({winner.noise:.3f}), and {chosen.name} is simpler or faster"
+        )
+    unknown = [n for n in selection.excluded_algorithms if n not in ALGORITHMS]
+    if unknown:
+        text += f". Excluded by the scope but not registered: {', '.join(unknown)}"
+    return text

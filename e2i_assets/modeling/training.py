@@ -1,0 +1,169 @@
+"""The trained model: preprocessor and estimator as one pipeline on the raw feature frame, and its record."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.modeling.algorithms import ALGORITHMS
+from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.errors import ModelFileError
+from e2i_assets.modeling.fitting import transform
+from e2i_assets.modeling.preprocessing import sources_of
+from e2i_assets.modeling.selection import ModelCandidate
+
+if TYPE_CHECKING:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+MODEL_FILE = "model.joblib"
+RECORD_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted pipeline and what is known of it.
+
+    Attributes:
+        pipeline: takes a frame with the raw feature columns; scikit-learn and the booster's classes only.
+        features: the columns that it needs, in the order of training.
+        metrics: `train_auc`, `validation_auc`, `train_log_loss`, `validation_log_loss`.
+        best_iteration: boosting rounds kept by early stopping; None for other algorithms.
+        feature_importance: share of each raw feature, largest first, sum 1: gain for boosting, impurity for
+            forests, absolute standardised coefficient for linear models.
+        fingerprint: SHA-256 of the pickled pipeline; the same inputs and libraries give the same one.
+    """
+
+    pipeline: Pipeline
+    scope: str
+    algorithm: str
+    params: Mapping[str, Any]
+    features: tuple[str, ...]
+    metrics: Mapping[str, float]
+    best_iteration: int | None
+    feature_importance: Mapping[str, float]
+    n_train: int
+    n_validation: int
+    seed: int
+    fingerprint: str
+    # Kept from the moment of training: predicting may touch an estimator, and its bytes would change.
+    _pickle: bytes = field(repr=False)
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Probability of the outcome for each row of a raw feature frame, shape (rows,)."""
+        return np.asarray(self.pipeline.predict_proba(X)[:, 1], dtype=float)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pipeline, as plain JSON types."""
+        plain = {n: v for n, v in vars(self).items() if n not in ("pipeline", "_pickle")}
+        return {n: dict(v) if isinstance(v, Mapping) else v for n, v in plain.items()} | {
+            "features": list(self.features)
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write `model.joblib` and `model.json` into a folder, which is made when it is not there."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MODEL_FILE).write_bytes(self._pickle)
+        (folder / RECORD_FILE).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TrainedModel:
+        """Read what `save` wrote. The file is a pickle: load only what you trust.
+
+        Raises:
+            ModelFileError: a file is missing or unreadable, or the model is not the recorded one.
+        """
+        folder = Path(folder)
+        try:
+            pickled = (folder / MODEL_FILE).read_bytes()
+            record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise ModelFileError(f"{folder}: not a saved model: {error}; train it again") from error
+        # Compared before anything of the pickle runs.
+        if hashlib.sha256(pickled).hexdigest() != record.get("fingerprint"):
+            raise ModelFileError(
+                f"{folder}: {MODEL_FILE} is not the model that {RECORD_FILE} describes; train it again"
+            )
+        import joblib
+
+        fields = record | {"features": tuple(record["features"])}
+        return cls(pipeline=joblib.load(io.BytesIO(pickled)), _pickle=pickled, **fields)
+
+
+def train_model(
+    candidate: ModelCandidate,
+    params: Mapping[str, Any],
+    preprocessor: ColumnTransformer,
+    train: LabelledSplit,
+    validation: LabelledSplit,
+    *,
+    seed: int,
+) -> TrainedModel:
+    """Fit the candidate on train; boosting stops early on validation.
+
+    Args:
+        params: all parameters of the estimator, as in `TunedParams.best_params`. With the study's seed the
+            model is the one of its best trial.
+        preprocessor: fitted on train.
+
+    Returns:
+        The model; its threads are set to one, which answers single rows fastest.
+    """
+    import joblib
+    from sklearn.pipeline import Pipeline
+
+    algorithm = ALGORITHMS[candidate.algorithm]
+    data = transform(preprocessor, train, validation)
+    estimator = algorithm.build(params, seed)
+    rounds = algorithm.fit(estimator, data)
+    if "n_jobs" in estimator.get_params():
+        estimator.set_params(n_jobs=1)
+    pipeline = Pipeline([("preprocessor", preprocessor), ("model", estimator)])
+    buffer = io.BytesIO()
+    joblib.dump(pipeline, buffer)
+    return TrainedModel(
+        pipeline=pipeline,
+        scope=candidate.scope,
+        algorithm=algorithm.name,
+        params=dict(params) | ({"n_estimators": rounds} if rounds else {}),
+        features=tuple(str(name) for name in preprocessor.feature_names_in_),
+        metrics=_metrics(estimator, data.X_train, data.y_train, "train")
+        | _metrics(estimator, data.X_validation, data.y_validation, "validation"),
+        best_iteration=rounds,
+        feature_importance=_importance(estimator, preprocessor),
+        n_train=len(train.y),
+        n_validation=len(validation.y),
+        seed=seed,
+        fingerprint=hashlib.sha256(buffer.getvalue()).hexdigest(),
+        _pickle=buffer.getvalue(),
+    )
+
+
+def _metrics(estimator: Any, X: np.ndarray, y: np.ndarray, split: str) -> dict[str, float]:
+    from sklearn.metrics import log_loss, roc_auc_score
+
+    p = estimator.predict_proba(X)[:, 1]
+    return {f"{split}_auc": float(roc_auc_score(y, p)), f"{split}_log_loss": float(log_loss(y, p))}
+
+
+def _importance(estimator: Any, preprocessor: ColumnTransformer) -> dict[str, float]:
+    if hasattr(estimator, "coef_"):
+        raw = np.abs(estimator.coef_[0])
+    elif hasattr(estimator, "booster_"):
+        raw = estimator.booster_.feature_importance(importance_type="gain")
+    else:
+        raw = estimator.feature_importances_
+    shares = pd.Series(raw, dtype=float).groupby(sources_of(preprocessor)).sum()
+    shares = shares / (shares.sum() or 1.0)
+    return {
+        str(name): float(share) for name, share in shares.sort_values(ascending=False, kind="stable").items()
+    }

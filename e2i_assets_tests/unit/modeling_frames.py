@@ -1,0 +1,98 @@
+"""A small logistic problem with known truth, and one trained model of it, for the modelling tests."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.selection import ModelCandidate
+from e2i_assets.modeling.training import TrainedModel, train_model
+
+
+class Column(NamedTuple):
+    name: str
+    kind: str
+
+
+FEATURES = (
+    *(Column(f"lab_{i}", "numeric") for i in range(5)),
+    Column("smoker", "boolean"),
+    Column("region", "categorical"),
+)
+
+
+class Toy(NamedTuple):
+    X: pd.DataFrame
+    y: np.ndarray
+    p: np.ndarray
+
+    def split(self, name: str, start: int, stop: int) -> LabelledSplit:
+        return LabelledSplit(name, self.X.iloc[start:stop].reset_index(drop=True), self.y[start:stop])
+
+
+def toy(rows: int, seed: int = 0, *, interaction: float = 0.0) -> Toy:
+    """Gaps in lab_0, smoker and region; `interaction` adds a sign product that no linear model sees."""
+    rng = np.random.default_rng(seed)
+    labs = rng.normal(size=(rows, 5))
+    smoker = (rng.random(rows) < 0.3).astype(float)
+    region = rng.choice(["north", "south", "west"], rows, p=[0.5, 0.3, 0.2])
+    log_odds = labs @ [1.0, -0.8, 0.5, 0.0, 0.0] + 0.7 * smoker + 0.8 * (region == "west") - 0.5
+    log_odds = log_odds + interaction * np.sign(labs[:, 3] * labs[:, 4])
+    p = 1 / (1 + np.exp(-log_odds))
+    X = pd.DataFrame(labs, columns=[f"lab_{i}" for i in range(5)])
+    X["smoker"], X["region"] = smoker, region.astype(object)
+    X.loc[rng.random(rows) < 0.1, "lab_0"] = np.nan
+    X.loc[rng.random(rows) < 0.05, "smoker"] = np.nan
+    X.loc[rng.random(rows) < 0.1, "region"] = None
+    return Toy(X, (rng.random(rows) < p).astype(int), p)
+
+
+def scope(**changes: object) -> Scope:
+    document = {
+        "name": "conversion",
+        "description": "Will it start?",
+        "problem_type": "binary_classification",
+        "target": "started",
+        "success_criteria": {"min_auc": 0.7},
+    }
+    return Scope.model_validate(document | changes)
+
+
+def candidate(algorithm: str) -> ModelCandidate:
+    """A candidate as selection gives it, for a named algorithm."""
+    from e2i_assets.modeling.algorithms import ALGORITHMS
+
+    chosen = ALGORITHMS[algorithm]
+    return ModelCandidate(
+        scope="conversion",
+        algorithm=algorithm,
+        family=chosen.family,
+        selection_score=0.5,
+        finalists=(),
+        search_space=chosen.search_space,
+        defaults=chosen.defaults,
+        rationale="",
+        alternatives={},
+        n_rows=0,
+    )
+
+
+DATA = toy(600)
+TRAIN, VALIDATION, TEST = (
+    DATA.split(name, *rows)
+    for name, rows in {"train": (0, 360), "validation": (360, 480), "test": (480, 600)}.items()
+)
+
+
+@cache
+def trained(algorithm: str) -> TrainedModel:
+    chosen = candidate(algorithm)
+    return train_model(
+        chosen, chosen.defaults, fit_preprocessor(TRAIN.X, FEATURES), TRAIN, VALIDATION, seed=42
+    )

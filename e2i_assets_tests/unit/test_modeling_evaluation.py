@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from e2i_assets.modeling.delong import auc_interval, delong
+from e2i_assets.modeling.evaluation import (
+    Evaluation,
+    calibration_bins,
+    calibration_line,
+    classification_metrics,
+    evaluate,
+    meets,
+    youden_threshold,
+)
+from e2i_assets.modeling.plots import calibration_plot, roc_plot
+from e2i_assets.modeling.scope import SuccessCriteria
+from e2i_assets_tests.unit.modeling_frames import TEST, VALIDATION, toy, trained
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    return evaluate(trained("LogisticRegression"), TEST, VALIDATION)
+
+
+def delong_by_hand(y: np.ndarray, p: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+    """AUC of p and the covariance of both AUCs, pair by pair."""
+
+    def kernel(s: np.ndarray) -> np.ndarray:
+        gap = s[y == 1][:, None] - s[y == 0][None, :]
+        return (gap > 0) + 0.5 * (gap == 0)
+
+    one, other = kernel(p), kernel(q)
+    m, n = one.shape
+    by_positive = np.cov(one.mean(axis=1), other.mean(axis=1))[0, 1] / m
+    by_negative = np.cov(one.mean(axis=0), other.mean(axis=0))[0, 1] / n
+    return one.mean(), by_positive + by_negative
+
+
+def test_delong_is_the_pairwise_definition_with_ties() -> None:
+    rng = np.random.default_rng(3)
+    y = (rng.random(80) < 0.4).astype(int)
+    scores = np.round(rng.normal(size=(2, 80)) + y, 1)
+    aucs, covariance = delong(y, scores)
+    for i in range(2):
+        for j in range(2):
+            auc, expected = delong_by_hand(y, scores[i], scores[j])
+            assert aucs[i] == pytest.approx(auc)
+            assert covariance[i, j] == pytest.approx(expected)
+    assert aucs[0] == pytest.approx(roc_auc_score(y, scores[0]))
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    truth = roc_auc_score(*reversed(_draw(200_000, 0)))
+    hits = 0
+    for seed in range(1, 301):
+        p, y = _draw(150, seed)
+        found = auc_interval(y, p)
+        hits += found.low <= truth <= found.high
+    assert 0.91 <= hits / 300 <= 0.98
+
+
+def _draw(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    p = rng.beta(2, 3, n)
+    return p, (rng.random(n) < p).astype(int)
+
+
+def test_an_interval_stays_between_zero_and_one() -> None:
+    y = np.array([0, 0, 0, 1, 1, 1])
+    assert auc_interval(y, np.array([0, 1, 2, 3, 4, 5.0]))[:3] == (1.0, 1.0, 1.0)
+    assert auc_interval(y, np.array([0, 1, 4, 3, 4, 5.0])).high == 1.0
+
+
+@pytest.mark.parametrize("y", [[0, 0, 0, 1], [1, 1, 1, 1]])
+def test_delong_refuses_a_single_row_of_a_class(y: list[int]) -> None:
+    with pytest.raises(ValueError, match="two rows of each class"):
+        auc_interval(np.array(y), np.arange(4.0))
+
+
+def test_metrics_against_their_definitions() -> None:
+    y = np.array([0, 0, 1, 1, 1])
+    found = classification_metrics(y, np.array([0.1, 0.6, 0.4, 0.7, 0.9]), threshold=0.3)
+    assert found["accuracy"] == pytest.approx(3 / 5)
+    assert found["precision"] == pytest.approx(2 / 3)
+    assert found["recall"] == pytest.approx(2 / 3)
+    assert found["f1"] == pytest.approx(2 / 3)
+    assert found["recall_at_threshold"] == 1
+    assert found["precision_at_threshold"] == pytest.approx(3 / 4)
+    assert found["brier"] == pytest.approx(np.mean([0.01, 0.36, 0.36, 0.09, 0.01]))
+    assert found["roc_auc"] == pytest.approx(5 / 6)
+
+
+def test_what_has_no_value_is_none_and_not_zero() -> None:
+    y = np.array([0, 0, 0, 1, 1])
+    found = classification_metrics(y, np.full(5, 0.3), threshold=0.5)
+    assert found["precision"] is None
+    assert found["f1"] is None
+    assert found["calibration_slope"] is None
+    assert calibration_line(y, np.array([0.1, 0.2, 0.2, 0.8, 0.9]))[0] is None
+
+
+def test_calibration_finds_what_was_done_to_the_log_odds() -> None:
+    data = toy(40_000, seed=5)
+    odds = np.log(data.p / (1 - data.p))
+    assert calibration_line(data.y, data.p) == pytest.approx((1, 0), abs=0.05)
+    assert calibration_line(data.y, 1 / (1 + np.exp(-2 * odds)))[0] == pytest.approx(0.5, abs=0.03)
+    assert calibration_line(data.y, 1 / (1 + np.exp(-(odds + 0.7))))[1] == pytest.approx(-0.7, abs=0.05)
+
+
+def test_the_youden_threshold_is_the_best_cut() -> None:
+    y = np.array([0, 0, 0, 1, 0, 1, 1])
+    p = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+    assert youden_threshold(y, p) in (0.4, 0.6)
+    worst = np.array([1, 1, 0, 0])
+    assert np.isfinite(youden_threshold(worst, np.array([0.1, 0.2, 0.8, 0.9])))
+
+
+def test_bins_hold_every_row_once() -> None:
+    p, y = _draw(130, 4)
+    bins = calibration_bins(y, p)
+    assert [b.n for b in bins] == [22, 22, 22, 22, 21, 21]
+    assert sum(b.n * b.observed for b in bins) == pytest.approx(y.sum())
+    assert [b.predicted for b in bins] == sorted(b.predicted for b in bins)
+
+
+def test_the_threshold_comes_from_validation_not_test(evaluation: Evaluation) -> None:
+    model = trained("LogisticRegression")
+    assert evaluation.threshold == youden_threshold(VALIDATION.y, model.predict_proba(VALIDATION.X))
+    flipped = dataclasses.replace(TEST)
+    object.__setattr__(flipped, "y", (1 - TEST.y).astype(np.int8))
+    assert evaluate(model, flipped, VALIDATION).threshold == evaluation.threshold
+
+
+def test_the_figures_of_an_evaluation_fit_together(evaluation: Evaluation) -> None:
+    cells = evaluation.confusion
+    assert sum(cells.values()) == evaluation.n_test == len(TEST.y)
+    assert cells["tp"] / (cells["tp"] + cells["fn"]) == pytest.approx(
+        evaluation.metrics["test"]["recall_at_threshold"]
+    )
+    assert evaluation.auc_ci.auc == pytest.approx(evaluation.metrics["test"]["roc_auc"])
+    assert evaluation.roc[0] == (0, 0)
+    assert evaluation.roc[-1] == (1, 1)
+    json.dumps(evaluation.to_dict(), allow_nan=False)
+
+
+def test_many_rows_give_few_points() -> None:
+    data = toy(5000, seed=9)
+    found = evaluate(trained("LogisticRegression"), data.split("test", 0, 5000), VALIDATION)
+    assert len(found.roc) <= 200
+    assert len(found.calibration) == 10
+    # Gaps in the data cost something that the true probability does not lose.
+    assert roc_auc_score(data.y, data.p) - 0.04 < found.auc_ci.auc < roc_auc_score(data.y, data.p)
+
+
+def test_pictures_are_small_and_the_same_each_time(evaluation: Evaluation) -> None:
+    for draw in (roc_plot, calibration_plot):
+        png = draw(evaluation)
+        assert png.startswith(b"\x89PNG")
+        assert len(png) < 40_000
+        assert png == draw(evaluation)
+
+
+def test_criteria_are_judged_on_test_in_both_directions(evaluation: Evaluation) -> None:
+    auc = evaluation.metrics["test"]["roc_auc"]
+    verdicts = meets(
+        SuccessCriteria({"min_auc": auc, "min_roc_auc": auc + 0.001, "max_brier": 0.9, "max_log_loss": 0.01}),
+        evaluation,
+    )
+    assert [v.ok for v in verdicts] == [True, False, True, False]
+    assert verdicts[0][:3] == ("min_auc", auc, auc)
+
+
+def test_unknown_and_missing_metrics_are_not_met(evaluation: Evaluation) -> None:
+    assert "no metric lift" in meets(SuccessCriteria({"min_lift": 0.0}), evaluation)[0].reason
+    for broken in ({}, {"test": {}}, {"test": {"roc_auc": None}}, {"test": {"roc_auc": float("nan")}}):
+        (verdict,) = meets(SuccessCriteria({"min_auc": 0.0}), dataclasses.replace(evaluation, metrics=broken))
+        assert not verdict.ok
+        assert verdict.value is None
+        assert "could not be computed" in verdict.reason
