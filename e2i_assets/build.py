@@ -39,13 +39,16 @@ STAGES_OF_A_SCOPE = (
 )
 
 
-def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """A fresh set of definitions for the configuration that `E2I_CONFIG` names.
+def build_defs(
+    here: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """A fresh set of definitions.
 
     Args:
+        here: the installation; the one of the environment when left out.
         resource_overrides: resource key to object, instead of the real one.
     """
-    here = settings()
+    here = here or settings()
     scopes = load_scopes(here.config_dir / "scopes")
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
 import pytest
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
 
 from e2i_assets.resources.postgres import export, url_for
 from e2i_assets.resources.store import ArtifactStore
@@ -20,32 +26,64 @@ from e2i_assets.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@contextmanager
+def postgres_home() -> Iterator[Path]:
+    """A folder that the embedded server can reach; where tests run as root it is a user of its own.
+
+    Not below pytest's folder, which each new session closes to everybody else.
+    """
+    with tempfile.TemporaryDirectory(prefix="e2i-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> str:
+def server() -> Iterator[str]:
     """URL of the session's embedded server; it stops with the test process."""
-    home = tmp_path_factory.mktemp("postgres")
-    # The server runs as a user of its own where tests run as root, and must reach its folder.
-    for folder in (home, home.parent, home.parent.parent):
-        folder.chmod(0o755)
-    return url_for(Settings(home=home), "public", "")
+    with postgres_home() as home:
+        yield url_for(Settings(home=home), "public", "")
+
+
+@contextmanager
+def installation(server: str, folder: Path, template: Settings | None = None) -> Iterator[Settings]:
+    """An installation of its own: an empty database and home, or a copy of another's."""
+    name = f"t{uuid.uuid4().hex[:16]}"
+    copied = f" TEMPLATE {_database(template)}" if template else ""
+    with psycopg.connect(server, autocommit=True) as connection:
+        if template:
+            # A database that somebody is connected to cannot be copied; MLflow keeps connections open.
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [_database(template)],
+            )
+        connection.execute(f"CREATE DATABASE {name}{copied}")
+    if template:
+        shutil.copytree(template.home_dir, folder / "home")
+    url = server.replace("/postgres?", f"/{name}?").split("&options")[0].split("?options")[0]
+    before = dict(os.environ)
+    settings = Settings(home=folder / "home", database_url=SecretStr(url), config=ROOT / "config")
+    export(settings)
+    try:
+        yield settings
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _database(settings: Settings) -> str:
+    assert settings.database_url is not None
+    name = make_url(settings.database_url.get_secret_value()).database
+    assert name is not None
+    return name
 
 
 @pytest.fixture
-def here(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings of an installation of its own: an empty database and an empty home."""
-    name = f"t{abs(hash(tmp_path)) % 10**12}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = server.replace("/postgres?", f"/{name}?").split("&options")[0].split("?options")[0]
-    before = dict(os.environ)
-    settings = Settings(home=tmp_path / "home", database_url=url, config=ROOT / "config")
-    os.environ["E2I_DATABASE_URL"] = url
-    export(settings)
-    yield settings
-    os.environ.clear()
-    os.environ.update(before)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def here(server: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of an installation of its own."""
+    with installation(server, tmp_path) as settings:
+        yield settings
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ from e2i_assets.resources.records import data_quality_reports
 
 
 def _config(context: StageContext) -> QualityConfig:
-    config = QualityConfig.from_yaml(context.settings.config_dir / "quality.yaml")
-    optional = tuple(sorted(set(TABLES) - set(context.programme.required_tables)))
-    return config.model_copy(update={"may_be_empty": optional})
+    return QualityConfig.from_yaml(context.settings.config_dir / "quality.yaml")
 
 
 @stage(
@@ -62,6 +60,8 @@ def qc_report(
         attributes=context.programme.attributes,
         raw_versions={name: published.version for name, published in context.inputs.items()},
         config=_config(context),
+        required=context.programme.required_tables,
+        not_collected=context.programme.not_collected,
     )
     _record(context, report)
     loads = {name: published.attributes[LOAD] for name, published in context.inputs.items()}

@@ -12,6 +12,7 @@ from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling import SplitEnforcer
+from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.splits import assign_splits
 from e2i_assets.quality.leakage import LeakageError, LeakageReport, audit_leakage
 from e2i_assets.resources.records import split_assignments
@@ -32,7 +33,7 @@ NAMES = ("train", "validation", "test", "holdout")
         "targets": context.targets,
         "attributes": context.programme.to_dict()["attributes"],
     },
-    refusals=(LeakageError,),
+    refusals=(LeakageError, SplitError),
 )
 def splits(context: StageContext, features: FeatureSet) -> Made:
     """Assign patients, audit for leakage, seal."""
@@ -50,9 +51,11 @@ def splits(context: StageContext, features: FeatureSet) -> Made:
         test_df=frames["test"],
         holdout_df=frames["holdout"],
     )
-    leakage = {target: _audit(frames, features, target, context) for target in context.targets}
-    subject = rules.SplitsMade(validation, leakage, _moved(existing, assigned))
-    if validation.is_valid and not any(report.findings for report in leakage.values()):
+    # Splits that are refused anyway may be too small to be audited; the leakage gate then judges nothing.
+    audited = context.targets if validation.is_valid else []
+    leakage = {target: _audit(frames, features, target, context) for target in audited}
+    subject = rules.SplitsMade(validation, leakage, _moved(context, frames))
+    if leakage and not any(report.findings for report in leakage.values()):
         _remember(context, existing, assigned)
     made = Splits(
         train=frames["train"],
@@ -81,13 +84,14 @@ def _patients(rows: pd.DataFrame, target: str) -> pd.DataFrame:
 def _audit(
     frames: dict[str, pd.DataFrame], features: FeatureSet, target: str, context: StageContext
 ) -> LeakageReport:
-    wanted = ["patient_id", *[feature.name for feature in features.features], target]
+    wanted = ["patient_id", "index_date", *[feature.name for feature in features.features], target]
     known = {name: frame.loc[frame[target].notna(), wanted] for name, frame in frames.items()}
     return audit_leakage(
         known["train"],
         target,
         id_column="patient_id",
         contract=context.availability(features.features),
+        event_times="index_date",
         other_splits={name: frame for name, frame in known.items() if name != "train"},
     )
 
@@ -101,9 +105,18 @@ def _existing(context: StageContext) -> pd.DataFrame:
     return pd.DataFrame([tuple(row) for row in rows], columns=["patient_id", "split"])
 
 
-def _moved(existing: pd.DataFrame, assigned: pd.DataFrame) -> int:
-    both = existing.merge(assigned, on="patient_id", suffixes=("_before", "_now"))
-    return int((both["split_before"] != both["split_now"]).sum())
+def _moved(context: StageContext, frames: dict[str, pd.DataFrame]) -> int:
+    """Patients whom an earlier model trained on or was tuned on, and who are now in another split."""
+    current = context.store.current("splits", context.partition)
+    if current is None:
+        return 0
+    earlier = context.open(current, Splits)
+    return sum(
+        int(before["patient_id"].isin(frames[other]["patient_id"]).sum())
+        for name, before in (("train", earlier.train), ("validation", earlier.validation))
+        for other in NAMES
+        if other != name
+    )
 
 
 def _remember(context: StageContext, existing: pd.DataFrame, assigned: pd.DataFrame) -> None:

@@ -195,6 +195,8 @@ class CohortConfig(_Model):
         attributes: clinical columns beyond the contract of `patient_journeys`, by name.
         features: columns forced in or left out.
         required_tables: tables without which the programme's quality cannot be judged.
+        not_collected: columns of patient_journeys that the programme's sources do not have, so that their
+            emptiness is no fault of the data.
         minimum_size: members below which the cohort is refused.
     """
 
@@ -211,6 +213,7 @@ class CohortConfig(_Model):
     attributes: dict[str, Attribute] = {}
     features: FeatureChoice = FeatureChoice()
     required_tables: tuple[TableName, ...] = tuple(TABLES)
+    not_collected: tuple[str, ...] = ()
     minimum_size: int = Field(default=100, ge=1)
 
     @model_validator(mode="after")
@@ -219,6 +222,8 @@ class CohortConfig(_Model):
         if criteria > MAX_CRITERIA:
             raise ValueError(f"{criteria} criteria, at most {MAX_CRITERIA} are allowed")
         contract = {column.name for column in columns(PatientJourneys)}
+        if unknown := sorted(set(self.not_collected) - contract):
+            raise ValueError(f"not_collected {unknown}: no such columns of patient_journeys")
         if shadowed := sorted(contract & self.attributes.keys()):
             raise ValueError(f"attributes {shadowed} are columns of patient_journeys already: remove them")
         return self

@@ -16,6 +16,8 @@ from e2i_assets.features.feature_set import KEYS, Feature, FeatureSet, Kind
 
 JOURNEYS = "patient_journeys"
 MAX_LEVELS = 50
+MIN_ROWS_OF_IDENTIFIER = 20
+"""Up to so many rows, a different text in each may be chance; beyond, it identifies the row."""
 FEATURE_ROLES = ("feature", "treatment")
 
 
@@ -31,10 +33,10 @@ class AttributeLike(Protocol):
 class _Undeclared:
     """An attribute that no cohort file describes: a feature, known at the index date."""
 
-    role = "feature"
-    available_at = INDEX
-    unit = None
-    description = "Clinical attribute, not described in the cohort file"
+    role: str = "feature"
+    available_at: str = INDEX
+    unit: str | None = None
+    description: str = "Clinical attribute, not described in the cohort file"
 
 
 def build_features(
@@ -57,36 +59,41 @@ def build_features(
         exclude: features or columns to leave out, by name.
 
     Raises:
-        FeatureError: a name that is no column, an unknown index date, a categorical with too many levels.
+        FeatureError: a name that is no column, a journey or HCP twice, an HCP that nobody knows, an unknown
+            index date, a type that no model takes, a categorical with too many levels.
     """
     described = _described(members, attributes)
     _known("include", include, members.columns)
-    if members.get_column(index_date_field).is_null().any():
-        raise FeatureError(
-            f"{index_date_field}: empty for some members; the cohort must hold dated members only"
-        )
+    _sound(members, hcps, index_date_field)
     members = members.sort("patient_journey_id")
     chosen = [n for n, facts in described.items() if n in include or _allowed(facts)]
+    dates = [n for n in chosen if members[n].dtype.is_temporal() and n not in include]
     own = [
-        _feature(n, members[n].dtype, described[n], JOURNEYS) for n in chosen if members[n].dtype != pl.Date
+        _feature(n, members[n].dtype, described[n], JOURNEYS)
+        for n in chosen
+        if n not in dates and n not in exclude
     ]
-    hcp_frame, hcp_features = _hcp(members, hcps)
+    hcp_frame, from_hcps = _hcp(members, hcps)
     event_frame, from_events = event_features(
         members, events, index_date_field=index_date_field, lookback_days=lookback_days
     )
+    _known("exclude", exclude, [*members.columns, *(f.name for f in (*from_hcps, *from_events))])
+    candidates = [*own, *(f for f in (*from_hcps, *from_events) if f.name not in exclude)]
+    _named_once(candidates)
     table = (
-        members.join(hcp_frame, on="hcp_id", how="left", maintain_order="left")
+        members.select(
+            *dict.fromkeys([*KEYS[:2], "hcp_id", *(f.name for f in own)]), index_date=index_date_field
+        )
+        .join(hcp_frame, on="hcp_id", how="left", maintain_order="left")
         .join(event_frame, on="patient_journey_id", how="left", maintain_order="left")
-        .with_columns(pl.col(index_date_field).alias("index_date"))
     )
-    candidates = [*own, *hcp_features, *from_events]
-    _known("exclude", exclude, [*members.columns, *(f.name for f in candidates)])
-    dropped = {f.name: reason for f in candidates if (reason := _useless(f, table, exclude))}
+    dropped = dict.fromkeys(dates, "a date is no feature by itself") | dict.fromkeys(exclude, "excluded")
+    dropped |= {f.name: reason for f in candidates if (reason := _useless(table[f.name]))}
     features = tuple(f for f in candidates if f.name not in dropped)
-    for feature in features:
-        _refuse_many_levels(feature, table)
     if not features:
         raise FeatureError("no feature is left; look at the roles of the columns and at exclude")
+    for feature in features:
+        _refuse_many_levels(feature, table)
     frame = pd.DataFrame(
         {name: table[name].to_pandas() for name in KEYS} | {f.name: _values(f, table) for f in features}
     )
@@ -95,6 +102,9 @@ def build_features(
 
 def _described(members: pl.DataFrame, attributes: Mapping[str, AttributeLike]) -> dict[str, AttributeLike]:
     contract: dict[str, AttributeLike] = {c.name: c for c in columns(PatientJourneys)}  # type: ignore[misc]
+    documents = [c.name for c in columns(PatientJourneys) if c.json and c.name in members.columns]
+    if documents:
+        raise FeatureError(f"{', '.join(documents)}: expand the JSON into one column per key first")
     return {n: contract.get(n) or attributes.get(n) or _Undeclared() for n in members.columns}
 
 
@@ -106,6 +116,26 @@ def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise FeatureError(f"{what}: {', '.join(unknown)}: no such column")
+
+
+def _sound(members: pl.DataFrame, hcps: pl.DataFrame, index_date_field: str) -> None:
+    """A left join would double rows where a key comes twice, and leave gaps where it is unknown."""
+    if members.get_column(index_date_field).is_null().any():
+        raise FeatureError(
+            f"{index_date_field}: empty for some members; the cohort must hold dated members only"
+        )
+    for name, keys in (("patient_journey_id", members["patient_journey_id"]), ("hcp_id", hcps["hcp_id"])):
+        if repeated := len(keys) - keys.n_unique():
+            raise FeatureError(f"{name}: {repeated} rows repeat it; each must be there once")
+    treating = members["hcp_id"].drop_nulls().unique()
+    if unknown := int((~treating.is_in(hcps["hcp_id"].to_list())).sum()):
+        raise FeatureError(f"hcp_id: {unknown} HCPs of members are not in hcp_profiles; load them")
+
+
+def _named_once(features: Sequence[Feature]) -> None:
+    names = [*KEYS, *(f.name for f in features)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise FeatureError(f"{', '.join(twice)}: two features of one name; rename or exclude the attribute")
 
 
 def _feature(name: str, dtype: pl.DataType, facts: AttributeLike, table: str, prefix: str = "") -> Feature:
@@ -128,11 +158,8 @@ def _hcp(members: pl.DataFrame, hcps: pl.DataFrame) -> tuple[pl.DataFrame, list[
     return hcps.select("hcp_id", *[pl.col(c.name).alias(f"hcp_{c.name}") for c in known]), features
 
 
-def _useless(feature: Feature, table: pl.DataFrame, exclude: Sequence[str]) -> str:
+def _useless(values: pl.Series) -> str:
     """Why a candidate is no feature; empty when it is one."""
-    values = table[feature.name]
-    if feature.name in exclude:
-        return "excluded"
     if values.is_null().all():
         return "no member has a value"
     if values.n_unique() == 1:
@@ -142,10 +169,11 @@ def _useless(feature: Feature, table: pl.DataFrame, exclude: Sequence[str]) -> s
 
 def _refuse_many_levels(feature: Feature, table: pl.DataFrame) -> None:
     levels = table[feature.name].n_unique()
-    if feature.kind == "categorical" and levels > MAX_LEVELS:
+    identifies = levels == table.height > MIN_ROWS_OF_IDENTIFIER
+    if feature.kind == "categorical" and (levels > MAX_LEVELS or identifies):
         raise FeatureError(
-            f"{feature.name}: {levels} different values, a categorical feature has at most {MAX_LEVELS}; "
-            "name it under features.exclude in the cohort file"
+            f"{feature.name}: {levels} different values in {table.height} rows; a categorical feature has at "
+            f"most {MAX_LEVELS}, and not one for each row; name it under features.exclude in the cohort file"
         )
 
 
@@ -158,5 +186,7 @@ def _values(feature: Feature, table: pl.DataFrame) -> pd.Series:
 
 def _outcomes(members: pl.DataFrame, described: Mapping[str, AttributeLike]) -> pd.DataFrame:
     names = [n for n, facts in described.items() if facts.role == "outcome"]
+    if wrong := [n for n in names if not (members[n].dtype.is_numeric() or members[n].dtype == pl.Boolean)]:
+        raise FeatureError(f"{', '.join(wrong)}: an outcome must be a number or a boolean")
     outcomes = {"patient_journey_id": members["patient_journey_id"].to_pandas()}
     return pd.DataFrame(outcomes | {n: members[n].cast(pl.Float64).to_pandas() for n in names})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from e2i_assets.contracts.tables import EVENT_TYPES
 from e2i_assets.features.feature_set import Feature
 
 SOURCE = "treatment_events"
@@ -19,7 +20,7 @@ def event_features(
     Returns:
         patient_journey_id and one column per feature, one row per member; and their descriptions.
     """
-    index = members.select("patient_journey_id", pl.col(index_date_field).alias("index_date"))
+    index = members.select("patient_journey_id", index_date=pl.col(index_date_field).cast(pl.Date))
     before = events.join(index, on="patient_journey_id").with_columns(
         days=(pl.col("index_date") - pl.col("event_date")).dt.total_days()
     )
@@ -38,7 +39,7 @@ def event_features(
 def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, bool]]:
     """Feature, aggregation, and whether nothing recorded means zero."""
     rules = []
-    for kind in sorted(window["event_type"].unique()):
+    for kind in EVENT_TYPES:
         of_kind = pl.col("event_type") == kind
         counted = Feature(
             f"n_{kind}_{days}d", "numeric", "events", f"{_said(kind)} events in {days} days before", SOURCE
@@ -46,9 +47,9 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, bool
         since = Feature(f"days_since_{kind}", "numeric", "days", f"Days since the last {_said(kind)}", SOURCE)
         rules.append((counted, of_kind.sum().cast(pl.Float64), True))
         rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), False))
-    tests = window.filter(pl.col("value").is_not_null())["event_subtype"].drop_nulls().unique()
-    for test in sorted(tests):
-        values = pl.col("value").filter(pl.col("event_subtype") == test)
+    measured = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null()
+    for test in sorted(window.filter(measured)["event_subtype"].drop_nulls().unique()):
+        values = pl.col("value").filter(measured & (pl.col("event_subtype") == test))
         for name, said, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
             feature = Feature(
                 f"lab_{test}_{name}",

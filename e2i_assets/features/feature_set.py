@@ -42,7 +42,7 @@ class FeatureSet:
     dropped: Mapping[str, str]
 
     def save(self, folder: Path) -> None:
-        """Write features.parquet, outcomes.parquet and features.json."""
+        """Write features.parquet, outcomes.parquet and features.json; equal sets give equal bytes."""
         self.frame.to_parquet(folder / "features.parquet", index=False)
         self.outcomes.to_parquet(folder / "outcomes.parquet", index=False)
         record = {"features": [asdict(f) for f in self.features], "dropped": dict(self.dropped)}

@@ -163,7 +163,11 @@ def _stable_splits(made: SplitsMade) -> Verdict:
 
 def _no_leakage(made: SplitsMade) -> Verdict:
     if not made.leakage:
-        return refuse("nothing_evaluated", "no target was audited.", "Name a scope in the cohort file.")
+        return refuse(
+            "nothing_evaluated",
+            "no target was audited: no scope is named, or the splits are refused.",
+            "Name a scope in the cohort file, or mend the splits.",
+        )
     findings = [(target, finding) for target, report in made.leakage.items() for finding in report.findings]
     if not findings:
         return ok(f"no leakage found for {', '.join(made.leakage)}", targets=len(made.leakage))

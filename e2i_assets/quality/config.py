@@ -116,13 +116,11 @@ class QualityConfig(_Model):
 
     Attributes:
         wanted_when: table to column to the SQL condition of the rows that can fill the column.
-        may_be_empty: tables that a programme need not feed.
     """
 
     block_below_score: float = Field(ge=0, le=1)
     dimensions: dict[DimensionName, Dimension]
     max_staleness_days: int = Field(gt=0)
-    may_be_empty: tuple[str, ...] = ()
     wanted_when: dict[str, dict[str, str]] = Field(default_factory=dict)
     suite_status: SuiteStatus = SuiteStatus()
     suites: tuple[Suite, ...] = Field(min_length=1)
@@ -133,8 +131,6 @@ class QualityConfig(_Model):
             raise ValueError(f"dimensions without a weight: {', '.join(sorted(missing))}")
         if abs(sum(d.weight for d in self.dimensions.values()) - 1) > 1e-9:
             raise ValueError("the weights of the dimensions do not add up to 1")
-        if unknown := set(self.may_be_empty) - set(TABLES):
-            raise ValueError(f"may_be_empty names unknown tables: {', '.join(sorted(unknown))}")
         for table, conditions in self.wanted_when.items():
             for name, condition in conditions.items():
                 _check_condition(table, name, condition)

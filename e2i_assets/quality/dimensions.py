@@ -13,7 +13,7 @@ What a dimension cannot judge (a table without arrival times) is None and left o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import or_
@@ -24,7 +24,7 @@ import polars as pl
 from e2i_assets.contracts.base import Column, columns, facts_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.config import DIMENSIONS, AttributeLike, DimensionName, QualityConfig
-from e2i_assets.quality.relations import judge_rows
+from e2i_assets.quality.relations import JOURNEYS, judge_rows
 from e2i_assets.quality.schema import extraction_columns, wrong_attribute_type, wrong_type
 
 _NOT_WANTED = ("post_outcome",)  # empty is their meaning: no days to a treatment that never began
@@ -79,11 +79,16 @@ def grade_table(
     tables: Mapping[str, pl.DataFrame],
     config: QualityConfig,
     attributes: Mapping[str, AttributeLike] | None = None,
+    not_collected: Collection[str] = (),
 ) -> TableQuality:
-    """Grade one table of a partition; every grade of an empty table is None."""
+    """Grade one table of a partition; every grade of an empty table is None.
+
+    `not_collected` names columns of patient_journeys that cannot be incomplete, since nobody collects them.
+    """
     frame, declared = tables[name], attributes or {}
+    absent = not_collected if name == JOURNEYS else ()
     tallies: dict[DimensionName, _Tally] = {
-        "completeness": _completeness(name, frame, declared, config.wanted_when.get(name, {})),
+        "completeness": _completeness(name, frame, declared, config.wanted_when.get(name, {}), absent),
         "validity": _validity(name, frame, declared),
         "consistency": _consistency(name, frame, tables),
         "uniqueness": _uniqueness(name, frame),
@@ -122,9 +127,14 @@ def _summed(parts: list[tuple[str, int, int]]) -> _Tally:
 
 
 def _completeness(
-    name: str, frame: pl.DataFrame, attributes: Mapping[str, AttributeLike], conditions: Mapping[str, str]
+    name: str,
+    frame: pl.DataFrame,
+    attributes: Mapping[str, AttributeLike],
+    conditions: Mapping[str, str],
+    absent: Collection[str],
 ) -> _Tally:
-    wanted = [c.name for c in extraction_columns(name) if c.role not in _NOT_WANTED]
+    described = extraction_columns(name)
+    wanted = [c.name for c in described if c.role not in _NOT_WANTED and c.name not in absent]
     wanted += [a for a, declared in attributes.items() if declared.role not in _NOT_WANTED]
     return _summed([_missing_cells(frame, c, conditions.get(c)) for c in dict.fromkeys(wanted)])
 

@@ -6,7 +6,7 @@ versions and settings give the same report: nothing in it comes from a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -108,6 +108,8 @@ def build_qc_report(
     attributes: Mapping[str, AttributeLike],
     raw_versions: Mapping[str, str],
     config: QualityConfig,
+    required: Collection[str] = tuple(TABLES),
+    not_collected: Collection[str] = (),
 ) -> QCReport:
     """Judge the raw extracts of one partition.
 
@@ -115,22 +117,24 @@ def build_qc_report(
         tables: table name to extract, all seven; patient_journeys with its attributes as columns.
         attributes: the programme's declared clinical attributes, columns of patient_journeys.
         raw_versions: table to data version of the extracts given.
+        required: tables that block when they are empty; the others only warn.
+        not_collected: columns of patient_journeys that the programme's sources do not have.
 
     What is wrong with the data is in the report; only a mistake in the program raises.
     """
     known = {name: tables[name] for name in TABLES if name in tables}
     declared = {name: dict(attributes) if name == JOURNEYS else {} for name in known}
     schema = tuple(check_schema(n, f, extra=declared[n], tables=known) for n, f in known.items())
-    graded = tuple(grade_table(n, known, config, declared[n]) for n in known)
+    graded = tuple(grade_table(n, known, config, declared[n], not_collected) for n in known)
     grades = overall(graded)
     score = weighted_score(grades, config)
     suites = run_suites(config.suites, known, config.suite_status)
     blockers = (
-        *_table_blockers(tables, config),
+        *_table_blockers(tables, required),
         *_schema_blockers(schema),
         *_dimension_blockers(graded, config),
         *_score_blockers(score, config),
-        *_suite_blockers(suites, config),
+        *_suite_blockers(suites, required),
     )
     warnings = tuple(_warnings(known, graded, grades, suites, config))
     lowest = min(DIMENSIONS, key=lambda d: grades[d] or 0.0)
@@ -151,11 +155,11 @@ def build_qc_report(
     )
 
 
-def _table_blockers(tables: Mapping[str, pl.DataFrame], config: QualityConfig) -> Iterator[Blocker]:
+def _table_blockers(tables: Mapping[str, pl.DataFrame], required: Collection[str]) -> Iterator[Blocker]:
     for name in TABLES:
         if name not in tables:
             yield Blocker("missing_table", name, "exists", f"{name}: no extract given; extract it again")
-        elif not tables[name].height and name not in config.may_be_empty:
+        elif not tables[name].height and name in required:
             yield Blocker("empty_table", name, "rows", f"{name}: 0 rows; load data for this programme")
     for name in sorted(set(tables) - set(TABLES)):
         yield Blocker("unknown_table", name, "contract", f"{name}: no contract for this table; add one")
@@ -188,14 +192,14 @@ def _score_blockers(score: float, config: QualityConfig) -> Iterator[Blocker]:
         yield Blocker("score", "all tables", "score", message)
 
 
-def _suite_blockers(suites: tuple[SuiteResult, ...], config: QualityConfig) -> Iterator[Blocker]:
+def _suite_blockers(suites: tuple[SuiteResult, ...], required: Collection[str]) -> Iterator[Blocker]:
     for s in suites:
         if s.status == "error":
             message = (
                 f"suite {s.suite} on {s.table} could not be run: {s.error}; nothing is known of its rules"
             )
             yield Blocker("suite_error", s.table, s.suite, message)
-        elif s.status == "empty" and s.table not in config.may_be_empty:
+        elif s.status == "empty" and s.table in required:
             yield Blocker("suite", s.table, s.suite, f"suite {s.suite}: {s.table} has no rows to judge")
         elif s.status == "failed":
             broken = ", ".join(f"{f.expectation} ({f.column})" for f in s.failed) or "nothing was evaluated"

@@ -79,7 +79,7 @@ def main(requests: int = 500) -> None:
             target = make(pipeline, folder / name)
             start = time.perf_counter()
             url = stack.enter_context(served(target, folder / name, folder / f"{name}.log"))
-            print(f"{name:7} ready after {time.perf_counter() - start:.1f} s")  # noqa: T201
+            print(f"{name:7} ready after {time.perf_counter() - start:.1f} s")
             clients[name] = stack.enter_context(httpx.Client(base_url=url, timeout=30))
         for turn in range(requests + 20):
             for name, client in clients.items():
@@ -89,9 +89,9 @@ def main(requests: int = 500) -> None:
                     times[name].append(1000 * (time.perf_counter() - start))
     for name, measured in times.items():
         p50, p99 = np.percentile(measured, [50, 99])
-        print(f"{name:7} p50 {p50:.2f} ms  p99 {p99:.2f} ms")  # noqa: T201
+        print(f"{name:7} p50 {p50:.2f} ms  p99 {p99:.2f} ms")
     ratio = np.median(times["bundle"]) / np.median(times["bare"])
-    print(f"ratio of p50: {ratio:.2f}")  # noqa: T201
+    print(f"ratio of p50: {ratio:.2f}")
 
 
 if __name__ == "__main__":

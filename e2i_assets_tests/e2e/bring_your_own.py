@@ -29,8 +29,6 @@ def configuration(folder: Path) -> Path:
 
 def environment(home: Path, config: Path) -> dict[str, str]:
     """Environment of an installation of its own, with its own embedded warehouse."""
-    for folder in (home.parent, *home.parent.parents[:2]):
-        folder.chmod(0o755)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
     return {**kept, "E2I_HOME": str(home), "E2I_CONFIG": str(config)}
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from e2i_assets.assets.artifacts import BundleRef, Cohort, Splits
 from e2i_assets.resources.store import ArtifactStore
+from e2i_assets_tests.conftest import postgres_home
 from e2i_assets_tests.e2e.bring_your_own import EXAMPLE, PARTITION, SOURCE, configuration, e2i, environment
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("byod")
-    return environment(folder / "home", configuration(folder))
+def env() -> Iterator[dict[str, str]]:
+    with postgres_home() as folder:
+        yield environment(folder / "home", configuration(folder))
 
 
 def test_the_trial_goes_the_whole_way(env: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from e2i_assets.resources.store import ArtifactStore
+from e2i_assets_tests.conftest import postgres_home
 from e2i_assets_tests.e2e.bring_your_own import (
     E2I,
     EXAMPLE,
@@ -64,8 +65,9 @@ def wait(what: str, condition: Any, seconds: float = 400) -> Any:
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    return environment(tmp_path / "home", configuration(tmp_path))
+def env() -> Iterator[dict[str, str]]:
+    with postgres_home() as folder:
+        yield environment(folder / "home", configuration(folder))
 
 
 @pytest.fixture

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from e2i_assets_tests.conftest import postgres_home
 
 SCRIPT = """
 import sys, time
@@ -30,10 +33,9 @@ if sys.argv[2] == "write":
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    return tmp_path / "home"
+def home() -> Iterator[Path]:
+    with postgres_home() as folder:
+        yield folder / "home"
 
 
 def process(home: Path, mode: str) -> subprocess.Popen[str]:

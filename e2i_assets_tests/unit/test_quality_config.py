@@ -50,7 +50,6 @@ def test_every_suite_file_is_named_by_the_settings(folder):
     [
         ({"suites": []}, "suites"),
         ({"suites": ["no_such"]}, "no_such.yaml"),
-        ({"may_be_empty": ["no_such"]}, "no_such"),
         ({"max_staleness_days": 0}, "max_staleness_days"),
         ({"a_misspelt_setting": 1}, "a_misspelt_setting"),
         ({"dimensions": {"completeness": {"weight": 1.0, "threshold": 0.9}}}, "validity"),

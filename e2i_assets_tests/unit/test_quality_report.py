@@ -23,8 +23,8 @@ def clean(tables):
     return report(tables)
 
 
-def report(tables, config=CONFIG):
-    return build_qc_report(tables, attributes=ATTRIBUTES, raw_versions=VERSIONS, config=config)
+def report(tables, config=CONFIG, **programme):
+    return build_qc_report(tables, attributes=ATTRIBUTES, raw_versions=VERSIONS, config=config, **programme)
 
 
 def first(column, value, rows=3):
@@ -68,11 +68,6 @@ BLOCKED = {
         EVENTS,
         lambda f: f.with_columns(pl.col("source_timestamp").dt.replace_time_zone(None)),
         "schema", "source_timestamp:wrong_type",
-    ),
-    "stale": (
-        EVENTS,
-        lambda f: f.with_columns(ingestion_timestamp=pl.col("source_timestamp") + timedelta(days=31)),
-        "dimension", "timeliness",
     ),
     "copies": (
         EVENTS,
@@ -151,25 +146,45 @@ def test_an_exception_inside_a_suite_blocks(tables, monkeypatch):
     assert "Jane" not in json.dumps(judged.to_dict())
 
 
-def test_an_empty_table_that_may_be_empty_warns_and_does_not_count_as_good(tables):
-    judged = report({**tables, "triggers": tables["triggers"].clear()})
+def test_an_empty_table_that_is_not_required_warns_and_does_not_count_as_good(tables):
+    judged = report({**tables, "triggers": tables["triggers"].clear()}, required=[JOURNEYS])
     assert judged.status == "warning"
     assert judged.passed
     assert any(w.startswith("triggers: no rows") for w in judged.warnings)
-    needed = CONFIG.model_copy(update={"may_be_empty": ()})
-    refused = report({**tables, "triggers": tables["triggers"].clear()}, needed)
+    refused = report({**tables, "triggers": tables["triggers"].clear()})
     assert {(b.reason, b.table) for b in refused.blockers} == {
         ("empty_table", "triggers"),
         ("suite", "triggers"),
     }
 
 
+def test_late_rows_cost_their_share_of_the_score(tables, clean):
+    late = {
+        name: f.with_columns(ingestion_timestamp=pl.col("source_timestamp") + timedelta(days=31))
+        if "ingestion_timestamp" in f.columns
+        else f
+        for name, f in tables.items()
+    }
+    judged = report(late)
+    assert judged.status == "warning"
+    assert judged.dimensions["timeliness"] == 0
+    assert judged.score == pytest.approx(clean.score - 0.15)
+    assert judged.lowest_dimension == "timeliness"
+
+
 def test_patients_alone_can_pass(tables):
     alone = {n: f if n == JOURNEYS else f.clear() for n, f in tables.items()}
     alone[JOURNEYS] = alone[JOURNEYS].with_columns(hcp_id=pl.lit(None, pl.String))
-    judged = report(alone)
+    judged = report(alone, required=[JOURNEYS])
     assert judged.status == "warning"
     assert judged.score > 0.9
+
+
+def test_a_column_that_nobody_collects_is_no_gap(tables):
+    patchy = {**tables, JOURNEYS: tables[JOURNEYS].with_columns(gender=pl.lit(None, pl.String))}
+    assert report(patchy).dimensions["completeness"] < report(tables).dimensions["completeness"]
+    excused = report(patchy, not_collected=["gender"])
+    assert excused.dimensions["completeness"] > report(patchy).dimensions["completeness"]
 
 
 def test_below_a_threshold_warns_without_blocking(tables):

@@ -1,0 +1,247 @@
+"""Each gate of each asset, blocking: one mistake is made, and nothing is published past it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from e2i_assets.assets import bento_bundle, preprocessor
+from e2i_assets.automation.jobs import REFRESH
+from e2i_assets.build import build_defs, build_resources
+from e2i_assets.ingest.loader import Load
+from e2i_assets.ingest.synthetic import GeneratorSpec, generate
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import ROOT, installation
+
+PARTITION = "fabhalta_c3g"
+PROGRAMMES = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
+
+
+@pytest.fixture(scope="module")
+def base(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """An installation with the small data set and one partition materialized, every gate passed."""
+    with installation(server, tmp_path_factory.mktemp("gates")) as here:
+        made = generate(GeneratorSpec(scale="small"))
+        build_resources(here)["warehouse"].load(
+            Load(made.tables, "synthetic", replaces="synthetic"), PROGRAMMES
+        )
+        result = run(here, "*")
+        assert result.success
+        assert len(checks(result)) == 11
+        yield here
+
+
+@pytest.fixture
+def here(server: str, base: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """A copy of it, to be spoilt."""
+    with installation(server, tmp_path, template=base) as copy:
+        yield copy
+
+
+def run(here: Settings, select: str) -> dg.ExecuteInProcessResult:
+    defs = build_defs(here)
+    return defs.resolve_job_def(REFRESH).execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        partition_key=PARTITION,
+        asset_selection=sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())),
+        instance=dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+    )
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+
+
+def reason(result: dg.ExecuteInProcessResult, gate: str) -> Any:
+    (found,) = [e for e in result.get_asset_check_evaluations() if e.check_name == gate]
+    assert not found.passed
+    return found.metadata["reason"].value
+
+
+def published(here: Settings) -> dict[str, str]:
+    store = build_resources(here)["store"]
+    names = [
+        "qc_report",
+        "cohort",
+        "features",
+        "splits",
+        *[f"conversion/{n}" for n in ("preprocessor", "evaluation", "bento_bundle")],
+    ]
+    return {name: store.current(name, PARTITION).version for name in names}
+
+
+def changed(here: Settings, folder: Path, file: str, edit: Callable[[Any], None]) -> Settings:
+    """The same installation under a configuration with one edit."""
+    config = folder / "config"
+    shutil.copytree(ROOT / "config", config)
+    content = yaml.safe_load((config / file).read_text())
+    edit(content)
+    (config / file).write_text(yaml.safe_dump(content))
+    return here.model_copy(update={"config": config})
+
+
+COHORT_FILE = f"cohorts/{PARTITION}.yaml"
+
+
+def test_cohort_size(here: Settings, tmp_path: Path) -> None:
+    before = published(here)
+    nobody = {"field": "egfr", "operator": ">", "value": 10_000}
+    edited = changed(here, tmp_path, COHORT_FILE, lambda c: c["inclusion_criteria"].append(nobody))
+    result = run(edited, "key:cohort+")
+    assert reason(result, "cohort_size") == "cohort_too_small"
+    assert published(here) == before
+
+
+def test_a_criterion_on_a_column_that_is_not_there(here: Settings, tmp_path: Path) -> None:
+    unknown = {"field": "shoe_size", "operator": ">", "value": 40}
+    edited = changed(here, tmp_path, COHORT_FILE, lambda c: c["inclusion_criteria"].append(unknown))
+    result = run(edited, "key:cohort+")
+    assert reason(result, "cohort_size") == "CC_002"
+
+
+def test_no_leakage_refuses_the_trap(here: Settings, tmp_path: Path) -> None:
+    """Days to treatment are known only afterwards, and their very presence tells the outcome."""
+    before = published(here)
+    edited = changed(
+        here, tmp_path, COHORT_FILE, lambda c: c.update(features={"include": ["days_to_treatment"]})
+    )
+    result = run(edited, "key:features+")
+    assert reason(result, "no_leakage") == "leakage"
+    assert {"split_ratios": True, "stable_splits": True}.items() <= checks(result).items()
+    after = published(here)
+    assert after.pop("features") != before.pop("features")
+    assert after == before
+
+
+def test_split_ratios(here: Settings, tmp_path: Path) -> None:
+    """A handful of patients cannot be split 60/20/15/5 within 2 %."""
+
+    def few(cohort: Any) -> None:
+        cohort["minimum_size"] = 1
+        cohort["inclusion_criteria"].append({"field": "age_at_diagnosis", "operator": ">=", "value": 60})
+
+    result = run(changed(here, tmp_path, COHORT_FILE, few), "key:cohort+")
+    assert checks(result)["cohort_size"]
+    assert reason(result, "split_ratios") == "split_violations"
+
+
+def test_stable_splits(here: Settings, tmp_path: Path) -> None:
+    """Assignments altered from outside would move patients that a model has trained on into test."""
+    engine = build_resources(here)["warehouse"].engine
+    swap = (
+        "UPDATE e2i.ml_split_assignments SET split = CASE split WHEN 'train' THEN 'test' ELSE 'train' END "
+        "WHERE patient_id IN (SELECT patient_id FROM (SELECT patient_id, split, row_number() OVER "
+        "(PARTITION BY split ORDER BY patient_id) AS n FROM e2i.ml_split_assignments WHERE split IN "
+        "('train', 'test')) AS numbered WHERE n <= 5)"
+    )
+    with engine.begin() as connection:
+        connection.execute(sa.text(swap))
+    edited = changed(here, tmp_path, COHORT_FILE, lambda c: c.update(features={"exclude": ["gender"]}))
+    result = run(edited, "key:features+")
+    assert reason(result, "stable_splits") == "patients_moved"
+
+
+def test_fitted_on_train(here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preprocessor that has seen the validation split as well."""
+    honest = preprocessor.fit_preprocessor
+
+    def dishonest(train: Any, features: Any) -> Any:
+        return honest(train.sample(frac=0.7, random_state=1), features)
+
+    monkeypatch.setattr(preprocessor, "fit_preprocessor", dishonest)
+    before = published(here)
+    edited = changed(here, tmp_path, "scopes/conversion.yaml", lambda c: c.update(description="again"))
+    result = run(edited, 'key:"conversion/preprocessor"')
+    assert reason(result, "fitted_on_train") == "not_train_alone"
+    assert published(here) == before
+
+
+def test_success_criteria(here: Settings, tmp_path: Path) -> None:
+    """The model stays; its evaluation and a bundle of it are not published."""
+    before = published(here)
+    edited = changed(
+        here, tmp_path, "scopes/conversion.yaml", lambda c: c.update(success_criteria={"min_auc": 0.999})
+    )
+    result = run(edited, 'key:"conversion/evaluation"+')
+    assert reason(result, "success_criteria") == "criteria_not_met"
+    assert published(here) == before
+
+
+def test_bundle_answers(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = bento_bundle._answer
+    monkeypatch.setattr(bento_bundle, "_answer", lambda bundle, probes: honest(bundle, probes) + 1e-5)
+    before = published(here)
+    result = run(here, 'key:"conversion/bento_bundle"')
+    assert reason(result, "bundle_answers") == "bundle_differs"
+    assert published(here) == before
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [
+        "UPDATE e2i.patient_journeys SET clinical_attributes = clinical_attributes - 'egfr'",
+        "UPDATE e2i.treatment_events SET patient_id = 'someone else'",
+        "DELETE FROM e2i.treatment_events",
+    ],
+    ids=["a lost attribute", "mixed-up patients", "an empty table"],
+)
+def test_no_blockers(here: Settings, sabotage: str) -> None:
+    """What goes wrong behind the loader's back."""
+    before = published(here)
+    spoil(here, sabotage)
+    result = run(here, "*")
+    assert reason(result, "no_blockers") == "quality_blockers"
+    assert published(here) == before
+    status, report = last_report(here)
+    assert status == "failed"
+    assert report["blockers"]
+
+
+def test_qc_score(here: Settings) -> None:
+    """Stale, patchy rows: no single rule is broken badly enough, the score is."""
+    before = published(here)
+    patchy = ", ".join(
+        f"{name} = NULL"
+        for name in ("gender", "geographic_region", "insurance_type", "disease_severity", "hcp_id")
+    )
+    spoil(
+        here,
+        f"UPDATE e2i.patient_journeys SET {patchy}, ingestion_timestamp = source_timestamp + interval '90 days'",
+        "UPDATE e2i.treatment_events SET ingestion_timestamp = source_timestamp + interval '90 days', value = NULL",
+    )
+    result = run(here, "*")
+    assert reason(result, "qc_score") == "score_below_threshold"
+    assert published(here) == before
+
+
+def test_same_snapshot(here: Settings) -> None:
+    """A load arrives between two extracts."""
+    spoil(here, "UPDATE e2i.treatment_events SET cost = cost + 1")
+    assert run(here, 'key:"raw/treatment_events"').success
+    assert reason(run(here, "key:qc_report"), "same_snapshot") == "mixed_loads"
+
+
+def spoil(here: Settings, *statements: str) -> None:
+    """Change the warehouse as a load of this programme would that nobody validated."""
+    noted = (
+        "INSERT INTO e2i.ml_load_batches (source, rows, changed, programmes) "
+        """VALUES ('sabotage', '{}', '{}', '["Fabhalta/c3g"]')"""
+    )
+    with build_resources(here)["warehouse"].engine.begin() as connection:
+        for statement in (*statements, noted):
+            connection.execute(sa.text(statement))
+
+
+def last_report(here: Settings) -> tuple[str, Any]:
+    newest = "SELECT overall_status, report FROM e2i.ml_data_quality_reports ORDER BY id DESC LIMIT 1"
+    with build_resources(here)["warehouse"].engine.connect() as connection:
+        row = connection.execute(sa.text(newest)).one()
+    return row.overall_status, row.report
