@@ -24,10 +24,21 @@ FEATURE_ROLES = ("feature", "treatment")
 class AttributeLike(Protocol):
     """What a cohort file says of a clinical attribute, and a contract of a column."""
 
-    role: str
-    available_at: str
-    unit: str | None
-    description: str
+    @property
+    def role(self) -> str:
+        """What the value may be used for."""
+
+    @property
+    def available_at(self) -> str:
+        """When it becomes known."""
+
+    @property
+    def unit(self) -> str | None:
+        """Its unit."""
+
+    @property
+    def description(self) -> str:
+        """What it means."""
 
 
 class _Undeclared:

@@ -1,0 +1,284 @@
+"""Features: only what was known before the index date, described, typed, and never an identifier."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from e2i_assets.cohorts import Attribute
+from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys, TreatmentEvents
+from e2i_assets.features import FeatureError, FeatureSet, build_features
+
+INDEX = dt.date(2023, 6, 1)
+ATTRIBUTES = {
+    "uas7": Attribute(dtype="integer", unit="0-42", description="Severity score"),
+    "relapsed": Attribute(dtype="boolean", role="outcome", available_at="outcome"),
+    "later_lab": Attribute(dtype="number", role="feature", available_at="lab_date"),
+    "lab_date": Attribute(dtype="date"),
+}
+
+
+def frame_of(contract, **values):
+    rows = len(next(iter(values.values())))
+    schema = {c.name: c.dtype for c in columns(contract) if not c.json}
+    return pl.DataFrame({n: pl.Series(n, values.get(n, [None] * rows), dtype=d) for n, d in schema.items()})
+
+
+def members(**changes):
+    """Four members, given out of order."""
+    contract = {
+        "patient_journey_id": ["j3", "j1", "j4", "j2"],
+        "patient_id": ["p3", "p1", "p4", "p2"],
+        "hcp_id": ["h1", "h1", None, "h2"],
+        "diagnosis_code": ["L50.1", "L50.8", "L50.1", None],
+        "diagnosis_date": [INDEX] * 4,
+        "first_observation_date": [INDEX - dt.timedelta(days=400)] * 4,
+        "last_observation_date": [INDEX + dt.timedelta(days=d) for d in (100, 200, 300, 400)],
+        "age_at_diagnosis": [30, 40, None, 60],
+        "gender": ["F"] * 4,
+        "academic_hcp": [True, False, None, True],
+        "hcp_engaged": [True, False, False, True],
+        "treatment_initiated": [True, None, False, True],
+        "days_to_treatment": [5, None, None, 40],
+        "journey_stage": ["diagnosis", "maintenance", "diagnosis", "diagnosis"],
+    }
+    frame = frame_of(PatientJourneys, **{**contract, **changes})
+    return frame.with_columns(
+        uas7=pl.Series([16, 20, 24, 28]),
+        relapsed=pl.Series([False, True, True, None]),
+        later_lab=pl.Series([1.0, 2.0, 3.0, 4.0]),
+        lab_date=pl.Series([INDEX, INDEX, INDEX, None]),
+        noted=pl.Series(["x", "y", "y", "x"]),
+    )
+
+
+def event(number, journey, days_before, kind="lab_test", **more):
+    return {
+        "treatment_event_id": f"e{number}", "patient_journey_id": journey, "event_type": kind,
+        "event_date": INDEX - dt.timedelta(days=days_before), "cost": 10.0, **more,
+    }  # fmt: skip
+
+
+EVENTS = [
+    event(1, "j1", 1, value=5.0, event_subtype="ldh"),
+    event(2, "j1", 180, value=1.0, event_subtype="ldh", adverse_event_flag=True),
+    event(3, "j1", 181, value=99.0, event_subtype="ldh"),
+    event(4, "j1", 0, value=99.0, event_subtype="ldh", adverse_event_flag=True),
+    event(5, "j1", -10, "prescription", cost=500.0),
+    event(6, "j2", 30, "consultation", cost=None),
+    event(7, "j3", -1, value=2.0, event_subtype="only_after"),
+    event(8, "j9", 5, "consultation"),
+]
+
+
+def events(rows=EVENTS):
+    names = {c.name for c in columns(TreatmentEvents)}
+    return frame_of(TreatmentEvents, **{n: [row.get(n) for row in rows] for n in sorted(names)})
+
+
+def hcps(ids=("h1", "h2")):
+    return frame_of(
+        HcpProfiles, hcp_id=list(ids), npi=list(ids), specialty=["dermatology", "allergy"][: len(ids)],
+        decile=[3, 9][: len(ids)],
+    )  # fmt: skip
+
+
+def build(member_frame=None, event_frame=None, hcp_frame=None, **options):
+    return build_features(
+        members() if member_frame is None else member_frame,
+        events() if event_frame is None else event_frame,
+        hcps() if hcp_frame is None else hcp_frame,
+        **{"index_date_field": "diagnosis_date", "lookback_days": 180, "attributes": ATTRIBUTES, **options},
+    )
+
+
+def column(built: FeatureSet, name: str) -> list:
+    return [None if pd.isna(v) else v for v in built.frame[name]]
+
+
+def test_only_what_is_known_at_the_index_date_becomes_a_feature():
+    built = build()
+    names = [f.name for f in built.features]
+    assert names == list(built.frame.columns[3:])
+    assert {"age_at_diagnosis", "diagnosis_code", "academic_hcp", "hcp_engaged", "uas7", "noted"} <= set(
+        names
+    )
+    assert {"hcp_specialty", "hcp_decile"} <= set(names)
+    later = {c.name for c in columns(PatientJourneys) if c.role not in ("feature", "treatment")}
+    assert not (later | {"relapsed", "later_lab", "hcp_id", "hcp_npi"}) & set(names)
+
+
+def test_rows_are_sorted_and_values_keep_their_kind():
+    built = build()
+    assert list(built.frame.columns[:3]) == ["patient_journey_id", "patient_id", "index_date"]
+    assert column(built, "patient_journey_id") == ["j1", "j2", "j3", "j4"]
+    assert built.frame["index_date"].dt.date.eq(INDEX).all()
+    assert column(built, "age_at_diagnosis") == [40, 60, 30, None]
+    assert column(built, "academic_hcp") == [0, 1, 1, None]
+    assert built.frame["diagnosis_code"].tolist() == ["L50.8", None, "L50.1", "L50.1"]
+    assert column(built, "hcp_decile") == [3, 9, 3, None]
+    kinds = {f.name: (f.kind, str(built.frame[f.name].dtype)) for f in built.features}
+    assert kinds["uas7"] == ("numeric", "float64")
+    assert kinds["academic_hcp"] == ("boolean", "float64")
+    assert kinds["diagnosis_code"] == ("categorical", "object")
+
+
+def test_features_carry_unit_description_and_source():
+    by_name = {f.name: f for f in build().features}
+    assert (by_name["uas7"].unit, by_name["uas7"].description) == ("0-42", "Severity score")
+    assert by_name["age_at_diagnosis"].source == "patient_journeys.age_at_diagnosis"
+    assert by_name["hcp_decile"].source == "hcp_profiles.decile"
+    assert by_name["lab_ldh_last"].source == "treatment_events.value"
+    assert all(f.description for f in by_name.values())
+
+
+def test_events_count_from_the_day_before_the_index_date_back_through_the_lookback():
+    built = build()
+    assert column(built, "n_lab_test_180d") == [2, 0, 0, 0]
+    assert column(built, "days_since_lab_test") == [1, None, None, None]
+    assert column(built, "lab_ldh_mean") == [3, None, None, None]
+    assert column(built, "lab_ldh_last") == [5, None, None, None]
+    assert column(built, "cost_180d") == [20, 0, 0, 0]
+    assert column(built, "n_adverse_180d") == [1, 0, 0, 0]
+    assert column(built, "n_consultation_180d") == [0, 1, 0, 0]
+    assert not any("only_after" in f.name for f in built.features)
+    assert column(build(lookback_days=181), "n_lab_test_181d") == [3, 0, 0, 0]
+
+
+def test_last_of_a_day_is_the_last_by_its_key_whatever_the_order_of_rows():
+    rows = [event(n, "j1", 3, value=float(n), event_subtype="ldh") for n in (2, 9, 5)]
+    for order in (rows, rows[::-1]):
+        assert column(build(event_frame=events(order)), "lab_ldh_last")[0] == 9
+
+
+def test_programme_without_events_and_hcps():
+    built = build(members(hcp_id=[None] * 4), events([]), hcps([]))
+    assert "uas7" in built.frame
+    assert built.dropped["hcp_decile"] == "no member has a value"
+    assert built.dropped["n_prescription_180d"] == "the same for every member"
+
+
+def test_useless_columns_are_dropped_with_their_reason():
+    dropped = build(exclude=["noted", "hcp_decile"]).dropped
+    assert dropped["gender"] == "the same for every member"
+    assert dropped["disease_severity"] == "no member has a value"
+    assert dropped["lab_date"] == "a date is no feature by itself"
+    assert dropped["noted"] == dropped["hcp_decile"] == "excluded"
+
+
+def test_a_value_beside_gaps_is_kept():
+    assert column(build(members(gender=["F", None, "F", "F"])), "gender") == [None, "F", "F", "F"]
+
+
+def test_include_forces_a_column_in_for_the_gate_to_judge():
+    built = build(include=["days_to_treatment", "relapsed", "later_lab"])
+    assert column(built, "days_to_treatment") == [None, 40, 5, None]
+    assert column(built, "relapsed") == [1, None, 0, 1]
+    assert column(built, "later_lab") == [2, 4, 1, 3]
+
+
+def test_outcomes_stand_apart_in_the_same_order():
+    outcomes = build().outcomes
+    assert list(outcomes.columns) == ["patient_journey_id", "treatment_initiated", "relapsed"]
+    assert outcomes["patient_journey_id"].tolist() == ["j1", "j2", "j3", "j4"]
+    np.testing.assert_array_equal(outcomes["treatment_initiated"], [np.nan, 1, 1, 0])
+    np.testing.assert_array_equal(outcomes["relapsed"], [1, np.nan, 0, 1])
+
+
+def with_text(rows, levels):
+    ids = [f"j{i:03d}" for i in range(rows)]
+    frame = frame_of(PatientJourneys, patient_journey_id=ids, patient_id=ids, diagnosis_date=[INDEX] * rows)
+    return frame.with_columns(
+        uas7=pl.int_range(rows), remark=pl.Series([f"t{i % levels}" for i in range(rows)])
+    )
+
+
+def test_text_with_too_many_levels_must_be_excluded():
+    assert "remark" in build(with_text(60, 50), events([])).frame
+    with pytest.raises(FeatureError, match=r"remark: 51 different values.*features\.exclude"):
+        build(with_text(60, 51), events([]))
+    with pytest.raises(FeatureError, match=r"remark: 25 different values in 25 rows"):
+        build(with_text(25, 25), events([]))
+    assert "remark" not in build(with_text(60, 60), events([]), exclude=["remark"]).frame
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"include": ["horoscope"]}, "include: horoscope: no such column"),
+        ({"exclude": ["horoscope"]}, "exclude: horoscope: no such column"),
+        ({"include": ["lab_date"]}, "lab_date: a column of type Date cannot be a feature"),
+        ({"member_frame": members(diagnosis_date=[INDEX, None, INDEX, INDEX])}, "diagnosis_date: empty for some"),
+        ({"member_frame": pl.concat([members(), members()])}, "patient_journey_id: 4 rows repeat it"),
+        ({"hcp_frame": hcps(["h1", "h1"])}, "hcp_id: 1 rows repeat it"),
+        ({"hcp_frame": hcps(["h1"])}, "hcp_id: 1 HCPs of members are not in hcp_profiles"),
+        ({"member_frame": members().with_columns(hcp_decile=pl.lit(1))}, "hcp_decile: two features of one name"),
+        ({"member_frame": members().with_columns(codes=pl.lit(["a"]))}, r"codes: a column of type List"),
+        ({"member_frame": members().with_columns(clinical_attributes=pl.lit("{}"))}, "expand the JSON"),
+        (
+            {"attributes": {**ATTRIBUTES, "noted": Attribute(dtype="string", role="outcome", available_at="outcome")}},
+            "noted: an outcome must be a number or a boolean",
+        ),
+    ],
+)  # fmt: skip
+def test_refusals_name_the_column_and_the_rule(options, told):
+    with pytest.raises(FeatureError, match=told):
+        build(**options)
+
+
+def test_saved_twice_gives_equal_bytes_and_loads_as_it_was(tmp_path):
+    shuffled = (
+        members().sample(fraction=1, shuffle=True, seed=3),
+        events().sample(fraction=1, shuffle=True, seed=4),
+    )
+    built = build()
+    for folder, one in (("a", built), ("b", build(*shuffled))):
+        (tmp_path / folder).mkdir()
+        one.save(tmp_path / folder)
+    names = ["features.json", "features.parquet", "outcomes.parquet"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    loaded = FeatureSet.load(tmp_path / "a")
+    pd.testing.assert_frame_equal(loaded.frame, built.frame)
+    pd.testing.assert_frame_equal(loaded.outcomes, built.outcomes)
+    assert loaded.features == built.features
+    assert loaded.dropped == built.dropped
+
+
+LATER = st.builds(
+    lambda journey, after, kind, test, value, flag: event(
+        0, journey, -after, kind, event_subtype=test, value=value, adverse_event_flag=flag, cost=value
+    ),
+    st.sampled_from(["j1", "j2", "j3", "j4"]),
+    st.integers(0, 400),
+    st.sampled_from(["lab_test", "prescription", "hospitalization"]),
+    st.sampled_from(["ldh", "new_test", None]),
+    st.none() | st.floats(0, 1e6),
+    st.none() | st.booleans(),
+)
+STAGES = st.sampled_from([None, "diagnosis", "maintenance"])
+
+
+@given(
+    later=st.lists(LATER, max_size=6),
+    days=st.lists(st.none() | st.integers(0, 90), min_size=4, max_size=4),
+    stages=st.lists(STAGES, min_size=4, max_size=4),
+    started=st.lists(st.none() | st.booleans(), min_size=4, max_size=4),
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_nothing_from_the_index_date_on_changes_the_features(later, days, stages, started):
+    numbered = [{**row, "treatment_event_id": f"x{i}"} for i, row in enumerate(later)]
+    before = [row for row in EVENTS if row["event_date"] < INDEX]
+    changed = build(
+        members(days_to_treatment=days, journey_stage=stages, treatment_initiated=started),
+        events(before + numbered),
+    )
+    expected = build()
+    pd.testing.assert_frame_equal(changed.frame, expected.frame)
+    assert changed.features == expected.features
