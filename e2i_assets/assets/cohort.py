@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.assets.artifacts import Cohort, RawTable
 from e2i_assets.cohorts import CohortConstructor, CohortError
+from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
@@ -44,7 +45,7 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
     )
 
 
-def _record(context: StageContext, result: Cohort | object) -> None:
+def _record(context: StageContext, result: CohortResult) -> None:
     programme = context.programme
     definition = {
         "config_hash": programme.config_hash,

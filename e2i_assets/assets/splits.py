@@ -61,7 +61,7 @@ def splits(context: StageContext, features: FeatureSet) -> Made:
         train=frames["train"],
         validation=frames["validation"],
         features=features.features,
-        outcomes=tuple(column for column in features.outcomes if column != "patient_journey_id"),
+        outcomes=tuple(str(column) for column in features.outcomes if column != "patient_journey_id"),
         seals=context.vault.seal(context.partition, {name: frames[name] for name in ("test", "holdout")}),
         counts={name: len(frame) for name, frame in frames.items()},
     )

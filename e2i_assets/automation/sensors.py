@@ -51,7 +51,9 @@ def build_new_data_sensor() -> dg.SensorDefinition:
     def new_data_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         resources = context.resources
         requests = list(_requests(context, resources.settings, resources.warehouse, resources.store))
-        yield from requests or [dg.SkipReason("no load since the last extracts")]
+        yield from requests
+        if not requests:
+            yield dg.SkipReason("no load since the last extracts")
 
     return new_data_sensor
 

@@ -49,8 +49,9 @@ def _ensure_data(here: Settings, warehouse: Warehouse, *, full: bool, seed: int,
     if rows["patient_journeys"]:
         say(f"using the {rows['patient_journeys']:,} patient journeys in the warehouse", as_json=as_json)
         return
-    scale = "full" if full else "small"
-    report, _ = generate_and_load(here, warehouse, dgp="confounded", seed=seed, scale=scale, show=not as_json)
+    report, _ = generate_and_load(
+        here, warehouse, dgp="confounded", seed=seed, scale="full" if full else "small", show=not as_json
+    )
     say(f"generated and loaded {report.rows['patient_journeys']:,} patient journeys", as_json=as_json)
 
 

@@ -31,7 +31,7 @@ def check(
 
 def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]) -> str:
     """What Dagit shows of a publication, to be shown again when the version is reused."""
-    shown = {
+    shown: Any = {
         "metadata": dict(dg.AssetMaterialization(asset_key="_", metadata=metadata).metadata),
         "checks": {
             c.check_name: {"description": c.description, "metadata": dict(c.metadata)} for c in checks

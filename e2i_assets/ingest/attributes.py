@@ -18,9 +18,11 @@ DTYPES: dict[str, pl.DataType] = {
 
 
 class AttributeLike(Protocol):
-    """A declared attribute; `dtype` is a key of `DTYPES`."""
+    """A declared attribute."""
 
-    dtype: str
+    @property
+    def dtype(self) -> str:
+        """A key of `DTYPES`."""
 
 
 class AttributeMismatch(ValueError):
@@ -56,7 +58,7 @@ def _typed(values: pl.Series, dtype: str | None) -> pl.Series:
     if values.dtype == pl.Boolean and dtype in {"integer", "number"}:
         raise AttributeMismatch(f"clinical attribute {values.name}: declared {dtype}, holds true and false")
     cast = values.cast(DTYPES[dtype], strict=False)
-    lost = int(cast.is_null().sum() - values.is_null().sum())
+    lost = cast.null_count() - values.null_count()
     if dtype == "integer" and values.dtype.is_float():
         lost = int((values != cast.cast(pl.Float64)).sum())
     if lost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,10 @@ from e2i_assets.ingest.loader import Load
 from e2i_assets.ingest.mapping import Mapping, MappingError, TableMapping
 from e2i_assets.ingest.problems import ROWS_NAMED, LoadError, Problem
 
-READERS = {".csv": "read_csv('{}', sample_size = -1)", ".parquet": "read_parquet('{}')"}
+READERS: dict[str, Callable[[str], duckdb.DuckDBPyRelation]] = {
+    ".csv": lambda file: duckdb.read_csv(file, sample_size=-1),
+    ".parquet": duckdb.read_parquet,
+}
 
 
 class SourceError(ValueError):
@@ -91,9 +95,8 @@ def _relation(file: Path) -> duckdb.DuckDBPyRelation:
         raise SourceError(f"{file}: must be .csv or .parquet")
     if file.stat().st_size == 0:
         raise SourceError(f"{file}: is empty")
-    quoted = str(file).replace("'", "''")
     try:
-        return duckdb.sql(f"SELECT * FROM {READERS[file.suffix].format(quoted)}")
+        return READERS[file.suffix](str(file))
     except duckdb.Error as error:
         raise SourceError(
             f"{file}: cannot be read, the file is damaged or not {file.suffix}: {_first(error)}"
@@ -123,7 +126,7 @@ def _carried(relation: duckdb.DuckDBPyRelation, spec: TableMapping) -> list[str]
     return [name for name in relation.columns if name not in used and name not in spec.leave_out]
 
 
-def _parsed(expression: str) -> exp.Expression:
+def _parsed(expression: str) -> exp.Expr:
     try:
         return sqlglot.parse_one(expression, dialect="duckdb")
     except sqlglot.errors.ParseError as error:
@@ -135,7 +138,7 @@ def _evaluate(
 ) -> pl.DataFrame:
     selected = ", ".join(f'({expression}) AS "{name}"' for name, expression in expressions.items())
     try:
-        return relation.query("source", f"SELECT {selected} FROM source").pl()
+        return relation.project(selected).pl()
     except duckdb.ConversionException as error:
         # The library quotes the value that it could not convert; it may be a patient's.
         raise SourceError(f"{file}: table {table}: a value does not fit the expression's type") from error

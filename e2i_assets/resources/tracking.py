@@ -46,7 +46,7 @@ class ExperimentTracking:
         client = MlflowClient(tracking_uri=self.uri)
         experiment_id = self._experiment(client, experiment)
         identity = {"dagster_run_id": context.run_id, **tags}
-        tracker = MlFlow(
+        tracker: Any = MlFlow(
             SimpleNamespace(
                 log=context.log,
                 run_id=context.run_id,
