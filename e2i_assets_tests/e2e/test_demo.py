@@ -1,0 +1,130 @@
+"""What the README promises of its first command: every partition, every gate, a bundle that answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2i_assets.assets.artifacts import Splits
+from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets_tests.conftest import ROOT, postgres_home
+from e2i_assets_tests.e2e.bring_your_own import e2i, environment
+from e2i_assets_tests.serve_process import served
+
+PARTITIONS = {"fabhalta_c3g", "fabhalta_pnh", "kisqali_hr_her2_bc", "remibrutinib_csu"}
+ONE = "kisqali_hr_her2_bc"
+UP_TO_METRICS = [
+    *[f"raw/{t}" for t in ("hcp_profiles", "patient_journeys", "treatment_events", "ml_predictions", "triggers", "business_metrics", "causal_paths")],
+    "qc_report", "cohort", "features", "splits",
+    *[f"conversion/{s}" for s in ("model_candidate", "preprocessor", "tuned_params", "trained_model", "evaluation")],
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[dict[str, str]]:
+    with postgres_home() as folder:
+        yield environment(folder / "home", ROOT / "config")
+
+
+@pytest.fixture(scope="module")
+def demo(env: dict[str, str]) -> dict[str, Any]:
+    return json.loads(e2i("demo", "--json", env=env))
+
+
+@pytest.fixture(scope="module")
+def store(env: dict[str, str]) -> ArtifactStore:
+    return ArtifactStore(f"{env['E2I_HOME']}/artifacts")
+
+
+def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
+    assert demo["success"]
+    rows = {row["partition"]: row for row in demo["partitions"]}
+    assert set(rows) == PARTITIONS
+    for row in rows.values():
+        assert (row["gates_passed"], row["gates_failed"]) == (11, 0)
+        assert row["patients"] == 625
+        assert row["cohort"] >= 300
+        assert row["qc_score"] >= 0.8
+        low, high = row["test_auc_95"]
+        assert 0.5 < low < row["test_auc"] < high <= 1
+        assert 0.7 < row["oracle_auc"] < 1
+        assert row["bundle"].startswith(f"e2i-conversion-{row['partition']}:")
+
+
+def test_the_second_run_computes_nothing_and_says_so(demo: dict[str, Any], env: dict[str, str]) -> None:
+    assert not demo["unchanged"]
+    again = json.loads(e2i("demo", "--json", env=env))
+    assert again["success"]
+    assert again["unchanged"]
+    assert all(run["computed"] == [] for run in again["runs"])
+    same = ("test_auc", "bundle", "cohort", "oracle_auc", "gates_passed")
+    assert [[r[k] for k in same] for r in again["partitions"]] == [
+        [r[k] for k in same] for r in demo["partitions"]
+    ]
+
+
+def test_another_fresh_installation_makes_the_same_versions(
+    demo: dict[str, Any], store: ArtifactStore
+) -> None:
+    with postgres_home() as folder:
+        other = environment(folder / "home", ROOT / "config")
+        e2i("data", "generate", "--small", "--json", env=other)
+        (run,) = json.loads(
+            e2i("materialize", "-p", ONE, "-s", '+key:"conversion/evaluation"', "--json", env=other)
+        )
+        assert run["success"]
+        fresh = ArtifactStore(f"{other['E2I_HOME']}/artifacts")
+        versions = {asset: fresh.current(asset, ONE).version for asset in UP_TO_METRICS}
+    assert versions == {asset: store.current(asset, ONE).version for asset in UP_TO_METRICS}
+
+
+def named(row: pd.Series) -> dict[str, Any]:
+    """A patient's features as JSON: numbers, booleans, texts and nulls."""
+    return {
+        name: None if value is None or (isinstance(value, float) and math.isnan(value)) else value
+        for name, value in row.items()
+    }
+
+
+def test_the_bundle_answers_as_the_model_does(
+    demo: dict[str, Any], env: dict[str, str], store: ArtifactStore, tmp_path: Path
+) -> None:
+    model = store.read(
+        "conversion/trained_model", ONE, store.current("conversion/trained_model", ONE).version, TrainedModel
+    )
+    splits = store.read("splits", ONE, store.current("splits", ONE).version, Splits)
+    boolean = [f.name for f in splits.features if f.kind == "boolean"]
+    patients = splits.validation[list(model.features)].head(8)
+    expected = model.predict_proba(patients)
+    rows = []
+    for _, patient in patients.iterrows():
+        features = named(patient)
+        rows.append(
+            features | {name: None if features[name] is None else bool(features[name]) for name in boolean}
+        )
+    (tag,) = [row["bundle"] for row in demo["partitions"] if row["partition"] == ONE]
+    with served(tag, Path(env["E2I_HOME"]) / "bentoml", tmp_path / "serve.log") as url:
+        single = [httpx.post(f"{url}/predict", json={"features": row}, timeout=60) for row in rows]
+        assert [answer.status_code for answer in single] == [200] * len(rows)
+        np.testing.assert_allclose([a.json()["predictions"][0] for a in single], expected, rtol=0, atol=1e-6)
+        batch = httpx.post(f"{url}/predict_batch", json={"features_list": rows}, timeout=60).json()
+        np.testing.assert_allclose(batch["predictions"], expected, rtol=0, atol=1e-6)
+        lacking = {k: v for k, v in rows[0].items() if k != "disease_severity"}
+        missing = httpx.post(f"{url}/predict", json={"features": lacking}, timeout=60)
+        wrong = httpx.post(
+            f"{url}/predict", json={"features": rows[0] | {"age_at_diagnosis": "forty"}}, timeout=60
+        )
+    assert 400 <= missing.status_code < 500
+    assert "disease_severity" in missing.text
+    assert 400 <= wrong.status_code < 500
+    assert "age_at_diagnosis" in wrong.text
+    assert "forty" not in wrong.text

@@ -1,0 +1,128 @@
+"""The command: help that helps, errors that are one message, tables that fit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+E2I = str(Path(sys.executable).with_name("e2i"))
+
+
+def run(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [E2I, *arguments],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys; sys.argv = ['e2i', '--help']; from e2i_assets.cli.main import app; app(standalone_mode=False); print(sorted(sys.modules))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    heavy = {"dagster", "pandas", "polars", "pandera", "sqlalchemy", "numpy", "mlflow", "pydantic_settings"}
+    assert not {name for name in heavy if f"'{name}'" in said}
+    for command in ("demo", "data", "materialize", "up"):
+        assert command in said
+
+
+MISTAKES = {
+    "no such source": (["data", "import", "nowhere.csv"], "nowhere.csv: no such file"),
+    "empty file": (["data", "import", "hcp_profiles.csv"], "hcp_profiles.csv: is empty"),
+    "damaged parquet": (["data", "import", "triggers.parquet"], "triggers.parquet: cannot be read"),
+    "unknown name": (["data", "import", "other.csv"], "give a mapping file"),
+    "wrong mapping": (["data", "import", "other.csv", "--mapping", "mapping.yaml"], "mapping.yaml: tables"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_message_and_exit_code_1(tmp_path: Path, name: str) -> None:
+    (tmp_path / "hcp_profiles.csv").write_text("")
+    (tmp_path / "triggers.parquet").write_bytes(b"PAR1 half of a file")
+    (tmp_path / "other.csv").write_text("a\n1\n")
+    (tmp_path / "mapping.yaml").write_text("source: x\ntables: {nothing: {columns: {a: a}}}\n")
+    arguments, said = MISTAKES[name]
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_database_that_is_down_is_one_message(tmp_path: Path) -> None:
+    done = run(
+        "data",
+        "status",
+        cwd=tmp_path,
+        E2I_DATABASE_URL="postgresql://me:topsecret@127.0.0.1:1/x",
+        E2I_HOME=str(tmp_path),
+    )
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+    assert "topsecret" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_home_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(
+        "data",
+        "status",
+        cwd=tmp_path,
+        E2I_HOME=str(tmp_path / "file" / "home"),
+        E2I_DATABASE_URL="postgresql://127.0.0.1:1/x",
+    )
+    assert done.returncode == 1
+    assert "E2I_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_dgp_and_partition_are_named(tmp_path: Path) -> None:
+    done = run(
+        "data",
+        "generate",
+        "--dgp",
+        "magic",
+        "--dry-run",
+        cwd=tmp_path,
+        E2I_HOME=str(tmp_path),
+        E2I_DATABASE_URL="postgresql://127.0.0.1:1/x",
+    )
+    assert done.returncode != 0
+    assert "magic" in done.stderr
+
+
+@pytest.mark.parametrize("columns", [40, 200])
+def test_tables_fit_the_terminal(columns: int, tmp_path: Path) -> None:
+    code = (
+        "from e2i_assets.cli.output import show_table\n"
+        "show_table('T', ['partition', 'a long heading', 'another one', 'more'], [['p' * 20, 1, 2.5, 'x' * 15]])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": str(columns)},
+    ).stdout
+    assert "p" * 20 in said
+    assert "x" * 15 in said
+    assert max(len(line) for line in said.splitlines()) <= columns
+
+
+def test_a_json_document_is_all_of_standard_output() -> None:
+    code = "from e2i_assets.cli.output import print_json, say\nsay('working', as_json=True)\nprint_json({'a': 1})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"a": 1}
+    assert done.stderr == "working\n"
