@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import dagster as dg
+from collections.abc import Iterator
+
 from sqlalchemy.dialects.postgresql import insert
 
+from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Cohort, RawTable
 from e2i_assets.cohorts import CohortConstructor, CohortError
 from e2i_assets.cohorts.attrition import CohortResult
@@ -39,10 +41,22 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
             "dagster/partition_row_count": result.eligible_count,
             "patients": result.total_count,
             "exclusion_rate": result.exclusion_rate,
-            "attrition": dg.MetadataValue.md(result.attrition_markdown()),
+            "attrition": shown.table(_attrition(result)),
             "definition": result.config_hash,
         },
     )
+
+
+def _attrition(result: CohortResult) -> Iterator[dict[str, str | int]]:
+    yield {"rule": "All journeys", "kind": "", "removed": 0, "no value": 0, "remaining": result.total_count}
+    for entry in result.eligibility_log:
+        yield {
+            "rule": entry.description or entry.criterion_name,
+            "kind": entry.criterion_type,
+            "removed": entry.removed_count,
+            "no value": entry.null_count,
+            "remaining": entry.remaining_count,
+        }
 
 
 def _record(context: StageContext, result: CohortResult) -> None:

@@ -73,6 +73,9 @@ def qc_report(
             "status": report.status,
             "lowest_dimension": report.lowest_dimension,
             "fix_first": report.fix_first,
+            "grades": shown.table(
+                {"table": graded.table, "rows": graded.rows, **graded.scores} for graded in report.tables
+            ),
             "report": dg.MetadataValue.md(report.to_markdown()),
             "dimensions": shown.image(dimension_chart(report)),
         },

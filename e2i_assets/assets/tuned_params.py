@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import dagster as dg
 
 from e2i_assets.assets import shown
@@ -56,11 +58,13 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
             key=lambda trial: -trial["value"],
         )
         return Made(
-            study,
+            # How long trials took differs from run to run; the artifact must not.
+            dataclasses.replace(study, durations=()),
             metadata={
                 "best_value": study.best_value,
                 "metric": study.metric,
                 "best_params": dict(study.best_params),
+                "seconds": sum(study.durations),
                 "trials": f"{study.n_completed} completed, {study.n_pruned} pruned of {study.n_trials}",
                 "best_trials": shown.table(
                     {"trial": trial["number"], "value": trial["value"], **trial["params"]}

@@ -87,8 +87,8 @@ class ArtifactStore:
                 self._upload(folder, self._version(asset, partition, version))
         except OSError as error:
             raise ArtifactRefused(
-                f"cannot write to the artifact folder {self._root}: {error.strerror or type(error).__name__}. "
-                "Give write permission and room, or set E2I_ARTIFACTS to another place."
+                f"cannot write to the artifact folder {self._root}: {error.strerror or error}. Give write "
+                "permission and room, or set E2I_ARTIFACTS to another place."
             ) from error
         return version
 
