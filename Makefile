@@ -33,7 +33,10 @@ lint: $(INSTALLED) ## Style, types, layers and loadable definitions
 	$(BIN)/dagster definitions validate --workspace workspace.yaml
 
 bench: $(INSTALLED) ## The figures that the README quotes
-	@$(BIN)/python -m e2i_assets_tests.benchmarks
+	@$(BIN)/python -m e2i_assets_tests.benchmarks.imports
+	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.partition
+	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo
+	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo --full
 
 lock: ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --upgrade --quiet --no-header \

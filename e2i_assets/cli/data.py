@@ -10,7 +10,9 @@ import typer
 if TYPE_CHECKING:
     from e2i_assets.ingest.loader import Load, LoadReport
 
-app = typer.Typer(no_args_is_help=True, help="Fill the warehouse, and say what is in it.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Fill the warehouse, and say what is in it."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but commit.")]

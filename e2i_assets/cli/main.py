@@ -14,6 +14,7 @@ app = typer.Typer(
     name="e2i",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich help alone takes three times as long as everything else
     help="Pharma brand analytics as Dagster assets: raw tables to a served model, one partition per brand "
     "and indication.",
 )
@@ -30,9 +31,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 42,
     json: Json = False,
 ) -> None:
-    """Take every brand and indication from raw tables to a Bento bundle, and show how good they are.
+    """Take every partition from raw tables to a Bento bundle.
 
-    Generates synthetic data when the warehouse is empty. What has not changed since the last run is not
+    Ends with a table of how good each model is. Generates synthetic data when the warehouse is empty. What has not changed since the last run is not
     computed again. Exits with 1 when a gate fails.
     """
     from e2i_assets.cli.demo import run_demo
@@ -64,7 +65,10 @@ def up(
     port: Annotated[int, typer.Option(help="Port of Dagit.")] = 3000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Open Dagit: web server, daemon (sensors, backfills, queue) and the warehouse, until Ctrl-C."""
+    """Open Dagit, until Ctrl-C.
+
+    Starts the web server, the daemon (sensors, backfills, run queue) and the embedded warehouse.
+    """
     from e2i_assets.cli.up import run_up
 
     raise typer.Exit(run_up(host, port))
