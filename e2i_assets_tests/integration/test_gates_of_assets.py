@@ -245,3 +245,68 @@ def last_report(here: Settings) -> tuple[str, Any]:
     with build_resources(here)["warehouse"].engine.connect() as connection:
         row = connection.execute(sa.text(newest)).one()
     return row.overall_status, row.report
+
+
+def test_every_stage_leaves_its_records(base: Settings) -> None:
+    expected = {
+        "ml_load_batches": 1,
+        "ml_gate_results": 11,
+        "ml_data_quality_reports": 1,
+        "ml_cohort_definitions": 1,
+        "ml_cohort_eligibility_log": 10,
+        "ml_split_assignments": 372,
+        "ml_split_access": 1,
+        "ml_hpo_studies": 1,
+        "ml_training_runs": 1,
+        "ml_bentoml_services": 1,
+    }
+    with build_resources(base)["warehouse"].engine.connect() as connection:
+        found = {table: connection.scalar(sa.text(f"SELECT count(*) FROM e2i.{table}")) for table in expected}
+        shares = connection.execute(
+            sa.text("SELECT split, count(*) / 372.0 FROM e2i.ml_split_assignments GROUP BY split")
+        ).all()
+    assert found == expected
+    wanted = {"train": 0.60, "validation": 0.20, "test": 0.15, "holdout": 0.05}
+    assert {split: pytest.approx(wanted[split], abs=0.02) for split, _ in shares} == {
+        s: float(v) for s, v in shares
+    }
+
+
+def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=build_resources(base)["tracking"].uri)
+    experiment = client.get_experiment_by_name("e2i_conversion")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["partition"] == PARTITION
+    assert run.data.tags["success_criteria"] == "passed"
+    assert {"algorithm", "seed", "data_splits"} <= set(run.data.params)
+    assert {"train_auc", "validation_auc", "test_roc_auc", "test_auc_low"} <= set(run.data.metrics)
+    kept = {
+        file.path
+        for folder in ("plots", "preprocessor")
+        for file in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert kept == {
+        "plots/importance.png",
+        "plots/roc.png",
+        "plots/calibration.png",
+        "preprocessor/preprocessor.joblib",
+    }
+    assert client.search_logged_models([experiment.experiment_id])
+
+
+def test_a_refresh_moves_nobody_and_splits_the_new(here: Settings) -> None:
+    """More patients arrive: those assigned stay where they are, and the ratios hold."""
+    engine = build_resources(here)["warehouse"].engine
+    query = sa.text("SELECT patient_id, split FROM e2i.ml_split_assignments")
+    with engine.connect() as connection:
+        before = dict(connection.execute(query).tuples().all())
+    spoil(here, "UPDATE e2i.patient_journeys SET last_observation_date = last_observation_date + 400")
+    result = run(here, "*")
+    assert result.success
+    with engine.connect() as connection:
+        after = dict(connection.execute(query).tuples().all())
+    assert len(after) > len(before)
+    assert {patient: after[patient] for patient in before} == before
