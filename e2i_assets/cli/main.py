@@ -33,8 +33,8 @@ def demo(
 ) -> None:
     """Take every partition from raw tables to a Bento bundle.
 
-    Ends with a table of how good each model is. Generates synthetic data when the warehouse is empty. What has not changed since the last run is not
-    computed again. Exits with 1 when a gate fails.
+    Ends with a table of how good each model is. Generates synthetic data when the warehouse is empty. What
+    has not changed since the last run is not computed again. Exits with 1 when a gate fails.
     """
     from e2i_assets.cli.demo import run_demo
 

@@ -65,11 +65,10 @@ class SuccessCriteria(RootModel[dict[str, float]]):
 
 
 class FeatureChoice(BaseModel):
-    """Columns forced in (the leakage gate still judges them) and features left out, by name."""
+    """Features that the models of this scope do not see, by name; a programme may lack some of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
 

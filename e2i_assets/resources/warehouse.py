@@ -98,17 +98,6 @@ class Warehouse:
                 )
             )
 
-    def truth(self) -> dict[str, Any] | None:
-        """Declared truth of the newest generated data; None when the data are real."""
-        loads = records.load_batches
-        with self.engine.connect() as connection:
-            return connection.scalar(
-                sa.select(loads.c.truth)
-                .where(loads.c.truth.is_not(None))
-                .order_by(loads.c.load_id.desc())
-                .limit(1)
-            )
-
     def status(self) -> list[dict[str, Any]]:
         """Rows of every data table, in loading order."""
         with self.engine.connect() as connection:
