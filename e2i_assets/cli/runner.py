@@ -34,6 +34,10 @@ class NothingSelected(ValueError):
     """A selection without an asset for a partition."""
 
 
+class Interrupted(RuntimeError):
+    """The user stopped a run; the partitions after it are not begun."""
+
+
 @dataclass
 class PartitionRun:
     """How the run of one partition went.
@@ -106,8 +110,10 @@ def _run(
         raise_on_error=False,
         tags={FORCE: "true"} if force else {},
     )
-    if result.dagster_run.status == dg.DagsterRunStatus.CANCELED:
-        raise KeyboardInterrupt
+    if _was_interrupted(result):
+        raise Interrupted(
+            f"interrupted while {partition} ran. What was published stays; the same command goes on from there."
+        )
     run = PartitionRun(partition, result.run_id, result.success, time.perf_counter() - started)
     for materialization in result.get_asset_materialization_events():
         made = materialization.materialization
@@ -123,6 +129,13 @@ def _run(
     if not result.success and not run.failed_gates:
         run.error = _error(result)
     return run
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Dagster turns Ctrl-C into the failure of the step that was running."""
+    name = dg.DagsterExecutionInterruptedError.__name__
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return any(name in (error.cls_name, error.cause and error.cause.cls_name) for error in errors if error)
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str:

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from e2i_assets.cli.runner import _was_interrupted
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import FORCE, Made, stage
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
@@ -247,5 +248,7 @@ def test_a_run_interrupted_before_publication_leaves_the_old_version(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(world.platform.store, "publish", interrupted)
-    assert not world.run(UPSTREAM).success
+    stopped = world.run(UPSTREAM)
+    assert not stopped.success
+    assert _was_interrupted(stopped)
     assert world.current() == before
