@@ -112,7 +112,7 @@ def _run(
     )
     if _was_interrupted(result):
         raise Interrupted(
-            f"interrupted while {partition} ran. What was published stays; the same command goes on from there."
+            f"interrupted while {partition} ran. What was published stays; the same command goes on."
         )
     run = PartitionRun(partition, result.run_id, result.success, time.perf_counter() - started)
     for materialization in result.get_asset_materialization_events():
@@ -133,9 +133,11 @@ def _run(
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
     """Dagster turns Ctrl-C into the failure of the step that was running."""
-    name = dg.DagsterExecutionInterruptedError.__name__
+    names = {dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__}
     errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    return any(name in (error.cls_name, error.cause and error.cause.cls_name) for error in errors if error)
+    return any(
+        names & {error.cls_name, error.cause.cls_name if error.cause else None} for error in errors if error
+    )
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str:
