@@ -90,7 +90,10 @@ def run_partitions(
             task = progress.add_task(partition, total=len(keys), stage="")
             with _following(instance, progress, task, partition):
                 runs.append(_run(job, instance, partition, keys, force))
-            progress.update(task, stage="done" if runs[-1].success else "failed")
+            if runs[-1].success:
+                progress.update(task, completed=len(keys), stage="done")
+            else:
+                progress.update(task, stage="failed")
     return runs
 
 
@@ -188,5 +191,3 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
     finally:
         stop.set()
         thread.join()
-        total = progress.tasks[task].total
-        progress.update(task, completed=total)
