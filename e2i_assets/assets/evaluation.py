@@ -46,7 +46,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
             metadata={
                 "test_auc": result.auc_ci.auc,
                 "test_auc_95": f"{result.auc_ci.low:.3f} to {result.auc_ci.high:.3f}",
-                "validation_auc": result.metrics["validation"]["roc_auc"],
+                "validation_auc": result.validation_auc_ci.auc,
                 "test_patients": result.n_test,
                 "metrics": shown.table(
                     {"metric": name, "validation": result.metrics["validation"][name], "test": value}

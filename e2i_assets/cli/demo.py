@@ -81,9 +81,10 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
         "cohort": cohort.result.eligible_count if cohort else None,
         "qc_score": report.score if report else None,
         "algorithm": result.algorithm if result else None,
-        "validation_auc": result.metrics["validation"]["roc_auc"] if result else None,
+        "validation_auc": result.validation_auc_ci.auc if result else None,
+        "validation_auc_95": list(result.validation_auc_ci[1:3]) if result else None,
         "test_auc": result.auc_ci.auc if result else None,
-        "test_auc_95": [result.auc_ci.low, result.auc_ci.high] if result else None,
+        "test_auc_95": list(result.auc_ci[1:3]) if result else None,
         "oracle_auc": oracle_auc(here, warehouse, run.partition, cohort, scope) if cohort else None,
         "gates_passed": run.gates_passed,
         "gates_failed": len(run.failed_gates),
@@ -102,7 +103,7 @@ def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchange
             "cohort",
             "QC",
             "algorithm",
-            "val. AUC",
+            "validation AUC (95 %)",
             "test AUC (95 %)",
             "oracle",
             "gates",
@@ -122,20 +123,23 @@ def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchange
 
 
 def _cells(row: dict[str, Any]) -> list[Any]:
-    low, high = row["test_auc_95"] or (None, None)
     return [
         row["partition"],
         row["patients"],
         row["cohort"],
         _figure(row["qc_score"]),
         row["algorithm"],
-        _figure(row["validation_auc"]),
-        f"{_figure(row['test_auc'])} ({low:.3f}-{high:.3f})" if low is not None else "",
+        _interval(row["validation_auc"], row["validation_auc_95"]),
+        _interval(row["test_auc"], row["test_auc_95"]),
         _figure(row["oracle_auc"]),
         f"{row['gates_passed']}/{row['gates_passed'] + row['gates_failed']}",
         row["bundle"],
         f"{row['seconds']:.1f}",
     ]
+
+
+def _interval(auc: float | None, bounds: Sequence[float] | None) -> str:
+    return f"{auc:.3f} ({bounds[0]:.3f}-{bounds[1]:.3f})" if bounds else ""
 
 
 def _figure(value: float | str | None) -> str:

@@ -35,6 +35,7 @@ class Evaluation:
         fingerprint: of the model.
         metrics: split (`validation`, `test`) to metrics; see `classification_metrics`.
         auc_ci: test AUC with its 95 % DeLong interval.
+        validation_auc_ci: the same on validation, where the model was tuned: it flatters.
         threshold: Youden's, chosen on validation.
         confusion: of test at `threshold`: tn, fp, fn, tp.
         roc: (false, true) positive rates on test, at most 200 points.
@@ -45,6 +46,7 @@ class Evaluation:
     algorithm: str
     metrics: Mapping[str, Metrics]
     auc_ci: AucInterval
+    validation_auc_ci: AucInterval
     threshold: float
     confusion: Mapping[str, int]
     roc: tuple[tuple[float, float], ...]
@@ -57,6 +59,7 @@ class Evaluation:
         return dict(vars(self)) | {
             "metrics": {split: dict(values) for split, values in self.metrics.items()},
             "auc_ci": self.auc_ci._asdict(),
+            "validation_auc_ci": self.validation_auc_ci._asdict(),
             "confusion": dict(self.confusion),
             "roc": [list(point) for point in self.roc],
             "calibration": [b._asdict() for b in self.calibration],
@@ -76,6 +79,7 @@ def evaluate(trained: TrainedModel, test: LabelledSplit, validation: LabelledSpl
             "test": classification_metrics(test.y, p, threshold=threshold),
         },
         auc_ci=auc_interval(test.y, p),
+        validation_auc_ci=auc_interval(validation.y, p_validation),
         threshold=threshold,
         confusion={
             "tn": int(np.sum(~decided & (test.y == 0))),

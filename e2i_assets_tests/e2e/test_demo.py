@@ -54,8 +54,9 @@ def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
         assert row["patients"] == 625
         assert row["cohort"] >= 300
         assert row["qc_score"] >= 0.8
-        low, high = row["test_auc_95"]
-        assert 0.5 < low < row["test_auc"] < high <= 1
+        for split in ("validation", "test"):
+            low, high = row[f"{split}_auc_95"]
+            assert 0.5 < low < row[f"{split}_auc"] < high <= 1
         assert 0.7 < row["oracle_auc"] < 1
         assert row["bundle"].startswith(f"e2i-conversion-{row['partition']}:")
 
