@@ -35,11 +35,14 @@ def generate_and_load(
     """
     made = generate(GeneratorSpec(dgp=dgp, seed=seed, scale=scale))  # type: ignore[arg-type]
     load = Load(made.tables, source=f"{DATA_SOURCE}:{dgp}", replaces=DATA_SOURCE, truth=made.truth)
-    report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=show)
-    if not dry_run:
-        store = ArtifactStore(here.artifacts_url)
-        version = store.write(ORACLE, DATA_SOURCE, RawTable(made.oracle))
-        store.publish(Published(ORACLE, DATA_SOURCE, version, fingerprint=version))
+    if dry_run:
+        report = load_with_progress(here, warehouse, load, dry_run=True, show=show)
+        return report, made.truth
+    # Written before anything is loaded: a store that refuses leaves the warehouse as it was.
+    store = ArtifactStore(here.artifacts_url)
+    version = store.write(ORACLE, DATA_SOURCE, RawTable(made.oracle))
+    report = load_with_progress(here, warehouse, load, dry_run=False, show=show)
+    store.publish(Published(ORACLE, DATA_SOURCE, version, fingerprint=version))
     return report, made.truth
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from e2i_assets.cli.generate import generate_and_load, oracle
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.loader import Load
@@ -16,6 +17,7 @@ from e2i_assets.ingest.mapping import Mapping, MappingError
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.ingest.sources import SourceError, read_source
 from e2i_assets.resources.postgres import WarehouseUnavailable
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -266,3 +268,27 @@ def test_a_wrong_mapping_names_the_mistake(tmp_path: Path, old: str, new: str, s
     (tmp_path / "mapping.yaml").write_text(MAPPING.replace(old, new))
     with pytest.raises(MappingError, match=said):
         read_source(tmp_path, Mapping.from_yaml(tmp_path / "mapping.yaml"), now=NOW)
+
+
+def test_a_store_that_refuses_leaves_the_warehouse_as_it_was(
+    here: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The generator's own truth is kept in the store; data without it would be half a job."""
+
+    def refuse(*_: object) -> str:
+        raise ArtifactRefused("no room")
+
+    monkeypatch.setattr(ArtifactStore, "write", refuse)
+    with pytest.raises(ArtifactRefused):
+        generate_and_load(here, warehouse, dgp="confounded", seed=1, scale="small", show=False)
+    assert set(rows(warehouse).values()) == {0}
+
+
+def test_generated_data_load_with_their_truth(here: Settings, warehouse: Warehouse) -> None:
+    report, truth = generate_and_load(here, warehouse, dgp="confounded", seed=1, scale="small", show=False)
+    assert len(report.programmes) == 4
+    known = oracle(here)
+    assert known is not None
+    assert known.height == rows(warehouse)["patient_journeys"] == truth["overall"]["n"] == 2500
+    again, _ = generate_and_load(here, warehouse, dgp="confounded", seed=1, scale="small", show=False)
+    assert again.load_id is None
