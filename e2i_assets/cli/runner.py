@@ -171,6 +171,9 @@ def _progress(show: bool) -> Iterator[Progress]:
 @contextmanager
 def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, partition: str) -> Iterator[None]:
     """Show the stage that is running, read from the event log as Dagit does."""
+    if progress.disable:
+        yield
+        return
     stop = threading.Event()
     begun = time.time()
 
