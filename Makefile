@@ -40,4 +40,4 @@ bench: $(INSTALLED) ## The figures that the README quotes
 
 lock: ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --upgrade --quiet --no-header \
-	  --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+	  --no-annotate pyproject.toml -o requirements.lock
