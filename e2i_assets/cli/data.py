@@ -118,7 +118,7 @@ def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, 
     known = {(programme.brand, programme.indication) for programme in programmes(here.config_dir).values()}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
-        task = progress.add_task("loading rows", total=sum(frame.height for frame in load.tables.values()))
+        task = progress.add_task("loading rows", total=load.size)
         return warehouse.load(
             load, known, dry_run=dry_run, on_table=lambda table, rows: progress.update(task, advance=rows)
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -16,8 +16,10 @@ import polars as pl
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.load import ROW, Load
 from e2i_assets.ingest.problems import (
     LoadError,
+    Problem,
     contract_problems,
     has_brand,
     programme_problems,
@@ -27,29 +29,6 @@ from e2i_assets.ingest.problems import (
 Programme = tuple[str, str]
 LOCK = 0x0E21
 """Advisory lock held while a load is written: loads follow each other."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is to be loaded.
-
-    Attributes:
-        tables: table name to rows, any subset of the contracts.
-        source: where the rows come from, for the record.
-        origins: table name to the file it was read from, for error messages.
-        replaces: `data_source` whose journeys this load supersedes: those that it no longer has are removed.
-        truth: declared truth of generated data.
-    """
-
-    tables: Mapping[str, pl.DataFrame]
-    source: str
-    origins: Mapping[str, str] = field(default_factory=dict)
-    replaces: str | None = None
-    truth: Mapping[str, Any] | None = None
-
-    def origin(self, table: str) -> str:
-        """The file or generator that a table came from."""
-        return self.origins.get(table, self.source)
 
 
 @dataclass(frozen=True)
@@ -69,7 +48,37 @@ class LoadReport:
         }  # fmt: skip
 
 
-def validate(load: Load, programmes: Collection[Programme], stored_keys: Callable[[str], pl.Series]) -> None:
+@dataclass(frozen=True)
+class Whole(Load):
+    """A load whose tables are in memory."""
+
+    tables: Mapping[str, pl.DataFrame]
+
+
+def in_memory(load: Load) -> Whole:
+    """The same load with each table as one frame.
+
+    Raises:
+        LoadError: rows that the source refused.
+    """
+    tables, problems = {}, []
+    for table in load.tables:
+        frames = []
+        for part in load.parts(table):
+            frames.append(part.frame.drop(ROW, strict=False))
+            if part.refused is not None:
+                origin = part.origin or load.origin(table)
+                problems += [
+                    Problem(origin, table, row["column"], row["reason"], 1, (row["row"],))
+                    for row in part.refused.to_dicts()
+                ]
+        tables[table] = pl.concat(frames)
+    if problems:
+        raise LoadError(problems)
+    return Whole(tables, load.source, load.origins, load.replaces, load.truth)
+
+
+def validate(load: Whole, programmes: Collection[Programme], stored_keys: Callable[[str], pl.Series]) -> None:
     """Check every table of a load against contracts, known programmes and references.
 
     Args:
@@ -95,7 +104,11 @@ def validate(load: Load, programmes: Collection[Programme], stored_keys: Callabl
 
 
 def write(
-    connection: Any, load: Load, on_table: Callable[[str, int], None] | None = None, *, commit: bool = True
+    connection: Any,
+    load: Whole,
+    on_table: Callable[[str, int], None] | None = None,
+    *,
+    commit: bool = True,
 ) -> LoadReport:
     """Merge a validated load in one transaction and record it; without `commit` it is rolled back.
 
@@ -117,7 +130,7 @@ def write(
     return report
 
 
-def _write(cursor: Any, load: Load, on_table: Callable[[str, int], None]) -> LoadReport:
+def _write(cursor: Any, load: Whole, on_table: Callable[[str, int], None]) -> LoadReport:
     cursor.execute("CREATE TEMP TABLE touched_programme (brand text, indication text) ON COMMIT DROP")
     order = [table for table in TABLES if table in load.tables]
     for table in order:
@@ -173,7 +186,7 @@ def _touched_by(table: str) -> str:
     )
 
 
-def _remove_superseded(cursor: Any, load: Load, order: Iterable[str]) -> dict[str, int]:
+def _remove_superseded(cursor: Any, load: Whole, order: Iterable[str]) -> dict[str, int]:
     """Delete the replaced source's journeys, and their rows, that the load no longer has."""
     removed = {}
     mine = f"SELECT patient_journey_id FROM {SCHEMA}.patient_journeys WHERE data_source = $1"
@@ -195,7 +208,11 @@ def _remove_superseded(cursor: Any, load: Load, order: Iterable[str]) -> dict[st
 
 
 def _record(
-    cursor: Any, load: Load, rows: Mapping[str, int], changed: Mapping[str, int], programmes: Iterable[str]
+    cursor: Any,
+    load: Whole,
+    rows: Mapping[str, int],
+    changed: Mapping[str, int],
+    programmes: Iterable[str],
 ) -> int:
     payload = [json.dumps(part) for part in (rows, changed, list(programmes))]
     truth = json.dumps(load.truth) if load.truth is not None else None
@@ -216,7 +233,7 @@ def _references(tables: Iterable[str]) -> set[str]:
     return {c.references for table in tables for c in columns(TABLES[table]) if c.references}
 
 
-def _keys(load: Load, reference: str, stored_keys: Callable[[str], pl.Series]) -> pl.Series:
+def _keys(load: Whole, reference: str, stored_keys: Callable[[str], pl.Series]) -> pl.Series:
     table, name = reference.split(".")
     stored = stored_keys(reference)
     return pl.concat([load.tables[table].get_column(name), stored]) if table in load.tables else stored

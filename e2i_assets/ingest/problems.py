@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from e2i_assets.contracts.base import Table, column_of, columns, facts_of
+from e2i_assets.contracts.base import Table, column_of, columns
+from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
 
 ROWS_NAMED = 5
@@ -52,22 +53,11 @@ def contract_problems(table: str, frame: pl.DataFrame, origin: str) -> list[Prob
     if frame.is_empty():
         return [Problem(origin, table, None, "is empty", 0)]
     numbered = frame.with_row_index("_row", offset=1)
-    rules: list[tuple[str | None, str, pl.Expr]] = []
+    rules = [(rule.column, rule.text, rule.broken) for rule in row_rules(table)]
     for c in columns(contract):
         value = pl.col(c.name)
-        if not c.nullable:
-            rules.append((c.name, "must not be empty", value.is_null()))
         if c.unique:
             rules.append((c.name, "must be unique", value.is_duplicated() & value.is_not_null()))
-        if c.allowed:
-            rules.append((c.name, f"must be one of {', '.join(c.allowed)}", ~value.is_in(list(c.allowed))))
-        if c.dtype == pl.Float64:
-            rules.append((c.name, "must be a finite number", ~value.is_finite()))
-        if c.low is not None:
-            rules.append((c.name, f"must be at least {c.low:g}", value < c.low))
-        if c.high is not None:
-            rules.append((c.name, f"must be at most {c.high:g}", value > c.high))
-    rules += [(None, f"must hold: {sql}", ~pl.sql_expr(sql)) for sql in facts_of(contract).checks.values()]
     return [p for name, rule, broken in rules if (p := _broken(origin, table, name, rule, numbered, broken))]
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.loader import Load, LoadReport, Programme, validate, write
+from e2i_assets.ingest.loader import Load, LoadReport, Programme, in_memory, validate, write
 from e2i_assets.resources import records
 from e2i_assets.resources.postgres import WarehouseUnavailable, url_for
 from e2i_assets.settings import Settings
@@ -61,9 +61,10 @@ class Warehouse:
             LoadError: the data breaks a rule; nothing was written.
             WarehouseUnavailable: the database cannot be reached.
         """
-        validate(load, programmes, self.keys)
+        whole = in_memory(load)
+        validate(whole, programmes, self.keys)
         with self.adbc() as connection:
-            return write(connection, load, on_table, commit=not dry_run)
+            return write(connection, whole, on_table, commit=not dry_run)
 
     def keys(self, reference: str) -> pl.Series:
         """All keys of `table.column`."""
