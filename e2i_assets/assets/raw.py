@@ -32,7 +32,7 @@ def _raw_asset(name: str) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": shown.contract_schema(name)},
     )
     def raw(context: StageContext) -> Made:
-        load = _watermark(context)
+        load = context.config["load"]
         frame = context.warehouse.extract(name, context.programme.brand, context.programme.indication)
         if attributes.COLUMN in frame.columns:
             frame = attributes.expand(frame, context.programme.attributes)

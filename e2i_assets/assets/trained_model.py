@@ -59,7 +59,8 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
             labelled("validation", splits.validation, names, scope),
             seed=SEED,
         )
-        run_id = _log(context, scope, trained, preprocessor, tuned)
+        importance = importance_plot(trained)
+        run_id = _log(context, scope, trained, preprocessor, tuned, importance)
         _record(context, scope, trained, run_id)
         return Made(
             trained,
@@ -68,7 +69,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 "train_auc": trained.metrics["train_auc"],
                 "validation_auc": trained.metrics["validation_auc"],
                 "params": dict(trained.params),
-                "importance": shown.image(importance_plot(trained)),
+                "importance": shown.image(importance),
                 "fingerprint": trained.fingerprint[:16],
                 MLFLOW_RUN: run_id,
             },
@@ -84,6 +85,7 @@ def _log(
     trained: TrainedModel,
     preprocessor: FittedPreprocessor,
     tuned: TunedParams,
+    importance: bytes,
 ) -> str:
     """Log parameters, metrics, model, preprocessor and plots; returns the MLflow run."""
     tags = {"scope": scope.name, "partition": context.partition, "brand": context.programme.brand}
@@ -104,7 +106,7 @@ def _log(
             folder = Path(scratch)
             trained.save(folder / "model")
             preprocessor.save(folder)
-            (folder / "importance.png").write_bytes(importance_plot(trained))
+            (folder / "importance.png").write_bytes(importance)
             mlflow.log_artifact(str(folder / "preprocessor.joblib"), "preprocessor")
             mlflow.log_artifact(str(folder / "importance.png"), "plots")
         _log_model(mlflow, trained)

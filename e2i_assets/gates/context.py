@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -34,15 +34,21 @@ class Availability:
 class StageContext:
     """One stage of one partition in one run; `inputs` are the published versions that it was given.
 
-    `fingerprint` is the hash of code, configuration and input versions: of all that the result is made from.
+    `config` is what the stage settled as its configuration; `fingerprint` is the hash of code, configuration
+    and input versions: of all that the result is made from.
     """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, inputs: Mapping[str, Published], fingerprint: str = ""
+        self,
+        context: dg.AssetExecutionContext,
+        inputs: Mapping[str, Published],
+        config: Any = None,
+        fingerprint: str = "",
     ) -> None:
         self.dagster = context
         self.log = context.log
         self.inputs = inputs
+        self.config = config
         self.fingerprint = fingerprint
         self.partition: str = context.partition_key
         self.run_id: str = context.run_id

@@ -102,7 +102,7 @@ def stage(
             fingerprint = json_hash(
                 {"code": version, "config": settled, "inputs": {k: v.version for k, v in given.items()}}
             )
-            stage_context = StageContext(context, given, fingerprint)
+            stage_context = StageContext(context, given, settled, fingerprint)
             current = stage_context.store.current(asset_name(asset_key), context.partition_key)
             if _stands(current, fingerprint, names) and not context.run.tags.get(FORCE):
                 assert current is not None

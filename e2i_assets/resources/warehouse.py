@@ -29,8 +29,8 @@ class Warehouse:
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """SQLAlchemy engine without a pool: runs are processes of their own and hold nothing."""
-        engine = sa.create_engine(url_for(self._settings, SCHEMA), poolclass=sa.NullPool)
+        """SQLAlchemy engine; it keeps one connection, for a stage writes several records."""
+        engine = sa.create_engine(url_for(self._settings, SCHEMA), pool_size=1, pool_pre_ping=True)
         with _reachable(engine.url), engine.begin() as connection:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0x0E20})
             for schema in SCHEMAS:
