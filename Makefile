@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test up lint lock bench
+.PHONY: help demo test up lint lock bench revision
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -37,6 +37,10 @@ bench: $(INSTALLED) ## The figures that the README quotes
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.partition
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo --full
+
+revision: $(INSTALLED) ## Write a migration of what contracts and records changed: m="what changes"
+	@$(BIN)/python -m e2i_assets.resources.migrations "$(m)"
+	@$(BIN)/ruff format --quiet e2i_assets/resources/migrations/versions
 
 lock: ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --upgrade --quiet --no-header \

@@ -14,15 +14,13 @@ from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.loader import Load, LoadReport, Programme, in_memory, validate, write
-from e2i_assets.resources import records
+from e2i_assets.resources import migrations, records
 from e2i_assets.resources.postgres import WarehouseUnavailable, url_for
 from e2i_assets.settings import Settings
 
-SCHEMAS = (SCHEMA, "mlflow", "dagster")
-
 
 class Warehouse:
-    """One PostgreSQL database. Opening it creates what is missing; it never drops anything."""
+    """One PostgreSQL database. Opening it brings its schema to the newest revision, all or nothing."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -31,11 +29,8 @@ class Warehouse:
     def engine(self) -> sa.Engine:
         """SQLAlchemy engine; it keeps one connection, for a stage writes several records."""
         engine = sa.create_engine(url_for(self._settings, SCHEMA), pool_size=1, pool_pre_ping=True)
-        with _reachable(engine.url), engine.begin() as connection:
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0x0E20})
-            for schema in SCHEMAS:
-                connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-            records.metadata.create_all(connection)
+        with _reachable(engine.url):
+            migrations.upgrade(engine)
         return engine
 
     @contextmanager
