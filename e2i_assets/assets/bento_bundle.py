@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ from e2i_assets.assets.scoped import scope_keys
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.data import FeatureLike, require_features
+from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.records import bentoml_services
@@ -33,7 +37,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         gates=(rules.BUNDLE_ANSWERS,),
         inputs={"splits": "splits", "model": keys["trained_model"], "evaluation": keys["evaluation"]},
         config=lambda context: {"store": str(context.settings.bento_home)},
-        refusals=(BundleError,),
+        refusals=(BundleError, ModelingError),
     )
     def bento_bundle(
         context: StageContext, splits: Splits, model: TrainedModel, evaluation: Evaluated
@@ -41,7 +45,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         with bento_store(context.settings.bento_home):
             bundle = _build(context, scope, splits, model, evaluation)
         _record(context, scope, bundle, model)
-        probes = splits.validation[list(model.features)].head(PROBES)
+        probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
         return Made(
             BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
             subject=rules.Answers(model.predict_proba(probes), _answer(bundle, probes)),
@@ -81,6 +85,16 @@ def _build(
         },
         levels={name: sorted(splits.train[name].dropna().unique()) for name in categorical},
     )
+
+
+def probe_rows(validation: pd.DataFrame, features: Sequence[FeatureLike]) -> pd.DataFrame:
+    """The rows that model and bundle must answer alike.
+
+    Raises:
+        TrainingDataError: a feature is missing, or is no number where it should be.
+    """
+    require_features("validation", validation, features)
+    return validation[[feature.name for feature in features]].head(PROBES)
 
 
 def _answer(bundle: Bundle, probes: pd.DataFrame) -> np.ndarray:

@@ -14,10 +14,12 @@ from e2i_assets.assets.trained_model import MLFLOW_RUN
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets
 from e2i_assets.modeling.plots import calibration_plot, roc_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.resources.vault import SplitSealed
 
 
 def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
@@ -33,6 +35,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         gates=(rules.SUCCESS_CRITERIA,),
         inputs={"splits": "splits", "model": keys["trained_model"]},
         config=lambda context: scope.model_dump(mode="json"),
+        refusals=(ModelingError, SplitSealed),
     )
     def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> Made:
         made = _evaluate_once(context, scope, splits, model)

@@ -10,6 +10,7 @@ import pandas as pd
 from e2i_assets.assets.artifacts import Splits
 from e2i_assets.gates.context import StageContext
 from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.scope import Scope
 
 SEED = 42
@@ -48,6 +49,12 @@ def feature_names(splits: Splits, scope: Scope) -> list[str]:
 
 
 def labelled(name: str, frame: pd.DataFrame, features: list[str], scope: Scope) -> LabelledSplit:
-    """Features and target of one split; patients whose outcome is not known are left out."""
+    """Features and target of one split; patients whose outcome is not known are left out.
+
+    Raises:
+        TrainingDataError: a column is missing, or the target is not binary with both outcomes.
+    """
+    if absent := sorted({*features, scope.target} - set(frame.columns)):
+        raise TrainingDataError(f"{name}: columns {', '.join(absent)} are missing")
     known = frame[frame[scope.target].notna()]
-    return LabelledSplit(name, known[features], known[scope.target].astype(int))
+    return LabelledSplit(name, known[features], known[scope.target])

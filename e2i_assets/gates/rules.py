@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from e2i_assets.cohorts.attrition import CohortResult
     from e2i_assets.cohorts.config import TemporalRequirements
     from e2i_assets.modeling.evaluation import CriterionResult
+    from e2i_assets.modeling.preprocessing import FitCheck
     from e2i_assets.modeling.splits import SplitValidation
     from e2i_assets.quality.leakage import LeakageReport
     from e2i_assets.quality.report import QCReport
@@ -187,15 +187,19 @@ STABLE_SPLITS = Gate("stable_splits", "A patient keeps their split for ever.", _
 NO_LEAKAGE = Gate("no_leakage", "No feature knows the outcome, the future or another split.", _no_leakage)
 
 
-def _fitted_on_train(violations: tuple[str, ...]) -> Verdict:
-    if not violations:
-        return ok("every statistic of the preprocessor is that of train alone")
-    return refuse(
-        "not_train_alone",
-        f"statistics that are not those of train: {'; '.join(violations[:5])}.",
-        "Fit the preprocessor on the train split only.",
-        violations=len(violations),
-    )
+def _fitted_on_train(check: FitCheck) -> Verdict:
+    if check.violations:
+        return refuse(
+            "not_train_alone",
+            f"statistics that are not those of train: {'; '.join(check.violations[:5])}.",
+            "Fit the preprocessor on the train split only; exclude features that have no value there.",
+            violations=len(check.violations),
+        )
+    if not check.compared:
+        return refuse(
+            "nothing_evaluated", "the preprocessor has no feature to compare.", "Name features in the scope."
+        )
+    return ok("every statistic of the preprocessor is that of train alone", features=check.compared)
 
 
 FITTED_ON_TRAIN = Gate(
@@ -233,11 +237,25 @@ class Answers:
 
 
 TOLERANCE = 1e-6
+MINIMUM_PROBES = 10
 
 
 def _bundle_answers(answers: Answers) -> Verdict:
-    if not len(answers.model) or answers.model.shape != answers.bundle.shape:
-        return refuse("nothing_evaluated", "no probe row was answered.", "Build the bundle again.")
+    probes = len(answers.model)
+    if answers.model.shape != answers.bundle.shape or probes < MINIMUM_PROBES:
+        return refuse(
+            "too_few_answers" if probes else "nothing_evaluated",
+            f"model and bundle answered {probes} and {len(answers.bundle)} probe rows; both must answer the "
+            f"same, at least {MINIMUM_PROBES}.",
+            "Give the validation split enough patients, and build the bundle again.",
+            probes=probes,
+        )
+    if not (np.isfinite(answers.model).all() and np.isfinite(answers.bundle).all()):
+        return refuse(
+            "no_probability",
+            "model or bundle answered a probe row with something that is no number.",
+            "Look at the features that are missing in the validation split, and train again.",
+        )
     gap = float(abs(answers.model - answers.bundle).max())
     if gap <= TOLERANCE:
         return ok(f"bundle and model agree to {TOLERANCE:g} on {len(answers.model)} rows", gap=gap)

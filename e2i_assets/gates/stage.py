@@ -19,7 +19,7 @@ import dagster as dg
 
 from e2i_assets.gates import display
 from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.verdict import Gate, Verdict, refuse
+from e2i_assets.gates.verdict import Gate, Verdict, refusal
 from e2i_assets.partitions import partitions
 from e2i_assets.resources.io_manager import GATES, asset_name
 from e2i_assets.resources.records import gate_results
@@ -27,6 +27,8 @@ from e2i_assets.resources.store import Artifact, Published, json_hash
 
 FORCE = "e2i/force"
 """Run tag: compute although nothing changed."""
+REFUSALS = "e2i/refusals"
+"""Definition metadata: the exceptions of a stage that its gates answer for."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
 RESOURCES = {"settings", "warehouse", "store", "vault", "tracking"}
@@ -74,7 +76,7 @@ def stage(
         inputs: parameter name to the asset that it loads; each parameter's annotation is its artifact class.
         config: JSON-able configuration that decides the result, also what changes outside (a watermark).
         refusals: exceptions that mean bad data rather than a crash; their text, which names no values,
-            becomes the verdict of every gate.
+            becomes the verdict of every gate, as does a library that cannot be imported.
     """
     asset_key = dg.AssetKey.from_coercible(key)
     sources = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
@@ -82,6 +84,7 @@ def stage(
 
     def decorate(compute: Compute) -> dg.AssetsDefinition:
         version = code_version(tuple(code))
+        refused: tuple[type[Exception], ...] = (*refusals, ImportError)
         kinds_of = {name: typing.get_type_hints(compute)[name] for name in sources}
 
         @dg.asset(
@@ -94,7 +97,7 @@ def stage(
             code_version=version,
             output_required=False,
             required_resource_keys=RESOURCES,
-            metadata={GATES: names, **(metadata or {})},
+            metadata={GATES: names, REFUSALS: [kind.__name__ for kind in refusals], **(metadata or {})},
             check_specs=[_check_spec(gate, asset_key) for gate in gates],
         )
         def asset(context: dg.AssetExecutionContext, **given: Published) -> Iterator[Any]:
@@ -111,7 +114,7 @@ def stage(
             loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
             try:
                 made = compute(stage_context, **loaded)
-            except refusals as error:
+            except refused as error:
                 yield from _refuse(stage_context, asset_key, gates, error)
                 return
             yield from _audit_and_publish(stage_context, asset_key, gates, made, fingerprint, given)
@@ -186,13 +189,12 @@ def _audit_and_publish(
 def _refuse(
     context: StageContext, asset_key: dg.AssetKey, gates: Sequence[Gate], error: Exception
 ) -> Iterator[dg.AssetCheckResult]:
+    verdict = refusal(error)
     if not gates:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    reason = getattr(error, "code", None) or type(error).__name__
-    verdict = refuse(str(reason), str(error), "Mend the data or the configuration that the message names.")
+        raise dg.Failure(f"{verdict.message} {verdict.next_step}", allow_retries=False) from error
     verdicts = {gate.name: verdict for gate in gates}
     _record(context, asset_name(asset_key), verdicts)
-    context.log.error(str(error))
+    context.log.error(f"{verdict.message} {verdict.next_step}")
     for gate, answer in verdicts.items():
         yield display.check(asset_key, gate, answer, {})
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Figure = str | int | float | bool | None
@@ -36,12 +39,40 @@ class Verdict:
 
 def ok(message: str, **figures: Figure) -> Verdict:
     """A gate that passed."""
-    return Verdict(True, "ok", message, figures)
+    return Verdict(True, "ok", message, _plain(figures))
 
 
 def refuse(reason: str, message: str, next_step: str, **figures: Figure) -> Verdict:
     """A gate that blocks."""
-    return Verdict(False, reason, message, figures, next_step)
+    return Verdict(False, reason, message, _plain(figures), next_step)
+
+
+def _plain(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+    """JSON has no NaN and no infinity; they are written as text."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+
+
+def refusal(error: Exception) -> Verdict:
+    """What a gate says when its subject could not even be made: bad data, or a library that is not there.
+
+    An error may carry a `code`, the reason, and a `next_step`.
+    """
+    if isinstance(error, ImportError):
+        library = error.name or "unnamed"
+        return refuse(
+            "missing_library",
+            f"the library {library} cannot be imported.",
+            "Install the pinned requirements (make install) and run again.",
+            library=library,
+        )
+    return refuse(
+        getattr(error, "code", "") or type(error).__name__,
+        str(error),
+        getattr(error, "next_step", "") or "Mend the data or the configuration that the message names.",
+    )
 
 
 @dataclass(frozen=True)
@@ -59,12 +90,17 @@ class Gate:
         """
         try:
             answer = self.judge(subject)
+        except ImportError as error:
+            return refusal(error)
         except Exception as error:  # noqa: BLE001 -- whatever goes wrong in a gate, the gate is closed
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raised_at = f"{Path(last.filename).name}:{last.lineno}"
             return refuse(
                 "gate_error",
-                f"{self.name} could not be evaluated: {type(error).__name__}",
-                "Read the stack of this exception in the run's log, mend its cause and run again.",
+                f"{self.name} could not be evaluated: {type(error).__name__} at {raised_at}.",
+                "Mend what raised it, or report a fault of the gate; nothing is published until it judges.",
                 exception=type(error).__name__,
+                raised_at=raised_at,
             )
         if not isinstance(answer, Verdict):
             return refuse(

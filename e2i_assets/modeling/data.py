@@ -26,6 +26,24 @@ class FeatureLike(Protocol):
         """Decides the preprocessing."""
 
 
+def require_features(name: str, frame: pd.DataFrame, features: Sequence[FeatureLike]) -> None:
+    """Check that a split has every feature, as numbers where the feature is one.
+
+    Raises:
+        TrainingDataError: a column is missing, or a numeric or boolean feature holds something else.
+    """
+    absent = sorted({f.name for f in features} - set(frame.columns))
+    if absent:
+        raise TrainingDataError(f"{name}: feature columns {', '.join(absent)} are missing")
+    other = [
+        f"{f.name} ({frame[f.name].dtype})"
+        for f in features
+        if f.kind != "categorical" and not pd.api.types.is_numeric_dtype(frame[f.name])
+    ]
+    if other:
+        raise TrainingDataError(f"{name}: features {', '.join(other)} must hold numbers")
+
+
 @dataclass(frozen=True, init=False)
 class LabelledSplit:
     """Features and binary target of one split, rows in the same order.

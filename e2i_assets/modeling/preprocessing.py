@@ -6,12 +6,13 @@ So the fitted object travels inside a bundle and loads where this package is not
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from e2i_assets.modeling.data import FeatureLike
+from e2i_assets.modeling.data import FeatureLike, require_features
 from e2i_assets.modeling.errors import TrainingDataError
 
 if TYPE_CHECKING:
@@ -73,11 +74,9 @@ def fit_preprocessor(train: pd.DataFrame, features: Sequence[FeatureLike]) -> Co
         A fitted `ColumnTransformer` that takes any frame with these features, in any column order.
 
     Raises:
-        TrainingDataError: a feature is not a column of `train`, or `train` is empty.
+        TrainingDataError: a feature is not a column of `train` or is no number, or `train` is empty.
     """
-    absent = sorted({f.name for f in features} - set(train.columns))
-    if absent:
-        raise TrainingDataError(f"train: feature columns {', '.join(absent)} are missing")
+    require_features("train", train, features)
     if train.empty:
         raise TrainingDataError("train: no rows to fit the preprocessor on")
     return make_preprocessor(features).fit(train[[f.name for f in features]])
@@ -125,11 +124,20 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
     return summary
 
 
-def verify_fitted_on(preprocessor: ColumnTransformer, train: pd.DataFrame) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class FitCheck:
+    """How many features' statistics were compared, and what is wrong with them, in words."""
+
+    compared: int
+    violations: tuple[str, ...]
+
+
+def verify_fitted_on(preprocessor: ColumnTransformer, train: pd.DataFrame) -> FitCheck:
     """Whether the preprocessor is the one that `train` alone gives: it is fitted again and compared.
 
     Returns:
-        Violations in words, empty when every statistic agrees (relative tolerance 1e-9).
+        A check without violations when every statistic agrees (relative tolerance 1e-9) and every feature
+        has a value in train to take them from.
     """
     from sklearn.base import clone
     from sklearn.exceptions import NotFittedError
@@ -138,14 +146,17 @@ def verify_fitted_on(preprocessor: ColumnTransformer, train: pd.DataFrame) -> tu
     try:
         check_is_fitted(preprocessor)
     except NotFittedError:
-        return ("preprocessor: has not been fitted",)
-    absent = sorted(set(preprocessor.feature_names_in_) - set(train.columns))
+        return FitCheck(0, ("preprocessor: has not been fitted",))
+    names = list(preprocessor.feature_names_in_)
+    absent = sorted(set(names) - set(train.columns))
     if absent:
-        return (f"train: columns {', '.join(absent)} of the preprocessor are missing",)
-    again = clone(preprocessor).fit(train[list(preprocessor.feature_names_in_)])
-    return tuple(
-        _differences("preprocessor", preprocessor_summary(preprocessor), preprocessor_summary(again))
+        return FitCheck(0, (f"train: columns {', '.join(absent)} of the preprocessor are missing",))
+    again = clone(preprocessor).fit(train[names])
+    empty = [f"train: feature {name} has no value" for name in names if train[name].isna().all()]
+    differences = _differences(
+        "preprocessor", preprocessor_summary(preprocessor), preprocessor_summary(again)
     )
+    return FitCheck(len(names), (*empty, *differences))
 
 
 def _differences(path: str, found: Any, expected: Any) -> list[str]:

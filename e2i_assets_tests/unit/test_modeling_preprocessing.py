@@ -9,6 +9,7 @@ import pytest
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.preprocessing import (
+    FitCheck,
     fit_preprocessor,
     preprocessor_summary,
     sources_of,
@@ -39,30 +40,31 @@ def test_no_value_is_missing_after_it_and_numbers_are_standardised() -> None:
 
 def test_verification_passes_on_train_and_on_nothing_else() -> None:
     fitted = fit_preprocessor(TRAIN.X, FEATURES)
-    assert verify_fitted_on(fitted, TRAIN.X) == ()
-    assert verify_fitted_on(fitted, TRAIN.X.iloc[::-1]) == ()
+    assert verify_fitted_on(fitted, TRAIN.X) == FitCheck(len(FEATURES), ())
+    assert verify_fitted_on(fitted, TRAIN.X.iloc[::-1]) == FitCheck(len(FEATURES), ())
 
     both = pd.concat([TRAIN.X, VALIDATION.X])
-    found = verify_fitted_on(fit_preprocessor(both, FEATURES), TRAIN.X)
+    found = verify_fitted_on(fit_preprocessor(both, FEATURES), TRAIN.X).violations
     assert any("n_samples_seen" in line for line in found)
     assert any("lab_1.mean" in line for line in found)
     # As many rows, but others: the count alone would not tell.
     other = fit_preprocessor(both.tail(len(TRAIN.X)), FEATURES)
-    assert any("lab_1.scale" in line for line in verify_fitted_on(other, TRAIN.X))
+    assert any("lab_1.scale" in line for line in verify_fitted_on(other, TRAIN.X).violations)
 
 
 def test_a_level_seen_outside_train_is_found() -> None:
     region = [Column("region", "categorical")]
     leaked = pd.concat([TRAIN.X, TRAIN.X.head(9).assign(region="east")])
-    assert verify_fitted_on(fit_preprocessor(leaked, region), TRAIN.X) != ()
+    assert verify_fitted_on(fit_preprocessor(leaked, region), TRAIN.X).violations
 
 
 def test_verification_fails_closed() -> None:
     from e2i_assets.modeling.preprocessing import make_preprocessor
 
-    assert verify_fitted_on(make_preprocessor(FEATURES), TRAIN.X) == ("preprocessor: has not been fitted",)
+    unfitted = verify_fitted_on(make_preprocessor(FEATURES), TRAIN.X)
+    assert unfitted == FitCheck(0, ("preprocessor: has not been fitted",))
     fitted = fit_preprocessor(TRAIN.X, FEATURES)
-    assert "lab_2" in verify_fitted_on(fitted, TRAIN.X.drop(columns="lab_2"))[0]
+    assert "lab_2" in verify_fitted_on(fitted, TRAIN.X.drop(columns="lab_2")).violations[0]
 
 
 def test_unseen_rare_and_null_levels_are_taken() -> None:
@@ -77,13 +79,13 @@ def test_unseen_rare_and_null_levels_are_taken() -> None:
     ]  # fmt: skip
 
 
-def test_a_feature_without_any_value_becomes_a_constant() -> None:
+def test_a_feature_without_any_value_becomes_a_constant_that_verification_names() -> None:
     X = pd.DataFrame({"a": [np.nan] * 30, "b": [None] * 30, "c": [np.nan] * 30}, dtype=object)
     X = X.astype({"a": float, "c": float})
     features = [Column("a", "numeric"), Column("b", "categorical"), Column("c", "boolean")]
     fitted = fit_preprocessor(X, features)
     assert np.ptp(fitted.transform(X), axis=0).max() == 0
-    assert verify_fitted_on(fitted, X) == ()
+    assert verify_fitted_on(fitted, X).violations == tuple(f"train: feature {n} has no value" for n in "abc")
     assert sources_of(fitted) == ["a", "a", "b", "c"]
 
 
@@ -110,6 +112,11 @@ def test_column_order_and_further_columns_do_not_matter() -> None:
     ("frame", "features", "words"),
     [
         (TRAIN.X, [*FEATURES, Column("uas7", "numeric")], "uas7"),
+        (
+            TRAIN.X.assign(lab_1=pd.Timestamp("2024-01-01", tz="UTC")),
+            FEATURES,
+            r"lab_1 \(datetime64.*numbers",
+        ),
         (TRAIN.X.head(0), FEATURES, "no rows"),
         (TRAIN.X, [], "0 features"),
         (TRAIN.X, [*FEATURES, FEATURES[0]], "8 features, 7 different"),

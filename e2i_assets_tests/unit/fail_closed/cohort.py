@@ -1,0 +1,7 @@
+"""Fail closed: the gates of the cohort."""
+
+from __future__ import annotations
+
+from e2i_assets_tests.unit.fail_closed import Cases
+
+CASES: Cases = {}

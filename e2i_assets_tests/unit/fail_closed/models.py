@@ -1,0 +1,76 @@
+"""Fail closed: the gates of preprocessor, evaluation and bundle."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.assets.bento_bundle import _answer, probe_rows
+from e2i_assets.assets.scoped import labelled
+from e2i_assets.gates.rules import Answers
+from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
+from e2i_assets.modeling.preprocessing import FitCheck, fit_preprocessor, verify_fitted_on
+from e2i_assets.modeling.scope import SuccessCriteria
+from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
+from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDATION, scope, trained
+
+NAMES = [feature.name for feature in FEATURES]
+DATED = {"lab_1": pd.Timestamp("2024-01-01", tz="Asia/Tokyo")}
+BAD = "TrainingDataError"
+
+
+def table(split: Any, **changes: Any) -> pd.DataFrame:
+    return split.X.assign(started=split.y.astype(float)).assign(**changes)
+
+
+def fitted(train: pd.DataFrame) -> FitCheck:
+    X = labelled("train", train, NAMES, scope()).X
+    return verify_fitted_on(fit_preprocessor(X, FEATURES), X)
+
+
+def judged(test: pd.DataFrame) -> tuple[CriterionResult, ...]:
+    model = trained("LogisticRegression")
+    return meets(
+        SuccessCriteria({"min_auc": 0.0}), evaluate(model, labelled("test", test, NAMES, scope()), VALIDATION)
+    )
+
+
+def answered(validation: pd.DataFrame) -> Answers:
+    answers = trained("LogisticRegression").predict_proba(probe_rows(validation, FEATURES))
+    return Answers(answers, answers)
+
+
+PREPROCESSOR = {
+    "missing column": Case(partial(fitted, table(TRAIN).drop(columns="lab_1")), BAD),
+    "missing library": Case(partial(fitted, table(TRAIN)), "missing_library", without="sklearn"),
+    "exception inside": EXCEPTION,
+    "empty input": Case(partial(fitted, table(TRAIN).head(0)), BAD),
+    "all-null column": Case(partial(fitted, table(TRAIN, lab_1=np.nan)), "not_train_alone"),
+    "one row": Case(partial(fitted, table(TRAIN).head(1)), BAD),
+    "wrong time zone": Case(partial(fitted, table(TRAIN, **DATED)), BAD),
+    "nothing evaluated": Case(lambda: FitCheck(0, ()), "nothing_evaluated"),
+}
+EVALUATION = {
+    "missing column": Case(partial(judged, table(TEST).drop(columns="lab_1")), BAD),
+    "missing library": Case(partial(judged, table(TEST)), "missing_library", without="sklearn"),
+    "exception inside": EXCEPTION,
+    "empty input": Case(partial(judged, table(TEST).head(0)), BAD),
+    "all-null column": Case(partial(judged, table(TEST, started=np.nan)), BAD),
+    "one row": Case(partial(judged, table(TEST).head(1)), BAD),
+    "wrong time zone": Case(partial(judged, table(TEST, started=DATED["lab_1"])), BAD),
+    "nothing evaluated": Case(tuple, "no_criteria"),
+}
+BUNDLE = {
+    "missing column": Case(partial(answered, table(VALIDATION).drop(columns="lab_1")), BAD),
+    "missing library": Case(partial(_answer, None, None), "missing_library", without="joblib"),
+    "exception inside": EXCEPTION,
+    "empty input": Case(lambda: Answers(np.empty(0), np.empty(0)), "nothing_evaluated"),
+    "all-null column": Case(lambda: Answers(np.full(20, np.nan), np.full(20, np.nan)), "no_probability"),
+    "one row": Case(partial(answered, table(VALIDATION).head(1)), "too_few_answers"),
+    "wrong time zone": Case(partial(answered, table(VALIDATION, **DATED)), BAD),
+    "nothing evaluated": Case(lambda: Answers(np.full(20, 0.5), np.empty(0)), "too_few_answers"),
+}
+CASES: Cases = {"fitted_on_train": PREPROCESSOR, "success_criteria": EVALUATION, "bundle_answers": BUNDLE}

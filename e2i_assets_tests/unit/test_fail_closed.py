@@ -1,0 +1,79 @@
+"""Every gate refuses what it cannot judge, with a typed reason and a next step. A new gate must join."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from e2i_assets.build import build_assets
+from e2i_assets.gates import rules
+from e2i_assets.gates.stage import REFUSALS
+from e2i_assets.gates.verdict import Gate, Verdict, refusal
+from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.resources.io_manager import GATES
+from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.unit.fail_closed import HAZARDS, Case, cohort, hidden, leakage, models, qc, splits
+
+REGISTER = {**qc.CASES, **cohort.CASES, **leakage.CASES, **splits.CASES, **models.CASES}
+RULES = {gate.name: gate for gate in vars(rules).values() if isinstance(gate, Gate)}
+UNFILLED = {
+    "split_ratios",
+    "stable_splits",
+    "same_snapshot",
+    "no_blockers",
+    "qc_score",
+    "cohort_size",
+    "temporal_windows",
+    "no_leakage",
+}
+"""Gates whose cases are still to be written; to be emptied."""
+
+
+@cache
+def refusals() -> dict[str, set[str]]:
+    """Gate to the exceptions of its stage that count as refusals."""
+    specs = [
+        spec
+        for asset in build_assets(list(load_scopes(ROOT / "config/scopes").values()))
+        for spec in asset.specs
+    ]
+    return {gate: set(spec.metadata[REFUSALS]) for spec in specs for gate in spec.metadata.get(GATES, ())}
+
+
+def verdict(gate: Gate, case: Case) -> Verdict:
+    """As the gated stage does it: a refusal of the computation is the verdict, else the gate judges."""
+    with hidden(case.without):
+        try:
+            subject = case.make()
+        except Exception as error:
+            kinds = {kind.__name__ for kind in type(error).__mro__}
+            if isinstance(error, ImportError) or kinds & refusals()[gate.name]:
+                return refusal(error)
+            raise
+        return gate.verdict(subject)
+
+
+def test_every_gate_has_a_case_of_every_hazard() -> None:
+    assert set(REGISTER) | UNFILLED == set(RULES)
+    assert not UNFILLED & set(REGISTER)
+    missing = {gate: sorted(set(HAZARDS) ^ set(cases)) for gate, cases in REGISTER.items()}
+    assert not {gate: hazards for gate, hazards in missing.items() if hazards}
+
+
+def test_every_gate_guards_an_asset() -> None:
+    assert set(refusals()) == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("gate", "hazard"), [(gate, hazard) for gate, cases in REGISTER.items() for hazard in cases]
+)
+def test_a_gate_is_closed_by(gate: str, hazard: str) -> None:
+    case = REGISTER[gate][hazard]
+    answer = verdict(RULES[gate], case)
+    assert not answer.passed, answer.message
+    assert answer.reason == case.reason, answer.message
+    assert (answer.reason == "gate_error") == (hazard == "exception inside")
+    assert len(answer.message) > 10
+    assert len(answer.next_step) > 10
+    assert "17" not in str(answer.to_dict())
