@@ -54,7 +54,9 @@ def generate(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="CSV or Parquet file, or a folder of them.")],
+    source: Annotated[
+        str, typer.Argument(help="CSV or Parquet: a file, a folder or an fsspec URL (s3://…).")
+    ],
     mapping: Annotated[
         Path | None,
         typer.Option(
@@ -71,10 +73,8 @@ def import_(
     from e2i_assets.cli.output import print_json
     from e2i_assets.cli.session import open_session
     from e2i_assets.ingest.mapping import Mapping
-    from e2i_assets.ingest.sources import SourceError, read_source
+    from e2i_assets.ingest.sources import read_source
 
-    if not source.exists():
-        raise SourceError(f"{source}: no such file or folder")
     load = read_source(source, Mapping.from_yaml(mapping) if mapping else None, now=datetime.now(UTC))
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)

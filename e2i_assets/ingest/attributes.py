@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import polars as pl
+
+from e2i_assets.ingest.casting import cast
+from e2i_assets.ingest.mapping import ColumnMapping, Reading
 
 COLUMN = "clinical_attributes"
 DTYPES: dict[str, pl.DataType] = {
@@ -68,6 +71,53 @@ def _typed(values: pl.Series, dtype: str | None) -> pl.Series:
     return cast
 
 
-def fold(frame: pl.DataFrame, names: list[str]) -> pl.Series:
-    """The inverse of `expand`: the named columns as one JSON object per row."""
-    return frame.select(pl.struct(names).struct.json_encode().alias(COLUMN)).get_column(COLUMN)
+class Held(NamedTuple):
+    """One JSON object per row, and the cells that no JSON holds unchanged: name, which rows, and why."""
+
+    documents: pl.Series
+    bad: list[tuple[str, pl.Series, str]]
+
+
+def collect(
+    given: pl.DataFrame, mapped: Mapping[str, ColumnMapping], carried: Mapping[str, str], reading: Reading
+) -> Held:
+    """The inverse of `expand`: attributes of a mapping, and source columns carried along, as JSON objects.
+
+    Args:
+        mapped: attribute (a column of `given`) to how it is filled.
+        carried: column of `given` to the attribute's name.
+    """
+    made, bad = [], []
+    for name, how in mapped.items():
+        values = given.get_column(name)
+        if how.values is not None or how.factor is not None:
+            done = cast(values, pl.String() if how.values is not None else pl.Float64(), how, reading)
+            bad.append((name, done.bad, done.rule))
+            values = done.values
+        made.append(values.alias(name))
+    made += [given.get_column(column).alias(name) for column, name in carried.items()]
+    held = [_jsonable(values) for values in made]
+    bad += [(values.name, broken, rule) for values, broken, rule in held]
+    frame = pl.DataFrame([values for values, _, _ in held])
+    return Held(frame.select(pl.struct(pl.all()).struct.json_encode().alias(COLUMN)).get_column(COLUMN), bad)
+
+
+def _jsonable(values: pl.Series) -> tuple[pl.Series, pl.Series, str]:
+    fine = pl.repeat(False, len(values), eager=True)
+    if values.dtype.is_float():
+        broken = (~values.is_finite()).fill_null(value=False)
+        return values, broken, "must be a finite number (`read: {nulls: [NaN]}` makes NaN empty)"
+    if values.dtype.is_decimal():
+        return values.cast(pl.Float64), fine, ""
+    if values.dtype.is_integer():
+        exact = values.cast(pl.Int64, strict=False)
+        return exact, exact.is_null() & values.is_not_null(), "must be a whole number of 64 bits"
+    if isinstance(values.dtype, pl.Datetime | pl.Time):
+        return values.dt.to_string("iso:strict"), fine, ""
+    if values.dtype in (pl.String, pl.Boolean, pl.Date, pl.Null):
+        return values, fine, ""
+    return (
+        pl.Series(values.name, [None] * len(values), dtype=pl.String),
+        values.is_not_null(),
+        f"cannot be carried, it is {values.dtype}; put it under `leave_out`",
+    )

@@ -1,84 +1,261 @@
-"""Mapping files: which source column, or which SQL expression over them, fills which column of ours."""
+"""Mapping files: which source column, or which SQL expression over them, fills which column of ours.
+
+What a mapping says is checked here, against itself and the contracts; reading the source is `sources`' work.
+"""
 
 from __future__ import annotations
 
+import codecs
+import zoneinfo
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from e2i_assets.contracts.base import INDEX, Role, column_of
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.omop_config import Omop
+from e2i_assets.ingest.yaml_lines import Lines, load_with_lines
+
+UNKNOWN = Lines(Path("mapping"), {})
 
 
 class MappingError(ValueError):
-    """A mapping that cannot be used; the message names the file, the key and the rule."""
+    """A mapping that cannot be used; the message names the file, the line, the key and the rule."""
 
 
-class TableMapping(BaseModel):
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Reading(_Model):
+    """How text of a source is to be read. Nothing of it is guessed.
+
+    Attributes:
+        encoding: of CSV files, any that Python knows.
+        delimiter: of CSV files; the one of `,` `;` `|` and tab that the header has, when left out.
+        decimal: the decimal mark of numbers in text.
+        nulls: further spellings of an empty cell; `NaN` also empties the not-a-numbers of a Parquet file.
+        date_format: how dates are written in text (`%d.%m.%Y`); ISO 8601 when left out.
+        time_zone: zone of times that name none (`Europe/Berlin`); without it such times are refused.
+    """
+
+    encoding: str = "utf-8"
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
+    nulls: tuple[str, ...] = ()
+    date_format: str | None = None
+    time_zone: str | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError(f"no such encoding: {value} (utf-8, latin-1, cp1252, utf-16 …)") from None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in zoneinfo.available_timezones():
+            raise ValueError(f"no such time zone: {value} (UTC, Europe/Berlin, America/New_York …)")
+        return value
+
+
+class ColumnMapping(_Model):
+    """How one column of ours is filled; the short form is the expression alone.
+
+    Attributes:
+        expression: a source column or DuckDB expression (`from` in the file).
+        unit: the source's unit. Where it is not ours, `factor` must say how many of ours it is.
+        factor: ours = theirs times factor.
+        values: the source's value (as text) to ours. A value that is not listed makes its row a bad one.
+    """
+
+    expression: str = Field(validation_alias="from", min_length=1)
+    unit: str | None = None
+    factor: float | None = Field(default=None, gt=0)
+    values: dict[str, str | None] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: object) -> object:
+        return given if isinstance(given, dict) else {"from": _as_text(given)}
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _values_as_text(cls, given: object) -> object:
+        return {k: _as_text(v) for k, v in given.items()} if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _one_conversion(self) -> Self:
+        if self.factor is not None and self.unit is None:
+            raise ValueError("a factor converts from a unit: say the source's `unit`")
+        if self.factor is not None and self.values is not None:
+            raise ValueError("say either a factor or a value map")
+        return self
+
+    def unit_problem(self, ours: str | None) -> str | None:
+        """What is wrong with the stated unit against ours; None when nothing is."""
+        if self.unit is None:
+            return None
+        if ours is None:
+            return "has no unit in the contract; leave `unit` out"
+        if self.unit == ours and self.factor not in (None, 1):
+            return f"is in {ours} already; a factor would change it"
+        if self.unit != ours and self.factor is None:
+            return f"is in {ours}, the source in {self.unit}; say `factor` ({ours} in one {self.unit})"
+        return None
+
+
+class AttributeMapping(ColumnMapping):
+    """A clinical attribute: a column that the contract does not have.
+
+    `role` and `available_at` mean what they mean in a cohort file, which must say the same.
+    """
+
+    role: Role = "feature"
+    available_at: str = INDEX
+
+
+class TableMapping(_Model):
     """How one table of ours is filled.
 
     Attributes:
-        file: file below the source folder (a glob may name several); the source itself when left out.
-        columns: our column to a DuckDB expression over the source's columns. A column that is left out is
-            empty, and `ingestion_timestamp` is the time of the load.
-        attributes: further clinical attributes to expressions (patient_journeys only).
+        file: file below the source folder, a glob or a folder of several; the source itself when left out.
+        table: table of a source that is a database, `schema.table` or `table`.
+        read: how its text is to be read, instead of what the mapping says for all tables.
+        columns: our column to how it is filled. A column that is left out is empty, and
+            `ingestion_timestamp` is the time of the load.
+        attributes: further clinical attributes (patient_journeys only).
         leave_out: source columns that are not to be carried along.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     file: str | None = None
-    columns: dict[str, str] = Field(min_length=1)
-    attributes: dict[str, str] = {}
+    table: str | None = None
+    read: Reading | None = None
+    columns: dict[str, ColumnMapping] = Field(min_length=1)
+    attributes: dict[str, AttributeMapping] = {}
     leave_out: tuple[str, ...] = ()
 
-    @field_validator("columns", "attributes", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> object:
-        """YAML reads a bare number or date as such; an expression is text."""
-        return {k: str(v) for k, v in value.items()} if isinstance(value, dict) else value
+    @property
+    def expressions(self) -> dict[str, ColumnMapping]:
+        """Columns and attributes together."""
+        return {**self.columns, **self.attributes}
 
 
-class Mapping(BaseModel):
-    """A mapping file: tables of ours, and where the data come from."""
+class Mapping(_Model):
+    """A mapping file: where the data come from, and tables of ours or an OMOP CDM's reading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        source: name of the source, for the record.
+        read: how text is to be read.
+        tables: our tables.
+        omop: how an OMOP CDM becomes a programme of ours; instead of `tables`.
+        lines: where each key stands in the file.
+    """
 
     source: str = Field(min_length=1)
-    tables: dict[str, TableMapping] = Field(min_length=1)
+    read: Reading = Reading()
+    tables: dict[str, TableMapping] = {}
+    omop: Omop | None = None
+    lines: Lines = Field(default=UNKNOWN, exclude=True)
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if bool(self.tables) == (self.omop is not None):
+            raise ValueError("say either `tables` or `omop`")
+        return self
 
     @classmethod
     def from_yaml(cls, path: Path) -> Self:
         """Read a mapping file.
 
         Raises:
-            MappingError: naming the file, the key and the rule of every mistake.
+            MappingError: naming the file, the line, the key and the rule of every mistake.
         """
         try:
-            mapping = cls.model_validate(yaml.safe_load(path.read_text()))
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MappingError(f"{path}: cannot be read: {error}") from error
+        return cls.from_text(text, path)
+
+    @classmethod
+    def from_text(cls, text: str, path: Path) -> Self:
+        """Read a mapping from the text of a file.
+
+        Raises:
+            MappingError: as `from_yaml`.
+        """
+        try:
+            document, lines = load_with_lines(text, path)
         except yaml.YAMLError as error:
-            raise MappingError(f"{path}: {error}") from error
+            mark = getattr(error, "problem_mark", None)
+            line = f"{path}:{mark.line + 1}" if mark else f"{path}"
+            raise MappingError(f"{line}: is not YAML: {getattr(error, 'problem', None) or error}") from error
+        if not isinstance(document, dict):
+            raise MappingError(f"{path}:1: must say `source` and `tables`")
+        try:
+            mapping = cls.model_validate({**document, "lines": lines})
         except ValidationError as error:
-            mistakes = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise MappingError(f"{path}: {mistakes}") from None
-        mapping.check(path)
+            mistakes = [lines.at(_key_path(e["loc"]), _said(e["msg"])) for e in error.errors()]
+            raise MappingError("\n".join(mistakes)) from None
+        mapping.check()
         return mapping
 
-    def check(self, path: Path) -> None:
-        """Refuse tables and columns that no contract has.
+    def check(self) -> None:
+        """Refuse tables, columns and units that no contract has.
 
         Raises:
             MappingError: naming them.
         """
-        for table, spec in self.tables.items():
-            if table not in TABLES:
-                raise MappingError(f"{path}: tables.{table}: no such table; there are {', '.join(TABLES)}")
-            known = TABLES[table].to_schema().columns
-            unknown = [name for name in spec.columns if name not in known]
-            if unknown:
-                raise MappingError(
-                    f"{path}: tables.{table}.columns: {table} has no column {', '.join(unknown)}"
-                )
-            if (spec.attributes or spec.leave_out) and table != "patient_journeys":
-                raise MappingError(f"{path}: tables.{table}: only patient_journeys carries attributes")
+        mistakes = [m for table, spec in self.tables.items() for m in self._mistakes(table, spec)]
+        if mistakes:
+            raise MappingError("\n".join(mistakes))
+
+    def error(self, key: Sequence[str], message: str) -> MappingError:
+        """A mistake at a key of the file."""
+        return MappingError(self.lines.at(key, message))
+
+    def reading(self, table: str) -> Reading:
+        """How the text of a table is to be read."""
+        return (self.tables[table].read if table in self.tables else None) or self.read
+
+    def _mistakes(self, table: str, spec: TableMapping) -> list[str]:
+        at = ("tables", table)
+        if table not in TABLES:
+            return [self.lines.at(at, f"no such table; there are {', '.join(TABLES)}")]
+        found = []
+        known = TABLES[table].to_schema().columns
+        for name, column in spec.columns.items():
+            here = (*at, "columns", name)
+            if name not in known:
+                found.append(self.lines.at(here, f"{table} has no column {name}"))
+            elif problem := column.unit_problem(column_of(TABLES[table], name).unit):
+                found.append(self.lines.at((*here, "unit"), f"{name} {problem}"))
+        if (spec.attributes or spec.leave_out) and table != "patient_journeys":
+            found.append(self.lines.at(at, "only patient_journeys carries attributes"))
+        found += [
+            self.lines.at((*at, "attributes", name), f"{name} is a column of {table}; put it under `columns`")
+            for name in spec.attributes
+            if name in known
+        ]
+        return found
+
+
+def _as_text(value: Any) -> Any:
+    """YAML reads a bare number, date or `true` as such; expressions and mapped values are text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if value is None or isinstance(value, str | dict | list) else str(value)
+
+
+def _key_path(location: tuple[Any, ...]) -> list[str]:
+    return [str(part) for part in location]
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")

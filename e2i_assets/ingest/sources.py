@@ -1,185 +1,338 @@
-"""Read other people's files, CSV or Parquet, as tables of ours."""
+"""Read other people's data as tables of ours: files, a DuckDB file, another PostgreSQL, an OMOP CDM.
+
+DuckDB evaluates the mapping's expressions and streams the result, so a source may be larger than memory.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 import polars as pl
 import sqlglot
 from sqlglot import exp
 
-from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes
-from e2i_assets.ingest.loader import Load
-from e2i_assets.ingest.mapping import Mapping, MappingError, TableMapping
-from e2i_assets.ingest.problems import ROWS_NAMED, LoadError, Problem
+from e2i_assets.ingest.casting import cast
+from e2i_assets.ingest.errors import SourceError, unreadable
+from e2i_assets.ingest.files import AS_WRITTEN, FILE, Files, quoted
+from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
+from e2i_assets.ingest.mapping import ColumnMapping, Mapping, Reading, TableMapping
+from e2i_assets.ingest.problems import LoadError, Problem
 
-READERS: dict[str, Callable[[str], duckdb.DuckDBPyRelation]] = {
-    ".csv": lambda file: duckdb.read_csv(file, sample_size=-1),
-    ".parquet": duckdb.read_parquet,
-}
-
-
-class SourceError(ValueError):
-    """A source that cannot be read; the message names the file and why."""
+BATCH_ROWS = 50_000
+CARRIED = "carried."
+"""Prefix of a carried source column on its way, so that it cannot meet a column of ours."""
 
 
-def read_source(source: Path, mapping: Mapping | None, *, now: dt.datetime) -> Load:
-    """Read a file or folder as a load.
+@dataclass(frozen=True)
+class Opened:
+    """A table of a source, as a DuckDB view.
+
+    Attributes:
+        connection: where the view is.
+        view: its name.
+        origin: what errors call it.
+        source: kept while the table is read, with whatever it has opened.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    view: str
+    origin: str
+    source: object
+
+
+class Source(Protocol):
+    """Somewhere that tables come from."""
+
+    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
+        """Open what fills a table of ours."""
+
+    def by_name(self) -> dict[str, TableMapping]:
+        """Tables that are named as ours, not yet with their columns."""
+
+
+def database() -> duckdb.DuckDBPyConnection:
+    """A DuckDB of our own that fetches no extension and spills to the temporary folder."""
+    return duckdb.connect(
+        config={"autoinstall_known_extensions": "false", "enable_external_file_cache": "false"}
+    )
+
+
+class FileSource:
+    """A file, folder or fsspec URL."""
+
+    def __init__(self, root: str) -> None:
+        self.files = Files(root)
+        self.root = root
+        self._connection = database()
+        self.files.connect(self._connection)
+
+    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
+        """Open the files of a table.
+
+        Raises:
+            SourceError: a file is missing, damaged, or not like the others.
+        """
+        if spec.table is not None:
+            raise SourceError(f"{self.root}: is no database; name the table's file with `file:`")
+        if self.files.is_folder and spec.file is None:
+            raise SourceError(f"{self.root}: is a folder; name the file of {table} in the mapping (`file:`)")
+        try:
+            origin = self.files.view(self._connection, table, spec.file, reading)
+        except duckdb.Error as error:
+            raise unreadable(spec.file or self.root, error) from error
+        return Opened(self._connection, table, origin, self)
+
+    def by_name(self) -> dict[str, TableMapping]:
+        """Files and folders named for our tables."""
+        found = self.files.by_table(list(TABLES))
+        if not found:
+            raise SourceError(
+                f"{self.root}: no file named for a table ({', '.join(TABLES)}), .csv or .parquet; "
+                "give a mapping file with --mapping"
+            )
+        return {
+            table: TableMapping(
+                file=file if self.files.is_folder else None, columns={"?": ColumnMapping(expression="?")}
+            )
+            for table, file in found.items()
+        }
+
+
+def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime) -> Load:
+    """Read a source as a load.
 
     Args:
+        source: a file, a folder, an fsspec URL.
         mapping: how columns become ours; without one each file is named for its table and has its columns.
         now: what `ingestion_timestamp` is where the mapping does not say.
 
     Raises:
         SourceError: a file is missing, empty or damaged.
         MappingError: an expression that cannot be evaluated.
-        LoadError: values that are not of the column's type.
+        LoadError: without a mapping, columns that are not those of the contract.
     """
-    if mapping is None:
-        mapping = _by_name(source)
-    tables, origins = {}, {}
-    for table, spec in mapping.tables.items():
-        file = _file(source, spec)
-        origins[table] = str(file)
-        tables[table] = _read_table(table, file, spec, now)
-    return Load(tables, source=mapping.source, origins=origins)
-
-
-def _by_name(source: Path) -> Mapping:
-    """A folder whose files are named for our tables and have our columns."""
-    files = [source] if source.is_file() else sorted(source.glob("*"))
-    found = {file.stem: file for file in files if file.suffix in READERS and file.stem in TABLES}
-    if not found:
-        raise SourceError(
-            f"{source}: no file named for a table ({', '.join(TABLES)}), .csv or .parquet; "
-            "give a mapping file with --mapping"
-        )
-    specs = {}
-    for table, file in found.items():
-        given = _relation(file).columns
-        unknown = [name for name in given if name not in TABLES[table].to_schema().columns]
-        if unknown:
-            raise LoadError(
-                [Problem(str(file), table, name, "is not in the contract", 0) for name in unknown]
-            )
-        specs[table] = TableMapping(
-            file=file.name if source.is_dir() else None, columns={n: f'"{n}"' for n in given}
-        )
-    missing = [
-        Problem(str(found[table]), table, c.name, "is missing", 0)
-        for table, spec in specs.items()
-        for c in columns(TABLES[table])
-        if c.name not in spec.columns and not c.nullable
+    opened = FileSource(str(source))
+    mapping = mapping if mapping is not None else _by_name(opened)
+    plans = [
+        _plan(opened.open(table, spec, mapping.reading(table)), table, spec, mapping)
+        for table, spec in mapping.tables.items()
     ]
-    if missing:
-        raise LoadError(missing)
-    return Mapping(source=str(source), tables=specs)
+    tables: dict[str, Rows] = {plan.table: parts(plan, now) for plan in plans}
+    return Load(tables, source=mapping.source, origins={plan.table: plan.origin for plan in plans})
 
 
-def _file(source: Path, spec: TableMapping) -> Path:
-    file = source / spec.file if spec.file and source.is_dir() else source
-    if not file.exists():
-        raise SourceError(f"{file}: no such file")
-    if file.is_dir():
-        raise SourceError(f"{file}: is a folder; name the file of the table in the mapping (`file:`)")
-    return file
-
-
-def _relation(file: Path) -> duckdb.DuckDBPyRelation:
-    if file.suffix not in READERS:
-        raise SourceError(f"{file}: must be .csv or .parquet")
-    if file.stat().st_size == 0:
-        raise SourceError(f"{file}: is empty")
-    try:
-        return READERS[file.suffix](str(file))
-    except duckdb.Error as error:
-        raise SourceError(
-            f"{file}: cannot be read, the file is damaged or not {file.suffix}: {_first(error)}"
-        ) from error
-
-
-def _read_table(table: str, file: Path, spec: TableMapping, now: dt.datetime) -> pl.DataFrame:
-    relation = _relation(file)
-    carried = _carried(relation, spec) if table == "patient_journeys" else []
-    expressions = {**spec.columns, **spec.attributes, **{name: f'"{name}"' for name in carried}}
-    frame = _evaluate(relation, file, table, expressions)
-    if frame.is_empty():
-        raise SourceError(f"{file}: has no rows")
-    names = [*spec.attributes, *carried]
-    if names:
-        frame = frame.with_columns(attributes.fold(frame, names)).drop(names)
-    return _as_contract(table, frame, str(file), now)
-
-
-def _carried(relation: duckdb.DuckDBPyRelation, spec: TableMapping) -> list[str]:
-    """Source columns that no expression names and that are not left out."""
-    used = {
-        column.name
-        for expression in [*spec.columns.values(), *spec.attributes.values()]
-        for column in _parsed(expression).find_all(exp.Column)
-    }
-    return [name for name in relation.columns if name not in used and name not in spec.leave_out]
-
-
-def _parsed(expression: str) -> exp.Expr:
-    try:
-        return sqlglot.parse_one(expression, dialect="duckdb")
-    except sqlglot.errors.ParseError as error:
-        raise MappingError(f"expression {expression!r} is not SQL: {_first(error)}") from error
-
-
-def _evaluate(
-    relation: duckdb.DuckDBPyRelation, file: Path, table: str, expressions: dict[str, str]
-) -> pl.DataFrame:
-    selected = ", ".join(f'({expression}) AS "{name}"' for name, expression in expressions.items())
-    try:
-        return relation.project(selected).pl()
-    except duckdb.ConversionException as error:
-        # The library quotes the value that it could not convert; it may be a patient's.
-        raise SourceError(f"{file}: table {table}: a value does not fit the expression's type") from error
-    except duckdb.BinderException as error:
-        raise MappingError(f"{file}: table {table}: {_first(error)}") from error
-    except duckdb.Error as error:
-        raise SourceError(f"{file}: cannot be read, the file is damaged: {type(error).__name__}") from error
-
-
-def _as_contract(table: str, frame: pl.DataFrame, origin: str, now: dt.datetime) -> pl.DataFrame:
-    series, problems = [], []
-    for c in columns(TABLES[table]):
-        if c.name not in frame.columns:
-            default = now if c.name == "ingestion_timestamp" else None
-            series.append(pl.Series(c.name, [default] * frame.height, dtype=c.dtype))
-            continue
-        values = frame.get_column(c.name)
-        cast = _cast(values, c.dtype)
-        lost = values.is_not_null() & cast.is_null()
-        if lost.any():
-            rows = tuple(int(i) + 1 for i in lost.arg_true().head(ROWS_NAMED))
-            problems.append(Problem(origin, table, c.name, f"must be {c.dtype}", int(lost.sum()), rows))
-        series.append(cast)
+def _by_name(source: Source) -> Mapping:
+    """A source whose tables are named as ours and have our columns."""
+    specs, problems = {}, []
+    for table, spec in source.by_name().items():
+        opened = source.open(f"{table}?", spec, Reading())
+        given = list(described(opened))
+        known = TABLES[table].to_schema().columns
+        problems += [
+            Problem(opened.origin, table, name, "is not in the contract", 0)
+            for name in given
+            if name not in known
+        ]
+        problems += [
+            Problem(opened.origin, table, c.name, "is missing", 0)
+            for c in columns(TABLES[table])
+            if c.name not in given and not c.nullable and c.name != "ingestion_timestamp"
+        ]
+        same = {name: ColumnMapping(expression=quoted(name)) for name in given}
+        specs[table] = spec.model_copy(update={"columns": same})
     if problems:
         raise LoadError(problems)
-    return pl.DataFrame(series)
+    return Mapping(source=getattr(source, "root", "source"), tables=specs)
 
 
-def _cast(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if values.dtype == pl.Boolean and dtype.is_numeric():
-        return pl.Series(values.name, [None] * len(values), dtype=dtype)
-    if (
-        isinstance(dtype, pl.Datetime)
-        and isinstance(values.dtype, pl.Datetime)
-        and not values.dtype.time_zone
-    ):
-        return values.dt.replace_time_zone("UTC").cast(dtype)
-    cast = values.cast(dtype, strict=False)
-    if values.dtype.is_float() and dtype.is_integer():
-        return cast.set((cast.cast(pl.Float64) != values).fill_null(value=False), None)
-    return cast
+def described(opened: Opened) -> dict[str, str]:
+    """Columns of a source table and their DuckDB types."""
+    relation = opened.connection.cursor().table(opened.view)
+    return {
+        name: str(dtype)
+        for name, dtype in zip(relation.columns, relation.types, strict=True)
+        if name != FILE and not name.startswith(AS_WRITTEN)
+    }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one table of ours is read.
+
+    Attributes:
+        opened: the source table.
+        select: SQL of the projection.
+        columns: our columns that the source fills.
+        attributes: attributes that it fills, in their order; `carried` those that no expression names.
+    """
+
+    opened: Opened
+    table: str
+    select: str
+    columns: dict[str, ColumnMapping]
+    attributes: dict[str, ColumnMapping]
+    carried: tuple[str, ...]
+    reading: Reading
+
+    @property
+    def origin(self) -> str:
+        """What errors call the source."""
+        return self.opened.origin
+
+
+def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Plan:
+    types = described(opened)
+    relation = opened.connection.cursor().table(opened.view)
+    parsed = {name: _parse(name, how, table, mapping) for name, how in spec.expressions.items()}
+    used = {column.name.lower() for tree in parsed.values() for column in tree.find_all(exp.Column)}
+    carried = (
+        tuple(n for n in types if n.lower() not in used and n not in spec.leave_out)
+        if table == "patient_journeys"
+        else ()
+    )
+    selected = []
+    for name, tree in parsed.items():
+        text = _wants_text(table, name, spec, tree)
+        sql = _as_written(tree, relation.columns).sql("duckdb") if text else spec.expressions[name].expression
+        selected.append(f"({sql}) AS {quoted(name)}")
+        try:
+            relation.project(selected[-1])
+        except duckdb.Error as error:
+            key = ("tables", table, "columns" if name in spec.columns else "attributes", name)
+            raise mapping.error(key, f"{opened.origin}: {_first(error)}") from error
+    selected += [f"{quoted(n)} AS {quoted(CARRIED + n)}" for n in carried]
+    if FILE in relation.columns:
+        selected.append(FILE)
+    select = f"SELECT {', '.join(selected)} FROM {quoted(opened.view)}"
+    return Plan(opened, table, select, spec.columns, dict(spec.attributes), carried, mapping.reading(table))
+
+
+def _parse(name: str, how: ColumnMapping, table: str, mapping: Mapping) -> exp.Expr:
+    try:
+        return sqlglot.parse_one(how.expression, dialect="duckdb")
+    except sqlglot.errors.SqlglotError as error:
+        spec = mapping.tables[table]
+        key = ("tables", table, "columns" if name in spec.columns else "attributes", name)
+        raise mapping.error(key, f"expression {how.expression!r} is not SQL: {_first(error)}") from error
+
+
+def _wants_text(table: str, name: str, spec: TableMapping, tree: exp.Expr) -> bool:
+    """Whether an expression is over the text of a CSV: a bare column, or what becomes text itself.
+
+    `007` and `250.10` are numbers only to those that count with them.
+    """
+    if isinstance(tree, exp.Column) or spec.expressions[name].values is not None:
+        return name in spec.columns
+    known = TABLES[table].to_schema().columns
+    return name in known and known[name].dtype.type == pl.String
+
+
+def _as_written(tree: exp.Expr, given: list[str]) -> exp.Expr:
+    there = {name.lower(): name for name in given}
+
+    def written(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and (twin := there.get((AS_WRITTEN + node.name).lower())):
+            return exp.column(twin, quoted=True)
+        return node
+
+    return tree.transform(written)
+
+
+def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
+    """The rows of a plan, in the source's order; rows with a cell that is no value of ours are refused.
+
+    Raises:
+        SourceError: the source disappears or turns out to be damaged, or a value does not fit an expression.
+    """
+    seen: Counter[str] = Counter()
+    try:
+        for arrow in plan.opened.connection.cursor().sql(plan.select).to_arrow_reader(BATCH_ROWS):
+            batch = pl.DataFrame(pl.from_arrow(arrow))
+            for file, given in _by_file(batch):
+                first = seen[file or ""] + 1
+                seen[file or ""] += given.height
+                yield _part(plan, given.with_row_index(ROW, first), now, file)
+    except duckdb.ConversionException as error:
+        # The library quotes the value that it could not convert; it may be a patient's.
+        raise SourceError(
+            f"{plan.origin}: table {plan.table}: a value does not fit an expression's type"
+        ) from error
+    except duckdb.Error as error:
+        raise unreadable(plan.origin, error) from error
+    if not seen:
+        raise SourceError(f"{plan.origin}: has no rows")
+
+
+def _by_file(batch: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
+    if FILE not in batch.columns:
+        yield from [(None, batch)] if batch.height else []
+        return
+    for (file,), given in batch.group_by(FILE, maintain_order=True):
+        yield file, given.drop(FILE)
+
+
+def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -> Part:
+    given = given.with_columns(_without_nulls(plan.reading))
+    made, bad = [given.get_column(ROW).cast(pl.Int64)], []
+    for c in columns(TABLES[plan.table]):
+        if c.name in plan.columns:
+            done = cast(given.get_column(c.name), c.dtype, plan.columns[c.name], plan.reading)
+            bad.append((c.name, done.bad, done.rule))
+            made.append(done.values)
+        elif c.name == attributes.COLUMN and (plan.attributes or plan.carried):
+            carried = {CARRIED + name: name for name in plan.carried}
+            held = attributes.collect(given, plan.attributes, carried, plan.reading)
+            bad += held.bad
+            made.append(held.documents)
+        else:
+            default = now if c.name == "ingestion_timestamp" else None
+            made.append(pl.Series(c.name, [default] * given.height, dtype=c.dtype))
+    frame = pl.DataFrame(made)
+    refused, broken = _refused(frame.get_column(key_of(TABLES[plan.table])), given, bad)
+    return Part(frame.filter(~broken), refused, file)
+
+
+def _refused(
+    keys: pl.Series, given: pl.DataFrame, bad: list[tuple[str, pl.Series, str]]
+) -> tuple[pl.DataFrame | None, pl.Series]:
+    """The rows with a bad cell, each with its first, and which they are."""
+    broken = pl.repeat(False, given.height, eager=True)
+    found = []
+    for name, cells, rule in bad:
+        first = cells & ~broken
+        broken |= cells
+        rows = given.filter(first)
+        if rows.is_empty():
+            continue
+        content = rows.select(pl.struct(pl.exclude(ROW).cast(pl.String, strict=False)).struct.json_encode())
+        found.append(
+            pl.DataFrame(
+                {
+                    "row": rows.get_column(ROW).cast(pl.Int64), "key": keys.filter(first), "column": name,
+                    "rule": "wrong_type", "reason": rule, "content": content.to_series(),
+                },
+                schema=REFUSED_SCHEMA,
+            )
+        )  # fmt: skip
+    return (pl.concat(found).sort("row") if found else None), broken
+
+
+def _without_nulls(reading: Reading) -> list[pl.Expr]:
+    """Cells that the mapping calls empty; in a CSV they are so already."""
+    if not reading.nulls:
+        return []
+    text = pl.selectors.string()
+    found = [pl.when(~text.is_in(list(reading.nulls))).then(text).name.keep()]
+    return [*found, pl.selectors.float().fill_nan(None)] if "NaN" in reading.nulls else found
 
 
 def _first(error: Exception) -> str:

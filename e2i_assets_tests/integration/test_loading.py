@@ -13,9 +13,8 @@ from e2i_assets.cli.generate import generate_and_load, oracle
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.loader import Load
-from e2i_assets.ingest.mapping import Mapping, MappingError
 from e2i_assets.ingest.problems import LoadError
-from e2i_assets.ingest.sources import SourceError, read_source
+from e2i_assets.ingest.sources import read_source
 from e2i_assets.resources.postgres import WarehouseUnavailable
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets.resources.warehouse import Warehouse
@@ -194,80 +193,6 @@ def test_a_folder_of_files_named_for_our_tables_loads(
     assert warehouse.extract("patient_journeys", "Brand", "a").equals(
         tables["patient_journeys"].filter(pl.col("indication") == "a")
     )
-
-
-def test_a_half_written_parquet_is_named(tables: Tables, tmp_path: Path) -> None:
-    file = write(tmp_path, tables) / "treatment_events.parquet"
-    file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(SourceError, match=r"treatment_events\.parquet: cannot be read, the file is damaged"):
-        read_source(tmp_path, None, now=NOW)
-
-
-def test_an_empty_file_is_named(tables: Tables, tmp_path: Path) -> None:
-    (write(tmp_path, tables, "csv") / "treatment_events.csv").write_text("")
-    with pytest.raises(SourceError, match=r"treatment_events\.csv: is empty"):
-        read_source(tmp_path, None, now=NOW)
-
-
-def test_a_column_of_the_wrong_type_names_file_column_and_row(tables: Tables, tmp_path: Path) -> None:
-    spoilt = changed(tables, "patient_journeys", age_at_diagnosis=pl.Series(["40", "fifty", None]))
-    with pytest.raises(LoadError) as error:
-        read_source(write(tmp_path, spoilt, "csv"), None, now=NOW)
-    assert (
-        "patient_journeys.csv: table patient_journeys, column age_at_diagnosis: must be Int64 (1 rows: 2)"
-        in str(error.value)
-    )
-    assert "fifty" not in str(error.value)
-
-
-MAPPING = """
-source: hospital
-tables:
-  patient_journeys:
-    file: people.csv
-    columns:
-      patient_journey_id: "'x' || id"
-      patient_id: id
-      brand: "'Brand'"
-      indication: "'a'"
-      first_observation_date: seen
-      last_observation_date: seen + 30
-      source_timestamp: seen
-    attributes: {tall: height > 180}
-    leave_out: [name]
-"""
-
-
-def test_a_mapping_carries_along_what_it_does_not_name(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_text(
-        "id,seen,height,name,smoker\n1,2024-01-01,190,Ann,true\n2,2024-02-01,150,Bob,false\n"
-    )
-    (tmp_path / "mapping.yaml").write_text(MAPPING)
-    load = read_source(tmp_path, Mapping.from_yaml(tmp_path / "mapping.yaml"), now=NOW)
-    journeys = load.tables["patient_journeys"]
-    assert journeys["clinical_attributes"].to_list() == [
-        '{"tall":true,"smoker":true}',
-        '{"tall":false,"smoker":false}',
-    ]
-    assert journeys["last_observation_date"].to_list() == [dt.date(2024, 1, 31), dt.date(2024, 3, 2)]
-    assert journeys["ingestion_timestamp"].unique().to_list() == [NOW]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("patient_journeys:", "patients:", "no such table"),
-        ("brand:", "brnd:", "has no column brnd"),
-        ("seen + 30", "nowhere + 30", "nowhere"),
-        ("height > 180", "height >", "is not SQL"),
-        ("source: hospital", "sauce: hospital", "sauce"),
-    ],
-)
-def test_a_wrong_mapping_names_the_mistake(tmp_path: Path, old: str, new: str, said: str) -> None:
-    (tmp_path / "people.csv").write_text("id,seen,height,name\n1,2024-01-01,190,Ann\n")
-    (tmp_path / "mapping.yaml").write_text(MAPPING.replace(old, new))
-    with pytest.raises(MappingError, match=said):
-        read_source(tmp_path, Mapping.from_yaml(tmp_path / "mapping.yaml"), now=NOW)
 
 
 def test_a_store_that_refuses_leaves_the_warehouse_as_it_was(

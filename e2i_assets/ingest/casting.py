@@ -1,0 +1,216 @@
+"""Values of a source as values of a contract: the same value, or a bad cell; never another value.
+
+What a person could mean by `03/04/2024` or `1,500` is not guessed: the mapping says it (`read:`), or the cell
+is bad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import polars as pl
+
+from e2i_assets.ingest.mapping import ColumnMapping, Reading
+
+INTEGER = r"^[+-]?\d+(\.0*)?$"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
+MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?$"
+OFFSET = r"(Z|[+-]\d{2}(:?\d{2})?)$"
+EXACT_INTEGER = 2**53
+"""Up to here every integer is also a float."""
+
+
+class Cast(NamedTuple):
+    """Values of the wanted type, null where the cell is bad; which cells are bad; and what they should be."""
+
+    values: pl.Series
+    bad: pl.Series
+    rule: str
+
+
+def cast(given: pl.Series, dtype: pl.DataType, how: ColumnMapping, reading: Reading) -> Cast:
+    """A column of the source as a column of `dtype`, through its value map and unit factor."""
+    if how.values is not None:
+        return _mapped(given, dtype, how.values, reading)
+    if how.factor is not None:
+        return _converted(given, dtype, how.factor, reading)
+    return _typed(given, dtype, reading)
+
+
+def _mapped(given: pl.Series, dtype: pl.DataType, values: dict[str, str | None], reading: Reading) -> Cast:
+    text = _text(given)
+    unknown = given.is_not_null() & ~text.is_in(list(values)).fill_null(value=False)
+    ours = text.replace_strict(list(values), list(values.values()), default=None, return_dtype=pl.String)
+    done = _typed(ours, dtype, reading)
+    if unknown.any():
+        return Cast(done.values, done.bad | unknown, "is a value that the value map does not have")
+    return Cast(done.values, done.bad, f"value map: {done.rule}")
+
+
+def _converted(given: pl.Series, dtype: pl.DataType, factor: float, reading: Reading) -> Cast:
+    number = _typed(given, pl.Float64(), reading)
+    product = number.values * factor
+    if dtype.is_integer():
+        # A factor such as 1/12 has no exact decimal form.
+        near = ((product - product.round()).abs() < 1e-6).fill_null(value=False)
+        product = pl.select(pl.when(near).then(product.round()).otherwise(product)).to_series()
+    done = _typed(product.alias(given.name), dtype, reading)
+    return Cast(done.values, done.bad | number.bad, number.rule if number.bad.any() else done.rule)
+
+
+def _typed(given: pl.Series, dtype: pl.DataType, reading: Reading) -> Cast:
+    values, rule = _casters()[dtype.base_type()](given, reading)
+    return Cast(values.cast(dtype).alias(given.name), given.is_not_null() & values.is_null(), rule)
+
+
+def _casters() -> dict[type[pl.DataType], Callable[[pl.Series, Reading], tuple[pl.Series, str]]]:
+    return {
+        pl.String: _to_text, pl.Int64: _to_integer, pl.Float64: _to_number, pl.Boolean: _to_boolean,
+        pl.Date: _to_date, pl.Datetime: _to_time,
+    }  # fmt: skip
+
+
+def _text(given: pl.Series) -> pl.Series:
+    """As written; an integer without a point even where Parquet stores it as a float."""
+    if given.dtype.is_float():
+        whole = given.cast(pl.Int64, strict=False)
+        same = whole.cast(pl.Float64) == given
+        return pl.select(
+            pl.when(same).then(whole.cast(pl.String)).otherwise(given.cast(pl.String))
+        ).to_series()
+    return given.cast(pl.String, strict=False)
+
+
+def _none(given: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return pl.Series(given.name, [None] * len(given), dtype=dtype)
+
+
+def _to_text(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
+    if given.dtype in (pl.String, pl.Boolean, pl.Date) or given.dtype.is_integer() or given.dtype == pl.Null:
+        return given.cast(pl.String), "must be text"
+    return _none(given, pl.String()), f"must be text, is {given.dtype}; say how to write it (`x::VARCHAR`)"
+
+
+def _to_integer(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
+    rule = "must be Int64"
+    if given.dtype == pl.String:
+        text = _pointed(given, reading)
+        whole = text.str.contains(INTEGER).fill_null(value=False)
+        digits = text.str.replace(r"\.0*$", "").str.strip_prefix("+")
+        return _only(digits, whole).cast(pl.Int64, strict=False), rule
+    if given.dtype == pl.Boolean or not (given.dtype.is_numeric() or given.dtype == pl.Null):
+        return _none(given, pl.Int64()), rule
+    whole = given.cast(pl.Int64, strict=False)
+    if given.dtype.is_float():
+        exact = (whole.cast(pl.Float64) == given) & (given.abs() <= EXACT_INTEGER)
+        return _only(whole, exact.fill_null(value=False)), rule
+    if given.dtype.is_decimal():
+        return _only(whole, (whole.cast(given.dtype, strict=False) == given).fill_null(value=False)), rule
+    return whole, rule
+
+
+def _to_number(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
+    rule = "must be Float64, a number" + (
+        "" if reading.decimal == "," else ' with a decimal point (`read: {decimal: ","}` reads a comma)'
+    )
+    if given.dtype == pl.String:
+        text = _pointed(given, reading)
+        number = _only(text, text.str.contains(NUMBER).fill_null(value=False)).cast(pl.Float64, strict=False)
+        return _only(number, number.is_finite().fill_null(value=False)), rule
+    if given.dtype == pl.Boolean or not (given.dtype.is_numeric() or given.dtype == pl.Null):
+        return _none(given, pl.Float64()), rule
+    number = given.cast(pl.Float64)
+    if given.dtype.is_integer():
+        return _only(number, (number.abs() <= EXACT_INTEGER).fill_null(value=False)), rule
+    return number, rule
+
+
+def _to_boolean(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
+    rule = "must be true or false (`values:` maps other words)"
+    if given.dtype in (pl.Boolean, pl.Null):
+        return given.cast(pl.Boolean), rule
+    if given.dtype == pl.String or given.dtype.is_numeric():
+        words = {"true": True, "false": False, "1": True, "0": False}
+        text = _text(given).str.to_lowercase()
+        known = text.replace_strict(list(words), list(words.values()), default=None, return_dtype=pl.Boolean)
+        return known, rule
+    return _none(given, pl.Boolean()), rule
+
+
+def _to_date(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
+    wanted = reading.date_format or "2024-01-31"
+    rule = f"must be a day written as {wanted}"
+    if given.dtype == pl.String:
+        if reading.date_format is not None:
+            return given.str.to_date(reading.date_format, strict=False, exact=True), rule
+        day = given.str.replace(MIDNIGHT, "")
+        return _only(day, day.str.contains(ISO_DATE).fill_null(value=False)).str.to_date(
+            "%Y-%m-%d", strict=False
+        ), rule + "; `read: {date_format: …}` says how else"
+    if isinstance(given.dtype, pl.Datetime):
+        rule = "must be a day, is a time (`x::DATE` drops the time of day)"
+        if given.dtype.time_zone is not None:
+            if reading.time_zone is None:
+                return _none(
+                    given, pl.Date()
+                ), "is a time: say `read: {time_zone: …}` in which its day counts"
+            given = given.dt.convert_time_zone(reading.time_zone).dt.replace_time_zone(None)
+        return _only(given.dt.date(), (given.dt.truncate("1d") == given).fill_null(value=False)), rule
+    if given.dtype in (pl.Date, pl.Null):
+        return given.cast(pl.Date), rule
+    return _none(given, pl.Date()), rule
+
+
+def _to_time(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
+    rule = (
+        "must be a time such as 2024-01-31T08:00:00+01:00; `read: {time_zone: …}` is for times without zone"
+    )
+    if given.dtype == pl.String:
+        return _parsed_times(given, reading), rule
+    if given.dtype == pl.Date:
+        return _zoned(given.cast(pl.Datetime("us")), reading.time_zone or "UTC"), rule
+    if isinstance(given.dtype, pl.Datetime):
+        micro = given.cast(pl.Datetime("us", given.dtype.time_zone))
+        exact = (micro.cast(given.dtype) == given).fill_null(value=False)
+        if given.dtype.time_zone is not None:
+            return _only(micro.dt.convert_time_zone("UTC"), exact), rule
+        if reading.time_zone is not None:
+            return _only(_zoned(micro, reading.time_zone), exact), rule
+    return _none(given, pl.Datetime("us", "UTC")), rule
+
+
+def _parsed_times(given: pl.Series, reading: Reading) -> pl.Series:
+    text = given.str.replace(r"^(\d{4}-\d{2}-\d{2})[ T]", "${1}T").str.replace(r"Z$", "+00:00")
+    text = text.str.replace(r"(T.*[+-]\d{2})$", "${1}:00")
+    has_day = given.str.contains(ISO_DATE).fill_null(value=False)
+    has_zone = (text.str.contains("T", literal=True) & text.str.contains(OFFSET)).fill_null(value=False)
+    zoned = _only(text, has_zone).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC"
+    )
+    day = _only(text, has_day).str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
+    found = zoned.fill_null(_zoned(day, reading.time_zone or "UTC"))
+    if reading.time_zone is None:
+        return found
+    local = _only(text, ~has_zone & ~has_day).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us"
+    )
+    return found.fill_null(_zoned(local, reading.time_zone))
+
+
+def _zoned(local: pl.Series, zone: str) -> pl.Series:
+    """Local times as UTC; null where the clock was put forward over them, or shows them twice."""
+    return local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def _pointed(text: pl.Series, reading: Reading) -> pl.Series:
+    """Numbers with a decimal point; where the mark is a comma, a point makes the cell bad."""
+    if reading.decimal == ".":
+        return text
+    dotted = text.str.contains(".", literal=True).fill_null(value=False)
+    return _only(text, ~dotted).str.replace(",", ".", literal=True)
+
+
+def _only(values: pl.Series, good: pl.Series) -> pl.Series:
+    return pl.select(pl.when(good).then(values).otherwise(None)).to_series()

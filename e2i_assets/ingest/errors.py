@@ -1,0 +1,34 @@
+"""What goes wrong with a source itself, apart from what is wrong with its rows."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+
+class SourceError(ValueError):
+    """A source that cannot be read; the message names the file or table and why."""
+
+
+REASONS = {
+    "Expected Number of Columns": "has another number of cells than the header",
+    "Invalid unicode": "is not UTF-8; say `read: {encoding: latin-1}` (or cp1252, utf-16 …) in the mapping",
+    "unterminated quote": "has a quote that does not end",
+    "Maximum line size": "is longer than a CSV record may be",
+    "invalid state": "breaks the CSV rules (quotes or line ends)",
+}
+
+
+def unreadable(origin: str, error: duckdb.Error) -> SourceError:
+    """What DuckDB says of a file, without the line that it quotes: it may be a patient's."""
+    text = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    file = re.search(r"^\s*file = (.+)$", text, flags=re.MULTILINE)
+    where = file.group(1) if file else origin
+    reason = next((said for sign, said in REASONS.items() if sign in text), None)
+    if reason is None and isinstance(error, duckdb.IOException):
+        reason = "cannot be read any more, or is damaged"
+    if reason is None:
+        reason = f"cannot be read, the file is damaged ({type(error).__name__})"
+    return SourceError(f"{where}: line {line.group(1)} {reason}" if line else f"{where}: {reason}")
