@@ -45,12 +45,11 @@ def raw_schema(name: str, frame: pl.DataFrame) -> dg.TableSchema:
 
 
 def _contract_column(c: Column, dtype: str) -> dg.TableColumn:
-    unit = f" ({c.unit})" if c.unit else ""
     limits = [f"{word} {bound:g}" for word, bound in (("≥", c.low), ("≤", c.high)) if bound is not None]
     return dg.TableColumn(
         c.name,
         dtype,
-        f"{c.description}{unit}. Role {c.role}, known at {c.available_at}.",
+        f"{c.meaning}. Role {c.role}, known at {c.available_at}.",
         constraints=dg.TableColumnConstraints(nullable=c.nullable, unique=c.unique, other=limits),
     )
 

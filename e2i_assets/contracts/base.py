@@ -69,6 +69,11 @@ class Column:
     high: float | None = None
     json: bool = False
 
+    @property
+    def meaning(self) -> str:
+        """The description with its unit, for a person."""
+        return f"{self.description} ({self.unit})" if self.unit else self.description
+
 
 def column(
     description: str,

@@ -45,7 +45,7 @@ def _column(table: str, c: Column) -> sa.Column:
         unique=c.unique and not c.key,
         # A foreign key without an index makes each delete of a parent scan the child.
         index=bool(c.references),
-        comment=c.description,
+        comment=c.meaning,
     )
 
 

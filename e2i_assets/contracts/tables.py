@@ -35,12 +35,13 @@ class HcpProfiles(Table):
             )
         }
 
-    hcp_id: pl.String = column("HCP identifier", role="id", key=True)
+    hcp_id: pl.String = column("Identifier of the HCP", role="id", key=True)
     npi: pl.String = column("National Provider Identifier", role="id", unique=True, nullable=True)
-    specialty: pl.String = column("Medical specialty", role="feature", nullable=True)
+    specialty: pl.String = column("Medical specialty, in words", role="feature", nullable=True)
     practice_type: pl.String = column(
-        "Kind of practice", role="feature", nullable=True, allowed=("academic", "community", "private")
-    )
+        "Kind of practice the HCP works in", role="feature", nullable=True,
+        allowed=("academic", "community", "private"),
+    )  # fmt: skip
     geographic_region: pl.String = column(
         "Region of practice", role="feature", nullable=True, allowed=REGIONS
     )
@@ -51,12 +52,15 @@ class HcpProfiles(Table):
         "Patients under care in a year", role="feature", nullable=True, unit="patients", low=0
     )
     decile: pl.Int64 = column(
-        "Prescribing decile, 10 is highest", role="feature", nullable=True, low=1, high=10
-    )
+        "Prescribing decile among peers, 10 is highest", role="feature", nullable=True, unit="1-10", low=1,
+        high=10,
+    )  # fmt: skip
     digital_engagement_score: pl.Float64 = column(
-        "Use of digital channels", role="feature", nullable=True, unit="0-1", low=0, high=1
+        "How much the HCP uses digital channels", role="feature", nullable=True, unit="0-1", low=0, high=1
     )
-    coverage_status: pl.Boolean = column("Covered by the field force", role="feature", nullable=True)
+    coverage_status: pl.Boolean = column(
+        "Whether the field force visits the HCP", role="feature", nullable=True
+    )
 
 
 class PatientJourneys(Table):
@@ -80,9 +84,13 @@ class PatientJourneys(Table):
             )
         }
 
-    patient_journey_id: pl.String = column("Journey identifier", role="id", key=True)
+    patient_journey_id: pl.String = column(
+        "Identifier of the journey: one patient in one indication", role="id", key=True
+    )
     patient_id: pl.String = column("Patient identifier; the unit of splitting", role="id")
-    hcp_id: pl.String = column("Treating HCP", role="id", nullable=True, references="hcp_profiles.hcp_id")
+    hcp_id: pl.String = column(
+        "HCP who treats the patient", role="id", nullable=True, references="hcp_profiles.hcp_id"
+    )
     brand: pl.String = column("Brand of the programme", role="id")
     indication: pl.String = column("Indication of the programme", role="id")
     diagnosis_code: pl.String = column("ICD-10-CM code of the index diagnosis", role="feature", nullable=True)
@@ -92,12 +100,14 @@ class PatientJourneys(Table):
     age_at_diagnosis: pl.Int64 = column(
         "Age at the index diagnosis", role="feature", nullable=True, unit="years", low=0, high=120
     )
-    gender: pl.String = column("Recorded sex", role="feature", nullable=True, allowed=("F", "M"))
+    gender: pl.String = column(
+        "Sex as recorded by the source", role="feature", nullable=True, allowed=("F", "M")
+    )
     geographic_region: pl.String = column(
         "Region of residence", role="feature", nullable=True, allowed=REGIONS
     )
     insurance_type: pl.String = column(
-        "Payer", role="feature", nullable=True, allowed=("commercial", "medicare", "medicaid")
+        "Who pays for the care", role="feature", nullable=True, allowed=("commercial", "medicare", "medicaid")
     )
     disease_severity: pl.Float64 = column(
         "Clinical severity at diagnosis", role="feature", nullable=True, unit="0-10", low=0, high=10
@@ -106,24 +116,26 @@ class PatientJourneys(Table):
         "Comorbidities recorded before diagnosis", role="feature", nullable=True, unit="conditions", low=0
     )
     prior_treatment_count: pl.Int64 = column(
-        "Earlier lines of therapy", role="feature", nullable=True, unit="lines", low=0
+        "Lines of therapy before the index diagnosis", role="feature", nullable=True, unit="lines", low=0
     )
-    academic_hcp: pl.Boolean = column("Treated at an academic centre", role="feature", nullable=True)
+    academic_hcp: pl.Boolean = column(
+        "Whether the patient is treated at an academic centre", role="feature", nullable=True
+    )
     engagement_score: pl.Float64 = column(
-        "Engagement of the treating HCP with the brand in the year before diagnosis",
-        role="feature", nullable=True, unit="0-10", low=0, high=10,
+        "Engagement of the treating HCP with the brand in the year before diagnosis", role="feature",
+        nullable=True, unit="0-10", low=0, high=10,
     )  # fmt: skip
     hcp_engaged: pl.Boolean = column(
-        "The HCP took part in the brand's engagement programme before the index date",
+        "Whether the HCP took part in the brand's engagement programme before the index date",
         role="treatment", nullable=True,
     )  # fmt: skip
     treatment_initiated: pl.Boolean = column(
-        "The brand was initiated within the follow-up window",
-        role="outcome", available_at=OUTCOME, nullable=True,
+        "Whether the brand was initiated within the follow-up window", role="outcome", available_at=OUTCOME,
+        nullable=True,
     )  # fmt: skip
     days_to_treatment: pl.Int64 = column(
-        "Days from diagnosis to initiation; empty when never initiated",
-        role="post_outcome", available_at=OUTCOME, nullable=True, unit="days", low=0,
+        "Days from diagnosis to initiation; empty when never initiated", role="post_outcome",
+        available_at=OUTCOME, nullable=True, unit="days", low=0,
     )  # fmt: skip
     journey_stage: pl.String = column(
         "Stage at the end of observation", role="post_outcome", available_at=OUTCOME, nullable=True,
@@ -137,7 +149,7 @@ class PatientJourneys(Table):
         "Further clinical values of this programme, a JSON object; each becomes a column of the extract",
         role="feature", nullable=True, json=True,
     )  # fmt: skip
-    data_source: pl.String = column("Where the row came from", role="audit", nullable=True)
+    data_source: pl.String = column("Name of the source that the row came from", role="audit", nullable=True)
     source_timestamp: UTC = column("When the source recorded the row", role="audit")
     ingestion_timestamp: UTC = column("When the row arrived", role="audit")
 
@@ -158,39 +170,45 @@ class TreatmentEvents(Table):
             )
         }
 
-    treatment_event_id: pl.String = column("Event identifier", role="id", key=True)
+    treatment_event_id: pl.String = column("Identifier of the event", role="id", key=True)
     patient_journey_id: pl.String = column(
-        "Journey of the event", role="id", references="patient_journeys.patient_journey_id"
+        "Journey that the event belongs to", role="id", references="patient_journeys.patient_journey_id"
     )
-    patient_id: pl.String = column("Patient of the event", role="id")
-    hcp_id: pl.String = column("HCP of the event", role="id", nullable=True, references="hcp_profiles.hcp_id")
+    patient_id: pl.String = column("Patient whom the event concerns", role="id")
+    hcp_id: pl.String = column(
+        "HCP who prescribed, ordered or saw the patient", role="id", nullable=True,
+        references="hcp_profiles.hcp_id",
+    )  # fmt: skip
     event_date: pl.Date = column("Day of the event", role="time", available_at="event_date")
     event_type: pl.String = column(
-        "Kind of event", role="feature", available_at="event_date", allowed=EVENT_TYPES
+        "What happened, by kind", role="feature", available_at="event_date", allowed=EVENT_TYPES
     )
     event_subtype: pl.String = column(
-        "Kind of event, finer: the test, the drug class", role="feature", available_at="event_date",
-        nullable=True,
+        "What happened, finer: the test, the drug class, the kind of visit", role="feature",
+        available_at="event_date", nullable=True,
     )  # fmt: skip
     brand: pl.String = column(
-        "Brand of a prescription", role="feature", available_at="event_date", nullable=True
+        "Brand that was prescribed", role="feature", available_at="event_date", nullable=True
     )
     value: pl.Float64 = column(
-        "Result of a laboratory test", role="feature", available_at="event_date", nullable=True
-    )
+        "Result of a laboratory test", role="feature", available_at="event_date", nullable=True,
+        unit="unit of the test in event_subtype",
+    )  # fmt: skip
     duration_days: pl.Int64 = column(
         "Days of supply of a prescription", role="feature", available_at="event_date", nullable=True,
         unit="days", low=0,
     )  # fmt: skip
     cost: pl.Float64 = column(
-        "Billed cost", role="feature", available_at="event_date", nullable=True, unit="USD", low=0
-    )
+        "Cost that was billed for the event", role="feature", available_at="event_date", nullable=True,
+        unit="USD", low=0,
+    )  # fmt: skip
     adverse_event_flag: pl.Boolean = column(
-        "An adverse event was recorded", role="feature", available_at="event_date", nullable=True
+        "Whether an adverse event was recorded", role="feature", available_at="event_date", nullable=True
     )
     discontinuation_flag: pl.Boolean = column(
-        "Therapy was stopped at this event", role="post_outcome", available_at="event_date", nullable=True
-    )
+        "Whether therapy was stopped at this event", role="post_outcome", available_at="event_date",
+        nullable=True,
+    )  # fmt: skip
     source_timestamp: UTC = column("When the source recorded the row", role="audit")
     ingestion_timestamp: UTC = column("When the row arrived", role="audit")
 
@@ -208,23 +226,29 @@ class MlPredictions(Table):
             )
         }
 
-    prediction_id: pl.String = column("Prediction identifier", role="id", key=True)
+    prediction_id: pl.String = column("Identifier of the prediction", role="id", key=True)
     patient_journey_id: pl.String = column(
         "Journey that was scored", role="id", references="patient_journeys.patient_journey_id"
     )
     patient_id: pl.String = column("Patient that was scored", role="id")
-    hcp_id: pl.String = column("HCP concerned", role="id", nullable=True, references="hcp_profiles.hcp_id")
+    hcp_id: pl.String = column(
+        "HCP whom the prediction concerns", role="id", nullable=True, references="hcp_profiles.hcp_id"
+    )
     model_version: pl.String = column("Version of the scoring model", role="audit", nullable=True)
     prediction_type: pl.String = column(
-        "What was predicted", role="feature", available_at="prediction_timestamp", allowed=PREDICTION_TYPES
+        "What was predicted, by kind", role="feature", available_at="prediction_timestamp",
+        allowed=PREDICTION_TYPES,
+    )  # fmt: skip
+    prediction_timestamp: UTC = column(
+        "When the score was given", role="time", available_at="prediction_timestamp"
     )
-    prediction_timestamp: UTC = column("When it was scored", role="time", available_at="prediction_timestamp")
     prediction_value: pl.Float64 = column(
-        "Score", role="feature", available_at="prediction_timestamp", nullable=True, unit="0-1", low=0, high=1
-    )
-    confidence_score: pl.Float64 = column(
-        "Confidence in the score", role="feature", available_at="prediction_timestamp", nullable=True,
+        "Probability that was predicted", role="feature", available_at="prediction_timestamp", nullable=True,
         unit="0-1", low=0, high=1,
+    )  # fmt: skip
+    confidence_score: pl.Float64 = column(
+        "Confidence of the model in its prediction", role="feature", available_at="prediction_timestamp",
+        nullable=True, unit="0-1", low=0, high=1,
     )  # fmt: skip
 
 
@@ -242,40 +266,48 @@ class Triggers(Table):
             )
         }
 
-    trigger_id: pl.String = column("Trigger identifier", role="id", key=True)
+    trigger_id: pl.String = column("Identifier of the suggestion", role="id", key=True)
     patient_journey_id: pl.String = column(
-        "Journey concerned", role="id", references="patient_journeys.patient_journey_id"
+        "Journey that the suggestion is about", role="id", references="patient_journeys.patient_journey_id"
     )
-    patient_id: pl.String = column("Patient concerned", role="id")
-    hcp_id: pl.String = column("HCP addressed", role="id", nullable=True, references="hcp_profiles.hcp_id")
-    trigger_date: pl.Date = column("Day it was raised", role="time", available_at="trigger_date")
-    trigger_type: pl.String = column("Kind of suggestion", role="feature", available_at="trigger_date")
+    patient_id: pl.String = column("Patient whom the suggestion is about", role="id")
+    hcp_id: pl.String = column(
+        "HCP whom the field force is to see", role="id", nullable=True, references="hcp_profiles.hcp_id"
+    )
+    trigger_date: pl.Date = column("Day the suggestion was raised", role="time", available_at="trigger_date")
+    trigger_type: pl.String = column(
+        "What is suggested, by kind", role="feature", available_at="trigger_date"
+    )
     priority: pl.String = column(
-        "Priority", role="feature", available_at="trigger_date", nullable=True, allowed=PRIORITIES
-    )
+        "How urgent the suggestion is", role="feature", available_at="trigger_date", nullable=True,
+        allowed=PRIORITIES,
+    )  # fmt: skip
     confidence_score: pl.Float64 = column(
-        "Confidence", role="feature", available_at="trigger_date", nullable=True, unit="0-1", low=0, high=1
-    )
+        "Confidence of the model behind the suggestion", role="feature", available_at="trigger_date",
+        nullable=True, unit="0-1", low=0, high=1,
+    )  # fmt: skip
     lead_time_days: pl.Int64 = column(
-        "Days given to act", role="feature", available_at="trigger_date", nullable=True, unit="days", low=0
-    )
+        "Days that the field force has to act", role="feature", available_at="trigger_date", nullable=True,
+        unit="days", low=0,
+    )  # fmt: skip
     expiration_date: pl.Date = column(
-        "Last day to act", role="time", available_at="trigger_date", nullable=True
+        "Last day on which to act", role="time", available_at="trigger_date", nullable=True
     )
     delivery_channel: pl.String = column(
-        "Channel", role="feature", available_at="trigger_date", nullable=True
+        "Channel through which it was sent", role="feature", available_at="trigger_date", nullable=True
     )
     delivery_status: pl.String = column(
-        "Whether it arrived", role="post_outcome", available_at=OUTCOME, nullable=True,
-        allowed=DELIVERY_STATUSES,
+        "Whether the suggestion reached the field force", role="post_outcome", available_at=OUTCOME,
+        nullable=True, allowed=DELIVERY_STATUSES,
     )  # fmt: skip
     acceptance_status: pl.String = column(
-        "What the field force did", role="post_outcome", available_at=OUTCOME, nullable=True,
-        allowed=ACCEPTANCE_STATUSES,
+        "What the field force did with the suggestion", role="post_outcome", available_at=OUTCOME,
+        nullable=True, allowed=ACCEPTANCE_STATUSES,
     )  # fmt: skip
     outcome_value: pl.Float64 = column(
-        "Value realised", role="post_outcome", available_at=OUTCOME, nullable=True, unit="0-1", low=0, high=1
-    )
+        "Value that the suggestion realised", role="post_outcome", available_at=OUTCOME, nullable=True,
+        unit="0-1", low=0, high=1,
+    )  # fmt: skip
 
 
 class BusinessMetrics(Table):
@@ -291,19 +323,32 @@ class BusinessMetrics(Table):
             )
         }
 
-    metric_id: pl.String = column("Metric identifier", role="id", key=True)
-    metric_date: pl.Date = column("First day of the month", role="time", available_at="metric_date")
-    metric_name: pl.String = column("Name of the figure", role="feature", available_at="metric_date")
-    brand: pl.String = column("Brand", role="id")
-    region: pl.String = column("Region", role="feature", nullable=True, allowed=REGIONS)
-    value: pl.Float64 = column("Figure", role="feature", available_at="metric_date", nullable=True, low=0)
+    metric_id: pl.String = column("Identifier of the figure", role="id", key=True)
+    metric_date: pl.Date = column(
+        "First day of the month of the figure", role="time", available_at="metric_date"
+    )
+    metric_name: pl.String = column(
+        "What the figure measures, by name", role="feature", available_at="metric_date"
+    )
+    brand: pl.String = column("Brand that the row is about", role="id")
+    region: pl.String = column(
+        "Region that the figure is about", role="feature", nullable=True, allowed=REGIONS
+    )
+    value: pl.Float64 = column(
+        "Value of the figure", role="feature", available_at="metric_date", nullable=True,
+        unit="unit of metric_name", low=0,
+    )  # fmt: skip
     target: pl.Float64 = column(
-        "Planned figure", role="feature", available_at="metric_date", nullable=True, low=0
-    )
+        "Value that was planned", role="feature", available_at="metric_date", nullable=True,
+        unit="unit of metric_name", low=0,
+    )  # fmt: skip
     achievement_rate: pl.Float64 = column(
-        "Figure over plan", role="feature", available_at="metric_date", nullable=True, low=0
+        "Value over planned value, 1 is on plan", role="feature", available_at="metric_date", nullable=True,
+        unit="ratio", low=0,
+    )  # fmt: skip
+    sample_size: pl.Int64 = column(
+        "Observations that the figure rests on", role="audit", nullable=True, unit="observations", low=0
     )
-    sample_size: pl.Int64 = column("Observations behind the figure", role="audit", nullable=True, low=0)
 
 
 class CausalPaths(Table):
@@ -319,21 +364,26 @@ class CausalPaths(Table):
             )
         }
 
-    path_id: pl.String = column("Path identifier", role="id", key=True)
-    brand: pl.String = column("Brand", role="id")
-    discovery_date: pl.Date = column("Day of the finding", role="time", available_at="discovery_date")
-    source_node: pl.String = column("Cause", role="feature", available_at="discovery_date")
-    target_node: pl.String = column("Effect", role="feature", available_at="discovery_date")
+    path_id: pl.String = column("Identifier of the finding", role="id", key=True)
+    brand: pl.String = column("Brand that the row is about", role="id")
+    discovery_date: pl.Date = column(
+        "Day on which the finding was made", role="time", available_at="discovery_date"
+    )
+    source_node: pl.String = column("Node that is the cause", role="feature", available_at="discovery_date")
+    target_node: pl.String = column("Node that is the effect", role="feature", available_at="discovery_date")
     path_length: pl.Int64 = column(
-        "Edges of the path", role="feature", available_at="discovery_date", nullable=True, low=1
-    )
+        "Edges between cause and effect", role="feature", available_at="discovery_date", nullable=True,
+        unit="edges", low=1,
+    )  # fmt: skip
     causal_effect_size: pl.Float64 = column(
-        "Effect strength", role="feature", available_at="discovery_date", nullable=True, low=-1, high=1
-    )
+        "Strength of the effect, negative when the cause lowers it", role="feature",
+        available_at="discovery_date", nullable=True, unit="-1 to 1", low=-1, high=1,
+    )  # fmt: skip
     confidence_level: pl.Float64 = column(
-        "Confidence", role="feature", available_at="discovery_date", nullable=True, unit="0-1", low=0, high=1
-    )
-    method_used: pl.String = column("Estimator", role="audit", nullable=True)
+        "Confidence in the finding", role="feature", available_at="discovery_date", nullable=True, unit="0-1",
+        low=0, high=1,
+    )  # fmt: skip
+    method_used: pl.String = column("Name of the estimator that found it", role="audit", nullable=True)
 
 
 TABLES: dict[str, type[Table]] = {

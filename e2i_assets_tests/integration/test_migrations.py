@@ -180,6 +180,7 @@ DROP TABLE e2i.causal_paths;
 """
 
 
+@pytest.mark.filterwarnings("ignore:Autogenerate rendered")
 def test_every_difference_is_seen_and_a_written_revision_mends_it(engine: sa.Engine, versions: Path) -> None:
     upgrade(engine)
     assert write_revision(engine, "nothing", versions) is None

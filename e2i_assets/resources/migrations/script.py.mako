@@ -1,4 +1,4 @@
-"""${message}."""
+"""${message[0].upper() + message[1:]}."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """${message}."""
+    """${message[0].upper() + message[1:]}."""
     ${upgrades if upgrades else "pass"}
