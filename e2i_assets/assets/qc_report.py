@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
+import sqlalchemy as sa
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import RawTable
@@ -11,9 +14,13 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
-from e2i_assets.quality.plots import dimension_chart
+from e2i_assets.quality.datadocs import FOLDER
+from e2i_assets.quality.plots import dimension_chart, history_chart
 from e2i_assets.quality.report import DIMENSIONS, QCReport, QualityConfig, build_qc_report
 from e2i_assets.resources.records import data_quality_reports
+
+_SHOWN = 30
+"""Reports in the history."""
 
 
 def _config(context: StageContext) -> QualityConfig:
@@ -64,6 +71,7 @@ def qc_report(
         not_collected=context.programme.not_collected,
     )
     _record(context, report)
+    history = _history(context)
     loads = {name: published.attributes[LOAD] for name, published in context.inputs.items()}
     return Made(
         report,
@@ -78,8 +86,26 @@ def qc_report(
             ),
             "report": dg.MetadataValue.md(report.to_markdown()),
             "dimensions": shown.image(dimension_chart(report)),
+            "history": shown.table(history),
+            "trend": shown.image(history_chart(history, report.score_threshold)),
         },
+        pages={"report_page": "report.html", "data_docs": f"{FOLDER}/index.html"},
     )
+
+
+def _history(context: StageContext) -> list[dict[str, Any]]:
+    """The newest reports of the partition, this one included, oldest first."""
+    kept = data_quality_reports.c
+    shown_columns = [kept.run_at, kept.overall_status, kept.overall_score]
+    shown_columns += [kept[f"{dimension}_score"] for dimension in DIMENSIONS]
+    newest = (
+        sa.select(*shown_columns)
+        .where(kept.partition == context.partition)
+        .order_by(kept.id.desc())
+        .limit(_SHOWN)
+    )
+    with context.warehouse.engine.connect() as connection:
+        return [dict(row) for row in connection.execute(newest).mappings()][::-1]
 
 
 def _record(context: StageContext, report: QCReport) -> None:

@@ -15,9 +15,9 @@ REUSED = "reused"
 
 
 def check(
-    asset_key: dg.AssetKey, gate: str, verdict: Verdict, where: Mapping[str, str]
+    asset_key: dg.AssetKey, gate: str, verdict: Verdict, where: Mapping[str, Any]
 ) -> dg.AssetCheckResult:
-    """A verdict as Dagster's check result; `where` is the address of what was judged."""
+    """A verdict as Dagster's check result; `where` holds links to what was judged."""
     figures = {k: v if v is not None else "none" for k, v in verdict.figures.items()}
     advice = {"next_step": verdict.next_step} if verdict.next_step else {}
     return dg.AssetCheckResult(

@@ -43,12 +43,14 @@ class Made:
         metadata: what a person wants to see in Dagit; never a patient's row.
         subject: what the gates judge, the artifact itself unless said otherwise.
         attributes: facts about the making that are not content (they do not enter the data version).
+        pages: name to file of the artifact that a person may open; linked in Dagit, also when a gate refuses.
     """
 
     artifact: Artifact
     metadata: Mapping[str, Any] = field(default_factory=dict)
     subject: Any = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    pages: Mapping[str, str] = field(default_factory=dict)
 
 
 Compute = Callable[..., Made]
@@ -156,7 +158,10 @@ def _audit_and_publish(
     subject = made.artifact if made.subject is None else made.subject
     verdicts = {gate.name: gate.verdict(subject) for gate in gates}
     _record(context, name, verdicts)
-    where = {"dagster/uri": context.store.locate(name, context.partition, version)}
+    address = context.store.locate(name, context.partition, version)
+    where = {"dagster/uri": address} | {
+        page: dg.MetadataValue.url(f"{address}/{file}") for page, file in made.pages.items()
+    }
     checks = [display.check(asset_key, gate, verdict, where) for gate, verdict in verdicts.items()]
     if not all(verdict.passed for verdict in verdicts.values()):
         for gate, verdict in verdicts.items():

@@ -115,10 +115,12 @@ class QualityConfig(_Model):
     """Everything that decides a quality report, apart from the data.
 
     Attributes:
+        minimum_rows: rows below which a required table blocks.
         wanted_when: table to column to the SQL condition of the rows that can fill the column.
     """
 
     block_below_score: float = Field(ge=0, le=1)
+    minimum_rows: int = Field(ge=1)
     dimensions: dict[DimensionName, Dimension]
     max_staleness_days: int = Field(gt=0)
     wanted_when: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -21,7 +21,8 @@ from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.base import Column, columns, facts_of
+from e2i_assets.contracts.base import columns, facts_of
+from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.config import DIMENSIONS, AttributeLike, DimensionName, QualityConfig
 from e2i_assets.quality.relations import JOURNEYS, judge_rows
@@ -154,33 +155,20 @@ def _validity(name: str, frame: pl.DataFrame, attributes: Mapping[str, Attribute
         for a, declared in attributes.items()
         if a in frame.columns and wrong_attribute_type(frame, a, declared)
     }
-    rules = {c.name: _invalid(c) for c in extraction_columns(name)} | {a: [] for a in attributes}
-    present = [c for c in rules if c in frame.columns]
+    judged = [*(c.name for c in extraction_columns(name)), *attributes]
+    present = [c for c in dict.fromkeys(judged) if c in frame.columns]
     counted = frame.select(
-        [(_any(rules[c] + _infinite(frame, c)) if c not in wrong else pl.col(c).is_not_null()).sum().alias(c)
-         for c in present]
-    )  # fmt: skip
+        (pl.col(c).is_not_null() if c in wrong else _invalid(name, frame, c)).sum().alias(c) for c in present
+    )
     return _summed([(c, int(counted[c][0]), frame[c].count()) for c in present])
 
 
-def _any(masks: list[pl.Expr]) -> pl.Expr:
-    return reduce(or_, masks, pl.lit(False))
-
-
-def _invalid(c: Column) -> list[pl.Expr]:
-    cell = pl.col(c.name)
-    masks = []
-    if c.allowed:
-        masks.append(~cell.is_in(list(c.allowed)))
-    if c.low is not None:
-        masks.append(cell < c.low)
-    if c.high is not None:
-        masks.append(cell > c.high)
-    return masks
-
-
-def _infinite(frame: pl.DataFrame, name: str) -> list[pl.Expr]:
-    return [~pl.col(name).is_finite()] if frame.schema[name].is_float() else []
+def _invalid(table: str, frame: pl.DataFrame, column: str) -> pl.Expr:
+    """Whether a filled cell breaks a rule of the contract; an attribute's rule is to be finite."""
+    broken = [rule.broken for rule in row_rules(table) if rule.column == column and rule.name != "null"]
+    if not broken and frame.schema[column].is_float():
+        broken = [~pl.col(column).is_finite()]
+    return reduce(or_, broken, pl.lit(False))
 
 
 def _consistency(name: str, frame: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> _Tally:
@@ -195,8 +183,11 @@ def _consistency(name: str, frame: pl.DataFrame, tables: Mapping[str, pl.DataFra
 def _uniqueness(name: str, frame: pl.DataFrame) -> _Tally:
     """The worst of: a unique column taken twice, or a row that is there again under another key.
 
-    Audit columns do not tell rows apart: the same record that arrived twice differs in nothing else.
+    Audit columns do not tell rows apart: the same record that arrived twice differs in nothing else. One row
+    alone says nothing.
     """
+    if frame.height < 2:
+        return _Tally(0, 0)
     unique = [c.name for c in columns(TABLES[name]) if c.unique and c.name in frame.columns]
     parts = [(c, _surplus(frame.select(c).drop_nulls()), frame.height) for c in unique]
     content = [
@@ -213,21 +204,30 @@ def _uniqueness(name: str, frame: pl.DataFrame) -> _Tally:
 
 
 def _surplus(frame: pl.DataFrame) -> int:
-    return frame.height - frame.n_unique() if frame.height else 0
+    return frame.height - frame.n_unique()
 
 
 def _timeliness(name: str, frame: pl.DataFrame, max_days: int) -> _Tally:
+    """Rows that arrived within the allowed days, on the clock of UTC whatever zones the two times are in.
+
+    A time without a zone cannot be placed, and a row cannot arrive before it was recorded: neither is fresh.
+    """
     facts = facts_of(TABLES[name])
     event, arrival = facts.event_time, facts.ingestion_time
     if not (event and arrival and frame.height):
         return _Tally(0, 0)
-    try:
-        delay = pl.col(arrival) - pl.col(event)
-        fresh = int(frame.select((delay <= pl.duration(days=max_days)).fill_null(False).sum()).item())
-    except pl.exceptions.PolarsError:
-        fresh = 0  # no readable times: no row is shown to be fresh
+    fresh = 0
+    if _has_zone(frame, event) and _has_zone(frame, arrival):
+        delay = pl.col(arrival).dt.convert_time_zone("UTC") - pl.col(event).dt.convert_time_zone("UTC")
+        in_time = delay.is_between(pl.duration(days=0), pl.duration(days=max_days))
+        fresh = int(frame.select(in_time.fill_null(False).sum()).item())
     return _Tally(
         frame.height - fresh,
         frame.height,
-        ((f"later than {max_days} days", frame.height - fresh, frame.height),),
+        ((f"not within {max_days} days of its source", frame.height - fresh, frame.height),),
     )
+
+
+def _has_zone(frame: pl.DataFrame, name: str) -> bool:
+    dtype = frame.schema.get(name)
+    return isinstance(dtype, pl.Datetime) and dtype.time_zone is not None

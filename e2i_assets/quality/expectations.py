@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
 from e2i_assets.quality.config import Expectation, Suite, SuiteStatus
+from e2i_assets.quality.datadocs import suite_page
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite, ExpectationValidationResult
@@ -40,6 +41,7 @@ class SuiteResult:
             counts neither for nor against.
         status: by the success rate; `failed` when nothing was evaluated; `error` when a rule could not be
             run (`error` says what was raised); `empty` for a table without rows.
+        page: the suite's Data Docs as HTML, empty when it was not run; no part of the record.
     """
 
     suite: str
@@ -50,12 +52,13 @@ class SuiteResult:
     success_rate: float
     status: Status
     not_evaluated: tuple[str, ...] = ()
-    error: str | None = field(default=None)
+    error: str | None = None
+    page: str = field(default="", repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Plain JSON types, without the page."""
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if name != "page"},
             "failed": [asdict(f) for f in self.failed],
             "not_evaluated": list(self.not_evaluated),
         }
@@ -114,16 +117,16 @@ def _run(
         _gx_suite(suite), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
     )
     by_order = {r.expectation_config.meta[_ORDER]: r for r in validation.results if r.expectation_config}
-    results = [by_order[i] for i in range(len(suite.expectations))]
-    if raised := [_label(e) for e, r in zip(suite.expectations, results, strict=True) if _raised(r)]:
+    pairs = [(e, by_order[i]) for i, e in enumerate(suite.expectations)]
+    if raised := [_label(e) for e, r in pairs if _raised(r)]:
         return _errored(suite, f"could not be evaluated: {', '.join(raised)}")
-    return _verdict(suite, results, status)
+    verdict = _verdict(suite, pairs, status)
+    return replace(verdict, page=suite_page(suite, verdict, [r for e, r in pairs if _judged_something(e, r)]))
 
 
 def _verdict(
-    suite: Suite, results: Sequence[ExpectationValidationResult], status: SuiteStatus
+    suite: Suite, pairs: Sequence[tuple[Expectation, ExpectationValidationResult]], status: SuiteStatus
 ) -> SuiteResult:
-    pairs = list(zip(suite.expectations, results, strict=True))
     judged = [(e, r) for e, r in pairs if _judged_something(e, r)]
     failed = tuple(
         FailedExpectation(e.type, ", ".join(e.columns), r.result.get("unexpected_count"), e.why)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from e2i_assets.contracts.base import TableFacts, columns, facts_of
+from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
 
 JOURNEYS = "patient_journeys"
@@ -39,7 +40,8 @@ def judge_rows(name: str, frame: pl.DataFrame, tables: Mapping[str, pl.DataFrame
     point at a table that is not in `tables` are left out: that table's absence is for the caller to judge.
     """
     facts = facts_of(TABLES[name])
-    outcomes = [_condition(rule, sql, name, frame) for rule, sql in facts.checks.items()]
+    conditions = [rule for rule in row_rules(name) if rule.column is None]
+    outcomes = [_outcome(rule.name, name, frame, rule.needs, rule.broken) for rule in conditions]
     for c in columns(TABLES[name]):
         parent, _, key = (c.references or "").partition(".")
         if parent in tables:
@@ -69,11 +71,6 @@ def _outcome(
         # Missing or ill-typed columns: nothing can be said for the rule, so it holds nowhere.
         broken = pl.repeat(True, frame.height, dtype=pl.Boolean, eager=True)
     return RuleOutcome(rule, column, broken, needs)
-
-
-def _condition(rule: str, sql: str, table: str, frame: pl.DataFrame) -> RuleOutcome:
-    holds = pl.sql_expr(sql)
-    return _outcome(f"check:{rule}", table, frame, tuple(sorted(set(holds.meta.root_names()))), ~holds)
 
 
 def _member(rule: str, column: str, frame: pl.DataFrame, parent: pl.DataFrame, key: str) -> RuleOutcome:

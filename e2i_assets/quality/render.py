@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 from html import escape
 from typing import TYPE_CHECKING
 
 from e2i_assets.quality.config import DIMENSIONS
+from e2i_assets.quality.datadocs import FOLDER
+from e2i_assets.quality.plots import dimension_chart
 
 if TYPE_CHECKING:
+    from e2i_assets.quality.expectations import SuiteResult
     from e2i_assets.quality.report import QCReport
 
 Grid = tuple[str, list[str], list[list[str]]]
 """Title, headings, rows of cells."""
 
 _STYLE = (
-    "body{font:15px/1.45 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "body{font:15px/1.45 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:.5rem 0 1.5rem;width:100%}"
     "th,td{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}"
-    ".passed{color:#176b3a}.warning{color:#8a5a00}.failed{color:#a1161b}"
+    "img{max-width:100%}.passed{color:#176b3a}.warning{color:#8a5a00}.failed,.error{color:#a1161b}"
 )
 
 
@@ -32,12 +36,38 @@ def markdown(report: QCReport) -> str:
 
 def html(report: QCReport) -> str:
     """One page without scripts, fonts or pictures from elsewhere."""
-    sections = "".join(_section(*grid) for grid in _grids(report))
+    picture = base64.b64encode(dimension_chart(report)).decode()
+    body = (
+        f"<p>{escape(_score(report))}</p><p>{escape(report.fix_first)}</p>"
+        f'<p><a href="{FOLDER}/index.html">Data Docs of the expectation suites</a></p>'
+        f'<img alt="Grades of the five dimensions" src="data:image/png;base64,{picture}">'
+    )
+    return _page("Data quality", report.status, body + "".join(_section(*grid) for grid in _grids(report)))
+
+
+def data_docs_index(report: QCReport) -> str:
+    """The page that leads to each suite's Data Docs; a suite that was not run has none, and says why."""
+    rows = "".join(
+        f"<tr><td>{_link(s)}</td><td>{escape(s.table)}</td><td class={s.status}>{s.status}</td>"
+        f"<td>{s.successful} of {s.evaluated}</td><td>{escape(s.error or '')}</td></tr>"
+        for s in report.suites
+    )
+    headings = "".join(f"<th>{h}</th>" for h in ("suite", "table", "status", "rules that hold", "error"))
+    table = f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>"
+    back = '<p><a href="../report.html">Quality report</a></p>'
+    return _page("Data Docs", report.status, back + table)
+
+
+def _link(suite: SuiteResult) -> str:
+    name = escape(suite.suite)
+    return f'<a href="{name}.html">{name}</a>' if suite.page else name
+
+
+def _page(title: str, status: str, body: str) -> str:
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data quality</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Data quality: "
-        f'<span class="{report.status}">{report.status}</span></h1>'
-        f"<p>{escape(_score(report))}</p><p>{escape(report.fix_first)}</p>{sections}</body></html>\n"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<style>{_STYLE}</style></head><body><h1>{title}: <span class="{status}">{status}</span></h1>'
+        f"{body}</body></html>\n"
     )
 
 
@@ -78,7 +108,7 @@ def _dimensions(report: QCReport) -> Grid:
 
 def _contract(report: QCReport, table: str) -> str:
     failures = next(len(s.failures) for s in report.schema if s.table == table)
-    return f"{failures} rules broken" if failures else "kept"
+    return f"{failures} broken" if failures else "kept"
 
 
 def _suites(report: QCReport) -> Grid:

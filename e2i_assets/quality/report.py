@@ -6,23 +6,35 @@ versions and settings give the same report: nothing in it comes from a clock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.config import DIMENSIONS, AttributeLike, QualityConfig
+from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, overall, weighted_score
 from e2i_assets.quality.expectations import SuiteResult, run_suites
 from e2i_assets.quality.relations import JOURNEYS
-from e2i_assets.quality.render import html, markdown
-from e2i_assets.quality.schema import SchemaResult, check_schema
+from e2i_assets.quality.render import data_docs_index, html, markdown
+from e2i_assets.quality.schema import SchemaResult, check_schema, extraction_columns
 
 Reason = Literal[
-    "missing_table", "unknown_table", "empty_table", "schema", "dimension", "score", "suite", "suite_error"
-]
+    "missing_table", "unknown_table", "empty_table", "too_few_rows", "all_null", "schema", "dimension",
+    "score", "suite", "suite_error",
+]  # fmt: skip
+
+_ADVICE: dict[str, str] = {
+    "completeness": "fill it at the source, or name it under not_collected in the cohort file",
+    "validity": "correct the values at the source to the type and range that the contract states",
+    "consistency": "load the rows that are referred to, or correct those that contradict each other",
+    "uniqueness": "load each record once, under one key",
+    "timeliness": "load sooner after the source records a row, and give both times with their zone",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,8 @@ class QCReport:
             without blocking; else `passed`.
         score: the guide's weighted score, 0 to 1.
         dimensions: each dimension over all tables; None where no table could be graded.
-        lowest_dimension: the dimension with the lowest grade.
+        lowest_dimension: the dimension with the lowest grade; one that no table could be graded on adds
+            nothing to the score, and is lower than any other.
         fix_first: one sentence, the most useful next step.
         raw_versions: table to data version, as given by the caller.
     """
@@ -98,8 +111,23 @@ class QCReport:
         return markdown(self)
 
     def to_html(self) -> str:
-        """The same as one self-contained page."""
+        """The same as one self-contained page, with links to the suites' Data Docs beside it."""
         return html(self)
+
+    def save(self, folder: Path) -> None:
+        """record.json, report.html, and in data_docs/ an index and a page for each suite that was run."""
+        (folder / "record.json").write_text(json.dumps(self.to_dict(), indent=1, sort_keys=True))
+        (folder / "report.html").write_text(self.to_html())
+        (folder / FOLDER).mkdir()
+        (folder / FOLDER / "index.html").write_text(data_docs_index(self))
+        for suite in self.suites:
+            if suite.page:
+                (folder / FOLDER / f"{suite.suite}.html").write_text(suite.page)
+
+    @classmethod
+    def load(cls, folder: Path) -> QCReport:
+        """Read record.json; the pages stay where they are."""
+        return cls.from_dict(json.loads((folder / "record.json").read_text()))
 
 
 def build_qc_report(
@@ -129,15 +157,17 @@ def build_qc_report(
     grades = overall(graded)
     score = weighted_score(grades, config)
     suites = run_suites(config.suites, known, config.suite_status)
+    lowest = min(DIMENSIONS, key=lambda d: (grades[d] is not None, grades[d] or 0.0))
+    advice = _advice(lowest, grades, graded)
     blockers = (
-        *_table_blockers(tables, required),
+        *_table_blockers(tables, required, config.minimum_rows),
         *_schema_blockers(schema),
+        *_all_null_blockers(known, not_collected),
         *_dimension_blockers(graded, config),
-        *_score_blockers(score, config),
         *_suite_blockers(suites, required),
+        *_score_blockers(score, config, advice),
     )
     warnings = tuple(_warnings(known, graded, grades, suites, config))
-    lowest = min(DIMENSIONS, key=lambda d: grades[d] or 0.0)
     return QCReport(
         status="failed" if blockers else "warning" if warnings else "passed",
         score=score,
@@ -147,7 +177,7 @@ def build_qc_report(
         schema=schema,
         suites=suites,
         lowest_dimension=lowest,
-        fix_first=_fix_first(blockers, graded, grades, lowest),
+        fix_first=f"Fix first: {blockers[0].message}. {advice}" if blockers else advice,
         blockers=blockers,
         warnings=warnings,
         table_rows={name: frame.height for name, frame in known.items()},
@@ -155,12 +185,17 @@ def build_qc_report(
     )
 
 
-def _table_blockers(tables: Mapping[str, pl.DataFrame], required: Collection[str]) -> Iterator[Blocker]:
+def _table_blockers(
+    tables: Mapping[str, pl.DataFrame], required: Collection[str], minimum: int
+) -> Iterator[Blocker]:
     for name in TABLES:
         if name not in tables:
             yield Blocker("missing_table", name, "exists", f"{name}: no extract given; extract it again")
         elif not tables[name].height and name in required:
             yield Blocker("empty_table", name, "rows", f"{name}: 0 rows; load data for this programme")
+        elif tables[name].height < minimum and name in required:
+            few = f"{name}: {tables[name].height} rows, at least {minimum} are needed; load more"
+            yield Blocker("too_few_rows", name, "rows", few)
     for name in sorted(set(tables) - set(TABLES)):
         yield Blocker("unknown_table", name, "contract", f"{name}: no contract for this table; add one")
 
@@ -175,20 +210,35 @@ def _schema_blockers(schema: tuple[SchemaResult, ...]) -> Iterator[Blocker]:
             yield Blocker("schema", result.table, f"{f.column}:{f.rule}", message)
 
 
+def _all_null_blockers(
+    tables: Mapping[str, pl.DataFrame], not_collected: Collection[str]
+) -> Iterator[Blocker]:
+    """Columns of patient_journeys, from which features and outcomes come, that are empty throughout.
+
+    Declared attributes are the schema layer's; what an outcome leaves empty may be empty.
+    """
+    frame = tables.get(JOURNEYS, pl.DataFrame())
+    for c in extraction_columns(JOURNEYS):
+        expected = c.name in frame.columns and c.nullable and c.role != "post_outcome"
+        if expected and frame.height and c.name not in not_collected and not frame[c.name].count():
+            message = f"{JOURNEYS}.{c.name}: no value in {frame.height} rows; {_ADVICE['completeness']}"
+            yield Blocker("all_null", JOURNEYS, c.name, message)
+
+
 def _dimension_blockers(graded: tuple[TableQuality, ...], config: QualityConfig) -> Iterator[Blocker]:
     for table in graded:
         for name in DIMENSIONS:
             grade, floor = table.scores[name], config.dimensions[name].block_below
             if grade is not None and grade < floor:
                 weak = next((w for w in table.weaknesses if w.dimension == name), None)
-                cause = f"; start with {_described(weak)}" if weak else ""
-                message = f"{table.table}: {name} {grade:.3f} is below {floor:.2f}{cause}"
+                cause = f"start with {_described(weak)}; " if weak else ""
+                message = f"{table.table}: {name} {grade:.3f} is below {floor:.2f}; {cause}{_ADVICE[name]}"
                 yield Blocker("dimension", table.table, name, message)
 
 
-def _score_blockers(score: float, config: QualityConfig) -> Iterator[Blocker]:
+def _score_blockers(score: float, config: QualityConfig, advice: str) -> Iterator[Blocker]:
     if not score >= config.block_below_score:
-        message = f"score {score:.3f} is below {config.block_below_score:.2f}; fix the lowest dimension first"
+        message = f"score {score:.3f} is below {config.block_below_score:.2f}; {advice.rstrip('.')}"
         yield Blocker("score", "all tables", "score", message)
 
 
@@ -228,19 +278,16 @@ def _warnings(
         yield from (f"suite {s.suite}: {rule} has no value to judge" for rule in s.not_evaluated)
 
 
-def _fix_first(
-    blockers: tuple[Blocker, ...],
-    graded: tuple[TableQuality, ...],
-    grades: Mapping[str, float | None],
-    lowest: str,
-) -> str:
-    if blockers:
-        return f"Fix first: {blockers[0].message}."
+def _advice(lowest: str, grades: Mapping[str, float | None], graded: tuple[TableQuality, ...]) -> str:
+    """Which dimension is lowest, what costs it most, and what to do about that."""
+    grade = grades[lowest]
+    if grade is None:
+        return f"Lowest is {lowest}: no table could be graded on it, so it adds nothing; {_ADVICE[lowest]}."
     weak = [w for t in graded for w in t.weaknesses if w.dimension == lowest]
     if not weak:
         return "Nothing to fix: no dimension loses a point."
     worst = max(weak, key=lambda w: w.count)
-    return f"Lowest is {lowest} ({grades[lowest] or 0.0:.3f}): start with {_described(worst)}."
+    return f"Lowest is {lowest} ({grade:.3f}): start with {_described(worst)}; {_ADVICE[lowest]}."
 
 
 def _described(weak: Weakness) -> str:

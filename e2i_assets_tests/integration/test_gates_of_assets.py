@@ -203,6 +203,10 @@ def test_no_blockers(here: Settings, sabotage: str) -> None:
     status, report = last_report(here)
     assert status == "failed"
     assert report["blockers"]
+    # The refused report is there to read, with the pages of its suites.
+    (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "no_blockers"]
+    for page in ("report_page", "data_docs"):
+        assert "failed" in Path(check.metadata[page].value.removeprefix("file://")).read_text()
 
 
 def test_qc_score(here: Settings) -> None:

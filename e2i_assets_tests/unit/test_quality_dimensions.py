@@ -121,6 +121,27 @@ def test_timeliness_comes_from_the_rows_own_times(tables):
         assert grade(tables, JOURNEYS, ingestion_timestamp=late).scores["timeliness"] == expected
 
 
+@pytest.mark.parametrize(("zone", "expected"), [("America/New_York", 1.0), ("Asia/Tokyo", 1.0), (None, 0.0)])
+def test_timeliness_is_on_one_clock_whatever_the_zones(tables, zone, expected):
+    """Thirty days to the second, written in another zone; a time without a zone cannot be placed."""
+    arrived = (pl.col("source_timestamp") + timedelta(days=30)).dt.convert_time_zone(zone or "UTC")
+    if zone is None:
+        arrived = arrived.dt.replace_time_zone(None)
+    assert grade(tables, JOURNEYS, ingestion_timestamp=arrived).scores["timeliness"] == expected
+
+
+def test_a_row_that_arrives_before_it_was_recorded_is_not_timely(tables):
+    early = pl.col("source_timestamp") - timedelta(hours=5)
+    assert grade(tables, JOURNEYS, ingestion_timestamp=early).scores["timeliness"] == 0
+
+
+def test_one_row_cannot_be_shown_to_be_unique(tables):
+    alone = grade_table(
+        "triggers", {**tables, "triggers": tables["triggers"].head(1)}, quality_config("causal_paths")
+    )
+    assert alone.scores["uniqueness"] is None
+
+
 def test_what_cannot_be_graded_is_none_and_left_out(tables):
     config = quality_config("causal_paths")
     hcps = grade_table("hcp_profiles", tables, config)

@@ -73,6 +73,19 @@ def test_the_reviewed_suites_find_what_they_are_for(tables, name, table, column,
     assert str(value) not in str(result.to_dict())
 
 
+def test_the_data_docs_say_what_was_found_without_values_clock_or_network(tables):
+    broken = tables["patient_journeys"].with_columns(
+        gender=pl.lit("Jane Doe"), engagement_score=pl.lit(None, pl.Float64)
+    )
+    changed = {**tables, "patient_journeys": broken}
+    (page,) = [r.page for r in run_suites(quality_config("patient_journeys").suites, changed, BARS)]
+    assert "60 unexpected values found" in page
+    assert "No value to judge" in page
+    assert [w for w in ("Jane", "http:", "https:", "<script") if w in page] == []
+    (again,) = [r.page for r in run_suites(quality_config("patient_journeys").suites, changed, BARS)]
+    assert again == page
+
+
 def test_a_date_before_another_is_found(tables):
     swapped = pl.col("first_observation_date")
     changed = {

@@ -175,13 +175,14 @@ def test_late_rows_cost_their_share_of_the_score(tables, clean):
 def test_patients_alone_can_pass(tables):
     alone = {n: f if n == JOURNEYS else f.clear() for n, f in tables.items()}
     alone[JOURNEYS] = alone[JOURNEYS].with_columns(hcp_id=pl.lit(None, pl.String))
-    judged = report(alone, required=[JOURNEYS])
+    judged = report(alone, required=[JOURNEYS], not_collected=["hcp_id"])
     assert judged.status == "warning"
     assert judged.score > 0.9
 
 
 def test_a_column_that_nobody_collects_is_no_gap(tables):
     patchy = {**tables, JOURNEYS: tables[JOURNEYS].with_columns(gender=pl.lit(None, pl.String))}
+    assert [(b.reason, b.rule) for b in report(patchy).blockers] == [("all_null", "gender")]
     assert report(patchy).dimensions["completeness"] < report(tables).dimensions["completeness"]
     excused = report(patchy, not_collected=["gender"])
     assert excused.dimensions["completeness"] > report(patchy).dimensions["completeness"]
@@ -189,7 +190,7 @@ def test_a_column_that_nobody_collects_is_no_gap(tables):
 
 def test_below_a_threshold_warns_without_blocking(tables):
     thin = tables[JOURNEYS].with_columns(
-        pl.lit(None).cast(d).alias(c)
+        first(c, None, 59).cast(d).alias(c)
         for c, d in tables[JOURNEYS].schema.items()
         if c in ("insurance_type", "diagnosis_code", "geographic_region", "engagement_score", "academic_hcp")
     )
@@ -198,8 +199,39 @@ def test_below_a_threshold_warns_without_blocking(tables):
     assert judged.lowest_dimension == "completeness"
     assert judged.fix_first == (
         f"Lowest is completeness ({judged.dimensions['completeness']:.3f}): "
-        "start with patient_journeys, academic_hcp (60 of 60)."
+        "start with patient_journeys, academic_hcp (59 of 60); fill it at the source, or name it under "
+        "not_collected in the cohort file."
     )
+
+
+def test_a_dimension_that_could_not_be_graded_is_the_lowest_and_says_so(tables):
+    timeless = {n: f for n, f in tables.items() if n not in (JOURNEYS, EVENTS)}
+    judged = report(timeless)
+    assert judged.dimensions["timeliness"] is None
+    assert judged.lowest_dimension == "timeliness"
+    assert "no table could be graded on it" in judged.fix_first
+
+
+def test_what_to_fix_first_names_the_blocker_and_the_lowest_dimension(tables):
+    spoiled = tables[JOURNEYS].with_columns(first("gender", "X", 30))
+    judged = report({**tables, JOURNEYS: spoiled})
+    assert judged.fix_first.startswith(
+        "Fix first: patient_journeys.gender: rule allowed broken in 30 of 60 rows; correct the source"
+    )
+    assert (
+        f"Lowest is validity ({judged.dimensions['validity']:.3f}): start with patient_journeys, gender"
+        in (judged.fix_first)
+    )
+
+
+def test_a_kept_report_is_read_again_with_its_pages_beside_it(clean, tmp_path):
+    clean.save(tmp_path)
+    assert QCReport.load(tmp_path) == clean
+    docs = tmp_path / "data_docs"
+    assert {p.name for p in docs.iterdir()} == {"index.html", *(f"{s.suite}.html" for s in clean.suites)}
+    assert 'href="data_docs/index.html"' in (tmp_path / "report.html").read_text()
+    for suite in clean.suites:
+        assert f'href="{suite.suite}.html"' in (docs / "index.html").read_text()
 
 
 def test_the_report_survives_json_and_is_the_same_every_time(tables, clean):
