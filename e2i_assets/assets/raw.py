@@ -40,7 +40,7 @@ def _raw_asset(name: str) -> dg.AssetsDefinition:
             RawTable(frame),
             metadata={
                 "dagster/partition_row_count": frame.height,
-                "dagster/column_schema": shown.raw_schema(name, frame),
+                "dagster/column_schema": shown.raw_schema(name, frame, context.programme.attributes),
                 "load": load,
             },
             attributes={LOAD: load},

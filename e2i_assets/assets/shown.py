@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from e2i_assets.contracts.base import Column, columns
+from e2i_assets.contracts.base import INDEX, OUTCOME, Column, columns, facts_of
+from e2i_assets.contracts.dictionary import AttributeLike, type_name
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features.feature_set import Feature
 
@@ -31,32 +32,57 @@ def _cell(value: Any) -> str | int | float | bool:
     return value if isinstance(value, str | int | bool) else ("" if value is None else str(value))
 
 
-def raw_schema(name: str, frame: pl.DataFrame) -> dg.TableSchema:
-    """Schema of an extract: what the contract says, and the clinical attributes beyond it."""
-    described = {c.name: c for c in columns(TABLES[name])}
-    return dg.TableSchema(
-        [
-            _contract_column(described[column], str(dtype))
-            if column in described
-            else dg.TableColumn(column, str(dtype), "Clinical attribute of this programme")
-            for column, dtype in frame.schema.items()
-        ]
-    )
-
-
-def _contract_column(c: Column, dtype: str) -> dg.TableColumn:
-    limits = [f"{word} {bound:g}" for word, bound in (("≥", c.low), ("≤", c.high)) if bound is not None]
-    return dg.TableColumn(
-        c.name,
-        dtype,
-        f"{c.meaning}. Role {c.role}, known at {c.available_at}.",
-        constraints=dg.TableColumnConstraints(nullable=c.nullable, unique=c.unique, other=limits),
-    )
-
-
 def contract_schema(name: str) -> dg.TableSchema:
     """Schema of a table as its contract states it, for the asset's definition."""
-    return dg.TableSchema([_contract_column(c, str(c.dtype)) for c in columns(TABLES[name])])
+    return _schema(name, [_contract_column(c) for c in columns(TABLES[name])])
+
+
+def raw_schema(name: str, frame: pl.DataFrame, declared: Mapping[str, AttributeLike]) -> dg.TableSchema:
+    """Schema of an extract: what the contract says, and `declared` of the clinical attributes beyond it."""
+    described = {c.name: c for c in columns(TABLES[name])}
+    return _schema(
+        name,
+        [
+            _contract_column(described[column])
+            if column in described
+            else _attribute_column(column, str(dtype), declared.get(column))
+            for column, dtype in frame.schema.items()
+        ],
+    )
+
+
+def _schema(name: str, described: Sequence[dg.TableColumn]) -> dg.TableSchema:
+    checks = [f"{rule}: {condition}" for rule, condition in facts_of(TABLES[name]).checks.items()]
+    return dg.TableSchema(described, constraints=dg.TableConstraints(other=checks) if checks else None)
+
+
+def _contract_column(c: Column) -> dg.TableColumn:
+    limits = [f"{word} {bound:g}" for word, bound in (("≥", c.low), ("≤", c.high)) if bound is not None]
+    other = [
+        *(["primary key"] if c.key else []),
+        *([f"one of {', '.join(c.allowed)}"] if c.allowed else []),
+        *limits,
+        *([f"references {c.references}"] if c.references else []),
+    ]
+    return dg.TableColumn(
+        c.name,
+        type_name(c),
+        f"{c.meaning}. Role {c.role}, {_known(c.available_at)}.",
+        constraints=dg.TableColumnConstraints(nullable=c.nullable, unique=c.unique, other=other),
+    )
+
+
+def _attribute_column(name: str, dtype: str, declared: AttributeLike | None) -> dg.TableColumn:
+    if declared is None:
+        return dg.TableColumn(name, dtype, "Clinical attribute that the cohort file does not declare")
+    unit = f" ({declared.unit})" if declared.unit else ""
+    said = f"{declared.description}{unit}. Clinical attribute. Role {declared.role}"
+    return dg.TableColumn(name, declared.dtype, f"{said}, {_known(declared.available_at)}.")
+
+
+def _known(available_at: str) -> str:
+    words = {INDEX: "known on the index date", OUTCOME: "known only after the follow-up window"}
+    return words.get(available_at, f"known from {available_at} on")
 
 
 def feature_schema(features: Iterable[Feature]) -> dg.TableSchema:

@@ -108,6 +108,25 @@ def status(json: Json = False) -> None:
     )
 
 
+@app.command()
+def dictionary(json: Json = False) -> None:
+    """What every column means: type, unit, role, availability, allowed values. Markdown, or JSON.
+
+    Covers the tables of the contracts and the clinical attributes that each cohort file declares.
+    """
+    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.contracts import dictionary as contracts
+    from e2i_assets.partitions import programmes
+    from e2i_assets.settings import settings
+
+    declared = {key: programme.attributes for key, programme in programmes(settings().config_dir).items()}
+    document = contracts.dictionary(declared)
+    if json:
+        print_json(document)
+        return
+    say(contracts.markdown(document))
+
+
 def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, show: bool) -> LoadReport:
     """Load with a bar that counts rows."""
     from rich.console import Console
