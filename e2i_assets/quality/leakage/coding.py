@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from e2i_assets.quality.leakage import dates
+
+_SAMPLE = 200
 _MAX_BINS = 64
 _ROWS_PER_BIN = 25
 _ATOM_SHARE = 0.01  # a single number that this many rows share keeps a level of its own
@@ -29,9 +32,12 @@ class Coded:
     missing: int | None
 
 
-def code(column: pd.Series) -> Coded:
-    """Levels of a column: categories as they are, numbers and dates by value or in ranges of equal counts."""
-    numbers = as_numbers(column)
+def code(column: pd.Series, numbers: np.ndarray | None) -> Coded:
+    """Levels of a column: categories as they are, numbers and dates by value or in ranges of equal counts.
+
+    Args:
+        numbers: what `as_numbers` makes of the column.
+    """
     if numbers is None:
         codes, values = pd.factorize(column.astype("string"), sort=True)
         return _with_missing(codes, np.ones(len(values), dtype=bool))
@@ -39,18 +45,30 @@ def code(column: pd.Series) -> Coded:
 
 
 def as_numbers(column: pd.Series) -> np.ndarray | None:
-    """The column as float64 with NaN for missing; None when it is not made of numbers, booleans or dates."""
+    """The column as float64 with NaN for missing; None when it is not made of numbers, booleans or dates.
+
+    Numbers and dates may be written as text.
+    """
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     if pd.api.types.is_datetime64_any_dtype(column):
-        stamps = column.to_numpy(dtype="datetime64[ns]")
-        return np.where(np.isnat(stamps), np.nan, stamps.astype("int64"))
+        return _as_days(dates.read(column))
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype="float64", na_value=np.nan)
     numbers = pd.to_numeric(column, errors="coerce")
-    if not column.notna().any() or (numbers.isna() & column.notna()).any():
+    if not column.notna().any():
         return None
+    if (numbers.isna() & column.notna()).any():
+        looks_dated = dates.read(column.dropna().head(_SAMPLE))
+        return _as_days(dates.read(column)) if looks_dated is not None and looks_dated.whole else None
     return numbers.to_numpy(dtype="float64", na_value=np.nan)
+
+
+def _as_days(found: dates.Dates | None) -> np.ndarray | None:
+    if found is None or not found.whole:
+        return None
+    stamps = found.wall.to_numpy(dtype="datetime64[ns]")
+    return np.where(np.isnat(stamps), np.nan, stamps.astype("int64") / 86_400e9)
 
 
 def _code_numbers(numbers: np.ndarray) -> Coded:

@@ -18,6 +18,7 @@ MIN_CLASS = 10
 _FOLDS = 5
 _SHRINK = 5.0  # prior rows in a level's mean, so that a level of two rows is not believed
 _MAX_CLASSES = 20
+_MAX_NUMBERED = 10  # whole numbers with at most so many values are classes
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     codes, classes = pd.factorize(target, sort=False)
     if len(classes) < 2:
         raise LeakageError(f"target {target.name}: one class only, so nothing can be compared with it")
-    if len(classes) > 2 and pd.api.types.is_numeric_dtype(target):
+    if len(classes) > 2 and pd.api.types.is_numeric_dtype(target) and not _few(classes):
         return _regression(target, groups)
     counts = np.bincount(codes)
     kept = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
@@ -118,6 +119,12 @@ def _regression(target: pd.Series, groups: pd.Series | None) -> Outcome:
     standard = (numbers - numbers.mean()) / numbers.std()
     folds = _folds(np.zeros(len(target), dtype=np.int64), groups)
     return Outcome("regression", standard[:, None], np.ones(1), folds)
+
+
+def _few(values: pd.Index | np.ndarray) -> bool:
+    """Whether numbers are but names of classes: a few whole ones."""
+    numbers = np.asarray(values, dtype=float)
+    return len(numbers) <= _MAX_NUMBERED and bool((numbers % 1 == 0).all())
 
 
 def _folds(strata: np.ndarray, groups: pd.Series | None) -> np.ndarray:

@@ -8,14 +8,16 @@ level comes back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from e2i_assets.quality.leakage import names
 from e2i_assets.quality.leakage.coding import Coded, as_numbers, code
+from e2i_assets.quality.leakage.determined import determined_findings
 from e2i_assets.quality.leakage.findings import Finding
+from e2i_assets.quality.leakage.later import Column, echo_findings, later_findings, weak_name
 from e2i_assets.quality.leakage.strength import MIN_ROWS, Outcome, as_outcome, auc, fit
 
 CORRELATION_LIMIT = 0.95
@@ -24,20 +26,13 @@ AUC_LIMIT = 0.95
 """Above this a single column is suspect; it leaks if it also beats all unsuspicious columns together."""
 AUC_CERTAIN = 0.99
 """Above this a single column leaks whatever the others say."""
-LEAD = 0.02
+LEAD = 0.05
 """How far a suspect must be ahead of the others together: a disease that every measurement shows (tumour
 size, area, perimeter) has single columns above 0.95 that are no leaks."""
 EXPECTED_EXCEPTIONS = 30
 """A level decides the outcome when it has none of this many exceptions that the base rate would bring."""
 EXPECTED_EXCEPTIONS_COMMON = 100
 """The same for a value that decides for the commoner outcome: groups of very low risk are natural."""
-
-
-@dataclass(frozen=True)
-class _Judged:
-    column: str
-    strength: float
-    finding: Finding | None
 
 
 def target_findings(
@@ -55,46 +50,69 @@ def target_findings(
     known = train[target].notna().to_numpy()
     frame = train.loc[known]
     outcome = as_outcome(frame[target], groups.loc[known] if groups is not None else None)
-    joint = np.zeros(len(frame))  # naive Bayes of the unsuspicious columns, out of fold like each of them
-    judged = []
-    for name in features:
-        coded = code(frame[name])
-        fitted = fit(coded, outcome)
-        found = _finding(name, frame[name], coded, fitted.strength, outcome)
-        judged.append(_Judged(name, fitted.strength, found))
-        if outcome.kind == "binary" and not found and fitted.strength <= AUC_LIMIT:
+    columns = [_column(frame[name], outcome) for name in features]
+    found = {c.name: finding for c in columns if (finding := _finding(c, outcome))}
+    _add(found, later_findings(_left(columns, found), target, outcome))
+    _add(found, _ahead(_left(columns, found), outcome))
+    _add(found, echo_findings([c for c in columns if c.name in found], _left(columns, found)))
+    return list(found.values())
+
+
+def _column(column: pd.Series, outcome: Outcome) -> Column:
+    numbers = as_numbers(column)
+    coded = code(column, numbers)
+    return Column(str(column.name), coded, numbers, fit(coded, outcome).strength)
+
+
+def _left(columns: Sequence[Column], found: Mapping[str, Finding]) -> list[Column]:
+    return [c for c in columns if c.name not in found]
+
+
+def _add(found: dict[str, Finding], findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        found.setdefault(finding.column, finding)
+
+
+def _ahead(columns: Sequence[Column], outcome: Outcome) -> list[Finding]:
+    """What is suspect and ahead of all unsuspicious columns together, and what holds the target's sum."""
+    if outcome.kind != "binary":
+        return determined_findings(columns, outcome)
+    joint = np.zeros(len(outcome.folds))  # naive Bayes, out of fold like each of its columns
+    for column in columns:
+        if column.strength <= AUC_LIMIT or names.is_history(column.name):
+            fitted = fit(column.coded, outcome)
             joint += _log_odds(fitted.means[:, 0])[fitted.cells]
-    if outcome.kind == "binary":
-        others = auc(joint, outcome.columns[:, 0], np.ones(len(frame)))
-        judged = [v if v.finding else _stands_out(v, others) for v in judged]
-    return [v.finding for v in judged if v.finding]
+    others = auc(joint, outcome.columns[:, 0], np.ones(len(joint)))
+    found = [f for c in columns if (f := _stands_out(c, others) or weak_name(c, others))]
+    return found + (determined_findings(columns, outcome) if others <= AUC_LIMIT else [])
 
 
-def _finding(name: str, column: pd.Series, coded: Coded, strength: float, outcome: Outcome) -> Finding | None:
-    linear = _linear(column, outcome)
+def _finding(column: Column, outcome: Outcome) -> Finding | None:
+    linear = _linear(column.numbers, outcome)
     if linear > CORRELATION_LIMIT:
-        return Finding("target", name, linear, CORRELATION_LIMIT, "absolute correlation with the target")
+        return Finding(
+            "target", column.name, linear, CORRELATION_LIMIT, "absolute correlation with the target"
+        )
     if outcome.kind == "regression":
         evidence = "cross-validated correlation of the target with its mean by levels of this column alone"
-        limit = CORRELATION_LIMIT
-        return Finding("target", name, strength, limit, evidence) if strength > limit else None
-    if strength > AUC_CERTAIN:
-        return Finding("target", name, strength, AUC_CERTAIN, _evidence(coded, outcome))
-    return _deciding_level(name, coded, outcome)
+        told = column.strength > CORRELATION_LIMIT
+        return Finding("target", column.name, column.strength, CORRELATION_LIMIT, evidence) if told else None
+    if column.strength > AUC_CERTAIN:
+        evidence = _evidence(column.coded, outcome)
+        return Finding("target", column.name, column.strength, AUC_CERTAIN, evidence)
+    return _deciding_level(column.name, column.coded, outcome)
 
 
-def _stands_out(verdict: _Judged, others: float) -> _Judged:
+def _stands_out(column: Column, others: float) -> Finding | None:
     """A suspect between the two limits leaks when it is ahead of all unsuspicious columns together."""
-    if verdict.strength <= max(AUC_LIMIT, others + LEAD):
-        return verdict
+    if column.strength <= max(AUC_LIMIT, others + LEAD) or names.is_history(column.name):
+        return None
     evidence = f"cross-validated AUC of this column alone; all unsuspicious columns together: {others:.3f}"
-    found = Finding("target", verdict.column, verdict.strength, AUC_LIMIT, evidence)
-    return _Judged(verdict.column, verdict.strength, found)
+    return Finding("target", column.name, column.strength, AUC_LIMIT, evidence)
 
 
-def _linear(column: pd.Series, outcome: Outcome) -> float:
+def _linear(numbers: np.ndarray | None, outcome: Outcome) -> float:
     """Absolute Pearson correlation with the target over the rows that have a value."""
-    numbers = as_numbers(column)
     if numbers is None or outcome.kind == "classes":
         return 0.0
     there = np.isfinite(numbers)

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from e2i_assets.contracts.base import INDEX, OUTCOME
+from e2i_assets.quality.leakage import dates
+from e2i_assets.quality.leakage.dates import Dates
 from e2i_assets.quality.leakage.findings import AvailabilityLike, Finding, LeakageError
 
 _AFTERWARDS = ("outcome", "post_outcome")
-_SAMPLE = 200
-_DATE_LIKE = r"^\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?\s*$|^\s*\d{8}\s*$"
 
 
 def availability_findings(
     train: pd.DataFrame,
     features: Sequence[str],
     contract: Mapping[str, AvailabilityLike],
-    index_date: pd.Series | None,
+    index_date: Dates | None,
 ) -> list[Finding]:
     """Features that the contract says are known only after the index date; `index_date` from `read_dates`."""
     findings = []
@@ -36,82 +36,52 @@ def availability_findings(
 
 
 def date_findings(
-    train: pd.DataFrame, features: Sequence[str], index_date: pd.Series
+    train: pd.DataFrame, features: Sequence[str], index_date: Dates
 ) -> tuple[list[Finding], int]:
-    """Date columns with values after the index date, and how many date columns there were."""
+    """Columns with dates after the index date, and how many columns with dates there were."""
     findings, judged = [], 0
     for name in features:
-        dates = _as_dates(train[name])
-        if dates is None:
+        found = dates.read(train[name])
+        if found is None:
             continue
         judged += 1
-        late = int(_later(dates, index_date).sum())
+        late = int(found.after(index_date).sum())
         if late:
-            evidence = f"share of rows after the index date ({late} of {len(train)})"
+            where = "" if found.whole else ", in the text of the value"
+            evidence = f"share of rows with a date after the index date ({late} of {len(train)}{where})"
             findings.append(Finding("temporal", name, late / len(train), 0.0, evidence))
+        elif found.unreadable:
+            share = found.unreadable / len(train)
+            evidence = (
+                f"share of rows whose date cannot be read ({found.unreadable} of {len(train)}), so that it "
+                "cannot be shown to lie before the index date"
+            )
+            findings.append(Finding("temporal", name, share, 0.0, evidence))
     return findings, judged
 
 
-def read_dates(train: pd.DataFrame, name: str) -> pd.Series:
+def read_dates(train: pd.DataFrame, name: str) -> Dates:
     """The index dates; LeakageError when the column is missing, unreadable or empty in any row."""
     if name not in train.columns:
         raise LeakageError(f"no column {name!r} to take index dates from")
-    dates = _parsed(train[name])
-    if unreadable := int(dates.isna().sum()):
-        raise LeakageError(f"index date {name}: {unreadable} of {len(dates)} rows have no readable date")
-    return dates
+    found = dates.read(train[name])
+    unreadable = len(train) if found is None else int(found.wall.isna().sum())
+    if found is None or unreadable:
+        raise LeakageError(f"index date {name}: {unreadable} of {len(train)} rows have no readable date")
+    return found
 
 
-def _known_from(train: pd.DataFrame, name: str, since: str, index_date: pd.Series | None) -> list[Finding]:
-    known_since = _as_dates(train[since]) if since in train.columns else None
+def _known_from(train: pd.DataFrame, name: str, since: str, index_date: Dates | None) -> list[Finding]:
+    known_since = dates.read(train[since]) if since in train.columns else None
     if known_since is None or index_date is None:
         evidence = f"the contract says that it is known from {since} on, which cannot be compared here"
         return [Finding("temporal", name, 1.0, 0.0, evidence)]
-    late = int((_later(known_since, index_date) & train[name].notna()).sum())
+    unknown = known_since.wall.isna()
+    late = int(((known_since.after(index_date) | unknown) & train[name].notna()).sum())
     if not late:
         return []
-    evidence = f"share of rows known only after the index date, by {since} ({late} of {len(train)})"
-    return [Finding("temporal", name, late / len(train), 0.0, evidence)]
-
-
-def _later(dates: pd.Series, index_date: pd.Series) -> pd.Series:
-    """Rows whose date is after the index date; by day where either side knows days only."""
-    if _in_days(index_date) or _in_days(dates):
-        return _wall(dates).dt.normalize() > _wall(index_date).dt.normalize()
-    if (dates.dt.tz is None) != (index_date.dt.tz is None):
-        return _wall(dates) > _wall(index_date)
-    return dates > index_date
-
-
-def _wall(dates: pd.Series) -> pd.Series:
-    return dates.dt.tz_localize(None)
-
-
-def _in_days(dates: pd.Series) -> bool:
-    wall = _wall(dates).dropna()
-    return bool((wall == wall.dt.normalize()).all())
-
-
-def _as_dates(column: pd.Series) -> pd.Series | None:
-    """The column as timestamps when it is made of dates, in whatever form; else None."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return column
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        return None
-    sample = column.dropna().astype("string").head(_SAMPLE)
-    if not len(sample) or sample.str.match(_DATE_LIKE).mean() < 0.95:
-        return None
-    dates = _parsed(column)
-    return dates if dates.notna().sum() >= 0.95 * column.notna().sum() else None
-
-
-def _parsed(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return column
-    if pd.api.types.is_numeric_dtype(column):
-        return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns]")
-    text = column.astype("string")
-    zoned = bool(text.str.contains(r"(?:[Zz]|[+-]\d{2}:?\d{2})\s*$").any()) and bool(
-        text.str.contains(":", regex=False).any()
+    evidence = (
+        f"share of rows known only after the index date, or from nobody knows when, by {since} "
+        f"({late} of {len(train)})"
     )
-    return pd.to_datetime(text, errors="coerce", format="mixed", utc=zoned)
+    return [Finding("temporal", name, late / len(train), 0.0, evidence)]

@@ -1,0 +1,200 @@
+"""Dates in whatever form they come: timestamps, numbers such as 20230501, text, and text around a date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+_SAMPLE = 200
+_MOSTLY = 0.95
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = "|".join(_MONTHS)
+_YEAR = r"(?P<year>(?:19|20)\d\d)"
+_NTH = r"(?:st|nd|rd|th)?"
+_HINT = rf"(?:19|20)\d\d|\d[-/.]\d{{1,2}}[-/.]\d\d|(?:{_MONTH})"
+_CLOCK = (
+    r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?\s*(?P<half>[ap]m)?"
+    r"\s*(?P<zone>z|utc|gmt|[+-]\d\d:?\d\d)?)?"
+)
+_FORMS = (
+    rf"(?<![\d.]){_YEAR}[-/.](?P<month>\d{{1,2}})(?:[-/.](?P<day>\d{{1,2}}))?(?!\d)",
+    r"(?<![\d.])(?P<first>\d{1,2})(?P<mark>[-/.])(?P<next>\d{1,2})(?P=mark)(?P<year>\d{4}|(?<=/)\d\d)(?!\d)",
+    rf"(?<!\d)(?P<day>\d{{1,2}}){_NTH}[ -]?(?P<name>{_MONTH})[a-z]*[ ,.-]*{_YEAR}(?!\d)",
+    rf"\b(?P<name>{_MONTH})[a-z]*\.?[ -]+(?P<day>\d{{1,2}}){_NTH},?[ -]+{_YEAR}(?!\d)",
+    rf"(?<!\d){_YEAR}(?P<month>[01]\d)(?P<day>[0-3]\d)(?!\d)",
+)
+_ISO = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
+_OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
+_NOTHING = {"", "-", ".", "na", "n/a", "nan", "nat", "none", "null", "unknown", "missing"}
+_EPOCHS = (("s", 6e8, 4e9), ("ms", 6e11, 4e12), ("us", 6e14, 4e15), ("ns", 6e17, 4e18))
+_EPOCH_NAME = r"(?:^|_)(?:date|time|timestamp|ts|epoch|at|dt|when|seen)(?:_|$)"
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Dates of a column.
+
+    Attributes:
+        wall: what the calendar and clock said where it was written, without zone, NaT where there is none.
+        instant: the same in UTC; None when no zone is given.
+        unreadable: values that are there and are no dates, in a column that is mostly dates.
+        whole: the values are dates and nothing else.
+    """
+
+    wall: pd.Series
+    instant: pd.Series | None
+    unreadable: int
+    whole: bool
+
+    @property
+    def in_days(self) -> bool:
+        """Every date is at midnight: days are known, hours are not."""
+        there = self.wall.dropna()
+        return bool((there == there.dt.normalize()).all())
+
+    def after(self, other: Dates) -> pd.Series:
+        """Rows whose date is after the other's: by instant where both have a zone, by day where either
+        knows days only.
+
+        The day of a timestamp is that of the other's zone, as far as the other tells one.
+        """
+        if not (self.in_days or other.in_days):
+            if self.instant is not None and other.instant is not None:
+                return self.instant > other.instant
+            return self.wall > other.wall
+        mine = self.wall
+        if not self.in_days and self.instant is not None and other.instant is not None:
+            mine = self.instant + (other.wall - other.instant)
+        return mine.dt.normalize() > other.wall.dt.normalize()
+
+
+def read(column: pd.Series) -> Dates | None:
+    """The column's dates; None when it has none. Of several dates in one value the latest counts."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return _typed(column)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return read(column.astype(column.cat.categories.dtype))
+    if pd.api.types.is_bool_dtype(column):
+        return None
+    if pd.api.types.is_numeric_dtype(column):
+        return _numbers(column)
+    return _text(column)
+
+
+def _typed(column: pd.Series) -> Dates:
+    zone = column.dt.tz
+    instant = column.dt.tz_convert("UTC").dt.tz_localize(None) if zone is not None else None
+    return Dates(column.dt.tz_localize(None), instant, 0, True)
+
+
+def _numbers(column: pd.Series) -> Dates | None:
+    numbers = pd.Series(column.to_numpy(dtype="float64", na_value=np.nan), index=column.index)
+    there = numbers.dropna()
+    if there.empty or not np.isfinite(there).all() or (there % 1 != 0).any():
+        return None
+    low, high = there.min(), there.max()
+    if low >= 19_000_101 and high <= 21_001_231:
+        wall = pd.to_datetime(numbers, format="%Y%m%d", errors="coerce")
+        return Dates(wall, None, 0, True) if wall.notna().sum() == len(there) else None
+    if not pd.Series([_squeezed(str(column.name))]).str.contains(_EPOCH_NAME).item():
+        return None
+    for unit, least, most in _EPOCHS:
+        if least <= low and high <= most:
+            wall = pd.to_datetime(numbers, unit=unit, errors="coerce")  # type: ignore[call-overload]
+            return Dates(wall, wall, 0, True)
+    return None
+
+
+def _squeezed(name: str) -> str:
+    return pd.Series([name]).str.replace(r"[^0-9A-Za-z]+", "_", regex=True).str.lower().item()
+
+
+def _text(column: pd.Series) -> Dates | None:
+    codes, values = pd.factorize(column.astype("string"))
+    texts = pd.Series(values, dtype="string").str.strip()
+    if texts.empty:
+        return None
+    if texts.head(_SAMPLE).str.fullmatch(_ISO).mean() >= _MOSTLY:
+        wall, instant, whole = *_iso(texts), pd.Series(True, index=texts.index)
+    else:
+        wall, instant, whole = _searched(texts)
+    if not wall.notna().any():
+        return None
+    is_whole = bool(whole[wall.notna()].mean() >= _MOSTLY and wall.notna().mean() >= 0.5)
+    unreadable = wall.isna() & ~texts.str.lower().isin(_NOTHING)
+    rows = np.bincount(codes[codes >= 0], minlength=len(texts))
+    missed = int(rows[unreadable.to_numpy()].sum()) if is_whole else 0
+    return Dates(
+        _spread(wall, codes, column.index),
+        None if instant is None else _spread(instant, codes, column.index),
+        missed,
+        is_whole,
+    )
+
+
+def _spread(values: pd.Series, codes: np.ndarray, index: pd.Index) -> pd.Series:
+    stamps = np.append(values.to_numpy(dtype="datetime64[ns]"), np.datetime64("NaT", "ns"))
+    return pd.Series(stamps[codes], index=index)
+
+
+def _iso(texts: pd.Series) -> tuple[pd.Series, pd.Series | None]:
+    wall = pd.to_datetime(
+        texts.str.replace(
+            rf"(?<=:\d\d){_OFFSET}|(?<=\.\d{{3}}){_OFFSET}|(?<=\.\d{{6}}){_OFFSET}", "", regex=True
+        ),
+        format="ISO8601",
+        errors="coerce",
+    )
+    zoned = texts.str.contains(rf":\d\d(?:\.\d+)?{_OFFSET}")
+    if not zoned.fillna(value=False).all():
+        return wall, None
+    return wall, pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+
+
+def _searched(texts: pd.Series) -> tuple[pd.Series, pd.Series | None, pd.Series]:
+    """The latest date in each text, the same in UTC, and whether the text is that date and no more."""
+    wall = pd.Series(np.datetime64("NaT", "ns"), index=texts.index)
+    instant, whole = wall.copy(), pd.Series(False, index=texts.index)
+    lower = texts.str.lower()
+    hinted = lower[lower.str.contains(_HINT).fillna(value=False)]
+    for form in _FORMS if len(hinted) else ():
+        found = hinted.str.extractall(form + _CLOCK)
+        if found.empty:
+            continue
+        stamps, offset = _stamps(found), _offsets(found)
+        stamps = stamps.dropna()
+        newest = stamps.groupby(level=0).max()
+        later = newest[~(wall.reindex(newest.index) >= newest)]
+        wall.loc[later.index] = later
+        utc = (stamps - offset.reindex(stamps.index)).groupby(level=0).max()
+        instant.loc[later.index] = utc.reindex(later.index)
+        whole |= lower.str.fullmatch(form + _CLOCK).fillna(value=False)
+    zoned = wall.notna().any() and instant[wall.notna()].notna().all()
+    return wall, instant if zoned else None, whole
+
+
+def _stamps(found: pd.DataFrame) -> pd.Series:
+    year = found["year"].astype(float)
+    year = year.where(year > 99, year + np.where(year < 70, 2000, 1900))
+    if "first" in found:
+        first, second = found["first"].astype(float), found["next"].astype(float)
+        day_first = bool((first > 12).any() or (found["mark"] == ".").all())
+        day, month = (first, second) if day_first else (second, first)
+    else:
+        day = found["day"].astype(float).fillna(1)
+        named = found["name"].map({m: i + 1 for i, m in enumerate(_MONTHS)}) if "name" in found else None
+        month = (found["month"] if named is None else named).astype(float)
+    stamps = pd.to_datetime({"year": year, "month": month, "day": day}, errors="coerce")
+    hour, minute, second = (found[part].astype(float).fillna(0) for part in ("hour", "minute", "second"))
+    afternoon = hour % 12 + 12 * (found["half"] == "pm")
+    hour = hour.where(found["half"].isna(), afternoon)
+    return stamps + pd.to_timedelta(hour * 3600 + minute * 60 + second, unit="s")
+
+
+def _offsets(found: pd.DataFrame) -> pd.Series:
+    """The zone's distance from UTC; NaT where none is given."""
+    zone = found["zone"].replace({"z": "+0000", "utc": "+0000", "gmt": "+0000"}).str.replace(":", "")
+    minutes = zone.str[1:3].astype(float) * 60 + zone.str[3:5].astype(float)
+    return pd.to_timedelta(minutes.where(zone.str[0] != "-", -minutes), unit="min")

@@ -1,0 +1,206 @@
+"""Columns whose names say that they are known only afterwards, where the data agree.
+
+A survival time tells little of the outcome as figures go (in a trial with 44 % events its AUC is about 0.75),
+and so no limit on strength finds it. Its name and its part in the table do: a time beside an event indicator,
+the end of an interval, a measurement taken later than its baseline. A name alone is never enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from e2i_assets.quality.leakage import names
+from e2i_assets.quality.leakage.association import Association, association
+from e2i_assets.quality.leakage.coding import Coded
+from e2i_assets.quality.leakage.findings import Finding
+from e2i_assets.quality.leakage.strength import Outcome
+
+SIZE = 0.1
+"""Least difference between the outcomes' distributions (Kolmogorov-Smirnov, or rank correlation)."""
+_P = {"follow-up": 0.01, "duration": 0.05, "event": 1e-3, "aftermath": 1e-3}
+_SIZES = {"aftermath": 0.2}
+STRONG = 0.75
+"""AUC from which on a name that may mean anything is suspect."""
+GAIN = 0.03
+"""How much more than its baseline a later measurement must tell."""
+ECHO = 0.98
+"""Correlation from which on a column is a leak's echo."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature, as every judge wants it.
+
+    Attributes:
+        numbers: its values as float64 with NaN for missing; None when it is text.
+        strength: out-of-fold AUC or correlation of this column alone.
+    """
+
+    name: str
+    coded: Coded
+    numbers: np.ndarray | None
+    strength: float
+
+
+def later_findings(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+    """Findings of kind `target` from names that the data bear out, at most one per column."""
+    found: dict[str, Finding] = {}
+    for judge in (_by_name, _intervals, _repeats, _periods):
+        for finding in judge(columns, target, outcome):
+            found.setdefault(finding.column, finding)
+    return list(found.values())
+
+
+def _by_name(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+    survival = names.is_survival_target(target)
+    findings = []
+    for column in columns:
+        meaning = names.meaning_of(column.name, target)
+        if meaning is None or meaning == "change" or (meaning == "duration" and not survival):
+            continue
+        if meaning in ("follow-up", "duration") and column.numbers is None:
+            continue
+        link = association(column.coded, column.numbers, outcome)
+        if link.p < _P[meaning] and link.size >= _SIZES.get(meaning, SIZE):
+            findings.append(_finding(column.name, link, _SAID[meaning]))
+    return findings
+
+
+_SAID = {
+    "follow-up": "named as the time or date of an event or of the last observation",
+    "duration": "named as a time, beside a target that is named as the event which ends it",
+    "event": "named as something that happens after the index date",
+    "aftermath": "named as what is recorded when the outcome is known",
+}
+
+
+def _finding(name: str, link: Association, said: str) -> Finding:
+    evidence = (
+        f"{said}, and the data agree: {link.measure} {link.size:.2f} between the outcomes (p {link.p:.1e}). "
+        "If it is known on the index date, say so in a contract"
+    )
+    return Finding("target", name, link.size, SIZE, evidence)
+
+
+def weak_name(column: Column, others: float) -> Finding | None:
+    """A bare duration, or a change between years, that tells far more than all else together.
+
+    Such a name may as well be that of something planned or past; only its lead makes it suspect.
+
+    Args:
+        others: AUC of all unsuspicious columns together.
+    """
+    meaning = names.meaning_of(column.name)
+    if meaning not in ("duration", "change") or column.strength < max(STRONG, others + GAIN):
+        return None
+    evidence = (
+        f"cross-validated AUC of this column alone; it is named as a {meaning} and tells more than all "
+        f"unsuspicious columns together ({others:.3f})"
+    )
+    return Finding("target", column.name, column.strength, STRONG, evidence)
+
+
+def _intervals(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+    """The end of an interval at whose end the event is or is not."""
+    if not names.is_survival_target(target):
+        return []
+    numbers = {c.name: c.numbers for c in columns if c.numbers is not None}
+    findings = []
+    for start, stop in permutations(numbers, 2):
+        if names.is_interval_start(start, stop) and _ordered(numbers[start], numbers[stop]):
+            evidence = (
+                f"share of rows where it is not before {start}: it is the end of the interval at whose end "
+                f"{target} was seen or not"
+            )
+            findings.append(Finding("target", stop, 1.0, 1.0, evidence))
+    return findings
+
+
+def _ordered(start: np.ndarray, stop: np.ndarray) -> bool:
+    both = np.isfinite(start) & np.isfinite(stop)
+    return bool(both.mean() > 0.5 and (start[both] <= stop[both]).all() and (start[both] < stop[both]).any())
+
+
+def _repeats(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+    """Later measurements of what was measured at baseline (`cd40`, `cd420`), that tell more than it did.
+
+    When one column shows that its point of time lies after the index date, so do all others of that time
+    that belong to a baseline of their own.
+    """
+    by_name = {c.name: c for c in columns}
+    families = names.repeated_measures(list(by_name))
+    late: dict[str, str] = {}
+    for baseline, repeats in families.items():
+        for when, name in repeats.items():
+            if _tells_more(by_name[name], by_name[baseline], outcome):
+                late.setdefault(when, name)
+    findings = []
+    for baseline, repeats in families.items():
+        for when, name in repeats.items():
+            r = _correlation(by_name[baseline].numbers, by_name[name].numbers)
+            if when in late and r >= _SAME_MEASURE:
+                evidence = (
+                    f"correlation with its baseline {baseline}: the same measured later, at a time that "
+                    f"tells more of the target than the baseline does ({late[when]}: "
+                    f"{by_name[late[when]].strength:.2f})"
+                )
+                findings.append(Finding("target", name, r, _SAME_MEASURE, evidence))
+    return findings
+
+
+_SAME_MEASURE = 0.3
+
+
+def _tells_more(repeat: Column, baseline: Column, outcome: Outcome) -> bool:
+    link = association(repeat.coded, repeat.numbers, outcome)
+    return repeat.strength >= baseline.strength + GAIN and link.p < 1e-3 and link.size >= SIZE
+
+
+def _correlation(a: np.ndarray | None, b: np.ndarray | None) -> float:
+    if a is None or b is None:
+        return 0.0
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.sum() < 30 or np.ptp(a[both]) == 0 or np.ptp(b[both]) == 0:
+        return 0.0
+    return float(np.corrcoef(a[both], b[both])[0, 1])
+
+
+def _periods(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+    """The target's own quantity in the target's own year, or whatever is of a later year."""
+    findings = []
+    for column in columns:
+        said = names.not_before(column.name, target)
+        if said is None:
+            continue
+        link = association(column.coded, column.numbers, outcome)
+        if link.p < 1e-4 and link.size >= SIZE:
+            findings.append(_finding(column.name, link, said))
+    return findings
+
+
+def echo_findings(found: Sequence[Column], left: Sequence[Column]) -> list[Finding]:
+    """Columns that repeat a leak: its values, or whether it is there."""
+    findings = []
+    for column in left:
+        for leak in found:
+            alike, what = max(_echoes(column, leak), default=(0.0, ""))
+            if alike >= ECHO:
+                evidence = f"agreement with {leak.name}, which is a leak itself: {what}"
+                findings.append(Finding("target", column.name, alike, ECHO, evidence))
+                break
+    return findings
+
+
+def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
+    yield abs(_correlation(column.numbers, leak.numbers)), "both rise and fall together"
+    for a, b, what in (
+        (column, leak, f"it says whether {leak.name} is there"),
+        (leak, column, f"it is there when {leak.name} says so"),
+    ):
+        if b.coded.missing is not None and a.coded.missing is None and a.coded.levels == 2:
+            there = (b.coded.codes != b.coded.missing).astype(float)
+            yield abs(_correlation(a.coded.codes.astype(float), there)), what
