@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -14,7 +14,7 @@ from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.quality.report import QCReport
-from e2i_assets.resources.records import cohort_definitions, cohort_eligibility_log
+from e2i_assets.resources.records import cohort_definitions, cohort_eligibility_log, cohort_executions
 
 
 @stage(
@@ -32,8 +32,9 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
     """Apply criteria and temporal windows."""
     programme = context.programme
     journeys = context.read_raw("patient_journeys", qc_report.raw_versions, RawTable).frame
-    members, result = CohortConstructor(programme).construct_cohort(journeys)
-    _record(context, result)
+    events = context.read_raw("treatment_events", qc_report.raw_versions, RawTable).frame
+    members, result = CohortConstructor(programme).construct_cohort(journeys, events)
+    _record(context, result, qc_report.raw_versions)
     return Made(
         Cohort(members, result, qc_report.raw_versions),
         subject=rules.CohortBuilt(members, result, programme.temporal_requirements, programme.minimum_size),
@@ -48,18 +49,26 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
 
 
 def _attrition(result: CohortResult) -> Iterator[dict[str, str | int]]:
-    yield {"rule": "All journeys", "kind": "", "removed": 0, "no value": 0, "remaining": result.total_count}
+    yield {
+        "rule": "All journeys",
+        "kind": "",
+        "removed": 0,
+        "no value": 0,
+        "remaining": result.total_count,
+        "removed by it alone": 0,
+    }
     for entry in result.eligibility_log:
         yield {
-            "rule": entry.description or entry.criterion_name,
+            "rule": entry.label,
             "kind": entry.criterion_type,
             "removed": entry.removed_count,
             "no value": entry.null_count,
             "remaining": entry.remaining_count,
+            "removed by it alone": entry.sole_removed_count,
         }
 
 
-def _record(context: StageContext, result: CohortResult) -> None:
+def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[str, str]) -> None:
     programme = context.programme
     definition = {
         "config_hash": programme.config_hash,
@@ -70,6 +79,16 @@ def _record(context: StageContext, result: CohortResult) -> None:
     }
     with context.warehouse.engine.begin() as connection:
         connection.execute(insert(cohort_definitions).values(definition).on_conflict_do_nothing())
+    execution = {
+        "config_hash": programme.config_hash,
+        "partition": context.partition,
+        "run_id": context.run_id,
+        "total_count": result.total_count,
+        "eligible_count": result.eligible_count,
+        "result": result.to_dict(),
+        "raw_versions": dict(raw_versions),
+    }
+    context.warehouse.record(cohort_executions, [execution])
     context.warehouse.record(
         cohort_eligibility_log,
         [

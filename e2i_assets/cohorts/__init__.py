@@ -5,8 +5,9 @@ and which gates judge a cohort is not decided here.
 """
 
 from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
-from e2i_assets.cohorts.config import Attribute, CohortConfig, Criterion, Operator, TemporalRequirements
+from e2i_assets.cohorts.config import Attribute, CohortConfig, TemporalRequirements
 from e2i_assets.cohorts.constructor import CohortConstructor
+from e2i_assets.cohorts.criterion import Criterion, EventCriterion, Operator
 from e2i_assets.cohorts.errors import CohortError
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CohortResult",
     "Criterion",
     "EligibilityLogEntry",
+    "EventCriterion",
     "Operator",
     "TemporalRequirements",
 ]

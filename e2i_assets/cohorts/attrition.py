@@ -1,24 +1,24 @@
-"""Attrition: two bit masks per row, counted once, from which the table of any order of rules follows."""
+"""Attrition: how many rows fail which rules, counted once, from which the table of any order follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Any, Literal, Self
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
-import numpy as np
-import polars as pl
-
-from e2i_assets.cohorts.config import CohortConfig, Value
+from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.criteria import Rule, RuleKind
+from e2i_assets.cohorts.criterion import Value
+from e2i_assets.cohorts.errors import CohortError
 
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
-FAILED = "__failed__"
-UNKNOWN = "__unknown__"
+@dataclass(frozen=True)
+class MaskCount:
+    """Rows that fail the same rules and lack a value for the same rules; bit i belongs to rule i + 1."""
+
+    failed: int
+    unknown: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,13 @@ class EligibilityLogEntry:
     """What one rule did to the patients who reached it.
 
     Attributes:
+        condition: the rule in a few words.
         removed_count: rows removed here.
         null_count: rows that reached the rule and have no value for it; an inclusion or a window removes
             them (they are part of `removed_count`), an exclusion keeps them.
         remaining_count: rows left after it.
+        sole_removed_count: rows that this rule alone keeps out, in whatever order: so many more would be
+            eligible without it.
     """
 
     criterion_order: int
@@ -37,11 +40,18 @@ class EligibilityLogEntry:
     criterion_type: RuleKind
     operator: str
     value: Value | None
+    condition: str
     removed_count: int
     null_count: int
     remaining_count: int
+    sole_removed_count: int
     description: str
     clinical_rationale: str
+
+    @property
+    def label(self) -> str:
+        """What to call the rule before people."""
+        return self.description or self.condition
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -50,7 +60,10 @@ class EligibilityLogEntry:
 
 @dataclass(frozen=True)
 class CohortResult:
-    """Outcome of one construction; `status` is `empty` when nobody is eligible (a gate judges that)."""
+    """Outcome of one construction; `status` is `empty` when nobody is eligible (a gate judges that).
+
+    `masks` is the full table of which rules fail together, most rows first; every figure follows from it.
+    """
 
     cohort_id: str
     config_hash: str
@@ -60,88 +73,85 @@ class CohortResult:
     excluded_count: int
     exclusion_rate: float
     eligibility_log: tuple[EligibilityLogEntry, ...]
+    masks: tuple[MaskCount, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "eligibility_log": [entry.to_dict() for entry in self.eligibility_log]}
+        return asdict(self)
+
+    def in_order(self, first: Sequence[int]) -> tuple[EligibilityLogEntry, ...]:
+        """The attrition with these rules first, by `criterion_order`; the others follow as defined.
+
+        Entries keep the `criterion_order` of the definition.
+
+        Raises:
+            CohortError: CC_004 for a number that is no rule, or comes twice.
+        """
+        self._require_rules(first)
+        rest = [e.criterion_order for e in self.eligibility_log if e.criterion_order not in first]
+        order = [*first, *rest]
+        return tuple(
+            replace(
+                self.eligibility_log[number - 1],
+                removed_count=removed,
+                null_count=unknown,
+                remaining_count=remaining,
+            )
+            for number, (removed, unknown, remaining) in zip(order, _steps(self.masks, order), strict=True)
+        )
+
+    def eligible_without(self, dropped: Collection[int]) -> int:
+        """How many would be eligible if these rules, by `criterion_order`, were not there.
+
+        Raises:
+            CohortError: CC_004 for a number that is no rule, or comes twice.
+        """
+        self._require_rules(dropped)
+        kept = ~sum(1 << (number - 1) for number in dropped)
+        return sum(mask.rows for mask in self.masks if not mask.failed & kept)
+
+    def failing_together(self) -> tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...]:
+        """The full table: rules failed, rules without a value (both by `criterion_order`), and rows."""
+        return tuple((_numbers(m.failed), _numbers(m.unknown), m.rows) for m in self.masks)
 
     def attrition_markdown(self) -> str:
         """The attrition as a Markdown table, one row per rule, for people."""
         lines = [
-            "| # | Rule | Type | Condition | Removed | No value | Remaining |",
-            "|--:|---|---|---|--:|--:|--:|",
-            f"| 0 | All journeys | | | | | {self.total_count:,} |",
+            "| # | Rule | Type | Condition | Removed | No value | Remaining | Removed by it alone |",
+            "|--:|---|---|---|--:|--:|--:|--:|",
+            f"| 0 | All journeys | | | | | {self.total_count:,} | |",
         ]
         for e in self.eligibility_log:
-            rule, condition = (_cell(text) for text in (e.description or e.criterion_name, _condition(e)))
-            counts = f"{e.removed_count:,} | {e.null_count:,} | {e.remaining_count:,}"
-            lines.append(f"| {e.criterion_order} | {rule} | {e.criterion_type} | `{condition}` | {counts} |")
+            rule, condition = (_cell(text) for text in (e.description or e.criterion_name, e.condition))
+            counts = (e.removed_count, e.null_count, e.remaining_count, e.sole_removed_count)
+            figures = " | ".join(f"{figure:,}" for figure in counts)
+            lines.append(f"| {e.criterion_order} | {rule} | {e.criterion_type} | `{condition}` | {figures} |")
         return "\n".join(lines)
 
-
-@dataclass(frozen=True)
-class MaskCounts:
-    """How many rows carry each pair of masks; bit i belongs to rule i. Three arrays of one length."""
-
-    failed: np.ndarray
-    unknown: np.ndarray
-    rows: np.ndarray
-
-    @classmethod
-    def of(cls, tallied: pl.DataFrame) -> Self:
-        """From the fetched rows of `tally`."""
-        return cls(*(tallied[name].cast(pl.Int64).to_numpy() for name in (FAILED, UNKNOWN, "rows")))
-
-    @property
-    def total(self) -> int:
-        """Rows of the table."""
-        return int(self.rows.sum())
-
-    def steps(self, order: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Removed, unknown and remaining rows when the rules apply in the given order."""
-        reached = np.ones(len(self.rows), dtype=bool)
-        steps = []
-        for bit in order:
-            fails = (self.failed >> bit) & 1 == 1
-            unknown = (self.unknown >> bit) & 1 == 1
-            removed = self.rows[reached & fails].sum()
-            missing = self.rows[reached & unknown].sum()
-            reached &= ~fails
-            steps.append((int(removed), int(missing), int(self.rows[reached].sum())))
-        return steps
+    def _require_rules(self, numbers: Collection[int]) -> None:
+        wrong = sorted({n for n in numbers if not 1 <= n <= len(self.eligibility_log)})
+        if wrong or len(set(numbers)) < len(numbers):
+            raise CohortError(
+                "CC_004",
+                f"rules {list(numbers)}: give each at most once, by its number from 1 to "
+                f"{len(self.eligibility_log)}",
+            )
 
 
-def with_masks(table: ir.Table, rules: Sequence[Rule], keep: Sequence[str]) -> ir.Table:
-    """The kept columns and the two masks.
-
-    Two selects, so that an engine may compute the booleans side by side before it packs them.
-    """
-    flags = table.select(
-        *keep,
-        **{f"{FAILED}{i}": rule.failed for i, rule in enumerate(rules)},
-        **{f"{UNKNOWN}{i}": rule.unknown for i, rule in enumerate(rules)},
-    )
-    masks = {name: _packed([flags[f"{name}{i}"] for i in range(len(rules))]) for name in (FAILED, UNKNOWN)}
-    return flags.select(*keep, **masks)
-
-
-def tally(masked: ir.Table) -> ir.Table:
-    """Rows per pair of masks: the one aggregation behind every attrition table."""
-    return masked.group_by(FAILED, UNKNOWN).aggregate(rows=masked.count())
-
-
-def result_of(config: CohortConfig, rules: Sequence[Rule], counts: MaskCounts) -> CohortResult:
+def result_of(config: CohortConfig, rules: Sequence[Rule], masks: Sequence[MaskCount]) -> CohortResult:
     """The result in the definition's own order of rules."""
+    masks = tuple(sorted(masks, key=lambda m: (-m.rows, m.failed, m.unknown)))
     log = tuple(
         EligibilityLogEntry(
-            order, rule.name, rule.kind, rule.operator, rule.value, removed, unknown, remaining,
-            rule.description, rule.clinical_rationale,
+            order, rule.name, rule.kind, rule.operator, rule.value, rule.condition, removed, unknown,
+            remaining, sum(m.rows for m in masks if m.failed == 1 << (order - 1)), rule.description,
+            rule.clinical_rationale,
         )
         for order, (rule, (removed, unknown, remaining)) in enumerate(
-            zip(rules, counts.steps(range(len(rules))), strict=True), start=1
+            zip(rules, _steps(masks, range(1, len(rules) + 1)), strict=True), start=1
         )
     )  # fmt: skip
-    total, eligible = counts.total, log[-1].remaining_count
+    total, eligible = sum(m.rows for m in masks), log[-1].remaining_count
     return CohortResult(
         cohort_id=config.cohort_id,
         config_hash=config.config_hash,
@@ -151,22 +161,25 @@ def result_of(config: CohortConfig, rules: Sequence[Rule], counts: MaskCounts) -
         excluded_count=total - eligible,
         exclusion_rate=(total - eligible) / total if total else 0.0,
         eligibility_log=log,
+        masks=masks,
     )
 
 
-def _packed(flags: Sequence[Any]) -> Any:
-    """Booleans as the bits of the narrowest integer that holds them; narrow masks are quick to count."""
-    import ibis
+def _steps(masks: Sequence[MaskCount], order: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Removed, unknown and remaining rows when the rules apply in the given order."""
+    reached, steps = list(masks), []
+    for number in order:
+        bit = 1 << (number - 1)
+        left = [m for m in reached if not m.failed & bit]
+        remaining = sum(m.rows for m in left)
+        unknown = sum(m.rows for m in reached if m.unknown & bit)
+        steps.append((sum(m.rows for m in reached) - remaining, unknown, remaining))
+        reached = left
+    return steps
 
-    width = next(f"int{bits}" for bits in (16, 32, 64) if len(flags) < bits)
-    zero = ibis.literal(0, width)
-    return reduce(or_, (flag.ifelse(ibis.literal(1 << i, width), zero) for i, flag in enumerate(flags)))
 
-
-def _condition(entry: EligibilityLogEntry) -> str:
-    if entry.operator == "is_present":
-        return f"{entry.value} is present"
-    return f"{entry.criterion_name} {entry.operator} {entry.value}"
+def _numbers(mask: int) -> tuple[int, ...]:
+    return tuple(i + 1 for i in range(mask.bit_length()) if mask >> i & 1)
 
 
 def _cell(text: str) -> str:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
-import math
 import re
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCriterion, StrictModel
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.files import read_mapping
 from e2i_assets.contracts.base import INDEX, Role, columns
@@ -30,12 +20,10 @@ from e2i_assets.contracts.tables import TABLES, PatientJourneys
 
 OBSERVATION_START = "first_observation_date"
 OBSERVATION_END = "last_observation_date"
+JOURNEY_KEY = "patient_journey_id"
+EVENT_DATE = "event_date"
 MAX_CRITERIA = 60
 """Criteria of one definition; with the temporal rules each has one bit of a 64-bit mask."""
-
-Scalar: TypeAlias = bool | int | float | str
-Value: TypeAlias = Scalar | list[Scalar]
-ValueKind: TypeAlias = Literal["boolean", "number", "string"]
 
 
 def _table(name: str) -> str:
@@ -47,112 +35,10 @@ def _table(name: str) -> str:
 TableName: TypeAlias = Annotated[str, AfterValidator(_table)]
 
 
-class Operator(StrEnum):
-    """How a criterion compares a column with its value; `between` includes both ends."""
-
-    EQUAL = "=="
-    NOT_EQUAL = "!="
-    GREATER = ">"
-    GREATER_EQUAL = ">="
-    LESS = "<"
-    LESS_EQUAL = "<="
-    IN = "in"
-    NOT_IN = "not_in"
-    BETWEEN = "between"
-    CONTAINS = "contains"
-
-
-SET_OPERATORS = frozenset({Operator.IN, Operator.NOT_IN})
-ORDER_OPERATORS = frozenset(
-    {Operator.GREATER, Operator.GREATER_EQUAL, Operator.LESS, Operator.LESS_EQUAL, Operator.BETWEEN}
-)
-
-
-def kind_of(value: Scalar) -> ValueKind:
-    """Kind of a criterion's scalar; a date counts as its ISO text."""
-    if isinstance(value, bool):
-        return "boolean"
-    return "string" if isinstance(value, str) else "number"
-
-
-def _scalar(value: Any) -> Scalar:
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("must be finite")
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        raise ValueError("must fit in 64 bits")
-    if not isinstance(value, bool | int | float | str):
-        raise ValueError(f"must be a boolean, number, text or date, not {type(value).__name__}")
-    return value
-
-
-def _value(value: Any) -> Value:
-    if isinstance(value, list | tuple):
-        return [_scalar(item) for item in value]
-    return _scalar(value)
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Criterion(_Model):
-    """One rule on one column: `field operator value`.
-
-    A null or NaN in the column satisfies no inclusion criterion and triggers no exclusion criterion, whatever
-    the operator. Dates are given as dates or ISO text. `contains` looks for the literal text, with case.
-    """
-
-    field: str = Field(min_length=1)
-    operator: Operator
-    value: Annotated[Value, PlainValidator(_value)]
-    description: str = ""
-    clinical_rationale: str = ""
-
-    @model_validator(mode="after")
-    def _value_fits_operator(self) -> Self:
-        if self.operator in SET_OPERATORS:
-            self._require_list("a non-empty list", len(self.values) > 0)
-        elif self.operator is Operator.BETWEEN:
-            self._require_list("a list of two, low then high", len(self.values) == 2)
-        elif isinstance(self.value, list):
-            raise ValueError(f"operator {self.operator} takes one value, not a list")
-        if len({kind_of(value) for value in self.values}) > 1:
-            raise ValueError(f"operator {self.operator} takes values of one kind")
-        if self.operator in ORDER_OPERATORS:
-            self._require_order()
-        if self.operator is Operator.CONTAINS and not (isinstance(self.value, str) and self.value):
-            raise ValueError("operator contains takes a non-empty text")
-        return self
-
-    @property
-    def values(self) -> list[Scalar]:
-        """The value as a list, also where there is only one."""
-        return self.value if isinstance(self.value, list) else [self.value]
-
-    def _require_list(self, what: str, right_length: bool) -> None:
-        if not (isinstance(self.value, list) and right_length):
-            raise ValueError(f"operator {self.operator} takes {what}")
-
-    def _require_order(self) -> None:
-        """Numbers and dates have one order everywhere; text sorts by each engine's own collation."""
-        if kind_of(self.values[0]) == "boolean":
-            raise ValueError(f"operator {self.operator} needs a number or a date")
-        bounds: list[Any] = self.values
-        if kind_of(bounds[0]) == "string":
-            try:
-                bounds = [dt.date.fromisoformat(str(bound)) for bound in bounds]
-            except ValueError:
-                raise ValueError(f"operator {self.operator} needs a number or an ISO date") from None
-        if bounds[0] > bounds[-1]:
-            raise ValueError(f"operator {self.operator} takes low then high")
-
-
 Days: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=36_500)]
 
 
-class TemporalRequirements(_Model):
+class TemporalRequirements(StrictModel):
     """Observation that each member must have around the index date, in days."""
 
     lookback_days: Days = 180
@@ -160,7 +46,7 @@ class TemporalRequirements(_Model):
     index_date_field: str = Field(default="diagnosis_date", min_length=1)
 
 
-class Attribute(_Model):
+class Attribute(StrictModel):
     """A clinical column beyond the contract of `patient_journeys`.
 
     `available_at` is `index`, `outcome` or the date column from which on the value is known.
@@ -179,14 +65,14 @@ class Attribute(_Model):
         return self
 
 
-class FeatureChoice(_Model):
+class FeatureChoice(StrictModel):
     """Columns forced into the features (the leakage gate still judges them), and columns left out."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
 
-class CohortConfig(_Model):
+class CohortConfig(StrictModel):
     """The definition of one programme's cohort.
 
     Attributes:
@@ -207,10 +93,10 @@ class CohortConfig(_Model):
     status: Literal["active", "draft", "archived", "locked"] = "active"
     clinical_rationale: str = ""
     scopes: tuple[str, ...] = ()
-    inclusion_criteria: tuple[Criterion, ...]
-    exclusion_criteria: tuple[Criterion, ...] = ()
+    inclusion_criteria: tuple[AnyCriterion, ...]
+    exclusion_criteria: tuple[AnyCriterion, ...] = ()
     temporal_requirements: TemporalRequirements = TemporalRequirements()
-    attributes: dict[str, Attribute] = {}
+    attributes: dict[str, Attribute] = Field(default={})
     features: FeatureChoice = FeatureChoice()
     required_tables: tuple[TableName, ...] = tuple(TABLES)
     not_collected: tuple[str, ...] = ()
@@ -218,7 +104,7 @@ class CohortConfig(_Model):
 
     @model_validator(mode="after")
     def _engine_can_hold_it(self) -> Self:
-        criteria = len(self.inclusion_criteria) + len(self.exclusion_criteria)
+        criteria = len(self.criteria)
         if criteria > MAX_CRITERIA:
             raise ValueError(f"{criteria} criteria, at most {MAX_CRITERIA} are allowed")
         contract = {column.name for column in columns(PatientJourneys)}
@@ -278,10 +164,27 @@ class CohortConfig(_Model):
 
     @property
     def required_fields(self) -> tuple[str, ...]:
-        """Columns that construction reads, each once, in the order of the rules."""
-        criteria = [c.field for c in (*self.inclusion_criteria, *self.exclusion_criteria)]
+        """Columns of the journeys that construction reads, each once, in the order of the rules."""
+        criteria = [c.field for c in self.criteria if isinstance(c, Criterion)]
         dates = [self.temporal_requirements.index_date_field, OBSERVATION_START, OBSERVATION_END]
-        return tuple(dict.fromkeys(criteria + dates))
+        key = [JOURNEY_KEY] if self.event_criteria else []
+        return tuple(dict.fromkeys(criteria + dates + key))
+
+    @property
+    def criteria(self) -> tuple[Criterion | EventCriterion, ...]:
+        """Inclusion criteria, then exclusion criteria."""
+        return (*self.inclusion_criteria, *self.exclusion_criteria)
+
+    @property
+    def event_criteria(self) -> tuple[EventCriterion, ...]:
+        """The criteria on events among them."""
+        return tuple(c for c in self.criteria if isinstance(c, EventCriterion))
+
+    @property
+    def event_fields(self) -> tuple[str, ...]:
+        """Columns of the events that construction reads, each once; none without a criterion on events."""
+        kinds = [condition.field for criterion in self.event_criteria for condition in criterion.where]
+        return tuple(dict.fromkeys([JOURNEY_KEY, EVENT_DATE, *kinds])) if kinds else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; `CohortConfig(**config.to_dict())` is the same definition."""
@@ -297,5 +200,6 @@ def _listed(configs: Sequence[CohortConfig]) -> str:
 
 
 def _mistake(location: tuple[int | str, ...], message: str) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    parts = [part for part in location if part not in TAGS]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return f"{path.lstrip('.') or 'definition'}: {message.removeprefix('Value error, ')}"

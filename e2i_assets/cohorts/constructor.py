@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2i_assets.cohorts.attrition import CohortResult, MaskCounts, result_of, tally, with_masks
-from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.cohorts.attrition import CohortResult, result_of
+from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
 from e2i_assets.cohorts.criteria import rules_of
 from e2i_assets.cohorts.errors import CohortError
-from e2i_assets.cohorts.sources import JOURNEY_KEY, open_source
+from e2i_assets.cohorts.events import with_event_counts
+from e2i_assets.cohorts.sources import open_source
 
 
 class CohortConstructor:
@@ -17,29 +18,34 @@ class CohortConstructor:
     def __init__(self, config: CohortConfig) -> None:
         self.config = config
 
-    def construct_cohort(self, journeys: Any) -> tuple[Any, CohortResult]:
+    def construct_cohort(self, journeys: Any, events: Any = None) -> tuple[Any, CohortResult]:
         """Choose the eligible rows and say how many each rule removed.
 
         Args:
             journeys: one row per journey: a pandas, Polars, Arrow or Ibis table, or the path of a Parquet
                 file. `patient_journey_id`, where it is there, must be unique and never null. A DuckDB table
                 over Parquet must have been read with `can_have_nan=True`: DuckDB overlooks NaN otherwise.
+            events: the events that criteria on events count, with `patient_journey_id` and `event_date`: a
+                frame where the journeys are one, a path with a path, an Ibis table of the same connection.
 
         Returns:
-            The eligible rows with all their columns, sorted by `patient_journey_id` where it is there, in the
-            kind that was given (a path gives a Polars frame, an Ibis table stays one); and the result.
+            The eligible rows with all their columns, in the order and the kind that was given (a path gives a
+            Polars frame; an Ibis table stays one, and has no order); and the result.
 
         Raises:
             CohortError: CC_002 missing columns, CC_004 types or keys, CC_005 date columns.
         """
-        cohort_id = self.config.cohort_id
-        source = open_source(journeys, self.config.required_fields, cohort_id)
-        rules = rules_of(self.config, source.table)
+        config = self.config
+        source = open_source(config, journeys, events)
+        table = source.journeys
+        if source.events is not None:
+            table = with_event_counts(config, table, source.events)
+        rules = rules_of(config, table)
         if repeated := source.repeated_keys():
             raise CohortError(
                 "CC_004",
-                f"{cohort_id}: {repeated} rows repeat or lack {JOURNEY_KEY}; each journey must be there once",
+                f"{config.cohort_id}: {repeated} rows repeat or lack {JOURNEY_KEY}; each journey must be "
+                "there once",
             )
-        masked = source.held(with_masks(source.table, rules, source.keep))
-        counts = MaskCounts.of(source.fetch(tally(masked)))
-        return source.members(masked), result_of(self.config, rules, counts)
+        members, masks = source.evaluate(table, rules)
+        return members, result_of(config, rules, masks)

@@ -10,14 +10,14 @@ import datetime as dt
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from e2i_assets.cohorts.config import (
-    OBSERVATION_END,
-    OBSERVATION_START,
+from e2i_assets.cohorts.config import OBSERVATION_END, OBSERVATION_START, CohortConfig
+from e2i_assets.cohorts.criterion import (
     ORDER_OPERATORS,
-    CohortConfig,
     Criterion,
+    EventCriterion,
     Operator,
     Scalar,
     Value,
@@ -41,6 +41,7 @@ class Rule:
     kind: RuleKind
     operator: str
     value: Value | None
+    condition: str
     description: str
     clinical_rationale: str
     failed: ir.BooleanValue
@@ -50,29 +51,34 @@ class Rule:
 def rules_of(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
     """All rules of a definition on a table, in the order of attrition: inclusion, exclusion, temporal.
 
+    Args:
+        table: the journeys, with the columns of `counted` for each criterion on events.
+
     Raises:
         CohortError: CC_004 when a column's type does not fit a criterion, CC_005 for a date column.
     """
-    return (
-        *(_criterion_rule(c, "inclusion", config, table) for c in config.inclusion_criteria),
-        *(_criterion_rule(c, "exclusion", config, table) for c in config.exclusion_criteria),
-        *_temporal_rules(config, table),
-    )
+    kinds: list[Literal["inclusion", "exclusion"]] = ["inclusion"] * len(config.inclusion_criteria)
+    kinds += ["exclusion"] * len(config.exclusion_criteria)
+    numbers = count()
+    rules = []
+    for kind, criterion in zip(kinds, config.criteria, strict=True):
+        if isinstance(criterion, EventCriterion):
+            met, unknown = _enough_events(criterion, next(numbers), config, table)
+        else:
+            met, unknown = assess(criterion, table, config.cohort_id)
+        rules.append(_rule(criterion, kind, met, unknown))
+    return (*rules, *_temporal_rules(config, table))
 
 
-def _criterion_rule(
-    criterion: Criterion, kind: Literal["inclusion", "exclusion"], config: CohortConfig, table: ir.Table
+def _rule(
+    criterion: Criterion | EventCriterion, kind: Literal["inclusion", "exclusion"], met: Any, unknown: Any
 ) -> Rule:
-    column = table[criterion.field]
-    engine_type = _engine_type(criterion, column.type(), config)
-    column = _typed(column, engine_type)
-    unknown = _unknown(column)
-    met = _met(criterion, column, engine_type).fill_null(False) & ~unknown
     return Rule(
-        name=criterion.field,
+        name=criterion.name,
         kind=kind,
         operator=str(criterion.operator),
         value=criterion.value,
+        condition=criterion.condition,
         description=criterion.description,
         clinical_rationale=criterion.clinical_rationale,
         failed=~met if kind == "inclusion" else met,
@@ -80,7 +86,33 @@ def _criterion_rule(
     )
 
 
-def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, config: CohortConfig) -> EngineType:
+def assess(criterion: Criterion, table: ir.Table, cohort_id: str) -> tuple[Any, Any]:
+    """Two booleans that are never null: the criterion is met, its value is unknown; never both.
+
+    Raises:
+        CohortError: CC_004 when the column's type does not fit the criterion.
+    """
+    column = table[criterion.field]
+    engine_type = _engine_type(criterion, column.type(), cohort_id)
+    column = _typed(column, engine_type)
+    unknown = _unknown(column)
+    return _met(criterion, column, engine_type).fill_null(False) & ~unknown, unknown
+
+
+def counted(i: int) -> tuple[str, str]:
+    """Columns of the i-th criterion on events: events that count, and those that might if all were known."""
+    return f"__certain{i}__", f"__possible{i}__"
+
+
+def _enough_events(
+    criterion: EventCriterion, i: int, config: CohortConfig, table: ir.Table
+) -> tuple[Any, Any]:
+    certain, possible = (table[name] >= criterion.at_least for name in counted(i))
+    undated = table[config.temporal_requirements.index_date_field].isnull()
+    return certain & ~undated, undated | (possible & ~certain)
+
+
+def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str) -> EngineType:
     """The type in which column and value are compared; CC_004 when they do not fit each other."""
     value_kind = kind_of(criterion.values[0])
     whole = all(isinstance(value, int) for value in criterion.values)
@@ -101,11 +133,11 @@ def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, config: CohortCo
     if found is None or (textual and found != "string") or (ordered and found == "string"):
         raise CohortError(
             "CC_004",
-            f"{config.cohort_id}: criterion {criterion.field} {criterion.operator} takes a {value_kind} "
+            f"{cohort_id}: criterion {criterion.field} {criterion.operator} takes a {value_kind} "
             f"value, but the column is {dtype}; correct the criterion or convert the column",
         )
     if found == "date":
-        _require_dates(criterion, config)
+        _require_dates(criterion, cohort_id)
     return found
 
 
@@ -119,14 +151,14 @@ def _family(dtype: dt_ibis.DataType) -> str:
     return next((name for name, matches in known.items() if matches()), "other")
 
 
-def _require_dates(criterion: Criterion, config: CohortConfig) -> None:
+def _require_dates(criterion: Criterion, cohort_id: str) -> None:
     try:
         for value in criterion.values:
             dt.date.fromisoformat(str(value))
     except ValueError:
         raise CohortError(
             "CC_004",
-            f"{config.cohort_id}: criterion {criterion.field} {criterion.operator} is on a date column and "
+            f"{cohort_id}: criterion {criterion.field} {criterion.operator} is on a date column and "
             "needs ISO dates (YYYY-MM-DD)",
         ) from None
 
@@ -195,36 +227,43 @@ _COMPARISONS: dict[Operator, Callable[[Any, list[Any], EngineType], Any]] = {
 def _temporal_rules(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
     """Index date present, observed before it, observed after it; in whole days."""
     windows = config.temporal_requirements
-    index = _day(table, windows.index_date_field, config)
-    start = _day(table, OBSERVATION_START, config)
-    end = _day(table, OBSERVATION_END, config)
+    index = day(table, windows.index_date_field, config.cohort_id)
+    start = day(table, OBSERVATION_START, config.cohort_id)
+    end = day(table, OBSERVATION_END, config.cohort_id)
     before = index.delta(start, unit="day") >= windows.lookback_days
     after = end.delta(index, unit="day") >= windows.followup_days
     return (
         Rule(
             "index_date", "temporal", "is_present", windows.index_date_field,
-            f"{windows.index_date_field} is recorded", "",
+            f"{windows.index_date_field} is present", f"{windows.index_date_field} is recorded", "",
             failed=index.isnull(), unknown=index.isnull(),
         ),
         Rule(
             "lookback_days", "temporal", ">=", windows.lookback_days,
+            f"lookback_days >= {windows.lookback_days}",
             f"At least {windows.lookback_days} days observed before the index date", "",
             failed=~before.fill_null(False), unknown=index.isnull() | start.isnull(),
         ),
         Rule(
             "followup_days", "temporal", ">=", windows.followup_days,
+            f"followup_days >= {windows.followup_days}",
             f"At least {windows.followup_days} days observed after the index date", "",
             failed=~after.fill_null(False), unknown=index.isnull() | end.isnull(),
         ),
     )  # fmt: skip
 
 
-def _day(table: ir.Table, name: str, config: CohortConfig) -> Any:
+def day(table: ir.Table, name: str, cohort_id: str) -> Any:
+    """A column as whole days.
+
+    Raises:
+        CohortError: CC_005 when it is neither a date nor a timestamp without time zone.
+    """
     column = table[name]
     if _family(column.type()) not in ("date", "null"):
         raise CohortError(
             "CC_005",
-            f"{config.cohort_id}: {name} is {column.type()}; the windows need a date, or a timestamp without "
-            "time zone: convert the column",
+            f"{cohort_id}: {name} is {column.type()}; the windows need a date, or a timestamp without time "
+            "zone: convert the column",
         )
     return _typed(column, "date")

@@ -1,4 +1,4 @@
-"""What a cohort can be made of, behind one face: an Ibis table to compute on, and a way to hand rows back.
+"""What a cohort can be made of, behind one face: Ibis tables to compute on, and a way to hand rows back.
 
 Frames in memory run on Polars; a Parquet file runs on DuckDB, which need not hold it; an Ibis table runs
 where it lives and stays there.
@@ -10,66 +10,64 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 
-from e2i_assets.cohorts.attrition import FAILED
+from e2i_assets.cohorts.attrition import MaskCount
+from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
+from e2i_assets.cohorts.criteria import Rule
 from e2i_assets.cohorts.errors import CohortError
+from e2i_assets.cohorts.masks import FAILED, UNKNOWN, mask_counts, tally, with_masks
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-JOURNEY_KEY = "patient_journey_id"
 ROW = "__row__"
+Frame: TypeAlias = pl.DataFrame | pd.DataFrame | pa.Table
 
 
 class Source(Protocol):
-    """Rows to choose from."""
+    """Journeys to choose from, and the events around them."""
 
     @property
-    def table(self) -> ir.Table:
+    def journeys(self) -> ir.Table:
         """The columns that rules read, at least."""
 
     @property
-    def keep(self) -> Sequence[str]:
-        """Columns that must stay beside the masks, so that `members` can find the rows."""
+    def events(self) -> ir.Table | None:
+        """The events in the same place, where the definition reads any."""
 
     def repeated_keys(self) -> int:
         """Rows whose journey key is null or was there before; 0 without such a column."""
 
-    def fetch(self, expression: ir.Table) -> pl.DataFrame:
-        """Compute an expression on `table` and bring the result here."""
-
-    def held(self, masked: ir.Table) -> ir.Table:
-        """The masked table, computed once where that is cheaper than computing it twice."""
-
-    def members(self, masked: ir.Table) -> Any:
-        """Rows without a failed rule, by journey key where there is one, in the kind that was given."""
+    def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
+        """Rows of `table` without a failed rule, in the kind that was given, and the counts of all masks."""
 
 
 @dataclass(frozen=True)
 class FrameSource:
-    """A frame in memory; only the columns that rules read are converted, rows are taken from the original."""
+    """Frames in memory; only the columns that rules read are converted, rows are taken from the original."""
 
-    frame: pl.DataFrame | pd.DataFrame | pa.Table
+    frame: Frame
     columns: Sequence[str]
+    event_frame: Frame | None
+    event_columns: Sequence[str]
 
     @cached_property
-    def table(self) -> ir.Table:
+    def journeys(self) -> ir.Table:
         """The read columns and the row number, on Polars."""
-        import ibis
+        return self._engine.create_table("journeys", _narrow(self.frame, self.columns).with_row_index(ROW))
 
-        narrow = pl.DataFrame([_series(self.frame, name) for name in self.columns])
-        return ibis.polars.connect().create_table("journeys", narrow.with_row_index(ROW))
-
-    @property
-    def keep(self) -> Sequence[str]:
-        """Row number, and the key by which members are sorted."""
-        return [ROW, *(name for name in self.columns if name == JOURNEY_KEY)]
+    @cached_property
+    def events(self) -> ir.Table | None:
+        """The read columns, on Polars."""
+        if self.event_frame is None:
+            return None
+        return self._engine.create_table("events", _narrow(self.event_frame, self.event_columns))
 
     def repeated_keys(self) -> int:
         """Distinct hashes prove distinct keys at a fraction of the cost of counting the keys themselves."""
@@ -81,98 +79,138 @@ class FrameSource:
             return 0
         return len(keys) - keys.drop_nulls().n_unique()
 
-    def fetch(self, expression: ir.Table) -> pl.DataFrame:
-        """The streaming engine counts masks three times as fast as Ibis' default one."""
-        return expression.to_polars(engine="streaming")
+    def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
+        """Members in the order of the frame, its dtypes untouched."""
+        masks = with_masks(table, rules, [ROW]).to_polars(engine="streaming")
+        tallied = masks.lazy().group_by(FAILED, UNKNOWN).agg(rows=pl.len()).collect(engine="streaming")
+        # A join gives rows in any order, so each finds its place by its number.
+        chosen = np.zeros(len(self.frame), dtype=bool)
+        chosen[masks[ROW].to_numpy()] = (masks[FAILED] == 0).to_numpy()
+        return self._taken(chosen), mask_counts(tallied)
 
-    def held(self, masked: ir.Table) -> ir.Table:
-        """Masks and row numbers in memory: a few bytes per row."""
-        return masked.get_backend().create_table("masked", self.fetch(masked))
-
-    def members(self, masked: ir.Table) -> Any:
-        """Members in the kind of the frame, its dtypes untouched."""
-        chosen = masked.filter(masked[FAILED] == 0).order_by(self.keep[-1]).select(ROW)
-        rows = self.fetch(chosen)[ROW]
+    def _taken(self, chosen: np.ndarray) -> Frame:
         if isinstance(self.frame, pd.DataFrame):
-            return self.frame.iloc[rows.to_numpy()]
-        return self.frame.take(rows.to_arrow()) if isinstance(self.frame, pa.Table) else self.frame[rows]
+            return self.frame.loc[chosen]
+        return self.frame.filter(pa.array(chosen) if isinstance(self.frame, pa.Table) else pl.Series(chosen))
+
+    @cached_property
+    def _engine(self) -> Any:
+        import ibis
+
+        return ibis.polars.connect()
 
 
 @dataclass(frozen=True)
 class TableSource:
     """A table in a database or a file; nothing but the counts leaves it until members are asked for."""
 
-    table: ir.Table
+    journeys: ir.Table
+    events: ir.Table | None
     collect: bool
-
-    @property
-    def keep(self) -> Sequence[str]:
-        """Every column: members are a selection of the same expression."""
-        return self.table.columns
 
     def repeated_keys(self) -> int:
         """Counted where the table lives."""
-        if JOURNEY_KEY not in self.table.columns:
+        if JOURNEY_KEY not in self.journeys.columns:
             return 0
-        counted = self.table.aggregate(rows=self.table.count(), keys=self.table[JOURNEY_KEY].nunique())
-        rows, keys = self.fetch(counted).row(0)
+        counted = self.journeys.aggregate(
+            rows=self.journeys.count(), keys=self.journeys[JOURNEY_KEY].nunique()
+        )
+        rows, keys = counted.to_polars().row(0)
         return rows - keys
 
-    def fetch(self, expression: ir.Table) -> pl.DataFrame:
-        """Computed where the table lives."""
-        return expression.to_polars()
-
-    def held(self, masked: ir.Table) -> ir.Table:
-        """The expression as it is; the rows may be too many to keep twice."""
-        return masked
-
-    def members(self, masked: ir.Table) -> Any:
-        """Members as an Ibis table, or as a Polars frame when `collect`."""
-        chosen = masked.filter(masked[FAILED] == 0).select(*self.table.columns)
-        if JOURNEY_KEY in self.table.columns:
-            chosen = chosen.order_by(JOURNEY_KEY)
-        return self.fetch(chosen) if self.collect else chosen
+    def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
+        """Members as an Ibis table without an order, or as a Polars frame when `collect`."""
+        masked = with_masks(table, rules, self.journeys.columns)
+        members = masked.filter(masked[FAILED] == 0).select(*self.journeys.columns)
+        return members.to_polars() if self.collect else members, mask_counts(tally(masked).to_polars())
 
 
-def open_source(data: Any, required: Sequence[str], cohort_id: str) -> Source:
-    """Find out what was given and check that the required columns are there.
+def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Source:
+    """Find out what was given and check that the columns which the definition reads are there.
 
     Raises:
-        CohortError: CC_002 for missing columns, CC_004 for anything that is no table of journeys.
+        CohortError: CC_002 for missing columns or events, CC_004 for anything that is no table, and for
+            events that are not where the journeys are.
     """
-    if isinstance(data, pl.DataFrame | pd.DataFrame | pa.Table):
-        names = list(data.column_names if isinstance(data, pa.Table) else data.columns)
-        _require(required, names, cohort_id)
-        key = [JOURNEY_KEY] if JOURNEY_KEY in names else []
-        return FrameSource(data, list(dict.fromkeys([*required, *key])))
-    if isinstance(data, str | Path):
-        source = TableSource(_parquet(Path(data)), collect=True)
-    else:
-        source = TableSource(_ibis_table(data), collect=False)
-    _require(required, list(source.table.columns), cohort_id)
+    if config.event_criteria and events is None:
+        named = ", ".join(criterion.name for criterion in config.event_criteria)
+        raise CohortError("CC_002", f"{config.cohort_id}: no events were given, but {named} counts them")
+    if not config.event_criteria:
+        events = None
+    source = _frames(config, journeys, events) if isinstance(journeys, Frame) else _tables(journeys, events)
+    given = journeys if isinstance(source, FrameSource) else source.journeys
+    _require(config.required_fields, _names(given), "journeys", config.cohort_id)
+    if events is not None:
+        given = events if isinstance(source, FrameSource) else source.events
+        _require(config.event_fields, _names(given), "events", config.cohort_id)
     return source
 
 
-def _require(required: Sequence[str], names: list[Any], cohort_id: str) -> None:
+def _frames(config: CohortConfig, journeys: Frame, events: Any) -> FrameSource:
+    if not isinstance(events, Frame | None):
+        raise _elsewhere("a frame", events)
+    key = [JOURNEY_KEY] if JOURNEY_KEY in _names(journeys) else []
+    return FrameSource(
+        journeys, list(dict.fromkeys([*config.required_fields, *key])), events, config.event_fields
+    )
+
+
+def _tables(journeys: Any, events: Any) -> TableSource:
+    if isinstance(journeys, str | Path):
+        if not isinstance(events, str | Path | None):
+            raise _elsewhere("a Parquet path", events)
+        table, engine = _parquet(Path(journeys))
+        return TableSource(table, None if events is None else _parquet(Path(events), engine)[0], collect=True)
+    import ibis.expr.types as ir
+
+    if not isinstance(journeys, ir.Table):
+        raise CohortError(
+            "CC_004",
+            f"journeys must be a Polars, pandas, Arrow or Ibis table or a Parquet path, not "
+            f"{type(journeys).__name__}",
+        )
+    together = isinstance(events, ir.Table) and events.get_backend() is journeys.get_backend()
+    if events is not None and not together:
+        raise _elsewhere("an Ibis table of the same connection", events)
+    return TableSource(journeys, events, collect=False)
+
+
+def _elsewhere(wanted: str, events: Any) -> CohortError:
+    return CohortError(
+        "CC_004", f"events must be {wanted}, as the journeys are, not {type(events).__name__}: convert them"
+    )
+
+
+def _names(table: Any) -> list[str]:
+    return list(table.column_names if isinstance(table, pa.Table) else table.columns)
+
+
+def _require(required: Sequence[str], names: list[Any], table: str, cohort_id: str) -> None:
     if missing := [name for name in required if name not in names]:
         raise CohortError(
             "CC_002",
-            f"{cohort_id}: columns missing from the journeys: {', '.join(missing)}; add them to the extract "
+            f"{cohort_id}: columns missing from the {table}: {', '.join(missing)}; add them to the extract "
             "or take their rules out of the definition",
         )
     if repeated := sorted({name for name in required if names.count(name) > 1}):
         raise CohortError("CC_004", f"{cohort_id}: columns that appear twice: {', '.join(repeated)}")
 
 
-def _series(frame: pl.DataFrame | pd.DataFrame | pa.Table, name: str) -> pl.Series:
+def _narrow(frame: Frame, columns: Sequence[str]) -> pl.DataFrame:
+    return pl.DataFrame([_series(frame, name) for name in columns])
+
+
+def _series(frame: Frame, name: str) -> pl.Series:
     """One column as Polars; the converter's own message would show values, so only the column is named."""
     try:
         column = frame[name]
         if isinstance(column, pd.Series):
             # Nothing but nulls says nothing about the type; the converter would call it text.
             untyped = column.dtype == object and column.isna().all()
-            return pl.Series(name, [None] * len(column)) if untyped else pl.from_pandas(column).alias(name)
-        return column if isinstance(column, pl.Series) else pl.Series(name, column)
+            column = pl.Series(name, [None] * len(column)) if untyped else pl.from_pandas(column).alias(name)
+        column = column if isinstance(column, pl.Series) else pl.Series(name, column)
+        # Polars neither searches in categories nor joins those of two tables.
+        return column.cast(pl.String) if column.dtype in CATEGORIES else column
     except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise CohortError(
             "CC_004",
@@ -180,27 +218,18 @@ def _series(frame: pl.DataFrame | pd.DataFrame | pa.Table, name: str) -> pl.Seri
         ) from None
 
 
-def _parquet(path: Path) -> ir.Table:
+CATEGORIES = (pl.Categorical, pl.Enum)
+
+
+def _parquet(path: Path, engine: Any = None) -> tuple[ir.Table, Any]:
     import duckdb
     import ibis
 
     if not path.exists():
         raise CohortError("CC_004", f"{path}: no such file")
-    engine = ibis.duckdb.connect()
+    engine = engine or ibis.duckdb.connect()
     try:
         # Parquet statistics leave NaN out, and DuckDB trusts them to say that there is none unless told.
-        return engine.read_parquet(path, can_have_nan=True)
+        return engine.read_parquet(path, can_have_nan=True), engine
     except duckdb.Error as error:
         raise CohortError("CC_004", f"{path}: not a readable Parquet file ({type(error).__name__})") from None
-
-
-def _ibis_table(data: Any) -> ir.Table:
-    import ibis.expr.types as ir
-
-    if not isinstance(data, ir.Table):
-        raise CohortError(
-            "CC_004",
-            f"journeys must be a Polars, pandas, Arrow or Ibis table or a Parquet path, not "
-            f"{type(data).__name__}",
-        )
-    return data

@@ -90,6 +90,23 @@ cohort_definitions = sa.Table(
     comment="Each definition of a cohort once, by its content.",
 )
 
+cohort_executions = sa.Table(
+    "ml_cohort_executions",
+    metadata,
+    _id(),
+    sa.Column("config_hash", sa.ForeignKey(cohort_definitions.c.config_hash), nullable=False),
+    _text("partition"),
+    _text("run_id"),
+    sa.Column("total_count", sa.BigInteger, nullable=False),
+    sa.Column("eligible_count", sa.BigInteger, nullable=False),
+    sa.Column("result", JSONB, nullable=False, comment="the attrition and the table of all masks"),
+    sa.Column("raw_versions", JSONB, nullable=False, comment="raw table to the version that was read"),
+    _now("executed_at"),
+    sa.Index("ml_cohort_executions_newest", "partition", "id"),
+    schema=SCHEMA,
+    comment="Every construction of a cohort, also one that a gate refused.",
+)
+
 cohort_eligibility_log = sa.Table(
     "ml_cohort_eligibility_log",
     metadata,
@@ -104,6 +121,8 @@ cohort_eligibility_log = sa.Table(
     sa.Column("removed_count", sa.BigInteger, nullable=False),
     sa.Column("null_count", sa.BigInteger, nullable=False),
     sa.Column("remaining_count", sa.BigInteger, nullable=False),
+    sa.Column("sole_removed_count", sa.BigInteger, comment="rows that this rule alone keeps out"),
+    sa.Column("condition", sa.Text, comment="the rule in a few words"),
     _text("description", nullable=True),
     _text("clinical_rationale", nullable=True),
     _now("applied_at"),

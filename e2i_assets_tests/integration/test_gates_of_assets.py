@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import yaml
 
 from e2i_assets.assets import bento_bundle, preprocessor
+from e2i_assets.assets.artifacts import Cohort
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.ingest.loader import Load
@@ -105,6 +106,38 @@ def test_a_criterion_on_a_column_that_is_not_there(here: Settings, tmp_path: Pat
     edited = changed(here, tmp_path, COHORT_FILE, lambda c: c["inclusion_criteria"].append(unknown))
     result = run(edited, "key:cohort+")
     assert reason(result, "cohort_size") == "CC_002"
+
+
+def test_a_criterion_on_events_reads_the_certified_ones(here: Settings, tmp_path: Path) -> None:
+    """Events that change are read when QC certifies them, and not before."""
+    tested = {
+        "name": "tested before",
+        "where": [{"field": "event_type", "operator": "==", "value": "lab_test"}],
+        "within_days": [-365, -1],
+        "at_least": 2,
+    }
+
+    def few(cohort: Any) -> None:
+        cohort["minimum_size"] = 1
+        cohort["inclusion_criteria"].append(tested)
+
+    edited = changed(here, tmp_path, COHORT_FILE, few)
+    assert run(edited, "key:cohort").success
+    first = removed(edited, "tested before")
+    assert first > 0
+    spoil(here, "UPDATE e2i.treatment_events SET event_type = 'lab_test' WHERE event_type = 'consultation'")
+    assert run(edited, "key:cohort").success
+    assert removed(edited, "tested before") == first
+    run(edited, 'key:"raw/*" or key:qc_report or key:cohort')
+    assert removed(edited, "tested before") < first
+
+
+def removed(here: Settings, criterion: str) -> int:
+    """Rows that a criterion removed in the published cohort."""
+    store = build_resources(here)["store"]
+    published = store.read("cohort", PARTITION, store.current("cohort", PARTITION).version, Cohort)
+    (entry,) = [e for e in published.result.eligibility_log if e.criterion_name == criterion]
+    return entry.removed_count
 
 
 def test_no_leakage_refuses_the_trap(here: Settings, tmp_path: Path) -> None:
@@ -257,6 +290,7 @@ def test_every_stage_leaves_its_records(base: Settings) -> None:
         "ml_gate_results": 11,
         "ml_data_quality_reports": 1,
         "ml_cohort_definitions": 1,
+        "ml_cohort_executions": 1,
         "ml_cohort_eligibility_log": 10,
         "ml_split_assignments": 372,
         "ml_split_access": 1,

@@ -1,0 +1,190 @@
+"""One criterion: a rule on a column of the journey, or on the events around its index date."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
+
+Scalar: TypeAlias = bool | int | float | str
+Value: TypeAlias = Scalar | list[Scalar]
+ValueKind: TypeAlias = Literal["boolean", "number", "string"]
+
+
+class Operator(StrEnum):
+    """How a criterion compares a column with its value; `between` includes both ends."""
+
+    EQUAL = "=="
+    NOT_EQUAL = "!="
+    GREATER = ">"
+    GREATER_EQUAL = ">="
+    LESS = "<"
+    LESS_EQUAL = "<="
+    IN = "in"
+    NOT_IN = "not_in"
+    BETWEEN = "between"
+    CONTAINS = "contains"
+
+
+SET_OPERATORS = frozenset({Operator.IN, Operator.NOT_IN})
+ORDER_OPERATORS = frozenset(
+    {Operator.GREATER, Operator.GREATER_EQUAL, Operator.LESS, Operator.LESS_EQUAL, Operator.BETWEEN}
+)
+
+
+def kind_of(value: Scalar) -> ValueKind:
+    """Kind of a criterion's scalar; a date counts as its ISO text."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "string" if isinstance(value, str) else "number"
+
+
+def _scalar(value: Any) -> Scalar:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be finite")
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
+        raise ValueError("must fit in 64 bits")
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"must be a boolean, number, text or date, not {type(value).__name__}")
+    return value
+
+
+def _value(value: Any) -> Value:
+    if isinstance(value, list | tuple):
+        return [_scalar(item) for item in value]
+    return _scalar(value)
+
+
+class StrictModel(BaseModel):
+    """Frozen, and strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Criterion(StrictModel):
+    """One rule on one column: `field operator value`.
+
+    A null or NaN in the column satisfies no inclusion criterion and triggers no exclusion criterion, whatever
+    the operator. Dates are given as dates or ISO text. `contains` looks for the literal text, with case.
+    """
+
+    field: str = Field(min_length=1)
+    operator: Operator
+    value: Annotated[Value, PlainValidator(_value)]
+    description: str = ""
+    clinical_rationale: str = ""
+
+    @model_validator(mode="after")
+    def _value_fits_operator(self) -> Self:
+        if self.operator in SET_OPERATORS:
+            self._require_list("a non-empty list", len(self.values) > 0)
+        elif self.operator is Operator.BETWEEN:
+            self._require_list("a list of two, low then high", len(self.values) == 2)
+        elif isinstance(self.value, list):
+            raise ValueError(f"operator {self.operator} takes one value, not a list")
+        if len({kind_of(value) for value in self.values}) > 1:
+            raise ValueError(f"operator {self.operator} takes values of one kind")
+        if self.operator in ORDER_OPERATORS:
+            self._require_order()
+        if self.operator is Operator.CONTAINS and not (isinstance(self.value, str) and self.value):
+            raise ValueError("operator contains takes a non-empty text")
+        return self
+
+    @property
+    def values(self) -> list[Scalar]:
+        """The value as a list, also where there is only one."""
+        return self.value if isinstance(self.value, list) else [self.value]
+
+    @property
+    def name(self) -> str:
+        """What the attrition table calls it."""
+        return self.field
+
+    @property
+    def condition(self) -> str:
+        """The rule in a few words."""
+        return f"{self.field} {self.operator} {self.value}"
+
+    def _require_list(self, what: str, right_length: bool) -> None:
+        if not (isinstance(self.value, list) and right_length):
+            raise ValueError(f"operator {self.operator} takes {what}")
+
+    def _require_order(self) -> None:
+        """Numbers and dates have one order everywhere; text sorts by each engine's own collation."""
+        if kind_of(self.values[0]) == "boolean":
+            raise ValueError(f"operator {self.operator} needs a number or a date")
+        bounds: list[Any] = self.values
+        if kind_of(bounds[0]) == "string":
+            try:
+                bounds = [dt.date.fromisoformat(str(bound)) for bound in bounds]
+            except ValueError:
+                raise ValueError(f"operator {self.operator} needs a number or an ISO date") from None
+        if bounds[0] > bounds[-1]:
+            raise ValueError(f"operator {self.operator} takes low then high")
+
+
+Day: TypeAlias = Annotated[int, Field(strict=True, ge=-36_500, le=36_500)]
+
+
+class EventCriterion(StrictModel):
+    """At least so many events of a kind within days of the index date.
+
+    A null decides nothing: an event whose date or kind is unknown is not counted. Where such events could
+    change the answer the journey has no value for the criterion, as it has without an index date.
+
+    Attributes:
+        name: what the attrition table calls it.
+        where: conditions on the columns of the events table, all of which an event must meet.
+        within_days: first and last day relative to the index date, both included; null leaves a side open.
+        at_least: number of events.
+    """
+
+    name: str = Field(min_length=1)
+    where: tuple[Criterion, ...] = Field(min_length=1)
+    within_days: tuple[Day | None, Day | None]
+    at_least: int = Field(default=1, strict=True, ge=1)
+    description: str = ""
+    clinical_rationale: str = ""
+
+    @model_validator(mode="after")
+    def _window_is_not_empty(self) -> Self:
+        first, last = self.within_days
+        if first is not None and last is not None and first > last:
+            raise ValueError("within_days takes the first day, then the last")
+        return self
+
+    @property
+    def operator(self) -> str:
+        """How the number of events is compared."""
+        return "at_least"
+
+    @property
+    def value(self) -> int:
+        """The number that it is compared with."""
+        return self.at_least
+
+    @property
+    def condition(self) -> str:
+        """The rule in a few words."""
+        first, last = ("any" if day is None else day for day in self.within_days)
+        kind = " and ".join(criterion.condition for criterion in self.where)
+        return f"events >= {self.at_least} in days [{first}, {last}] with {kind}"
+
+
+TAGS = ("column criterion", "event criterion")
+
+
+def _tag(value: Any) -> str:
+    keys = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
+    return TAGS[1] if "where" in keys else TAGS[0]
+
+
+AnyCriterion: TypeAlias = Annotated[
+    Annotated[Criterion, Tag(TAGS[0])] | Annotated[EventCriterion, Tag(TAGS[1])], Discriminator(_tag)
+]
+"""A criterion of either kind; the one with `where` is about events."""

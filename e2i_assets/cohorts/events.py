@@ -1,0 +1,73 @@
+"""Events around the index date, counted for each journey and criterion in one pass over the events."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any
+
+from e2i_assets.cohorts.config import EVENT_DATE, JOURNEY_KEY, CohortConfig
+from e2i_assets.cohorts.criteria import assess, counted, day
+from e2i_assets.cohorts.criterion import EventCriterion
+from e2i_assets.cohorts.errors import CohortError
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+INDEX = "__index__"
+DAYS = "__days__"
+
+
+def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table) -> ir.Table:
+    """The journeys, and for each criterion on events how many count and how many might.
+
+    An event counts when it meets all conditions and lies in the window. It might count when nothing that is
+    known of it speaks against it. Both are 0 for a journey without events.
+
+    Raises:
+        CohortError: CC_004 when a column's type does not fit a criterion, CC_005 for a date column.
+    """
+    import ibis
+
+    index_date = day(journeys, config.temporal_requirements.index_date_field, config.cohort_id)
+    key = _key_type(journeys, events, config.cohort_id)
+    indexed = journeys.select(**{JOURNEY_KEY: journeys[JOURNEY_KEY].cast(key), INDEX: index_date})
+    event_date = day(events, EVENT_DATE, config.cohort_id)
+    dated = events.mutate(**{JOURNEY_KEY: events[JOURNEY_KEY].cast(key), EVENT_DATE: event_date})
+    placed = dated.join(indexed, JOURNEY_KEY)
+    placed = placed.mutate(**{DAYS: placed[EVENT_DATE].delta(placed[INDEX], unit="day")})
+    sums = {}
+    for i, criterion in enumerate(config.event_criteria):
+        for name, counts in zip(counted(i), _counts(criterion, placed, config.cohort_id), strict=True):
+            sums[name] = counts.ifelse(1, 0).sum()
+    per_journey = placed.group_by(JOURNEY_KEY).aggregate(**sums)
+    joined = journeys.left_join(per_journey, journeys[JOURNEY_KEY].cast(key) == per_journey[JOURNEY_KEY])
+    filled = {name: joined[name].fill_null(ibis.literal(0, "int64")) for name in sums}
+    return joined.select(*journeys.columns, **filled)
+
+
+def _key_type(journeys: ir.Table, events: ir.Table, cohort_id: str) -> str:
+    """The type in which keys are compared; a column of nulls without a type takes the other's."""
+    types = [table[JOURNEY_KEY].type() for table in (journeys, events)]
+    typed = [t for t in types if not t.is_null()]
+    known = {"string" if t.is_string() else "int64" if t.is_integer() else "" for t in typed}
+    if len(known) > 1 or "" in known:
+        raise CohortError(
+            "CC_004",
+            f"{cohort_id}: {JOURNEY_KEY} is {types[0]} in the journeys and {types[1]} in the events; both "
+            "must be text, or both whole numbers",
+        )
+    return known.pop() if known else "string"
+
+
+def _counts(criterion: EventCriterion, placed: ir.Table, cohort_id: str) -> tuple[Any, Any]:
+    """Whether an event counts, and whether it might."""
+    answers = [assess(condition, placed, cohort_id) for condition in criterion.where]
+    days = placed[DAYS]
+    first, last = criterion.within_days
+    inside = [days >= first] * (first is not None) + [days <= last] * (last is not None)
+    for within in inside:
+        answers.append((within.fill_null(False), days.isnull()))
+    certain = reduce(and_, [met for met, _ in answers])
+    possible = reduce(and_, [met | unknown for met, unknown in answers])
+    return certain, possible
