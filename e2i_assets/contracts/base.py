@@ -51,7 +51,8 @@ class Table(pa.DataFrameModel):
 class Column:
     """One column of a contract, as every reader of contracts wants it.
 
-    `references` is `table.column`; `allowed` the closed set of values; `low` and `high` inclusive bounds.
+    `references` is `table.column`; `allowed` the closed set of values; `low` and `high` inclusive bounds;
+    `wanted_when` the SQL condition of the rows that can fill a nullable column (None: every row).
     """
 
     name: str
@@ -68,6 +69,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     json: bool = False
+    wanted_when: str | None = None
 
     @property
     def meaning(self) -> str:
@@ -89,6 +91,7 @@ def column(
     high: float | None = None,
     unique: bool = False,
     json: bool = False,
+    wanted_when: str | None = None,
 ) -> Any:
     """Declare a column: the Pandera field, and beside it what Pandera has no place for.
 
@@ -98,10 +101,12 @@ def column(
         available_at: `index`, `outcome`, or the date column from which on the value is known.
         references: `table.column` of the foreign key.
         json: the text is a JSON document (JSONB in the warehouse).
+        wanted_when: SQL condition of the rows that can fill the column; other rows are not incomplete.
     """
     metadata = {
         "role": role, "available_at": available_at, "unit": unit, "references": references, "key": key,
         "allowed": tuple(allowed) if allowed else None, "low": low, "high": high, "json": json,
+        "wanted_when": wanted_when,
     }  # fmt: skip
     return pa.Field(
         nullable=nullable,

@@ -82,7 +82,7 @@ def _column(c: Column) -> dict[str, Any]:
         "column": c.name, "type": type_name(c), "unit": c.unit, "role": c.role,
         "available_at": c.available_at, "nullable": c.nullable, "key": c.key, "unique": c.unique,
         "references": c.references, "allowed": list(c.allowed) if c.allowed else None,
-        "low": c.low, "high": c.high, "description": c.description,
+        "low": c.low, "high": c.high, "wanted_when": c.wanted_when, "description": c.description,
     }  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def _attribute(name: str, declared: AttributeLike) -> dict[str, Any]:
         "column": name, "type": declared.dtype, "unit": declared.unit, "role": declared.role,
         "available_at": declared.available_at, "nullable": True, "key": False, "unique": False,
         "references": None, "allowed": None, "low": None, "high": None,
-        "description": declared.description,
+        "wanted_when": None, "description": declared.description,
     }  # fmt: skip
 
 
@@ -124,10 +124,16 @@ def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
     reference = f"→ {entry['references']}" if entry["references"] else ""
     texts = (
         entry["column"], entry["type"], entry["unit"] or "", entry["role"], entry["available_at"],
-        "yes" if entry["nullable"] else "no", _values(entry),
+        _null(entry), _values(entry),
         "key" if entry["key"] else "unique" if entry["unique"] else reference, entry["description"],
     )  # fmt: skip
     return tuple(text.replace("|", "\\|") for text in texts)
+
+
+def _null(entry: Mapping[str, Any]) -> str:
+    if entry["wanted_when"]:
+        return f"yes, but wanted when {entry['wanted_when']}"
+    return "yes" if entry["nullable"] else "no"
 
 
 def _values(entry: Mapping[str, Any]) -> str:

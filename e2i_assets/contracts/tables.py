@@ -185,18 +185,19 @@ class TreatmentEvents(Table):
     )
     event_subtype: pl.String = column(
         "What happened, finer: the test, the drug class, the kind of visit", role="feature",
-        available_at="event_date", nullable=True,
+        available_at="event_date", nullable=True, wanted_when="event_type IN ('prescription', 'lab_test')",
     )  # fmt: skip
     brand: pl.String = column(
-        "Brand that was prescribed", role="feature", available_at="event_date", nullable=True
-    )
+        "Brand that was prescribed", role="feature", available_at="event_date", nullable=True,
+        wanted_when="event_type = 'prescription'",
+    )  # fmt: skip
     value: pl.Float64 = column(
         "Result of a laboratory test", role="feature", available_at="event_date", nullable=True,
-        unit="unit of the test in event_subtype",
+        unit="unit of the test in event_subtype", wanted_when="event_type = 'lab_test'",
     )  # fmt: skip
     duration_days: pl.Int64 = column(
         "Days of supply of a prescription", role="feature", available_at="event_date", nullable=True,
-        unit="days", low=0,
+        unit="days", low=0, wanted_when="event_type = 'prescription'",
     )  # fmt: skip
     cost: pl.Float64 = column(
         "Cost that was billed for the event", role="feature", available_at="event_date", nullable=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeVar
 
-import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -116,14 +115,12 @@ class QualityConfig(_Model):
 
     Attributes:
         minimum_rows: rows below which a required table blocks.
-        wanted_when: table to column to the SQL condition of the rows that can fill the column.
     """
 
     block_below_score: float = Field(ge=0, le=1)
     minimum_rows: int = Field(ge=1)
     dimensions: dict[DimensionName, Dimension]
     max_staleness_days: int = Field(gt=0)
-    wanted_when: dict[str, dict[str, str]] = Field(default_factory=dict)
     suite_status: SuiteStatus = SuiteStatus()
     suites: tuple[Suite, ...] = Field(min_length=1)
 
@@ -133,9 +130,6 @@ class QualityConfig(_Model):
             raise ValueError(f"dimensions without a weight: {', '.join(sorted(missing))}")
         if abs(sum(d.weight for d in self.dimensions.values()) - 1) > 1e-9:
             raise ValueError("the weights of the dimensions do not add up to 1")
-        for table, conditions in self.wanted_when.items():
-            for name, condition in conditions.items():
-                _check_condition(table, name, condition)
         return self
 
     @classmethod
@@ -149,16 +143,6 @@ class QualityConfig(_Model):
         names = settings.pop("suites", [])
         suites = [Suite.from_yaml(path.parent / "expectations" / f"{name}.yaml") for name in names]
         return _parse(cls, path, {**settings, "suites": suites})
-
-
-def _check_condition(table: str, name: str, condition: str) -> None:
-    used = [name]
-    try:
-        used += pl.sql_expr(condition).meta.root_names()
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"wanted_when {table}.{name}: not a condition in SQL") from error
-    if unknown := sorted({c for c in used if not _in_contract(f"{table}.{c}")}):
-        raise ValueError(f"wanted_when {table}.{name}: no contract has {', '.join(unknown)}")
 
 
 def _in_contract(reference: str) -> bool:

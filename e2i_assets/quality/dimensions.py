@@ -89,7 +89,7 @@ def grade_table(
     frame, declared = tables[name], attributes or {}
     absent = not_collected if name == JOURNEYS else ()
     tallies: dict[DimensionName, _Tally] = {
-        "completeness": _completeness(name, frame, declared, config.wanted_when.get(name, {}), absent),
+        "completeness": _completeness(name, frame, declared, absent),
         "validity": _validity(name, frame, declared),
         "consistency": _consistency(name, frame, tables),
         "uniqueness": _uniqueness(name, frame),
@@ -131,13 +131,12 @@ def _completeness(
     name: str,
     frame: pl.DataFrame,
     attributes: Mapping[str, AttributeLike],
-    conditions: Mapping[str, str],
     absent: Collection[str],
 ) -> _Tally:
     described = extraction_columns(name)
-    wanted = [c.name for c in described if c.role not in _NOT_WANTED and c.name not in absent]
-    wanted += [a for a, declared in attributes.items() if declared.role not in _NOT_WANTED]
-    return _summed([_missing_cells(frame, c, conditions.get(c)) for c in dict.fromkeys(wanted)])
+    wanted = {c.name: c.wanted_when for c in described if c.role not in _NOT_WANTED and c.name not in absent}
+    wanted |= {a: None for a, declared in attributes.items() if declared.role not in _NOT_WANTED}
+    return _summed([_missing_cells(frame, c, condition) for c, condition in wanted.items()])
 
 
 def _missing_cells(frame: pl.DataFrame, name: str, condition: str | None) -> tuple[str, int, int]:

@@ -28,6 +28,7 @@ def test_a_column_says_what_it_means(table: str, c: Column) -> None:
     assert c.name.replace("_", " ") != c.description.lower()
     if c.dtype in (pl.Int64, pl.Float64):
         assert c.unit, "a number has a unit"
+    assert c.nullable or not c.wanted_when
 
 
 @pytest.mark.parametrize(("table", "c"), EVERY)
@@ -50,7 +51,8 @@ def test_references_checks_and_times_name_columns_that_exist(table: str) -> None
             assert key == key_of(TABLES[parent])
     facts = facts_of(TABLES[table])
     assert {facts.event_time, facts.ingestion_time} - {None} <= names
-    for condition in facts.checks.values():
+    conditions = [c.wanted_when for c in described if c.wanted_when]
+    for condition in [*facts.checks.values(), *conditions]:
         assert set(pl.sql_expr(condition).meta.root_names()) <= names
 
 
@@ -74,7 +76,7 @@ def test_the_dictionary_has_every_column_of_every_table_and_partition() -> None:
     assert severity == {
         "column": "disease_severity", "type": "number", "unit": "0-10", "role": "feature",
         "available_at": "index", "nullable": True, "key": False, "unique": False, "references": None,
-        "allowed": None, "low": 0, "high": 10, "description": "Clinical severity at diagnosis",
+        "allowed": None, "low": 0, "high": 10, "wanted_when": None, "description": "Clinical severity at diagnosis",
     }  # fmt: skip
     text = markdown(document)
     rows = [
