@@ -74,7 +74,7 @@ def build_resources(here: Settings) -> dict[str, Any]:
         "settings": here,
         "warehouse": warehouse,
         "store": store,
-        "vault": SplitVault(here.vault_url, warehouse),
+        "vault": SplitVault(here, warehouse),
         "tracking": ExperimentTracking(here),
         "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(store)),
     }

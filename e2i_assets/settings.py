@@ -19,6 +19,8 @@ class Settings(BaseSettings):
         artifacts: where artifacts go, a folder or an fsspec URL (`E2I_ARTIFACTS`; `<home>/artifacts`).
         mlflow_tracking_uri: a team's MLflow server (`E2I_MLFLOW_TRACKING_URI`; the warehouse's own
             `mlflow` schema otherwise).
+        vault_key: key of the split vault, 32 bytes in base64 (`E2I_VAULT_KEY`; the file `<home>/vault.key`
+            otherwise, made when the first splits are sealed).
     """
 
     model_config = SettingsConfigDict(env_prefix="E2I_")
@@ -28,6 +30,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     artifacts: str | None = Field(default=None)
     mlflow_tracking_uri: str | None = None
+    vault_key: SecretStr | None = None
 
     @property
     def home_dir(self) -> Path:
@@ -55,6 +58,11 @@ class Settings(BaseSettings):
     def vault_url(self) -> str:
         """Root of the sealed splits, apart from the artifacts."""
         return f"{self.artifacts}.vault" if self.artifacts else str(self.home_dir / "vault")
+
+    @property
+    def vault_key_file(self) -> Path:
+        """Key file of the vault, apart from what it seals."""
+        return self.home_dir / "vault.key"
 
     @property
     def dagster_home(self) -> Path:

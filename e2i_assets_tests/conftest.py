@@ -99,6 +99,6 @@ def platform(here: Settings, warehouse: Warehouse) -> SimpleNamespace:
         settings=here,
         warehouse=warehouse,
         store=store,
-        vault=SplitVault(here.vault_url, warehouse),
+        vault=SplitVault(here, warehouse),
         tracking=ExperimentTracking(here),
     )

@@ -19,7 +19,7 @@ from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets
 from e2i_assets.modeling.plots import calibration_plot, roc_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.resources.vault import SplitSealed
+from e2i_assets.resources.sealing import VaultError
 
 
 def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
@@ -35,7 +35,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         gates=(rules.SUCCESS_CRITERIA,),
         inputs={"splits": "splits", "model": keys["trained_model"]},
         config=lambda context: scope.model_dump(mode="json"),
-        refusals=(ModelingError, SplitSealed),
+        refusals=(ModelingError, VaultError),
     )
     def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> Made:
         made = _evaluate_once(context, scope, splits, model)

@@ -16,6 +16,7 @@ from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.splits import assign_splits
 from e2i_assets.quality.leakage import LeakageError, LeakageReport, audit_leakage
 from e2i_assets.resources.records import split_assignments
+from e2i_assets.resources.sealing import VaultError
 
 SEED = 42
 NAMES = ("train", "validation", "test", "holdout")
@@ -26,14 +27,22 @@ NAMES = ("train", "validation", "test", "holdout")
     group="splits",
     description="60/20/15/5 by patient, stratified, stable across refreshes. Test and holdout are sealed.",
     kinds={"python", "parquet"},
-    code=("assets/splits.py", "gates/rules.py", "gates/context.py", "modeling/splits.py", "quality/leakage"),
+    code=(
+        "assets/splits.py",
+        "gates/rules.py",
+        "gates/context.py",
+        "modeling/splits.py",
+        "quality/leakage",
+        "resources/sealing.py",
+        "resources/vault.py",
+    ),
     gates=(rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE),
     inputs={"features": "features"},
     config=lambda context: {
         "targets": context.targets,
         "attributes": context.programme.to_dict()["attributes"],
     },
-    refusals=(LeakageError, SplitError),
+    refusals=(LeakageError, SplitError, VaultError),
 )
 def splits(context: StageContext, features: FeatureSet) -> Made:
     """Assign patients, audit for leakage, seal."""

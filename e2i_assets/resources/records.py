@@ -153,11 +153,28 @@ split_access = sa.Table(
     _text("purpose"),
     _text("result_version", nullable=True),
     _text("run_id"),
+    _text("opened_by", nullable=True),
     _now("accessed_at"),
     sa.UniqueConstraint("model_fingerprint", "split", name="ml_split_access_once"),
     sa.CheckConstraint("split IN ('test', 'holdout')", name="ml_split_access_split"),
     schema=SCHEMA,
     comment="Sealed splits open once for a model.",
+)
+
+split_attempts = sa.Table(
+    "ml_split_attempts",
+    metadata,
+    _id(),
+    _text("partition"),
+    _text("split"),
+    _text("model_fingerprint"),
+    _text("purpose"),
+    sa.Column("outcome", sa.Text, nullable=False, comment="opened, or the kind of refusal"),
+    _text("run_id"),
+    _text("opened_by"),
+    _now("attempted_at"),
+    schema=SCHEMA,
+    comment="Every attempt to open a sealed split, also those that were refused or whose work failed.",
 )
 
 hpo_studies = sa.Table(
@@ -199,6 +216,9 @@ training_runs = sa.Table(
     _now("completed_at"),
     schema=SCHEMA,
 )
+
+ACTIVE = "active"
+"""Status of a bundle whose deployment answers requests."""
 
 bentoml_services = sa.Table(
     "ml_bentoml_services",
