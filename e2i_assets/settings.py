@@ -21,6 +21,7 @@ class Settings(BaseSettings):
             `mlflow` schema otherwise).
         vault_key: key of the split vault, 32 bytes in base64 (`E2I_VAULT_KEY`; the file `<home>/vault.key`
             otherwise, made when the first splits are sealed).
+        batch_size: rows of a batch of a load (`E2I_BATCH_SIZE`).
     """
 
     model_config = SettingsConfigDict(env_prefix="E2I_")
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     artifacts: str | None = Field(default=None)
     mlflow_tracking_uri: str | None = None
     vault_key: SecretStr | None = None
+    batch_size: int = Field(default=1_000, ge=1)
 
     @property
     def home_dir(self) -> Path:

@@ -128,26 +128,43 @@ def dictionary(json: Json = False) -> None:
 
 
 def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, show: bool) -> LoadReport:
-    """Load with a bar that counts rows."""
+    """Load with a bar that counts rows, and says how many there are in a second."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from e2i_assets.partitions import programmes
 
     known = {(programme.brand, programme.indication) for programme in programmes(here.config_dir).values()}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
-        task = progress.add_task("loading rows", total=load.size)
-        return warehouse.load(
-            load, known, dry_run=dry_run, on_table=lambda table, rows: progress.update(task, advance=rows)
-        )
+    pace = TextColumn("{task.fields[pace]}")
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), pace, TimeElapsedColumn())
+    with Progress(*bar, console=Console(stderr=True), disable=not show) as progress:
+        tasks = {
+            done: progress.add_task(f"rows {done}", total=load.size, pace="", start=False)
+            for done in ("read", "published")
+        }
+
+        def advance(done: str, table: str, rows: int) -> None:
+            task = progress.tasks[tasks[done]]
+            progress.start_task(task.id)
+            per_second = f"{(task.completed + rows) / task.elapsed:,.0f} rows/s" if task.elapsed else ""
+            progress.update(task.id, advance=rows, pace=per_second)
+
+        return warehouse.load(load, known, dry_run=dry_run, progress=advance)
 
 
 def _show_load(report: LoadReport, dry_run: bool) -> None:
     from e2i_assets.cli.output import say, show_table
 
-    rows = [[table, f"{count:,}", f"{report.changed[table]:,}"] for table, count in report.rows.items()]
-    show_table("Dry run, nothing committed" if dry_run else "Loaded", ["table", "rows", "changed"], rows)
+    rows = [
+        [table, f"{count:,}", f"{report.changed[table]:,}", f"{report.rejected[table]:,}"]
+        for table, count in report.rows.items()
+    ]
+    columns = ["table", "rows", "changed", "rejected"]
+    show_table("Dry run, nothing committed" if dry_run else "Loaded", columns, rows)
+    if report.resumed:
+        say(f"{report.resumed:,} rows were there already, from a run that was interrupted")
+    if report.load_id is not None and any(report.rejected.values()):
+        say(f"the rejected rows, with the rule that each breaks: e2i.ml_rejected_rows, load {report.load_id}")
     say(f"partitions touched: {', '.join(report.programmes) or 'none'}")
 
 

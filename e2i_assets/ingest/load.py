@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
+
+from e2i_assets.contracts.base import facts_of
+from e2i_assets.contracts.tables import TABLES
 
 ROW = "_row"
 """Optional column of a part: the row's number in its origin, from 1. Without it rows are counted."""
@@ -67,7 +71,85 @@ class Load:
         return sum(frame.height for frame in frames) if len(frames) == len(rows) else None
 
     def parts(self, table: str) -> Iterator[Part]:
-        """The table's rows, part by part."""
+        """The table's rows, part by part, each with its origin and `ROW`."""
         rows = self.tables[table]
-        for part in [rows] if isinstance(rows, pl.DataFrame) else rows:
-            yield part if isinstance(part, Part) else Part(part)
+        counted: dict[str, int] = {}
+        for given in [rows] if isinstance(rows, pl.DataFrame) else rows:
+            part = given if isinstance(given, Part) else Part(given)
+            origin = part.origin or self.origin(table)
+            refused = part.refused if part.refused is not None else pl.DataFrame(schema=REFUSED_SCHEMA)
+            frame = part.frame
+            if ROW not in frame.columns:
+                frame = frame.with_row_index(ROW, offset=counted.get(origin, 0) + 1)
+            counted[origin] = counted.get(origin, 0) + frame.height + refused.height
+            yield replace(
+                part, frame=frame.with_columns(pl.col(ROW).cast(pl.Int64)), refused=refused, origin=origin
+            )
+
+
+@dataclass(frozen=True)
+class Write:
+    """Consecutive rows of a table that are judged and written together: whole batches, of one origin."""
+
+    number: int
+    origin: str
+    frame: pl.DataFrame
+    refused: pl.DataFrame
+
+    @property
+    def given(self) -> int:
+        """Rows of the source."""
+        return self.frame.height + self.refused.height
+
+    def digest(self, table: str) -> str:
+        """Hash of the content, the time of arrival left out: the same rows read again have the same."""
+        arrival = facts_of(TABLES[table]).ingestion_time
+        frame = self.frame.drop(arrival) if arrival else self.frame
+        found = hashlib.sha256(self.origin.encode())
+        for rows in (frame, self.refused):
+            found.update(rows.hash_rows(seed=0).to_numpy().tobytes())
+        return found.hexdigest()
+
+
+def writes(parts: Iterable[Part], size: int) -> Iterator[Write]:
+    """Cut parts into writes of `size` rows, wherever the source's own parts begin and end.
+
+    Args:
+        parts: as `Load.parts` gives them.
+        size: rows of a write; the last one of an origin may be smaller, refused rows may make it larger.
+    """
+    number, room, held = 0, size, list[Part]()
+    for part in parts:
+        if held and part.origin != held[0].origin:
+            yield _write(number, held)
+            number, room, held = number + 1, size, []
+        for piece in _pieces(part, room, size):
+            held.append(piece)
+            room -= _height(piece)
+            if room <= 0:
+                yield _write(number, held)
+                number, room, held = number + 1, size, []
+    if held:
+        yield _write(number, held)
+
+
+def _pieces(part: Part, room: int, size: int) -> Iterator[Part]:
+    """The part cut so that the first piece fills the room left, and each further one a write."""
+    start = max(room - (part.refused.height if part.refused is not None else 0), 0)
+    first = replace(part, frame=part.frame.head(start))
+    if _height(first):
+        yield first
+    for begin in range(start, part.frame.height, size):
+        yield replace(part, frame=part.frame.slice(begin, size), refused=None)
+
+
+def _height(part: Part) -> int:
+    return part.frame.height + (part.refused.height if part.refused is not None else 0)
+
+
+def _write(number: int, held: list[Part]) -> Write:
+    refused = [part.refused for part in held if part.refused is not None]
+    none = pl.DataFrame(schema=REFUSED_SCHEMA)
+    return Write(
+        number, held[0].origin or "", pl.concat([p.frame for p in held]), pl.concat([none, *refused])
+    )

@@ -1,239 +1,390 @@
-"""Load tables into the warehouse: validated first, then copied and merged in one transaction.
+"""The batch loader: rows are judged and staged batch by batch, then published in one transaction.
 
-A load is all or nothing. Rows are copied into temporary tables and merged by primary key, so loading the same
-data again changes nothing, touches no partition and asks for no refresh.
+A row that breaks a rule is rejected and kept (`ml_rejected_rows`); a table of which too many are rejected
+fails the load. What was staged survives a kill: the same load, run again, goes on where it stopped. Nothing
+of a load is to be seen before all of it is. Loading the same data again changes nothing, touches no partition
+and asks for no refresh.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from typing import Any, Literal
 
-import polars as pl
-
-from e2i_assets.contracts.base import columns, facts_of, key_of
+from e2i_assets.contracts.base import columns, facts_of
 from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.rules import Rule
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.load import ROW, Load
+from e2i_assets.ingest import publish
+from e2i_assets.ingest.load import Load, Part, Write, writes
 from e2i_assets.ingest.problems import (
     LoadError,
     Problem,
-    contract_problems,
-    has_brand,
-    programme_problems,
-    reference_problems,
+    hopeless,
+    judge,
+    rules_for,
+    structural_problems,
 )
+from e2i_assets.ingest.staging import Staging, Tally
+from e2i_assets.ingest.transactions import Transactions
 
 Programme = tuple[str, str]
-LOCK = 0x0E21
-"""Advisory lock held while a load is written: loads follow each other."""
+Progress = Callable[[Literal["read", "published"], str, int], None]
+"""Called with what was done, the table and how many rows."""
+
+BATCH_SIZE = 1_000
+"""Rows of a batch (the guide's figure)."""
+BATCHES_PER_WRITE = 20
+"""Batches that one transaction writes: at one each, transactions cost twice what the rows do."""
+ENOUGH = 0.95
+"""Share of a table's rows that must be loadable (the guide's figure)."""
+STAGING, REHEARSAL = "e2i_staging", "e2i_dry_run"
+"""Schema of a load's staged rows, and how that of a dry run begins: it leaves an unfinished load alone."""
+LOADS = f"{SCHEMA}.ml_load_batches"
+
+
+class LoadInterrupted(RuntimeError):
+    """Staged rows are gone, because the server crashed or another load began. The load can be run again."""
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did: rows given and changed for each table, and the programmes that it touched."""
+    """What a load did.
+
+    Attributes:
+        load_id: number of the load; None when nothing changed (and nothing new was rejected) or nothing was
+            committed.
+        rows: rows given, by table.
+        changed: rows inserted, updated or removed.
+        rejected: rows that broke a rule.
+        batches: batches that the rows made.
+        resumed: rows that an interrupted run of the same load had staged already.
+        programmes: brand/indication pairs that the load touched.
+    """
 
     load_id: int | None
     rows: dict[str, int]
     changed: dict[str, int]
+    rejected: dict[str, int]
+    batches: dict[str, int]
+    resumed: int
     programmes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "load_id": self.load_id, "rows": self.rows, "changed": self.changed,
-            "programmes": list(self.programmes),
-        }  # fmt: skip
+        return {**asdict(self), "programmes": list(self.programmes)}
 
 
-@dataclass(frozen=True)
-class Whole(Load):
-    """A load whose tables are in memory."""
-
-    tables: Mapping[str, pl.DataFrame]
-
-
-def in_memory(load: Load) -> Whole:
-    """The same load with each table as one frame.
-
-    Raises:
-        LoadError: rows that the source refused.
-    """
-    tables, problems = {}, []
-    for table in load.tables:
-        frames = []
-        for part in load.parts(table):
-            frames.append(part.frame.drop(ROW, strict=False))
-            if part.refused is not None:
-                origin = part.origin or load.origin(table)
-                problems += [
-                    Problem(origin, table, row["column"], row["reason"], 1, (row["row"],))
-                    for row in part.refused.to_dicts()
-                ]
-        tables[table] = pl.concat(frames)
-    if problems:
-        raise LoadError(problems)
-    return Whole(tables, load.source, load.origins, load.replaces, load.truth)
-
-
-def validate(load: Whole, programmes: Collection[Programme], stored_keys: Callable[[str], pl.Series]) -> None:
-    """Check every table of a load against contracts, known programmes and references.
-
-    Args:
-        stored_keys: the keys that the warehouse already holds of `table.column`.
-
-    Raises:
-        LoadError: with every problem found.
-    """
-    problems = [
-        problem
-        for table, frame in load.tables.items()
-        for problem in contract_problems(table, frame, load.origin(table))
-    ]
-    if problems:
-        raise LoadError(problems)
-    known = {reference: _keys(load, reference, stored_keys) for reference in _references(load.tables)}
-    for table, frame in load.tables.items():
-        problems += reference_problems(table, frame, load.origin(table), known)
-        if has_brand(table):
-            problems += programme_problems(table, frame, load.origin(table), programmes)
-    if problems:
-        raise LoadError(problems)
-
-
-def write(
-    connection: Any,
-    load: Whole,
-    on_table: Callable[[str, int], None] | None = None,
+def run_load(
+    connect: Callable[[], Any],
+    load: Load,
+    programmes: Collection[Programme],
     *,
+    batch_size: int = BATCH_SIZE,
     commit: bool = True,
+    progress: Progress | None = None,
 ) -> LoadReport:
-    """Merge a validated load in one transaction and record it; without `commit` it is rolled back.
+    """Load, or with `commit=False` do all the same and leave nothing behind.
 
     Args:
-        connection: an ADBC connection to the warehouse, not in autocommit mode.
-        on_table: called with the table and its number of rows when it is merged.
+        connect: opens an ADBC connection to the warehouse, not in autocommit mode.
+        programmes: pairs of brand and indication that exist.
 
-    Returns:
-        The report; `load_id` is None when nothing changed, and then nothing is recorded.
+    Raises:
+        LoadError: a table has wrong columns, is empty, or fails; nothing was loaded.
+        DatabaseRefused: the database did not take it, or does not answer.
+        LoadInterrupted: staged rows are gone; run the load again.
     """
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
-            report = _write(cursor, load, on_table or (lambda table, rows: None))
-        (connection.commit if commit else connection.rollback)()
-    except BaseException:
-        connection.rollback()
-        raise
-    return report
+    with Transactions(connect) as transactions:
+        return _Loader(transactions, load, programmes, batch_size, commit, progress or _silent).run()
 
 
-def _write(cursor: Any, load: Whole, on_table: Callable[[str, int], None]) -> LoadReport:
-    cursor.execute("CREATE TEMP TABLE touched_programme (brand text, indication text) ON COMMIT DROP")
-    order = [table for table in TABLES if table in load.tables]
-    for table in order:
-        cursor.adbc_ingest(f"stage_{table}", load.tables[table].to_arrow(), mode="create", temporary=True)
-        cursor.execute(f"ALTER TABLE stage_{table} ADD PRIMARY KEY ({key_of(TABLES[table])})")
-    changed = dict.fromkeys(order, 0)
-    if load.replaces is not None:
-        changed |= _remove_superseded(cursor, load, order)
-    for table in order:
-        changed[table] += _merge(cursor, table)
-        on_table(table, load.tables[table].height)
-    cursor.execute("SELECT DISTINCT brand || '/' || indication AS p FROM touched_programme ORDER BY p")
-    programmes = tuple(row[0] for row in cursor.fetchall())
-    rows = {table: load.tables[table].height for table in order}
-    load_id = _record(cursor, load, rows, changed, programmes) if any(changed.values()) else None
-    for table in order:
-        cursor.execute(f"DROP TABLE stage_{table}")
-    return LoadReport(load_id, rows, changed, programmes)
+def _silent(done: str, table: str, rows: int) -> None:
+    """No progress is shown."""
 
 
-def _merge(cursor: Any, table: str) -> int:
-    """Insert new rows and update rows that differ; returns how many."""
-    described = columns(TABLES[table])
-    key = key_of(TABLES[table])
-    names = ", ".join(c.name for c in described)
-    values = ", ".join(f"{c.name}::jsonb" if c.json else c.name for c in described)
-    # A row that merely arrived again has not changed.
-    compared = [c.name for c in described if c.role != "audit" and not c.key]
-    old = ", ".join(f"t.{name}" for name in compared)
-    new = ", ".join(f"EXCLUDED.{name}" for name in compared)
-    updates = ", ".join(f"{c.name} = EXCLUDED.{c.name}" for c in described if not c.key)
-    cursor.execute(f"CREATE TEMP TABLE changed_{table} (key text) ON COMMIT DROP")
-    cursor.execute(
-        f"WITH written AS (INSERT INTO {SCHEMA}.{table} AS t ({names}) SELECT {values} FROM stage_{table} "
-        f"ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE ({old}) IS DISTINCT FROM ({new}) "
-        f"RETURNING t.{key}) INSERT INTO changed_{table} SELECT {key} FROM written"
-    )
-    cursor.execute(f"INSERT INTO touched_programme {_touched_by(table)}")
-    return _scalar(cursor, f"SELECT count(*) FROM changed_{table}")
+class _Loader:
+    """One load on its way. `load_id` is None until it begins, and in a dry run."""
 
+    def __init__(
+        self,
+        transactions: Transactions,
+        load: Load,
+        programmes: Collection[Programme],
+        batch_size: int,
+        commit: bool,
+        progress: Progress,
+    ) -> None:
+        self.transactions = transactions
+        self.load = load
+        self.commit = commit
+        self.progress = progress
+        self.batch_size = batch_size
+        self.order = [table for table in TABLES if table in load.tables]
+        self.rules = {table: rules_for(table, programmes) for table in self.order}
+        schema = STAGING if commit else f"{REHEARSAL}_{uuid.uuid4().hex[:12]}"
+        self.staging = Staging(schema, self.order, load.replaces)
+        self.fingerprint = _fingerprint(load, self.rules, batch_size)
+        self.load_id: int | None = None
+        self.ledger: dict[str, dict[int, str]] = {table: {} for table in self.order}
+        self.tallies: dict[str, Tally] = {}
+        self.resumed = 0
 
-def _touched_by(table: str) -> str:
-    """SQL for the programmes of the changed rows, through whatever joins the table to a journey."""
-    join = {
-        "journey": "j.patient_journey_id = t.patient_journey_id",
-        "journey_hcp": "j.hcp_id = t.hcp_id",
-        "brand": "j.brand = t.brand",
-    }[facts_of(TABLES[table]).partition_by]
-    return (
-        f"SELECT DISTINCT j.brand, j.indication FROM {SCHEMA}.{table} t "
-        f"JOIN changed_{table} c ON c.key = t.{key_of(TABLES[table])} "
-        f"JOIN {SCHEMA}.patient_journeys j ON {join}"
-    )
+    def run(self) -> LoadReport:
+        """Stage and judge every table, then publish, or record why not."""
+        opened = self._open()
+        self.transactions.run("the load cannot begin", self._begin)
+        self.transactions.on_open = self._still_mine
+        try:
+            self._stage(opened)
+            self._refuse_failed()
+            return self.transactions.run("the load cannot be published", self._publish, commit=self.commit)
+        except LoadError:
+            self.transactions.run("the load cannot be put away", self._discard)
+            raise
+        finally:
+            if not self.commit:
+                self.transactions.run("the dry run cannot be put away", self.staging.drop)
 
+    def _open(self) -> dict[str, Iterator[Write]]:
+        """Each table's writes, the first one read already, so that a mistake in any table is told at once."""
+        opened: dict[str, Iterator[Write]] = {}
+        problems: list[Problem] = []
+        for table in self.order:
+            try:
+                rest = writes(self._sound(table), self.batch_size * BATCHES_PER_WRITE)
+                first = next(rest, None)
+            except LoadError as error:
+                problems += error.problems
+                continue
+            if first is None:
+                problems.append(Problem(self.load.origin(table), table, None, "is empty", 0))
+            else:
+                opened[table] = chain([first], rest)
+        if problems:
+            raise LoadError(problems)
+        return opened
 
-def _remove_superseded(cursor: Any, load: Whole, order: Iterable[str]) -> dict[str, int]:
-    """Delete the replaced source's journeys, and their rows, that the load no longer has."""
-    removed = {}
-    mine = f"SELECT patient_journey_id FROM {SCHEMA}.patient_journeys WHERE data_source = $1"
-    for table in reversed([t for t in order if facts_of(TABLES[t]).partition_by == "journey"]):
-        key = key_of(TABLES[table])
-        gone = (
-            f"FROM {SCHEMA}.{table} t WHERE t.patient_journey_id IN ({mine}) "
-            f"AND NOT EXISTS (SELECT FROM stage_{table} s WHERE s.{key} = t.{key})"
-        )
+    def _sound(self, table: str) -> Iterator[Part]:
+        """The parts of a table, as long as their columns are those of the contract."""
+        for part in self.load.parts(table):
+            problems = structural_problems(table, part.frame, part.origin or self.load.origin(table))
+            if problems:
+                raise LoadError(problems)
+            yield part
+
+    def _begin(self, cursor: Any) -> None:
+        """Go on with the load that was interrupted if it is this one, else begin anew."""
+        cursor.execute(f"SELECT nspname FROM pg_namespace WHERE starts_with(nspname, '{REHEARSAL}')")
+        for (killed,) in cursor.fetchall():
+            cursor.execute(f"DROP SCHEMA {killed} CASCADE")
+        if not self.commit:
+            self.staging.create(cursor)
+            return
+        cursor.execute(f"SELECT load_id, fingerprint FROM {LOADS} WHERE status = 'staging' ORDER BY load_id")
+        unfinished = {fingerprint: load_id for load_id, fingerprint in cursor.fetchall()}
+        if self.fingerprint in unfinished and self.staging.exists(cursor):
+            self.load_id = unfinished[self.fingerprint]
+            self.ledger = self.staging.ledger(cursor)
+        else:
+            self.staging.create(cursor)
+            self.load_id = self._register(cursor)
         cursor.execute(
-            f"INSERT INTO touched_programme SELECT DISTINCT brand, indication FROM {SCHEMA}.patient_journeys "
-            f"WHERE patient_journey_id IN (SELECT t.patient_journey_id {gone})",
-            (load.replaces,),
+            f"UPDATE {LOADS} SET status = 'abandoned' WHERE status = 'staging' AND load_id <> {self.load_id}"
         )
-        removed[table] = _scalar(
-            cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", (load.replaces,)
+
+    def _register(self, cursor: Any) -> int:
+        truth = json.dumps(self.load.truth) if self.load.truth is not None else None
+        cursor.execute(
+            f"INSERT INTO {LOADS} (source, fingerprint, status, truth, committed_at) "
+            "VALUES ($1, $2, 'staging', $3::jsonb, NULL) RETURNING load_id",
+            (self.load.source, self.fingerprint, truth),
         )
-    return removed
+        return cursor.fetchone()[0]
+
+    def _still_mine(self, cursor: Any) -> None:
+        """While the connection was lost, and the lock with it, another load may have begun."""
+        if self.load_id is None:
+            return
+        cursor.execute(
+            f"SELECT count(*) FROM {LOADS} WHERE load_id = {self.load_id} AND status = 'abandoned'"
+        )
+        if cursor.fetchone()[0]:
+            raise LoadInterrupted(f"load {self.load_id}: another load began meanwhile; run this one again")
+
+    def _stage(self, opened: Mapping[str, Iterator[Write]]) -> None:
+        """Stage and judge the tables, parents first; those below a failed one are not tried."""
+        for table in self.order:
+            if all(self._succeeded(parent) for parent in _parents(table) & set(self.order)):
+                self._stage_table(table, opened[table])
+                self.tallies[table] = self.transactions.run(f"{table} cannot be judged", self._judge(table))
+
+    def _succeeded(self, table: str) -> bool:
+        tally = self.tallies.get(table)
+        return tally is not None and tally.accepted >= ENOUGH * tally.given
+
+    def _stage_table(self, table: str, arriving: Iterable[Write]) -> None:
+        number = -1
+        for write in arriving:
+            number = write.number
+            digest = write.digest(table)
+            if self.ledger[table].get(number) == digest:
+                self.resumed += write.given
+            else:
+                self._forget_from(table, number)
+                self._stage_write(table, write, digest)
+            self.progress("read", table, write.given)
+        self._forget_from(table, number + 1)
+
+    def _stage_write(self, table: str, write: Write, digest: str) -> None:
+        rules = self.rules[table]
+        if write.number == 0 and (problems := hopeless(table, write, rules)):
+            raise LoadError(problems)
+        good, rejected = judge(table, write, rules)
+        self.transactions.run(
+            f"{write.origin}: table {table}, write {write.number}",
+            lambda cursor: self.staging.write(cursor, table, write, digest, good, rejected),
+        )
+
+    def _forget_from(self, table: str, number: int) -> None:
+        """The source is not what it was when the load was interrupted: what followed is staged anew."""
+        stale = [n for n in self.ledger[table] if n >= number]
+        if not stale:
+            return
+        self.transactions.run(
+            f"{table}: stale rows cannot be removed",
+            lambda cursor: self.staging.forget(cursor, table, min(stale)),
+        )
+        for later in self.order[self.order.index(table) :]:
+            first = number if later == table else 0
+            self.ledger[later] = {n: digest for n, digest in self.ledger[later].items() if n < first}
+
+    def _judge(self, table: str) -> Callable[[Any], Tally]:
+        def judged(cursor: Any) -> Tally:
+            self.staging.judge(cursor, table)
+            return self.staging.tallies(cursor)[table]
+
+        return judged
+
+    def _refuse_failed(self) -> None:
+        """Record a load of which a table failed; its rejected rows stay to be read.
+
+        Raises:
+            LoadError: naming the tables and what was wrong in them.
+        """
+        failed = {table: tally for table, tally in self.tallies.items() if not self._succeeded(table)}
+        if not failed:
+            return
+        problems = [
+            Problem(
+                self.load.origin(table), table, None,
+                f"fails: {tally.accepted:,} of {tally.given:,} rows can be loaded, {ENOUGH:.0%} must be", 0,
+            )
+            for table, tally in failed.items()
+        ]  # fmt: skip
+        problems += self.transactions.run(
+            "what was rejected cannot be read", lambda cursor: self.staging.problems(cursor, failed)
+        )
+        problems += [
+            Problem(
+                self.load.origin(table), table, None, "is not tried, because a table it refers to fails", 0
+            )
+            for table in self.order
+            if table not in self.tallies
+        ]
+        note = ""
+        if self.load_id is not None:
+            self.transactions.run("the failed load cannot be recorded", self._record_failure)
+            note = f"The rejected rows are in {SCHEMA}.ml_rejected_rows, load {self.load_id}."
+        raise LoadError(problems, note)
+
+    def _record_failure(self, cursor: Any) -> None:
+        if self.load_id is not None and self.staging.exists(cursor):
+            publish.keep_rejected(cursor, self.staging, self.load_id)
+            self._record(cursor, self.load_id, "failed", self._report(self.load_id, {}, ()))
+            self.staging.drop(cursor)
+
+    def _discard(self, cursor: Any) -> None:
+        """Nothing of the load stays, unless it is recorded as failed."""
+        if self.load_id is not None:
+            cursor.execute(f"DELETE FROM {LOADS} WHERE load_id = {self.load_id} AND status = 'staging'")
+        self.staging.drop(cursor)
+
+    def _publish(self, cursor: Any) -> LoadReport:
+        """Merge all tables and record the load, in one transaction."""
+        if self.load_id is not None and not self.staging.exists(cursor):
+            return self._published(cursor, self.load_id)
+        if self.staging.tallies(cursor) != self.tallies:
+            raise LoadInterrupted("the server lost staged rows in a crash; run the load again")
+        load_id = self.load_id or self._register(cursor)
+        publish.prepare(cursor)
+        changed = dict.fromkeys(self.order, 0)
+        if self.load.replaces is not None:
+            changed |= publish.remove_superseded(cursor, self.staging)
+        for table in self.order:
+            changed[table] += publish.merge(cursor, self.staging, table)
+            self.progress("published", table, self.tallies[table].accepted)
+        report = self._report(load_id, changed, publish.touched(cursor))
+        if any(changed.values()) or not publish.rejects_as_before(cursor, self.staging, load_id):
+            self._record(cursor, load_id, "committed", report)
+            publish.keep_rejected(cursor, self.staging, load_id)
+        else:
+            cursor.execute(f"DELETE FROM {LOADS} WHERE load_id = {load_id}")
+            report = replace(report, load_id=None)
+        self.staging.drop(cursor)
+        return report if self.commit else replace(report, load_id=None)
+
+    def _published(self, cursor: Any, load_id: int) -> LoadReport:
+        """The report of an earlier try, which was committed although its connection was lost."""
+        cursor.execute(f"SELECT changed::text, programmes::text FROM {LOADS} WHERE load_id = {load_id}")
+        found = cursor.fetchone()
+        if found is None:
+            return self._report(None, dict.fromkeys(self.order, 0), ())
+        return self._report(load_id, json.loads(found[0]), tuple(json.loads(found[1])))
+
+    def _report(
+        self, load_id: int | None, changed: dict[str, int], programmes: tuple[str, ...]
+    ) -> LoadReport:
+        return LoadReport(
+            load_id=load_id,
+            rows={table: tally.given for table, tally in self.tallies.items()},
+            changed=changed,
+            rejected={table: tally.rejected for table, tally in self.tallies.items()},
+            batches={table: -(-tally.given // self.batch_size) for table, tally in self.tallies.items()},
+            resumed=self.resumed,
+            programmes=programmes,
+        )
+
+    def _record(self, cursor: Any, load_id: int, status: str, report: LoadReport) -> None:
+        parts = (report.rows, report.changed, report.rejected, report.programmes)
+        committed = "now()" if status == "committed" else "NULL"
+        cursor.execute(
+            f"UPDATE {LOADS} SET status = '{status}', committed_at = {committed}, rows = $1::jsonb, "
+            f"changed = $2::jsonb, rejected = $3::jsonb, programmes = $4::jsonb WHERE load_id = {load_id}",
+            tuple(json.dumps(part) for part in parts),
+        )
 
 
-def _record(
-    cursor: Any,
-    load: Whole,
-    rows: Mapping[str, int],
-    changed: Mapping[str, int],
-    programmes: Iterable[str],
-) -> int:
-    payload = [json.dumps(part) for part in (rows, changed, list(programmes))]
-    truth = json.dumps(load.truth) if load.truth is not None else None
-    return _scalar(
-        cursor,
-        f"INSERT INTO {SCHEMA}.ml_load_batches (source, rows, changed, programmes, truth) "
-        "VALUES ($1, $2::jsonb, $3::jsonb, $4::jsonb, $5::jsonb) RETURNING load_id",
-        (load.source, *payload, truth),
-    )
+def _parents(table: str) -> set[str]:
+    return {c.references.split(".")[0] for c in columns(TABLES[table]) if c.references}
 
 
-def _scalar(cursor: Any, sql: str, parameters: tuple[Any, ...] | None = None) -> int:
-    cursor.execute(sql, parameters)
-    return cursor.fetchone()[0]
-
-
-def _references(tables: Iterable[str]) -> set[str]:
-    return {c.references for table in tables for c in columns(TABLES[table]) if c.references}
-
-
-def _keys(load: Whole, reference: str, stored_keys: Callable[[str], pl.Series]) -> pl.Series:
-    table, name = reference.split(".")
-    stored = stored_keys(reference)
-    return pl.concat([load.tables[table].get_column(name), stored]) if table in load.tables else stored
+def _fingerprint(load: Load, rules: Mapping[str, Collection[Rule]], batch_size: int) -> str:
+    """What makes two runs the same load; whether their rows are the same, the digests of the writes say."""
+    stated = {
+        "source": load.source,
+        "origins": dict(load.origins),
+        "replaces": load.replaces,
+        "truth": load.truth,
+        "batch_size": batch_size,
+        "contracts": {table: repr((columns(TABLES[table]), facts_of(TABLES[table]))) for table in rules},
+        "rules": {
+            table: [(rule.name, rule.column, rule.text) for rule in found] for table, found in rules.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()

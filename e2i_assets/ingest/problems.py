@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.base import Table, column_of, columns
-from e2i_assets.contracts.rules import row_rules
+from e2i_assets.contracts.base import column_of, columns, key_of
+from e2i_assets.contracts.rules import FIRST_DAY, LAST_DAY, Rule, row_rules
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.load import ROW, Write
 
 ROWS_NAMED = 5
 """How many row numbers a problem lists; the count tells the rest."""
+REJECTED_SCHEMA = {"row_number": pl.Int64, "key": pl.String, "column_name": pl.String, "rule": pl.String,
+                   "reason": pl.String, "content": pl.String}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,36 +42,20 @@ class Problem:
 class LoadError(ValueError):
     """The data cannot be loaded; nothing of it was written. Carries every problem found."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], note: str = "") -> None:
         self.problems = tuple(problems)
-        super().__init__("nothing was loaded:\n" + "\n".join(f"  - {problem}" for problem in self.problems))
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"nothing was loaded:\n{lines}" + (f"\n{note}" if note else ""))
 
 
-def contract_problems(table: str, frame: pl.DataFrame, origin: str) -> list[Problem]:
-    """Every broken rule of the table's contract in `frame`: columns, types, nulls, keys, ranges, row rules.
-
-    Values never appear in a problem: they may be a patient's.
-    """
-    contract = TABLES[table]
-    structural = _structural(table, contract, frame, origin)
-    if structural:
-        return structural
-    if frame.is_empty():
-        return [Problem(origin, table, None, "is empty", 0)]
-    numbered = frame.with_row_index("_row", offset=1)
-    rules = [(rule.column, rule.text, rule.broken) for rule in row_rules(table)]
-    for c in columns(contract):
-        value = pl.col(c.name)
-        if c.unique:
-            rules.append((c.name, "must be unique", value.is_duplicated() & value.is_not_null()))
-    return [p for name, rule, broken in rules if (p := _broken(origin, table, name, rule, numbered, broken))]
-
-
-def _structural(table: str, contract: type[Table], frame: pl.DataFrame, origin: str) -> list[Problem]:
-    wanted = {c.name: c.dtype for c in columns(contract)}
+def structural_problems(table: str, frame: pl.DataFrame, origin: str) -> list[Problem]:
+    """Columns that are missing, unknown or of another type; no row of such a frame can be loaded."""
+    wanted = {c.name: c.dtype for c in columns(TABLES[table])}
     found = [Problem(origin, table, n, "is missing", 0) for n in wanted if n not in frame.columns]
     found += [
-        Problem(origin, table, n, "is not in the contract", 0) for n in frame.columns if n not in wanted
+        Problem(origin, table, n, "is not in the contract", 0)
+        for n in frame.columns
+        if n not in wanted and n != ROW
     ]
     found += [
         Problem(origin, table, n, f"must be {dtype}, is {frame.schema[n]}", 0)
@@ -75,54 +65,120 @@ def _structural(table: str, contract: type[Table], frame: pl.DataFrame, origin: 
     return found
 
 
-def programme_problems(
-    table: str, frame: pl.DataFrame, origin: str, programmes: Collection[tuple[str, str]]
-) -> list[Problem]:
-    """Rows whose brand (and indication) no cohort file describes; they would belong to no partition."""
-    numbered = frame.with_row_index("_row", offset=1)
-    if "indication" in frame.columns:
-        known = [f"{brand}/{indication}" for brand, indication in programmes]
-        broken = ~pl.concat_str("brand", "indication", separator="/").is_in(known)
-        rule = "is no brand and indication of config/cohorts"
-    else:
-        known = [brand for brand, _ in programmes]
-        broken = ~pl.col("brand").is_in(known)
-        rule = "is no brand of config/cohorts"
-    problem = _broken(origin, table, "brand", f"{rule} ({', '.join(sorted(set(known)))})", numbered, broken)
-    return [problem] if problem else []
-
-
-def reference_problems(
-    table: str, frame: pl.DataFrame, origin: str, known: Mapping[str, pl.Series]
-) -> list[Problem]:
-    """Rows that point to a parent that is neither in the load nor in the warehouse.
+def rules_for(table: str, programmes: Collection[tuple[str, str]]) -> tuple[Rule, ...]:
+    """The rules for a single row of a table: its contract's, and that its brand belongs to a programme.
 
     Args:
-        known: `table.column` of each parent to all of its keys.
+        programmes: known pairs of brand and indication; a row of none would belong to no partition.
     """
-    numbered = frame.with_row_index("_row", offset=1)
-    found = []
-    for c in columns(TABLES[table]):
-        if c.references is None:
-            continue
-        dangling = pl.col(c.name).is_not_null() & ~pl.col(c.name).is_in(known[c.references].implode())
-        problem = _broken(origin, table, c.name, f"points to no row of {c.references}", numbered, dangling)
-        found += [problem] if problem else []
-    return found
+    return (*row_rules(table), *([_programme_rule(table, programmes)] if _has_brand(table) else []))
 
 
-def _broken(
-    origin: str, table: str, column: str | None, rule: str, numbered: pl.DataFrame, broken: pl.Expr
-) -> Problem | None:
-    rows = numbered.filter(broken.fill_null(value=False)).get_column("_row")
-    return (
-        Problem(origin, table, column, rule, len(rows), tuple(rows.head(ROWS_NAMED))) if len(rows) else None
-    )
+def _programme_rule(table: str, programmes: Collection[tuple[str, str]]) -> Rule:
+    names = [c.name for c in columns(TABLES[table])]
+    if "indication" in names:
+        needs: tuple[str, ...] = ("brand", "indication")
+        known = sorted(f"{brand}/{indication}" for brand, indication in programmes)
+        what = "is no brand and indication of config/cohorts"
+    else:
+        needs, known = ("brand",), sorted({brand for brand, _ in programmes})
+        what = "is no brand of config/cohorts"
+    broken = ~pl.concat_str(needs, separator="/").is_in(known)
+    return Rule("programme", "brand", f"{what} ({', '.join(known)})", broken, needs)
 
 
-def has_brand(table: str) -> bool:
+def _has_brand(table: str) -> bool:
     """Whether rows of the table name a programme of ours (a prescription may name a competitor's brand)."""
     try:
         return column_of(TABLES[table], "brand").role == "id"
     except KeyError:
         return False
+
+
+def judge(table: str, write: Write, rules: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part the rows that keep every rule from those that do not.
+
+    Returns:
+        The good rows, and the rejected ones as `REJECTED_SCHEMA`, each with the first rule that it breaks.
+    """
+    refused = _refused(write)
+    broken = _broken(write.frame, rules)
+    first = pl.coalesce(pl.when(pl.col(name)).then(pl.lit(int(name))) for name in broken.columns)
+    which = broken.select(first.alias("which")).to_series()
+    bad = which.is_not_null()
+    if not bad.any():
+        return write.frame, refused
+    rejected = write.frame.filter(bad)
+    chosen = [rules[i] for i in which.drop_nulls()]
+    found = pl.DataFrame(
+        {
+            "row_number": rejected.get_column(ROW),
+            "key": rejected.select(_visible(pl.col(key_of(TABLES[table])))).to_series(),
+            "column_name": [rule.column for rule in chosen],
+            "rule": [rule.name for rule in chosen],
+            "reason": [rule.text for rule in chosen],
+            "content": [content(row) for row in _plain(rejected.drop(ROW)).iter_rows(named=True)],
+        },
+        schema=REJECTED_SCHEMA,
+    )
+    return write.frame.filter(~bad), pl.concat([refused, found])
+
+
+def _refused(write: Write) -> pl.DataFrame:
+    """What the source refused, with content that PostgreSQL can hold."""
+    texts = [content(json.loads(text)) for text in write.refused.get_column("content")]
+    return write.refused.rename({"row": "row_number", "column": "column_name"}).with_columns(
+        pl.Series("content", texts, dtype=pl.String), _visible(pl.col("key"))
+    )
+
+
+def _visible(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_all("\0", r"\u0000", literal=True)
+
+
+def hopeless(table: str, write: Write, rules: Sequence[Rule]) -> list[Problem]:
+    """Rules that every row of a write breaks: the table is not what its mapping or its caller says."""
+    if write.frame.is_empty():
+        return []
+    broken = _broken(write.frame, rules)
+    numbers = tuple(write.frame.get_column(ROW).head(ROWS_NAMED))
+    return [
+        Problem(write.origin, table, rules[int(name)].column, rules[int(name)].text, write.given, numbers)
+        for name in broken.columns
+        if broken.get_column(name).all() and write.refused.is_empty()
+    ]
+
+
+def _broken(frame: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+    return frame.select(rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(rules))
+
+
+def content(row: dict[str, Any]) -> str:
+    """A row as JSON that PostgreSQL can hold: NUL characters are written out, NaN and infinities are text."""
+    return json.dumps(_jsonable(row))
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_jsonable(str(name)): _jsonable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, str):
+        return value.replace("\0", r"\u0000")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Dates and times as text; those that Python cannot hold as the number that Polars holds."""
+    return frame.with_columns(
+        pl.coalesce(
+            pl.when(pl.col(name).cast(pl.Date).is_between(FIRST_DAY, LAST_DAY))
+            .then(pl.col(name))
+            .cast(pl.String),
+            pl.col(name).to_physical().cast(pl.String),
+        )
+        for name, dtype in frame.schema.items()
+        if dtype.is_temporal()
+    )

@@ -27,18 +27,57 @@ def _json(name: str) -> sa.Column:
     return sa.Column(name, JSONB, nullable=False)
 
 
+def _empty(name: str, comment: str, value: str = "{}") -> sa.Column:
+    return sa.Column(name, JSONB, nullable=False, server_default=sa.text(f"'{value}'"), comment=comment)
+
+
 load_batches = sa.Table(
     "ml_load_batches",
     metadata,
     sa.Column("load_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     _text("source"),
-    sa.Column("rows", JSONB, nullable=False, comment="table to rows given"),
-    sa.Column("changed", JSONB, nullable=False, comment="table to rows inserted, updated or removed"),
-    sa.Column("programmes", JSONB, nullable=False, comment="brand/indication pairs that the load touched"),
+    sa.Column(
+        "fingerprint", sa.Text, comment="what makes an interrupted load and its next run the same load"
+    ),
+    sa.Column("status", sa.Text, nullable=False, server_default="committed"),
+    _empty("rows", "table to rows given"),
+    _empty("changed", "table to rows inserted, updated or removed"),
+    _empty("rejected", "table to rows that broke a rule"),
+    _empty("programmes", "brand/indication pairs that the load touched", "[]"),
     sa.Column("truth", JSONB, comment="declared truth of generated data"),
-    _now("committed_at"),
+    _now("started_at"),
+    sa.Column(
+        "committed_at",
+        sa.TIMESTAMP(timezone=True),
+        server_default=sa.func.now(),
+        comment="when its rows became visible; empty for a load that is staging, failed or abandoned",
+    ),
+    sa.CheckConstraint(
+        "status IN ('staging', 'committed', 'failed', 'abandoned')", name="ml_load_batches_status"
+    ),
     schema=SCHEMA,
-    comment="One row per committed load, written in the transaction of the load itself.",
+    comment="One row per load: begun with its first batch, completed in the transaction that publishes it.",
+)
+
+rejected_rows = sa.Table(
+    "ml_rejected_rows",
+    metadata,
+    _id(),
+    sa.Column(
+        "load_id", sa.ForeignKey(load_batches.c.load_id, ondelete="CASCADE"), nullable=False, index=True
+    ),
+    _text("table_name"),
+    sa.Column("origin", sa.Text, nullable=False, comment="file or generator that the row came from"),
+    sa.Column("row_number", sa.BigInteger, comment="number of the row in its origin, from 1"),
+    sa.Column("key", sa.Text, comment="primary key of the row, where it has one"),
+    sa.Column(
+        "column_name", sa.Text, comment="column that breaks the rule; empty for a condition over several"
+    ),
+    _text("rule"),
+    sa.Column("reason", sa.Text, nullable=False, comment="the rule in words"),
+    sa.Column("content", JSONB, nullable=False, comment="the row as it was given: patient data"),
+    schema=SCHEMA,
+    comment="Rows that were not loaded, whole; only the owner and the role e2i_data_steward read them.",
 )
 
 gate_results = sa.Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.loader import Load, LoadReport, Programme, in_memory, validate, write
+from e2i_assets.ingest.loader import Load, LoadReport, Programme, Progress, run_load
 from e2i_assets.resources import migrations, records
 from e2i_assets.resources.postgres import WarehouseUnavailable, url_for
 from e2i_assets.settings import Settings
@@ -36,11 +36,14 @@ class Warehouse:
     @contextmanager
     def adbc(self) -> Iterator[Any]:
         """An ADBC connection for bulk work, inside a transaction."""
+        with self._connect() as connection:
+            yield connection
+
+    def _connect(self) -> Any:
         import adbc_driver_postgresql.dbapi as adbc
 
         assert self.engine is not None  # the schema exists before anything is copied into it
-        with adbc.connect(url_for(self._settings, SCHEMA, "")) as connection:
-            yield connection
+        return adbc.connect(url_for(self._settings, SCHEMA, ""))
 
     def load(
         self,
@@ -48,23 +51,23 @@ class Warehouse:
         programmes: Collection[Programme],
         *,
         dry_run: bool = False,
-        on_table: Callable[[str, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> LoadReport:
-        """Validate and merge a load; with `dry_run` everything is done but the commit.
+        """Load in batches, as `ingest.loader` says; with `dry_run` everything is done but the commit.
 
         Raises:
-            LoadError: the data breaks a rule; nothing was written.
+            LoadError: a table is unusable or too many of its rows are; nothing was loaded.
             WarehouseUnavailable: the database cannot be reached.
         """
-        whole = in_memory(load)
-        validate(whole, programmes, self.keys)
-        with self.adbc() as connection:
-            return write(connection, whole, on_table, commit=not dry_run)
-
-    def keys(self, reference: str) -> pl.Series:
-        """All keys of `table.column`."""
-        table, name = reference.split(".")
-        return self._read(f"SELECT {name} FROM {SCHEMA}.{table}").get_column(name)
+        assert self.engine is not None
+        return run_load(
+            self._connect,
+            load,
+            programmes,
+            batch_size=self._settings.batch_size,
+            commit=not dry_run,
+            progress=progress,
+        )
 
     def extract(self, table: str, brand: str, indication: str) -> pl.DataFrame:
         """Rows of one programme, ordered by key, with the contract's columns and types."""

@@ -1,0 +1,131 @@
+"""Make a staged load visible: merged by primary key, all tables in one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from e2i_assets.contracts.base import columns, facts_of, key_of
+from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.staging import WRITE, Staging
+
+
+def prepare(cursor: Any) -> None:
+    """Where the programmes that the transaction touches are noted."""
+    cursor.execute("CREATE TEMP TABLE touched_programme (brand text, indication text) ON COMMIT DROP")
+
+
+def touched(cursor: Any) -> tuple[str, ...]:
+    """The programmes that the transaction has touched, as brand/indication."""
+    cursor.execute("SELECT DISTINCT brand || '/' || indication AS p FROM touched_programme ORDER BY p")
+    return tuple(row[0] for row in cursor.fetchall())
+
+
+def merge(cursor: Any, staging: Staging, table: str) -> int:
+    """Insert new rows and update rows that differ; returns how many."""
+    described = columns(TABLES[table])
+    key = key_of(TABLES[table])
+    staged = f"{staging.name}.{table}"
+    # A row that merely arrived again has not changed.
+    compared = [c for c in described if c.role != "audit" and not c.key]
+    old = ", ".join(f"t.{c.name}" for c in compared)
+    new = ", ".join(_value(c) for c in compared)
+    cursor.execute(
+        f"CREATE TEMP TABLE changed_{table} ON COMMIT DROP AS "
+        f"SELECT s.{key} AS key, t.{key} IS NOT NULL AS known "
+        f"FROM {staged} s LEFT JOIN {SCHEMA}.{table} t ON t.{key} = s.{key} "
+        f"WHERE t.{key} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
+    )
+    known = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE known")
+    added = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE NOT known")
+    if known:
+        # A row that moves touches the programme that it leaves as well.
+        _touch(cursor, table, "c.known")
+        updates = ", ".join(f"{c.name} = {_value(c)}" for c in described if not c.key)
+        cursor.execute(
+            f"UPDATE {SCHEMA}.{table} t SET {updates} "
+            f"FROM {staged} s JOIN changed_{table} c ON c.key = s.{key} WHERE c.known AND t.{key} = s.{key}"
+        )
+    if added:
+        names = ", ".join(c.name for c in described)
+        values = ", ".join(_value(c) for c in described)
+        cursor.execute(
+            f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s WHERE NOT EXISTS "
+            f"(SELECT FROM {SCHEMA}.{table} t WHERE t.{key} = s.{key})"
+        )
+    _touch(cursor, table, "true")
+    return known + added
+
+
+def _value(c: Any) -> str:
+    return f"s.{c.name}::jsonb" if c.json else f"s.{c.name}"
+
+
+def _touch(cursor: Any, table: str, which: str) -> None:
+    """Note the programmes of changed rows, through whatever joins the table to a journey."""
+    join = {
+        "journey": "j.patient_journey_id = t.patient_journey_id",
+        "journey_hcp": "j.hcp_id = t.hcp_id",
+        "brand": "j.brand = t.brand",
+    }[facts_of(TABLES[table]).partition_by]
+    cursor.execute(
+        f"INSERT INTO touched_programme SELECT DISTINCT j.brand, j.indication FROM {SCHEMA}.{table} t "
+        f"JOIN changed_{table} c ON c.key = t.{key_of(TABLES[table])} AND {which} "
+        f"JOIN {SCHEMA}.patient_journeys j ON {join}"
+    )
+
+
+def remove_superseded(cursor: Any, staging: Staging) -> dict[str, int]:
+    """Delete the replaced source's journeys, and their rows, that the load no longer has.
+
+    A row that was rejected is still had: its last good version stays.
+    """
+    removed = {}
+    mine = f"SELECT patient_journey_id FROM {SCHEMA}.patient_journeys WHERE data_source = $1"
+    for table in reversed([t for t in staging.tables if facts_of(TABLES[t]).partition_by == "journey"]):
+        key = key_of(TABLES[table])
+        rejected = f"{staging.name}.rejected r WHERE r.table_name = '{table}' AND r.key = t.{key}"
+        gone = (
+            f"FROM {SCHEMA}.{table} t WHERE t.patient_journey_id IN ({mine}) "
+            f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
+            f"AND NOT EXISTS (SELECT FROM {rejected})"
+        )
+        cursor.execute(
+            f"INSERT INTO touched_programme SELECT DISTINCT brand, indication FROM {SCHEMA}.patient_journeys "
+            f"WHERE patient_journey_id IN (SELECT t.patient_journey_id {gone})",
+            (staging.replaces,),
+        )
+        removed[table] = _count(
+            cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", (staging.replaces,)
+        )
+    return removed
+
+
+def keep_rejected(cursor: Any, staging: Staging, load_id: int) -> None:
+    """Move the rejected rows of the load to their table."""
+    names = "table_name, origin, row_number, key, column_name, rule, reason"
+    cursor.execute(
+        f"INSERT INTO {SCHEMA}.ml_rejected_rows (load_id, {names}, content) "
+        f"SELECT {load_id}, {names}, content::jsonb FROM {staging.name}.rejected "
+        f"ORDER BY table_name, {WRITE}, row_number"
+    )
+
+
+def rejects_as_before(cursor: Any, staging: Staging, load_id: int) -> bool:
+    """Whether the last committed load from this source rejected the very same rows."""
+    compared = "table_name, origin, row_number, key, column_name, rule"
+    before = (
+        f"SELECT max(load_id) FROM {SCHEMA}.ml_load_batches WHERE status = 'committed' AND source = "
+        f"(SELECT source FROM {SCHEMA}.ml_load_batches WHERE load_id = {load_id})"
+    )
+    new = (
+        f"SELECT {compared}, content::jsonb - 'ingestion_timestamp' FROM {staging.name}.rejected "
+        f"EXCEPT ALL SELECT {compared}, content - 'ingestion_timestamp' FROM {SCHEMA}.ml_rejected_rows "
+        f"WHERE load_id = ({before})"
+    )
+    return _count(cursor, f"SELECT count(*) FROM ({new}) unheard") == 0
+
+
+def _count(cursor: Any, sql: str, parameters: tuple[Any, ...] | None = None) -> int:
+    cursor.execute(sql, parameters)
+    return cursor.fetchone()[0]

@@ -1,0 +1,206 @@
+"""Where a load waits until it is published: unlogged tables in a schema of its own, written batch by batch.
+
+Everything here is unlogged, the ledger of what was written as well: a crash of the server empties all of it
+together, so what the ledger names is there. Each function is one transaction's work on a cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from e2i_assets.contracts.base import columns, key_of
+from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.load import ROW, Write
+from e2i_assets.ingest.problems import ROWS_NAMED, Problem
+
+WRITE = "_write"
+JOURNEYS = "patient_journeys"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Rows of one table: given by the source, and rejected."""
+
+    given: int
+    rejected: int
+
+    @property
+    def accepted(self) -> int:
+        """Rows that can be loaded."""
+        return self.given - self.rejected
+
+
+class Staging:
+    """The staging schema of one load.
+
+    Args:
+        name: the schema.
+        tables: the tables of the load, parents first.
+        replaces: as in `Load`.
+    """
+
+    def __init__(self, name: str, tables: Collection[str], replaces: str | None) -> None:
+        self.name = name
+        self.tables = tuple(tables)
+        self.replaces = replaces
+
+    def create(self, cursor: Any) -> None:
+        """An empty staging schema, in place of any other."""
+        self.drop(cursor)
+        cursor.execute(f"CREATE SCHEMA {self.name}")
+        cursor.execute(
+            f"CREATE UNLOGGED TABLE {self.name}.writes (table_name text, number bigint, origin text, "
+            "given bigint, digest text, PRIMARY KEY (table_name, number))"
+        )
+        cursor.execute(
+            f"CREATE UNLOGGED TABLE {self.name}.rejected (table_name text, {WRITE} bigint, origin text, "
+            "row_number bigint, key text, column_name text, rule text, reason text, content text)"
+        )
+        for table in self.tables:
+            names = ", ".join(f"{c.name}::text" if c.json else c.name for c in columns(TABLES[table]))
+            cursor.execute(
+                f"CREATE UNLOGGED TABLE {self.name}.{table} AS "
+                f"SELECT {names}, 0::bigint AS {ROW}, 0::bigint AS {WRITE} FROM {SCHEMA}.{table} WITH NO DATA"
+            )
+
+    def exists(self, cursor: Any) -> bool:
+        """Whether the schema is there; it goes in the transaction that publishes the load."""
+        cursor.execute(f"SELECT count(*) FROM pg_namespace WHERE nspname = '{self.name}'")
+        return bool(cursor.fetchone()[0])
+
+    def drop(self, cursor: Any) -> None:
+        """Remove the schema and all in it."""
+        cursor.execute(f"DROP SCHEMA IF EXISTS {self.name} CASCADE")
+
+    def ledger(self, cursor: Any) -> dict[str, dict[int, str]]:
+        """Of each table, the digest of every write that is there."""
+        cursor.execute(f"SELECT table_name, number, digest FROM {self.name}.writes")
+        found: dict[str, dict[int, str]] = {table: {} for table in self.tables}
+        for table, number, digest in cursor.fetchall():
+            found[table][number] = digest
+        return found
+
+    def write(
+        self, cursor: Any, table: str, write: Write, digest: str, good: pl.DataFrame, rejected: pl.DataFrame
+    ) -> None:
+        """Add one write; nothing happens when it is there already."""
+        # A crash of the server loses unlogged rows anyway.
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute(
+            f"WITH entered AS (INSERT INTO {self.name}.writes VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT DO NOTHING RETURNING 1) SELECT count(*) FROM entered",
+            (table, write.number, write.origin, write.given, digest),
+        )
+        if not cursor.fetchone()[0]:
+            return
+        if good.height:
+            self._copy(cursor, table, good.with_columns(pl.lit(write.number, pl.Int64).alias(WRITE)))
+        if rejected.height:
+            where = {"table_name": table, WRITE: write.number, "origin": write.origin}
+            self._copy(cursor, "rejected", rejected.with_columns(**{n: pl.lit(v) for n, v in where.items()}))
+
+    def _copy(self, cursor: Any, table: str, rows: pl.DataFrame) -> None:
+        cursor.adbc_ingest(table, rows.to_arrow(), mode="append", db_schema_name=self.name)
+
+    def forget(self, cursor: Any, table: str, number: int) -> None:
+        """Remove a table's writes from `number` on, and later tables: what they refer to may change."""
+        later = self.tables[self.tables.index(table) + 1 :]
+        for name, first in [(table, number), *[(t, 0) for t in later]]:
+            cursor.execute(f"DELETE FROM {self.name}.{name} WHERE {WRITE} >= {first}")
+            cursor.execute(
+                f"DELETE FROM {self.name}.writes WHERE table_name = '{name}' AND number >= {first}"
+            )
+            cursor.execute(
+                f"DELETE FROM {self.name}.rejected WHERE table_name = '{name}' AND {WRITE} >= {first}"
+            )
+
+    def judge(self, cursor: Any, table: str) -> None:
+        """Reject rows whose keys come twice or whose parents are nowhere. The parents are judged already."""
+        cursor.execute(f"ANALYZE {self.name}.{table}")
+        key = key_of(TABLES[table])
+        for c in columns(TABLES[table]):
+            if c.unique:
+                self._reject(cursor, table, c.name, "duplicate", "must be unique, is that of an earlier row",
+                             self._repeated(table, c.name))  # fmt: skip
+            if c.unique and not c.key:
+                taken = (
+                    f"SELECT s.ctid AS place FROM {self.name}.{table} s "
+                    f"JOIN {SCHEMA}.{table} t ON t.{c.name} = s.{c.name} AND t.{key} <> s.{key}"
+                )
+                self._reject(
+                    cursor, table, c.name, "duplicate", "must be unique, is that of a loaded row", taken
+                )
+            if c.references:
+                self._judge_reference(cursor, table, c.name, c.references)
+
+    def _repeated(self, table: str, name: str) -> str:
+        staged = f"{self.name}.{table}"
+        return (
+            f"SELECT place FROM (SELECT s.ctid AS place, row_number() OVER (PARTITION BY s.{name} "
+            f"ORDER BY s.{WRITE}, s.{ROW}) AS nth FROM {staged} s WHERE s.{name} IN "
+            f"(SELECT {name} FROM {staged} GROUP BY {name} HAVING count(*) > 1)) ranked WHERE nth > 1"
+        )
+
+    def _judge_reference(self, cursor: Any, table: str, name: str, reference: str) -> None:
+        parent, key = reference.split(".")
+        known = [f"{SCHEMA}.{parent} p WHERE p.{key} = s.{name}{self._stays(parent)}"]
+        if parent in self.tables:
+            known.append(f"{self.name}.{parent} p WHERE p.{key} = s.{name}")
+        nowhere = " AND ".join(f"NOT EXISTS (SELECT FROM {where})" for where in known)
+        orphans = (
+            f"SELECT s.ctid AS place FROM {self.name}.{table} s WHERE s.{name} IS NOT NULL AND {nowhere}"
+        )
+        rejected = f"{self.name}.rejected r WHERE r.table_name = '{parent}' AND r.key = s.{name}"
+        with_reason = f"{orphans} AND EXISTS (SELECT FROM {rejected})"
+        self._reject(cursor, table, name, "parent_rejected", f"its row of {parent} was rejected", with_reason)
+        self._reject(cursor, table, name, "reference", f"points to no row of {reference}", orphans)
+
+    def _stays(self, parent: str) -> str:
+        """SQL: a loaded parent that the load does not remove (see `publish.remove_superseded`)."""
+        if parent != JOURNEYS or parent not in self.tables or self.replaces is None:
+            return ""
+        source = self.replaces.replace("'", "''")
+        rejected = f"{self.name}.rejected r WHERE r.table_name = '{parent}' AND r.key = p.patient_journey_id"
+        return f" AND (p.data_source IS DISTINCT FROM '{source}' OR EXISTS (SELECT FROM {rejected}))"
+
+    def _reject(self, cursor: Any, table: str, name: str, rule: str, reason: str, places: str) -> None:
+        """Move the staged rows at `places` to the rejected ones."""
+        cursor.execute(
+            f"WITH bad AS ({places}), "
+            f"gone AS (DELETE FROM {self.name}.{table} s USING bad WHERE s.ctid = bad.place RETURNING s.*) "
+            f"INSERT INTO {self.name}.rejected SELECT '{table}', g.{WRITE}, w.origin, g.{ROW}, "
+            f"g.{key_of(TABLES[table])}, '{name}', '{rule}', '{reason}', "
+            f"(to_jsonb(g) - '{ROW}' - '{WRITE}')::text "
+            f"FROM gone g JOIN {self.name}.writes w ON w.table_name = '{table}' AND w.number = g.{WRITE}"
+        )
+
+    def tallies(self, cursor: Any) -> dict[str, Tally]:
+        """Rows given and rejected of each table so far."""
+        cursor.execute(
+            "SELECT w.table_name, w.given::bigint, coalesce(r.rejected, 0) FROM "
+            f"(SELECT table_name, sum(given) AS given FROM {self.name}.writes GROUP BY 1) w LEFT JOIN "
+            f"(SELECT table_name, count(*) AS rejected FROM {self.name}.rejected GROUP BY 1) r "
+            "USING (table_name)"
+        )
+        found = {table: Tally(given, rejected) for table, given, rejected in cursor.fetchall()}
+        return {table: found.get(table, Tally(0, 0)) for table in self.tables}
+
+    def problems(self, cursor: Any, tables: Iterable[str]) -> list[Problem]:
+        """Why rows of these tables were rejected, by rule, with the first row numbers."""
+        found = []
+        for table in tables:
+            cursor.execute(
+                "SELECT origin, column_name, reason, count(*), array_to_string((array_agg(row_number "
+                f"ORDER BY {WRITE}, row_number))[:{ROWS_NAMED}], ',') FROM {self.name}.rejected "
+                f"WHERE table_name = '{table}' GROUP BY 1, 2, 3 ORDER BY min({WRITE}), 2"
+            )
+            found += [
+                Problem(origin, table, column, reason, count, tuple(int(n) for n in numbers.split(",") if n))
+                for origin, column, reason, count, numbers in cursor.fetchall()
+            ]
+        return found
