@@ -55,7 +55,11 @@ def generate(
 @app.command("import")
 def import_(
     source: Annotated[
-        str, typer.Argument(help="CSV or Parquet: a file, a folder or an fsspec URL (s3://…).")
+        str,
+        typer.Argument(
+            help="CSV or Parquet (a file, a folder, an fsspec URL such as s3://…), a DuckDB file, or "
+            "postgresql://… (its password from PGPASSWORD or the password file)."
+        ),
     ],
     mapping: Annotated[
         Path | None,

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import duckdb
 import polars as pl
@@ -19,12 +18,14 @@ from sqlglot import exp
 
 from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest import attributes
+from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import cast
 from e2i_assets.ingest.errors import SourceError, unreadable
-from e2i_assets.ingest.files import AS_WRITTEN, FILE, Files, quoted
+from e2i_assets.ingest.files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
 from e2i_assets.ingest.mapping import ColumnMapping, Mapping, Reading, TableMapping
+from e2i_assets.ingest.omop_config import Omop
+from e2i_assets.ingest.opening import Opened, Source, open_source
 from e2i_assets.ingest.problems import LoadError, Problem
 
 BATCH_ROWS = 50_000
@@ -32,86 +33,11 @@ CARRIED = "carried."
 """Prefix of a carried source column on its way, so that it cannot meet a column of ours."""
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A table of a source, as a DuckDB view.
-
-    Attributes:
-        connection: where the view is.
-        view: its name.
-        origin: what errors call it.
-        source: kept while the table is read, with whatever it has opened.
-    """
-
-    connection: duckdb.DuckDBPyConnection
-    view: str
-    origin: str
-    source: object
-
-
-class Source(Protocol):
-    """Somewhere that tables come from."""
-
-    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
-        """Open what fills a table of ours."""
-
-    def by_name(self) -> dict[str, TableMapping]:
-        """Tables that are named as ours, not yet with their columns."""
-
-
-def database() -> duckdb.DuckDBPyConnection:
-    """A DuckDB of our own that fetches no extension and spills to the temporary folder."""
-    return duckdb.connect(
-        config={"autoinstall_known_extensions": "false", "enable_external_file_cache": "false"}
-    )
-
-
-class FileSource:
-    """A file, folder or fsspec URL."""
-
-    def __init__(self, root: str) -> None:
-        self.files = Files(root)
-        self.root = root
-        self._connection = database()
-        self.files.connect(self._connection)
-
-    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
-        """Open the files of a table.
-
-        Raises:
-            SourceError: a file is missing, damaged, or not like the others.
-        """
-        if spec.table is not None:
-            raise SourceError(f"{self.root}: is no database; name the table's file with `file:`")
-        if self.files.is_folder and spec.file is None:
-            raise SourceError(f"{self.root}: is a folder; name the file of {table} in the mapping (`file:`)")
-        try:
-            origin = self.files.view(self._connection, table, spec.file, reading)
-        except duckdb.Error as error:
-            raise unreadable(spec.file or self.root, error) from error
-        return Opened(self._connection, table, origin, self)
-
-    def by_name(self) -> dict[str, TableMapping]:
-        """Files and folders named for our tables."""
-        found = self.files.by_table(list(TABLES))
-        if not found:
-            raise SourceError(
-                f"{self.root}: no file named for a table ({', '.join(TABLES)}), .csv or .parquet; "
-                "give a mapping file with --mapping"
-            )
-        return {
-            table: TableMapping(
-                file=file if self.files.is_folder else None, columns={"?": ColumnMapping(expression="?")}
-            )
-            for table, file in found.items()
-        }
-
-
 def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime) -> Load:
     """Read a source as a load.
 
     Args:
-        source: a file, a folder, an fsspec URL.
+        source: a file, a folder, an fsspec URL, a DuckDB file, or the URL of a PostgreSQL.
         mapping: how columns become ours; without one each file is named for its table and has its columns.
         now: what `ingestion_timestamp` is where the mapping does not say.
 
@@ -120,12 +46,15 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
         MappingError: an expression that cannot be evaluated.
         LoadError: without a mapping, columns that are not those of the contract.
     """
-    opened = FileSource(str(source))
+    opened = open_source(str(source))
     mapping = mapping if mapping is not None else _by_name(opened)
-    plans = [
-        _plan(opened.open(table, spec, mapping.reading(table)), table, spec, mapping)
-        for table, spec in mapping.tables.items()
-    ]
+    if mapping.omop is not None:
+        plans = list(_programme(opened, mapping, mapping.omop))
+    else:
+        plans = [
+            _plan(opened.open(table, spec, mapping.reading(table)), table, spec, mapping)
+            for table, spec in mapping.tables.items()
+        ]
     tables: dict[str, Rows] = {plan.table: parts(plan, now) for plan in plans}
     return Load(tables, source=mapping.source, origins={plan.table: plan.origin for plan in plans})
 
@@ -135,7 +64,7 @@ def _by_name(source: Source) -> Mapping:
     specs, problems = {}, []
     for table, spec in source.by_name().items():
         opened = source.open(f"{table}?", spec, Reading())
-        given = list(described(opened))
+        given = list(opened.columns())
         known = TABLES[table].to_schema().columns
         problems += [
             Problem(opened.origin, table, name, "is not in the contract", 0)
@@ -147,21 +76,25 @@ def _by_name(source: Source) -> Mapping:
             for c in columns(TABLES[table])
             if c.name not in given and not c.nullable and c.name != "ingestion_timestamp"
         ]
-        same = {name: ColumnMapping(expression=quoted(name)) for name in given}
-        specs[table] = spec.model_copy(update={"columns": same})
+        specs[table] = spec.model_copy(update={"columns": _same(given)})
     if problems:
         raise LoadError(problems)
-    return Mapping(source=getattr(source, "root", "source"), tables=specs)
+    return Mapping(source=source.name, tables=specs)
 
 
-def described(opened: Opened) -> dict[str, str]:
-    """Columns of a source table and their DuckDB types."""
-    relation = opened.connection.cursor().table(opened.view)
-    return {
-        name: str(dtype)
-        for name, dtype in zip(relation.columns, relation.types, strict=True)
-        if name != FILE and not name.startswith(AS_WRITTEN)
-    }
+def _same(names: Iterable[str]) -> dict[str, ColumnMapping]:
+    """Columns that are ours already."""
+    return {name: ColumnMapping.model_validate(quoted(name)) for name in names}
+
+
+def _programme(source: Source, mapping: Mapping, cdm: Omop) -> Iterator[Plan]:
+    """The tables of a programme that is read from an OMOP CDM."""
+    omop.build(source, cdm, omop.prefix_of(mapping.source))
+    for table in omop.FILLS:
+        opened = Opened(source.connection, table, f"{source.name} (OMOP)", source)
+        known = TABLES[table].to_schema().columns
+        spec = TableMapping(columns=_same(name for name in opened.columns() if name in known))
+        yield _plan(opened, table, spec, mapping)
 
 
 @dataclass(frozen=True)
@@ -190,12 +123,12 @@ class Plan:
 
 
 def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Plan:
-    types = described(opened)
+    types = opened.columns()
     relation = opened.connection.cursor().table(opened.view)
     parsed = {name: _parse(name, how, table, mapping) for name, how in spec.expressions.items()}
     used = {column.name.lower() for tree in parsed.values() for column in tree.find_all(exp.Column)}
     carried = (
-        tuple(n for n in types if n.lower() not in used and n not in spec.leave_out)
+        tuple(n for n in types if n.lower() not in used and n not in spec.leave_out and n != omop.REFUSE)
         if table == "patient_journeys"
         else ()
     )
@@ -210,8 +143,7 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
             key = ("tables", table, "columns" if name in spec.columns else "attributes", name)
             raise mapping.error(key, f"{opened.origin}: {_first(error)}") from error
     selected += [f"{quoted(n)} AS {quoted(CARRIED + n)}" for n in carried]
-    if FILE in relation.columns:
-        selected.append(FILE)
+    selected += [name for name in (FILE, omop.REFUSE) if name in relation.columns]
     select = f"SELECT {', '.join(selected)} FROM {quoted(opened.view)}"
     return Plan(opened, table, select, spec.columns, dict(spec.attributes), carried, mapping.reading(table))
 
@@ -296,6 +228,9 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
         else:
             default = now if c.name == "ingestion_timestamp" else None
             made.append(pl.Series(c.name, [default] * given.height, dtype=c.dtype))
+    if omop.REFUSE in given.columns:
+        reasons = given.get_column(omop.REFUSE)
+        bad += [("value", (reasons == r).fill_null(value=False), r) for r in reasons.drop_nulls().unique()]
     frame = pl.DataFrame(made)
     refused, broken = _refused(frame.get_column(key_of(TABLES[plan.table])), given, bad)
     return Part(frame.filter(~broken), refused, file)

@@ -1,0 +1,129 @@
+"""Tables of a DuckDB file or of another PostgreSQL. Neither can be written to from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import duckdb
+
+from e2i_assets.ingest.errors import SourceError
+from e2i_assets.ingest.files import quoted
+
+READ_ONLY = "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
+"""Session of a PostgreSQL source: the server refuses to write, and every table is of the same moment."""
+
+
+Only = tuple[str, Sequence[int]]
+"""A column, and the values of it that are wanted."""
+
+
+class DuckDBFile:
+    """A DuckDB file, attached read-only.
+
+    Raises:
+        SourceError: the file is missing or no DuckDB database.
+    """
+
+    def __init__(self, path: str, connection: duckdb.DuckDBPyConnection) -> None:
+        if not Path(path).is_file():
+            raise SourceError(f"{path}: no such file or folder")
+        self.name = path
+        self._connection = connection
+        try:
+            connection.execute(f"ATTACH {_literal(path)} AS source (READ_ONLY)")
+        except duckdb.Error as error:
+            raise SourceError(f"{path}: is no DuckDB database that can be read") from error
+
+    def columns(self) -> list[tuple[str, str, str]]:
+        """Schema, table and column of every table."""
+        return self._connection.execute(
+            "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+            "WHERE database_name = 'source' AND NOT internal ORDER BY schema_name, table_name, column_index"
+        ).fetchall()
+
+    def provide(self, view: str, table: tuple[str, str], columns: Sequence[str], only: Only | None) -> None:
+        """Make a view of some of a table's columns and all its rows; DuckDB reads only what it needs."""
+        names = ", ".join(map(quoted, columns))
+        self._connection.execute(
+            f"CREATE VIEW {quoted(view)} AS SELECT {names} FROM source.{'.'.join(map(quoted, table))}"
+        )
+
+
+class Postgres:
+    """Another PostgreSQL, in one read-only transaction. Tables are copied, in parts, to a file of our own.
+
+    Args:
+        url: `postgresql://user@host/database`; a password is best left to PGPASSWORD or the password file.
+
+    Raises:
+        SourceError: the server does not answer.
+    """
+
+    def __init__(self, url: str, connection: duckdb.DuckDBPyConnection) -> None:
+        self.name = without_password(url)
+        self._url = url
+        self._connection = connection
+        with self._reachable():
+            self._remote = connect_read_only(url)
+
+    def columns(self) -> list[tuple[str, str, str]]:
+        """Schema, table and column of every table and view that is not the server's own."""
+        with self._reachable(), self._remote.cursor() as cursor:
+            cursor.execute(
+                "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+                "WHERE table_schema NOT IN ('pg_catalog', 'information_schema') "
+                "ORDER BY table_schema, table_name, ordinal_position"
+            )
+            return cursor.fetchall()
+
+    def provide(self, view: str, table: tuple[str, str], columns: Sequence[str], only: Only | None) -> None:
+        """Copy some of a table's columns, and the wanted rows, without holding them in memory.
+
+        Raises:
+            SourceError: the server goes away or refuses.
+        """
+        names = ", ".join(map(quoted, columns))
+        where = f" WHERE {quoted(only[0])} IN ({', '.join(map(str, only[1])) or 'NULL'})" if only else ""
+        with self._reachable(), self._remote.cursor() as cursor:
+            cursor.execute(f"SELECT {names} FROM {'.'.join(map(quoted, table))}{where}")
+            copy = self._connection.cursor()
+            copy.register("arriving", cursor.fetch_record_batch())
+            copy.execute(f"CREATE TABLE {quoted(view)} AS SELECT * FROM arriving")
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        import adbc_driver_manager as adbc
+
+        try:
+            yield
+        except (adbc.Error, duckdb.Error) as error:
+            # A server's message may quote a row; its first line names what failed.
+            said = str(error).strip().splitlines()[0].replace(self._url, self.name)
+            raise SourceError(f"{self.name}: the database does not answer or refuses: {said}") from error
+
+
+def connect_read_only(url: str) -> Any:
+    """An ADBC connection in whose transactions the server refuses every write."""
+    import adbc_driver_postgresql.dbapi as adbc
+
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    query["options"] = f"{query.get('options', '')} {READ_ONLY}".strip()
+    # libpq reads `+` as a plus sign, so a space must be %20.
+    return adbc.connect(urlunsplit(parts._replace(query=urlencode(query).replace("+", "%20"))))
+
+
+def without_password(url: str) -> str:
+    """The URL as errors and records may show it."""
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,342 @@
+"""An OMOP CDM v5.x as one programme of ours: a journey for each person with the index event, and its events.
+
+The CDM may be files, a DuckDB file or a PostgreSQL; what its tables mean is the SQL below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+import duckdb
+
+from e2i_assets.ingest.databases import Only
+from e2i_assets.ingest.errors import SourceError, unreadable
+from e2i_assets.ingest.omop_config import ConceptSet, Measurement, Omop
+
+CDM: dict[str, tuple[str, ...]] = {
+    "person": (
+        "person_id", "gender_concept_id", "year_of_birth", "month_of_birth", "day_of_birth",
+    ),
+    "observation_period": (
+        "person_id", "observation_period_start_date", "observation_period_end_date",
+    ),
+    "condition_occurrence": (
+        "condition_occurrence_id", "person_id", "condition_concept_id", "condition_start_date",
+        "condition_source_concept_id",
+    ),
+    "drug_exposure": (
+        "drug_exposure_id", "person_id", "drug_concept_id", "drug_exposure_start_date", "days_supply",
+    ),
+    "measurement": (
+        "measurement_id", "person_id", "measurement_concept_id", "measurement_date", "value_as_number",
+        "unit_concept_id",
+    ),
+    "visit_occurrence": (
+        "visit_occurrence_id", "person_id", "visit_concept_id", "visit_start_date",
+    ),
+    "concept": ("concept_id", "concept_name", "vocabulary_id", "concept_code"),
+    "concept_ancestor": ("ancestor_concept_id", "descendant_concept_id"),
+}  # fmt: skip
+"""The CDM tables and columns that are read; the same in versions 5.2 to 5.4."""
+
+MALE, FEMALE = 8507, 8532
+HOSPITAL_VISITS = (9201, 262)
+"""Inpatient visit; emergency room and inpatient visit (OMOP vocabulary `Visit`)."""
+
+FILLS = ("patient_journeys", "treatment_events")
+"""Tables of ours that a CDM fills."""
+
+REFUSE = "__refuse"
+"""Column of a view: why its row cannot be taken."""
+
+
+class CdmSource(Protocol):
+    """Where the tables of a CDM are."""
+
+    name: str
+    connection: duckdb.DuckDBPyConnection
+
+    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+        """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
+
+        Raises:
+            SourceError: it is not there, or lacks a column.
+        """
+
+
+def build(source: CdmSource, omop: Omop, prefix: str) -> None:
+    """Make the views `patient_journeys` and `treatment_events` over a CDM.
+
+    Args:
+        prefix: what makes ids unique among sources.
+
+    Raises:
+        SourceError: the CDM lacks a table, a column or a concept, or a lab test has several units.
+    """
+    try:
+        _build(source, omop, prefix)
+    except duckdb.Error as error:
+        raise unreadable(f"{source.name}: OMOP CDM", error) from error
+
+
+def _build(source: CdmSource, omop: Omop, prefix: str) -> None:
+    sql = source.connection
+
+    def provide(table: str, only: Only | None = None) -> None:
+        source.provide(table, omop.database_schema, CDM[table], only)
+
+    conditions = {omop.index, *omop.conditions, *omop.comorbidities}
+    drugs = {omop.treatment, *omop.drugs, *omop.prior_treatments}
+    tests = {test.concept_set for test in omop.measurements.values()}
+    stated = sorted({c for s in omop.concept_sets.values() for c in (*s.concepts, *s.exclude)})
+    provide("concept_ancestor", ("ancestor_concept_id", [*stated, *HOSPITAL_VISITS]))
+    sql.execute("CREATE TABLE e2i_sets (set_name VARCHAR, concept_id BIGINT)")
+    for name, concepts in omop.concept_sets.items():
+        sql.execute(f"INSERT INTO e2i_sets {_members(name, concepts)}")
+
+    def members(names: set[str]) -> list[int]:
+        rows = sql.execute("SELECT concept_id FROM e2i_sets WHERE list_contains(?, set_name)", [list(names)])
+        return sorted({concept for (concept,) in rows.fetchall()})
+
+    provide("person")
+    provide("observation_period")
+    provide("condition_occurrence", ("condition_concept_id", members(conditions)))
+    provide("drug_exposure", ("drug_concept_id", members(drugs)))
+    provide("measurement", ("measurement_concept_id", members(tests)))
+    if omop.visits:
+        provide("visit_occurrence")
+    provide("concept", ("concept_id", [*stated, *_codes_in_use(sql, omop)]))
+    _check_concepts(source, stated)
+    _check_units(source, omop)
+    sql.execute(f"CREATE TABLE e2i_index AS {_index(omop)}")
+    sql.execute(f"CREATE VIEW patient_journeys AS {_journeys(omop, prefix)}")
+    sql.execute(f"CREATE VIEW treatment_events AS {_events(omop, prefix)}")
+
+
+def _members(name: str, concepts: ConceptSet) -> str:
+    """The concepts of a set, by id, with their descendants and without what is excluded."""
+
+    def with_descendants(ids: Sequence[int]) -> str:
+        own = f"SELECT unnest({list(ids)}::BIGINT[]) AS concept_id"
+        below = (
+            "SELECT descendant_concept_id::BIGINT FROM concept_ancestor "
+            f"WHERE list_contains({list(ids)}::BIGINT[], ancestor_concept_id::BIGINT)"
+        )
+        return f"({own} UNION {below})" if concepts.descendants else f"({own})"
+
+    return (
+        f"SELECT {_text(name)}, concept_id FROM {with_descendants(concepts.concepts)} "
+        f"WHERE concept_id NOT IN (SELECT concept_id FROM {with_descendants(concepts.exclude)})"
+    )
+
+
+def _codes_in_use(sql: duckdb.DuckDBPyConnection, omop: Omop) -> list[int]:
+    """Concepts that are looked up by name or code: source codes of conditions, kinds of visit."""
+    asked = ["SELECT DISTINCT condition_source_concept_id::BIGINT FROM condition_occurrence"]
+    if omop.visits:
+        asked.append("SELECT DISTINCT visit_concept_id::BIGINT FROM visit_occurrence")
+    return [c for (c,) in sql.execute(" UNION ".join(asked)).fetchall() if c]
+
+
+def _check_concepts(source: CdmSource, stated: Sequence[int]) -> None:
+    known = source.connection.execute(
+        "SELECT concept_id::BIGINT FROM concept "
+        "UNION SELECT ancestor_concept_id::BIGINT FROM concept_ancestor"
+    ).fetchall()
+    unknown = sorted(set(stated) - {c for (c,) in known})
+    if unknown:
+        raise SourceError(
+            f"{source.name}: the CDM's vocabulary has no concept {', '.join(map(str, unknown))}; "
+            "correct `concept_sets` in the mapping"
+        )
+
+
+def _check_units(source: CdmSource, omop: Omop) -> None:
+    """Values of one test in several units are never mixed: the mapping says how each becomes ours."""
+    for name, test in omop.measurements.items():
+        if test.units:
+            continue
+        units = source.connection.execute(
+            "SELECT DISTINCT coalesce(unit_concept_id::BIGINT, 0) FROM measurement JOIN e2i_sets "
+            "ON concept_id = measurement_concept_id::BIGINT AND set_name = ? "
+            "WHERE value_as_number IS NOT NULL ORDER BY 1",
+            [test.concept_set],
+        ).fetchall()
+        if len(units) > 1:
+            found = ", ".join(str(unit) for (unit,) in units)
+            raise SourceError(
+                f"{source.name}: measurement {name} is in the units {found}; say "
+                f"`measurements.{name}.units` in the mapping (unit_concept_id: factor)"
+            )
+
+
+def _index(omop: Omop) -> str:
+    """One row per person: the first record of the index condition inside an observation period, and that.
+
+    Of periods that overlap, the one that begins first.
+    """
+    return f"""
+        WITH records AS (
+            SELECT person_id::BIGINT AS person_id, condition_start_date::DATE AS day,
+                condition_occurrence_id::BIGINT AS id, condition_source_concept_id::BIGINT AS source_concept
+            FROM condition_occurrence JOIN e2i_sets ON concept_id = condition_concept_id::BIGINT
+            WHERE set_name = {_text(omop.index)}
+        ), periods AS (
+            SELECT person_id::BIGINT AS person_id, observation_period_start_date::DATE AS first_day,
+                observation_period_end_date::DATE AS last_day
+            FROM observation_period
+        ), onset AS (
+            SELECT r.person_id, r.day AS index_date, r.source_concept, p.first_day, p.last_day
+            FROM records r JOIN periods p
+                ON p.person_id = r.person_id AND r.day BETWEEN p.first_day AND p.last_day
+            QUALIFY row_number() OVER (PARTITION BY r.person_id ORDER BY r.day, r.id, p.first_day) = 1
+        ), treated AS (
+            SELECT o.person_id, bool_or(d.day < o.index_date) AS before,
+                min(d.day) FILTER (d.day >= o.index_date) AS started
+            FROM onset o JOIN ({_records("drug_exposure", [omop.treatment])}) d USING (person_id) GROUP BY ALL
+        )
+        SELECT o.*, coalesce(t.before, false) AS treated_before, t.started,
+            {_count_before("condition_occurrence", omop.comorbidities)} AS comorbidities,
+            {_count_before("drug_exposure", omop.prior_treatments)} AS prior_treatments
+        FROM onset o LEFT JOIN treated t USING (person_id)"""
+
+
+def _count_before(table: str, sets: Sequence[str]) -> str:
+    """How many of the sets a person has a record of before the index date."""
+    if not sets:
+        return "NULL::BIGINT"
+    return (
+        f"(SELECT count(DISTINCT r.set_name) FROM ({_records(table, sets)}) r "
+        "WHERE r.person_id = o.person_id AND r.day < o.index_date)"
+    )
+
+
+def _records(table: str, sets: Sequence[str]) -> str:
+    """Records of the sets: person, day, set, the record's id and what else its table has."""
+    stem, day, more = {
+        "condition_occurrence": ("condition", "condition_start_date", ""),
+        "drug_exposure": ("drug", "drug_exposure_start_date", ", days_supply::BIGINT AS days_supply"),
+        "measurement": (
+            "measurement", "measurement_date",
+            ", value_as_number::DOUBLE AS number, coalesce(unit_concept_id::BIGINT, 0) AS unit",
+        ),
+    }[table]  # fmt: skip
+    return (
+        f"SELECT person_id::BIGINT AS person_id, {day}::DATE AS day, set_name, "
+        f"{table}_id::BIGINT AS id{more} "
+        f"FROM {table} JOIN e2i_sets ON concept_id = {stem}_concept_id::BIGINT "
+        f"WHERE set_name IN ({', '.join(map(_text, sets))})"
+    )
+
+
+def _journeys(omop: Omop, prefix: str) -> str:
+    """Journeys in the contract's columns; the initiation counts from the index date to the end of follow-up.
+
+    Without an initiation the outcome is False only where the whole follow-up was observed. The age is in
+    whole years; where the CDM keeps only the year of birth, the difference of the years.
+    """
+    return f"""
+        SELECT {_journey_id(omop, prefix)} AS patient_journey_id,
+            {_text(prefix)} || x.person_id AS patient_id,
+            {_text(omop.brand)} AS brand, {_text(omop.indication)} AS indication,
+            coalesce(c.concept_code, {_text(omop.index_code)}) AS diagnosis_code,
+            x.index_date AS diagnosis_date, x.first_day AS first_observation_date,
+            x.last_day AS last_observation_date,
+            CASE WHEN month_of_birth IS NULL OR day_of_birth IS NULL
+                THEN year(x.index_date) - year_of_birth::BIGINT
+                ELSE date_sub('year', make_date(year_of_birth::BIGINT, month_of_birth::BIGINT,
+                    day_of_birth::BIGINT), x.index_date) END AS age_at_diagnosis,
+            CASE gender_concept_id::BIGINT WHEN {MALE} THEN 'M' WHEN {FEMALE} THEN 'F' END AS gender,
+            x.comorbidities AS comorbidity_count, x.prior_treatments AS prior_treatment_count,
+            CASE WHEN x.started <= x.index_date + {omop.followup_days} THEN true
+                WHEN x.last_day >= x.index_date + {omop.followup_days} THEN false END AS treatment_initiated,
+            CASE WHEN x.started <= x.index_date + {omop.followup_days}
+                THEN x.started - x.index_date END AS days_to_treatment,
+            {_text(prefix.rstrip("_"))} AS data_source, {_as_of(omop)} AS source_timestamp,
+            x.treated_before AS treated_before_index
+        FROM e2i_index x LEFT JOIN person p ON p.person_id::BIGINT = x.person_id
+            LEFT JOIN concept c ON c.concept_id::BIGINT = x.source_concept AND c.vocabulary_id = 'ICD10CM'"""
+
+
+def _events(omop: Omop, prefix: str) -> str:
+    """Events of the journeys' persons, whenever they were."""
+    conditions = _distinct(omop.index, omop.conditions)
+    drugs = _distinct(omop.treatment, omop.drugs)
+    brand = f"CASE WHEN set_name = {_text(omop.treatment)} THEN {_text(omop.brand)} END"
+    kinds = [
+        _kind("diagnosis", _records("condition_occurrence", conditions)),
+        _kind("prescription", _records("drug_exposure", drugs), brand=brand, days="days_supply"),
+        *(_measured(name, test) for name, test in omop.measurements.items()),
+    ]
+    if omop.visits:
+        kinds.append(_visits())
+    return f"""
+        SELECT {_journey_id(omop, prefix)} || ':' || e.event_type || ':' || e.set_name || ':' || e.id
+                AS treatment_event_id,
+            {_journey_id(omop, prefix)} AS patient_journey_id, {_text(prefix)} || x.person_id AS patient_id,
+            e.day AS event_date, e.event_type, e.set_name AS event_subtype, e.brand, e.number AS value,
+            e.days AS duration_days, {_as_of(omop)} AS source_timestamp, e.refuse AS {REFUSE}
+        FROM ({" UNION ALL ".join(kinds)}) e JOIN e2i_index x USING (person_id)"""
+
+
+def _kind(
+    kind: str, records: str, *, subtype: str = "set_name", brand: str = "NULL", number: str = "NULL",
+    days: str = "NULL", refuse: str = "NULL",
+) -> str:  # fmt: skip
+    return (
+        f"SELECT person_id, day, id, {_text(kind)} AS event_type, {subtype} AS set_name, "
+        f"{brand}::VARCHAR AS brand, {number}::DOUBLE AS number, {days}::BIGINT AS days, "
+        f"{refuse}::VARCHAR AS refuse FROM ({records})"
+    )
+
+
+def _measured(name: str, test: Measurement) -> str:
+    number, refuse = "number", "NULL"
+    if test.units:
+        cases = " ".join(f"WHEN {unit} THEN {factor!r}::DOUBLE" for unit, factor in test.units.items())
+        number = f"(number * CASE unit {cases} END)"
+        known = ", ".join(map(str, test.units))
+        refuse = (
+            f"CASE WHEN number IS NOT NULL AND unit NOT IN ({known}) THEN 'is in a unit without factor' END"
+        )
+    records = _records("measurement", [test.concept_set])
+    return _kind("lab_test", records, subtype=_text(name), number=number, refuse=refuse)
+
+
+def _visits() -> str:
+    inpatient = (
+        f"visit_concept_id::BIGINT IN (SELECT unnest({list(HOSPITAL_VISITS)}::BIGINT[]) UNION SELECT "
+        "descendant_concept_id::BIGINT FROM concept_ancestor "
+        f"WHERE ancestor_concept_id::BIGINT IN {HOSPITAL_VISITS})"
+    )
+    return (
+        "SELECT person_id::BIGINT AS person_id, visit_start_date::DATE AS day, "
+        "visit_occurrence_id::BIGINT AS id, "
+        f"CASE WHEN {inpatient} THEN 'hospitalization' ELSE 'consultation' END AS event_type, "
+        "coalesce(concept_name, 'visit') AS set_name, NULL::VARCHAR AS brand, NULL::DOUBLE AS number, "
+        "NULL::BIGINT AS days, NULL::VARCHAR AS refuse "
+        "FROM visit_occurrence LEFT JOIN concept ON concept_id::BIGINT = visit_concept_id::BIGINT"
+    )
+
+
+def _distinct(first: str, more: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([first, *more]))
+
+
+def _journey_id(omop: Omop, prefix: str) -> str:
+    return f"({_text(prefix)} || x.person_id || {_text('_' + omop.indication)})"
+
+
+def _as_of(omop: Omop) -> str:
+    return f"TIMESTAMPTZ '{omop.as_of.isoformat()} 00:00:00+00'"
+
+
+def _text(value: str | None) -> str:
+    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+def prefix_of(source: str) -> str:
+    """Prefix of the ids of a source: its name in lower case, words joined."""
+    return re.sub(r"[^a-z0-9]+", "_", source.lower()).strip("_") + "_"

@@ -1,0 +1,200 @@
+"""Opening a source: which kind it is, and which of its tables or files fills which view."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.databases import DuckDBFile, Only, Postgres
+from e2i_assets.ingest.errors import SourceError, unreadable
+from e2i_assets.ingest.files import AS_WRITTEN, FILE, Files
+from e2i_assets.ingest.mapping import ColumnMapping, Reading, TableMapping
+
+POSTGRES = ("postgresql://", "postgres://")
+DUCKDB = (".duckdb", ".ddb")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table of a source, as a DuckDB view.
+
+    Attributes:
+        connection: where the view is.
+        view: its name.
+        origin: what errors call it.
+        source: kept while the table is read, with whatever it has opened.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    view: str
+    origin: str
+    source: Source
+
+    def columns(self) -> dict[str, str]:
+        """The columns and their DuckDB types, without those that are only ours."""
+        relation = self.connection.cursor().table(self.view)
+        types = zip(relation.columns, map(str, relation.types), strict=True)
+        return {name: dtype for name, dtype in types if not name.startswith((FILE, AS_WRITTEN))}
+
+
+class Source(Protocol):
+    """Somewhere that tables come from."""
+
+    name: str
+    connection: duckdb.DuckDBPyConnection
+
+    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
+        """Open what fills a table of ours, as a view of that name.
+
+        Raises:
+            SourceError: it is not there, or cannot be read.
+        """
+
+    def by_name(self) -> dict[str, TableMapping]:
+        """Tables of the source that are named as ours, not yet with their columns."""
+
+    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+        """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
+
+        Raises:
+            SourceError: it is not there, or lacks a column.
+        """
+
+
+def open_source(root: str) -> Source:
+    """A PostgreSQL (`postgresql://…`), a DuckDB file (`.duckdb`), or CSV and Parquet files anywhere else.
+
+    Raises:
+        SourceError: nothing is there, or it does not answer.
+    """
+    if root.startswith(POSTGRES) or root.endswith(DUCKDB):
+        return DatabaseSource(root)
+    return FileSource(root)
+
+
+class FileSource:
+    """A file, folder or fsspec URL."""
+
+    def __init__(self, root: str) -> None:
+        self.name = root
+        self.connection = _database(":memory:")
+        self._files = Files(root)
+        self._files.connect(self.connection)
+
+    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
+        """Open the files of a table."""
+        if spec.table is not None:
+            raise SourceError(f"{self.name}: is no database; name the file of {table} with `file:`")
+        if self._files.is_folder and spec.file is None:
+            raise SourceError(f"{self.name}: is a folder; name the file of {table} in the mapping (`file:`)")
+        return self._view(table, spec.file, reading)
+
+    def by_name(self) -> dict[str, TableMapping]:
+        """Files and folders named for our tables."""
+        found = self._files.by_table(list(TABLES))
+        if not found:
+            raise SourceError(
+                f"{self.name}: no file named for a table ({', '.join(TABLES)}), .csv or .parquet; "
+                "give a mapping file with --mapping"
+            )
+        return {
+            table: TableMapping(file=file if self._files.is_folder else None, columns=UNSAID)
+            for table, file in found.items()
+        }
+
+    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+        """Make the files of a table a view; DuckDB reads only what it needs, so all rows are in it."""
+        if schema is not None:
+            raise SourceError(f"{self.name}: is no database; leave `schema` out of the mapping")
+        file = self._files.by_table([table]).get(table)
+        if file is None:
+            raise SourceError(f"{self.name}: has no {table}.csv or {table}.parquet, nor a folder {table}")
+        _require(self._view(table, file, Reading()), table, columns)
+
+    def _view(self, table: str, file: str | None, reading: Reading) -> Opened:
+        try:
+            origin = self._files.view(self.connection, table, file, reading)
+        except duckdb.Error as error:
+            raise unreadable(file or self.name, error) from error
+        return Opened(self.connection, table, origin, self)
+
+
+class DatabaseSource:
+    """A DuckDB file or another PostgreSQL."""
+
+    def __init__(self, root: str) -> None:
+        # A PostgreSQL's tables are copied to this folder's file; it goes with the source.
+        self._scratch = tempfile.TemporaryDirectory(prefix="e2i-import-")
+        self.connection = _database(str(Path(self._scratch.name) / "copies.duckdb"))
+        kind = Postgres if root.startswith(POSTGRES) else DuckDBFile
+        self._database: Postgres | DuckDBFile = kind(root, self.connection)
+        self.name = self._database.name
+        self._tables: dict[tuple[str, str], list[str]] = {}
+        for schema, table, column in self._database.columns():
+            self._tables.setdefault((schema, table), []).append(column)
+
+    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
+        """Open the table that fills one of ours."""
+        if spec.table is None:
+            raise SourceError(f"{self.name}: is a database; name what fills {table} with `table:`")
+        schema, _, name = spec.table.rpartition(".")
+        found = self._find(name, schema or None)
+        self._database.provide(table, found, self._tables[found], None)
+        return Opened(self.connection, table, f"{self.name} {'.'.join(found)}", self)
+
+    def by_name(self) -> dict[str, TableMapping]:
+        """Tables named as ours."""
+        named = {table.lower() for _, table in self._tables} & set(TABLES)
+        if not named:
+            raise SourceError(
+                f"{self.name}: has no table named as one of ours ({', '.join(TABLES)}); "
+                "give a mapping file with --mapping"
+            )
+        return {table: TableMapping(table=table, columns=UNSAID) for table in TABLES if table in named}
+
+    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+        """Make a table a view of its own name."""
+        found = self._find(table, schema)
+        given = {name.lower(): name for name in self._tables[found]}
+        missing = [name for name in columns if name not in given]
+        if missing:
+            raise SourceError(f"{self.name}: {'.'.join(found)} has no column {', '.join(missing)}")
+        wanted = (given[only[0]], only[1]) if only else None
+        self._database.provide(table, found, [given[name] for name in columns], wanted)
+
+    def _find(self, table: str, schema: str | None) -> tuple[str, str]:
+        found = [
+            (s, t)
+            for s, t in self._tables
+            if t.lower() == table.lower() and (schema is None or s.lower() == schema.lower())
+        ]
+        if not found:
+            raise SourceError(f"{self.name}: has no table {f'{schema}.' if schema else ''}{table}")
+        if len(found) > 1:
+            schemas = ", ".join(s for s, _ in found)
+            raise SourceError(f"{self.name}: {table} is in the schemas {schemas}; say which in the mapping")
+        return found[0]
+
+
+UNSAID = {"?": ColumnMapping.model_validate("?")}
+"""Columns of a table that is found by its name: they are those of the contract, read from the source."""
+
+
+def _database(path: str) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of our own that fetches no extension."""
+    return duckdb.connect(
+        path, config={"autoinstall_known_extensions": "false", "enable_external_file_cache": "false"}
+    )
+
+
+def _require(opened: Opened, table: str, columns: Sequence[str]) -> None:
+    given = {name.lower() for name in opened.columns()}
+    missing = [name for name in columns if name not in given]
+    if missing:
+        raise SourceError(f"{opened.origin}: {table} has no column {', '.join(missing)}")
