@@ -257,11 +257,12 @@ def _journeys(omop: Omop, prefix: str) -> str:
             {_text(prefix.rstrip("_"))} AS data_source, {_as_of(omop)} AS source_timestamp,
             x.treated_before AS treated_before_index
         FROM e2i_index x LEFT JOIN person p ON p.person_id::BIGINT = x.person_id
-            LEFT JOIN concept c ON c.concept_id::BIGINT = x.source_concept AND c.vocabulary_id = 'ICD10CM'"""
+            LEFT JOIN concept c ON c.concept_id::BIGINT = x.source_concept AND c.vocabulary_id = 'ICD10CM'
+        ORDER BY x.person_id"""
 
 
 def _events(omop: Omop, prefix: str) -> str:
-    """Events of the journeys' persons, whenever they were."""
+    """Events of the journeys' persons, whenever they were, in an order that a load can be resumed in."""
     conditions = _distinct(omop.index, omop.conditions)
     drugs = _distinct(omop.treatment, omop.drugs)
     brand = f"CASE WHEN set_name = {_text(omop.treatment)} THEN {_text(omop.brand)} END"
@@ -278,7 +279,8 @@ def _events(omop: Omop, prefix: str) -> str:
             {_journey_id(omop, prefix)} AS patient_journey_id, {_text(prefix)} || x.person_id AS patient_id,
             e.day AS event_date, e.event_type, e.set_name AS event_subtype, e.brand, e.number AS value,
             e.days AS duration_days, {_as_of(omop)} AS source_timestamp, e.refuse AS {REFUSE}
-        FROM ({" UNION ALL ".join(kinds)}) e JOIN e2i_index x USING (person_id)"""
+        FROM ({" UNION ALL ".join(kinds)}) e JOIN e2i_index x USING (person_id)
+        ORDER BY x.person_id, e.day, e.event_type, e.set_name, e.id"""
 
 
 def _kind(
