@@ -10,11 +10,14 @@ from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Cohort, RawTable
 from e2i_assets.cohorts import CohortConstructor, CohortError
 from e2i_assets.cohorts.attrition import CohortResult
+from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.records import cohort_definitions, cohort_eligibility_log, cohort_executions
+
+SHOWN_SETS = 50
 
 
 @stage(
@@ -43,6 +46,8 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
             "patients": result.total_count,
             "exclusion_rate": result.exclusion_rate,
             "attrition": shown.table(_attrition(result)),
+            "flow": shown.image(flow_picture(result)),
+            "failing_together": shown.table(_together(result)),
             "definition": result.config_hash,
         },
     )
@@ -66,6 +71,14 @@ def _attrition(result: CohortResult) -> Iterator[dict[str, str | int]]:
             "remaining": entry.remaining_count,
             "removed by it alone": entry.sole_removed_count,
         }
+
+
+def _together(result: CohortResult) -> Iterator[dict[str, str | int]]:
+    """The most frequent sets of failed rules; `result.json` has all of them."""
+    names = {entry.criterion_order: entry.criterion_name for entry in result.eligibility_log}
+    for failed, unknown, rows in result.failing_together()[:SHOWN_SETS]:
+        listed = (", ".join(names[number] for number in numbers) or "none" for numbers in (failed, unknown))
+        yield {**dict(zip(("failed", "no value"), listed, strict=True)), "rows": rows}
 
 
 def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[str, str]) -> None:

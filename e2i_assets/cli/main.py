@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from e2i_assets.cli import data
+from e2i_assets.cli import cohort, data
 from e2i_assets.cli.output import fail
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     "and indication.",
 )
 app.add_typer(data.app, name="data")
+app.add_typer(cohort.app, name="cohort")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 

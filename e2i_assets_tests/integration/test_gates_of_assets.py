@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +12,14 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 import yaml
+from typer.testing import CliRunner
 
 from e2i_assets.assets import bento_bundle, preprocessor
 from e2i_assets.assets.artifacts import Cohort
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
+from e2i_assets.cli.cohort_data import NothingToShow
+from e2i_assets.cli.main import app
 from e2i_assets.ingest.loader import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.settings import Settings
@@ -130,6 +134,45 @@ def test_a_criterion_on_events_reads_the_certified_ones(here: Settings, tmp_path
     assert removed(edited, "tested before") == first
     run(edited, 'key:"raw/*" or key:qc_report or key:cohort')
     assert removed(edited, "tested before") < first
+
+
+def test_the_cohort_command_reads_what_was_constructed(
+    here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Definition, attrition and difference, also of a construction that a gate refused."""
+    first = told(monkeypatch, here, "show", PARTITION)
+    assert first["config_hash"] == first["versions"][0]["config_hash"]
+    assert first["definition"]["inclusion_criteria"][0]["clinical_rationale"]
+    shown = told(monkeypatch, here, "attrition", PARTITION, "--order", "3", "--without", "1,2")
+    assert shown["standing"] == "published"
+    assert shown["attrition"][0]["criterion_order"] == 3
+    assert shown["eligible_without"] > shown["result"]["eligible_count"] == 372
+    older = {"field": "age_at_diagnosis", "operator": ">=", "value": 70}
+    edited = changed(here, tmp_path, COHORT_FILE, lambda c: c["inclusion_criteria"].append(older))
+    assert not run(edited, "key:cohort").success
+    picture = tmp_path / "flow.png"
+    refused = told(monkeypatch, edited, "attrition", PARTITION, "--png", str(picture))
+    assert refused["standing"].startswith("not published")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    new = refused["result"]["config_hash"]
+    compared = told(monkeypatch, here, "diff", PARTITION, new[:8])
+    assert [(c["change"], c["after"]) for c in compared["criteria"]] == [("added", "age_at_diagnosis >= 70")]
+    effect = compared["effect"]
+    assert effect["after"] == refused["result"]
+    assert (effect["stayed"], effect["gained"], effect["lost"]) == (
+        refused["result"]["eligible_count"], 0, 372 - refused["result"]["eligible_count"],
+    )  # fmt: skip
+    with pytest.raises(NothingToShow, match="neither a YAML file nor a partition"):
+        told(monkeypatch, here, "diff", PARTITION, "ffff")
+
+
+def told(monkeypatch: pytest.MonkeyPatch, here: Settings, *arguments: str) -> Any:
+    """What `e2i cohort ... --json` prints."""
+    monkeypatch.setattr("e2i_assets.cli.session.settings", lambda: here)
+    answer = CliRunner().invoke(app, ["cohort", *arguments, "--json"])
+    if answer.exception:
+        raise answer.exception
+    return json.loads(answer.stdout)
 
 
 def removed(here: Settings, criterion: str) -> int:

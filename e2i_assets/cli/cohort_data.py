@@ -1,0 +1,150 @@
+"""Where `e2i cohort` finds definitions, constructions and certified data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
+
+from e2i_assets.assets.artifacts import RawTable
+from e2i_assets.cohorts import CohortConfig, CohortResult
+from e2i_assets.partitions import programmes
+from e2i_assets.quality.report import QCReport
+from e2i_assets.resources.records import cohort_definitions, cohort_executions
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.settings import Settings
+
+HASH = re.compile(r"[0-9a-f]{4,16}")
+
+
+class NothingToShow(ValueError):
+    """A name that stands for no definition, or a partition without a construction."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One construction of a cohort as it was recorded; `standing` says whether it is the published one."""
+
+    partition: str
+    run_id: str
+    executed_at: str
+    standing: str
+    result: CohortResult
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        facts = {"partition": self.partition, "run_id": self.run_id, "executed_at": self.executed_at}
+        return {**facts, "standing": self.standing, "result": self.result.to_dict()}
+
+
+@dataclass(frozen=True)
+class CertifiedData:
+    """Journeys and events of a programme in the versions that its quality report certifies."""
+
+    journeys: pl.DataFrame
+    events: pl.DataFrame
+    versions: Mapping[str, str]
+
+
+def definition(here: Settings, warehouse: Warehouse, name: str) -> CohortConfig:
+    """The definition in a file, of a partition, or of a stored version.
+
+    Raises:
+        NothingToShow: there is none, or the hash begins more than one.
+        CohortError: CC_001, it breaks a rule.
+    """
+    known = programmes(here.config_dir)
+    if name in known:
+        return known[name]
+    if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
+        return CohortConfig.from_yaml(name)
+    stored = _stored(warehouse, name) if HASH.fullmatch(name) else []
+    if len(stored) == 1:
+        return _parsed(*stored[0])
+    if stored:
+        raise NothingToShow(f"{name} begins {', '.join(config_hash for config_hash, _ in stored)}: give more")
+    raise NothingToShow(
+        f"{name!r} is neither a YAML file nor a partition ({', '.join(known)}) nor the hash of a stored "
+        "definition; `e2i cohort show PARTITION` lists those"
+    )
+
+
+def versions(warehouse: Warehouse, config: CohortConfig) -> list[dict[str, Any]]:
+    """Stored definitions of the same brand and indication, newest first, with their last counts."""
+    d, e = cohort_definitions.c, cohort_executions.c
+    last = sa.select(sa.func.max(e.id).label("id")).group_by(e.config_hash).subquery()
+    executed = cohort_executions.join(last, e.id == last.c.id)
+    query = (
+        sa.select(d.config_hash, d.version, d.created_at, e.total_count, e.eligible_count)
+        .select_from(cohort_definitions.outerjoin(executed, e.config_hash == d.config_hash))
+        .where(d.config_json["brand"].astext == config.brand)
+        .where(d.config_json["indication"].astext == config.indication)
+        .order_by(d.created_at.desc())
+    )
+    with warehouse.engine.connect() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [{**row, "created_at": f"{row['created_at']:%Y-%m-%d %H:%M}"} for row in rows]
+
+
+def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
+    """The last construction of a partition's cohort.
+
+    Raises:
+        NothingToShow: there is no such partition, or its cohort was never constructed.
+    """
+    if partition not in programmes(here.config_dir):
+        raise NothingToShow(f"no partition {partition!r}; there are {', '.join(programmes(here.config_dir))}")
+    e = cohort_executions.c
+    query = sa.select(e.run_id, e.executed_at, e.result).where(e.partition == partition)
+    with warehouse.engine.connect() as connection:
+        row = connection.execute(query.order_by(e.id.desc()).limit(1)).one_or_none()
+    if row is None:
+        raise NothingToShow(
+            f"the cohort of {partition} was never constructed: "
+            f"`e2i materialize --partition {partition} --select '*cohort'`"
+        )
+    published = ArtifactStore(here.artifacts_url).current("cohort", partition)
+    stands = published is not None and published.run_id == row.run_id
+    standing = "published" if stands else "not published, read its gates"
+    result = TypeAdapter(CohortResult).validate_python(row.result)
+    return Execution(partition, row.run_id, row.executed_at.isoformat(), standing, result)
+
+
+def certified(here: Settings, config: CohortConfig) -> CertifiedData | None:
+    """The data that its cohort would be made of; None when no quality report is published."""
+    named = {(known.brand, known.indication): key for key, known in programmes(here.config_dir).items()}
+    partition = named.get((config.brand, config.indication))
+    store = ArtifactStore(here.artifacts_url)
+    report = store.current("qc_report", partition) if partition else None
+    if partition is None or report is None:
+        return None
+    raw = store.read("qc_report", partition, report.version, QCReport).raw_versions
+    tables = {
+        name: store.read(f"raw/{name}", partition, raw[name], RawTable).frame
+        for name in ("patient_journeys", "treatment_events")
+    }
+    return CertifiedData(tables["patient_journeys"], tables["treatment_events"], dict(raw))
+
+
+def _stored(warehouse: Warehouse, beginning: str) -> list[tuple[str, Any]]:
+    d = cohort_definitions.c
+    query = sa.select(d.config_hash, d.config_json).where(d.config_hash.startswith(beginning))
+    with warehouse.engine.connect() as connection:
+        return [(row.config_hash, row.config_json) for row in connection.execute(query)]
+
+
+def _parsed(config_hash: str, content: Any) -> CohortConfig:
+    try:
+        return CohortConfig(**content)
+    except ValidationError as error:
+        raise NothingToShow(
+            f"definition {config_hash} was stored by another version of E2I assets and cannot be read "
+            f"({error.error_count()} mistakes)"
+        ) from None
