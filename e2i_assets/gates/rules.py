@@ -84,20 +84,31 @@ class CohortBuilt:
 
 
 def _cohort_size(built: CohortBuilt) -> Verdict:
-    size = built.members.height
-    if size != built.result.eligible_count:
+    if not built.result.total_count or not built.result.eligibility_log:
+        return refuse(
+            "nothing_evaluated",
+            f"{built.result.total_count} journeys met {len(built.result.eligibility_log)} rules.",
+            "Load journeys of this brand and indication; e2i data status shows what is there.",
+            journeys=built.result.total_count,
+        )
+    if missing := _absent(built.members, "patient_journey_id"):
+        return missing
+    size, keys = built.members.height, built.members["patient_journey_id"].drop_nulls().n_unique()
+    if not size == keys == built.result.eligible_count:
         return refuse(
             "count_mismatch",
-            f"{size} members, but the attrition table ends at {built.result.eligible_count}.",
+            f"{size} members with {keys} different patient_journey_id, but the attrition table ends at "
+            f"{built.result.eligible_count}.",
             "This is a fault of the cohort engine; report it.",
             members=size,
+            keys=keys,
         )
     if size >= max(1, built.minimum_size):
         return ok(f"{size} eligible of {built.result.total_count}", members=size, minimum=built.minimum_size)
     return refuse(
         "cohort_too_small",
         f"{size} eligible of {built.result.total_count}; at least {max(1, built.minimum_size)} are needed.",
-        "Read the attrition table: the criterion that removes most comes first.",
+        "Read e2i cohort attrition: the rule that alone keeps most out comes first.",
         members=size,
         minimum=built.minimum_size,
     )
@@ -105,10 +116,20 @@ def _cohort_size(built: CohortBuilt) -> Verdict:
 
 def _temporal_windows(built: CohortBuilt) -> Verdict:
     windows = built.windows
-    index = pl.col(windows.index_date_field)
-    lookback = (index - pl.col("first_observation_date")).dt.total_days()
-    followup = (pl.col("last_observation_date") - index).dt.total_days()
-    holds = (lookback >= windows.lookback_days) & (followup >= windows.followup_days)
+    dates = (windows.index_date_field, "first_observation_date", "last_observation_date")
+    if missing := _absent(built.members, *dates):
+        return missing
+    if zoned := [name for name in dates if not _counts_days(built.members[name].dtype)]:
+        return refuse(
+            "not_a_date",
+            f"{', '.join(zoned)}: neither a date nor a timestamp without time zone; its days do not count.",
+            "Convert the columns to dates of the place where the patient was seen.",
+            columns=", ".join(zoned),
+        )
+    index, start, end = (pl.col(name).cast(pl.Date) for name in dates)
+    holds = ((index - start).dt.total_days() >= windows.lookback_days) & (
+        (end - index).dt.total_days() >= windows.followup_days
+    )
     outside = built.members.filter(~holds.fill_null(value=False)).height
     limits = (
         f"{windows.lookback_days} days before and {windows.followup_days} after {windows.index_date_field}"
@@ -120,6 +141,23 @@ def _temporal_windows(built: CohortBuilt) -> Verdict:
         f"{outside} of {built.members.height} members are not observed {limits}.",
         "Correct the observation dates or the temporal requirements.",
         outside=outside,
+    )
+
+
+def _counts_days(dtype: pl.DataType) -> bool:
+    zoneless = isinstance(dtype, pl.Datetime) and dtype.time_zone is None
+    return zoneless or dtype in (pl.Date, pl.Null)
+
+
+def _absent(members: pl.DataFrame, *names: str) -> Verdict | None:
+    missing = [name for name in names if name not in members.columns]
+    if not missing:
+        return None
+    return refuse(
+        "missing_column",
+        f"the members have no {', '.join(missing)}.",
+        "Add the columns to patient_journeys and materialize the raw tables again.",
+        columns=", ".join(missing),
     )
 
 

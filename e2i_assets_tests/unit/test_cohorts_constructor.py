@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from e2i_assets.cohorts import CohortConfig, CohortConstructor, CohortError, CohortResult, Criterion
+from e2i_assets.gates.rules import COHORT_SIZE, TEMPORAL_WINDOWS, CohortBuilt
 
 DAY = dt.date(2023, 6, 1)
 
@@ -245,3 +246,23 @@ def test_more_rules_than_a_narrow_mask_holds():
     assert members["patient_journey_id"].to_list() == ["j5", "j2", "j6"]
     removed = {e.value: e.removed_count for e in result.eligibility_log if e.removed_count}
     assert removed == {0: 1, 17: 1, 33: 1}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "size", "windows"),
+    [
+        (lambda members: members, "ok", "ok"),
+        (lambda members: members.drop("diagnosis_date"), "ok", "missing_column"),
+        (lambda members: members.cast({"diagnosis_date": pl.String}), "ok", "not_a_date"),
+        (lambda members: members.with_columns(patient_journey_id=None), "count_mismatch", "ok"),
+        (lambda members: members.with_columns(patient_journey_id=pl.lit("j5")), "count_mismatch", "ok"),
+        (lambda members: members.head(1), "count_mismatch", "ok"),
+        (lambda members: members.with_columns(first_observation_date=DAY), "ok", "outside_window"),
+        (lambda members: members.cast({"last_observation_date": pl.Datetime("ms")}), "ok", "ok"),
+    ],
+)
+def test_gates_judge_the_members_again(spoil, size, windows):
+    members, result = CohortConstructor(RULES).construct_cohort(journeys())
+    built = CohortBuilt(spoil(members), result, RULES.temporal_requirements, 2)
+    assert COHORT_SIZE.verdict(built).reason == size
+    assert TEMPORAL_WINDOWS.verdict(built).reason == windows

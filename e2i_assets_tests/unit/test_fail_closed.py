@@ -23,8 +23,6 @@ UNFILLED = {
     "same_snapshot",
     "no_blockers",
     "qc_score",
-    "cohort_size",
-    "temporal_windows",
     "no_leakage",
 }
 """Gates whose cases are still to be written; to be emptied."""
