@@ -326,6 +326,12 @@ def test_rows_of_a_few_yes_no_columns_coincide_without_being_copies(clean):
         (lambda t: t.assign(index_date=pd.NaT), {}, "1200 of 1200"),
         (lambda t: t, {"other_splits": {"test": pd.DataFrame({"age": [1.0]})}}, "patient_id"),
         (lambda t: pd.concat([t, t[["age"]]], axis=1), {}, "same name"),
+        (
+            lambda t: t.assign(**dict.fromkeys(("severity", "age", "region", "smoker", "ige"))),
+            {},
+            "no feature has",
+        ),
+        (lambda t: t, {"other_splits": {"test": frame().iloc[:0]}}, "split test is empty"),
     ],
 )
 def test_what_cannot_be_audited_is_an_error_and_no_pass(clean, spoil, kwargs, said):
@@ -357,3 +363,115 @@ def test_frames_are_left_alone(clean):
 
 def test_an_all_null_or_constant_feature_says_nothing(clean):
     assert leaks(clean.assign(nothing=np.nan, none=None, one=1.0, infinite=np.inf, text="x")) == set()
+
+
+def wide(n=900, seed=5):
+    """A table of which every row is unmistakable, without ids."""
+    draw = np.random.default_rng(seed)
+    table = pd.DataFrame(draw.normal(size=(n, 8)), columns=[f"lab_{c}" for c in "abcdefgh"])
+    return table.assign(
+        age=draw.integers(18, 90, n),
+        region=draw.choice(["North", "South"], n),
+        started=draw.integers(0, 2, n),
+    )
+
+
+def halves(table):
+    return table.iloc[:600].reset_index(drop=True), table.iloc[600:].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda rows: rows.assign(lab_a=rows["lab_a"].round(3), lab_b=rows["lab_b"].round(3)),
+        lambda rows: rows.assign(lab_a=0.0, region="North"),
+        lambda rows: rows.assign(
+            **{c: rows[c] + rng().normal(0, 0.002, len(rows)) for c in rows if "lab" in c}
+        ),
+        lambda rows: rows.assign(started=1 - rows["started"]),
+        lambda rows: rows.assign(lab_a=np.nan),
+    ],
+    ids=["rounded", "one column new", "jittered", "other outcome", "one value lost"],
+)
+def test_a_row_that_is_nearly_another_split_s_is_found(alter):
+    train, test = halves(wide())
+    copies = alter(train.iloc[100:112])
+    test = pd.concat([test.iloc[12:], copies]).sample(frac=1, random_state=1)
+    (finding,) = audit_leakage(train, "started", other_splits={"test": test}).findings
+    assert (finding.kind, finding.column) == ("contamination", "train and test")
+    assert 10 <= finding.statistic <= 12
+    assert "nearly" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda rows: rows.assign(region=" " + rows["region"].str.upper(), lab_c=rows["lab_c"].astype(str)),
+        lambda rows: rows.astype({"lab_a": "float32", "lab_b": "float32"}),
+    ],
+    ids=["spelling", "precision"],
+)
+def test_the_same_row_written_otherwise_is_the_same_row(alter):
+    train, test = halves(wide())
+    table = pd.concat([test, alter(train.iloc[100:112])])
+    (finding,) = audit_leakage(train, "started", other_splits={"test": table}).findings
+    assert finding.statistic == 12
+    assert "value for value" in finding.evidence
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_are_only_alike_are_no_copies(seed):
+    train, test = halves(wide(seed=seed))
+    assert audit_leakage(train, "started", other_splits={"test": test}).ok
+    correlated = [t.assign(**{c: t["lab_a"] + 0.05 * t[c] for c in t if "lab" in c}) for t in (train, test)]
+    assert audit_leakage(correlated[0], "started", other_splits={"test": correlated[1]}).ok
+
+
+def test_where_rows_are_alike_by_nature_likeness_is_no_copy():
+    """Legislators of one district share everything but their own answer."""
+    table = wide().loc[lambda t: t.index.repeat(3)].sample(frac=1, random_state=3).reset_index(drop=True)
+    table["started"] = rng().integers(0, 2, len(table))
+    table["income"] = rng().normal(size=len(table))
+    train, test = table.iloc[:1800], table.iloc[1800:]
+    assert audit_leakage(train, "started", other_splits={"test": test}).ok
+
+
+def test_the_same_hcp_patient_pair_and_the_same_patient_of_another_journey():
+    table = wide().assign(journey_id=[f"j{i}" for i in range(900)], hcp_id=[f"h{i % 41}" for i in range(900)])
+    table["patient_id"] = range(900)
+    train, test = halves(table)
+    assert audit_leakage(train, "started", id_column="journey_id", other_splits={"test": test}).ok
+    test.loc[:3, ["patient_id", "hcp_id"]] = train.loc[:3, ["patient_id", "hcp_id"]].to_numpy()
+    test.loc[4, "patient_id"] = train.loc[4, "patient_id"]
+    found = audit_leakage(train, "started", id_column="journey_id", other_splits={"test": test}).findings
+    assert {(f.statistic, f.evidence.split(" that")[0]) for f in found} == {
+        (5, "values of patient_id"),
+        (4, "pairs of hcp_id and patient_id (HCP and patient)"),
+    }
+
+
+@pytest.mark.parametrize(
+    "contract",
+    [
+        {"age": {"role": "post_outcome", "available_at": "outcome"}},
+        {"age": {"available_at": "outcome"}},
+        {"age": {"role": "outcome"}},
+        {"age": Known("post_outcome", "outcome")},
+    ],
+)
+def test_a_contract_in_any_form(clean, contract):
+    assert leaks(clean, contract=contract) == {("temporal", "age")}
+
+
+def test_a_table_contract_is_a_contract(clean):
+    from e2i_assets.contracts.tables import TABLES
+
+    journeys = TABLES["patient_journeys"]
+    table = clean.assign(days_to_treatment=rng().integers(1, 90, N))
+    assert ("temporal", "days_to_treatment") in leaks(table, contract=journeys)
+
+
+@pytest.mark.parametrize("contract", [{"age": {}}, {"age": "late"}, {"age": None}])
+def test_a_contract_that_says_nothing_is_an_error(clean, contract):
+    with pytest.raises(LeakageError, match="contract of age"):
+        audit(clean, contract=contract)

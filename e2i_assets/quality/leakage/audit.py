@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from e2i_assets.quality.leakage.contamination import contamination_findings
-from e2i_assets.quality.leakage.findings import AvailabilityLike, Finding, LeakageError, LeakageReport
+from e2i_assets.quality.leakage.findings import Contract, Finding, LeakageError, LeakageReport, as_entries
 from e2i_assets.quality.leakage.target import target_findings
 from e2i_assets.quality.leakage.temporal import availability_findings, date_findings, read_dates
 
@@ -17,7 +17,7 @@ def audit_leakage(
     target: str,
     *,
     id_column: str | None = None,
-    contract: Mapping[str, AvailabilityLike] | None = None,
+    contract: Contract | None = None,
     other_splits: Mapping[str, pd.DataFrame] | None = None,
     event_times: str | None = None,
 ) -> LeakageReport:
@@ -27,33 +27,36 @@ def audit_leakage(
         train: one row per example.
         target: the outcome column; two values or text are classes, other numbers a regression.
         id_column: the unit of splitting (patient); compared between splits, and kept whole in folds.
-        contract: what is known of the columns; a column without an entry is judged by the data alone.
+        contract: what is known of the columns: a table contract, or by name an entry with `role` and
+            `available_at` (an object or a mapping); a column without an entry is judged by the data alone.
         other_splits: name to frame; every pair of splits is compared, train among them.
         event_times: name of the column with each row's index date.
 
     Raises:
-        LeakageError: nothing can be said: no rows, no such column, no feature, one class only, a row without
-            an id or index date.
+        LeakageError: nothing can be said: no rows, no such column, no feature with a value, one class only, a
+            row without an id or index date, a contract that cannot be read.
     """
     _check_frame(train, target, id_column)
     index_date = read_dates(train, event_times) if event_times else None
     features = [str(c) for c in train.columns if c not in (target, id_column, event_times)]
     if not features:
         raise LeakageError("the frame has no feature columns to audit")
+    if not train[features].notna().to_numpy().any():
+        raise LeakageError("no feature has a value, so nothing can be audited")
     examined = {"availability": 0, "temporal": 0, "target": len(features), "contamination": 0}
     findings: list[Finding] = []
     if contract is not None:
-        findings += availability_findings(train, features, contract, index_date)
-        examined["availability"] = sum(f in contract for f in features)
+        known = as_entries(contract)
+        findings += availability_findings(train, features, known, index_date)
+        examined["availability"] = sum(f in known for f in features)
     if index_date is not None:
         late, examined["temporal"] = date_findings(train, features, index_date)
         findings += late
     groups = train[id_column] if id_column else None
     findings += target_findings(train, target, features, groups)
     if other_splits:
-        splits = {"train": train, **other_splits}
-        findings += contamination_findings(splits, id_column)
-        examined["contamination"] = len(splits) * (len(splits) - 1) // 2
+        found, examined["contamination"] = contamination_findings({"train": train, **other_splits}, id_column)
+        findings += found
     ordered = sorted(findings, key=lambda f: (f.kind, f.column, f.evidence))
     return LeakageReport(target, len(train), tuple(ordered), examined)
 

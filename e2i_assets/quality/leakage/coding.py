@@ -55,13 +55,15 @@ def as_numbers(column: pd.Series) -> np.ndarray | None:
         return _as_days(dates.read(column))
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype="float64", na_value=np.nan)
-    numbers = pd.to_numeric(column, errors="coerce")
-    if not column.notna().any():
+    sample = column.dropna().head(_SAMPLE)
+    if sample.empty:
         return None
-    if (numbers.isna() & column.notna()).any():
-        looks_dated = dates.read(column.dropna().head(_SAMPLE))
-        return _as_days(dates.read(column)) if looks_dated is not None and looks_dated.whole else None
-    return numbers.to_numpy(dtype="float64", na_value=np.nan)
+    if pd.to_numeric(sample, errors="coerce").notna().all():
+        numbers = pd.to_numeric(column, errors="coerce")
+        whole = not (numbers.isna() & column.notna()).any()
+        return numbers.to_numpy(dtype="float64", na_value=np.nan) if whole else None
+    looks_dated = dates.read(sample)
+    return _as_days(dates.read(column)) if looks_dated is not None and looks_dated.whole else None
 
 
 def _as_days(found: dates.Dates | None) -> np.ndarray | None:

@@ -1,66 +1,109 @@
-"""Contamination: the same patient, or the same row, in two splits."""
+"""Contamination: the same patient, the same patient at the same HCP, or the same row, in two splits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
+from e2i_assets.quality.leakage.copies import copies
 from e2i_assets.quality.leakage.findings import Finding, LeakageError
+from e2i_assets.quality.leakage.names import squeezed
 
 _BY_CHANCE = 0.01  # equal rows that chance alone may bring before equality stops being evidence
+_KEY = r"_(id|key|no|nr|number|code|npi)"
+_PATIENT = re.compile(rf"(\w+_)?(patient|pt|subject|person|member|beneficiary){_KEY}")
+_HCP = re.compile(rf"(\w+_)?(hcp|physician|provider|prescriber|doctor|clinician){_KEY}|(\w+_)?npi")
 
 
-def contamination_findings(splits: Mapping[str, pd.DataFrame], id_column: str | None) -> list[Finding]:
-    """Compare every pair of splits by id (as text) and by full row.
+def contamination_findings(
+    splits: Mapping[str, pd.DataFrame], id_column: str | None
+) -> tuple[list[Finding], int]:
+    """Compare every pair of splits by id (as text), by HCP-patient pair, and by row.
+
+    Columns named as patient and HCP ids are compared beside `id_column`.
+
+    Returns:
+        Findings, and the pairs of splits of which anything could be said.
 
     Raises:
-        LeakageError: a split lacks the id column, or has rows without an id.
+        LeakageError: a split is empty, lacks the id column, or has rows without an id.
     """
-    ids = {name: _ids(frame, name, id_column) for name, frame in splits.items()} if id_column else {}
-    findings = []
-    for a, b in combinations(splits, 2):
-        if ids and (shared := len(ids[a] & ids[b])):
-            evidence = f"values of {id_column} that are in both splits"
-            findings.append(Finding("contamination", f"{a} and {b}", shared, 0.0, evidence))
-        if same := _equal_rows(splits[a], splits[b], id_column):
-            evidence = "rows of the second split that are in the first as well, value for value"
-            findings.append(Finding("contamination", f"{a} and {b}", same, 0.0, evidence))
-    return findings
+    for name, frame in splits.items():
+        if frame.empty:
+            raise LeakageError(f"split {name} is empty, so nothing can be compared with it")
+    shared = [str(c) for c in next(iter(splits.values())) if all(c in f for f in splits.values())]
+    keys = {id_column} if id_column else set()
+    keys |= {c for c in shared if _PATIENT.fullmatch(squeezed(c))}
+    findings: list[Finding] = []
+    for key in sorted(keys):
+        ids = {name: _ids(frame, name, key, whole=key == id_column) for name, frame in splits.items()}
+        findings += _overlaps(ids, f"values of {key} that are in both splits")
+    patient = next((c for c in sorted(keys) if _PATIENT.fullmatch(squeezed(c))), id_column)
+    hcp = next((c for c in shared if c != patient and _HCP.fullmatch(squeezed(c))), None)
+    if patient and hcp:
+        pairs = {name: _pairs(frame, patient, hcp) for name, frame in splits.items()}
+        findings += _overlaps(
+            pairs, f"pairs of {hcp} and {patient} (HCP and patient) that are in both splits"
+        )
+    told = _told_apart(splits, [c for c in shared if c not in keys])
+    findings += list(_copies(splits, told))
+    compared = len(splits) * (len(splits) - 1) // 2
+    return findings, compared if keys or told else 0
 
 
-def _ids(frame: pd.DataFrame, split: str, id_column: str) -> set[str]:
-    if id_column not in frame.columns:
-        raise LeakageError(f"split {split}: no column {id_column!r}")
-    ids = frame[id_column]
-    if missing := int(ids.isna().sum()):
-        raise LeakageError(f"split {split}: {missing} of {len(ids)} rows have no {id_column}")
+def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
+    return [
+        Finding("contamination", f"{a} and {b}", shared, 0.0, evidence)
+        for a, b in combinations(sets, 2)
+        if (shared := len(sets[a] & sets[b]))
+    ]
+
+
+def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:
+    if key not in frame.columns:
+        raise LeakageError(f"split {split}: no column {key!r}")
+    ids = frame[key]
+    missing = int(ids.isna().sum())
+    if missing and whole:
+        raise LeakageError(f"split {split}: {missing} of {len(ids)} rows have no {key}")
+    return set(_as_key(ids.dropna()))
+
+
+def _as_key(ids: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all():
         ids = ids.astype("int64")  # an integer key that met a null on its way
-    return set(ids.astype("string").str.strip())
+    return ids.astype("string").str.strip()
 
 
-def _equal_rows(a: pd.DataFrame, b: pd.DataFrame, id_column: str | None) -> int:
-    shared = [c for c in a.columns if c in b.columns and c != id_column]
-    if not shared or _expected_by_chance(a[shared], len(b)) > _BY_CHANCE:
-        return 0
-    first = pd.util.hash_pandas_object(_comparable(a[shared]), index=False)
-    second = pd.util.hash_pandas_object(_comparable(b[shared]), index=False)
-    return int(np.isin(second.to_numpy(), first.to_numpy()).sum())
+def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:
+    both = frame.loc[frame[patient].notna() & frame[hcp].notna(), [patient, hcp]]
+    return set(_as_key(both[patient]) + "\x1f" + _as_key(both[hcp]))
 
 
-def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as float64 and the rest as text: the same value must hash alike whatever its dtype."""
-    return pd.DataFrame(
-        {
-            c: frame[c].astype("float64")
-            if pd.api.types.is_numeric_dtype(frame[c])
-            else frame[c].astype("string").fillna("")
-            for c in frame.columns
-        }
-    )
+def _told_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> list[str]:
+    """The columns by which rows are compared; none when equal rows would come by chance everywhere."""
+    largest, second, *_ = sorted(splits.values(), key=len, reverse=True)
+    if not columns or _expected_by_chance(largest[columns], len(second)) > _BY_CHANCE:
+        return []
+    return columns
+
+
+def _copies(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> Iterator[Finding]:
+    if not columns:
+        return
+    for a, b, same, near in copies(splits, columns):
+        if same:
+            evidence = "rows of the second split that are in the first as well, value for value"
+            yield Finding("contamination", f"{a} and {b}", same, 0.0, evidence)
+        if near:
+            evidence = (
+                "rows of the second split that are nearly a row of the first: at least 80 % of the columns "
+                "agree, in values too rare to agree by chance"
+            )
+            yield Finding("contamination", f"{a} and {b}", near, 0.0, evidence)
 
 
 def _expected_by_chance(frame: pd.DataFrame, others: int) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
+from e2i_assets.contracts.base import INDEX, Table, columns
+
 Kind = Literal["temporal", "target", "contamination"]
 
 
@@ -23,6 +25,37 @@ class AvailabilityLike(Protocol):
     @property
     def available_at(self) -> str:
         """`index`, `outcome`, or the date column from which on the value is known."""
+
+
+Contract = Mapping[str, AvailabilityLike | Mapping[str, str]] | type[Table]
+"""What is known of a table's columns."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    role: str
+    available_at: str
+
+
+def as_entries(contract: Contract) -> dict[str, AvailabilityLike]:
+    """A contract in any of its forms, by column.
+
+    Raises:
+        LeakageError: an entry that says nothing of role and availability.
+    """
+    if isinstance(contract, type):
+        return {c.name: c for c in columns(contract)}
+    return {name: _entry(name, entry) for name, entry in contract.items()}
+
+
+def _entry(name: str, entry: AvailabilityLike | Mapping[str, str]) -> AvailabilityLike:
+    if isinstance(entry, Mapping):
+        if not {"role", "available_at"} & set(entry):
+            raise LeakageError(f"contract of {name}: neither role nor available_at")
+        return _Entry(entry.get("role", "feature"), entry.get("available_at", INDEX))
+    if not (hasattr(entry, "role") and hasattr(entry, "available_at")):
+        raise LeakageError(f"contract of {name}: an entry needs role and available_at")
+    return entry
 
 
 @dataclass(frozen=True)
