@@ -16,15 +16,11 @@ from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.plots import dimension_chart, history_chart
-from e2i_assets.quality.report import DIMENSIONS, QCReport, QualityConfig, build_qc_report
+from e2i_assets.quality.report import DIMENSIONS, QCReport, build_qc_report
 from e2i_assets.resources.records import data_quality_reports
 
 _SHOWN = 30
 """Reports in the history."""
-
-
-def _config(context: StageContext) -> QualityConfig:
-    return QualityConfig.from_yaml(context.settings.config_dir / "quality.yaml")
 
 
 @stage(
@@ -37,7 +33,7 @@ def _config(context: StageContext) -> QualityConfig:
     gates=(rules.SAME_SNAPSHOT, rules.NO_BLOCKERS, rules.QC_SCORE),
     inputs={name: dg.AssetKey(["raw", name]) for name in TABLES},
     config=lambda context: {
-        "quality": _config(context).model_dump(mode="json"),
+        "quality": context.quality.model_dump(mode="json"),
         "suites": context.config_files("expectations"),
         "programme": context.programme.to_dict(),
     },
@@ -66,13 +62,13 @@ def qc_report(
         tables,
         attributes=context.programme.attributes,
         raw_versions={name: published.version for name, published in context.inputs.items()},
-        config=_config(context),
+        config=context.quality,
         required=context.programme.required_tables,
         not_collected=context.programme.not_collected,
     )
     _record(context, report)
     history = _history(context)
-    loads = {name: published.attributes[LOAD] for name, published in context.inputs.items()}
+    loads = {name: published.attributes.get(LOAD) for name, published in context.inputs.items()}
     return Made(
         report,
         subject=rules.Quality(report, loads),
@@ -100,7 +96,7 @@ def _history(context: StageContext) -> list[dict[str, Any]]:
     shown_columns += [kept[f"{dimension}_score"] for dimension in DIMENSIONS]
     newest = (
         sa.select(*shown_columns)
-        .where(kept.partition == context.partition)
+        .where(kept.partition == context.partition, kept.split.is_(None))
         .order_by(kept.id.desc())
         .limit(_SHOWN)
     )

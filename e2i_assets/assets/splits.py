@@ -6,7 +6,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import Splits
+from e2i_assets.assets.artifacts import Cohort, RawTable, Splits
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
@@ -15,7 +15,8 @@ from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.splits import assign_splits
 from e2i_assets.quality.leakage import LeakageError, LeakageReport, audit_leakage
-from e2i_assets.resources.records import split_assignments
+from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
+from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
 
 SEED = 42
@@ -32,19 +33,21 @@ NAMES = ("train", "validation", "test", "holdout")
         "gates/rules.py",
         "gates/context.py",
         "modeling/splits.py",
-        "quality/leakage",
+        "quality",
         "resources/sealing.py",
         "resources/vault.py",
     ),
-    gates=(rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE),
-    inputs={"features": "features"},
+    gates=(rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_QUALITY),
+    inputs={"features": "features", "cohort": "cohort"},
     config=lambda context: {
         "targets": context.targets,
         "attributes": context.programme.to_dict()["attributes"],
+        "not_collected": list(context.programme.not_collected),
+        "quality": context.quality.model_dump(mode="json"),
     },
-    refusals=(LeakageError, SplitError, VaultError),
+    refusals=(LeakageError, SplitError, VaultError, UngradedSplit),
 )
-def splits(context: StageContext, features: FeatureSet) -> Made:
+def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     """Assign patients, audit for leakage, seal."""
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     existing = _existing(context)
@@ -60,10 +63,11 @@ def splits(context: StageContext, features: FeatureSet) -> Made:
         test_df=frames["test"],
         holdout_df=frames["holdout"],
     )
-    # Splits that are refused anyway may be too small to be audited; the leakage gate then judges nothing.
+    # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
     audited = context.targets if validation.is_valid else []
     leakage = {target: _audit(frames, features, target, context) for target in audited}
-    subject = rules.SplitsMade(validation, leakage, _moved(context, frames))
+    quality = _quality(context, cohort, frames) if validation.is_valid else ()
+    subject = rules.SplitsMade(validation, leakage, _moved(context, frames), quality)
     if leakage and not any(report.findings for report in leakage.values()):
         _remember(context, existing, assigned)
     made = Splits(
@@ -79,7 +83,44 @@ def splits(context: StageContext, features: FeatureSet) -> Made:
         | {f"{target} rate": float(frame[target].mean()) for target in context.targets}
         for name, frame in frames.items()
     ]
-    return Made(made, subject=subject, metadata={"splits": shown.table(shares), "patients": len(rows)})
+    grades = [{"split": q.split, "status": q.status, "score": q.score, **q.dimensions} for q in quality]
+    return Made(
+        made,
+        subject=subject,
+        metadata={"splits": shown.table(shares), "patients": len(rows), "quality": shown.table(grades)},
+    )
+
+
+def _quality(
+    context: StageContext, cohort: Cohort, frames: dict[str, pd.DataFrame]
+) -> tuple[SplitQuality, ...]:
+    """Grade the splits on the raw versions that the cohort was drawn from, and keep the grades."""
+    raw = {name: context.read_raw(name, cohort.raw_versions, RawTable).frame for name in split_tables()}
+    graded = grade_splits(
+        frames,
+        raw,
+        context.quality,
+        attributes=context.programme.attributes,
+        not_collected=context.programme.not_collected,
+    )
+    context.warehouse.record(
+        data_quality_reports,
+        [
+            {
+                "partition": context.partition,
+                "split": q.split,
+                "overall_status": q.status,
+                "overall_score": q.score,
+                **{f"{dimension}_score": grade for dimension, grade in q.dimensions.items()},
+                "expectations_evaluated": 0,
+                "expectations_failed": 0,
+                "report": q.to_dict(),
+                "run_id": context.run_id,
+            }
+            for q in graded
+        ],
+    )
+    return graded
 
 
 def _patients(rows: pd.DataFrame, target: str) -> pd.DataFrame:

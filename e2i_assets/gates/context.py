@@ -14,6 +14,7 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features import Feature
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programme
+from e2i_assets.quality.config import QualityConfig
 from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
@@ -62,6 +63,11 @@ class StageContext:
     def programme(self) -> CohortConfig:
         """The cohort file of this partition."""
         return programme(self.settings.config_dir, self.partition)
+
+    @property
+    def quality(self) -> QualityConfig:
+        """Weights, thresholds and suites of quality control."""
+        return QualityConfig.from_yaml(self.settings.config_dir / "quality.yaml")
 
     @property
     def targets(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from e2i_assets.modeling.splits import SplitValidation
     from e2i_assets.quality.leakage import LeakageReport
     from e2i_assets.quality.report import QCReport
+    from e2i_assets.quality.splits import SplitQuality
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,23 @@ class Quality:
     """A quality report, and the load that each raw table comes from."""
 
     report: QCReport
-    loads: Mapping[str, int]
+    loads: Mapping[str, int | None]
 
 
 def _same_snapshot(quality: Quality) -> Verdict:
-    loads = sorted(set(quality.loads.values()))
+    if not quality.loads:
+        return refuse(
+            "nothing_evaluated", "no raw table was given.", "Materialize all raw tables of the partition."
+        )
+    known = {table: load for table, load in quality.loads.items() if type(load) is int}
+    if unknown := sorted(set(TABLES) - set(known)):
+        return refuse(
+            "unknown_load",
+            f"it is not known which load {', '.join(unknown)} come from.",
+            "Materialize these raw tables again.",
+            tables=len(unknown),
+        )
+    loads = sorted(set(known.values()))
     if len(loads) == 1:
         return ok(f"all raw tables come from load {loads[0]}", load=loads[0])
     return refuse(
@@ -57,6 +71,13 @@ def _no_blockers(quality: Quality) -> Verdict:
 
 def _qc_score(quality: Quality) -> Verdict:
     score, threshold = quality.report.score, quality.report.score_threshold
+    if score >= threshold and (ungraded := quality.report.ungraded):
+        return refuse(
+            "not_graded",
+            f"the score is not of the whole contract: {ungraded[0].message}.",
+            quality.report.fix_first,
+            ungraded=len(ungraded),
+        )
     if score >= threshold:
         return ok(f"score {score:.3f}, threshold {threshold}", score=score, threshold=threshold)
     return refuse(
@@ -169,11 +190,12 @@ TEMPORAL_WINDOWS = Gate(
 
 @dataclass(frozen=True)
 class SplitsMade:
-    """The four splits' validation, the leakage audit of each target, and patients whose split changed."""
+    """The four splits' validation, the leakage audit of each target, patients whose split changed, grades."""
 
     validation: SplitValidation
     leakage: Mapping[str, LeakageReport]
     moved: int
+    quality: tuple[SplitQuality, ...] = ()
 
 
 def _split_ratios(made: SplitsMade) -> Verdict:
@@ -220,8 +242,28 @@ def _no_leakage(made: SplitsMade) -> Verdict:
     )
 
 
+def _split_quality(made: SplitsMade) -> Verdict:
+    if not made.quality:
+        return refuse(
+            "nothing_evaluated", "no split was graded.", "Mend the splits, so that they can be graded."
+        )
+    scores = {f"score_{q.split}": round(q.score, 4) for q in made.quality}
+    failed = [q for q in made.quality if q.status == "failed"]
+    if not failed:
+        return ok(f"lowest score of a split: {min(scores.values()):.3f}", **scores)
+    worst = min(failed, key=lambda q: q.score)
+    lowest = min(worst.dimensions, key=lambda d: worst.dimensions[d] or 0.0)
+    return refuse(
+        "score_below_threshold",
+        f"quality score {worst.score:.3f} of split {worst.split} is too low; lowest is {lowest}.",
+        f"Mend {lowest} at the source; ml_data_quality_reports holds the parts of each split's score.",
+        **scores,
+    )
+
+
 SPLIT_RATIOS = Gate("split_ratios", "60/20/15/5 within 2 %, by patient, without overlap.", _split_ratios)
 STABLE_SPLITS = Gate("stable_splits", "A patient keeps their split for ever.", _stable_splits)
+SPLIT_QUALITY = Gate("split_quality", "The quality score of every split is at least 0.80.", _split_quality)
 NO_LEAKAGE = Gate("no_leakage", "No feature knows the outcome, the future or another split.", _no_leakage)
 
 

@@ -8,6 +8,7 @@ from e2i_assets.quality.leakage import Finding, LeakageError, LeakageReport, aud
 from e2i_assets.quality.plots import dimension_chart
 from e2i_assets.quality.report import QCReport, build_qc_report
 from e2i_assets.quality.schema import SchemaFailure, SchemaResult, check_schema
+from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits
 from e2i_assets.quality.validator import DataQualityValidator, TableValidation
 
 __all__ = [
@@ -20,9 +21,12 @@ __all__ = [
     "QualityConfigError",
     "SchemaFailure",
     "SchemaResult",
+    "SplitQuality",
     "TableValidation",
+    "UngradedSplit",
     "audit_leakage",
     "build_qc_report",
     "check_schema",
     "dimension_chart",
+    "grade_splits",
 ]

@@ -216,7 +216,7 @@ def _timeliness(name: str, frame: pl.DataFrame, max_days: int) -> _Tally:
     if not (event and arrival and frame.height):
         return _Tally(0, 0)
     fresh = 0
-    if _has_zone(frame, event) and _has_zone(frame, arrival):
+    if has_zone(frame, event) and has_zone(frame, arrival):
         delay = pl.col(arrival).dt.convert_time_zone("UTC") - pl.col(event).dt.convert_time_zone("UTC")
         in_time = delay.is_between(pl.duration(days=0), pl.duration(days=max_days))
         fresh = int(frame.select(in_time.fill_null(False).sum()).item())
@@ -227,6 +227,7 @@ def _timeliness(name: str, frame: pl.DataFrame, max_days: int) -> _Tally:
     )
 
 
-def _has_zone(frame: pl.DataFrame, name: str) -> bool:
+def has_zone(frame: pl.DataFrame, name: str) -> bool:
+    """Whether the frame has the column, as times with a zone."""
     dtype = frame.schema.get(name)
     return isinstance(dtype, pl.Datetime) and dtype.time_zone is not None

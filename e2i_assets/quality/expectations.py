@@ -73,17 +73,14 @@ class SuiteResult:
 def run_suites(
     suites: Sequence[Suite], tables: Mapping[str, pl.DataFrame], status: SuiteStatus
 ) -> tuple[SuiteResult, ...]:
-    """Run each suite on its table. Never raises for what a suite meets: that is its result, and it blocks.
+    """Run each suite on its table. What a suite meets is its result, and it blocks.
 
     Great Expectations runs in memory, without progress bars, files or network, and reports counts only.
+
+    Raises:
+        ImportError: Great Expectations, or what it needs, is not installed.
     """
-    try:
-        context = _context()
-    except Exception as error:  # noqa: BLE001 - a missing or broken library must block, not crash or pass
-        _LOG.debug("Great Expectations cannot be used", exc_info=True)
-        return tuple(
-            _errored(s, f"Great Expectations cannot be used: {type(error).__name__}") for s in suites
-        )
+    context = _context()
     return tuple(_run_or_error(context, suite, tables, status) for suite in suites)
 
 
@@ -94,6 +91,8 @@ def _run_or_error(
         return SuiteResult(suite.suite, suite.table, 0, 0, (), 0.0, "empty")
     try:
         return _run(context, suite, tables, status)
+    except ImportError:
+        raise
     except Exception as error:  # noqa: BLE001 - a library of hundreds of rules: whatever it raises must block
         # The message may quote a value, so the report carries the kind of error only.
         _LOG.debug("suite %s could not be run", suite.suite, exc_info=True)

@@ -21,12 +21,16 @@ from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, o
 from e2i_assets.quality.expectations import SuiteResult, run_suites
 from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.render import data_docs_index, html, markdown
-from e2i_assets.quality.schema import SchemaResult, check_schema, extraction_columns
+from e2i_assets.quality.schema import MISSING, WRONG_TYPE, SchemaResult, check_schema, extraction_columns
 
 Reason = Literal[
     "missing_table", "unknown_table", "empty_table", "too_few_rows", "all_null", "schema", "dimension",
     "score", "suite", "suite_error",
 ]  # fmt: skip
+
+_UNGRADED = ("missing_table", "empty_table", "too_few_rows", "all_null")
+_UNUSABLE = (f":{MISSING}", f":{WRONG_TYPE}", ":all_null")
+"""Ends of the schema rules by which a column cannot be graded."""
 
 _ADVICE: dict[str, str] = {
     "completeness": "fill it at the source, or name it under not_collected in the cohort file",
@@ -80,6 +84,11 @@ class QCReport:
     def passed(self) -> bool:
         """Whether the data may be used."""
         return not self.blockers
+
+    @property
+    def ungraded(self) -> tuple[Blocker, ...]:
+        """Blockers that kept a part of the contract from being graded at all."""
+        return tuple(b for b in self.blockers if b.reason in _UNGRADED or b.rule.endswith(_UNUSABLE))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -101,6 +101,7 @@ data_quality_reports = sa.Table(
     metadata,
     _id(),
     _text("partition"),
+    sa.Column("split", sa.Text, comment="split that the figures are of; empty for all rows of the partition"),
     sa.Column("overall_status", sa.Text, nullable=False),
     sa.Column("overall_score", sa.Double, nullable=False),
     *[

@@ -39,7 +39,7 @@ def base(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
         )
         result = run(here, "*")
         assert result.success
-        assert len(checks(result)) == 11
+        assert len(checks(result)) == 12
         yield here
 
 
@@ -302,6 +302,29 @@ def test_qc_score(here: Settings) -> None:
     assert published(here) == before
 
 
+def test_split_quality(here: Settings) -> None:
+    """The data are good as a whole; those of the few patients of the holdout are late, patchy and doubled."""
+    before = published(here)
+    theirs = "patient_id IN (SELECT patient_id FROM e2i.ml_split_assignments WHERE split = 'holdout')"
+    empty = "gender = NULL, geographic_region = NULL, insurance_type = NULL"
+    late = "ingestion_timestamp = source_timestamp + interval '90 days'"
+    spoil(
+        here,
+        f"UPDATE e2i.patient_journeys SET {empty}, {late} WHERE {theirs}",
+        f"UPDATE e2i.treatment_events SET cost = NULL, hcp_id = NULL, value = NULL, {late} WHERE {theirs}",
+        f"CREATE TEMP TABLE copies AS SELECT * FROM e2i.treatment_events WHERE {theirs}",
+        "UPDATE copies SET treatment_event_id = 'copy of ' || treatment_event_id",
+        "INSERT INTO e2i.treatment_events SELECT * FROM copies",
+    )
+    result = run(here, "*")
+    assert {"qc_score": True, "no_blockers": True}.items() <= checks(result).items()
+    assert reason(result, "split_quality") == "score_below_threshold"
+    assert published(here)["splits"] == before["splits"]
+    worst = "SELECT split FROM e2i.ml_data_quality_reports WHERE overall_status = 'failed'"
+    with build_resources(here)["warehouse"].engine.connect() as connection:
+        assert connection.execute(sa.text(worst)).scalars().all() == ["holdout"]
+
+
 def test_same_snapshot(here: Settings) -> None:
     """A load arrives between two extracts."""
     spoil(here, "UPDATE e2i.treatment_events SET cost = cost + 1")
@@ -330,8 +353,8 @@ def last_report(here: Settings) -> tuple[str, Any]:
 def test_every_stage_leaves_its_records(base: Settings) -> None:
     expected = {
         "ml_load_batches": 1,
-        "ml_gate_results": 11,
-        "ml_data_quality_reports": 1,
+        "ml_gate_results": 12,
+        "ml_data_quality_reports": 5,
         "ml_cohort_definitions": 1,
         "ml_cohort_executions": 1,
         "ml_cohort_eligibility_log": 10,
