@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from e2i_assets.assets import shown
@@ -10,6 +12,8 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.ingest import attributes
+from e2i_assets.ingest.loader import Programme
+from e2i_assets.resources.holdings import Holding
 
 LOAD = "load"
 """Attribute of a raw version: the last committed load that it contains."""
@@ -33,7 +37,7 @@ def _raw_asset(name: str) -> dg.AssetsDefinition:
     )
     def raw(context: StageContext) -> Made:
         load = context.config["load"]
-        frame = context.warehouse.extract(name, context.programme.brand, context.programme.indication)
+        extract = frame = context.warehouse.extract(name, *_programme(context))
         if attributes.COLUMN in frame.columns:
             frame = attributes.expand(frame, context.programme.attributes)
         return Made(
@@ -42,11 +46,30 @@ def _raw_asset(name: str) -> dg.AssetsDefinition:
                 "dagster/partition_row_count": frame.height,
                 "dagster/column_schema": shown.raw_schema(name, frame, context.programme.attributes),
                 "load": load,
+                **_shown(context.warehouse.status_of_extract(name, _programme(context), extract)),
             },
             attributes={LOAD: load},
         )
 
     return raw
+
+
+def _shown(holding: Holding) -> dict[str, Any]:
+    """Dates rather than ages: what was published says the same for ever."""
+    load = holding.last_load
+    return {
+        "rejected_rows": holding.rejected,
+        "first_date": str(holding.first_date or "none"),
+        "last_date": str(holding.last_date or "none"),
+        "last_arrival": holding.last_arrival.isoformat() if holding.last_arrival else "not recorded",
+        "last_load": f"{load.load_id} of {load.source}, {load.committed_at:%Y-%m-%d %H:%M %Z}"
+        if load
+        else "none",
+    }
+
+
+def _programme(context: StageContext) -> Programme:
+    return context.programme.brand, context.programme.indication
 
 
 def _watermark(context: StageContext) -> int:

@@ -89,27 +89,19 @@ def import_(
 
 
 @app.command()
-def status(json: Json = False) -> None:
-    """Rows of every table, and the last load of every partition."""
-    from e2i_assets.cli.output import print_json, show_table
-    from e2i_assets.cli.session import open_session
-    from e2i_assets.partitions import programmes
+def status(
+    partition: Annotated[
+        str | None, typer.Option("--partition", "-p", help="Show each table of this partition.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Rows, rejected rows, dates, age and the last load of every table and partition.
 
-    here, warehouse = open_session()
-    tables = warehouse.status()
-    partitions = [
-        {"partition": key, "last_load": warehouse.watermark(programme.brand, programme.indication)}
-        for key, programme in programmes(here.config_dir).items()
-    ]
-    if json:
-        print_json({"tables": tables, "partitions": partitions})
-        return
-    show_table("Tables", ["table", "rows"], [[t["table"], f"{t['rows']:,}"] for t in tables])
-    show_table(
-        "Partitions",
-        ["partition", "last load"],
-        [[p["partition"], p["last_load"] or "none"] for p in partitions],
-    )
+    The first and last dates are those that the rows are about; the age is the days since the last of them.
+    """
+    from e2i_assets.cli.status import run_status
+
+    run_status(partition, as_json=json)
 
 
 @app.command()

@@ -45,7 +45,7 @@ def run_demo(*, full: bool, seed: int, as_json: bool) -> int:
 
 
 def _ensure_data(here: Settings, warehouse: Warehouse, *, full: bool, seed: int, as_json: bool) -> None:
-    rows = {table["table"]: table["rows"] for table in warehouse.status()}
+    rows = {held.table: held.rows for held in warehouse.status()}
     if rows["patient_journeys"]:
         say(f"using the {rows['patient_journeys']:,} patient journeys in the warehouse", as_json=as_json)
         return

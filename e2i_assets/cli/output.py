@@ -21,17 +21,26 @@ def say(message: str, *, as_json: bool = False) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table that fits the terminal: in a narrow one each row becomes a short list."""
+    """A table that fits the terminal: in a narrow one without lines, then each row as a short list."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     cells = [["" if value is None else str(value) for value in row] for row in rows]
     widths = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
-    if sum(widths) + 3 * len(widths) + 1 > console.width and len(columns) > 2:
+    if sum(widths) + 2 * len(widths) - 2 > console.width and len(columns) > 2:
         _show_lists(console, title, columns, cells)
         return
-    table = Table(title=title, title_justify="left")
+    tight = sum(widths) + 3 * len(widths) + 1 > console.width
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD if tight else box.HEAVY_HEAD,
+        show_edge=not tight,
+        pad_edge=not tight,
+        padding=(0, 1, 0, 0) if tight else (0, 1),
+    )
     for i, name in enumerate(columns):
         table.add_column(name, justify="right" if _numeric(cells, i) else "left", no_wrap=True)
     for row in cells:

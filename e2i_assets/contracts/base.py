@@ -13,6 +13,11 @@ import polars as pl
 Role = Literal["id", "time", "feature", "treatment", "outcome", "post_outcome", "audit"]
 PartitionRule = Literal["journey", "journey_hcp", "brand"]
 
+PARTITION_KEYS: dict[PartitionRule, str] = {
+    "journey": "patient_journey_id", "journey_hcp": "hcp_id", "brand": "brand",
+}  # fmt: skip
+"""Column by which a row finds the journeys of its partition."""
+
 INDEX = "index"
 """Available at: known on the index date."""
 OUTCOME = "outcome"
@@ -26,12 +31,14 @@ class TableFacts:
     Attributes:
         partition_by: how a brand and indication cuts the table: by its own journey key (`journey`), through
             the HCPs of its journeys (`journey_hcp`), or by brand (`brand`).
+        dated_by: the date that a row is about, where it is about one.
         event_time, ingestion_time: columns from which timeliness is computed, where the table has both.
         checks: row conditions, name to SQL expression, each a CHECK of the warehouse and a rule of the
             schema layer (the expressions must read the same in PostgreSQL and in Polars SQL).
     """
 
     partition_by: PartitionRule
+    dated_by: str | None = None
     event_time: str | None = None
     ingestion_time: str | None = None
     checks: dict[str, str] = field(default_factory=dict)

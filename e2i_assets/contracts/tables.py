@@ -73,6 +73,7 @@ class PatientJourneys(Table):
         metadata: ClassVar = {
             "facts": TableFacts(
                 partition_by="journey",
+                dated_by="diagnosis_date",
                 event_time="source_timestamp",
                 ingestion_time="ingestion_timestamp",
                 checks={
@@ -164,6 +165,7 @@ class TreatmentEvents(Table):
         metadata: ClassVar = {
             "facts": TableFacts(
                 partition_by="journey",
+                dated_by="event_date",
                 event_time="source_timestamp",
                 ingestion_time="ingestion_timestamp",
                 checks={"arrives_after_source": "ingestion_timestamp >= source_timestamp"},
@@ -224,6 +226,7 @@ class MlPredictions(Table):
         metadata: ClassVar = {
             "facts": TableFacts(
                 partition_by="journey",
+                dated_by="prediction_timestamp",
             )
         }
 
@@ -263,6 +266,7 @@ class Triggers(Table):
         metadata: ClassVar = {
             "facts": TableFacts(
                 partition_by="journey",
+                dated_by="trigger_date",
                 checks={"expires_after_sent": "expiration_date IS NULL OR expiration_date >= trigger_date"},
             )
         }
@@ -321,6 +325,7 @@ class BusinessMetrics(Table):
         metadata: ClassVar = {
             "facts": TableFacts(
                 partition_by="brand",
+                dated_by="metric_date",
             )
         }
 
@@ -362,6 +367,7 @@ class CausalPaths(Table):
         metadata: ClassVar = {
             "facts": TableFacts(
                 partition_by="brand",
+                dated_by="discovery_date",
             )
         }
 

@@ -98,11 +98,12 @@ class Staging:
         )
         if not cursor.fetchone()[0]:
             return
+        number = pl.lit(write.number, pl.Int64)
         if good.height:
-            self._copy(cursor, table, good.with_columns(pl.lit(write.number, pl.Int64).alias(WRITE)))
+            self._copy(cursor, table, good.with_columns(number.alias(WRITE)))
         if rejected.height:
-            where = {"table_name": table, WRITE: write.number, "origin": write.origin}
-            self._copy(cursor, "rejected", rejected.with_columns(**{n: pl.lit(v) for n, v in where.items()}))
+            where = {"table_name": pl.lit(table), WRITE: number, "origin": pl.lit(write.origin)}
+            self._copy(cursor, "rejected", rejected.with_columns(**where))
 
     def _copy(self, cursor: Any, table: str, rows: pl.DataFrame) -> None:
         cursor.adbc_ingest(table, rows.to_arrow(), mode="append", db_schema_name=self.name)

@@ -14,7 +14,8 @@ from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.loader import Load, LoadReport, Programme, Progress, run_load
-from e2i_assets.resources import migrations, records
+from e2i_assets.resources import holdings, migrations, records
+from e2i_assets.resources.holdings import Holding
 from e2i_assets.resources.postgres import WarehouseUnavailable, url_for
 from e2i_assets.settings import Settings
 
@@ -97,13 +98,20 @@ class Warehouse:
                 )
             )
 
-    def status(self) -> list[dict[str, Any]]:
-        """Rows of every data table, in loading order."""
+    def status(self) -> list[Holding]:
+        """What every data table holds, in loading order."""
         with self.engine.connect() as connection:
-            return [
-                {"table": name, "rows": connection.scalar(sa.select(sa.func.count()).select_from(table))}
-                for name, table in records.data.items()
-            ]
+            return holdings.of_tables(connection)
+
+    def status_of(self, programmes: Collection[Programme]) -> dict[Programme, list[Holding]]:
+        """What every data table holds of each programme."""
+        with self.engine.connect() as connection:
+            return holdings.of_programmes(connection, programmes)
+
+    def status_of_extract(self, table: str, programme: Programme, extract: pl.DataFrame) -> Holding:
+        """What an extract holds, and how it came in."""
+        with self.engine.connect() as connection:
+            return holdings.of_extract(connection, table, programme, extract)
 
     def record(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows to a record table."""

@@ -61,7 +61,7 @@ def changed(tables: Tables, table: str, **values: pl.Expr) -> Tables:
 
 
 def rows(warehouse: Warehouse) -> dict[str, int]:
-    return {status["table"]: status["rows"] for status in warehouse.status()}
+    return {held.table: held.rows for held in warehouse.status()}
 
 
 def test_a_load_is_read_back_as_it_was(warehouse: Warehouse, tables: Tables) -> None:

@@ -1,0 +1,80 @@
+"""`e2i data status`: what the warehouse holds, and how old it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import typer
+
+from e2i_assets.cli.output import print_json, show_table
+from e2i_assets.cli.session import open_session
+from e2i_assets.partitions import programmes
+from e2i_assets.resources.holdings import Holding, LastLoad, total
+
+HEADS = ["rows", "rejected", "first", "last", "age", "load"]
+
+
+def run_status(partition: str | None, *, as_json: bool) -> None:
+    """Print the tables and the partitions, or each table of one partition; JSON has all of it.
+
+    Raises:
+        typer.BadParameter: there is no such partition.
+    """
+    here, warehouse = open_session()
+    known = {key: (one.brand, one.indication) for key, one in programmes(here.config_dir).items()}
+    if partition and partition not in known:
+        raise typer.BadParameter(f"no partition {partition!r}; there are {', '.join(known)}")
+    now = dt.datetime.now(dt.UTC)
+    tables = warehouse.status()
+    held = warehouse.status_of(list(known.values()))
+    parts = {key: held[programme] for key, programme in known.items()}
+    if as_json:
+        print_json(
+            {
+                "at": now.isoformat(),
+                "tables": [holding.to_dict(now) for holding in tables],
+                "partitions": [
+                    {"partition": key}
+                    | {k: v for k, v in total(holdings).to_dict(now).items() if k != "table"}
+                    | {"tables": [holding.to_dict(now) for holding in holdings]}
+                    for key, holdings in parts.items()
+                ],
+            }
+        )
+        return
+    shown = parts[partition] if partition else [*tables, *(total(holdings) for holdings in parts.values())]
+    title = f"Tables of {partition}" if partition else "Tables"
+    tables = parts[partition] if partition else tables
+    show_table(title, ["table", *HEADS], [[h.table, *_cells(h, now)] for h in tables])
+    if not partition:
+        rows = [[key, *_cells(total(holdings), now)] for key, holdings in parts.items()]
+        show_table("Partitions, all tables", ["partition", *HEADS], rows)
+    _show_loads([h.last_load for h in shown if h.last_load], now)
+
+
+def _cells(holding: Holding, now: dt.datetime) -> list[str | None]:
+    age = (now.date() - holding.last_date).days if holding.last_date else None
+    return [
+        f"{holding.rows:,}",
+        f"{holding.rejected:,}",
+        str(holding.first_date or ""),
+        str(holding.last_date or ""),
+        None if age is None else f"{age:,} d",
+        str(holding.last_load.load_id) if holding.last_load else "none",
+    ]
+
+
+def _show_loads(loads: Sequence[LastLoad], now: dt.datetime) -> None:
+    distinct = sorted({load.load_id: load for load in loads}.values(), key=lambda load: load.load_id)
+    rows = [
+        [
+            str(load.load_id),
+            f"{load.committed_at:%Y-%m-%d %H:%M}",
+            f"{(now - load.committed_at).days:,} d",
+            load.source,
+        ]
+        for load in distinct
+    ]
+    if rows:
+        show_table("Loads", ["load", "committed (UTC)", "age", "source"], rows)
