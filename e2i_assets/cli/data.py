@@ -21,35 +21,42 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but commi
 @app.command()
 def generate(
     small: Annotated[bool, typer.Option("--small", help="One tenth: 500 HCPs, 2,500 patients.")] = False,
-    dgp: Annotated[Literal["confounded"], typer.Option(help="Data-generating process.")] = "confounded",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 42,
+    patients: Annotated[
+        int | None, typer.Option(min=400, help="Another number of patients; HCPs and events grow with it.")
+    ] = None,
+    dgp: Annotated[
+        Literal["simple_linear", "confounded", "heterogeneous", "time_series", "selection_bias"],
+        typer.Option(
+            help="Data-generating process: no confounding; confounding; effects that differ by severity; "
+            "seasonality and an effect that wears off; outcomes known of a selection only."
+        ),
+    ] = "confounded",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 42,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Generate synthetic HCPs, patients, events and metrics whose true effects are known, and load them.
 
     5,000 HCPs, 25,000 patients and 75,000 treatment events, or a tenth with --small. Replaces the synthetic
-    data of an earlier call; other data stay.
+    data of an earlier call; other data stay. The truth is printed, and kept
+    as truth.json among the artifacts.
     """
     from e2i_assets.cli.generate import generate_and_load
-    from e2i_assets.cli.output import print_json
+    from e2i_assets.cli.output import print_json, say
     from e2i_assets.cli.session import open_session
+    from e2i_assets.ingest.synthetic import GeneratorSpec
 
+    spec = GeneratorSpec(dgp=dgp, seed=seed, scale="small" if small else "full", patients=patients)
     here, warehouse = open_session()
-    report, truth = generate_and_load(
-        here,
-        warehouse,
-        dgp=dgp,
-        seed=seed,
-        scale="small" if small else "full",
-        dry_run=dry_run,
-        show=not json,
-    )
+    made = generate_and_load(here, warehouse, spec, dry_run=dry_run, show=not json)
     if json:
-        print_json({"load": report.to_dict(), "truth": truth, "committed": not dry_run})
+        document = {"load": made.report.to_dict(), "truth": made.truth, "kept": made.kept}
+        print_json({**document, "committed": not dry_run})
         return
-    _show_load(report, dry_run)
-    _show_truth(truth)
+    _show_load(made.report, dry_run)
+    _show_truth(made.truth)
+    if made.kept:
+        say(f"the truth is kept in {made.kept}")
 
 
 @app.command("import")
@@ -68,35 +75,18 @@ def import_(
             "for our tables with our columns."
         ),
     ] = None,
-    suggest: Annotated[
-        bool, typer.Option("--suggest", help="Load nothing: draft a mapping from the source's columns.")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option(help="File for the draft; standard output otherwise.")
-    ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Load other people's data.
+    """Load other people's data. All of it is loaded, or, when a rule is broken, none."""
+    from datetime import UTC, datetime
 
-    A cell that is no value of its column makes its row a rejected one (e2i.ml_rejected_rows). A table loads
-    when 95 % of its rows can be loaded; otherwise nothing is. Nothing is ever written to the source.
-    """
-    from e2i_assets.cli import importing
-    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.cli.output import print_json
     from e2i_assets.cli.session import open_session
-    from e2i_assets.partitions import programmes
-    from e2i_assets.settings import settings
+    from e2i_assets.ingest.mapping import Mapping
+    from e2i_assets.ingest.sources import read_source
 
-    if suggest:
-        draft = importing.draft(source, output)
-        if json:
-            print_json(draft.to_dict())
-        else:
-            say(f"written to {output}" if output else draft.text.rstrip())
-        return
-    # A mistake in the source or the mapping is told before a database is started.
-    load = importing.read(source, mapping, programmes(settings().config_dir), show=not json)
+    load = read_source(source, Mapping.from_yaml(mapping) if mapping else None, now=datetime.now(UTC))
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
     if json:
@@ -188,9 +178,11 @@ def _show_truth(truth: dict[str, Any]) -> None:
         "patients": "n",
         "outcome rate": "outcome_rate",
         "true effect": "average_effect",
+        "on the treated": "effect_on_treated",
         "naive contrast": "naive_contrast",
         "oracle AUC": "oracle_auc",
     }
+    groups = {**truth["partitions"], "all": truth["overall"]}
     rows = [
         [
             name,
@@ -199,6 +191,22 @@ def _show_truth(truth: dict[str, Any]) -> None:
                 for key in wanted.values()
             ],
         ]
-        for name, facts in {**truth["partitions"], "all": truth["overall"]}.items()
+        for name, facts in groups.items()
     ]
-    show_table("Declared truth", ["partition", *wanted], rows)
+    show_table(f"Declared truth of {truth['dgp']}", ["partition", *wanted], rows)
+    segments = [
+        (segment, level)
+        for segment, levels in truth["overall"]["effect_by_segment"].items()
+        for level in levels
+    ]
+    effects = [
+        [
+            f"{segment} {level}",
+            *[
+                f"{facts['effect_by_segment'][segment][level]['average_effect']:.3f}"
+                for facts in groups.values()
+            ],
+        ]
+        for segment, level in segments
+    ]
+    show_table("True effect by segment", ["segment", *groups], effects)

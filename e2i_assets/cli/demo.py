@@ -12,6 +12,7 @@ from e2i_assets.cli.oracle import oracle_auc
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.runner import PartitionRun, run_partitions
 from e2i_assets.cli.session import dagster_instance, open_session
+from e2i_assets.ingest.synthetic import GeneratorSpec
 from e2i_assets.partitions import programmes
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.store import ArtifactStore
@@ -49,9 +50,8 @@ def _ensure_data(here: Settings, warehouse: Warehouse, *, full: bool, seed: int,
     if rows["patient_journeys"]:
         say(f"using the {rows['patient_journeys']:,} patient journeys in the warehouse", as_json=as_json)
         return
-    report, _ = generate_and_load(
-        here, warehouse, dgp="confounded", seed=seed, scale="full" if full else "small", show=not as_json
-    )
+    spec = GeneratorSpec(seed=seed, scale="full" if full else "small")
+    report = generate_and_load(here, warehouse, spec, show=not as_json).report
     say(f"generated and loaded {report.rows['patient_journeys']:,} patient journeys", as_json=as_json)
 
 

@@ -2,52 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import polars as pl
 
-from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.cli.data import load_with_progress
-from e2i_assets.ingest.loader import Load, LoadReport
+from e2i_assets.ingest.load import Load
+from e2i_assets.ingest.loader import LoadReport
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.ingest.synthetic.journeys import DATA_SOURCE
-from e2i_assets.resources.store import ArtifactStore, Published
+from e2i_assets.resources.store import ArtifactStore, Published, read_json, write_json
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
-ORACLE = "synthetic_oracle"
+DECLARED = "synthetic_truth"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the generator knows of its data: the true figures, and each journey's true probabilities."""
+
+    truth: dict[str, Any]
+    oracle: pl.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """truth.json and oracle.parquet"""
+        write_json(folder, "truth.json", self.truth)
+        self.oracle.write_parquet(folder / "oracle.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read both files."""
+        return cls(read_json(folder, "truth.json"), pl.read_parquet(folder / "oracle.parquet"))
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a call made: the load's report, the declared truth, and where that is kept (None in a dry run)."""
+
+    report: LoadReport
+    truth: dict[str, Any]
+    kept: str | None
 
 
 def generate_and_load(
     here: Settings,
     warehouse: Warehouse,
+    spec: GeneratorSpec,
     *,
-    dgp: str,
-    seed: int,
-    scale: Literal["full", "small"],
     dry_run: bool = False,
     show: bool = True,
-) -> tuple[LoadReport, dict[str, Any]]:
-    """Returns the load's report and the declared truth.
+) -> Generated:
+    """Generate what `spec` says and load it in place of earlier synthetic data.
 
     Raises:
-        ValueError: no such data-generating process.
+        LoadError: see `run_load`.
+        ArtifactRefused: the truth cannot be kept; nothing was loaded.
     """
-    made = generate(GeneratorSpec(dgp=dgp, seed=seed, scale=scale))  # type: ignore[arg-type]
-    load = Load(made.tables, source=f"{DATA_SOURCE}:{dgp}", replaces=DATA_SOURCE, truth=made.truth)
+    made = generate(spec)
+    load = Load(made.tables, source=f"{DATA_SOURCE}:{spec.dgp}", replaces=DATA_SOURCE, truth=made.truth)
     if dry_run:
         report = load_with_progress(here, warehouse, load, dry_run=True, show=show)
-        return report, made.truth
+        return Generated(report, made.truth, None)
     # Written before anything is loaded: a store that refuses leaves the warehouse as it was.
     store = ArtifactStore(here.artifacts_url)
-    version = store.write(ORACLE, DATA_SOURCE, RawTable(made.oracle))
+    version = store.write(DECLARED, DATA_SOURCE, Declared(made.truth, made.oracle))
     report = load_with_progress(here, warehouse, load, dry_run=False, show=show)
-    store.publish(Published(ORACLE, DATA_SOURCE, version, fingerprint=version))
-    return report, made.truth
+    store.publish(Published(DECLARED, DATA_SOURCE, version, fingerprint=version))
+    return Generated(report, made.truth, store.locate(DECLARED, DATA_SOURCE, version))
 
 
 def oracle(here: Settings) -> pl.DataFrame | None:
     """True outcome probability (`p_true`) by patient_journey_id; None when the data are not synthetic."""
     store = ArtifactStore(here.artifacts_url)
-    current = store.current(ORACLE, DATA_SOURCE)
-    return store.read(ORACLE, DATA_SOURCE, current.version, RawTable).frame if current else None
+    current = store.current(DECLARED, DATA_SOURCE)
+    return store.read(DECLARED, DATA_SOURCE, current.version, Declared).oracle if current else None

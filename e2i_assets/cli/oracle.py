@@ -30,7 +30,8 @@ def oracle_auc(
         test = connection.scalars(query).all()
     if known is None or target not in cohort.members.columns or not test:
         return UNAVAILABLE
-    rows = cohort.members.filter(pl.col("patient_id").is_in(list(test))).join(known, on="patient_journey_id")
+    members = cohort.members.filter(pl.col("patient_id").is_in(list(test)), pl.col(target).is_not_null())
+    rows = members.join(known, on="patient_journey_id")
     if rows.is_empty():
         return UNAVAILABLE
     return float(roc_auc_score(rows.get_column(target), rows.get_column("p_true")))

@@ -7,8 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from e2i_assets.ingest.synthetic.spec import Dgp
 
 E2I = str(Path(sys.executable).with_name("e2i"))
 
@@ -41,7 +44,7 @@ MISTAKES = {
     "empty file": (["data", "import", "hcp_profiles.csv"], "hcp_profiles.csv: is empty"),
     "damaged parquet": (["data", "import", "triggers.parquet"], "triggers.parquet: cannot be read"),
     "unknown name": (["data", "import", "other.csv"], "give a mapping file"),
-    "wrong mapping": (["data", "import", "other.csv", "--mapping", "mapping.yaml"], "mapping.yaml:2: tables"),
+    "wrong mapping": (["data", "import", "other.csv", "--mapping", "mapping.yaml"], "mapping.yaml: tables"),
 }
 
 
@@ -101,6 +104,8 @@ def test_an_unknown_dgp_and_partition_are_named(tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "magic" in done.stderr
+    for dgp in get_args(Dgp):
+        assert dgp in done.stderr
 
 
 @pytest.mark.parametrize("columns", [40, 200])

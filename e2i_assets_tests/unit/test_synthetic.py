@@ -23,9 +23,9 @@ from e2i_assets.ingest.synthetic.spec import Dgp
 SMALL = GeneratorSpec(scale="small")
 
 
-@pytest.fixture(scope="module")
-def full() -> SyntheticData:
-    return generate(GeneratorSpec())
+@pytest.fixture(scope="module", params=PROCESSES)
+def full(request: pytest.FixtureRequest) -> SyntheticData:
+    return generate(GeneratorSpec(dgp=request.param))
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,30 @@ def test_references_lead_somewhere(full: SyntheticData, name: str):
 def test_sizes(full: SyntheticData, small: SyntheticData):
     assert full.tables["hcp_profiles"].height == 5_000
     assert full.tables["patient_journeys"].height == 25_000
-    assert full.tables["treatment_events"].height == pytest.approx(75_000, rel=0.02)
+    # Fewer prescriptions where initiation is known of two patients in three.
+    events = 69_500 if full.truth["dgp"] == "selection_bias" else 75_000
+    assert full.tables["treatment_events"].height == pytest.approx(events, rel=0.03)
     assert full.tables["ml_predictions"].height == 20_000
     assert full.tables["triggers"].height == 12_000
     assert full.tables["business_metrics"].height == 30 * 3 * 4 * 5
     for name, frame in small.tables.items():
-        assert frame.height == pytest.approx(full.tables[name].height / 10, rel=0.04), name
+        if full.truth["dgp"] == small.truth["dgp"]:
+            assert frame.height == pytest.approx(full.tables[name].height / 10, rel=0.04), name
     per_programme = full.tables["patient_journeys"].group_by("brand", "indication").len()
     assert set(per_programme.iter_rows()) == {(p.brand, p.indication, 6_250) for p in PROGRAMMES}
     assert full.tables["patient_journeys"]["patient_id"].is_unique().all()
+
+
+def test_another_number_of_patients_scales_what_follows_patients():
+    tables = generate(GeneratorSpec(patients=1_000)).tables
+    heights = {name: frame.height for name, frame in tables.items()}
+    assert heights["patient_journeys"] == 1_000
+    assert heights["hcp_profiles"] == 200
+    assert heights["treatment_events"] == pytest.approx(3_000, rel=0.1)
+    assert heights["ml_predictions"] == 800
+    assert heights["triggers"] == 480
+    assert heights["business_metrics"] == 30 * 3 * 4 * 5
+    assert generate(GeneratorSpec(patients=400)).tables["patient_journeys"].height == 400
 
 
 def test_equal_specs_give_equal_bytes(small: SyntheticData):
@@ -100,7 +115,9 @@ def test_a_programme_does_not_depend_on_the_others(small: SyntheticData):
 
 
 def test_bad_specs_say_what_is_possible():
-    with pytest.raises(ValueError, match="unknown dgp 'linear'; choose one of: confounded"):
+    with pytest.raises(
+        ValueError, match="unknown dgp 'linear'; choose one of: simple_linear, confounded, het"
+    ):
         GeneratorSpec(dgp="linear")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="unknown scale 'huge'; choose one of: full, small"):
         GeneratorSpec(scale="huge")  # type: ignore[arg-type]
@@ -110,6 +127,8 @@ def test_bad_specs_say_what_is_possible():
         GeneratorSpec(programmes=(PROGRAMMES[0], PROGRAMMES[0]))
     with pytest.raises(ValueError, match="each named once"):
         GeneratorSpec(programmes=())
+    with pytest.raises(ValueError, match="patients must be 400 or more, not 399"):
+        GeneratorSpec(patients=399)
     with pytest.raises(
         ValueError, match="no synthetic patients for programme 'aspirin_headache'; known: rem"
     ):
@@ -137,12 +156,15 @@ def test_dates_of_a_journey_are_in_order(full: SyntheticData):
 
 def test_what_follows_the_outcome_gives_it_away(full: SyntheticData):
     journeys = full.tables["patient_journeys"]
-    initiated = pl.col("treatment_initiated")
+    initiated = pl.col("treatment_initiated").fill_null(value=False)
     days = pl.col("days_to_treatment")
     follow_up = (pl.col("last_observation_date") - pl.col("diagnosis_date")).dt.total_days()
     assert journeys.select((initiated == days.is_not_null()).all()).item()
     assert journeys.filter(initiated).select((days.is_between(7, 89) & (days <= follow_up)).all()).item()
-    rate = journeys.group_by("journey_stage").agg(initiated.mean())["treatment_initiated"]
+    unknown = [pl.col(name).is_null() for name in ("treatment_initiated", "journey_stage", "journey_status")]
+    assert journeys.select((unknown[0] == unknown[1]).all() & (unknown[0] == unknown[2]).all()).item()
+    staged = journeys.drop_nulls("journey_stage")
+    rate = staged.group_by("journey_stage").agg(initiated.mean())["treatment_initiated"]
     assert rate.max() > 0.6
     assert rate.min() < 0.1
 
@@ -157,7 +179,8 @@ def test_initiation_is_a_prescription_of_the_brand(full: SyntheticData):
         pl.col("event_date").min(), pl.col("brand").unique().first(), brands=pl.col("brand").n_unique()
     )
     both = journeys.join(first, on="patient_journey_id", how="left")
-    assert both.select((pl.col("brands").is_not_null() == pl.col("treatment_initiated")).all()).item()
+    known = pl.col("treatment_initiated").fill_null(value=False)
+    assert both.select((pl.col("brands").is_not_null() == known).all()).item()
     started = both.filter("treatment_initiated")
     day = pl.col("diagnosis_date") + pl.duration(days="days_to_treatment")
     assert started.select(((pl.col("event_date") == day) & (pl.col("brands") == 1)).all()).item()
@@ -218,15 +241,32 @@ def test_patients_are_with_hcps_of_their_region_kind_and_brand(full: SyntheticDa
 
 def test_activity_happens_under_observation(full: SyntheticData):
     window = full.tables["patient_journeys"].select(
-        "patient_journey_id", "diagnosis_date", "first_observation_date", "last_observation_date"
-    )
+        "patient_journey_id", "diagnosis_date", "first_observation_date", "last_observation_date",
+        owner="patient_id", treated_by="hcp_id",
+    )  # fmt: skip
     predictions = full.tables["ml_predictions"].with_columns(day=pl.col("prediction_timestamp").dt.date())
     triggers = full.tables["triggers"].with_columns(day="trigger_date")
     for activity in (predictions, triggers):
         dated = activity.join(window, on="patient_journey_id")
+        same = (pl.col("patient_id") == pl.col("owner")) & (pl.col("hcp_id") == pl.col("treated_by"))
+        assert dated.select(same.all()).item()
         within = pl.col("day").is_between("first_observation_date", "last_observation_date")
         assert dated.select(within.all()).item()
         assert 0.3 < dated.select((pl.col("day") < pl.col("diagnosis_date")).mean()).item() < 0.7
+
+
+def test_triggers_fit_the_brand_and_end_after_they_begin(full: SyntheticData):
+    journeys = full.tables["patient_journeys"].select(
+        "patient_journey_id", "treatment_initiated", "diagnosis_date", "days_to_treatment"
+    )
+    dated = full.tables["triggers"].join(journeys, on="patient_journey_id")
+    started = pl.col("diagnosis_date") + pl.duration(days="days_to_treatment")
+    on_brand = (pl.col("trigger_date") >= started).fill_null(value=False)
+    retaining = pl.col("trigger_type").is_in(["adherence_risk", "churn_prevention", "treatment_switch"])
+    assert dated.filter(retaining).select(on_brand.all()).item()
+    assert dated.select((pl.col("expiration_date") > pl.col("trigger_date")).all()).item()
+    accepted = dated.filter(acceptance_status="accepted")
+    assert accepted.select(pl.col("delivery_status").is_in(["delivered", "viewed"]).all()).item()
 
 
 def test_business_metrics_are_those_of_the_journeys(full: SyntheticData):
@@ -238,8 +278,10 @@ def test_business_metrics_are_those_of_the_journeys(full: SyntheticData):
 
 
 def test_few_values_are_missing(full: SyntheticData):
-    journeys = full.tables["patient_journeys"]
-    missing = journeys.drop("days_to_treatment").null_count().row(0)
+    journeys = full.tables["patient_journeys"].drop("days_to_treatment")
+    if full.truth["dgp"] == "selection_bias":
+        journeys = journeys.drop("treatment_initiated", "journey_stage", "journey_status")
+    missing = journeys.null_count().row(0)
     assert 0 < sum(missing) / (len(missing) * journeys.height) < 0.02
     assert max(missing) / journeys.height < 0.035
     for name in ("hcp_profiles", "ml_predictions", "triggers", "business_metrics", "causal_paths"):

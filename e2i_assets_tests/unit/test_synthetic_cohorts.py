@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from e2i_assets.ingest.synthetic import PROGRAMMES, GeneratorSpec, Programme, SyntheticData, generate
+from e2i_assets.ingest.synthetic.outcome import PROCESSES
 
 col = pl.col
 BREAST_CODES = [f"C50.{digit}" for digit in (0, 1, 2, 3, 4, 5, 6, 8, 9)]
@@ -86,16 +87,20 @@ def full() -> SyntheticData:
     return generate(GeneratorSpec())
 
 
-@pytest.mark.parametrize("programme", PROGRAMMES, ids=lambda p: p.key)
-def test_full_cohorts(full: SyntheticData, programme: Programme):
-    eligible, removed = members(full, programme)
-    assert 0.55 <= eligible.height / 6_250 <= 0.62
-    assert min(removed) >= 50
+@pytest.mark.parametrize("dgp", PROCESSES)
+def test_full_cohorts(dgp: str):
+    data = generate(GeneratorSpec(dgp=dgp))  # type: ignore[arg-type]
+    for programme in PROGRAMMES:
+        eligible, removed = members(data, programme)
+        assert 0.55 <= eligible.height / 6_250 <= 0.62, programme.key
+        assert eligible.height >= 2_500, programme.key
+        assert min(removed) >= 50, programme.key
 
 
+@pytest.mark.parametrize("dgp", PROCESSES)
 @pytest.mark.parametrize("seed", range(8))
-def test_small_cohorts_for_any_seed(seed: int):
-    data = generate(GeneratorSpec(scale="small", seed=seed))
+def test_small_cohorts_for_any_seed(seed: int, dgp: str):
+    data = generate(GeneratorSpec(dgp=dgp, scale="small", seed=seed))  # type: ignore[arg-type]
     for programme in PROGRAMMES:
         eligible, removed = members(data, programme)
         assert eligible.height >= 300, programme.key

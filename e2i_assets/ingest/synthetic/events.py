@@ -67,8 +67,11 @@ def _history(rng: Rng, population: pl.DataFrame) -> pl.DataFrame:
 
 
 def _prescriptions(rng: Rng, population: pl.DataFrame) -> pl.DataFrame:
-    """The initiation at diagnosis + days_to_treatment, then refills while observed; some stop at the last."""
-    patients = np.flatnonzero(population["treatment_initiated"].to_numpy())
+    """The initiation at diagnosis + days_to_treatment, then refills while observed; some stop at the last.
+
+    Nobody reports prescriptions of patients whose initiation is not known.
+    """
+    patients = np.flatnonzero(population["treatment_initiated"].fill_null(value=False).to_numpy())
     start = population["days_to_treatment"].to_numpy()[patients].astype(np.int64)
     room = (population["followup"].to_numpy()[patients] - start) // SUPPLY_DAYS
     count = 1 + np.minimum(rng.poisson(REFILLS, len(patients)), room)

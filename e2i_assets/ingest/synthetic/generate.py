@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class SyntheticData:
         tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows sorted by key.
         truth: what is true of the process, JSON types only (see `truth.figures`).
         oracle: per `patient_journey_id` the true outcome probability under the realised treatment (`p_true`),
-            without and with treatment (`p0`, `p1`), and the `propensity`. Never loaded as a table.
+            without and with treatment (`p0`, `p1`), the `propensity`, and the probability that the outcome
+            is known (`p_known`). Never loaded as a table.
     """
 
     tables: dict[str, pl.DataFrame]
@@ -38,8 +40,17 @@ class SyntheticData:
 
 
 @dataclass(frozen=True, eq=False)
+class _People:
+    """One programme's HCPs, and its patients with outcomes and identifiers."""
+
+    hcps: pl.DataFrame
+    population: pl.DataFrame
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _Part:
-    """One programme's share: population with outcomes, and rows that still lack their own identifiers."""
+    """One programme's share: its people, and rows that still lack their own identifiers."""
 
     hcps: pl.DataFrame
     population: pl.DataFrame
@@ -56,7 +67,7 @@ def generate(spec: GeneratorSpec) -> SyntheticData:
         ValueError: a programme has no profile.
     """
     parts = [_part(spec, programme, position) for position, programme in enumerate(spec.programmes)]
-    population = pl.concat(part.population.select(_COMMON) for part in parts).sort("patient_journey_id")
+    population = _together(part.population for part in parts)
     events = pl.concat(part.events for part in parts)
     frames = {
         "hcp_profiles": hcp_profiles(spec.rng("hcp_profiles"), pl.concat(part.hcps for part in parts)),
@@ -81,15 +92,28 @@ def generate(spec: GeneratorSpec) -> SyntheticData:
 
 
 _COMMON = [
-    "patient_journey_id", "brand", "indication", "geographic_region", "diagnosis_date", "disease_severity",
-    "academic_hcp", "engagement_score", "hcp_engaged", "treatment_initiated", "propensity", "p0", "p1",
-    "p_true", "y0", "y1",
+    "patient_journey_id", "brand", "indication", "geographic_region", "diagnosis_date", "age_at_diagnosis",
+    "disease_severity", "comorbidity_count", "prior_treatment_count", "academic_hcp", "engagement_score",
+    "hcp_engaged", "treatment_initiated", "propensity", "p0", "p1", "p_true", "p_known", "y0", "y1",
 ]  # fmt: skip
-"""Columns of the population that brand-level tables and the truth read; the same in every programme."""
+"""Columns of the population that every programme has and brand-level tables, truth or estimators read."""
 
 
-def _part(spec: GeneratorSpec, programme: Programme, position: int) -> _Part:
-    """Everything of the programme at this position of the spec.
+def people(spec: GeneratorSpec) -> pl.DataFrame:
+    """The patients of `generate`, complete, with both potential outcomes and without any table made of them.
+
+    Columns are those that every programme has; rows are sorted by `patient_journey_id`.
+    """
+    parts = [_people(spec, programme, position) for position, programme in enumerate(spec.programmes)]
+    return _together(part.population for part in parts)
+
+
+def _together(populations: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(frame.select(_COMMON) for frame in populations).sort("patient_journey_id")
+
+
+def _people(spec: GeneratorSpec, programme: Programme, position: int) -> _People:
+    """The people of the programme at this position of the spec.
 
     Patient numbers of the programmes interleave, HCP numbers follow each other.
     """
@@ -107,10 +131,18 @@ def _part(spec: GeneratorSpec, programme: Programme, position: int) -> _Part:
         brand=pl.lit(programme.brand),
         indication=pl.lit(programme.indication),
     )
+    return _People(hcps, population, patients.attributes)
+
+
+def _part(spec: GeneratorSpec, programme: Programme, position: int) -> _Part:
+    """Everything of the programme at this position of the spec."""
+    profile, sizes, key = profile_of(programme), spec.sizes, programme.key
+    mine = _people(spec, programme, position)
+    population = mine.population
     return _Part(
-        hcps=hcps,
+        hcps=mine.hcps,
         population=population,
-        journeys=patient_journeys(spec.rng("journeys", key), population, patients.attributes),
+        journeys=patient_journeys(spec.rng("journeys", key), population, mine.attributes),
         events=draw_events(spec.rng("events", key), population, profile, programme.brand),
         predictions=draw_predictions(spec.rng("predictions", key), population, sizes.predictions),
         triggers=draw_triggers(spec.rng("triggers", key), population, sizes.triggers),

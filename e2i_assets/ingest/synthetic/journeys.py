@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from e2i_assets.contracts.tables import PatientJourneys
@@ -40,7 +39,7 @@ def patient_journeys(rng: Rng, population: pl.DataFrame, attributes: tuple[str, 
         population: its patients with outcomes and identifiers.
         attributes: names of the clinical attributes, which go into the JSON column.
     """
-    initiated = population["treatment_initiated"].to_numpy()
+    initiated = population["treatment_initiated"]
     observed = population.with_columns(
         first_observation_date=pl.col("diagnosis_date") - pl.duration(days="lookback"),
         last_observation_date=pl.col("diagnosis_date") + pl.duration(days="followup"),
@@ -55,7 +54,7 @@ def patient_journeys(rng: Rng, population: pl.DataFrame, attributes: tuple[str, 
     )
 
 
-def _by_outcome(rng: Rng, initiated: np.ndarray, shares: dict[bool, dict[str, float]]) -> np.ndarray:
+def _by_outcome(rng: Rng, initiated: pl.Series, shares: dict[bool, dict[str, float]]) -> pl.Expr:
     n = len(initiated)
     yes, no = (rng.choice(list(shares[key]), n, p=list(shares[key].values())) for key in (True, False))
-    return np.where(initiated, yes, no)
+    return pl.when(initiated).then(pl.Series(yes)).when(~initiated).then(pl.Series(no))

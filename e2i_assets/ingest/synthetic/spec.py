@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal, get_args
 
 import numpy as np
 
-Dgp = Literal["confounded"]
+Dgp = Literal["simple_linear", "confounded", "heterogeneous", "time_series", "selection_bias"]
 Scale = Literal["full", "small"]
 
 FIRST_DIAGNOSIS = date(2023, 1, 1)
@@ -41,20 +41,34 @@ PROGRAMMES = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """Rows per programme (events: expected), and months or quarters of what is aggregated."""
+    """Patients of a programme, and months or quarters of what is aggregated; the other rows follow."""
 
-    hcps: int
     patients: int
-    predictions: int
-    triggers: int
     months: int
     quarters: int
 
+    @property
+    def hcps(self) -> int:
+        """HCPs of a programme."""
+        return self.patients // 5
+
+    @property
+    def predictions(self) -> int:
+        """Predictions of a programme."""
+        return self.patients * 4 // 5
+
+    @property
+    def triggers(self) -> int:
+        """Triggers of a programme."""
+        return self.patients * 12 // 25
+
 
 SIZES: dict[str, Sizes] = {
-    "full": Sizes(hcps=1250, patients=6250, predictions=5000, triggers=3000, months=30, quarters=10),
-    "small": Sizes(hcps=125, patients=625, predictions=500, triggers=300, months=3, quarters=1),
+    "full": Sizes(patients=6250, months=30, quarters=10),
+    "small": Sizes(patients=625, months=3, quarters=1),
 }
+FEWEST = 100
+"""Patients of a programme with whom every region has academic and other HCPs."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +79,19 @@ class GeneratorSpec:
         dgp: name of the data-generating process.
         seed: root of every random stream, 0 or more.
         scale: `full` (25,000 patients over the four programmes) or `small` (one tenth).
+        patients: another number of patients over all programmes, each the same; HCPs, events and activity
+            grow with them, brand-level tables do not.
         programmes: which programmes; each has the same number of patients.
 
     Raises:
-        ValueError: an unknown process or scale, a negative seed, no programme or one named twice.
+        ValueError: an unknown process or scale, a negative seed, no programme or one named twice, too few
+            patients.
     """
 
     dgp: Dgp = "confounded"
     seed: int = 42
     scale: Scale = "full"
+    patients: int | None = None
     programmes: tuple[Programme, ...] = PROGRAMMES
 
     def __post_init__(self) -> None:
@@ -85,11 +103,16 @@ class GeneratorSpec:
         keys = [programme.key for programme in self.programmes]
         if not keys or len(set(keys)) < len(keys):
             raise ValueError(f"programmes must be at least one, each named once; got {keys}")
+        if self.sizes.patients < FEWEST:
+            raise ValueError(f"patients must be {FEWEST * len(keys)} or more, not {self.patients}")
 
     @property
     def sizes(self) -> Sizes:
-        """Row numbers of the scale."""
-        return SIZES[self.scale]
+        """Row numbers of the scale, or of so many patients."""
+        scale = SIZES[self.scale]
+        if self.patients is None:
+            return scale
+        return replace(scale, patients=self.patients // len(self.programmes))
 
     def rng(self, *name: str) -> np.random.Generator:
         """The random stream of one purpose.

@@ -6,48 +6,79 @@ from typing import Any
 
 import polars as pl
 
+from e2i_assets.ingest.synthetic.outcome import PROCESSES
 from e2i_assets.ingest.synthetic.spec import GeneratorSpec
 
-ORACLE_COLUMNS = ("patient_journey_id", "p_true", "p0", "p1", "propensity")
+ORACLE_COLUMNS = ("patient_journey_id", "p_true", "p0", "p1", "propensity", "p_known")
+
+_severity = pl.col("disease_severity")
+SEGMENTS: dict[str, pl.Expr] = {
+    "disease_severity": pl.when(_severity > 7)
+    .then(pl.lit("high"))
+    .when(_severity > 4)
+    .then(pl.lit("medium"))
+    .otherwise(pl.lit("low"))
+    .cast(pl.Enum(["low", "medium", "high"])),
+    "diagnosis_year": pl.col("diagnosis_date").dt.year().cast(pl.String),
+}
+"""By what the effect is told apart; severity is high above 7 and medium above 4."""
+
+EFFECT = pl.col("y1").cast(pl.Int8) - pl.col("y0").cast(pl.Int8)
 
 
 def truth_of(spec: GeneratorSpec, population: pl.DataFrame) -> dict[str, Any]:
-    """Process, seed, scale, and the true figures of each programme and `overall`; plain JSON types."""
+    """Process, seed, size, what to adjust for, and the true figures of each programme and `overall`.
+
+    Plain JSON types. `confounders` are to be adjusted for, `selected_by` makes weights for the patients whose
+    outcome is known.
+    """
     groups = {
         programme.key: population.filter(brand=programme.brand, indication=programme.indication)
         for programme in spec.programmes
     }
+    process = PROCESSES[spec.dgp]
     return {
         "dgp": spec.dgp,
         "seed": spec.seed,
         "scale": spec.scale,
+        "confounders": list(process.confounders),
+        "selected_by": list(process.selected_by),
         "partitions": {key: figures(group) for key, group in groups.items()},
         "overall": figures(population),
     }
 
 
-def figures(population: pl.DataFrame) -> dict[str, float]:
+def figures(population: pl.DataFrame) -> dict[str, Any]:
     """True figures of these patients, on the probability scale.
 
     `average_effect` is the mean of Y1 - Y0, `average_effect_probability` that of p1 - p0, `effect_on_treated`
-    the mean of Y1 - Y0 over the treated, `naive_contrast` the difference of observed outcome rates,
-    `oracle_auc` the AUC of the true probability under the realised treatment, `overlap` the share of
-    propensities within 0.05 to 0.95.
+    the mean of Y1 - Y0 over the treated, `effect_by_segment` that over the levels of `SEGMENTS`; all over
+    every patient, known outcome or not. `known_rate` is the share of known outcomes; over these,
+    `outcome_rate`, `naive_contrast` (difference of the arms' outcome rates) and `oracle_auc` (AUC of the true
+    probability under the realised treatment). `overlap` is the share of propensities within 0.05 to 0.95.
     """
-    effect = pl.col("y1").cast(pl.Int8) - pl.col("y0").cast(pl.Int8)
     treated, outcome = pl.col("hcp_engaged"), pl.col("treatment_initiated")
+    known = outcome.is_not_null()
     row = population.select(
         n=pl.len(),
+        known_rate=known.mean(),
         outcome_rate=outcome.mean(),
         treated_rate=treated.mean(),
-        average_effect=effect.mean(),
+        average_effect=EFFECT.mean(),
         average_effect_probability=(pl.col("p1") - pl.col("p0")).mean(),
-        effect_on_treated=effect.filter(treated).mean(),
+        effect_on_treated=EFFECT.filter(treated).mean(),
         naive_contrast=outcome.filter(treated).mean() - outcome.filter(~treated).mean(),
-        oracle_auc=auc(outcome, pl.col("p_true")),
+        oracle_auc=auc(outcome.filter(known), pl.col("p_true").filter(known)),
         overlap=pl.col("propensity").is_between(0.05, 0.95).mean(),
     ).row(0, named=True)
-    return {name: value if name == "n" else round(value, 6) for name, value in row.items()}
+    rounded = {name: value if name == "n" else round(value, 6) for name, value in row.items()}
+    segments = {name: _by_segment(population, level) for name, level in SEGMENTS.items()}
+    return rounded | {"effect_by_segment": segments}
+
+
+def _by_segment(population: pl.DataFrame, level: pl.Expr) -> dict[str, dict[str, float]]:
+    found = population.group_by(level=level).agg(n=pl.len(), average_effect=EFFECT.mean().round(6))
+    return {row.pop("level"): row for row in found.sort("level").to_dicts()}
 
 
 def auc(outcome: pl.Expr, score: pl.Expr) -> pl.Expr:
@@ -56,4 +87,4 @@ def auc(outcome: pl.Expr, score: pl.Expr) -> pl.Expr:
     """
     positives = outcome.sum().cast(pl.Float64)
     rank_sum = score.rank("average").filter(outcome).sum()
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * (pl.len() - positives))
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * (outcome.len() - positives))
