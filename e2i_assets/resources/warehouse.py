@@ -72,21 +72,26 @@ class Warehouse:
 
     def extract(self, table: str, brand: str, indication: str) -> pl.DataFrame:
         """Rows of one programme, ordered by key, with the contract's columns and types."""
-        contract = TABLES[table]
-        names = ", ".join(
-            f"t.{c.name}::text AS {c.name}" if c.json else f"t.{c.name}" for c in columns(contract)
-        )
         journeys = f"FROM {SCHEMA}.patient_journeys j WHERE j.brand = $1 AND j.indication = $2"
         where = {
             "journey": f"t.patient_journey_id IN (SELECT j.patient_journey_id {journeys})",
             "journey_hcp": f"t.hcp_id IN (SELECT j.hcp_id {journeys})",
             "brand": f"t.brand = $1 AND EXISTS (SELECT {journeys})",
-        }[facts_of(contract).partition_by]
+        }[facts_of(TABLES[table]).partition_by]
+        return self._rows(table, f"WHERE {where}", (brand, indication))
+
+    def table(self, table: str) -> pl.DataFrame:
+        """All rows of a table, ordered by key, with the contract's columns and types."""
+        return self._rows(table)
+
+    def _rows(self, table: str, where: str = "", parameters: tuple[Any, ...] | None = None) -> pl.DataFrame:
+        contract = TABLES[table]
+        names = ", ".join(
+            f"t.{c.name}::text AS {c.name}" if c.json else f"t.{c.name}" for c in columns(contract)
+        )
         # The C collation orders keys the same on every server.
         order = f'ORDER BY t.{key_of(contract)} COLLATE "C"'
-        frame = self._read(
-            f"SELECT {names} FROM {SCHEMA}.{table} t WHERE {where} {order}", (brand, indication)
-        )
+        frame = self._read(f"SELECT {names} FROM {SCHEMA}.{table} t {where} {order}", parameters)
         return frame.cast({c.name: c.dtype for c in columns(contract)})
 
     def watermark(self, brand: str, indication: str) -> int | None:
