@@ -68,7 +68,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     leakage = {target: _audit(frames, features, target, context) for target in audited}
     quality = _quality(context, cohort, frames) if validation.is_valid else ()
     subject = rules.SplitsMade(validation, leakage, _moved(context, frames), quality)
-    if leakage and not any(report.findings for report in leakage.values()):
+    if rules.NO_LEAKAGE.verdict(subject).passed:
         _remember(context, existing, assigned)
     made = Splits(
         train=frames["train"],

@@ -75,18 +75,35 @@ def import_(
             "for our tables with our columns."
         ),
     ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Load nothing: draft a mapping from the source's columns.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="File for the draft; standard output otherwise.")
+    ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Load other people's data. All of it is loaded, or, when a rule is broken, none."""
-    from datetime import UTC, datetime
+    """Load other people's data.
 
-    from e2i_assets.cli.output import print_json
+    A cell that is no value of its column makes its row a rejected one (e2i.ml_rejected_rows). A table loads
+    when 95 % of its rows can be loaded; otherwise nothing is. Nothing is ever written to the source.
+    """
+    from e2i_assets.cli import importing
+    from e2i_assets.cli.output import print_json, say
     from e2i_assets.cli.session import open_session
-    from e2i_assets.ingest.mapping import Mapping
-    from e2i_assets.ingest.sources import read_source
+    from e2i_assets.partitions import programmes
+    from e2i_assets.settings import settings
 
-    load = read_source(source, Mapping.from_yaml(mapping) if mapping else None, now=datetime.now(UTC))
+    if suggest:
+        draft = importing.draft(source, output)
+        if json:
+            print_json(draft.to_dict())
+        else:
+            say(f"written to {output}" if output else draft.text.rstrip())
+        return
+    # A mistake in the source or the mapping is told before a database is started.
+    load = importing.read(source, mapping, programmes(settings().config_dir), show=not json)
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
     if json:

@@ -230,7 +230,7 @@ def _no_leakage(made: SplitsMade) -> Verdict:
         )
     findings = [(target, finding) for target, report in made.leakage.items() for finding in report.findings]
     if not findings:
-        return ok(f"no leakage found for {', '.join(made.leakage)}", targets=len(made.leakage))
+        return _looked_at(made.leakage)
     named = "; ".join(
         f"{f.kind} leakage in {f.column} for {target}: {f.evidence}" for target, f in findings[:5]
     )
@@ -259,6 +259,30 @@ def _split_quality(made: SplitsMade) -> Verdict:
         f"Mend {lowest} at the source; ml_data_quality_reports holds the parts of each split's score.",
         **scores,
     )
+
+
+def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
+    """An audit that found nothing passes only when it has looked everywhere."""
+    for target, report in reports.items():
+        idle = [kind for kind in ("availability", "target", "contamination") if not report.examined.get(kind)]
+        if idle:
+            return refuse(
+                "nothing_evaluated",
+                f"the audit of {target} has not looked at {', '.join(idle)}.",
+                "Give it the contract of the features and all four splits.",
+            )
+        if report.unjudged:
+            return refuse(
+                "column_not_judged",
+                f"features without any value in train: {', '.join(report.unjudged)}.",
+                "Exclude them in the cohort file, or load their values.",
+                columns=len(report.unjudged),
+            )
+    judged = {
+        kind: sum(r.examined[kind] for r in reports.values())
+        for kind in next(iter(reports.values())).examined
+    }
+    return ok(f"no leakage found for {', '.join(reports)}", targets=len(reports), **judged)
 
 
 SPLIT_RATIOS = Gate("split_ratios", "60/20/15/5 within 2 %, by patient, without overlap.", _split_ratios)

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 
 import polars as pl
 
+from e2i_assets.contracts.base import INDEX
 from e2i_assets.ingest.casting import cast
-from e2i_assets.ingest.mapping import ColumnMapping, Reading
+from e2i_assets.ingest.mapping import AttributeMapping, ColumnMapping, Reading
 
 COLUMN = "clinical_attributes"
 DTYPES: dict[str, pl.DataType] = {
@@ -26,6 +27,18 @@ class AttributeLike(Protocol):
     @property
     def dtype(self) -> str:
         """A key of `DTYPES`."""
+
+    @property
+    def unit(self) -> str | None:
+        """Unit of its values."""
+
+    @property
+    def role(self) -> str:
+        """What it may be used for."""
+
+    @property
+    def available_at(self) -> str:
+        """From when on it is known."""
 
 
 class AttributeMismatch(ValueError):
@@ -69,6 +82,26 @@ def _typed(values: pl.Series, dtype: str | None) -> pl.Series:
             f"clinical attribute {values.name}: {lost} values are not of its declared type {dtype}"
         )
     return cast
+
+
+def contradiction(name: str, stated: AttributeMapping, declared: AttributeLike | None) -> str | None:
+    """What a mapping says of an attribute against what a cohort file declares; None where they agree.
+
+    An attribute that no cohort file declares is taken for a feature known at the index date, so a mapping
+    that says otherwise must find it declared.
+    """
+    if declared is None:
+        if (stated.role, stated.available_at) == ("feature", INDEX):
+            return None
+        said = f"{{dtype: …, role: {stated.role}, available_at: {stated.available_at}}}"
+        return f"is not declared, and would be taken for a feature; add `{name}: {said}` to its attributes"
+    for key, theirs, ours in (
+        ("role", stated.role, declared.role),
+        ("available_at", stated.available_at, declared.available_at),
+    ):
+        if key in stated.model_fields_set and theirs != ours:
+            return f"is declared with {key} {ours}, and here with {theirs}; one of them is wrong"
+    return stated.unit_problem(declared.unit)
 
 
 class Held(NamedTuple):

@@ -87,23 +87,24 @@ class Files:
                 raise SourceError(f"{file}: is empty")
         return found
 
-    def by_table(self, names: Sequence[str]) -> dict[str, str]:
-        """Which of the named tables the source has, as a file or a folder of files, whatever the case.
+    def tables(self) -> dict[str, str]:
+        """Names, without ending, to the files and folders of files at the top of the source.
 
         Raises:
-            SourceError: a table is there twice.
+            SourceError: two have one name.
         """
-        paths = self._fs.ls(self._root, detail=False) if self.is_folder else [self._root]
-        wanted = {name.lower(): name for name in names}
         found: dict[str, str] = {}
-        for path in sorted(paths):
+        for path in sorted(self._fs.ls(self._root, detail=False)) if self.is_folder else [self._root]:
             file = Path(path)
-            table = wanted.get((file.name if self._fs.isdir(path) else file.stem).lower())
-            if table is None or not (file.suffix in SUFFIXES or self._fs.isdir(path)):
+            folder = self._fs.isdir(path)
+            if not folder and file.suffix not in SUFFIXES:
                 continue
-            if table in found:
-                raise SourceError(f"{path}: table {table} is there twice, also as {found[table]}")
-            found[table] = file.name
+            if folder and not any(f.endswith(SUFFIXES) for f in self._fs.find(path)):
+                continue
+            name = file.name if folder else file.stem
+            if name in found:
+                raise SourceError(f"{path}: table {name} is there twice, also as {found[name]}")
+            found[name] = file.name
         return found
 
     def view(
@@ -185,6 +186,11 @@ class Files:
         line = next(iter(text.splitlines()), "")
         if "\0" in line:
             raise SourceError(f"{file}: has NUL bytes; is it UTF-16? Say `read: {{encoding: utf-16}}`")
+        if "\ufffd" in line:
+            raise SourceError(
+                f"{file}: its header is not {reading.encoding.upper()}; say "
+                "`read: {encoding: latin-1}` (or cp1252, utf-16 …) in the mapping"
+            )
         if len(start) == CHUNK and len(line) == len(text):
             raise SourceError(f"{file}: its first line is longer than {CHUNK:,} bytes; this is no CSV")
         delimiter = reading.delimiter or max(DELIMITERS, key=line.count)

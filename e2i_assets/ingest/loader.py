@@ -46,6 +46,7 @@ ENOUGH = 0.95
 STAGING, REHEARSAL = "e2i_staging", "e2i_dry_run"
 """Schema of a load's staged rows, and how that of a dry run begins: it leaves an unfinished load alone."""
 LOADS = f"{SCHEMA}.ml_load_batches"
+LOST = "the server lost staged rows in a crash; nothing was loaded, run the load again"
 
 
 class LoadInterrupted(RuntimeError):
@@ -132,6 +133,7 @@ class _Loader:
         self.fingerprint = _fingerprint(load, self.rules, batch_size)
         self.load_id: int | None = None
         self.ledger: dict[str, dict[int, str]] = {table: {} for table in self.order}
+        self.given = dict.fromkeys(self.order, 0)
         self.tallies: dict[str, Tally] = {}
         self.resumed = 0
 
@@ -238,6 +240,7 @@ class _Loader:
             else:
                 self._forget_from(table, number)
                 self._stage_write(table, write, digest)
+            self.given[table] += write.given
             self.progress("read", table, write.given)
         self._forget_from(table, number + 1)
 
@@ -267,7 +270,10 @@ class _Loader:
     def _judge(self, table: str) -> Callable[[Any], Tally]:
         def judged(cursor: Any) -> Tally:
             self.staging.judge(cursor, table)
-            return self.staging.tallies(cursor)[table]
+            tally = self.staging.tallies(cursor)[table]
+            if tally.given != self.given[table]:
+                raise LoadInterrupted(f"{table}: {LOST}")
+            return tally
 
         return judged
 
@@ -320,7 +326,7 @@ class _Loader:
         if self.load_id is not None and not self.staging.exists(cursor):
             return self._published(cursor, self.load_id)
         if self.staging.tallies(cursor) != self.tallies:
-            raise LoadInterrupted("the server lost staged rows in a crash; run the load again")
+            raise LoadInterrupted(LOST)
         load_id = self.load_id or self._register(cursor)
         publish.prepare(cursor)
         changed = dict.fromkeys(self.order, 0)

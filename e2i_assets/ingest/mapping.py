@@ -6,6 +6,7 @@ What a mapping says is checked here, against itself and the contracts; reading t
 from __future__ import annotations
 
 import codecs
+import re
 import zoneinfo
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ class ColumnMapping(_Model):
         if self.unit is None:
             return None
         if ours is None:
-            return "has no unit in the contract; leave `unit` out"
+            return "has no unit declared; leave `unit` out"
         if self.unit == ours and self.factor not in (None, 1):
             return f"is in {ours} already; a factor would change it"
         if self.unit != ours and self.factor is None:
@@ -220,6 +221,15 @@ class Mapping(_Model):
         """A mistake at a key of the file."""
         return MappingError(self.lines.at(key, message))
 
+    def may_fill(self, brand: str, indication: str) -> bool:
+        """Whether journeys of a programme may come from here; a brand that is stated as such decides."""
+        spec = self.tables.get("patient_journeys")
+        wanted = {"brand": brand, "indication": indication}
+        return spec is not None and all(
+            name not in spec.columns or _may_be(spec.columns[name].expression, value)
+            for name, value in wanted.items()
+        )
+
     def reading(self, table: str) -> Reading:
         """How the text of a table is to be read."""
         return (self.tables[table].read if table in self.tables else None) or self.read
@@ -244,6 +254,12 @@ class Mapping(_Model):
             if name in known
         ]
         return found
+
+
+def _may_be(expression: str, value: str) -> bool:
+    """Whether an expression can give a value; one that states values gives no others."""
+    stated = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", expression)]
+    return not stated or value in stated
 
 
 def _as_text(value: Any) -> Any:

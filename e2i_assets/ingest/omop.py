@@ -265,7 +265,8 @@ def _events(omop: Omop, prefix: str) -> str:
     """Events of the journeys' persons, whenever they were, in an order that a load can be resumed in."""
     conditions = _distinct(omop.index, omop.conditions)
     drugs = _distinct(omop.treatment, omop.drugs)
-    brand = f"CASE WHEN set_name = {_text(omop.treatment)} THEN {_text(omop.brand)} END"
+    # Other drugs are called by their sets.
+    brand = f"CASE set_name WHEN {_text(omop.treatment)} THEN {_text(omop.brand)} ELSE set_name END"
     kinds = [
         _kind("diagnosis", _records("condition_occurrence", conditions)),
         _kind("prescription", _records("drug_exposure", drugs), brand=brand, days="days_supply"),

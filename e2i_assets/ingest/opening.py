@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Protocol
 
 import duckdb
 
-from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.databases import DuckDBFile, Only, Postgres
 from e2i_assets.ingest.errors import SourceError, unreadable
 from e2i_assets.ingest.files import AS_WRITTEN, FILE, Files
@@ -56,8 +56,8 @@ class Source(Protocol):
             SourceError: it is not there, or cannot be read.
         """
 
-    def by_name(self) -> dict[str, TableMapping]:
-        """Tables of the source that are named as ours, not yet with their columns."""
+    def tables(self) -> dict[str, TableMapping]:
+        """Every table of the source by name, not yet with its columns."""
 
     def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
         """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
@@ -95,24 +95,18 @@ class FileSource:
             raise SourceError(f"{self.name}: is a folder; name the file of {table} in the mapping (`file:`)")
         return self._view(table, spec.file, reading)
 
-    def by_name(self) -> dict[str, TableMapping]:
-        """Files and folders named for our tables."""
-        found = self._files.by_table(list(TABLES))
-        if not found:
-            raise SourceError(
-                f"{self.name}: no file named for a table ({', '.join(TABLES)}), .csv or .parquet; "
-                "give a mapping file with --mapping"
-            )
+    def tables(self) -> dict[str, TableMapping]:
+        """Files and folders of files, by name without ending."""
         return {
-            table: TableMapping(file=file if self._files.is_folder else None, columns=UNSAID)
-            for table, file in found.items()
+            name: TableMapping(file=file if self._files.is_folder else None, columns=UNSAID)
+            for name, file in self._files.tables().items()
         }
 
     def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
         """Make the files of a table a view; DuckDB reads only what it needs, so all rows are in it."""
         if schema is not None:
             raise SourceError(f"{self.name}: is no database; leave `schema` out of the mapping")
-        file = self._files.by_table([table]).get(table)
+        file = next((f for name, f in self._files.tables().items() if name.lower() == table), None)
         if file is None:
             raise SourceError(f"{self.name}: has no {table}.csv or {table}.parquet, nor a folder {table}")
         _require(self._view(table, file, Reading()), table, columns)
@@ -148,15 +142,15 @@ class DatabaseSource:
         self._database.provide(table, found, self._tables[found], None)
         return Opened(self.connection, table, f"{self.name} {'.'.join(found)}", self)
 
-    def by_name(self) -> dict[str, TableMapping]:
-        """Tables named as ours."""
-        named = {table.lower() for _, table in self._tables} & set(TABLES)
-        if not named:
-            raise SourceError(
-                f"{self.name}: has no table named as one of ours ({', '.join(TABLES)}); "
-                "give a mapping file with --mapping"
+    def tables(self) -> dict[str, TableMapping]:
+        """Tables by name, with their schema where two have one name."""
+        names = Counter(table for _, table in self._tables)
+        return {
+            table if names[table] == 1 else f"{schema}.{table}": TableMapping(
+                table=f"{schema}.{table}", columns=UNSAID
             )
-        return {table: TableMapping(table=table, columns=UNSAID) for table in TABLES if table in named}
+            for schema, table in self._tables
+        }
 
     def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
         """Make a table a view of its own name."""

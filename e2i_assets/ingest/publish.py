@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.staging import WRITE, Staging
+
+MANY = 10_000
+"""Rows from which on foreign keys and indexes may be rebuilt."""
 
 
 def prepare(cursor: Any) -> None:
@@ -49,12 +54,45 @@ def merge(cursor: Any, staging: Staging, table: str) -> int:
     if added:
         names = ", ".join(c.name for c in described)
         values = ", ".join(_value(c) for c in described)
-        cursor.execute(
-            f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s WHERE NOT EXISTS "
-            f"(SELECT FROM {SCHEMA}.{table} t WHERE t.{key} = s.{key})"
-        )
+        with _rebuilt(cursor, table, added):
+            cursor.execute(
+                f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s WHERE NOT EXISTS "
+                f"(SELECT FROM {SCHEMA}.{table} t WHERE t.{key} = s.{key})"
+            )
     _touch(cursor, table, "true")
     return known + added
+
+
+@contextmanager
+def _rebuilt(cursor: Any, table: str, added: int) -> Iterator[None]:
+    """Where many rows meet few, foreign keys and indexes are made anew, over all rows at once: row by row
+    they cost ten times as much. Readers of the table wait for the transaction then.
+    """
+    place = f"{SCHEMA}.{table}"
+    few = f"NOT EXISTS (SELECT FROM {place} OFFSET {added})"
+    if added < MANY or not _count(cursor, f"SELECT ({few})::int"):
+        yield
+        return
+    cursor.execute(
+        f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = '{place}'::regclass "
+        "AND contype = 'f'"
+    )
+    keys = cursor.fetchall()
+    cursor.execute(
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index i "
+        f"WHERE indrelid = '{place}'::regclass AND NOT EXISTS "
+        "(SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND conrelid = i.indrelid)"
+    )
+    indexes = cursor.fetchall()
+    for name, _ in keys:
+        cursor.execute(f'ALTER TABLE {place} DROP CONSTRAINT "{name}"')
+    for name, _ in indexes:
+        cursor.execute(f"DROP INDEX {name}")
+    yield
+    for _, definition in indexes:
+        cursor.execute(definition)
+    for name, definition in keys:
+        cursor.execute(f'ALTER TABLE {place} ADD CONSTRAINT "{name}" {definition}')
 
 
 def _value(c: Any) -> str:

@@ -62,7 +62,13 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
 def _by_name(source: Source) -> Mapping:
     """A source whose tables are named as ours and have our columns."""
     specs, problems = {}, []
-    for table, spec in source.by_name().items():
+    named = {name.lower(): spec for name, spec in source.tables().items() if name.lower() in TABLES}
+    if not named:
+        raise SourceError(
+            f"{source.name}: nothing is named for a table of ours ({', '.join(TABLES)}); "
+            "give a mapping file with --mapping, or draft one with --suggest"
+        )
+    for table, spec in named.items():
         opened = source.open(f"{table}?", spec, Reading())
         given = list(opened.columns())
         known = TABLES[table].to_schema().columns

@@ -122,8 +122,9 @@ class Staging:
 
     def judge(self, cursor: Any, table: str) -> None:
         """Reject rows whose keys come twice or whose parents are nowhere. The parents are judged already."""
-        cursor.execute(f"ANALYZE {self.name}.{table}")
         key = key_of(TABLES[table])
+        compared = ", ".join(c.name for c in columns(TABLES[table]) if c.unique or c.references)
+        cursor.execute(f"ANALYZE {self.name}.{table} ({compared})")
         for c in columns(TABLES[table]):
             if c.unique:
                 self._reject(cursor, table, c.name, "duplicate", "must be unique, is that of an earlier row",

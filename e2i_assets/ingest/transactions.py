@@ -16,7 +16,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 """Seconds before the second try (doubled for the next, plus up to as much jitter), and the most."""
 LOCK = 0x0E21
 """Advisory lock of the session that loads: loads follow each other."""
-TRANSIENT = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
+TRANSIENT = ("0800", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 """SQLSTATEs that another try may mend: lost connections, conflicts, a server that restarts or is full."""
 
 
@@ -99,7 +99,7 @@ def _transient(error: BaseException) -> bool:
     from adbc_driver_manager import OperationalError
 
     # Without a code the server did not speak: there is no connection.
-    return isinstance(error, OperationalError) and (error.sqlstate or "08").startswith(TRANSIENT)
+    return isinstance(error, OperationalError) and (error.sqlstate or "08000").startswith(TRANSIENT)
 
 
 def _reason(error: Any) -> str:

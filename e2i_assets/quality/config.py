@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeVar
 
+import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +16,17 @@ DimensionName = Literal["completeness", "validity", "consistency", "uniqueness",
 DIMENSIONS: tuple[DimensionName, ...] = (
     "completeness", "validity", "consistency", "uniqueness", "timeliness",
 )  # fmt: skip
+
+
+REVEALING = frozenset(
+    f"expect_column_{name}"
+    for name in (
+        "min_to_be_between", "max_to_be_between", "quantile_values_to_be_between",
+        "most_common_value_to_be_in_set", "distinct_values_to_be_in_set", "distinct_values_to_equal_set",
+        "distinct_values_to_contain_set", "kl_divergence_to_be_less_than",
+    )
+)  # fmt: skip
+"""Rules whose observed value is a value of the data, or a list of them."""
 
 
 class QualityConfigError(ValueError):
@@ -63,13 +75,28 @@ class Expectation(_Model):
     """One Great Expectations rule and the business reason for it.
 
     `values_from`, a `table.column`, stands for the `value_set` of `expect_column_values_to_be_in_set`: the
-    rule is then a reference between tables.
+    rule is then a reference between tables. `where`, a condition in SQL, limits a rule about one column to
+    the rows that meet it.
     """
 
     type: str
     kwargs: dict[str, Any] = Field(default_factory=dict)
     why: str
     values_from: str | None = None
+    where: str | None = None
+
+    @model_validator(mode="after")
+    def _tells_no_values(self) -> Self:
+        if self.type in REVEALING:
+            raise ValueError(f"{self.type} would report values of patients")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_one_column(self) -> Self:
+        # Rows outside the condition count as empty, which only this rule would hold against them.
+        if self.where and (self.values_from or "column" not in self.kwargs or "not_be_null" in self.type):
+            raise ValueError("where goes with a rule about the values of one column")
+        return self
 
     @model_validator(mode="after")
     def _reference_is_a_set(self) -> Self:
@@ -84,6 +111,15 @@ class Expectation(_Model):
         single = [self.kwargs[k] for k in ("column", "column_A", "column_B") if k in self.kwargs]
         return (*single, *self.kwargs.get("column_list", ()))
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns that the rule reads.
+
+        Raises:
+            ValueError: `where` is no condition in SQL.
+        """
+        return (*self.columns, *(condition_columns(self.where) if self.where else ()))
+
 
 class Suite(_Model):
     """A reviewed list of expectations about one table, kept in `config/expectations/<suite>.yaml`."""
@@ -95,11 +131,11 @@ class Suite(_Model):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        used = [f"{self.table}.{c}" for e in self.expectations for c in e.columns]
+        used = [f"{self.table}.{c}" for e in self.expectations for c in e.needs]
         used += [e.values_from for e in self.expectations if e.values_from]
         if unknown := sorted({u for u in used if not _in_contract(u)}):
             raise ValueError(f"no contract has {', '.join(unknown)}")
-        rules = [(e.type, e.kwargs, e.values_from) for e in self.expectations]
+        rules = [(e.type, e.kwargs, e.values_from, e.where) for e in self.expectations]
         if any(rule in rules[:i] for i, rule in enumerate(rules)):
             raise ValueError("the same expectation is stated twice")
         return self
@@ -143,6 +179,14 @@ class QualityConfig(_Model):
         names = settings.pop("suites", [])
         suites = [Suite.from_yaml(path.parent / "expectations" / f"{name}.yaml") for name in names]
         return _parse(cls, path, {**settings, "suites": suites})
+
+
+def condition_columns(condition: str) -> tuple[str, ...]:
+    """Columns that a condition in SQL reads; ValueError when it is none."""
+    try:
+        return tuple(sorted(set(pl.sql_expr(condition).meta.root_names())))
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{condition!r} is not a condition in SQL") from error
 
 
 def _in_contract(reference: str) -> bool:

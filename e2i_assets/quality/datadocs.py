@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
 
@@ -69,6 +71,10 @@ def suite_page(suite: Suite, verdict: SuiteResult, judged: Sequence[ExpectationV
         "unsuccessful_expectations": len(verdict.failed),
         "success_percent": 100 * verdict.success_rate,
     }
+    for result in judged:
+        # Great Expectations cannot render the NumPy number that its own mean is.
+        if isinstance(observed := result.result.get("observed_value"), np.generic):
+            result.result["observed_value"] = observed.item()
     validation = ExpectationSuiteValidationResult(
         success=not verdict.failed,
         results=list(judged),

@@ -109,26 +109,36 @@ def _run(
     needed = [suite.table, *[_parent(e) for e in suite.expectations if e.values_from]]
     if absent := sorted({t for t in needed if t not in tables}):
         return _errored(suite, f"missing tables: {', '.join(absent)}")
-    used = {c for e in suite.expectations for c in e.columns}
+    used = {c for e in suite.expectations for c in e.needs}
     if missing := sorted(used - set(tables[suite.table].columns)):
         return _errored(suite, f"missing columns: {', '.join(missing)}")
-    validation = _batch(context, suite, tables).validate(
+    frame = _judged_frame(suite, tables)
+    validation = _batch(context, suite, frame).validate(
         _gx_suite(suite), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
     )
     by_order = {r.expectation_config.meta[_ORDER]: r for r in validation.results if r.expectation_config}
     pairs = [(e, by_order[i]) for i, e in enumerate(suite.expectations)]
     if raised := [_label(e) for e, r in pairs if _raised(r)]:
         return _errored(suite, f"could not be evaluated: {', '.join(raised)}")
-    verdict = _verdict(suite, pairs, status)
-    return replace(verdict, page=suite_page(suite, verdict, [r for e, r in pairs if _judged_something(e, r)]))
+    judged = [(e, r) for e, r in pairs if _judged_something(e, r, frame)]
+    idle = tuple(_label(e) for e, r in pairs if not _judged_something(e, r, frame))
+    verdict = _verdict(suite, judged, idle, status)
+    return replace(verdict, page=suite_page(suite, verdict, [r for _, r in judged]))
 
 
 def _verdict(
-    suite: Suite, pairs: Sequence[tuple[Expectation, ExpectationValidationResult]], status: SuiteStatus
+    suite: Suite,
+    judged: Sequence[tuple[Expectation, ExpectationValidationResult]],
+    idle: tuple[str, ...],
+    status: SuiteStatus,
 ) -> SuiteResult:
-    judged = [(e, r) for e, r in pairs if _judged_something(e, r)]
     failed = tuple(
-        FailedExpectation(e.type, ", ".join(e.columns), r.result.get("unexpected_count"), e.why)
+        FailedExpectation(
+            e.type,
+            _judged_column(e) if e.where else ", ".join(e.columns),
+            r.result.get("unexpected_count"),
+            e.why,
+        )
         for e, r in judged
         if not r.success
     )
@@ -142,7 +152,7 @@ def _verdict(
         failed=failed,
         success_rate=rate,
         status=_status(len(judged), rate, status),
-        not_evaluated=tuple(_label(e) for e, r in pairs if not _judged_something(e, r)),
+        not_evaluated=idle,
     )
 
 
@@ -152,10 +162,15 @@ def _status(evaluated: int, rate: float, bars: SuiteStatus) -> Status:
     return "passed" if rate >= bars.passed else "warning"
 
 
-def _judged_something(expectation: Expectation, result: ExpectationValidationResult) -> bool:
+def _judged_something(
+    expectation: Expectation, result: ExpectationValidationResult, frame: pl.DataFrame
+) -> bool:
     """False for a rule over a column that is null throughout: it passes, and says nothing."""
     elements, missing = result.result.get("element_count"), result.result.get("missing_count", 0)
-    return not expectation.columns or elements is None or elements > missing
+    if elements is not None:
+        return bool(elements > missing)
+    # A figure of the whole column, such as its mean, comes without counts.
+    return not expectation.columns or frame[_judged_column(expectation)].count() > 0
 
 
 def _raised(result: ExpectationValidationResult) -> bool:
@@ -165,15 +180,20 @@ def _raised(result: ExpectationValidationResult) -> bool:
 
 
 def _label(expectation: Expectation) -> str:
-    return f"{expectation.type} ({', '.join(expectation.columns) or 'table'})"
+    limit = f" where {expectation.where}" if expectation.where else ""
+    return f"{expectation.type} ({', '.join(expectation.columns) or 'table'}{limit})"
 
 
 def _parent(expectation: Expectation) -> str:
     return str(expectation.values_from).partition(".")[0]
 
 
-def _is_member(expectation: Expectation) -> str:
-    return f"{expectation.columns[0]} in {expectation.values_from}"
+def _judged_column(expectation: Expectation) -> str:
+    """Name of the column that Great Expectations sees for a rule about one column."""
+    name = expectation.columns[0]
+    if expectation.values_from:
+        return f"{name} in {expectation.values_from}"
+    return f"{name} where {expectation.where}" if expectation.where else name
 
 
 def _membership(expectation: Expectation, tables: Mapping[str, pl.DataFrame]) -> pl.Expr:
@@ -184,7 +204,7 @@ def _membership(expectation: Expectation, tables: Mapping[str, pl.DataFrame]) ->
     """
     table, _, key = str(expectation.values_from).partition(".")
     known = tables[table][key].drop_nulls().unique()
-    return pl.col(expectation.columns[0]).is_in(known.implode()).alias(_is_member(expectation))
+    return pl.col(expectation.columns[0]).is_in(known.implode()).alias(_judged_column(expectation))
 
 
 def _context() -> EphemeralDataContext:
@@ -197,10 +217,20 @@ def _context() -> EphemeralDataContext:
     return context
 
 
-def _batch(context: EphemeralDataContext, suite: Suite, tables: Mapping[str, pl.DataFrame]) -> Batch:
+def _judged_frame(suite: Suite, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """What the suite's rules read: columns, memberships in other tables, columns limited to some rows."""
     used = sorted({c for e in suite.expectations for c in e.columns})
-    references = {_is_member(e): _membership(e, tables) for e in suite.expectations if e.values_from}
-    frame = tables[suite.table].select(pl.col(used) if used else pl.all(), *references.values())
+    derived = {_judged_column(e): _membership(e, tables) for e in suite.expectations if e.values_from}
+    derived |= {_judged_column(e): _limited(e) for e in suite.expectations if e.where}
+    return tables[suite.table].select(pl.col(used) if used else pl.all(), *derived.values())
+
+
+def _limited(expectation: Expectation) -> pl.Expr:
+    inside = pl.sql_expr(str(expectation.where))
+    return pl.when(inside).then(pl.col(expectation.columns[0])).alias(_judged_column(expectation))
+
+
+def _batch(context: EphemeralDataContext, suite: Suite, frame: pl.DataFrame) -> Batch:
     asset = context.data_sources.add_pandas(suite.suite).add_dataframe_asset(suite.table)
     whole = asset.add_batch_definition_whole_dataframe("partition")
     return whole.get_batch(batch_parameters={"dataframe": frame.to_pandas()})
@@ -212,7 +242,8 @@ def _gx_suite(suite: Suite) -> ExpectationSuite:
 
     built = gx.ExpectationSuite(name=suite.suite)
     for order, e in enumerate(suite.expectations):
-        kwargs = {**e.kwargs, "column": _is_member(e), "value_set": [True]} if e.values_from else e.kwargs
+        renamed = {"column": _judged_column(e)} if e.values_from or e.where else {}
+        kwargs = {**e.kwargs, **renamed, **({"value_set": [True]} if e.values_from else {})}
         # Neither the constructor's `expectations=` (drops a rule that is not valid with no more than a log
         # line) nor `add_expectation_configuration` (replaces an earlier rule of the same type and column).
         rule = ExpectationConfiguration(type=e.type, kwargs=kwargs, meta={_ORDER: order})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,13 @@ def versions(tmp_path: Path) -> Path:
 def run(engine: sa.Engine, sql: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(sql)
+
+
+def python(code: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
 
 
 def described(engine: sa.Engine) -> dict[str, str]:
@@ -125,26 +134,52 @@ def test_the_baseline_is_the_first_release(engine: sa.Engine, versions: Path) ->
     assert described(engine) == released
 
 
-@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "op.execute('SELECT 1/0')"])
-def test_an_upgrade_that_dies_leaves_the_old_schema_whole(
-    here: Settings, engine: sa.Engine, versions: Path, end: str
+def test_an_upgrade_that_is_killed_leaves_the_old_schema_whole(
+    here: Settings, engine: sa.Engine, versions: Path
 ) -> None:
     run(engine, FIRST_RELEASE)
     upgrade(engine)
     names, whole = columns_of(engine), described(engine)
     before = contents(engine, names)
-    (versions / f"v{NEXT}_dies.py").write_text(REVISION + end)
-    code = (
+    (versions / f"v{NEXT}_dies.py").write_text(REVISION + "os.kill(os.getpid(), signal.SIGKILL)")
+    done = python(
         "import sys, sqlalchemy as sa; from pathlib import Path; from e2i_assets.resources import migrations; "
-        "migrations.upgrade(sa.create_engine(sys.argv[1], poolclass=sa.NullPool), Path(sys.argv[2]))"
+        "migrations.upgrade(sa.create_engine(sys.argv[1], poolclass=sa.NullPool), Path(sys.argv[2]))",
+        url_for(here, "public"),
+        str(versions),
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, url_for(here, "public"), str(versions)], capture_output=True, check=False
-    )  # fmt: skip
-    assert done.returncode == (-signal.SIGKILL if "kill" in end else 1), done.stderr
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert described(engine) == whole
     assert contents(engine, names) == before
     assert Warehouse(here).engine is not None, "the release before goes on with it"
+
+
+def test_a_revision_that_fails_takes_those_before_it_back(engine: sa.Engine, versions: Path) -> None:
+    run(engine, FIRST_RELEASE)
+    names, whole = columns_of(engine), described(engine)
+    before = contents(engine, names)
+    (versions / f"v{NEXT}_fails.py").write_text(REVISION + "op.execute('SELECT 1/0')")
+    with pytest.raises(sa.exc.DataError, match="division by zero"):
+        upgrade(engine, versions)
+    assert described(engine) == whole
+    assert contents(engine, names) == before
+
+
+def test_a_new_database_is_made_once_by_all_who_open_it(here: Settings, engine: sa.Engine) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda _: Warehouse(here).status(), range(4)))
+    assert described(engine) == declared(engine)
+
+
+def test_opening_an_up_to_date_database_imports_no_alembic(here: Settings) -> None:
+    assert Warehouse(here).engine is not None
+    said = python(
+        "import sys; from e2i_assets.resources.warehouse import Warehouse; "
+        "from e2i_assets.settings import settings; Warehouse(settings()).engine; "
+        "print('alembic' in sys.modules)",
+        E2I_DATABASE_URL=here.database_url.get_secret_value(),
+    )
+    assert said.stdout.strip() == "False", said.stderr
 
 
 def test_a_database_of_a_newer_release_is_refused(here: Settings, engine: sa.Engine, versions: Path) -> None:

@@ -44,7 +44,7 @@ MISTAKES = {
     "empty file": (["data", "import", "hcp_profiles.csv"], "hcp_profiles.csv: is empty"),
     "damaged parquet": (["data", "import", "triggers.parquet"], "triggers.parquet: cannot be read"),
     "unknown name": (["data", "import", "other.csv"], "give a mapping file"),
-    "wrong mapping": (["data", "import", "other.csv", "--mapping", "mapping.yaml"], "mapping.yaml: tables"),
+    "wrong mapping": (["data", "import", "other.csv", "--mapping", "mapping.yaml"], "mapping.yaml:2: tables"),
 }
 
 

@@ -20,7 +20,6 @@ RULES = {gate.name: gate for gate in vars(rules).values() if isinstance(gate, Ga
 UNFILLED = {
     "split_ratios",
     "stable_splits",
-    "no_leakage",
 }
 """Gates whose cases are still to be written; to be emptied."""
 

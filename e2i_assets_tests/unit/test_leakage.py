@@ -475,3 +475,37 @@ def test_a_table_contract_is_a_contract(clean):
 def test_a_contract_that_says_nothing_is_an_error(clean, contract):
     with pytest.raises(LeakageError, match="contract of age"):
         audit(clean, contract=contract)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda t: t.iloc[:0], "empty_input"),
+        (lambda t: t.drop(columns="started"), "missing_column"),
+        (lambda t: t.iloc[:1], "too_few_rows"),
+        (lambda t: t.assign(started=1), "one_class"),
+        (lambda t: t.assign(started=np.nan), "too_few_rows"),
+        (lambda t: t.assign(index_date=pd.NaT), "not_a_date"),
+        (lambda t: t.assign(patient_id=None), "missing_value"),
+        (lambda t: t[["patient_id", "index_date", "started"]], "nothing_to_judge"),
+    ],
+)
+def test_an_audit_that_cannot_be_made_says_of_what_kind_and_what_to_do(clean, spoil, code):
+    with pytest.raises(LeakageError) as refused:
+        audit(spoil(clean))
+    assert refused.value.code == code
+    assert len(refused.value.next_step) > 10
+
+
+def test_a_feature_without_values_is_named_as_not_judged(clean):
+    report = audit(clean.assign(nothing=np.nan))
+    assert report.unjudged == ("nothing",)
+    assert report.examined["target"] == 5
+    assert LeakageReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+
+
+def test_where_one_side_tells_no_zone_hours_that_may_be_later_are(clean):
+    index = pd.Series(pd.Timestamp("2023-05-01T12:00", tz="UTC"), index=clean.index)
+    table = clean.assign(index_date=index)
+    assert leaks(table.assign(seen=pd.Timestamp("2023-05-01T01:00"))) == {("temporal", "seen")}
+    assert leaks(table.assign(seen=pd.Timestamp("2023-04-30T20:00"))) == set()

@@ -51,7 +51,7 @@ def test_short_and_long_form_say_the_same(tmp_path: Path) -> None:
         ("unit: months", "unit: years", 8, "is in years already"),
         ("unit: months, ", "", 8, "say the source's `unit`"),
         ("from: sex", "form: sex", 10, "form"),
-        ("from: sex", "from: sex\n        unit: kg", 11, "has no unit in the contract"),
+        ("from: sex", "from: sex\n        unit: kg", 11, "has no unit declared"),
         ("{no: F, yes: M, 3: null}", "{no: F, no: M}", 11, "stands twice"),
         ("tall:", "gender:", 13, "put it under `columns`"),
         ("role: outcome", "role: result", 14, "role"),

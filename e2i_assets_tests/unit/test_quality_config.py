@@ -84,6 +84,23 @@ def test_an_unreadable_file_is_refused(folder, text):
         ({"expectations": [{"type": "t", "kwargs": {"column": "no_such"}, "why": "w"}]}, "triggers.no_such"),
         ({"expectations": [{"type": "t", "kwargs": {"column": "trigger_id"}}]}, "why"),
         (
+            {"expectations": [{"type": "expect_column_max_to_be_between", "kwargs": {"column": "lead_time_days"}, "why": "w"}]},
+            "values of patients",
+        ),
+        (
+            {"expectations": [{"type": "t", "kwargs": {"column": "lead_time_days"}, "why": "w", "where": "no_such = 1"}]},
+            "triggers.no_such",
+        ),
+        (
+            {"expectations": [{"type": "t", "kwargs": {"column": "lead_time_days"}, "why": "w", "where": "((("}]},
+            "SQL",
+        ),
+        (
+            {"expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "lead_time_days"},
+                               "why": "w", "where": "priority = 'low'"}]},
+            "where goes with",
+        ),
+        (
             {"expectations": [{"type": "t", "kwargs": {"column": "hcp_id"}, "why": "w", "values_from": "hcp_profiles.hcp_id"}]},
             "values_from",
         ),

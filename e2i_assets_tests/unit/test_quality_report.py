@@ -82,7 +82,7 @@ BLOCKED = {
     "no journeys": (JOURNEYS, lambda f: f.clear(), "empty_table", "rows"),
     "suite that fails": (
         "triggers",
-        lambda f: f.with_columns(first("lead_time_days", 400), first("priority", "x"), first("hcp_id", "x")),
+        lambda f: f.with_columns(first("lead_time_days", 400), first("priority", "x"), first("hcp_id", "x"), confidence_score=pl.lit(0.0)),
         "suite", "triggers",
     ),
     "suite that cannot be run": ("triggers", lambda f: f.drop("priority"), "suite_error", "triggers"),

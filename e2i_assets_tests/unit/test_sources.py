@@ -112,12 +112,13 @@ def test_a_stated_encoding_is_read(tmp_path: Path, stated: str, content: bytes) 
     ("stated", "content", "said"),
     [
         ("utf-8", "id,stadt\n1,Köln\n".encode("latin-1"), "line 2 is not UTF-8; say"),
+        ("utf-8", "id,größe\n1,2\n".encode("latin-1"), "header is not UTF-8; say"),
         ("utf-8", "id,stadt\n1,Köln\n".encode("utf-16"), "is UTF-16; say"),
         ("utf-8", "id,stadt\n1,Koeln\n".encode("utf-16-le"), "NUL bytes; is it UTF-16"),
         ("latin-1", "id,stadt\n1,Köln\n".encode(), "is UTF-8, not iso8859-1"),
         ("utf-16", "id,stadt\n1,Köln\nx".encode(), "is not utf-16"),
     ],
-    ids=["latin-1", "utf-16", "utf-16-without-bom", "utf-8-as-latin-1", "utf-8-as-utf-16"],
+    ids=["latin-1", "latin-1-header", "utf-16", "utf-16-without-bom", "utf-8-as-latin-1", "utf-8-as-utf-16"],
 )
 def test_a_wrong_encoding_is_refused_and_never_mojibake(
     tmp_path: Path, stated: str, content: bytes, said: str
@@ -354,7 +355,7 @@ def test_a_folder_named_for_our_tables_needs_no_mapping(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="column shoe_size: is not in the contract"):
         read_source(tmp_path, None, now=NOW)
     (tmp_path / "hcp_profiles.csv").rename(tmp_path / "unknown.csv")
-    with pytest.raises(SourceError, match="no file named for a table"):
+    with pytest.raises(SourceError, match="nothing is named for a table of ours"):
         read_source(tmp_path, None, now=NOW)
 
 

@@ -40,10 +40,11 @@ def audit_leakage(
     index_date = read_dates(train, event_times) if event_times else None
     features = [str(c) for c in train.columns if c not in (target, id_column, event_times)]
     if not features:
-        raise LeakageError("the frame has no feature columns to audit")
-    if not train[features].notna().to_numpy().any():
-        raise LeakageError("no feature has a value, so nothing can be audited")
-    examined = {"availability": 0, "temporal": 0, "target": len(features), "contamination": 0}
+        raise LeakageError("nothing_to_judge", "the frame has no feature columns to audit")
+    unjudged = tuple(name for name in features if not train[name].notna().any())
+    if len(unjudged) == len(features):
+        raise LeakageError("nothing_to_judge", "no feature has a value, so nothing can be audited")
+    examined = {"availability": 0, "temporal": 0, "target": len(features) - len(unjudged), "contamination": 0}
     findings: list[Finding] = []
     if contract is not None:
         known = as_entries(contract)
@@ -58,17 +59,19 @@ def audit_leakage(
         found, examined["contamination"] = contamination_findings({"train": train, **other_splits}, id_column)
         findings += found
     ordered = sorted(findings, key=lambda f: (f.kind, f.column, f.evidence))
-    return LeakageReport(target, len(train), tuple(ordered), examined)
+    return LeakageReport(target, len(train), tuple(ordered), examined, unjudged)
 
 
 def _check_frame(train: pd.DataFrame, target: str, id_column: str | None) -> None:
     if train.empty:
-        raise LeakageError("the training frame is empty")
+        raise LeakageError("empty_input", "the training frame is empty")
     if not train.columns.is_unique:
-        raise LeakageError("the training frame has two columns of the same name")
+        raise LeakageError("missing_column", "the training frame has two columns of the same name")
     if target not in train.columns:
-        raise LeakageError(f"no target column {target!r} in the training frame")
+        raise LeakageError("missing_column", f"no target column {target!r} in the training frame")
     if id_column and id_column not in train.columns:
-        raise LeakageError(f"no id column {id_column!r} in the training frame")
+        raise LeakageError("missing_column", f"no id column {id_column!r} in the training frame")
     if id_column and (missing := int(train[id_column].isna().sum())):
-        raise LeakageError(f"{id_column}: {missing} of {len(train)} training rows have no id")
+        raise LeakageError(
+            "missing_value", f"{id_column}: {missing} of {len(train)} training rows have no id"
+        )

@@ -33,7 +33,7 @@ def contamination_findings(
     """
     for name, frame in splits.items():
         if frame.empty:
-            raise LeakageError(f"split {name} is empty, so nothing can be compared with it")
+            raise LeakageError("empty_input", f"split {name} is empty, so nothing can be compared with it")
     shared = [str(c) for c in next(iter(splits.values())) if all(c in f for f in splits.values())]
     keys = {id_column} if id_column else set()
     keys |= {c for c in shared if _PATIENT.fullmatch(squeezed(c))}
@@ -64,11 +64,11 @@ def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
 
 def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:
     if key not in frame.columns:
-        raise LeakageError(f"split {split}: no column {key!r}")
+        raise LeakageError("missing_column", f"split {split}: no column {key!r}")
     ids = frame[key]
     missing = int(ids.isna().sum())
     if missing and whole:
-        raise LeakageError(f"split {split}: {missing} of {len(ids)} rows have no {key}")
+        raise LeakageError("missing_value", f"split {split}: {missing} of {len(ids)} rows have no {key}")
     return set(_as_key(ids.dropna()))
 
 

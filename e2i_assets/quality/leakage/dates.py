@@ -31,6 +31,8 @@ _NOTHING = {"", "-", ".", "na", "n/a", "nan", "nat", "none", "null", "unknown", 
 _EPOCHS = (("s", 6e8, 4e9), ("ms", 6e11, 4e12), ("us", 6e14, 4e15), ("ns", 6e17, 4e18))
 _EPOCH_NAME = r"(?:^|_)(?:date|time|timestamp|ts|epoch|at|dt|when|seen)(?:_|$)"
 
+_FARTHEST_ZONE = pd.Timedelta(hours=14)
+
 
 @dataclass(frozen=True)
 class Dates:
@@ -55,15 +57,16 @@ class Dates:
         return bool((there == there.dt.normalize()).all())
 
     def after(self, other: Dates) -> pd.Series:
-        """Rows whose date is after the other's: by instant where both have a zone, by day where either
-        knows days only.
+        """Rows whose date is after the other's, or may be, where only one side tells a zone.
 
-        The day of a timestamp is that of the other's zone, as far as the other tells one.
+        By instant, or by day where either knows days only; the day of a timestamp is that of the other's
+        zone, as far as the other tells one.
         """
+        zones = [d.instant is not None for d in (self, other)]
         if not (self.in_days or other.in_days):
             if self.instant is not None and other.instant is not None:
                 return self.instant > other.instant
-            return self.wall > other.wall
+            return self.wall > other.wall - (_FARTHEST_ZONE if any(zones) else pd.Timedelta(0))
         mine = self.wall
         if not self.in_days and self.instant is not None and other.instant is not None:
             mine = self.instant + (other.wall - other.instant)

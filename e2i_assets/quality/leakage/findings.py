@@ -11,8 +11,30 @@ from e2i_assets.contracts.base import INDEX, Table, columns
 Kind = Literal["temporal", "target", "contamination"]
 
 
+_NEXT_STEPS = {
+    "empty_input": "Give the audit rows: look at what cohort and splits leave over.",
+    "missing_column": "Name columns that the frame has, or add the missing one.",
+    "missing_value": "Fill the column in every row, or leave these rows out.",
+    "not_a_date": "Name a column of dates that can be read in every row.",
+    "too_few_rows": "Audit more rows: at least 30 with a target, 10 of them outside the largest class.",
+    "one_class": "Take rows of both outcomes, or another target.",
+    "nothing_to_judge": "Give the frame features that have values.",
+    "contract": "Give each column of the contract its role and available_at.",
+}
+
+
 class LeakageError(ValueError):
-    """The frame cannot be audited, so nothing can be said of leakage; says what is wrong with it."""
+    """The frame cannot be audited, so nothing can be said of leakage; says what is wrong with it.
+
+    Attributes:
+        code: the kind of fault, one of the keys of the next steps.
+        next_step: what to do about it.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.next_step = _NEXT_STEPS[code]
 
 
 class AvailabilityLike(Protocol):
@@ -51,10 +73,10 @@ def as_entries(contract: Contract) -> dict[str, AvailabilityLike]:
 def _entry(name: str, entry: AvailabilityLike | Mapping[str, str]) -> AvailabilityLike:
     if isinstance(entry, Mapping):
         if not {"role", "available_at"} & set(entry):
-            raise LeakageError(f"contract of {name}: neither role nor available_at")
+            raise LeakageError("contract", f"contract of {name}: neither role nor available_at")
         return _Entry(entry.get("role", "feature"), entry.get("available_at", INDEX))
     if not (hasattr(entry, "role") and hasattr(entry, "available_at")):
-        raise LeakageError(f"contract of {name}: an entry needs role and available_at")
+        raise LeakageError("contract", f"contract of {name}: an entry needs role and available_at")
     return entry
 
 
@@ -86,12 +108,14 @@ class LeakageReport:
         examined: `availability` (columns judged by contract), `temporal` (date columns compared with the
             index date), `target` (columns compared with the target), `contamination` (pairs of splits). A
             zero says that the kind was not looked at: an audit without findings is no proof for it.
+        unjudged: features without any value, of which nothing can be said.
     """
 
     target: str
     rows: int
     findings: tuple[Finding, ...]
     examined: dict[str, int]
+    unjudged: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -100,14 +124,15 @@ class LeakageReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "ok": self.ok, "findings": [f.to_dict() for f in self.findings]}
+        findings = [f.to_dict() for f in self.findings]
+        return {**asdict(self), "ok": self.ok, "findings": findings, "unjudged": list(self.unjudged)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LeakageReport:
         """Inverse of `to_dict`."""
         findings = tuple(Finding(**f) for f in stored["findings"])
-        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings")}
-        return cls(**kept, findings=findings)
+        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings", "unjudged")}
+        return cls(**kept, findings=findings, unjudged=tuple(stored["unjudged"]))
 
     def to_markdown(self) -> str:
         """One table of findings, and what was looked at."""

@@ -60,16 +60,22 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
         LeakageError: fewer than 30 rows, one class, fewer than 10 rows outside the largest, infinite values.
     """
     if len(target) < MIN_ROWS:
-        raise LeakageError(f"target {target.name}: {len(target)} rows with a value, of {MIN_ROWS} needed")
+        raise LeakageError(
+            "too_few_rows", f"target {target.name}: {len(target)} rows with a value, of {MIN_ROWS} needed"
+        )
     codes, classes = pd.factorize(target, sort=False)
     if len(classes) < 2:
-        raise LeakageError(f"target {target.name}: one class only, so nothing can be compared with it")
+        raise LeakageError(
+            "one_class", f"target {target.name}: one class only, so nothing can be compared with it"
+        )
     if len(classes) > 2 and pd.api.types.is_numeric_dtype(target) and not _few(classes):
         return _regression(target, groups)
     counts = np.bincount(codes)
     kept = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
     if counts[kept[1]] < MIN_CLASS:
-        raise LeakageError(f"target {target.name}: fewer than {MIN_CLASS} rows outside the largest class")
+        raise LeakageError(
+            "too_few_rows", f"target {target.name}: fewer than {MIN_CLASS} rows outside the largest class"
+        )
     wanted = kept[1:2] if len(classes) == 2 else kept[counts[kept] >= MIN_CLASS]
     columns = (codes[:, None] == wanted[None, :]).astype(float)
     shares = counts[wanted] / counts[wanted].sum()
@@ -115,7 +121,7 @@ def _correlation_of_cells(means: np.ndarray, sums: np.ndarray, counts: np.ndarra
 def _regression(target: pd.Series, groups: pd.Series | None) -> Outcome:
     numbers = as_numbers(target)
     if numbers is None or not np.isfinite(numbers).all():
-        raise LeakageError(f"target {target.name}: infinite values")
+        raise LeakageError("missing_value", f"target {target.name}: infinite values")
     standard = (numbers - numbers.mean()) / numbers.std()
     folds = _folds(np.zeros(len(target), dtype=np.int64), groups)
     return Outcome("regression", standard[:, None], np.ones(1), folds)

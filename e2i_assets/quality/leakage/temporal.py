@@ -63,11 +63,13 @@ def date_findings(
 def read_dates(train: pd.DataFrame, name: str) -> Dates:
     """The index dates; LeakageError when the column is missing, unreadable or empty in any row."""
     if name not in train.columns:
-        raise LeakageError(f"no column {name!r} to take index dates from")
+        raise LeakageError("missing_column", f"no column {name!r} to take index dates from")
     found = dates.read(train[name])
     unreadable = len(train) if found is None else int(found.wall.isna().sum())
     if found is None or unreadable:
-        raise LeakageError(f"index date {name}: {unreadable} of {len(train)} rows have no readable date")
+        raise LeakageError(
+            "not_a_date", f"index date {name}: {unreadable} of {len(train)} rows have no readable date"
+        )
     return found
 
 

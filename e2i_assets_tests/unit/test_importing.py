@@ -1,0 +1,73 @@
+"""What a mapping says of an attribute and what the cohort files declare are the same, or nothing is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from e2i_assets.cli.importing import NotWritten, agree_with_cohorts, draft
+from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.ingest.mapping import Mapping, MappingError
+from e2i_assets_tests.conftest import ROOT
+
+GBSG2 = CohortConfig.from_yaml(ROOT / "examples" / "gbsg2" / "tamoxifen_breast_cancer.yaml")
+TEXT = """
+source: trial
+tables:
+  patient_journeys:
+    columns: {brand: "'Tamoxifen'", indication: "'breast_cancer'"}
+    attributes:
+      NAME: {from: x, STATED}
+"""
+
+
+def agreed(name: str, stated: str, text: str = TEXT) -> None:
+    text = text.replace("NAME", name).replace("STATED", stated)
+    agree_with_cohorts(Mapping.from_text(text, Path("m.yaml")), {"tamoxifen_breast_cancer": GBSG2})
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("recurrence_2y", "role: outcome, available_at: outcome"),
+        ("recurrence_2y", "values: {a: b}"),
+        ("tsize", "unit: mm"),
+        ("tsize", "unit: cm, factor: 10"),
+        ("new", "role: feature"),
+    ],
+)
+def test_what_agrees_is_let_through(name: str, stated: str) -> None:
+    agreed(name, stated)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "said"),
+    [
+        ("recurrence_2y", "role: feature", "is declared with role outcome, and here with feature"),
+        ("recurrence_2y", "available_at: index", "is declared with available_at outcome"),
+        ("new", "role: outcome, available_at: outcome", "is not declared, and would be taken for a feature"),
+        ("tsize", "unit: cm", "is in mm, the source in cm; say `factor`"),
+        ("tsize", "unit: mm, factor: 10", "is in mm already"),
+    ],
+)
+def test_what_contradicts_a_cohort_file_names_line_and_file(name: str, stated: str, said: str) -> None:
+    with pytest.raises(MappingError) as error:
+        agreed(name, stated)
+    assert str(error.value).startswith(f"m.yaml:7: tables.patient_journeys.attributes.{name}: ")
+    assert "config/cohorts/tamoxifen_breast_cancer.yaml" in str(error.value)
+    assert said in str(error.value)
+
+
+def test_only_programmes_that_the_mapping_may_fill_are_asked() -> None:
+    other = TEXT.replace("'Tamoxifen'", "'Kisqali'")
+    agreed("new", "role: outcome, available_at: outcome", other)
+    with pytest.raises(MappingError, match="is not declared"):
+        agreed("new", "role: outcome, available_at: outcome", TEXT.replace("\"'Tamoxifen'\"", "drug"))
+
+
+def test_a_draft_is_not_written_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("mine")
+    with pytest.raises(NotWritten):
+        draft(str(tmp_path), tmp_path / "m.yaml")
+    assert (tmp_path / "m.yaml").read_text() == "mine"
