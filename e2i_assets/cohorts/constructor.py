@@ -36,16 +36,16 @@ class CohortConstructor:
             CohortError: CC_002 missing columns, CC_004 types or keys, CC_005 date columns.
         """
         config = self.config
-        source = open_source(config, journeys, events)
-        table = source.journeys
-        if source.events is not None:
-            table = with_event_counts(config, table, source.events)
-        rules = rules_of(config, table)
-        if repeated := source.repeated_keys():
-            raise CohortError(
-                "CC_004",
-                f"{config.cohort_id}: {repeated} rows repeat or lack {JOURNEY_KEY}; each journey must be "
-                "there once",
-            )
-        members, masks = source.evaluate(table, rules)
+        with open_source(config, journeys, events) as source:
+            table = source.journeys
+            if source.events is not None:
+                table = with_event_counts(config, table, source.events)
+            rules = rules_of(config, table)
+            if repeated := source.repeated_keys():
+                raise CohortError(
+                    "CC_004",
+                    f"{config.cohort_id}: {repeated} rows repeat or lack {JOURNEY_KEY}; each journey must be "
+                    "there once",
+                )
+            members, masks = source.evaluate(table, rules)
         return members, result_of(config, rules, masks)

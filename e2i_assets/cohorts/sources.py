@@ -6,7 +6,9 @@ where it lives and stays there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 ROW = "__row__"
+MEMORY = "1500MB"
+"""What DuckDB holds of files before it spills to disk, so that 100 million rows and members fit in 4 GB."""
 Frame: TypeAlias = pl.DataFrame | pd.DataFrame | pa.Table
 
 
@@ -125,8 +129,11 @@ class TableSource:
         return members.to_polars() if self.collect else members, mask_counts(tally(masked).to_polars())
 
 
-def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Source:
+@contextmanager
+def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Iterator[Source]:
     """Find out what was given and check that the columns which the definition reads are there.
+
+    Files are read by an engine of their own, which may spill to a temporary folder while the source is open.
 
     Raises:
         CohortError: CC_002 for missing columns or events, CC_004 for anything that is no table, and for
@@ -137,13 +144,28 @@ def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Sour
         raise CohortError("CC_002", f"{config.cohort_id}: no events were given, but {named} counts them")
     if not config.event_criteria:
         events = None
-    source = _frames(config, journeys, events) if isinstance(journeys, Frame) else _tables(journeys, events)
+    with _source(config, journeys, events) as source:
+        _require_columns(config, source, journeys, events)
+        yield source
+
+
+@contextmanager
+def _source(config: CohortConfig, journeys: Any, events: Any) -> Iterator[Source]:
+    if isinstance(journeys, Frame):
+        yield _frames(config, journeys, events)
+    elif isinstance(journeys, str | Path):
+        with _files(Path(journeys), events) as source:
+            yield source
+    else:
+        yield _tables(journeys, events)
+
+
+def _require_columns(config: CohortConfig, source: Source, journeys: Any, events: Any) -> None:
     given = journeys if isinstance(source, FrameSource) else source.journeys
     _require(config.required_fields, _names(given), "journeys", config.cohort_id)
     if events is not None:
         given = events if isinstance(source, FrameSource) else source.events
         _require(config.event_fields, _names(given), "events", config.cohort_id)
-    return source
 
 
 def _frames(config: CohortConfig, journeys: Frame, events: Any) -> FrameSource:
@@ -155,12 +177,22 @@ def _frames(config: CohortConfig, journeys: Frame, events: Any) -> FrameSource:
     )
 
 
+@contextmanager
+def _files(journeys: Path, events: Any) -> Iterator[TableSource]:
+    import ibis
+
+    if not isinstance(events, str | Path | None):
+        raise _elsewhere("a Parquet path", events)
+    with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
+        engine = ibis.duckdb.connect(memory_limit=MEMORY, temp_directory=scratch)
+        try:
+            happened = None if events is None else _parquet(engine, Path(events))
+            yield TableSource(_parquet(engine, journeys), happened, collect=True)
+        finally:
+            engine.disconnect()
+
+
 def _tables(journeys: Any, events: Any) -> TableSource:
-    if isinstance(journeys, str | Path):
-        if not isinstance(events, str | Path | None):
-            raise _elsewhere("a Parquet path", events)
-        table, engine = _parquet(Path(journeys))
-        return TableSource(table, None if events is None else _parquet(Path(events), engine)[0], collect=True)
     import ibis.expr.types as ir
 
     if not isinstance(journeys, ir.Table):
@@ -221,15 +253,13 @@ def _series(frame: Frame, name: str) -> pl.Series:
 CATEGORIES = (pl.Categorical, pl.Enum)
 
 
-def _parquet(path: Path, engine: Any = None) -> tuple[ir.Table, Any]:
+def _parquet(engine: Any, path: Path) -> ir.Table:
     import duckdb
-    import ibis
 
     if not path.exists():
         raise CohortError("CC_004", f"{path}: no such file")
-    engine = engine or ibis.duckdb.connect()
     try:
         # Parquet statistics leave NaN out, and DuckDB trusts them to say that there is none unless told.
-        return engine.read_parquet(path, can_have_nan=True), engine
+        return engine.read_parquet(path, can_have_nan=True)
     except duckdb.Error as error:
         raise CohortError("CC_004", f"{path}: not a readable Parquet file ({type(error).__name__})") from None
