@@ -41,6 +41,7 @@ def merge(cursor: Any, staging: Staging, table: str) -> int:
         f"FROM {staged} s LEFT JOIN {SCHEMA}.{table} t ON t.{key} = s.{key} "
         f"WHERE t.{key} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
     )
+    cursor.execute(f"ANALYZE changed_{table}")
     known = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE known")
     added = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE NOT known")
     if known:
@@ -56,8 +57,9 @@ def merge(cursor: Any, staging: Staging, table: str) -> int:
         values = ", ".join(_value(c) for c in described)
         with _rebuilt(cursor, table, added):
             cursor.execute(
-                f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s WHERE NOT EXISTS "
-                f"(SELECT FROM {SCHEMA}.{table} t WHERE t.{key} = s.{key})"
+                # Not an anti join with the table itself: that may scan all that it has just inserted.
+                f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s "
+                f"JOIN changed_{table} c ON c.key = s.{key} AND NOT c.known"
             )
     _touch(cursor, table, "true")
     return known + added

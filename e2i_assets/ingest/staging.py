@@ -125,6 +125,7 @@ class Staging:
         key = key_of(TABLES[table])
         compared = ", ".join(c.name for c in columns(TABLES[table]) if c.unique or c.references)
         cursor.execute(f"ANALYZE {self.name}.{table} ({compared})")
+        cursor.execute(f"ANALYZE {self.name}.rejected (table_name, key)")
         for c in columns(TABLES[table]):
             if c.unique:
                 self._reject(cursor, table, c.name, "duplicate", "must be unique, is that of an earlier row",

@@ -156,6 +156,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, load in {"COPY": by_copy, "loader": by_loader}.items():
                 found[name].append(options.rows / seconds(warehouse, load, rows))
+                print(f"{name}: {found[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
         found["to_sql"].append(options.sql_rows / seconds(warehouse, by_to_sql, rows.head(options.sql_rows)))
         pace = {name: statistics.median(rates) for name, rates in found.items()}
         for name, rate in pace.items():
