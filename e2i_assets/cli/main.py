@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from e2i_assets.cli import cohort, data
+from e2i_assets.cli import audit, cohort, data
 from e2i_assets.cli.output import fail
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(cohort.app, name="cohort")
+app.add_typer(audit.app, name="audit")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 

@@ -32,6 +32,19 @@ class Availability:
     available_at: str
 
 
+def availability(programme: CohortConfig, features: Iterable[Feature]) -> dict[str, Availability]:
+    """What contract and cohort file say of the column behind each feature."""
+    return {feature.name: _facts(programme, *feature.source.split(".", 1)) for feature in features}
+
+
+def _facts(programme: CohortConfig, table: str, column: str = "") -> Availability:
+    # Events are counted from before the index date only; the feature builder's tests hold that.
+    if table == "treatment_events":
+        return Availability("feature", INDEX)
+    declared = {c.name: c for c in columns(TABLES[table])}.get(column) or programme.attributes.get(column)
+    return Availability(declared.role, declared.available_at) if declared else Availability("feature", INDEX)
+
+
 class StageContext:
     """One stage of one partition in one run; `inputs` are the published versions that it was given.
 
@@ -77,18 +90,7 @@ class StageContext:
 
     def availability(self, features: Iterable[Feature]) -> dict[str, Availability]:
         """What contract and cohort file say of the column behind each feature."""
-        return {feature.name: self._facts(*feature.source.split(".", 1)) for feature in features}
-
-    def _facts(self, table: str, column: str = "") -> Availability:
-        # Events are counted from before the index date only; the feature builder's tests hold that.
-        if table == "treatment_events":
-            return Availability("feature", INDEX)
-        declared = {c.name: c for c in columns(TABLES[table])}.get(column) or self.programme.attributes.get(
-            column
-        )
-        return (
-            Availability(declared.role, declared.available_at) if declared else Availability("feature", INDEX)
-        )
+        return availability(self.programme, features)
 
     def read_raw(self, table: str, versions: Mapping[str, str], kind: type[A]) -> A:
         """A raw table in the version that a certificate names."""

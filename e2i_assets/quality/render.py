@@ -42,7 +42,7 @@ def html(report: QCReport) -> str:
         f'<p><a href="{FOLDER}/index.html">Data Docs of the expectation suites</a></p>'
         f'<img alt="Grades of the five dimensions" src="data:image/png;base64,{picture}">'
     )
-    return _page("Data quality", report.status, body + "".join(_section(*grid) for grid in _grids(report)))
+    return page("Data quality", report.status, body + "".join(section(*grid) for grid in _grids(report)))
 
 
 def data_docs_index(report: QCReport) -> str:
@@ -55,7 +55,7 @@ def data_docs_index(report: QCReport) -> str:
     headings = "".join(f"<th>{h}</th>" for h in ("suite", "table", "status", "rules that hold", "error"))
     table = f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>"
     back = '<p><a href="../report.html">Quality report</a></p>'
-    return _page("Data Docs", report.status, back + table)
+    return page("Data Docs", report.status, back + table)
 
 
 def _link(suite: SuiteResult) -> str:
@@ -63,7 +63,8 @@ def _link(suite: SuiteResult) -> str:
     return f'<a href="{name}.html">{name}</a>' if suite.page else name
 
 
-def _page(title: str, status: str, body: str) -> str:
+def page(title: str, status: str, body: str) -> str:
+    """A page without scripts; `status` is `passed`, `warning` or `failed`, `body` is HTML."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<style>{_STYLE}</style></head><body><h1>{title}: <span class="{status}">{status}</span></h1>'
@@ -71,7 +72,8 @@ def _page(title: str, status: str, body: str) -> str:
     )
 
 
-def _section(title: str, head: list[str], rows: list[list[str]]) -> str:
+def section(title: str, head: list[str], rows: list[list[str]]) -> str:
+    """A heading and a table, its texts escaped."""
     headings = "".join(f"<th>{escape(h)}</th>" for h in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
     return f"<h2>{escape(title)}</h2><table><thead><tr>{headings}</tr></thead><tbody>{body}</tbody></table>"

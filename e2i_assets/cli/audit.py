@@ -1,0 +1,97 @@
+"""`e2i audit`: does a table know what it should not?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from e2i_assets.quality.leakage import LeakageReport
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look for leakage in a table.")
+
+
+@app.callback()
+def audits() -> None:
+    """Look for leakage in a table."""
+
+
+@app.command(no_args_is_help=True)
+def leakage(
+    file: Annotated[Path | None, typer.Argument(help="CSV or Parquet file: the training rows.")] = None,
+    target: Annotated[str, typer.Option(help="Column of the outcome.")] = "",
+    id_column: Annotated[str | None, typer.Option(help="Column of the patient.")] = None,
+    event_times: Annotated[str | None, typer.Option(help="Column of each row's index date.")] = None,
+    contract: Annotated[
+        str | None,
+        typer.Option(help="YAML or JSON of columns with role and available_at, or one of our tables."),
+    ] = None,
+    other_split: Annotated[
+        list[Path] | None, typer.Option(help="File of another split; repeat for several.")
+    ] = None,
+    partition: Annotated[
+        str | None, typer.Option("--partition", "-p", help="Audit the published splits of a partition.")
+    ] = None,
+    html: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("leakage.html"),
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Look for temporal and target leakage and contamination; exits with 1 when there is any.
+
+    A contract finds what the data cannot tell: {discharge_date: {role: post_outcome, available_at: outcome}}.
+    Of a partition train and validation are audited, for each of its scopes; test and holdout stay sealed.
+    """
+    from rich.console import Console
+
+    from e2i_assets.cli import audit_data
+    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.quality.leakage.render import html as page
+
+    if (file is None) == (partition is None) or (file is not None and not target):
+        raise typer.BadParameter("give either a file and its --target, or a --partition")
+    with Console(stderr=True).status("auditing"):
+        if file is not None:
+            reports = audit_data.audit_files(
+                file,
+                target,
+                id_column=id_column,
+                contract=contract,
+                other_splits=other_split or [],
+                event_times=event_times,
+            )
+        else:
+            reports = _of_partition(str(partition))
+    html.write_text(page(reports))
+    if json:
+        print_json({name: report.to_dict() for name, report in reports.items()})
+    else:
+        _show(reports)
+    say(f"report: {html}", as_json=json)
+    raise typer.Exit(int(any(not report.ok for report in reports.values())))
+
+
+def _of_partition(partition: str) -> dict[str, LeakageReport]:
+    from e2i_assets.build import build_resources
+    from e2i_assets.cli import audit_data
+    from e2i_assets.cli.session import open_session
+
+    here, _ = open_session()
+    return audit_data.audit_partition(here, build_resources(here)["store"], partition)
+
+
+def _show(reports: Mapping[str, LeakageReport]) -> None:
+    from e2i_assets.cli.output import say, show_table
+
+    for name, report in reports.items():
+        looked = ", ".join(f"{kind} {n}" for kind, n in report.examined.items())
+        if report.ok:
+            say(f"{name}: no leakage found in {report.rows:,} rows (looked at: {looked})")
+            continue
+        rows = [
+            [f.column, f.kind, f"{f.statistic:.3f}", f"{f.threshold:.3f}", f.evidence]
+            for f in report.findings
+        ]
+        show_table(f"{name}: leakage", ["column", "kind", "statistic", "threshold", "evidence"], rows)
+        say(f"looked at: {looked}")
