@@ -91,9 +91,6 @@ def import_(
     """
     from e2i_assets.cli import importing
     from e2i_assets.cli.output import print_json, say
-    from e2i_assets.cli.session import open_session
-    from e2i_assets.partitions import programmes
-    from e2i_assets.settings import settings
 
     if suggest:
         draft = importing.draft(source, output)
@@ -102,6 +99,10 @@ def import_(
         else:
             say(f"written to {output}" if output else draft.text.rstrip())
         return
+    from e2i_assets.cli.session import open_session
+    from e2i_assets.partitions import programmes
+    from e2i_assets.settings import settings
+
     # A mistake in the source or the mapping is told before a database is started.
     load = importing.read(source, mapping, programmes(settings().config_dir), show=not json)
     here, warehouse = open_session()

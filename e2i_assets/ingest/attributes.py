@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -124,7 +125,7 @@ def collect(
     for name, how in mapped.items():
         values = given.get_column(name)
         if how.values is not None or how.factor is not None:
-            done = cast(values, pl.String() if how.values is not None else pl.Float64(), how, reading)
+            done = cast(values, _dtype_of(how), how, reading)
             bad.append((name, done.bad, done.rule))
             values = done.values
         made.append(values.alias(name))
@@ -133,6 +134,16 @@ def collect(
     bad += [(values.name, broken, rule) for values, broken, rule in held]
     frame = pl.DataFrame([values for values, _, _ in held])
     return Held(frame.select(pl.struct(pl.all()).struct.json_encode().alias(COLUMN)).get_column(COLUMN), bad)
+
+
+def _dtype_of(how: ColumnMapping) -> pl.DataType:
+    """Type of an attribute that a value map or a unit factor makes."""
+    if how.values is None:
+        return pl.Float64()
+    made = {value for value in how.values.values() if value is not None}
+    if made <= {"true", "false"}:
+        return pl.Boolean()
+    return pl.Int64() if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", v) for v in made) else pl.String()
 
 
 def _jsonable(values: pl.Series) -> tuple[pl.Series, pl.Series, str]:

@@ -181,10 +181,9 @@ UNSAID = {"?": ColumnMapping.model_validate("?")}
 
 
 def _database(path: str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of our own that fetches no extension."""
-    return duckdb.connect(
-        path, config={"autoinstall_known_extensions": "false", "enable_external_file_cache": "false"}
-    )
+    """A DuckDB of our own, without extensions: times must not depend on what a machine has installed."""
+    off = ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_file_cache")
+    return duckdb.connect(path, config=dict.fromkeys(off, "false"))
 
 
 def _require(opened: Opened, table: str, columns: Sequence[str]) -> None:

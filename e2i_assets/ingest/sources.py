@@ -130,6 +130,12 @@ class Plan:
 
 def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Plan:
     types = opened.columns()
+    for i, name in enumerate(spec.leave_out):
+        if name not in types:
+            # Misspelt, a column that must not leave the source would be carried along.
+            raise mapping.error(
+                ("tables", table, "leave_out", str(i)), f"{opened.origin} has no column {name}"
+            )
     relation = opened.connection.cursor().table(opened.view)
     parsed = {name: _parse(name, how, table, mapping) for name, how in spec.expressions.items()}
     used = {column.name.lower() for tree in parsed.values() for column in tree.find_all(exp.Column)}
@@ -138,6 +144,12 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
         if table == "patient_journeys"
         else ()
     )
+    if attributes.COLUMN in spec.columns and (spec.attributes or carried):
+        further = ", ".join([*spec.attributes, *carried])
+        key = ("tables", table, "columns", attributes.COLUMN)
+        raise mapping.error(
+            key, f"is one object already; put the further columns under `leave_out`: {further}"
+        )
     selected = []
     for name, tree in parsed.items():
         text = _wants_text(table, name, spec, tree)

@@ -57,13 +57,6 @@ def test_a_draft_of_a_mapping_is_printed(env: dict[str, str], tmp_path: Path) ->
     assert (tmp_path / "m.yaml").read_text() == said["mapping"]
 
 
-def test_a_mistake_in_the_mapping_names_its_line(env: dict[str, str], tmp_path: Path) -> None:
-    mapping = tmp_path / "mapping.yaml"
-    mapping.write_text((EXAMPLE / "mapping.yaml").read_text().replace("age_at_diagnosis: age", "age: age"))
-    said = e2i("data", "import", str(SOURCE), "--mapping", str(mapping), env=env, expect=1)
-    assert "mapping.yaml:19: tables.patient_journeys.columns.age: patient_journeys has no column age" in said
-
-
 def test_a_missing_source_is_named(env: dict[str, str], tmp_path: Path) -> None:
     said = e2i("data", "import", str(tmp_path / "nowhere.csv"), env=env, expect=1)
     assert "nowhere.csv: no such file" in said

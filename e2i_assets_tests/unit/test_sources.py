@@ -359,6 +359,31 @@ def test_a_folder_named_for_our_tables_needs_no_mapping(tmp_path: Path) -> None:
         read_source(tmp_path, None, now=NOW)
 
 
+def test_a_column_to_leave_out_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(
+        MappingError, match=r"mapping\.yaml:\d+: .*leave_out\.0: .*people\.csv has no column Name"
+    ):
+        read(tmp_path, "id,name\n1,Ann\n", {}, leave_out=["Name"])
+
+
+def test_nothing_is_carried_beside_an_object_that_is_there(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match=r"clinical_attributes: is one object already.*: x"):
+        read(tmp_path, "id,held,x\n1,{},2\n", {"clinical_attributes": "held"})
+
+
+def test_mapped_attributes_have_the_types_of_their_values(tmp_path: Path) -> None:
+    maps = {"a": {"1": "true", "2": "false"}, "b": {"1": 10, "2": 20}, "c": {"1": "007", "2": "x"}}
+    made = {name: {"from": "v", "values": values} for name, values in maps.items()}
+    part = read(tmp_path, "id,v\n1,1\n2,2\n", {}, attributes=made)
+    assert attributes(part) == [{"a": True, "b": 10, "c": "007"}, {"a": False, "b": 20, "c": "x"}]
+
+
+def test_a_cell_of_ten_megabytes_arrives_as_it_is(tmp_path: Path) -> None:
+    pl.DataFrame({"id": ["1"], "note": ["x" * 10_000_000]}).write_parquet(tmp_path / "people.parquet")
+    part = read_in(read_source(tmp_path / "people.parquet", mapped(tmp_path, {}), now=NOW))
+    assert len(attributes(part)[0]["note"]) == 10_000_000
+
+
 def test_an_expression_that_cannot_be_bound_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(
         MappingError, match=r"mapping\.yaml:\d+: tables\.patient_journeys\.columns\.patient_id"
