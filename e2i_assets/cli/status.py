@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 import typer
+from rich.console import Console
 
 from e2i_assets.cli.output import print_json, show_table
 from e2i_assets.cli.session import open_session
@@ -26,8 +27,10 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
     if partition and partition not in known:
         raise typer.BadParameter(f"no partition {partition!r}; there are {', '.join(known)}")
     now = dt.datetime.now(dt.UTC)
-    tables = warehouse.status()
-    held = warehouse.status_of(list(known.values()))
+    # Seconds for a million patients.
+    with Console(stderr=True, quiet=as_json).status("counting rows"):
+        tables = warehouse.status()
+        held = warehouse.status_of(list(known.values()))
     parts = {key: held[programme] for key, programme in known.items()}
     if as_json:
         print_json(

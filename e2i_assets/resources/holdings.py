@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from e2i_assets.contracts.base import PARTITION_KEYS, column_of, facts_of
+from e2i_assets.contracts.base import PARTITION_KEYS, column_of, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import TABLES, PatientJourneys
 from e2i_assets.ingest.loader import Programme
 from e2i_assets.resources import records
 
@@ -151,25 +151,26 @@ def _measured(connection: sa.Connection, table: str, *, by_programme: bool = Fal
     if not by_programme:
         row = connection.execute(sa.text(f"SELECT {measures} FROM {SCHEMA}.{table} t")).one()
         return {None: tuple(row)}
-    key = PARTITION_KEYS[facts.partition_by]
-    grouped = (
-        f"SELECT m.brand, m.indication, {measures} FROM {SCHEMA}.{table} t JOIN "
-        f"(SELECT DISTINCT {key} AS cut, brand, indication FROM {SCHEMA}.patient_journeys) m "
-        f"ON m.cut = t.{key} "
-        "GROUP BY m.brand, m.indication"
-    )
+    grouped = f"SELECT m.brand, m.indication, {measures} FROM {_members(table)} GROUP BY 1, 2"
     return {
         (brand, indication): tuple(rest) for brand, indication, *rest in connection.execute(sa.text(grouped))
     }
 
 
+def _members(table: str) -> str:
+    """Rows `t` of a table, each with every programme `m` that has it."""
+    if table == "patient_journeys":
+        return f"(SELECT * FROM {SCHEMA}.{table}) t CROSS JOIN LATERAL (SELECT t.brand, t.indication) m"
+    key = PARTITION_KEYS[facts_of(TABLES[table]).partition_by]
+    # A journey's own key is unique; removing duplicates would sort every journey.
+    once = "" if key == key_of(PatientJourneys) else "DISTINCT"
+    journeys = f"SELECT {once} {key} AS cut, brand, indication FROM {SCHEMA}.patient_journeys"
+    return f"{SCHEMA}.{table} t JOIN ({journeys}) m ON m.cut = t.{key}"
+
+
 _REFUSED = f"""
 SELECT r.table_name, r.content FROM {SCHEMA}.ml_rejected_rows r
 JOIN {SCHEMA}.ml_load_batches l ON l.load_id = r.load_id AND l.status = 'committed'"""
-_JOURNEYS = f"""
-SELECT patient_journey_id, hcp_id, brand, indication FROM {SCHEMA}.patient_journeys UNION
-SELECT content->>'patient_journey_id', content->>'hcp_id', content->>'brand', content->>'indication'
-FROM refused WHERE table_name = 'patient_journeys'"""
 
 
 def _rejected(connection: sa.Connection, table: str, *, by_programme: bool = False) -> _Counts:
@@ -183,8 +184,13 @@ def _rejected(connection: sa.Connection, table: str, *, by_programme: bool = Fal
     else:
         # Of a journey that was rejected itself, its rows are rejected too.
         key = PARTITION_KEYS[facts_of(TABLES[table]).partition_by]
-        cuts = f"SELECT DISTINCT {key} AS cut, brand, indication FROM ({_JOURNEYS}) j"
-        programme, join = "m.brand, m.indication", f"JOIN ({cuts}) m ON m.cut = r.content->>'{key}'"
+        journeys = (
+            f"SELECT {key} AS cut, brand, indication FROM {SCHEMA}.patient_journeys "
+            f"WHERE {key} IN (SELECT content->>'{key}' FROM refused WHERE table_name = :table) "
+            f"UNION SELECT content->>'{key}', content->>'brand', content->>'indication' "
+            "FROM refused WHERE table_name = 'patient_journeys'"
+        )
+        programme, join = "m.brand, m.indication", f"JOIN ({journeys}) m ON m.cut = r.content->>'{key}'"
     query = (
         f"WITH refused AS ({_REFUSED}) SELECT {programme}, count(*) FROM refused r {join} "
         "WHERE r.table_name = :table GROUP BY 1, 2"
