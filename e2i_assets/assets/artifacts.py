@@ -57,22 +57,26 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Splits:
-    """Train and validation patients, and the seals of test and holdout, which the vault keeps.
+    """Train and validation patients, the split of everybody, and the seals of test and holdout, which the
+    vault keeps.
 
-    `train` and `validation` have patient_journey_id, patient_id, index_date, the features and the outcomes.
+    `assigned` has patient_id and split of every patient, of test and holdout nothing more. `train` and
+    `validation` have patient_journey_id, patient_id, index_date, the features and the outcomes.
     """
 
     train: pd.DataFrame
     validation: pd.DataFrame
+    assigned: pd.DataFrame
     features: tuple[Feature, ...]
     outcomes: tuple[str, ...]
     seals: Mapping[str, str]
     counts: Mapping[str, int]
 
     def save(self, folder: Path) -> None:
-        """train.parquet, validation.parquet and splits.json"""
+        """train.parquet, validation.parquet, assigned.parquet and splits.json"""
         self.train.to_parquet(folder / "train.parquet", index=False)
         self.validation.to_parquet(folder / "validation.parquet", index=False)
+        self.assigned.to_parquet(folder / "assigned.parquet", index=False)
         record = {
             "features": [asdict(feature) for feature in self.features],
             "outcomes": list(self.outcomes),
@@ -83,11 +87,19 @@ class Splits:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read all three files."""
+        """Read all files. The first release kept no assignments: those of train and validation are known."""
         record = read_json(folder, "splits.json")
+        train = pd.read_parquet(folder / "train.parquet")
+        validation = pd.read_parquet(folder / "validation.parquet")
+        if (folder / "assigned.parquet").exists():
+            assigned = pd.read_parquet(folder / "assigned.parquet")
+        else:
+            known = pd.concat([train.assign(split="train"), validation.assign(split="validation")])
+            assigned = known[["patient_id", "split"]].drop_duplicates("patient_id")
         return cls(
-            train=pd.read_parquet(folder / "train.parquet"),
-            validation=pd.read_parquet(folder / "validation.parquet"),
+            train=train,
+            validation=validation,
+            assigned=assigned,
             features=tuple(Feature(**feature) for feature in record["features"]),
             outcomes=tuple(record["outcomes"]),
             seals=record["seals"],

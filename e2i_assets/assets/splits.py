@@ -11,36 +11,43 @@ from e2i_assets.features import FeatureSet
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
-from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.errors import SplitError
-from e2i_assets.modeling.splits import assign_splits
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.split_policy import SplitOrder
+from e2i_assets.modeling.splits import compare_assignments, divide
 from e2i_assets.quality.leakage import LeakageError, LeakageReport, audit_leakage
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
 
 SEED = 42
-NAMES = ("train", "validation", "test", "holdout")
+GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_QUALITY)
 
 
 @stage(
     key="splits",
     group="splits",
-    description="60/20/15/5 by patient, stratified, stable across refreshes. Test and holdout are sealed.",
+    description="60/20/15/5 by patient, stratified, in temporal order where a scope asks for it, stable "
+    "across refreshes. Test and holdout are sealed.",
     kinds={"python", "parquet"},
     code=(
         "assets/splits.py",
         "gates/rules.py",
         "gates/context.py",
+        "modeling/split_enforcer.py",
+        "modeling/split_policy.py",
         "modeling/splits.py",
+        "modeling/temporal_order.py",
         "quality",
         "resources/sealing.py",
         "resources/vault.py",
     ),
-    gates=(rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_QUALITY),
+    gates=GATES,
     inputs={"features": "features", "cohort": "cohort"},
     config=lambda context: {
         "targets": context.targets,
+        "stratified_by": _stratified_by(context.scopes),
+        "order": _order(context.scopes),
         "attributes": context.programme.to_dict()["attributes"],
         "not_collected": list(context.programme.not_collected),
         "quality": context.quality.model_dump(mode="json"),
@@ -49,37 +56,43 @@ NAMES = ("train", "validation", "test", "holdout")
 )
 def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     """Assign patients, audit for leakage, seal."""
+    if not context.scopes:
+        raise SplitError(
+            f"{context.partition} names no scope, so there is no outcome to split by.",
+            "no_scope",
+            "Name a scope in the cohort file.",
+        )
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     existing = _existing(context)
-    patients = _patients(rows, context.targets[0])
-    assigned = assign_splits(patients, existing, seed=SEED)
-    rows = rows.merge(assigned, on="patient_id", validate="many_to_one")
-    frames = {
-        name: rows[rows["split"] == name].drop(columns="split").reset_index(drop=True) for name in NAMES
-    }
-    validation = SplitEnforcer().validate_splits(
-        train_df=frames["train"],
-        val_df=frames["validation"],
-        test_df=frames["test"],
-        holdout_df=frames["holdout"],
+    divided = divide(
+        rows,
+        existing,
+        targets=_stratified_by(context.scopes),
+        order=_order(context.scopes),
+        time_column="index_date",
+        seed=SEED,
     )
+    frames = dict(divided.frames)
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
-    audited = context.targets if validation.is_valid else []
+    audited = context.targets if divided.validation.is_valid else []
     leakage = {target: _audit(frames, features, target, context) for target in audited}
-    quality = _quality(context, cohort, frames) if validation.is_valid else ()
-    subject = rules.SplitsMade(validation, leakage, _moved(context, frames), quality)
-    if rules.NO_LEAKAGE.verdict(subject).passed:
-        _remember(context, existing, assigned)
+    quality = _quality(context, cohort, frames) if divided.validation.is_valid else ()
+    stability = compare_assignments(_published(context), divided.assigned)
+    subject = rules.SplitsMade(divided.validation, leakage, stability, quality)
+    if all(gate.verdict(subject).passed for gate in GATES):
+        _remember(context, existing, divided.assigned)
     made = Splits(
         train=frames["train"],
         validation=frames["validation"],
+        assigned=divided.assigned,
         features=features.features,
         outcomes=tuple(str(column) for column in features.outcomes if column != "patient_journey_id"),
         seals=context.vault.seal(context.partition, {name: frames[name] for name in ("test", "holdout")}),
         counts={name: len(frame) for name, frame in frames.items()},
     )
     shares = [
-        {"split": name, "patients": len(frame), "share": len(frame) / len(rows)}
+        {"split": name, "patients": divided.validation.counts[name], "journeys": len(frame)}
+        | {"share": divided.validation.ratios[name]}
         | {f"{target} rate": float(frame[target].mean()) for target in context.targets}
         for name, frame in frames.items()
     ]
@@ -87,7 +100,13 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     return Made(
         made,
         subject=subject,
-        metadata={"splits": shown.table(shares), "patients": len(rows), "quality": shown.table(grades)},
+        metadata={
+            "splits": shown.table(shares),
+            "patients": len(divided.assigned),
+            "new_patients": stability.new,
+            "order": _order(context.scopes),
+            "quality": shown.table(grades),
+        },
     )
 
 
@@ -123,12 +142,14 @@ def _quality(
     return graded
 
 
-def _patients(rows: pd.DataFrame, target: str) -> pd.DataFrame:
-    """One row per patient with the stratum; a patient of several journeys counts by the first."""
-    first = rows.drop_duplicates("patient_id")
-    return pd.DataFrame(
-        {"patient_id": first["patient_id"], "stratum": first[target].astype("string").fillna("none")}
-    )
+def _stratified_by(scopes: list[Scope]) -> list[str]:
+    """The outcomes that are classified, each once."""
+    return list(dict.fromkeys(s.target for s in scopes if s.problem_type == "binary_classification"))
+
+
+def _order(scopes: list[Scope]) -> SplitOrder:
+    """One scope that asks for temporal order decides: a partition is split once for all of them."""
+    return "temporal" if any(scope.split_order == "temporal" for scope in scopes) else "random"
 
 
 def _audit(
@@ -155,26 +176,29 @@ def _existing(context: StageContext) -> pd.DataFrame:
     return pd.DataFrame([tuple(row) for row in rows], columns=["patient_id", "split"])
 
 
-def _moved(context: StageContext, frames: dict[str, pd.DataFrame]) -> int:
-    """Patients whom an earlier model trained on or was tuned on, and who are now in another split."""
+def _published(context: StageContext) -> pd.DataFrame:
+    """The split of each patient in the version that is in force; nobody's when there is none."""
     current = context.store.current("splits", context.partition)
     if current is None:
-        return 0
-    earlier = context.open(current, Splits)
-    return sum(
-        int(before["patient_id"].isin(frames[other]["patient_id"]).sum())
-        for name, before in (("train", earlier.train), ("validation", earlier.validation))
-        for other in NAMES
-        if other != name
-    )
+        return pd.DataFrame({"patient_id": pd.Series(dtype=object), "split": pd.Series(dtype=object)})
+    return context.open(current, Splits).assigned
 
 
 def _remember(context: StageContext, existing: pd.DataFrame, assigned: pd.DataFrame) -> None:
+    """Write down the new patients' splits; they hold from here on, whatever becomes of this run."""
     new = assigned[~assigned["patient_id"].isin(existing["patient_id"])]
-    context.warehouse.record(
-        split_assignments,
-        [
-            {"partition": context.partition, "patient_id": patient, "split": split}
-            for patient, split in zip(new["patient_id"], new["split"], strict=True)
-        ],
-    )
+    try:
+        context.warehouse.record(
+            split_assignments,
+            [
+                {"partition": context.partition, "patient_id": patient, "split": split}
+                for patient, split in zip(new["patient_id"], new["split"], strict=True)
+            ],
+        )
+    except sa.exc.IntegrityError:
+        # Without the database's message, which names patients.
+        raise SplitError(
+            f"another run has assigned patients of {context.partition} meanwhile.",
+            "assigned_meanwhile",
+            "Materialize splits again: it starts from what that run assigned.",
+        ) from None

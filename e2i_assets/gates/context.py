@@ -12,7 +12,7 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.contracts.base import INDEX, columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features import Feature
-from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.modeling.scope import Scope, load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.resources.store import ArtifactStore, Published
@@ -83,10 +83,15 @@ class StageContext:
         return QualityConfig.from_yaml(self.settings.config_dir / "quality.yaml")
 
     @property
-    def targets(self) -> list[str]:
-        """Target column of each scope that serves this partition, in the order of the cohort file."""
+    def scopes(self) -> list[Scope]:
+        """The scopes that serve this partition, in the order of the cohort file."""
         scopes = load_scopes(self.settings.config_dir / "scopes")
-        return [scopes[name].target for name in self.programme.scopes]
+        return [scopes[name] for name in self.programme.scopes]
+
+    @property
+    def targets(self) -> list[str]:
+        """Target column of each scope that serves this partition."""
+        return [scope.target for scope in self.scopes]
 
     def availability(self, features: Iterable[Feature]) -> dict[str, Availability]:
         """What contract and cohort file say of the column behind each feature."""

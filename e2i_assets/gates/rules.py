@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from e2i_assets.cohorts.config import TemporalRequirements
     from e2i_assets.modeling.evaluation import CriterionResult
     from e2i_assets.modeling.preprocessing import FitCheck
-    from e2i_assets.modeling.splits import SplitValidation
+    from e2i_assets.modeling.split_enforcer import SplitValidation
+    from e2i_assets.modeling.splits import Stability
     from e2i_assets.quality.leakage import LeakageReport
     from e2i_assets.quality.report import QCReport
     from e2i_assets.quality.splits import SplitQuality
@@ -190,35 +191,58 @@ TEMPORAL_WINDOWS = Gate(
 
 @dataclass(frozen=True)
 class SplitsMade:
-    """The four splits' validation, the leakage audit of each target, patients whose split changed, grades."""
+    """The four splits' validation, the leakage audit of each target, who kept their split, and grades."""
 
     validation: SplitValidation
     leakage: Mapping[str, LeakageReport]
-    moved: int
+    stability: Stability
     quality: tuple[SplitQuality, ...] = ()
 
 
+SPLIT_REMEDIES = {
+    "missing_column": "Build the features again; each split needs patient, index date and outcomes.",
+    "null_ids": "Give every row its patient.",
+    "too_few_patients": "Load more patients, or relax the criterion that removes most.",
+    "patient_overlap": "ml_split_assignments was altered from outside; restore it.",
+    "bad_dates": "Give every journey an index date in one time zone.",
+    "temporal_order": "ml_split_assignments was altered from outside; restore it.",
+}
+LEFT = (
+    "Splits never move a patient, so a cohort that many have left may not be within 2 % any more: bring the "
+    "cohort back to what it was, or copy its file under a new name, which is split anew."
+)
+
+
 def _split_ratios(made: SplitsMade) -> Verdict:
-    ratios = {f"share_{name}": round(ratio, 4) for name, ratio in made.validation.ratios.items()}
-    if made.validation.is_valid:
-        return ok("60/20/15/5 within 2 %, no patient in two splits", **ratios)
-    return refuse(
-        "split_violations",
-        "; ".join(made.validation.violations) + ".",
-        "A cohort of at least 100 patients is needed for four splits within 2 %.",
-        **ratios,
-    )
+    validation = made.validation
+    ratios = {f"share_{name}": round(ratio, 4) for name, ratio in validation.ratios.items()}
+    if not validation.is_valid:
+        more = len(validation.violations) - 5
+        return refuse(
+            validation.broken[0],
+            "; ".join(validation.violations[:5]) + (f"; and {more} more." if more > 0 else "."),
+            SPLIT_REMEDIES.get(validation.broken[0], LEFT),
+            broken=", ".join(dict.fromkeys(validation.broken)),
+            **ratios,
+        )
+    if not sum(validation.counts.values()):
+        return refuse("nothing_evaluated", "no patient was split.", "Read the attrition table of the cohort.")
+    return ok("60/20/15/5 within 2 %, stratified, no patient in two splits", **ratios)
 
 
 def _stable_splits(made: SplitsMade) -> Verdict:
-    if made.moved == 0:
-        return ok("no patient changed split", moved=0)
-    return refuse(
-        "patients_moved",
-        f"{made.moved} patients are no longer in the split that they were assigned.",
-        "ml_split_assignments was altered from outside; restore it.",
-        moved=made.moved,
-    )
+    kept, new, moved = made.stability.kept, made.stability.new, made.stability.moved
+    if moved:
+        return refuse(
+            "patients_moved",
+            f"{moved} patients are no longer in the split that they were assigned.",
+            "ml_split_assignments was altered from outside; restore it.",
+            kept=kept,
+            moved=moved,
+        )
+    if not kept + new:
+        return refuse("nothing_evaluated", "no patient was split.", "Read the attrition table of the cohort.")
+    return ok(f"no patient changed split: {kept} kept theirs, {new} are new", kept=kept, new=new, moved=0)
 
 
 def _no_leakage(made: SplitsMade) -> Verdict:
@@ -285,7 +309,9 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
     return ok(f"no leakage found for {', '.join(reports)}", targets=len(reports), **judged)
 
 
-SPLIT_RATIOS = Gate("split_ratios", "60/20/15/5 within 2 %, by patient, without overlap.", _split_ratios)
+SPLIT_RATIOS = Gate(
+    "split_ratios", "60/20/15/5 within 2 %, by patient, stratified, in order where asked.", _split_ratios
+)
 STABLE_SPLITS = Gate("stable_splits", "A patient keeps their split for ever.", _stable_splits)
 SPLIT_QUALITY = Gate("split_quality", "The quality score of every split is at least 0.80.", _split_quality)
 NO_LEAKAGE = Gate("no_leakage", "No feature knows the outcome, the future or another split.", _no_leakage)

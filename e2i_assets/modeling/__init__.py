@@ -3,6 +3,6 @@
 Plain pandas and scikit-learn: it knows neither where data is stored, nor how a model is tracked or served.
 """
 
-from e2i_assets.modeling.splits import SplitEnforcer, SplitValidation
+from e2i_assets.modeling.split_enforcer import SplitEnforcer, SplitValidation
 
 __all__ = ["SplitEnforcer", "SplitValidation"]

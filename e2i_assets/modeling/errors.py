@@ -10,7 +10,17 @@ class ConfigError(ModelingError):
 
 
 class SplitError(ModelingError):
-    """Patients cannot be assigned to splits; the message names the column and how many rows."""
+    """Patients cannot be assigned to splits; the message names the column and how many rows.
+
+    Attributes:
+        code: the kind of refusal, such as `too_few_patients` or `order_against_stability`.
+        next_step: what to do about it.
+    """
+
+    def __init__(self, message: str, code: str = "bad_assignments", next_step: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.next_step = next_step
 
 
 class TrainingDataError(ModelingError):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
 from e2i_assets.modeling.config import YamlModel
 from e2i_assets.modeling.errors import ConfigError
+from e2i_assets.modeling.split_policy import SplitOrder
 
 ProblemType = Literal["binary_classification", "regression"]
 
@@ -89,12 +90,17 @@ class Selection(BaseModel):
 
 
 class Scope(YamlModel):
-    """One problem definition: what is predicted, from what, by which models, and how good it must be."""
+    """One problem definition: what is predicted, from what, by which models, and how good it must be.
+
+    `split_order: temporal` puts every index date of train before those of validation, test and holdout. A
+    partition is split once for all of its scopes, so one that asks for it decides for the others.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str = Field(min_length=1)
     problem_type: ProblemType
     target: str = Field(min_length=1)
+    split_order: SplitOrder = "random"
     features: FeatureChoice = FeatureChoice()
     selection: Selection = Selection()
     success_criteria: SuccessCriteria

@@ -206,7 +206,7 @@ def test_split_ratios(here: Settings, tmp_path: Path) -> None:
 
     result = run(changed(here, tmp_path, COHORT_FILE, few), "key:cohort+")
     assert checks(result)["cohort_size"]
-    assert reason(result, "split_ratios") == "split_violations"
+    assert reason(result, "split_ratios") == "too_few_patients"
 
 
 def test_stable_splits(here: Settings, tmp_path: Path) -> None:
@@ -223,6 +223,18 @@ def test_stable_splits(here: Settings, tmp_path: Path) -> None:
     edited = changed(here, tmp_path, COHORT_FILE, lambda c: c.update(features={"exclude": ["gender"]}))
     result = run(edited, "key:features+")
     assert reason(result, "stable_splits") == "patients_moved"
+
+
+def test_patients_who_leave_test_for_train_are_seen(here: Settings, tmp_path: Path) -> None:
+    """The sealed splits are not readable here, who is in them is."""
+    move = (
+        "UPDATE e2i.ml_split_assignments SET split = 'train' WHERE patient_id IN "
+        "(SELECT patient_id FROM e2i.ml_split_assignments WHERE split = 'test' ORDER BY 1 LIMIT 3)"
+    )
+    with build_resources(here)["warehouse"].engine.begin() as connection:
+        connection.execute(sa.text(move))
+    edited = changed(here, tmp_path, COHORT_FILE, lambda c: c.update(features={"exclude": ["gender"]}))
+    assert reason(run(edited, "key:features+"), "stable_splits") == "patients_moved"
 
 
 def test_fitted_on_train(here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from e2i_assets.gates.context import Availability
 from e2i_assets.gates.rules import SplitsMade
-from e2i_assets.modeling.splits import SplitEnforcer
+from e2i_assets.modeling import SplitEnforcer
+from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality.leakage import LeakageReport, audit_leakage
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 
@@ -53,7 +54,7 @@ def made(*reports: LeakageReport) -> SplitsMade:
     valid = SplitEnforcer().validate_splits(
         **{f"{name}_df": pd.DataFrame({"patient_id": [name]}) for name in ("train", "val", "test", "holdout")}
     )
-    return SplitsMade(valid, {report.target: report for report in reports}, 0)
+    return SplitsMade(valid, {report.target: report for report in reports}, Stability(0, 0, 0))
 
 
 def half_looked() -> SplitsMade:

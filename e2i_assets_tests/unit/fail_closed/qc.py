@@ -12,7 +12,8 @@ import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.rules import Quality, SplitsMade
-from e2i_assets.modeling.splits import SplitValidation
+from e2i_assets.modeling import SplitValidation
+from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality import QualityConfig, build_qc_report, grade_splits
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, quality_config
@@ -64,7 +65,8 @@ def unscored() -> Tables:
     return {**clean(), "triggers": clean()["triggers"].with_columns(confidence_score=nothing)}
 
 
-VALID = SplitValidation(is_valid=True, violations=(), ratios={}, counts={})
+VALID = SplitValidation(is_valid=True, violations=(), broken=(), ratios={}, counts={})
+STABLE = Stability(kept=0, new=0, moved=0)
 TRAIN = clean()[JOURNEYS].select("patient_journey_id", "age_at_diagnosis").to_pandas()
 
 
@@ -73,7 +75,7 @@ def split(make: Callable[[], Tables], **frames: Any) -> SplitsMade:
     graded = grade_splits(
         {"train": TRAIN} | frames, tables, quality_config("causal_paths"), attributes=ATTRIBUTES
     )
-    return SplitsMade(VALID, {}, 0, graded)
+    return SplitsMade(VALID, {}, STABLE, graded)
 
 
 def afresh() -> Any:
@@ -128,7 +130,7 @@ SPLIT_QUALITY = {
     "all-null column": Case(partial(split, clean, train=TRAIN.assign(patient_journey_id=None)), "not_graded"),
     "one row": Case(partial(split, clean, holdout=TRAIN.head(1)), "not_graded"),
     "wrong time zone": Case(partial(split, without_zone), "not_graded"),
-    "nothing evaluated": Case(lambda: SplitsMade(VALID, {}, 0), "nothing_evaluated"),
+    "nothing evaluated": Case(lambda: SplitsMade(VALID, {}, STABLE), "nothing_evaluated"),
 }
 CASES: Cases = {
     "no_blockers": NO_BLOCKERS,

@@ -1,0 +1,180 @@
+"""The verdict on four splits: shares, patients, strata and order, each checked on the frames themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from e2i_assets.modeling.errors import SplitError
+from e2i_assets.modeling.split_policy import (
+    MINIMUM_PATIENTS,
+    RATIOS,
+    TOLERANCE,
+    days,
+    strata,
+    stratum_tolerance,
+)
+
+
+class Violation(NamedTuple):
+    """A rule that does not hold: `missing_column`, `null_ids`, `too_few_patients`, `patient_overlap`,
+    `ratios`, `stratification`, `bad_dates` or `temporal_order`; and how, in words.
+    """
+
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SplitValidation:
+    """The verdict on four splits.
+
+    Attributes:
+        violations: what is wrong, in words; counts only, never an id.
+        broken: the rule that each violation is of (see `Violation`).
+        ratios, counts: share and number of distinct patients per split (a split that cannot be counted
+            is absent).
+    """
+
+    is_valid: bool
+    violations: tuple[str, ...]
+    broken: tuple[str, ...]
+    ratios: Mapping[str, float]
+    counts: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "is_valid": self.is_valid,
+            "violations": list(self.violations),
+            "broken": list(self.broken),
+            "ratios": dict(self.ratios),
+            "counts": dict(self.counts),
+        }
+
+
+class SplitEnforcer:
+    """Judges four splits by the policy: 60/20/15/5 ± 2 % of the patients, none of them in two splits."""
+
+    def validate_splits(
+        self,
+        train_df: pd.DataFrame,
+        val_df: pd.DataFrame,
+        test_df: pd.DataFrame,
+        holdout_df: pd.DataFrame,
+        *,
+        id_column: str = "patient_id",
+        targets: Sequence[str] = (),
+        time_column: str | None = None,
+    ) -> SplitValidation:
+        """Check shares, minimum sizes and overlap; what cannot be checked is a violation.
+
+        Args:
+            train_df, val_df, test_df, holdout_df: the splits; a patient may have several rows in one.
+            id_column: the column that tells patients apart.
+            targets: outcomes to be stratified by: each of their combinations is split 60/20/15/5, too
+                (`stratum_tolerance`). Nothing is checked when left out.
+            time_column: the index date, where the splits are to be in temporal order: every day of a split
+                before every day of the next. Nothing is checked when left out.
+        """
+        frames = dict(zip(RATIOS, (train_df, val_df, test_df, holdout_df), strict=True))
+        found = list(_columns(frames, [id_column, *targets]))
+        members = {
+            split: frame.dropna(subset=id_column).drop_duplicates(id_column)
+            for split, frame in frames.items()
+            if id_column in frame.columns
+        }
+        counts = {split: len(frame) for split, frame in members.items()}
+        ratios = _ratios(counts)
+        found += _sizes(counts, ratios)
+        found += _overlaps({split: pd.Index(frame[id_column]) for split, frame in members.items()})
+        if not any(violation.rule == "missing_column" for violation in found):
+            found += _nulls(frames, id_column)
+            found += _stratification(members, targets) if targets else ()
+        found += _order(frames, time_column) if time_column else ()
+        return SplitValidation(
+            not found, tuple(v.message for v in found), tuple(v.rule for v in found), ratios, counts
+        )
+
+
+def _columns(frames: Mapping[str, pd.DataFrame], wanted: Sequence[str]) -> Iterator[Violation]:
+    for split, frame in frames.items():
+        if absent := sorted(set(wanted) - set(frame.columns)):
+            yield Violation("missing_column", f"{split}: column {', '.join(absent)} is missing")
+
+
+def _nulls(frames: Mapping[str, pd.DataFrame], id_column: str) -> Iterator[Violation]:
+    for split, frame in frames.items():
+        if nulls := int(frame[id_column].isna().sum()):
+            yield Violation("null_ids", f"{split}: {nulls} rows without {id_column}")
+
+
+def _ratios(counts: Mapping[str, int]) -> dict[str, float]:
+    """Shares of the patients; none where a split is missing from the counts, or nobody is there."""
+    total = sum(counts.values())
+    if len(counts) < len(RATIOS) or not total:
+        return {}
+    return {split: count / total for split, count in counts.items()}
+
+
+def _sizes(counts: Mapping[str, int], ratios: Mapping[str, float]) -> Iterator[Violation]:
+    for split, count in counts.items():
+        if count < MINIMUM_PATIENTS[split]:
+            needed = MINIMUM_PATIENTS[split]
+            yield Violation("too_few_patients", f"{split}: {count} patients, at least {needed} are needed")
+    for split, ratio in ratios.items():
+        if abs(ratio - RATIOS[split]) > TOLERANCE + 1e-9:
+            wanted = f"{RATIOS[split]:.0%} ± {TOLERANCE:.0%} are wanted"
+            yield Violation("ratios", f"{split}: {ratio:.1%} of the patients, {wanted}")
+
+
+def _overlaps(members: Mapping[str, pd.Index]) -> Iterator[Violation]:
+    for one, other in combinations(members, 2):
+        if shared := len(members[one].intersection(members[other])):
+            yield Violation("patient_overlap", f"{shared} patients are in both {one} and {other}")
+
+
+def _stratification(members: Mapping[str, pd.DataFrame], targets: Sequence[str]) -> Iterator[Violation]:
+    labels = {split: strata(frame, targets) for split, frame in members.items()}
+    table = pd.DataFrame({split: values.value_counts() for split, values in labels.items()}).fillna(0)
+    if len(table) < 2:
+        yield Violation(
+            "stratification",
+            f"every patient has the same {', '.join(targets)}, so no stratification can be judged",
+        )
+    everyone = float(table.to_numpy().sum())
+    for stratum, counts in table.iterrows():
+        total = float(counts.sum())
+        for split, share in RATIOS.items():
+            tolerance = stratum_tolerance(total, everyone, share)
+            if abs(counts[split] - share * total) > tolerance:
+                yield Violation(
+                    "stratification",
+                    f"{split}: {counts[split]:.0f} of the {total:.0f} patients with {stratum}, "
+                    f"{share * total:.0f} ± {tolerance:.0f} are wanted",
+                )
+
+
+def _order(frames: Mapping[str, pd.DataFrame], time_column: str) -> Iterator[Violation]:
+    zones = {
+        str(getattr(frame[time_column].dtype, "tz", None))
+        for frame in frames.values()
+        if time_column in frame.columns and len(frame)
+    }
+    if len(zones) > 1:
+        yield Violation("bad_dates", f"{time_column} is in different time zones: {', '.join(sorted(zones))}")
+        return
+    try:
+        spans = {split: days(frame, time_column, split) for split, frame in frames.items() if len(frame)}
+    except SplitError as error:
+        yield Violation(error.code, str(error))
+        return
+    for (one, before), (other, after) in pairwise(spans.items()):
+        if late := int((before >= after.min()).sum()):
+            yield Violation(
+                "temporal_order", f"{late} rows of {one} are not before the first {time_column} of {other}"
+            )
