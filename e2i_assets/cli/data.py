@@ -32,31 +32,45 @@ def generate(
         ),
     ] = "confounded",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 42,
+    dirty: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=0.5,
+            help="Share of rows with a fault: missing, duplicate, late or impossible; dirt.json lists them.",
+        ),
+    ] = 0.0,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Generate synthetic HCPs, patients, events and metrics whose true effects are known, and load them.
 
     5,000 HCPs, 25,000 patients and 75,000 treatment events, or a tenth with --small. Replaces the synthetic
-    data of an earlier call; other data stay. The truth is printed, and kept
-    as truth.json among the artifacts.
+    data of an earlier call; other data stay. The truth is printed, and kept as
+    truth.json among the artifacts.
     """
     from e2i_assets.cli.generate import generate_and_load
-    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.cli.output import print_json, say, show_table
     from e2i_assets.cli.session import open_session
     from e2i_assets.ingest.synthetic import GeneratorSpec
 
-    spec = GeneratorSpec(dgp=dgp, seed=seed, scale="small" if small else "full", patients=patients)
+    spec = GeneratorSpec(
+        dgp=dgp, seed=seed, scale="small" if small else "full", patients=patients, dirty=dirty
+    )
     here, warehouse = open_session()
     made = generate_and_load(here, warehouse, spec, dry_run=dry_run, show=not json)
+    truth, dirt = made.declared.truth, made.declared.dirt
+    faults = dirt.group_by("table", "kind", "found_by", maintain_order=True).len("rows")
     if json:
-        document = {"load": made.report.to_dict(), "truth": made.truth, "kept": made.kept}
-        print_json({**document, "committed": not dry_run})
+        document = {"load": made.report.to_dict(), "truth": truth, "dirt": faults.to_dicts()}
+        print_json({**document, "kept": made.kept, "committed": not dry_run})
         return
     _show_load(made.report, dry_run)
-    _show_truth(made.truth)
+    _show_truth(truth)
+    if dirt.height:
+        show_table("Faulty rows", faults.columns, [list(map(str, row)) for row in faults.rows()])
     if made.kept:
-        say(f"the truth is kept in {made.kept}")
+        say(f"the truth{' and the faulty rows are' if dirt.height else ' is'} kept in {made.kept}")
 
 
 @app.command("import")

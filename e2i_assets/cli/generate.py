@@ -11,7 +11,8 @@ import polars as pl
 from e2i_assets.cli.data import load_with_progress
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.loader import LoadReport
-from e2i_assets.ingest.synthetic import GeneratorSpec, generate
+from e2i_assets.ingest.synthetic import GeneratorSpec, SyntheticData, generate
+from e2i_assets.ingest.synthetic.dirt import MANIFEST
 from e2i_assets.ingest.synthetic.journeys import DATA_SOURCE
 from e2i_assets.resources.store import ArtifactStore, Published, read_json, write_json
 from e2i_assets.resources.warehouse import Warehouse
@@ -22,28 +23,31 @@ DECLARED = "synthetic_truth"
 
 @dataclass(frozen=True)
 class Declared:
-    """What the generator knows of its data: the true figures, and each journey's true probabilities."""
+    """What the generator knows: the true figures, each journey's true probabilities, and the faulty rows."""
 
     truth: dict[str, Any]
     oracle: pl.DataFrame
+    dirt: pl.DataFrame
 
     def save(self, folder: Path) -> None:
-        """truth.json and oracle.parquet"""
+        """truth.json, oracle.parquet and dirt.json (an object for each faulty row)"""
         write_json(folder, "truth.json", self.truth)
+        write_json(folder, "dirt.json", self.dirt.to_dicts())
         self.oracle.write_parquet(folder / "oracle.parquet")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read both files."""
-        return cls(read_json(folder, "truth.json"), pl.read_parquet(folder / "oracle.parquet"))
+        """Read all three files."""
+        dirt = pl.DataFrame(read_json(folder, "dirt.json"), schema=MANIFEST)
+        return cls(read_json(folder, "truth.json"), pl.read_parquet(folder / "oracle.parquet"), dirt)
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What a call made: the load's report, the declared truth, and where that is kept (None in a dry run)."""
+    """What a call made: the load's report, what is declared, and where that is kept (None in a dry run)."""
 
     report: LoadReport
-    truth: dict[str, Any]
+    declared: Declared
     kept: str | None
 
 
@@ -61,17 +65,28 @@ def generate_and_load(
         LoadError: see `run_load`.
         ArtifactRefused: the truth cannot be kept; nothing was loaded.
     """
-    made = generate(spec)
+    made = _generated(spec, show=show)
+    declared = Declared(made.truth, made.oracle, made.dirt)
     load = Load(made.tables, source=f"{DATA_SOURCE}:{spec.dgp}", replaces=DATA_SOURCE, truth=made.truth)
     if dry_run:
         report = load_with_progress(here, warehouse, load, dry_run=True, show=show)
-        return Generated(report, made.truth, None)
+        return Generated(report, declared, None)
     # Written before anything is loaded: a store that refuses leaves the warehouse as it was.
     store = ArtifactStore(here.artifacts_url)
-    version = store.write(DECLARED, DATA_SOURCE, Declared(made.truth, made.oracle))
+    version = store.write(DECLARED, DATA_SOURCE, declared)
     report = load_with_progress(here, warehouse, load, dry_run=False, show=show)
     store.publish(Published(DECLARED, DATA_SOURCE, version, fingerprint=version))
-    return Generated(report, made.truth, store.locate(DECLARED, DATA_SOURCE, version))
+    return Generated(report, declared, store.locate(DECLARED, DATA_SOURCE, version))
+
+
+def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
+    """Generate with a bar that counts programmes."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=not show) as progress:
+        task = progress.add_task("generating", total=len(spec.programmes))
+        return generate(spec, lambda: progress.advance(task))
 
 
 def oracle(here: Settings) -> pl.DataFrame | None:

@@ -508,9 +508,12 @@ def test_generated_data_load_with_their_truth(here: Settings, warehouse: Warehou
     assert len(made.report.programmes) == 4
     known = oracle(here)
     assert known is not None
-    assert known.height == rows(warehouse)["patient_journeys"] == made.truth["overall"]["n"] == 2500
+    assert known.height == rows(warehouse)["patient_journeys"] == made.declared.truth["overall"]["n"] == 2500
     assert made.kept is not None
-    assert json.loads((Path(made.kept.removeprefix("file://")) / "truth.json").read_text()) == made.truth
+    assert (
+        json.loads((Path(made.kept.removeprefix("file://")) / "truth.json").read_text())
+        == made.declared.truth
+    )
     with warehouse.engine.connect() as connection:
-        assert connection.scalar(sa.select(load_batches.c.truth)) == made.truth
+        assert connection.scalar(sa.select(load_batches.c.truth)) == made.declared.truth
     assert generate_and_load(here, warehouse, SPEC, show=False).report.load_id is None

@@ -129,6 +129,8 @@ def test_bad_specs_say_what_is_possible():
         GeneratorSpec(programmes=())
     with pytest.raises(ValueError, match="patients must be 400 or more, not 399"):
         GeneratorSpec(patients=399)
+    with pytest.raises(ValueError, match=r"dirty must be a share from 0 to 0\.5, not 2"):
+        GeneratorSpec(dirty=2)
     with pytest.raises(
         ValueError, match="no synthetic patients for programme 'aspirin_headache'; known: rem"
     ):

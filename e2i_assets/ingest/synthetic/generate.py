@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.synthetic.activity import draw_predictions, draw_triggers
 from e2i_assets.ingest.synthetic.business import business_metrics, causal_paths
+from e2i_assets.ingest.synthetic.dirt import soil
 from e2i_assets.ingest.synthetic.draws import conform, numbered
 from e2i_assets.ingest.synthetic.events import draw_events
 from e2i_assets.ingest.synthetic.hcps import draw_hcps, hcp_profiles
@@ -27,16 +28,19 @@ class SyntheticData:
     """A generated data set.
 
     Attributes:
-        tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows sorted by key.
+        tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows sorted by key;
+            apart from the dirt.
         truth: what is true of the process, JSON types only (see `truth.figures`).
         oracle: per `patient_journey_id` the true outcome probability under the realised treatment (`p_true`),
             without and with treatment (`p0`, `p1`), the `propensity`, and the probability that the outcome
             is known (`p_known`). Never loaded as a table.
+        dirt: the faulty rows, as `dirt.MANIFEST`; truth and oracle are those of the clean tables.
     """
 
     tables: dict[str, pl.DataFrame]
     truth: dict[str, Any]
     oracle: pl.DataFrame
+    dirt: pl.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +64,19 @@ class _Part:
     triggers: pl.DataFrame
 
 
-def generate(spec: GeneratorSpec) -> SyntheticData:
+def generate(spec: GeneratorSpec, on_programme: Callable[[], None] = lambda: None) -> SyntheticData:
     """Generate every table; equal specs give byte-identical results.
+
+    Args:
+        on_programme: called when a programme's rows are there.
 
     Raises:
         ValueError: a programme has no profile.
     """
-    parts = [_part(spec, programme, position) for position, programme in enumerate(spec.programmes)]
+    parts = []
+    for position, programme in enumerate(spec.programmes):
+        parts.append(_part(spec, programme, position))
+        on_programme()
     population = _together(part.population for part in parts)
     events = pl.concat(part.events for part in parts)
     frames = {
@@ -84,10 +94,12 @@ def generate(spec: GeneratorSpec) -> SyntheticData:
             spec.rng("causal_paths"), population, spec.sizes.quarters
         ).with_columns(path_id=numbered("path", 4)),
     }  # fmt: skip
+    tables, dirt = soil(spec, {name: conform(frames[name], table) for name, table in TABLES.items()})
     return SyntheticData(
-        tables={name: conform(frames[name], table) for name, table in TABLES.items()},
+        tables=tables,
         truth=truth_of(spec, population),
         oracle=population.select(ORACLE_COLUMNS),
+        dirt=dirt,
     )
 
 

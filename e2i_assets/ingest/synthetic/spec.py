@@ -81,17 +81,19 @@ class GeneratorSpec:
         scale: `full` (25,000 patients over the four programmes) or `small` (one tenth).
         patients: another number of patients over all programmes, each the same; HCPs, events and activity
             grow with them, brand-level tables do not.
+        dirty: share of rows that are given a fault (see `dirt`), 0 to 0.5.
         programmes: which programmes; each has the same number of patients.
 
     Raises:
         ValueError: an unknown process or scale, a negative seed, no programme or one named twice, too few
-            patients.
+            patients, more dirt than data.
     """
 
     dgp: Dgp = "confounded"
     seed: int = 42
     scale: Scale = "full"
     patients: int | None = None
+    dirty: float = 0.0
     programmes: tuple[Programme, ...] = PROGRAMMES
 
     def __post_init__(self) -> None:
@@ -100,6 +102,8 @@ class GeneratorSpec:
                 raise ValueError(f"unknown {name} {value!r}; choose one of: {', '.join(known)}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
+        if not 0 <= self.dirty <= 0.5:
+            raise ValueError(f"dirty must be a share from 0 to 0.5, not {self.dirty}")
         keys = [programme.key for programme in self.programmes]
         if not keys or len(set(keys)) < len(keys):
             raise ValueError(f"programmes must be at least one, each named once; got {keys}")

@@ -41,6 +41,7 @@ def truth_of(spec: GeneratorSpec, population: pl.DataFrame) -> dict[str, Any]:
         "dgp": spec.dgp,
         "seed": spec.seed,
         "scale": spec.scale,
+        "dirty": spec.dirty,
         "confounders": list(process.confounders),
         "selected_by": list(process.selected_by),
         "partitions": {key: figures(group) for key, group in groups.items()},
