@@ -6,22 +6,26 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 import yaml
 from typer.testing import CliRunner
 
 from e2i_assets.assets import bento_bundle, preprocessor
-from e2i_assets.assets.artifacts import Cohort
+from e2i_assets.assets import splits as splits_asset
+from e2i_assets.assets.artifacts import Cohort, Splits
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.cohort_data import NothingToShow
 from e2i_assets.cli.main import app
 from e2i_assets.ingest.loader import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
+from e2i_assets.modeling.errors import SplitError
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import ROOT, installation
 
@@ -235,6 +239,57 @@ def test_patients_who_leave_test_for_train_are_seen(here: Settings, tmp_path: Pa
         connection.execute(sa.text(move))
     edited = changed(here, tmp_path, COHORT_FILE, lambda c: c.update(features={"exclude": ["gender"]}))
     assert reason(run(edited, "key:features+"), "stable_splits") == "patients_moved"
+
+
+def test_a_scope_that_asks_for_temporal_order(here: Settings, tmp_path: Path) -> None:
+    """Splits drawn at random before cannot be put in order; drawn anew they are, and a model comes of them."""
+    edited = changed(here, tmp_path, "scopes/conversion.yaml", lambda c: c.update(split_order="temporal"))
+    resources = build_resources(here)
+    before = published(here)
+    refused = run(edited, "key:splits")
+    assert reason(refused, "split_ratios").startswith("order_against_")
+    assert "stability" in reason(refused, "split_ratios")
+    assert published(here) == before
+
+    with resources["warehouse"].engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM e2i.ml_split_assignments"))
+    shutil.rmtree(Path(here.artifacts_url) / "splits")
+    assert run(edited, "key:splits").success
+    made = resources["store"].read("splits", PARTITION, published(here)["splits"], Splits)
+    assert made.train["index_date"].max() < made.validation["index_date"].min()
+    assert made.assigned["split"].value_counts(normalize=True)["holdout"] == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("loss", ["key", "file"])
+def test_an_evaluation_without_the_vault_is_refused(here: Settings, tmp_path: Path, loss: str) -> None:
+    """The model is not judged, and the reason says what is missing."""
+    before = published(here)
+    with build_resources(here)["warehouse"].engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM e2i.ml_split_access"))
+    if loss == "key":
+        here.vault_key_file.unlink()
+    else:
+        shutil.rmtree(here.vault_url)
+    edited = changed(
+        here, tmp_path, "scopes/conversion.yaml", lambda c: c.update(success_criteria={"min_auc": 0.6})
+    )
+    result = run(edited, 'key:"conversion/evaluation"')
+    assert reason(result, "success_criteria") == {"key": "vault_key", "file": "seal_broken"}[loss]
+    assert published(here) == before
+    with build_resources(here)["warehouse"].engine.connect() as connection:
+        outcomes = connection.scalars(sa.text("SELECT outcome FROM e2i.ml_split_attempts ORDER BY id")).all()
+    assert outcomes == ["opened", reason(result, "success_criteria")]
+
+
+def test_assignments_that_another_run_wrote_meanwhile_stand(here: Settings) -> None:
+    resources = build_resources(here)
+    nobody = pd.DataFrame({"patient_id": [], "split": []})
+    known = resources["store"].read("splits", PARTITION, published(here)["splits"], Splits).assigned
+    context: Any = SimpleNamespace(partition=PARTITION, warehouse=resources["warehouse"])
+    with pytest.raises(SplitError, match="another run has assigned") as refused:
+        splits_asset._remember(context, nobody, known.assign(split="train"))
+    assert refused.value.code == "assigned_meanwhile"
+    assert not any(patient in str(refused.value) for patient in known["patient_id"])
 
 
 def test_fitted_on_train(here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from e2i_assets.resources.sealing import SealBroken, VaultError, VaultKey, Vault
 from e2i_assets.resources.vault import SplitSealed, SplitVault
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import ROOT
 
 TEST = pd.DataFrame({"patient_id": ["patient-a", "patient-b"], "x": [1.0, 2.0]})
 SPLITS = {"test": TEST, "holdout": TEST.head(1)}
@@ -285,3 +286,24 @@ def test_files_from_before_encryption_are_refused_until_they_are_sealed(
     with opening(platform.vault, seals) as opened:
         pd.testing.assert_frame_equal(opened.frame, TEST)
         opened.result_version = "v1"
+
+
+def test_a_vault_on_object_storage_is_sealed_the_same(platform: SimpleNamespace) -> None:
+    remote = platform.settings.model_copy(update={"artifacts": f"memory://{secrets.token_hex(4)}"})
+    vault = SplitVault(remote, platform.warehouse)
+    seals = vault.seal("p", SPLITS)
+    assert vault.seal("p", SPLITS) == seals
+    assert platform.settings.vault_key_file.exists()
+    with opening(vault, seals) as opened:
+        pd.testing.assert_frame_equal(opened.frame, TEST)
+        opened.result_version = "v1"
+
+
+def test_nothing_else_reads_what_is_sealed() -> None:
+    """The vault alone knows where the files are, and the evaluation alone opens one."""
+    package = ROOT / "e2i_assets"
+    sources = {path.relative_to(package).as_posix(): path.read_text() for path in package.rglob("*.py")}
+    assert {name for name, text in sources.items() if "vault_url" in text} == {
+        "settings.py", "resources/vault.py",
+    }  # fmt: skip
+    assert {name for name, text in sources.items() if "vault.open(" in text} == {"assets/evaluation.py"}

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import pandas as pd
 import pytest
 
+from e2i_assets.assets.artifacts import Splits
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 
 
@@ -93,3 +95,19 @@ def test_a_refused_write_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(store._fs, "makedirs", refuse)
     with pytest.raises(ArtifactRefused, match="E2I_ARTIFACTS"):
         store.write("a", "p", Record(1))
+
+
+def test_splits_of_the_first_release_tell_whom_they_trained_on(tmp_path: Path) -> None:
+    """It kept no assignments; a patient who leaves train or validation is still seen."""
+    frames = {
+        name: pd.DataFrame({"patient_id": ids, "x": 1.0})
+        for name, ids in {"train": ["a", "a", "b"], "validation": ["c"]}.items()
+    }
+    whole = pd.DataFrame(
+        {"patient_id": ["a", "b", "c", "d"], "split": ["train", "train", "validation", "test"]}
+    )
+    Splits(**frames, assigned=whole, features=(), outcomes=(), seals={}, counts={}).save(tmp_path)
+    pd.testing.assert_frame_equal(Splits.load(tmp_path).assigned, whole)
+    (tmp_path / "assigned.parquet").unlink()
+    known = Splits.load(tmp_path).assigned.reset_index(drop=True)
+    pd.testing.assert_frame_equal(known, whole.head(3))
