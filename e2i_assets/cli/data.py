@@ -122,9 +122,11 @@ def import_(
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
     if json:
-        print_json({"load": report.to_dict(), "committed": not dry_run})
+        print_json({"load": report.to_dict(), "committed": not dry_run, "notes": list(load.notes)})
         return
     _show_load(report, dry_run)
+    for note in load.notes:
+        say(note)
 
 
 @app.command()

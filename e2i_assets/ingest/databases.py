@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import duckdb
 
+from e2i_assets.ingest.csv_files import quoted
 from e2i_assets.ingest.errors import SourceError
-from e2i_assets.ingest.files import quoted
 
 READ_ONLY = "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
 """Session of a PostgreSQL source: the server refuses to write, and every table is of the same moment."""

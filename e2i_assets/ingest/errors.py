@@ -6,6 +6,9 @@ import re
 
 import duckdb
 
+SCRATCH = "e2i-import-"
+"""Prefix of temporary folders; a file in one is a copy of the source's."""
+
 
 class SourceError(ValueError):
     """A source that cannot be read; the message names the file or table and why."""
@@ -25,7 +28,7 @@ def unreadable(origin: str, error: duckdb.Error) -> SourceError:
     text = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", text)
     file = re.search(r"^\s*file = (.+)$", text, flags=re.MULTILINE)
-    where = file.group(1) if file else origin
+    where = file.group(1) if file and SCRATCH not in file.group(1) else origin
     reason = next((said for sign, said in REASONS.items() if sign in text), None)
     if reason is None and isinstance(error, duckdb.IOException):
         reason = "cannot be read any more, or is damaged"

@@ -1,35 +1,20 @@
-"""CSV and Parquet files as DuckDB views: one file, a folder, a glob, here or behind an fsspec URL.
-
-A CSV cell is text until somebody says what it is. A column counts as numbers, days or truth values only where
-every cell reads back exactly as it is written; anything else stays text.
-"""
+"""CSV and Parquet files as DuckDB views: one file, a folder, a glob, here or behind an fsspec URL."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import itertools
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from e2i_assets.ingest.errors import SourceError
+from e2i_assets.ingest.csv_files import FILE, header, literals, quoted, text_sql, to_utf8, typed_sql
+from e2i_assets.ingest.errors import SCRATCH, SourceError
 from e2i_assets.ingest.mapping import Reading
 
 SUFFIXES = (".csv", ".parquet")
-DELIMITERS = ",;\t|"
-CHUNK = 1 << 20
-LONGEST_LINE = 2_000_000
-"""Bytes of the longest CSV record; a longer one is a lost quote rather than data."""
-FILE = "__file"
-"""Column of a view: the file that a row came from."""
-AS_WRITTEN = "__as_written_"
-"""Prefix of a CSV column's text beside its typed form."""
 
 
 class Files:
@@ -56,7 +41,7 @@ class Files:
         if not there:
             raise SourceError(f"{root}: no such file or folder")
         self._local = "file" in _protocols(self._fs)
-        self._scratch = tempfile.TemporaryDirectory(prefix="e2i-import-")
+        self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH)
 
     def connect(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection read from this source's filesystem."""
@@ -121,7 +106,7 @@ class Files:
         if files[0].endswith(".parquet"):
             self._check_parquet(files)
             paths = [self._path(f) for f in files]
-            sql = f"SELECT * FROM read_parquet({_literals(paths)}, filename='{FILE}')"
+            sql = f"SELECT * FROM read_parquet({literals(paths)}, filename='{FILE}')"
         else:
             sql = self._csv(connection, files, reading)
         connection.execute(f"CREATE VIEW {quoted(name)} AS {sql}")
@@ -156,95 +141,31 @@ class Files:
 
     def _csv(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str], reading: Reading) -> str:
         groups: dict[tuple[tuple[str, ...], str], list[str]] = {}
-        first: list[str] | None = None
         for file in files:
-            names, delimiter = self._header(file, reading)
-            first = first if first is not None else names
-            _check_same(files[0], first, file, names)
-            groups.setdefault((tuple(names), delimiter), []).append(self._utf8(file, reading))
-        assert first is not None
-        text = " UNION ALL BY NAME ".join(
-            _csv_sql(paths, names, delimiter, reading) for (names, delimiter), paths in groups.items()
-        )
-        types = _types(connection, text, first, reading)
-        columns = [
-            f"{_typed_sql(name, types[name], reading)} AS {quoted(name)}, "
-            f"{quoted(name)} AS {quoted(AS_WRITTEN + name)}"
-            for name in first
-        ]
-        return f"SELECT {', '.join(columns)}, {FILE} FROM ({text})"
+            with self._fs.open(file, "rb") as opened:
+                names, delimiter = header(opened, file, reading)
+            _check_names(file, names)
+            groups.setdefault((tuple(names), delimiter), []).append(file)
+            _check_same(files[0], next(iter(groups))[0], file, names)
+        selects = []
+        for (given, delimiter), group in groups.items():
+            if reading.encoding == "utf-8":
+                selects.append(text_sql([self._path(f) for f in group], given, delimiter, reading))
+            else:
+                copies = {file: self._copy(file, reading) for file in group}
+                selects += [text_sql([copy], given, delimiter, reading, f) for f, copy in copies.items()]
+        return typed_sql(connection, " UNION ALL BY NAME ".join(selects), next(iter(groups))[0], reading)
 
-    def _header(self, file: str, reading: Reading) -> tuple[list[str], str]:
-        with self._fs.open(file, "rb") as opened:
-            start = opened.read(CHUNK)
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in reading.encoding:
-            raise SourceError(f"{file}: is UTF-16; say `read: {{encoding: utf-16}}` in the mapping")
-        try:
-            text = _decoder(reading.encoding).decode(start)
-        except UnicodeError as error:
-            raise SourceError(f"{file}: is not {reading.encoding}: {error}") from error
-        line = next(iter(text.splitlines()), "")
-        if "\0" in line:
-            raise SourceError(f"{file}: has NUL bytes; is it UTF-16? Say `read: {{encoding: utf-16}}`")
-        if "\ufffd" in line:
-            raise SourceError(
-                f"{file}: its header is not {reading.encoding.upper()}; say "
-                "`read: {encoding: latin-1}` (or cp1252, utf-16 …) in the mapping"
-            )
-        if len(start) == CHUNK and len(line) == len(text):
-            raise SourceError(f"{file}: its first line is longer than {CHUNK:,} bytes; this is no CSV")
-        delimiter = reading.delimiter or max(DELIMITERS, key=line.count)
-        names = next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
-        _check_names(file, names)
-        return names, delimiter
-
-    def _utf8(self, file: str, reading: Reading) -> str:
-        """Where DuckDB finds the file in UTF-8: itself, or a copy for other encodings."""
-        if reading.encoding == "utf-8":
-            return self._path(file)
+    def _copy(self, file: str, reading: Reading) -> str:
+        """A copy of the file in UTF-8, the only encoding that DuckDB is asked to read."""
         copy = Path(tempfile.mkdtemp(dir=self._scratch.name)) / Path(file).name
-        decoder = codecs.getincrementaldecoder(reading.encoding)(errors="strict")
-        already = codecs.getincrementaldecoder("utf-8")(errors="strict")
-        is_utf8, beyond_ascii = True, False
-        try:
-            with self._fs.open(file, "rb") as given, copy.open("w", encoding="utf-8", newline="") as written:
-                for chunk in itertools.chain(_chunks(given), [b""]):
-                    written.write(decoder.decode(chunk, final=not chunk))
-                    beyond_ascii = beyond_ascii or not chunk.isascii()
-                    is_utf8 = is_utf8 and _decodes(already, chunk)
-        except UnicodeError as error:
-            reason = error.reason if isinstance(error, UnicodeDecodeError) else str(error)
-            raise SourceError(f"{file}: is not {reading.encoding}: {reason}") from error
-        if is_utf8 and beyond_ascii:
-            raise SourceError(f"{file}: is UTF-8, not {reading.encoding}; leave `encoding` out")
+        with self._fs.open(file, "rb") as given:
+            to_utf8(given, file, copy, reading)
         return str(copy)
-
-
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
-
-
-def _chunks(opened: Any) -> Iterator[bytes]:
-    return iter(lambda: opened.read(CHUNK), b"")
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes) -> bool:
-    try:
-        decoder.decode(chunk, final=not chunk)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _decoder(encoding: str) -> codecs.IncrementalDecoder:
-    """For a header: what cannot be decoded is found when the file is read, not here."""
-    name = "utf-8-sig" if encoding == "utf-8" else encoding
-    return codecs.getincrementaldecoder(name)(errors="replace")
 
 
 def _check_names(file: str, names: Sequence[str]) -> None:
@@ -263,53 +184,3 @@ def _check_same(first: str, wanted: Sequence[str], file: str, names: Sequence[st
             + "; ".join(f"{said} {', '.join(of)}" for said, of in (("lacks", missing), ("has", new)) if of)
             + ". A column that was renamed in some files must have one name"
         )
-
-
-def _csv_sql(paths: Sequence[str], names: Sequence[str], delimiter: str, reading: Reading) -> str:
-    columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
-    return (
-        f"SELECT * FROM read_csv({_literals(paths)}, auto_detect=false, header=true, strict_mode=true, "
-        f"delim={_literal(delimiter)}, quote='\"', escape='\"', columns={{{columns}}}, "
-        f"nullstr={_literals(['', *reading.nulls])}, max_line_size={LONGEST_LINE}, filename='{FILE}')"
-    )
-
-
-def _number(name: str, reading: Reading) -> str:
-    column = quoted(name)
-    if reading.decimal == ".":
-        return column
-    return f"CASE WHEN NOT contains({column}, '.') THEN replace({column}, ',', '.') END"
-
-
-def _typed_sql(name: str, dtype: str, reading: Reading) -> str:
-    if dtype == "VARCHAR":
-        return quoted(name)
-    return f"CAST({_number(name, reading) if dtype == 'DOUBLE' else quoted(name)} AS {dtype})"
-
-
-def _types(
-    connection: duckdb.DuckDBPyConnection, text: str, names: Sequence[str], reading: Reading
-) -> dict[str, str]:
-    """The type in which every cell of a column reads back as it is written; numbers may be spelt freely."""
-    number = r"[+-]?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?"
-    asked: list[tuple[str, str, str]] = []
-    for name in names:
-        x = quoted(name)
-        asked += [(name, t, f"try_cast({x} AS {t})::VARCHAR = {x}") for t in ("BIGINT", "DATE", "TIMESTAMP")]
-        asked.append((name, "DOUBLE", f"regexp_full_match({_number(name, reading)}, '{number}')"))
-        asked.append((name, "BOOLEAN", f"lower({x}) IN ('true', 'false')"))
-    # A column without any value gives null, and is text.
-    selected = ", ".join(
-        f"bool_and(coalesce({test}, false)) FILTER ({quoted(name)} IS NOT NULL)" for name, _, test in asked
-    )
-    answers = connection.execute(f"SELECT {selected} FROM ({text})").fetchall()[0]
-    holding = [(name, dtype) for (name, dtype, _), holds in zip(asked, answers, strict=True) if holds]
-    return {**dict.fromkeys(names, "VARCHAR"), **dict(reversed(holding))}
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _literals(values: Sequence[str]) -> str:
-    return "[" + ", ".join(_literal(v) for v in values) + "]"

@@ -51,6 +51,7 @@ class Load:
         origins: table name to the file it was read from, for error messages.
         replaces: `data_source` whose journeys this load supersedes: those that it no longer has are removed.
         truth: declared truth of generated data.
+        notes: what a person should know of how it was read, without values.
     """
 
     tables: Mapping[str, Rows]
@@ -58,6 +59,7 @@ class Load:
     origins: Mapping[str, str] = field(default_factory=dict)
     replaces: str | None = None
     truth: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     def origin(self, table: str) -> str:
         """The file or generator that a table came from."""

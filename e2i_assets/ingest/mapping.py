@@ -36,6 +36,7 @@ class Reading(_Model):
 
     Attributes:
         encoding: of CSV files, any that Python knows.
+        quote: what may stand around a cell of a CSV file; nothing where it is empty.
         delimiter: of CSV files; the one of `,` `;` `|` and tab that the header has, when left out.
         decimal: the decimal mark of numbers in text.
         nulls: further spellings of an empty cell; `NaN` also empties the not-a-numbers of a Parquet file.
@@ -44,6 +45,7 @@ class Reading(_Model):
     """
 
     encoding: str = "utf-8"
+    quote: Literal['"', "'", ""] = '"'
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
     nulls: tuple[str, ...] = ()

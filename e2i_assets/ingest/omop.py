@@ -13,6 +13,7 @@ import duckdb
 
 from e2i_assets.ingest.databases import Only
 from e2i_assets.ingest.errors import SourceError, unreadable
+from e2i_assets.ingest.mapping import Reading
 from e2i_assets.ingest.omop_config import ConceptSet, Measurement, Omop
 
 CDM: dict[str, tuple[str, ...]] = {
@@ -58,7 +59,9 @@ class CdmSource(Protocol):
     name: str
     connection: duckdb.DuckDBPyConnection
 
-    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+    def provide(
+        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+    ) -> None:
         """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
 
         Raises:
@@ -66,26 +69,27 @@ class CdmSource(Protocol):
         """
 
 
-def build(source: CdmSource, omop: Omop, prefix: str) -> None:
-    """Make the views `patient_journeys` and `treatment_events` over a CDM.
+def build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
+    """Make the views `patient_journeys` and `treatment_events` over a CDM; returns whom they leave out.
 
     Args:
         prefix: what makes ids unique among sources.
+        reading: how the text of files is to be read.
 
     Raises:
         SourceError: the CDM lacks a table, a column or a concept, or a lab test has several units.
     """
     try:
-        _build(source, omop, prefix)
+        return _build(source, omop, prefix, reading)
     except duckdb.Error as error:
         raise unreadable(f"{source.name}: OMOP CDM", error) from error
 
 
-def _build(source: CdmSource, omop: Omop, prefix: str) -> None:
+def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
     sql = source.connection
 
     def provide(table: str, only: Only | None = None) -> None:
-        source.provide(table, omop.database_schema, CDM[table], only)
+        source.provide(table, omop.database_schema, CDM[table], only, reading)
 
     conditions = {omop.index, *omop.conditions, *omop.comorbidities}
     drugs = {omop.treatment, *omop.drugs, *omop.prior_treatments}
@@ -113,6 +117,14 @@ def _build(source: CdmSource, omop: Omop, prefix: str) -> None:
     sql.execute(f"CREATE TABLE e2i_index AS {_index(omop)}")
     sql.execute(f"CREATE VIEW patient_journeys AS {_journeys(omop, prefix)}")
     sql.execute(f"CREATE VIEW treatment_events AS {_events(omop, prefix)}")
+    having, kept = sql.execute(
+        f"SELECT (SELECT count(DISTINCT person_id) FROM ({_records('condition_occurrence', [omop.index])})), "
+        "(SELECT count(*) FROM e2i_index)"
+    ).fetchall()[0]
+    return (
+        f"{having - kept:,} of {having:,} persons with {omop.index} are left out: none of their records "
+        "of it is inside an observation period"
+    )
 
 
 def _members(name: str, concepts: ConceptSet) -> str:

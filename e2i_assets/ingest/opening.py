@@ -11,9 +11,10 @@ from typing import Protocol
 
 import duckdb
 
+from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE
 from e2i_assets.ingest.databases import DuckDBFile, Only, Postgres
-from e2i_assets.ingest.errors import SourceError, unreadable
-from e2i_assets.ingest.files import AS_WRITTEN, FILE, Files
+from e2i_assets.ingest.errors import SCRATCH, SourceError, unreadable
+from e2i_assets.ingest.files import Files
 from e2i_assets.ingest.mapping import ColumnMapping, Reading, TableMapping
 
 POSTGRES = ("postgresql://", "postgres://")
@@ -59,7 +60,9 @@ class Source(Protocol):
     def tables(self) -> dict[str, TableMapping]:
         """Every table of the source by name, not yet with its columns."""
 
-    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+    def provide(
+        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+    ) -> None:
         """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
 
         Raises:
@@ -102,14 +105,16 @@ class FileSource:
             for name, file in self._files.tables().items()
         }
 
-    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+    def provide(
+        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+    ) -> None:
         """Make the files of a table a view; DuckDB reads only what it needs, so all rows are in it."""
         if schema is not None:
             raise SourceError(f"{self.name}: is no database; leave `schema` out of the mapping")
         file = next((f for name, f in self._files.tables().items() if name.lower() == table), None)
         if file is None:
             raise SourceError(f"{self.name}: has no {table}.csv or {table}.parquet, nor a folder {table}")
-        _require(self._view(table, file, Reading()), table, columns)
+        _require(self._view(table, file, reading), table, columns)
 
     def _view(self, table: str, file: str | None, reading: Reading) -> Opened:
         try:
@@ -124,7 +129,7 @@ class DatabaseSource:
 
     def __init__(self, root: str) -> None:
         # A PostgreSQL's tables are copied to this folder's file; it goes with the source.
-        self._scratch = tempfile.TemporaryDirectory(prefix="e2i-import-")
+        self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH)
         self.connection = _database(str(Path(self._scratch.name) / "copies.duckdb"))
         kind = Postgres if root.startswith(POSTGRES) else DuckDBFile
         self._database: Postgres | DuckDBFile = kind(root, self.connection)
@@ -152,7 +157,9 @@ class DatabaseSource:
             for schema, table in self._tables
         }
 
-    def provide(self, table: str, schema: str | None, columns: Sequence[str], only: Only | None) -> None:
+    def provide(
+        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+    ) -> None:
         """Make a table a view of its own name."""
         found = self._find(table, schema)
         given = {name.lower(): name for name in self._tables[found]}

@@ -20,11 +20,10 @@ from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import cast
+from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.errors import SourceError, unreadable
-from e2i_assets.ingest.files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
 from e2i_assets.ingest.mapping import ColumnMapping, Mapping, Reading, TableMapping
-from e2i_assets.ingest.omop_config import Omop
 from e2i_assets.ingest.opening import Opened, Source, open_source
 from e2i_assets.ingest.problems import LoadError, Problem
 
@@ -48,15 +47,19 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
     """
     opened = open_source(str(source))
     mapping = mapping if mapping is not None else _by_name(opened)
+    notes: tuple[str, ...] = ()
     if mapping.omop is not None:
-        plans = list(_programme(opened, mapping, mapping.omop))
+        notes = (omop.build(opened, mapping.omop, omop.prefix_of(mapping.source), mapping.read),)
+        plans = [_made(opened, table, mapping) for table in omop.FILLS]
     else:
         plans = [
             _plan(opened.open(table, spec, mapping.reading(table)), table, spec, mapping)
             for table, spec in mapping.tables.items()
         ]
     tables: dict[str, Rows] = {plan.table: parts(plan, now) for plan in plans}
-    return Load(tables, source=mapping.source, origins={plan.table: plan.origin for plan in plans})
+    return Load(
+        tables, source=mapping.source, origins={plan.table: plan.origin for plan in plans}, notes=notes
+    )
 
 
 def _by_name(source: Source) -> Mapping:
@@ -93,14 +96,12 @@ def _same(names: Iterable[str]) -> dict[str, ColumnMapping]:
     return {name: ColumnMapping.model_validate(quoted(name)) for name in names}
 
 
-def _programme(source: Source, mapping: Mapping, cdm: Omop) -> Iterator[Plan]:
-    """The tables of a programme that is read from an OMOP CDM."""
-    omop.build(source, cdm, omop.prefix_of(mapping.source))
-    for table in omop.FILLS:
-        opened = Opened(source.connection, table, f"{source.name} (OMOP)", source)
-        known = TABLES[table].to_schema().columns
-        spec = TableMapping(columns=_same(name for name in opened.columns() if name in known))
-        yield _plan(opened, table, spec, mapping)
+def _made(source: Source, table: str, mapping: Mapping) -> Plan:
+    """A table of ours that was made from an OMOP CDM, and has our columns already."""
+    opened = Opened(source.connection, table, f"{source.name} (OMOP)", source)
+    known = TABLES[table].to_schema().columns
+    spec = TableMapping(columns=_same(name for name in opened.columns() if name in known))
+    return _plan(opened, table, spec, mapping)
 
 
 @dataclass(frozen=True)

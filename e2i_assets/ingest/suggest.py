@@ -17,8 +17,8 @@ import polars as pl
 from e2i_assets.contracts.base import Column, columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.casting import cast
+from e2i_assets.ingest.csv_files import AS_WRITTEN, quoted
 from e2i_assets.ingest.errors import SourceError
-from e2i_assets.ingest.files import AS_WRITTEN, quoted
 from e2i_assets.ingest.mapping import ColumnMapping, Reading, TableMapping
 from e2i_assets.ingest.omop import CDM
 from e2i_assets.ingest.opening import Opened, Source

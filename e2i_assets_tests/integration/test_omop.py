@@ -277,6 +277,7 @@ def test_a_missing_column_of_the_cdm_is_named(tmp_path: Path) -> None:
 def test_a_programme_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dict[str, pl.DataFrame]) -> None:
     load = read_source(EUNOMIA, Mapping.from_yaml(MAPPING), now=NOW)
     report = warehouse.load(load, {("Celecoxib", "osteoarthritis")})
+    assert load.notes[0].startswith("64 of 2,694 persons with osteoarthritis are left out")
     assert report.rows == {"patient_journeys": 2630, "treatment_events": eunomia["treatment_events"].height}
     stored = warehouse.extract("treatment_events", "Celecoxib", "osteoarthritis")
     assert stored.equals(eunomia["treatment_events"].select(stored.columns))

@@ -105,7 +105,9 @@ def test_text_that_looks_like_a_number_stays_as_it_is_written(tmp_path: Path) ->
     ids=["utf-8-bom", "utf-16", "latin-1", "cp1252"],
 )
 def test_a_stated_encoding_is_read(tmp_path: Path, stated: str, content: bytes) -> None:
-    assert attributes(read(tmp_path, content, {}, {"encoding": stated})) == [{"stadt": "Köln"}]
+    part = read(tmp_path, content, {}, {"encoding": stated})
+    assert attributes(part) == [{"stadt": "Köln"}]
+    assert part.origin == str(tmp_path / "people.csv")
 
 
 @pytest.mark.parametrize(
@@ -116,9 +118,18 @@ def test_a_stated_encoding_is_read(tmp_path: Path, stated: str, content: bytes) 
         ("utf-8", "id,stadt\n1,Köln\n".encode("utf-16"), "is UTF-16; say"),
         ("utf-8", "id,stadt\n1,Koeln\n".encode("utf-16-le"), "NUL bytes; is it UTF-16"),
         ("latin-1", "id,stadt\n1,Köln\n".encode(), "is UTF-8, not iso8859-1"),
+        ("latin-1", "id,stadt\n1,„Köln“\n".encode("cp1252"), "no letters in iso8859-1; is it cp1252"),
         ("utf-16", "id,stadt\n1,Köln\nx".encode(), "is not utf-16"),
     ],
-    ids=["latin-1", "latin-1-header", "utf-16", "utf-16-without-bom", "utf-8-as-latin-1", "utf-8-as-utf-16"],
+    ids=[
+        "latin-1",
+        "latin-1-header",
+        "utf-16",
+        "utf-16-without-bom",
+        "utf-8-as-latin-1",
+        "cp1252-as-latin-1",
+        "utf-8-as-utf-16",
+    ],
 )
 def test_a_wrong_encoding_is_refused_and_never_mojibake(
     tmp_path: Path, stated: str, content: bytes, said: str
@@ -357,6 +368,22 @@ def test_a_folder_named_for_our_tables_needs_no_mapping(tmp_path: Path) -> None:
     (tmp_path / "hcp_profiles.csv").rename(tmp_path / "unknown.csv")
     with pytest.raises(SourceError, match="nothing is named for a table of ours"):
         read_source(tmp_path, None, now=NOW)
+
+
+def test_a_mistake_in_a_file_of_another_encoding_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as error:
+        read(tmp_path, "id,stadt\n1,Köln,x\n".encode("cp1252"), {}, {"encoding": "cp1252"})
+    assert (
+        str(error.value) == f"{tmp_path / 'people.csv'}: line 2 has another number of cells than the header"
+    )
+
+
+def test_a_file_without_quotes_is_read_as_it_is(tmp_path: Path) -> None:
+    """As the vocabulary files of an OMOP CDM are: tabs, and quotes that mean nothing."""
+    text = 'id\tname\n1\t5" needle\n2\t"x\n'
+    assert attributes(read(tmp_path, text, {}, {"quote": ""})) == [{"name": '5" needle'}, {"name": '"x'}]
+    with pytest.raises(SourceError, match=r"people\.csv: line \d"):
+        read(tmp_path, text, {})
 
 
 def test_a_column_to_leave_out_must_be_there(tmp_path: Path) -> None:
