@@ -63,6 +63,7 @@ def _contract_column(c: Column) -> dg.TableColumn:
         *([f"one of {', '.join(c.allowed)}"] if c.allowed else []),
         *limits,
         *([f"references {c.references}"] if c.references else []),
+        *([f"wanted when {c.wanted_when}"] if c.wanted_when else []),
     ]
     return dg.TableColumn(
         c.name,

@@ -108,6 +108,8 @@ def test_dagster_shows_what_the_contract_says() -> None:
     assert region.description == "Region of residence. Role feature, known on the index date."
     assert schema["disease_severity"].constraints.other == ["≥ 0", "≤ 10"]
     assert schema["hcp_id"].constraints.other == ["references hcp_profiles.hcp_id"]
+    events = {c.name: c for c in contract_schema("treatment_events").columns}
+    assert events["duration_days"].constraints.other == ["≥ 0", "wanted when event_type = 'prescription'"]
     key = schema["patient_journey_id"].constraints
     assert (key.unique, key.nullable, key.other) == (True, False, ["primary key"])
     assert schema["days_to_treatment"].description.endswith(
