@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -87,6 +87,34 @@ class Load:
             yield replace(
                 part, frame=frame.with_columns(pl.col(ROW).cast(pl.Int64)), refused=refused, origin=origin
             )
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did.
+
+    Attributes:
+        load_id: number of the load; None when nothing changed (and nothing new was rejected) or nothing was
+            committed.
+        rows: rows given, by table.
+        changed: rows inserted, updated or removed.
+        rejected: rows that broke a rule.
+        batches: batches that the rows made.
+        resumed: rows that an interrupted run of the same load had staged already.
+        programmes: brand/indication pairs that the load touched.
+    """
+
+    load_id: int | None
+    rows: dict[str, int]
+    changed: dict[str, int]
+    rejected: dict[str, int]
+    batches: dict[str, int]
+    resumed: int
+    programmes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "programmes": list(self.programmes)}
 
 
 @dataclass(frozen=True)

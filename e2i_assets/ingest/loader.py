@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -21,11 +21,12 @@ from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.rules import Rule
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import publish
-from e2i_assets.ingest.load import Load, Part, Write, writes
+from e2i_assets.ingest.load import ROW, Load, LoadReport, Part, Write, writes
 from e2i_assets.ingest.problems import (
+    ROWS_NAMED,
+    Judged,
     LoadError,
     Problem,
-    hopeless,
     judge,
     rules_for,
     structural_problems,
@@ -51,34 +52,6 @@ LOST = "the server lost staged rows in a crash; nothing was loaded, run the load
 
 class LoadInterrupted(RuntimeError):
     """Staged rows are gone, because the server crashed or another load began. The load can be run again."""
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What a load did.
-
-    Attributes:
-        load_id: number of the load; None when nothing changed (and nothing new was rejected) or nothing was
-            committed.
-        rows: rows given, by table.
-        changed: rows inserted, updated or removed.
-        rejected: rows that broke a rule.
-        batches: batches that the rows made.
-        resumed: rows that an interrupted run of the same load had staged already.
-        programmes: brand/indication pairs that the load touched.
-    """
-
-    load_id: int | None
-    rows: dict[str, int]
-    changed: dict[str, int]
-    rejected: dict[str, int]
-    batches: dict[str, int]
-    resumed: int
-    programmes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {**asdict(self), "programmes": list(self.programmes)}
 
 
 def run_load(
@@ -230,28 +203,42 @@ class _Loader:
         tally = self.tallies.get(table)
         return tally is not None and tally.accepted >= ENOUGH * tally.given
 
-    def _stage_table(self, table: str, arriving: Iterable[Write]) -> None:
-        number = -1
-        for write in arriving:
+    def _stage_table(self, table: str, arriving: Iterator[Write]) -> None:
+        """Judge and stage the writes of a table that are not there yet.
+
+        Raises:
+            LoadError: a rule that no row keeps: the table is not what its mapping says. Nothing is kept then.
+        """
+        rules, unmet, number = self.rules[table], set(range(len(self.rules[table]))), -1
+        first = next(arriving)
+        rows = tuple(first.frame.get_column(ROW).head(ROWS_NAMED))
+        for write in chain([first], arriving):
             number = write.number
             digest = write.digest(table)
             if self.ledger[table].get(number) == digest:
                 self.resumed += write.given
+                unmet = set()
             else:
                 self._forget_from(table, number)
-                self._stage_write(table, write, digest)
+                judged = judge(table, write, rules)
+                unmet &= judged.unmet
+                self._stage_write(table, write, digest, judged)
             self.given[table] += write.given
             self.progress("read", table, write.given)
         self._forget_from(table, number + 1)
+        if unmet:
+            broken = [rules[i] for i in sorted(unmet)]
+            raise LoadError(
+                [
+                    Problem(self.load.origin(table), table, r.column, r.text, self.given[table], rows)
+                    for r in broken
+                ]
+            )
 
-    def _stage_write(self, table: str, write: Write, digest: str) -> None:
-        rules = self.rules[table]
-        if write.number == 0 and (problems := hopeless(table, write, rules)):
-            raise LoadError(problems)
-        good, rejected = judge(table, write, rules)
+    def _stage_write(self, table: str, write: Write, digest: str, judged: Judged) -> None:
         self.transactions.run(
             f"{write.origin}: table {table}, write {write.number}",
-            lambda cursor: self.staging.write(cursor, table, write, digest, good, rejected),
+            lambda cursor: self.staging.write(cursor, table, write, digest, judged.good, judged.rejected),
         )
 
     def _forget_from(self, table: str, number: int) -> None:
@@ -333,8 +320,9 @@ class _Loader:
         if self.load.replaces is not None:
             changed |= publish.remove_superseded(cursor, self.staging)
         for table in self.order:
-            changed[table] += publish.merge(cursor, self.staging, table)
-            self.progress("published", table, self.tallies[table].accepted)
+            accepted = self.tallies[table].accepted
+            changed[table] += publish.merge(cursor, self.staging, table, accepted)
+            self.progress("published", table, accepted)
         report = self._report(load_id, changed, publish.touched(cursor))
         if any(changed.values()) or not publish.rejects_as_before(cursor, self.staging, load_id):
             self._record(cursor, load_id, "committed", report)

@@ -95,19 +95,33 @@ def _has_brand(table: str) -> bool:
         return False
 
 
-def judge(table: str, write: Write, rules: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part the rows that keep every rule from those that do not.
+@dataclass(frozen=True)
+class Judged:
+    """A write after its rows were held against the rules.
 
-    Returns:
-        The good rows, and the rejected ones as `REJECTED_SCHEMA`, each with the first rule that it breaks.
+    Attributes:
+        good: rows that keep every rule.
+        rejected: the others as `REJECTED_SCHEMA`, each with the first rule that it breaks.
+        unmet: positions of the rules that no row keeps.
     """
+
+    good: pl.DataFrame
+    rejected: pl.DataFrame
+    unmet: frozenset[int]
+
+
+def judge(table: str, write: Write, rules: Sequence[Rule]) -> Judged:
+    """Part the rows that keep every rule from those that do not."""
     refused = _refused(write)
-    broken = _broken(write.frame, rules)
-    first = pl.coalesce(pl.when(pl.col(name)).then(pl.lit(int(name))) for name in broken.columns)
-    which = broken.select(first.alias("which")).to_series()
+    broken = write.frame.select(
+        rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(rules)
+    )
+    which = broken.select(
+        pl.coalesce(pl.when(pl.col(name)).then(pl.lit(int(name))) for name in broken.columns)
+    ).to_series()
     bad = which.is_not_null()
     if not bad.any():
-        return write.frame, refused
+        return Judged(write.frame, refused, frozenset())
     rejected = write.frame.filter(bad)
     chosen = [rules[i] for i in which.drop_nulls()]
     found = pl.DataFrame(
@@ -121,7 +135,8 @@ def judge(table: str, write: Write, rules: Sequence[Rule]) -> tuple[pl.DataFrame
         },
         schema=REJECTED_SCHEMA,
     )
-    return write.frame.filter(~bad), pl.concat([refused, found])
+    unmet = (i for i in range(len(rules)) if refused.is_empty() and broken.get_column(str(i)).all())
+    return Judged(write.frame.filter(~bad), pl.concat([refused, found]), frozenset(unmet))
 
 
 def _refused(write: Write) -> pl.DataFrame:
@@ -134,23 +149,6 @@ def _refused(write: Write) -> pl.DataFrame:
 
 def _visible(text: pl.Expr) -> pl.Expr:
     return text.str.replace_all("\0", r"\u0000", literal=True)
-
-
-def hopeless(table: str, write: Write, rules: Sequence[Rule]) -> list[Problem]:
-    """Rules that every row of a write breaks: the table is not what its mapping or its caller says."""
-    if write.frame.is_empty():
-        return []
-    broken = _broken(write.frame, rules)
-    numbers = tuple(write.frame.get_column(ROW).head(ROWS_NAMED))
-    return [
-        Problem(write.origin, table, rules[int(name)].column, rules[int(name)].text, write.given, numbers)
-        for name in broken.columns
-        if broken.get_column(name).all() and write.refused.is_empty()
-    ]
-
-
-def _broken(frame: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
-    return frame.select(rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(rules))
 
 
 def content(row: dict[str, Any]) -> str:

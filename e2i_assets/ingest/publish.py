@@ -9,14 +9,15 @@ from typing import Any
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.staging import WRITE, Staging
+from e2i_assets.ingest.staging import WORK_MEM, WRITE, Staging
 
 MANY = 10_000
 """Rows from which on foreign keys and indexes may be rebuilt."""
 
 
 def prepare(cursor: Any) -> None:
-    """Where the programmes that the transaction touches are noted."""
+    """Where the programmes that the transaction touches are noted, and room for it to work in."""
+    cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
     cursor.execute("CREATE TEMP TABLE touched_programme (brand text, indication text) ON COMMIT DROP")
 
 
@@ -26,8 +27,8 @@ def touched(cursor: Any) -> tuple[str, ...]:
     return tuple(row[0] for row in cursor.fetchall())
 
 
-def merge(cursor: Any, staging: Staging, table: str) -> int:
-    """Insert new rows and update rows that differ; returns how many."""
+def merge(cursor: Any, staging: Staging, table: str, staged_rows: int) -> int:
+    """Insert new rows and update rows that differ; returns how many of the `staged_rows` these are."""
     described = columns(TABLES[table])
     key = key_of(TABLES[table])
     staged = f"{staging.name}.{table}"
@@ -37,7 +38,7 @@ def merge(cursor: Any, staging: Staging, table: str) -> int:
     new = ", ".join(_value(c) for c in compared)
     cursor.execute(
         f"CREATE TEMP TABLE changed_{table} ON COMMIT DROP AS "
-        f"SELECT s.{key} AS key, t.{key} IS NOT NULL AS known "
+        f"SELECT s.{key} AS key, s.{_link(table)} AS link, t.{key} IS NOT NULL AS known "
         f"FROM {staged} s LEFT JOIN {SCHEMA}.{table} t ON t.{key} = s.{key} "
         f"WHERE t.{key} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
     )
@@ -46,7 +47,8 @@ def merge(cursor: Any, staging: Staging, table: str) -> int:
     added = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE NOT known")
     if known:
         # A row that moves touches the programme that it leaves as well.
-        _touch(cursor, table, "c.known")
+        leaves = f"{SCHEMA}.{table} t JOIN changed_{table} c ON c.key = t.{key} AND c.known"
+        _touch(cursor, table, f"SELECT t.{_link(table)} FROM {leaves}")
         updates = ", ".join(f"{c.name} = {_value(c)}" for c in described if not c.key)
         cursor.execute(
             f"UPDATE {SCHEMA}.{table} t SET {updates} "
@@ -55,13 +57,12 @@ def merge(cursor: Any, staging: Staging, table: str) -> int:
     if added:
         names = ", ".join(c.name for c in described)
         values = ", ".join(_value(c) for c in described)
+        # Not an anti join with the table itself: that may scan all that it has just inserted. And no join at
+        # all where every row is new: it would shuffle the rows, and their keys come in order as a rule.
+        old = f" JOIN changed_{table} c ON c.key = s.{key} AND NOT c.known" if added < staged_rows else ""
         with _rebuilt(cursor, table, added):
-            cursor.execute(
-                # Not an anti join with the table itself: that may scan all that it has just inserted.
-                f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s "
-                f"JOIN changed_{table} c ON c.key = s.{key} AND NOT c.known"
-            )
-    _touch(cursor, table, "true")
+            cursor.execute(f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s{old}")
+    _touch(cursor, table, f"SELECT link FROM changed_{table}")
     return known + added
 
 
@@ -101,17 +102,18 @@ def _value(c: Any) -> str:
     return f"s.{c.name}::jsonb" if c.json else f"s.{c.name}"
 
 
-def _touch(cursor: Any, table: str, which: str) -> None:
-    """Note the programmes of changed rows, through whatever joins the table to a journey."""
-    join = {
-        "journey": "j.patient_journey_id = t.patient_journey_id",
-        "journey_hcp": "j.hcp_id = t.hcp_id",
-        "brand": "j.brand = t.brand",
-    }[facts_of(TABLES[table]).partition_by]
+def _link(table: str) -> str:
+    """The column that joins a table to the journeys, and so to programmes."""
+    return {"journey": "patient_journey_id", "journey_hcp": "hcp_id", "brand": "brand"}[
+        facts_of(TABLES[table]).partition_by
+    ]
+
+
+def _touch(cursor: Any, table: str, links: str) -> None:
+    """Note the programmes of journeys with these links."""
     cursor.execute(
-        f"INSERT INTO touched_programme SELECT DISTINCT j.brand, j.indication FROM {SCHEMA}.{table} t "
-        f"JOIN changed_{table} c ON c.key = t.{key_of(TABLES[table])} AND {which} "
-        f"JOIN {SCHEMA}.patient_journeys j ON {join}"
+        "INSERT INTO touched_programme SELECT DISTINCT brand, indication "
+        f"FROM {SCHEMA}.patient_journeys WHERE {_link(table)} IN ({links})"
     )
 
 

@@ -19,6 +19,8 @@ from e2i_assets.ingest.load import ROW, Write
 from e2i_assets.ingest.problems import ROWS_NAMED, Problem
 
 WRITE = "_write"
+WORK_MEM = "64MB"
+"""Memory for hashing the keys of some million rows; with the server's default they are sorted on disk."""
 JOURNEYS = "patient_journeys"
 
 
@@ -122,6 +124,7 @@ class Staging:
 
     def judge(self, cursor: Any, table: str) -> None:
         """Reject rows whose keys come twice or whose parents are nowhere. The parents are judged already."""
+        cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
         key = key_of(TABLES[table])
         compared = ", ".join(c.name for c in columns(TABLES[table]) if c.unique or c.references)
         cursor.execute(f"ANALYZE {self.name}.{table} ({compared})")

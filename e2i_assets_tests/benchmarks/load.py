@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import resource
 import statistics
 import subprocess
 import sys
@@ -118,13 +117,18 @@ def parts(file: Path) -> Iterator[pl.DataFrame]:
 def memory(url: str, file: str) -> None:
     """In a process of its own: load a file part by part and print the peak of resident memory in MB."""
     warehouse = Warehouse(Settings(database_url=url))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_so_far()
     warehouse.load(Load({"treatment_events": parts(Path(file))}, "benchmark"), PROGRAMMES)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{before / 1024:.0f} {peak / 1024:.0f}")
+    print(before, peak_so_far())
 
 
-def peak_memory(warehouse: Warehouse, url: str, rows: int) -> tuple[float, float]:
+def peak_so_far() -> int:
+    """In MB, of this process since it was started (`ru_maxrss` begins with that of its parent)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+
+def peak_memory(warehouse: Warehouse, url: str, rows: int) -> tuple[int, int]:
     empty(warehouse)
     with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
         events(rows).write_parquet(file.name, row_group_size=20_000)
@@ -133,7 +137,7 @@ def peak_memory(warehouse: Warehouse, url: str, rows: int) -> tuple[float, float
             text=True, check=True,
         )  # fmt: skip
     before, peak = done.stdout.split()
-    return float(before), float(peak)
+    return int(before), int(peak)
 
 
 def main() -> None:
@@ -165,7 +169,7 @@ def main() -> None:
         print(f"loader / to_sql  {pace['loader'] / pace['to_sql']:.1f}")
         for count in (options.rows // 5, options.rows):
             before, peak = peak_memory(warehouse, url_for(here, "public", ""), count)
-            print(f"{count:>12,} rows from Parquet: peak {peak:.0f} MB, {before:.0f} MB before the load")
+            print(f"{count:>12,} rows from Parquet: peak {peak} MB, {before} MB before the load")
     return None
 
 

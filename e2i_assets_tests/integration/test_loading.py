@@ -306,6 +306,22 @@ def test_a_table_fails_below_95_percent_and_then_its_children_are_not_tried(
     assert warehouse.load(Load(five, "input.csv"), PROGRAMMES).rejected["patient_journeys"] == 5
 
 
+def test_a_rule_that_no_row_keeps_is_one_error_and_no_rejected_rows(here: Settings, tables: Tables) -> None:
+    """A wrong mapping, then; but one batch may be of another brand from end to end."""
+    warehouse = Warehouse(here.model_copy(update={"batch_size": 1}))
+    given = many(tables, journeys=1000)
+    wrong = changed(given, "patient_journeys", brand=pl.lit("Nonesuch"))
+    with pytest.raises(LoadError, match=r"brand: is no brand .*\(1000 rows: 1, 2, 3, 4, 5, …\)"):
+        warehouse.load(Load(wrong, "input.csv"), PROGRAMMES)
+    assert query(warehouse, "SELECT count(*) FROM e2i.ml_load_batches") == [(0,)]
+    first = pl.when(pl.int_range(pl.len()) < 25).then(pl.lit("Nonesuch")).otherwise(pl.col("brand"))
+    report = warehouse.load(
+        Load({**given, "patient_journeys": given["patient_journeys"].with_columns(brand=first),
+              "treatment_events": given["treatment_events"].tail(100)}, "input.csv"), PROGRAMMES
+    )  # fmt: skip
+    assert report.rejected == {"hcp_profiles": 0, "patient_journeys": 25, "treatment_events": 0}
+
+
 def test_a_dry_run_leaves_nothing_behind(warehouse: Warehouse, tables: Tables) -> None:
     spoilt = where(many(tables), "patient_journeys", 8, gender="X")
     report = warehouse.load(Load(spoilt, "test"), PROGRAMMES, dry_run=True)
