@@ -37,7 +37,8 @@ def generate(
         typer.Option(
             min=0,
             max=0.5,
-            help="Share of rows with a fault: missing, duplicate, late or impossible; dirt.json lists them.",
+            help="Share of rows with a fault: missing, duplicate, late or impossible; dirt.json lists them. "
+            "Above 0.04 so many are rejected that the load is refused.",
         ),
     ] = 0.0,
     dry_run: DryRun = False,

@@ -7,11 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import polars as pl
+import pytest
 import sqlalchemy as sa
 
-from e2i_assets.cli.generate import Generated, generate_and_load
+from e2i_assets.cli.generate import Generated, generate_and_load, oracle
 from e2i_assets.contracts.base import key_of
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.problems import LoadError
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.ingest.synthetic.dirt import FAULTS
 from e2i_assets.quality.config import QualityConfig
@@ -91,6 +93,13 @@ def quality_counts_what_the_manifest_says(made: Generated, found: pl.DataFrame) 
             assert 0 <= after[what] - earlier[what] - count <= (5 if what[0] == "completeness" else 0), (
                 table, what,
             )  # fmt: skip
+
+
+def test_too_much_dirt_is_refused(here: Settings, warehouse: Warehouse) -> None:
+    with pytest.raises(LoadError, match="rows can be loaded, 95% must be"):
+        generate_and_load(here, warehouse, GeneratorSpec(patients=400, dirty=0.2), show=False)
+    assert {table.rows for table in warehouse.status()} == {0}
+    assert oracle(here) is None
 
 
 def test_dirt_is_where_the_manifest_says() -> None:

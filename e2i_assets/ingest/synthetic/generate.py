@@ -28,8 +28,8 @@ class SyntheticData:
     """A generated data set.
 
     Attributes:
-        tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows sorted by key;
-            apart from the dirt.
+        tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows in the
+            order of their keys' numbers; apart from the dirt.
         truth: what is true of the process, JSON types only (see `truth.figures`).
         oracle: per `patient_journey_id` the true outcome probability under the realised treatment (`p_true`),
             without and with treatment (`p0`, `p1`), the `propensity`, and the probability that the outcome
