@@ -50,9 +50,9 @@ def engine(here: Settings) -> sa.Engine:
 
 @pytest.fixture
 def versions(tmp_path: Path) -> Path:
-    """A copy of the revisions, to add to."""
+    """A copy of the revisions, to add to; its name is not an easy one."""
     return Path(
-        shutil.copytree(VERSIONS, tmp_path / "versions", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(VERSIONS, tmp_path / "100 %: all", ignore=shutil.ignore_patterns("__pycache__"))
     )
 
 

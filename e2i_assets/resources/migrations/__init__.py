@@ -120,8 +120,9 @@ def alembic_config(connection: sa.Connection, versions: Path = VERSIONS) -> Conf
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(HERE))
-    config.set_main_option("path_separator", "os")
-    config.set_main_option("version_locations", str(versions))
+    # Folders may have any name; a percent sign means something to the configuration.
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("script_location", str(HERE).replace("%", "%%"))
+    config.set_main_option("version_locations", str(versions).replace("%", "%%"))
     config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
     return config
