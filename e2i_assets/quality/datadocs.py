@@ -7,13 +7,14 @@ or another site: Great Expectations' own page loads styles and scripts from six 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
+    from jinja2 import Template
 
     from e2i_assets.quality.config import Suite
     from e2i_assets.quality.expectations import SuiteResult
@@ -63,7 +64,6 @@ def suite_page(suite: Suite, verdict: SuiteResult, judged: Sequence[ExpectationV
     """
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
 
     statistics = {
         "evaluated_expectations": verdict.evaluated,
@@ -82,8 +82,12 @@ def suite_page(suite: Suite, verdict: SuiteResult, judged: Sequence[ExpectationV
         statistics=statistics,
         meta={},
     )
-    view = DefaultJinjaPageView()
-    numbers = count()
-    view.env.filters["generate_html_element_uuid"] = lambda prefix="": f"{prefix}{next(numbers)}"
     document = ValidationResultsPageRenderer().render(validation).to_json_dict()
-    return view.env.from_string(_PAGE).render(document, suite=suite, verdict=verdict)
+    return _template().render(document, suite=suite, verdict=verdict)
+
+
+@cache
+def _template() -> Template:
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView().env.from_string(_PAGE)

@@ -14,7 +14,7 @@ from e2i_assets.quality.datadocs import suite_page
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite, ExpectationValidationResult
-    from great_expectations.data_context import EphemeralDataContext
+    from great_expectations.datasource.fluent import PandasDatasource
     from great_expectations.datasource.fluent.interfaces import Batch
 
 Status = Literal["passed", "warning", "failed", "error", "empty"]
@@ -80,17 +80,17 @@ def run_suites(
     Raises:
         ImportError: Great Expectations, or what it needs, is not installed.
     """
-    context = _context()
-    return tuple(_run_or_error(context, suite, tables, status) for suite in suites)
+    source = _source()
+    return tuple(_run_or_error(source, suite, tables, status) for suite in suites)
 
 
 def _run_or_error(
-    context: EphemeralDataContext, suite: Suite, tables: Mapping[str, pl.DataFrame], status: SuiteStatus
+    source: PandasDatasource, suite: Suite, tables: Mapping[str, pl.DataFrame], status: SuiteStatus
 ) -> SuiteResult:
     if suite.table in tables and not tables[suite.table].height:
         return SuiteResult(suite.suite, suite.table, 0, 0, (), 0.0, "empty")
     try:
-        return _run(context, suite, tables, status)
+        return _run(source, suite, tables, status)
     except ImportError:
         raise
     except Exception as error:  # noqa: BLE001 - a library of hundreds of rules: whatever it raises must block
@@ -104,7 +104,7 @@ def _errored(suite: Suite, error: str) -> SuiteResult:
 
 
 def _run(
-    context: EphemeralDataContext, suite: Suite, tables: Mapping[str, pl.DataFrame], status: SuiteStatus
+    source: PandasDatasource, suite: Suite, tables: Mapping[str, pl.DataFrame], status: SuiteStatus
 ) -> SuiteResult:
     needed = [suite.table, *[_parent(e) for e in suite.expectations if e.values_from]]
     if absent := sorted({t for t in needed if t not in tables}):
@@ -113,7 +113,7 @@ def _run(
     if missing := sorted(used - set(tables[suite.table].columns)):
         return _errored(suite, f"missing columns: {', '.join(missing)}")
     frame = _judged_frame(suite, tables)
-    validation = _batch(context, suite, frame).validate(
+    validation = _batch(source, suite, frame).validate(
         _gx_suite(suite), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
     )
     by_order = {r.expectation_config.meta[_ORDER]: r for r in validation.results if r.expectation_config}
@@ -207,14 +207,14 @@ def _membership(expectation: Expectation, tables: Mapping[str, pl.DataFrame]) ->
     return pl.col(expectation.columns[0]).is_in(known.implode()).alias(_judged_column(expectation))
 
 
-def _context() -> EphemeralDataContext:
+def _source() -> PandasDatasource:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    return context
+    return context.data_sources.add_pandas("extracts")
 
 
 def _judged_frame(suite: Suite, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -230,8 +230,8 @@ def _limited(expectation: Expectation) -> pl.Expr:
     return pl.when(inside).then(pl.col(expectation.columns[0])).alias(_judged_column(expectation))
 
 
-def _batch(context: EphemeralDataContext, suite: Suite, frame: pl.DataFrame) -> Batch:
-    asset = context.data_sources.add_pandas(suite.suite).add_dataframe_asset(suite.table)
+def _batch(source: PandasDatasource, suite: Suite, frame: pl.DataFrame) -> Batch:
+    asset = source.add_dataframe_asset(suite.suite)
     whole = asset.add_batch_definition_whole_dataframe("partition")
     return whole.get_batch(batch_parameters={"dataframe": frame.to_pandas()})
 

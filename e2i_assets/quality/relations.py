@@ -75,7 +75,9 @@ def _outcome(
 
 def _member(rule: str, column: str, frame: pl.DataFrame, parent: pl.DataFrame, key: str) -> RuleOutcome:
     known = parent.get_column(key, default=pl.Series(key, [], dtype=pl.String)).unique()
-    return _outcome(rule, column, frame, (column,), ~pl.col(column).is_in(known.implode()))
+    # On the series itself; as an expression `is_in` takes ten times as long when few values are known.
+    unknown = pl.col(column).map_batches(lambda s: ~s.is_in(known.implode()), return_dtype=pl.Boolean)
+    return _outcome(rule, column, frame, (column,), unknown)
 
 
 def _same_patient(frame: pl.DataFrame, journeys: pl.DataFrame) -> RuleOutcome:
