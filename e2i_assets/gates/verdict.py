@@ -65,7 +65,7 @@ def refusal(error: Exception) -> Verdict:
         return refuse(
             "missing_library",
             f"the library {library} cannot be imported.",
-            "Install the pinned requirements (make install) and run again.",
+            "Install what is pinned (uv pip install -r requirements.lock) and run again.",
             library=library,
         )
     return refuse(

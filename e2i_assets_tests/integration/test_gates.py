@@ -197,7 +197,7 @@ def test_a_library_that_is_not_there_blocks_by_its_name(world: World, where: str
     (evaluation,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "is_positive"]
     assert evaluation.metadata["reason"].value == "missing_library"
     assert evaluation.metadata["library"].value == "gx"
-    assert "make install" in evaluation.metadata["next_step"].value
+    assert "requirements.lock" in evaluation.metadata["next_step"].value
     assert world.current() is None
 
 
