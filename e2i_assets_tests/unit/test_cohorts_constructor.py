@@ -165,10 +165,13 @@ def test_missing_columns_are_named_before_anything_runs():
         (("region", ">=", "2020-01-01"), "string"),
         (("diagnosis_date", ">=", 2020), "date"),
         (("codes", "==", "a"), "array"),
+        (("huge", "==", 5), "uint64"),
     ],
 )
 def test_type_mismatch_names_criterion_and_dtype(criterion, dtype):
-    frame = journeys().with_columns(codes=pl.lit(["a"], dtype=pl.List(pl.String)))
+    frame = journeys().with_columns(
+        codes=pl.lit(["a"], dtype=pl.List(pl.String)), huge=pl.lit(2**63, dtype=pl.UInt64)
+    )
     with pytest.raises(CohortError, match=rf"{criterion[0]} {criterion[1]} .*{dtype}") as raised:
         CohortConstructor(config(inclusion=[criterion])).construct_cohort(frame)
     assert raised.value.code == "CC_004"
