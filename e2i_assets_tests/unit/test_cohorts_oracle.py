@@ -58,7 +58,7 @@ def criteria(draw, columns=COLUMNS):
     operator = draw(st.sampled_from([*SIMPLE.get(field, ORDERED), "in", "not_in"]))
     values = columns[field][2]
     if operator in ("in", "not_in"):
-        value = draw(st.lists(values, min_size=1, max_size=4))
+        value = draw(st.lists(values, min_size=1, max_size=draw(st.sampled_from([4, 12]))))
     elif operator == "between":
         value = sorted(draw(st.tuples(values, values)))
     else:
