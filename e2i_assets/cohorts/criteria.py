@@ -192,7 +192,7 @@ def _literal(value: Scalar, engine_type: EngineType) -> Any:
 
 
 def _among(column: Any, values: list[Any], engine_type: EngineType) -> Any:
-    """Membership: the Polars backend spells `isin` as one comparison per value, quickest when they are few."""
+    """Membership; the Polars backend spells `isin` as one comparison per value, quickest for few."""
     import ibis
 
     if len(values) <= FEW:
