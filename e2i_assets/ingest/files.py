@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from e2i_assets.ingest.csv_files import FILE, header, literals, quoted, text_sql, to_utf8, typed_sql
-from e2i_assets.ingest.errors import SCRATCH, SourceError
+from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import Reading
 
 SUFFIXES = (".csv", ".parquet")
@@ -22,12 +22,13 @@ class Files:
 
     Args:
         root: a file, folder or fsspec URL (`s3://bucket/folder`, with the filesystem's package installed).
+        scratch: folder for copies of files that are not in UTF-8.
 
     Raises:
         SourceError: nothing is there, or the URL's filesystem is not installed.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, scratch: Path) -> None:
         import fsspec
 
         try:
@@ -41,7 +42,7 @@ class Files:
         if not there:
             raise SourceError(f"{root}: no such file or folder")
         self._local = "file" in _protocols(self._fs)
-        self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH)
+        self._scratch = scratch
 
     def connect(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection read from this source's filesystem."""
@@ -158,7 +159,7 @@ class Files:
 
     def _copy(self, file: str, reading: Reading) -> str:
         """A copy of the file in UTF-8, the only encoding that DuckDB is asked to read."""
-        copy = Path(tempfile.mkdtemp(dir=self._scratch.name)) / Path(file).name
+        copy = Path(tempfile.mkdtemp(dir=self._scratch)) / Path(file).name
         with self._fs.open(file, "rb") as given:
             to_utf8(given, file, copy, reading)
         return str(copy)

@@ -86,8 +86,9 @@ class FileSource:
 
     def __init__(self, root: str) -> None:
         self.name = root
-        self.connection = _database(":memory:")
-        self._files = Files(root)
+        self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH)
+        self.connection = _database(":memory:", self._scratch.name)
+        self._files = Files(root, Path(self._scratch.name))
         self._files.connect(self.connection)
 
     def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
@@ -130,7 +131,7 @@ class DatabaseSource:
     def __init__(self, root: str) -> None:
         # A PostgreSQL's tables are copied to this folder's file; it goes with the source.
         self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH)
-        self.connection = _database(str(Path(self._scratch.name) / "copies.duckdb"))
+        self.connection = _database(str(Path(self._scratch.name) / "copies.duckdb"), self._scratch.name)
         kind = Postgres if root.startswith(POSTGRES) else DuckDBFile
         self._database: Postgres | DuckDBFile = kind(root, self.connection)
         self.name = self._database.name
@@ -187,10 +188,13 @@ UNSAID = {"?": ColumnMapping.model_validate("?")}
 """Columns of a table that is found by its name: they are those of the contract, read from the source."""
 
 
-def _database(path: str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of our own, without extensions: times must not depend on what a machine has installed."""
+def _database(path: str, spill: str) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of our own, without extensions: times must not depend on what a machine has installed.
+
+    What does not fit into memory is put into the folder `spill`.
+    """
     off = ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_file_cache")
-    return duckdb.connect(path, config=dict.fromkeys(off, "false"))
+    return duckdb.connect(path, config={**dict.fromkeys(off, "false"), "temp_directory": spill})
 
 
 def _require(opened: Opened, table: str, columns: Sequence[str]) -> None:

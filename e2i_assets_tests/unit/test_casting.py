@@ -1,0 +1,98 @@
+"""Whatever is written in a cell arrives as that value, or the cell is bad: it never becomes another value."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from e2i_assets.ingest.casting import cast
+from e2i_assets.ingest.mapping import ColumnMapping, Mapping, Reading
+from e2i_assets.ingest.sources import read_source
+
+NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+NUMBERLIKE = (
+    st.text(alphabet="0123456789+-.,eE ", max_size=24) | st.integers().map(str) | st.floats().map(str)
+)
+DAYLIKE = st.text(alphabet="0123456789-/. T:", max_size=20) | st.dates().map(str)
+TEXT = """
+source: test
+tables:
+  patient_journeys:
+    columns:
+      patient_journey_id: id
+      patient_id: a
+      diagnosis_code: b || ''
+"""
+
+
+def made(cell: str, dtype: pl.DataType, reading: Reading | None = None) -> object:
+    """The value of a cell; ValueError where it is bad."""
+    done = cast(pl.Series("x", [cell]), dtype, ColumnMapping.model_validate("x"), reading or Reading())
+    if done.bad[0]:
+        raise ValueError(done.rule)
+    return done.values[0]
+
+
+def outcome(cell: str, dtype: pl.DataType, reading: Reading | None = None) -> object:
+    try:
+        return made(cell, dtype, reading)
+    except ValueError:
+        return None
+
+
+@given(NUMBERLIKE)
+def test_an_integer_is_the_number_that_is_written(cell: str) -> None:
+    value = outcome(cell, pl.Int64())
+    assert value is None or value == Decimal(cell)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_every_integer_of_64_bits_is_read(number: int) -> None:
+    assert made(str(number), pl.Int64()) == number
+
+
+@given(NUMBERLIKE)
+def test_a_number_is_the_number_that_is_written(cell: str) -> None:
+    for reading, point in ((Reading(), cell), (Reading(decimal=","), cell.replace(",", "."))):
+        value = outcome(cell, pl.Float64(), reading)
+        assert value is None or value == float(point)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_finite_number_is_read(number: float) -> None:
+    assert made(str(number), pl.Float64()) == number
+
+
+@given(DAYLIKE)
+def test_a_day_is_the_day_that_is_written(cell: str) -> None:
+    value = outcome(cell, pl.Date())
+    assert value is None or str(value) == cell[:10]
+
+
+@given(st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)), st.integers(-14 * 60, 14 * 60))
+def test_a_time_with_a_zone_is_that_moment(moment: dt.datetime, minutes: int) -> None:
+    written = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=minutes)))
+    assert made(written.isoformat(), pl.Datetime("us", "UTC")) == written
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(*[st.text(st.characters(exclude_categories=["Cs"]), max_size=12)] * 2), min_size=1))
+def test_text_of_a_csv_arrives_as_it_is(rows: list[tuple[str, str]]) -> None:
+    """Bare, and through an expression; an empty cell is empty."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people.csv"
+        with path.open("w", encoding="utf-8", newline="") as opened:
+            writer = csv.writer(opened, quoting=csv.QUOTE_ALL)
+            writer.writerow(["id", "a", "b"])
+            writer.writerows((f"p{i}", a, b) for i, (a, b) in enumerate(rows))
+        mapping = Mapping.from_text(TEXT, path)
+        frame = pl.concat(p.frame for p in read_source(path, mapping, now=NOW).parts("patient_journeys"))
+    wanted = [(a or None, b or None) for a, b in rows]
+    assert frame.select("patient_id", "diagnosis_code").rows() == wanted
