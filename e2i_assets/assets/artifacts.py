@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.features.feature_set import Feature
 from e2i_assets.modeling.evaluation import Evaluation
+from e2i_assets.quality.leakage.sheet import SheetRow
 from e2i_assets.resources.store import read_json, write_json
 
 
@@ -131,10 +132,11 @@ class FittedPreprocessor:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The evaluation of one model, on the test split opened once."""
+    """The evaluation of one model, on the test split opened once, and what protects it from leakage."""
 
     evaluation: Evaluation
     model_fingerprint: str
+    leakage_sheet: tuple[SheetRow, ...] = ()  # empty in evaluations from before there were sheets
 
 
 @dataclass(frozen=True)

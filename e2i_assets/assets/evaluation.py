@@ -6,11 +6,13 @@ import tempfile
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Evaluated, Splits
 from e2i_assets.assets.scoped import labelled, scope_keys
-from e2i_assets.assets.trained_model import MLFLOW_RUN
+from e2i_assets.assets.splits import LEAKAGE
+from e2i_assets.assets.trained_model import GATES, MLFLOW_RUN
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
@@ -19,6 +21,8 @@ from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets
 from e2i_assets.modeling.plots import calibration_plot, roc_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.quality.leakage import LeakageReport
+from e2i_assets.quality.leakage.sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.resources.sealing import VaultError
 
 
@@ -31,7 +35,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         group=scope.name,
         description="Metrics of the model on the test split, which the vault opens once for it.",
         kinds={"scikitlearn", "mlflow"},
-        code=("assets/evaluation.py", "assets/scoped.py", "gates/rules.py", "modeling"),
+        code=("assets/evaluation.py", "assets/scoped.py", "gates/rules.py", "modeling", "quality/leakage"),
         gates=(rules.SUCCESS_CRITERIA,),
         inputs={"splits": "splits", "model": keys["trained_model"]},
         config=lambda context: scope.model_dump(mode="json"),
@@ -55,6 +59,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
                     {"metric": name, "validation": result.metrics["validation"][name], "test": value}
                     for name, value in result.metrics["test"].items()
                 ),
+                "leakage": shown.table(vars(row) for row in made.leakage_sheet),
                 "roc": shown.image(roc),
                 "calibration": shown.image(calibration),
             },
@@ -83,9 +88,29 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
             labelled("test", opened.frame, names, scope),
             labelled("validation", splits.validation, names, scope),
         )
-        made = Evaluated(result, model.fingerprint)
+        sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
+        made = Evaluated(result, model.fingerprint, sheet)
         opened.result_version = context.store.write(asset, context.partition, made)
     return made
+
+
+def _leakage_sheet(
+    context: StageContext, scope: Scope, splits: Splits, test: pd.DataFrame, names: list[str]
+) -> tuple[SheetRow, ...]:
+    """What covers each type of leakage, from the gates and the audit that the inputs were published with."""
+    published = context.inputs["splits"]
+    audit = published.attributes.get(LEAKAGE, {}).get(scope.target)
+    return leakage_sheet(
+        Evidence(
+            gates={**published.gates, **context.inputs["model"].attributes.get(GATES, {})},
+            audit=LeakageReport.from_dict(audit) if audit else None,
+            test_rows=len(test),
+            features=names,
+            declared=[feature.name for feature in splits.features],
+            largest_shift=largest_shift(splits.train, test, names),
+            after_train=float((test["index_date"] > splits.train["index_date"].max()).mean()),
+        )
+    )
 
 
 def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], passed: bool) -> None:

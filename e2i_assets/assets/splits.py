@@ -21,6 +21,8 @@ from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
 
 SEED = 42
+LEAKAGE = "leakage"
+"""Attribute of published splits: the leakage audit of each target."""
 GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_QUALITY)
 
 
@@ -107,6 +109,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
             "order": _order(context.scopes),
             "quality": shown.table(grades),
         },
+        attributes={LEAKAGE: {target: report.to_dict() for target, report in leakage.items()}},
     )
 
 

@@ -23,6 +23,9 @@ from e2i_assets.resources.records import training_runs
 MLFLOW_RUN = "mlflow_run_id"
 """Attribute of a trained model: the MLflow run that its evaluation goes on with."""
 
+GATES = "preprocessor_gates"
+"""Attribute of a trained model: the gates that its preprocessor passed."""
+
 
 def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/trained_model`."""
@@ -73,7 +76,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 "fingerprint": trained.fingerprint[:16],
                 MLFLOW_RUN: run_id,
             },
-            attributes={MLFLOW_RUN: run_id},
+            attributes={MLFLOW_RUN: run_id, GATES: dict(context.inputs["preprocessor"].gates)},
         )
 
     return trained_model

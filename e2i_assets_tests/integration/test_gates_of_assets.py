@@ -18,14 +18,16 @@ from typer.testing import CliRunner
 
 from e2i_assets.assets import bento_bundle, preprocessor
 from e2i_assets.assets import splits as splits_asset
-from e2i_assets.assets.artifacts import Cohort, Splits
+from e2i_assets.assets.artifacts import Cohort, Evaluated, Splits
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
+from e2i_assets.cli.audit_data import audit_partition
 from e2i_assets.cli.cohort_data import NothingToShow
 from e2i_assets.cli.main import app
 from e2i_assets.ingest.loader import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.modeling.errors import SplitError
+from e2i_assets.quality.leakage.sheet import NOT_COVERED
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import ROOT, installation
 
@@ -441,6 +443,32 @@ def test_every_stage_leaves_its_records(base: Settings) -> None:
     assert {split: pytest.approx(wanted[split], abs=0.02) for split, _ in shares} == {
         s: float(v) for s, v in shares
     }
+
+
+def test_an_evaluation_says_what_covers_each_type_of_leakage(base: Settings) -> None:
+    """Made from what ran, kept with the artifact, and shown in Dagit as a table."""
+    store = build_resources(base)["store"]
+    current = store.current("conversion/evaluation", PARTITION)
+    rows = {
+        row.type: row
+        for row in store.read("conversion/evaluation", PARTITION, current.version, Evaluated).leakage_sheet
+    }
+    assert len(rows) == 8
+    assert not [row for row in rows.values() if row.covered_by == NOT_COVERED]
+    assert "fitted_on_train passed" in rows["L1.2"].result
+    assert "pairs of splits compared by patient and row 6" in rows["L1.4"].result
+    assert "0 findings" in rows["L2"].result
+    shown = dg.deserialize_value(current.display, dict)["metadata"]["leakage"]
+    assert [record.data["type"] for record in shown.records] == list(rows)
+
+
+def test_the_published_splits_can_be_audited_without_the_sealed_ones(base: Settings) -> None:
+    (report,) = audit_partition(base, build_resources(base)["store"], PARTITION).values()
+    assert report.ok
+    assert report.examined["contamination"] == 1
+    assert report.examined["availability"] == report.examined["target"] > 0
+    with build_resources(base)["warehouse"].engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM e2i.ml_split_access")) == 1
 
 
 def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:

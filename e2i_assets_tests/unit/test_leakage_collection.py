@@ -48,6 +48,15 @@ def test_a_contract_finds_them_all(case):
     assert {f.column for f in findings if f.kind == "temporal"} == set(case.afterwards)
 
 
+def test_a_contract_clears_a_name_but_not_a_figure():
+    """`time` is suspect by its name, `week` by its strength."""
+    early = Known("feature", "index")
+    for name, suspect, cleared in (("GBSG-2 trial", "time", True), ("Rossi recidivism", "week", False)):
+        case = next(c for c in CASES if c.name == name)
+        findings = audit_leakage(case.load(), case.target, contract={suspect: early}).findings
+        assert [f.column for f in findings] == ([] if cleared else [suspect])
+
+
 def test_how_many_that_is():
     """What the README says: the columns found from the data alone, of all, and the tables with one found."""
     assert sum(len(case.told) for case in CASES) == 51

@@ -9,7 +9,12 @@ import pandas as pd
 from e2i_assets.quality.leakage.contamination import contamination_findings
 from e2i_assets.quality.leakage.findings import Contract, Finding, LeakageError, LeakageReport, as_entries
 from e2i_assets.quality.leakage.target import target_findings
-from e2i_assets.quality.leakage.temporal import availability_findings, date_findings, read_dates
+from e2i_assets.quality.leakage.temporal import (
+    availability_findings,
+    date_findings,
+    declared_early,
+    read_dates,
+)
 
 
 def audit_leakage(
@@ -46,15 +51,15 @@ def audit_leakage(
         raise LeakageError("nothing_to_judge", "no feature has a value, so nothing can be audited")
     examined = {"availability": 0, "temporal": 0, "target": len(features) - len(unjudged), "contamination": 0}
     findings: list[Finding] = []
-    if contract is not None:
-        known = as_entries(contract)
+    known = as_entries(contract) if contract is not None else {}
+    if known:
         findings += availability_findings(train, features, known, index_date)
         examined["availability"] = sum(f in known for f in features)
     if index_date is not None:
         late, examined["temporal"] = date_findings(train, features, index_date)
         findings += late
     groups = train[id_column] if id_column else None
-    findings += target_findings(train, target, features, groups)
+    findings += target_findings(train, target, features, groups, declared_early(features, known))
     if other_splits:
         found, examined["contamination"] = contamination_findings({"train": train, **other_splits}, id_column)
         findings += found

@@ -36,13 +36,19 @@ EXPECTED_EXCEPTIONS_COMMON = 100
 
 
 def target_findings(
-    train: pd.DataFrame, target: str, features: Sequence[str], groups: pd.Series | None
+    train: pd.DataFrame,
+    target: str,
+    features: Sequence[str],
+    groups: pd.Series | None,
+    declared: frozenset[str] = frozenset(),
 ) -> list[Finding]:
     """Findings of kind `target`, at most one per feature; rows without a target are left out.
 
     Args:
         groups: rows of one group (a patient) stay in one fold, so that a patient's constants cannot be
             learned by heart.
+        declared: features that a contract says are known on the index date; their names are not held against
+            them, their figures are.
 
     Raises:
         LeakageError: the target cannot be compared with anything (see `as_outcome`).
@@ -52,8 +58,9 @@ def target_findings(
     outcome = as_outcome(frame[target], groups.loc[known] if groups is not None else None)
     columns = [_column(frame[name], outcome) for name in features]
     found = {c.name: finding for c in columns if (finding := _finding(c, outcome))}
-    _add(found, later_findings(_left(columns, found), target, outcome))
-    _add(found, _ahead(_left(columns, found), outcome))
+    doubtful = [c for c in _left(columns, found) if c.name not in declared]
+    _add(found, later_findings(doubtful, target, outcome))
+    _add(found, _ahead(_left(columns, found), outcome, declared))
     _add(found, echo_findings([c for c in columns if c.name in found], _left(columns, found)))
     return list(found.values())
 
@@ -73,7 +80,7 @@ def _add(found: dict[str, Finding], findings: Iterable[Finding]) -> None:
         found.setdefault(finding.column, finding)
 
 
-def _ahead(columns: Sequence[Column], outcome: Outcome) -> list[Finding]:
+def _ahead(columns: Sequence[Column], outcome: Outcome, declared: frozenset[str]) -> list[Finding]:
     """What is suspect and ahead of all unsuspicious columns together, and what holds the target's sum."""
     if outcome.kind != "binary":
         return determined_findings(columns, outcome)
@@ -83,7 +90,8 @@ def _ahead(columns: Sequence[Column], outcome: Outcome) -> list[Finding]:
             fitted = fit(column.coded, outcome)
             joint += _log_odds(fitted.means[:, 0])[fitted.cells]
     others = auc(joint, outcome.columns[:, 0], np.ones(len(joint)))
-    found = [f for c in columns if (f := _stands_out(c, others) or weak_name(c, others))]
+    found = [f for c in columns if (f := _stands_out(c, others))]
+    found += [f for c in columns if c.name not in declared and (f := weak_name(c, others))]
     return found + (determined_findings(columns, outcome) if others <= AUC_LIMIT else [])
 
 

@@ -35,6 +35,17 @@ def availability_findings(
     return findings
 
 
+def declared_early(features: Sequence[str], contract: Mapping[str, AvailabilityLike]) -> frozenset[str]:
+    """Features that the contract says are known on the index date."""
+    return frozenset(
+        name
+        for name in features
+        if name in contract
+        and contract[name].available_at == INDEX
+        and contract[name].role not in _AFTERWARDS
+    )
+
+
 def date_findings(
     train: pd.DataFrame, features: Sequence[str], index_date: Dates
 ) -> tuple[list[Finding], int]:
