@@ -177,13 +177,12 @@ def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, 
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), pace, TimeElapsedColumn())
     with Progress(*bar, console=Console(stderr=True), disable=not show) as progress:
         tasks = {
-            done: progress.add_task(f"rows {done}", total=load.size, pace="", start=False)
+            done: progress.add_task(f"rows {done}", total=load.size, pace="")
             for done in ("read", "published")
         }
 
         def advance(done: str, table: str, rows: int) -> None:
             task = progress.tasks[tasks[done]]
-            progress.start_task(task.id)
             per_second = f"{(task.completed + rows) / task.elapsed:,.0f} rows/s" if task.elapsed else ""
             progress.update(task.id, advance=rows, pace=per_second)
 
