@@ -1,6 +1,6 @@
 """A cohort of many rows from one Parquet file, through DuckDB: time and peak memory of a process of its own.
 
-    python e2i_assets_tests/benchmarks/cohort_parquet.py --rows 100000000
+    python -m e2i_assets_tests.benchmarks.cohort_parquet
 
 Writes the file in pieces to a temporary folder (about 1.2 GB for 100 million rows) and removes it afterwards.
 Bar: 4 GB. Members, which come back as a Polars frame, count too.
@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from bench_cohort import CODES, CONFIG
+
+from e2i_assets_tests.benchmarks.bench_cohort import CODES, CONFIG
 
 PIECE = 2_000_000
 BYTES_PER_ROW = 20
@@ -89,7 +90,8 @@ def main() -> None:
         path = Path(folder) / "journeys.parquet"
         write(path, arguments.rows)
         print(f"file {path.stat().st_size / 1e9:.2f} GB", flush=True)
-        subprocess.run([sys.executable, __file__, "--file", str(path)], check=True)
+        command = [sys.executable, "-m", "e2i_assets_tests.benchmarks.cohort_parquet", "--file", str(path)]
+        subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
