@@ -21,6 +21,13 @@ Only = tuple[str, Sequence[int]]
 """A column, and the values of it that are wanted."""
 
 
+ARRIVES_AS_IT_IS = frozenset({
+    "smallint", "integer", "bigint", "real", "double precision", "numeric", "text", "character varying",
+    "boolean", "date", "timestamp with time zone", "timestamp without time zone",
+})  # fmt: skip
+"""PostgreSQL types that Arrow has, too; the others (uuid, enums, JSON …) are read as text."""
+
+
 class DuckDBFile:
     """A DuckDB file, attached read-only.
 
@@ -67,6 +74,7 @@ class Postgres:
         self.name = without_password(url)
         self._url = url
         self._connection = connection
+        self._types: dict[tuple[str, str, str], str] = {}
         with self._reachable():
             self._remote = connect_read_only(url)
 
@@ -74,11 +82,12 @@ class Postgres:
         """Schema, table and column of every table and view that is not the server's own."""
         with self._reachable(), self._remote.cursor() as cursor:
             cursor.execute(
-                "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+                "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns "
                 "WHERE table_schema NOT IN ('pg_catalog', 'information_schema') "
                 "ORDER BY table_schema, table_name, ordinal_position"
             )
-            return cursor.fetchall()
+            self._types = {(schema, table, name): kind for schema, table, name, kind in cursor.fetchall()}
+        return list(self._types)
 
     def provide(self, view: str, table: tuple[str, str], columns: Sequence[str], only: Only | None) -> None:
         """Copy some of a table's columns, and the wanted rows, without holding them in memory.
@@ -86,7 +95,10 @@ class Postgres:
         Raises:
             SourceError: the server goes away or refuses.
         """
-        names = ", ".join(map(quoted, columns))
+        names = ", ".join(
+            quoted(name) if self._types[(*table, name)] in ARRIVES_AS_IT_IS else f"{quoted(name)}::text"
+            for name in columns
+        )
         where = f" WHERE {quoted(only[0])} IN ({', '.join(map(str, only[1])) or 'NULL'})" if only else ""
         with self._reachable(), self._remote.cursor() as cursor:
             cursor.execute(f"SELECT {names} FROM {'.'.join(map(quoted, table))}{where}")

@@ -107,7 +107,10 @@ class Files:
         if files[0].endswith(".parquet"):
             self._check_parquet(files)
             paths = [self._path(f) for f in files]
-            sql = f"SELECT * FROM read_parquet({literals(paths)}, filename='{FILE}')"
+            # Folders such as `zip=00501` make a column; its values are text.
+            sql = (
+                f"SELECT * FROM read_parquet({literals(paths)}, filename='{FILE}', hive_types_autocast=false)"
+            )
         else:
             sql = self._csv(connection, files, reading)
         connection.execute(f"CREATE VIEW {quoted(name)} AS {sql}")

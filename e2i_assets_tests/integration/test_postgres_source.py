@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,8 @@ def hospital(server: str) -> Iterator[str]:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE SCHEMA clinic")
             connection.execute(
-                "CREATE TABLE clinic.people AS SELECT i::text AS id, 20 + i % 60 AS age, 3.5::numeric AS severity, "
+                "CREATE TABLE clinic.people AS SELECT i::text AS id, "
+                "lpad(i::text, 32, '0')::uuid AS registry, '{1,2}'::int[] AS codes, 20 + i % 60 AS age, 3.5::numeric AS severity, "
                 "date '2024-01-01' + i % 300 AS seen, timestamptz '2024-12-01 08:00+02' AS recorded, "
                 "i % 2 = 0 AS smoker FROM generate_series(1, 60000) i"
             )
@@ -69,7 +71,9 @@ def test_its_tables_arrive_in_parts(hospital: str, tmp_path: Path) -> None:
     first = frame.filter(patient_id="1").to_dicts()[0]
     assert (first["age_at_diagnosis"], first["disease_severity"]) == (21, 3.5)
     assert first["source_timestamp"] == dt.datetime(2024, 12, 1, 6, tzinfo=dt.UTC)
-    assert first["clinical_attributes"] == '{"smoker":false}'
+    assert json.loads(first["clinical_attributes"]) == {
+        "registry": "00000000-0000-0000-0000-000000000001", "codes": "{1,2}", "smoker": False,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

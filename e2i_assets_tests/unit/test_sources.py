@@ -260,6 +260,14 @@ def test_the_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     assert [a["x"] for p in parts for a in attributes(p)] == ["5", "6", "seven", "8"]
 
 
+def test_folders_that_name_a_value_make_a_column_of_text(tmp_path: Path) -> None:
+    for zip_code in ("00501", "10001"):
+        (tmp_path / "data" / f"zip={zip_code}").mkdir(parents=True)
+        pl.DataFrame({"id": [zip_code]}).write_parquet(tmp_path / "data" / f"zip={zip_code}" / "a.parquet")
+    load = read_source(tmp_path, mapped(tmp_path, {}, file="data"), now=NOW)
+    assert [a["zip"] for a in attributes(read_in(load))] == ["00501", "10001"]
+
+
 def test_a_column_renamed_between_files_is_refused(tmp_path: Path) -> None:
     given(tmp_path, "id,x\n1,5\n", "data/a.csv")
     given(tmp_path, "id,y\n2,6\n", "data/b.csv")
