@@ -24,7 +24,7 @@ def check(
         passed=verdict.passed,
         asset_key=asset_key,
         check_name=gate,
-        description=verdict.message,
+        description=verdict.summary,
         metadata={"reason": verdict.reason, **figures, **advice, **where},
     )
 

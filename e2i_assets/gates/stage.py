@@ -166,7 +166,7 @@ def _audit_and_publish(
     if not all(verdict.passed for verdict in verdicts.values()):
         for gate, verdict in verdicts.items():
             if not verdict.passed:
-                context.log.error(f"{gate}: {verdict.message} {verdict.next_step}")
+                context.log.error(f"{gate}: {verdict.summary}")
         yield from checks
         return
     sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in given.items()}
@@ -196,10 +196,10 @@ def _refuse(
 ) -> Iterator[dg.AssetCheckResult]:
     verdict = refusal(error)
     if not gates:
-        raise dg.Failure(f"{verdict.message} {verdict.next_step}", allow_retries=False) from error
+        raise dg.Failure(verdict.summary, allow_retries=False) from error
     verdicts = {gate.name: verdict for gate in gates}
     _record(context, asset_name(asset_key), verdicts)
-    context.log.error(f"{verdict.message} {verdict.next_step}")
+    context.log.error(verdict.summary)
     for gate, answer in verdicts.items():
         yield display.check(asset_key, gate, answer, {})
 

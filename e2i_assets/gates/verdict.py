@@ -29,6 +29,11 @@ class Verdict:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     next_step: str = ""
 
+    @property
+    def summary(self) -> str:
+        """The message, and what to do next where something is to be done."""
+        return f"{self.message.rstrip('.')}. {self.next_step}" if self.next_step else self.message
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {

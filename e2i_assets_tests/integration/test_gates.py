@@ -230,6 +230,8 @@ def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace
     ]  # fmt: skip
     assert rows[2]["reason"] == "not_positive"
     assert rows[2]["details"]["next_step"] == "Give a positive number."
+    (shown,) = [e for e in refused.get_asset_check_evaluations() if not e.passed]
+    assert shown.description == "-1 is not positive. Give a positive number."
     assert rows[2]["run_id"] == refused.run_id
 
 

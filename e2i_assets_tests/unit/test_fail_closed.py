@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from e2i_assets.build import build_assets
 from e2i_assets.gates import rules
 from e2i_assets.gates.stage import REFUSALS
-from e2i_assets.gates.verdict import Gate, Verdict, refusal
+from e2i_assets.gates.verdict import Gate, Verdict, refusal, refuse
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.resources.io_manager import GATES
 from e2i_assets_tests.conftest import ROOT
@@ -65,3 +66,10 @@ def test_a_gate_is_closed_by(gate: str, hazard: str) -> None:
     assert len(answer.message) > 10
     assert len(answer.next_step) > 10
     assert "17" not in str(answer.to_dict())
+
+
+def test_figures_that_json_does_not_know_are_kept_as_text() -> None:
+    found = refuse(
+        "differs", "the figures differ.", "Compute them again.", gap=float("nan"), top=float("inf")
+    )
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["figures"] == {"gap": "nan", "top": "inf"}

@@ -47,6 +47,7 @@ def four(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def without_pandas() -> SplitsMade:
+    """The one library that splitting needs."""
     from pandas import DataFrame
 
     return judged(*[DataFrame()] * 4)
