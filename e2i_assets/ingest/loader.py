@@ -42,8 +42,8 @@ BATCH_SIZE = 1_000
 """Rows of a batch (the guide's figure)."""
 BATCHES_PER_WRITE = 20
 """Batches that one transaction writes: at one each, transactions cost twice what the rows do."""
-ENOUGH = 0.95
-"""Share of a table's rows that must be loadable (the guide's figure)."""
+ENOUGH = 95
+"""Percent of a table's rows that must be loadable (the guide's figure)."""
 STAGING, REHEARSAL = "e2i_staging", "e2i_dry_run"
 """Schema of a load's staged rows, and how that of a dry run begins: it leaves an unfinished load alone."""
 LOADS = f"{SCHEMA}.ml_load_batches"
@@ -201,7 +201,7 @@ class _Loader:
 
     def _succeeded(self, table: str) -> bool:
         tally = self.tallies.get(table)
-        return tally is not None and tally.accepted >= ENOUGH * tally.given
+        return tally is not None and 100 * tally.accepted >= ENOUGH * tally.given
 
     def _stage_table(self, table: str, arriving: Iterator[Write]) -> None:
         """Judge and stage the writes of a table that are not there yet.
@@ -236,8 +236,9 @@ class _Loader:
             )
 
     def _stage_write(self, table: str, write: Write, digest: str, judged: Judged) -> None:
+        before = self.given[table]
         self.transactions.run(
-            f"{write.origin}: table {table}, write {write.number}",
+            f"{write.origin}: table {table}, rows {before + 1:,} to {before + write.given:,}",
             lambda cursor: self.staging.write(cursor, table, write, digest, judged.good, judged.rejected),
         )
 
@@ -276,7 +277,7 @@ class _Loader:
         problems = [
             Problem(
                 self.load.origin(table), table, None,
-                f"fails: {tally.accepted:,} of {tally.given:,} rows can be loaded, {ENOUGH:.0%} must be", 0,
+                f"fails: {tally.accepted:,} of {tally.given:,} rows can be loaded, {ENOUGH}% must be", 0,
             )
             for table, tally in failed.items()
         ]  # fmt: skip

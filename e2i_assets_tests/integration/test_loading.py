@@ -20,6 +20,7 @@ from e2i_assets.ingest.load import REFUSED_SCHEMA, Load, Part
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.ingest.synthetic import GeneratorSpec
+from e2i_assets.ingest.transactions import DatabaseRefused
 from e2i_assets.resources.postgres import WarehouseUnavailable
 from e2i_assets.resources.records import load_batches
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
@@ -333,6 +334,17 @@ def test_a_dry_run_leaves_nothing_behind(warehouse: Warehouse, tables: Tables) -
     for name, (spoil, said) in BROKEN.items():
         with pytest.raises(LoadError, match=re.escape(said)):
             warehouse.load(Load(spoil(tables), name), PROGRAMMES, dry_run=True)
+
+
+def test_a_dry_run_fails_where_only_the_database_says_no(warehouse: Warehouse, tables: Tables) -> None:
+    with warehouse.engine.begin() as connection:
+        connection.execute(
+            sa.text("ALTER TABLE e2i.treatment_events ADD CONSTRAINT unheard CHECK (cost > 5)")
+        )
+    given = changed(tables, "treatment_events", cost=pl.lit(1.0))
+    for dry_run in (True, False):
+        with pytest.raises(DatabaseRefused, match="SQLSTATE 23514, constraint unheard"):
+            warehouse.load(Load(given, "test"), PROGRAMMES, dry_run=dry_run)
 
 
 def test_the_same_rejected_rows_again_are_not_recorded_twice(warehouse: Warehouse, tables: Tables) -> None:
