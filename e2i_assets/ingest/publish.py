@@ -68,8 +68,8 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int) -> int:
 
 @contextmanager
 def _rebuilt(cursor: Any, table: str, added: int) -> Iterator[None]:
-    """Where many rows meet few, foreign keys and indexes are made anew, over all rows at once: row by row
-    they cost ten times as much. Readers of the table wait for the transaction then.
+    """Where many rows meet few, keys and indexes that nothing refers to are made anew, over all rows at once:
+    row by row they cost ten times as much. Readers of the table wait for the transaction then.
     """
     place = f"{SCHEMA}.{table}"
     few = f"NOT EXISTS (SELECT FROM {place} OFFSET {added})"
@@ -78,7 +78,8 @@ def _rebuilt(cursor: Any, table: str, added: int) -> Iterator[None]:
         return
     cursor.execute(
         f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = '{place}'::regclass "
-        "AND contype = 'f'"
+        "AND (contype = 'f' OR contype = 'p' AND NOT EXISTS "
+        f"(SELECT FROM pg_constraint WHERE confrelid = '{place}'::regclass)) ORDER BY contype"
     )
     keys = cursor.fetchall()
     cursor.execute(
@@ -94,7 +95,7 @@ def _rebuilt(cursor: Any, table: str, added: int) -> Iterator[None]:
     yield
     for _, definition in indexes:
         cursor.execute(definition)
-    for name, definition in keys:
+    for name, definition in reversed(keys):
         cursor.execute(f'ALTER TABLE {place} ADD CONSTRAINT "{name}" {definition}')
 
 

@@ -439,7 +439,7 @@ def test_many_new_rows_leave_keys_and_indexes_as_they_were(
     described = """
         SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
         WHERE conrelid = 'e2i.treatment_events'::regclass
-        UNION ALL SELECT indexname, indexdef, true FROM pg_indexes WHERE tablename = 'treatment_events' ORDER BY 1
+        UNION ALL SELECT indexname, indexdef, true FROM pg_indexes WHERE tablename = 'treatment_events' ORDER BY 1, 2
         """
     before = query(warehouse, described)
     monkeypatch.setattr(publish, "MANY", 100)
