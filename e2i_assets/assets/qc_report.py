@@ -78,7 +78,13 @@ def qc_report(
             "lowest_dimension": report.lowest_dimension,
             "fix_first": report.fix_first,
             "grades": shown.table(
-                {"table": graded.table, "rows": graded.rows, **graded.scores} for graded in report.tables
+                [
+                    *(
+                        {"table": graded.table, "rows": graded.rows, **graded.scores}
+                        for graded in report.tables
+                    ),
+                    {"table": "all tables", "rows": sum(report.table_rows.values()), **report.dimensions},
+                ]
             ),
             "report": dg.MetadataValue.md(report.to_markdown()),
             "dimensions": shown.image(dimension_chart(report)),

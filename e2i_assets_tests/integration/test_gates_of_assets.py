@@ -471,6 +471,24 @@ def test_the_published_splits_can_be_audited_without_the_sealed_ones(base: Setti
         assert connection.scalar(sa.text("SELECT count(*) FROM e2i.ml_split_access")) == 1
 
 
+def test_the_quality_report_is_shown_with_its_parts_history_and_pages(base: Settings) -> None:
+    store = build_resources(base)["store"]
+    current = store.current("qc_report", PARTITION)
+    shown = dg.deserialize_value(current.display, dict)["metadata"]
+    assert {"score", "lowest_dimension", "fix_first", "grades", "dimensions", "history", "trend"} <= set(
+        shown
+    )
+    (run,) = shown["history"].records
+    assert run.data["overall_score"] == pytest.approx(shown["score"].value, abs=1e-4)
+    assert [r.data["table"] for r in shown["grades"].records][-1] == "all tables"
+    docs = Path(shown["data_docs"].value.removeprefix("file://"))
+    pages = [docs, *docs.parent.glob("*.html"), docs.parent.parent / "report.html"]
+    assert len(pages) == 8
+    for page in pages:
+        text = page.read_text()
+        assert not [value for value in ("pt_0", "patient_0", "hcp_0", "http") if value in text]
+
+
 def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
     from mlflow import MlflowClient
 
