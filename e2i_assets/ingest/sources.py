@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -23,7 +24,7 @@ from e2i_assets.ingest.casting import cast
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.errors import SourceError, unreadable
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
-from e2i_assets.ingest.mapping import ColumnMapping, Mapping, Reading, TableMapping
+from e2i_assets.ingest.mapping import ColumnMapping, Mapping, MappingError, Reading, TableMapping
 from e2i_assets.ingest.opening import Opened, Source, open_source
 from e2i_assets.ingest.problems import LoadError, Problem
 
@@ -110,89 +111,104 @@ class Plan:
 
     Attributes:
         opened: the source table.
-        select: SQL of the projection.
-        columns: our columns that the source fills.
-        attributes: attributes that it fills, in their order; `carried` those that no expression names.
+        expressions: our columns and attributes to the SQL that gives their values.
+        carried: source columns that become attributes because no expression names them.
+        extra: columns of the view that are only ours.
     """
 
     opened: Opened
     table: str
-    select: str
-    columns: dict[str, ColumnMapping]
-    attributes: dict[str, ColumnMapping]
+    spec: TableMapping
+    mapping: Mapping
+    expressions: dict[str, str]
     carried: tuple[str, ...]
-    reading: Reading
+    extra: tuple[str, ...]
 
     @property
     def origin(self) -> str:
         """What errors call the source."""
         return self.opened.origin
 
+    @property
+    def select(self) -> str:
+        """SQL of the rows."""
+        given = [f"({sql}) AS {quoted(name)}" for name, sql in self.expressions.items()]
+        given += [f"{quoted(n)} AS {quoted(CARRIED + n)}" for n in self.carried]
+        return f"SELECT {', '.join([*given, *self.extra])} FROM {quoted(self.opened.view)}"
+
+    @property
+    def reading(self) -> Reading:
+        """How its text is to be read."""
+        return self.mapping.reading(self.table)
+
+    def error(self, name: str, message: str) -> MappingError:
+        """A mistake in how a column or attribute is filled."""
+        part = "columns" if name in self.spec.columns else "attributes"
+        return self.mapping.error(("tables", self.table, part, name), message)
+
 
 def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Plan:
+    relation = opened.connection.cursor().table(opened.view)
     types = opened.columns()
-    for i, name in enumerate(spec.leave_out):
+    in_csv = {name: dtype for name, dtype in types.items() if AS_WRITTEN + name in relation.columns}
+    extra = tuple(name for name in (FILE, omop.REFUSE) if name in relation.columns)
+    plan = Plan(opened, table, spec, mapping, {}, (), extra)
+    expressions, used = {}, set(extra)
+    for name, how in spec.expressions.items():
+        tree = _parsed(plan, name, how)
+        used |= {column.name.lower() for column in tree.find_all(exp.Column)}
+        text = _wants_text(table, name, spec, tree)
+        expressions[name] = _as_written(tree, in_csv).sql("duckdb") if text else how.expression
+        try:
+            relation.project(f"({expressions[name]}) AS {quoted(name)}")
+        except duckdb.Error as error:
+            raise plan.error(name, f"{opened.origin}: {_first(error)}") from error
+    left = [n for n in types if n.lower() not in used and n not in spec.leave_out]
+    carried = tuple(left) if table == "patient_journeys" else ()
+    _check_carried(plan, types, carried)
+    return replace(plan, expressions=expressions, carried=carried)
+
+
+def _check_carried(plan: Plan, types: Collection[str], carried: Sequence[str]) -> None:
+    for i, name in enumerate(plan.spec.leave_out):
         if name not in types:
             # Misspelt, a column that must not leave the source would be carried along.
-            raise mapping.error(
-                ("tables", table, "leave_out", str(i)), f"{opened.origin} has no column {name}"
-            )
-    relation = opened.connection.cursor().table(opened.view)
-    parsed = {name: _parse(name, how, table, mapping) for name, how in spec.expressions.items()}
-    used = {column.name.lower() for tree in parsed.values() for column in tree.find_all(exp.Column)}
-    carried = (
-        tuple(n for n in types if n.lower() not in used and n not in spec.leave_out and n != omop.REFUSE)
-        if table == "patient_journeys"
-        else ()
-    )
-    if attributes.COLUMN in spec.columns and (spec.attributes or carried):
-        further = ", ".join([*spec.attributes, *carried])
-        key = ("tables", table, "columns", attributes.COLUMN)
-        raise mapping.error(
-            key, f"is one object already; put the further columns under `leave_out`: {further}"
+            key = ("tables", plan.table, "leave_out", str(i))
+            raise plan.mapping.error(key, f"{plan.origin} has no column {name}")
+    further = [*plan.spec.attributes, *carried]
+    if attributes.COLUMN in plan.spec.columns and further:
+        raise plan.error(
+            attributes.COLUMN,
+            f"is one object already; put under `leave_out` what is not in it: {', '.join(further)}",
         )
-    selected = []
-    for name, tree in parsed.items():
-        text = _wants_text(table, name, spec, tree)
-        sql = _as_written(tree, relation.columns).sql("duckdb") if text else spec.expressions[name].expression
-        selected.append(f"({sql}) AS {quoted(name)}")
-        try:
-            relation.project(selected[-1])
-        except duckdb.Error as error:
-            key = ("tables", table, "columns" if name in spec.columns else "attributes", name)
-            raise mapping.error(key, f"{opened.origin}: {_first(error)}") from error
-    selected += [f"{quoted(n)} AS {quoted(CARRIED + n)}" for n in carried]
-    selected += [name for name in (FILE, omop.REFUSE) if name in relation.columns]
-    select = f"SELECT {', '.join(selected)} FROM {quoted(opened.view)}"
-    return Plan(opened, table, select, spec.columns, dict(spec.attributes), carried, mapping.reading(table))
 
 
-def _parse(name: str, how: ColumnMapping, table: str, mapping: Mapping) -> exp.Expr:
+def _parsed(plan: Plan, name: str, how: ColumnMapping) -> exp.Expr:
     try:
         return sqlglot.parse_one(how.expression, dialect="duckdb")
     except sqlglot.errors.SqlglotError as error:
-        spec = mapping.tables[table]
-        key = ("tables", table, "columns" if name in spec.columns else "attributes", name)
-        raise mapping.error(key, f"expression {how.expression!r} is not SQL: {_first(error)}") from error
+        raise plan.error(name, f"expression {how.expression!r} is not SQL: {_first(error)}") from error
 
 
 def _wants_text(table: str, name: str, spec: TableMapping, tree: exp.Expr) -> bool:
-    """Whether an expression is over the text of a CSV: a bare column, or what becomes text itself.
-
-    `007` and `250.10` are numbers only to those that count with them.
-    """
-    if isinstance(tree, exp.Column) or spec.expressions[name].values is not None:
-        return name in spec.columns
+    """Whether an expression is over the text of a CSV: a bare column, a value map, or what becomes text."""
+    if spec.expressions[name].values is not None:
+        return True
     known = TABLES[table].to_schema().columns
-    return name in known and known[name].dtype.type == pl.String
+    return name in spec.columns and (isinstance(tree, exp.Column) or known[name].dtype.type == pl.String)
 
 
-def _as_written(tree: exp.Expr, given: list[str]) -> exp.Expr:
-    there = {name.lower(): name for name in given}
+def _as_written(tree: exp.Expr, types: Dictionary[str, str]) -> exp.Expr:
+    """The expression over cells as they are written: `1.50` is 1.5 only to those that count with it.
+
+    Whole numbers and days have one spelling each, so their columns may stay what they are.
+    """
+    bare = isinstance(tree, exp.Column)
+    several = {name.lower(): name for name, dtype in types.items() if bare or dtype in ("DOUBLE", "BOOLEAN")}
 
     def written(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and (twin := there.get((AS_WRITTEN + node.name).lower())):
-            return exp.column(twin, quoted=True)
+        if isinstance(node, exp.Column) and (name := several.get(node.name.lower())):
+            return exp.column(AS_WRITTEN + name, quoted=True)
         return node
 
     return tree.transform(written)
@@ -202,7 +218,8 @@ def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
     """The rows of a plan, in the source's order; rows with a cell that is no value of ours are refused.
 
     Raises:
-        SourceError: the source disappears or turns out to be damaged, or a value does not fit an expression.
+        SourceError: the source disappears or turns out to be damaged.
+        MappingError: a value does not fit an expression.
     """
     seen: Counter[str] = Counter()
     try:
@@ -212,15 +229,30 @@ def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
                 first = seen[file or ""] + 1
                 seen[file or ""] += given.height
                 yield _part(plan, given.with_row_index(ROW, first), now, file)
-    except duckdb.ConversionException as error:
-        # The library quotes the value that it could not convert; it may be a patient's.
-        raise SourceError(
-            f"{plan.origin}: table {plan.table}: a value does not fit an expression's type"
-        ) from error
     except duckdb.Error as error:
-        raise unreadable(plan.origin, error) from error
+        raise _failure(plan, error) from error
     if not seen:
         raise SourceError(f"{plan.origin}: has no rows")
+
+
+def _failure(plan: Plan, error: duckdb.Error) -> ValueError:
+    """Which expression fails on a value, or else what is wrong with the source.
+
+    The library quotes the value; it may be a patient's, so only the expression is named.
+    """
+    view = quoted(plan.opened.view)
+    asked = plan.opened.connection.cursor()
+    try:
+        asked.execute(f"SELECT count(COLUMNS(*)) FROM {view}").fetchall()
+    except duckdb.Error as damaged:
+        return unreadable(plan.origin, damaged)
+    for name, sql in plan.expressions.items():
+        try:
+            asked.execute(f"SELECT count(x) FROM (SELECT ({sql}) AS x FROM {view})").fetchall()
+        except duckdb.Error:
+            said = "a value does not fit this expression; `try_cast` and `try_strptime` make it empty"
+            return plan.error(name, f"{plan.origin}: {said}")
+    return unreadable(plan.origin, error)
 
 
 def _by_file(batch: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
@@ -235,13 +267,13 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
     given = given.with_columns(_without_nulls(plan.reading))
     made, bad = [given.get_column(ROW).cast(pl.Int64)], []
     for c in columns(TABLES[plan.table]):
-        if c.name in plan.columns:
-            done = cast(given.get_column(c.name), c.dtype, plan.columns[c.name], plan.reading)
+        if c.name in plan.spec.columns:
+            done = cast(given.get_column(c.name), c.dtype, plan.spec.columns[c.name], plan.reading)
             bad.append((c.name, done.bad, done.rule))
             made.append(done.values)
-        elif c.name == attributes.COLUMN and (plan.attributes or plan.carried):
+        elif c.name == attributes.COLUMN and (plan.spec.attributes or plan.carried):
             carried = {CARRIED + name: name for name in plan.carried}
-            held = attributes.collect(given, plan.attributes, carried, plan.reading)
+            held = attributes.collect(given, plan.spec.attributes, carried, plan.reading)
             bad += held.bad
             made.append(held.documents)
         else:

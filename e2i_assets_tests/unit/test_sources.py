@@ -360,10 +360,31 @@ def test_only_true_and_false_are_truth_values(tmp_path: Path, value: str) -> Non
     assert set(refusals(part)) == {3}
 
 
-def test_a_value_that_an_expression_cannot_convert_is_not_shown(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="does not fit an expression's type") as error:
-        read(tmp_path, "id,age\n1,40\n2,secret\n", {"age_at_diagnosis": "age::INTEGER + 1"})
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "age::INTEGER + 1",
+        "strptime(age, '%Y')::DATE",
+        "(age || '0')::DECIMAL",
+        "id::BIGINT * 9223372036854775807",
+    ],
+)
+def test_an_expression_that_fails_on_a_value_names_its_line_and_not_the_value(
+    tmp_path: Path, expression: str
+) -> None:
+    with pytest.raises(MappingError, match=r"mapping\.yaml:\d+: .*age_at_diagnosis: .*does not fit") as error:
+        read(tmp_path, "id,age\n1,2020\n2,secret\n", {"age_at_diagnosis": expression})
     assert "secret" not in str(error.value)
+
+
+def test_text_may_depend_on_a_number(tmp_path: Path) -> None:
+    part = read(tmp_path, "id,n,dose\n1,1,1.50\n2,2,2\n", {
+        "patient_id": "'p' || id",
+        "diagnosis_code": "CASE WHEN n > 1 THEN 'many' ELSE 'one' END",
+        "data_source": "CASE WHEN dose::DOUBLE > 1.6 THEN 'high' ELSE dose END",
+    })  # fmt: skip
+    assert part.frame["diagnosis_code"].to_list() == ["one", "many"]
+    assert part.frame["data_source"].to_list() == ["1.50", "high"]
 
 
 def test_a_folder_named_for_our_tables_needs_no_mapping(tmp_path: Path) -> None:
