@@ -509,3 +509,53 @@ def test_where_one_side_tells_no_zone_hours_that_may_be_later_are(clean):
     table = clean.assign(index_date=index)
     assert leaks(table.assign(seen=pd.Timestamp("2023-05-01T01:00"))) == {("temporal", "seen")}
     assert leaks(table.assign(seen=pd.Timestamp("2023-04-30T20:00"))) == set()
+
+
+def quantities(n=N):
+    draw = np.random.default_rng(8)
+    return pd.DataFrame({c: draw.gamma(3.0, 10.0, n) for c in ("visits", "drugs", "tests", "travel", "age")})
+
+
+def test_parts_that_add_up_to_the_target_are_found_together():
+    table = quantities().assign(cost=lambda t: t["visits"] + t["drugs"] + 2 * t["tests"])
+    findings = audit_leakage(table, "cost").findings
+    assert {f.column for f in findings} == {"visits", "drugs", "tests"}
+    assert all("sum or difference of visits, drugs, tests" in f.evidence for f in findings)
+    noisy = table.assign(cost=table["cost"] + rng().normal(0, 5, N))
+    assert audit_leakage(noisy, "cost").ok
+
+
+def test_of_a_change_only_the_later_measurement_is_accused():
+    table = quantities().rename(columns={"visits": "wt71", "drugs": "wt82"})
+    assert {
+        f.column for f in audit_leakage(table.assign(gain=table["wt82"] - table["wt71"]), "gain").findings
+    } == {"wt82"}
+
+
+def test_two_columns_whose_order_is_the_target_are_found():
+    table = quantities().assign(improved=lambda t: (t["drugs"] > t["tests"]).astype(int))
+    assert {f.column for f in audit_leakage(table, "improved").findings} == {"drugs", "tests"}
+    wrong = rng().random(N) < 0.05
+    noisy = table.assign(improved=table["improved"].where(~wrong, 1 - table["improved"]))
+    assert audit_leakage(noisy, "improved").ok
+
+
+def test_a_column_that_repeats_a_leak_is_one(clean):
+    """The date of a death is there for the dead; whether it is there says no less."""
+    y = clean["started"] == 1
+    died = y & (rng().random(N) < 0.9) | (rng().random(N) < 0.02)
+    table = clean.assign(died=died.astype(int), age_then=np.where(died, rng().integers(40, 90, N), np.nan))
+    assert leaks(table) == {("target", "died"), ("target", "age_then")}
+
+
+@pytest.mark.parametrize("levels", [3, 6])
+def test_an_id_or_a_category_of_a_regression_says_nothing(clean, levels):
+    table = clean.assign(started=rng().normal(size=N), site=rng().integers(0, levels, N), card=range(N))
+    assert leaks(table) == set()
+
+
+def test_the_time_of_an_event_is_a_target_too(clean):
+    """The event indicator beside a survival time is known no earlier than the time itself."""
+    time = rng().exponential(300, N)
+    table = clean.assign(started=time, event=(time < 200).astype(int))
+    assert leaks(table) == {("target", "event")}

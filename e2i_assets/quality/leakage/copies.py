@@ -20,8 +20,8 @@ from e2i_assets.quality.leakage.coding import as_numbers
 TOLERANCES = (1e-4, 0.01, 0.05)
 """Numbers agree when they differ by at most so many standard deviations; the nearer, the rarer by chance."""
 AGREEING = 0.8
-"""Least share of columns that agree in a copy."""
-BY_CHANCE = 0.01
+"""Least share of the columns that agree in a copy, and of the information in its values."""
+BY_CHANCE = 1e-4
 """Copies that chance alone may bring between two splits."""
 _BINS = 8
 _BANDS = 6
@@ -212,8 +212,12 @@ def _is_copy(rows: _Rows, i: np.ndarray, j: np.ndarray, enough: float) -> np.nda
     for tolerance in TOLERANCES:
         agree = (np.abs(x - y) <= tolerance) | absent
         likely = np.flatnonzero((agree.mean(axis=1) >= AGREEING) & ~quite & ~copy)
-        bits = (rows.rarity(j[likely], tolerance) * agree[likely]).sum(axis=1) - rows.shared(tolerance)
-        copy[likely] = bits >= enough + _choices(agree[likely])
+        bits = rows.rarity(j[likely], tolerance)
+        told = (bits * agree[likely]).sum(axis=1)
+        # Patients of one HCP agree in a dozen columns of that HCP, and in little that is their own.
+        most = told >= AGREEING * bits.sum(axis=1)
+        rare = told - rows.shared(tolerance) >= enough + _choices(agree[likely])
+        copy[likely] = most & rare
     return copy
 
 
