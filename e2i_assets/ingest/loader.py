@@ -129,7 +129,12 @@ class _Loader:
     def _open(self) -> dict[str, Iterator[Write]]:
         """Each table's writes, the first one read already, so that a mistake in any table is told at once."""
         opened: dict[str, Iterator[Write]] = {}
-        problems: list[Problem] = []
+        known = ", ".join(TABLES)
+        problems = [
+            Problem(self.load.origin(table), table, None, f"is none of {known}", 0)
+            for table in self.load.tables
+            if table not in TABLES
+        ]
         for table in self.order:
             try:
                 rest = writes(self._sound(table), self.batch_size * BATCHES_PER_WRITE)

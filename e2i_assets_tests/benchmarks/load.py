@@ -1,7 +1,7 @@
 """Loading treatment events: through the platform, by a bare ADBC COPY, and by chunked `DataFrame.to_sql`.
 
 All three write the same rows into the same constrained tables (keys, foreign keys, CHECKs, indexes), which hold
-their journeys and HCPs already and are emptied before each turn. COPY and the loader take turns in one process;
+their journeys and HCPs already and are emptied before each turn. All take turns in one process;
 `to_sql`, in chunks of 1,000 rows with its default of one statement per row and with `method="multi"`, writes
 fewer rows (its pace does not depend on how many). Peak memory is that of a process of its own
 which loads from a Parquet file part by part.
@@ -145,7 +145,7 @@ def peak_memory(warehouse: Warehouse, url: str, rows: int) -> tuple[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--sql-rows", type=int, default=100_000, help="rows that to_sql writes")
+    parser.add_argument("--sql-rows", type=int, default=10_000, help="rows that to_sql writes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", nargs=2, metavar=("URL", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -158,14 +158,16 @@ def main() -> None:
         of = -(-options.rows // EVENTS_PER_JOURNEY)
         parents = {"hcp_profiles": hcps(-(-of // JOURNEYS_PER_HCP)), "patient_journeys": journeys(of)}
         warehouse.load(Load(parents, "benchmark"), PROGRAMMES)
-        found: dict[str, list[float]] = {"COPY": [], "loader": []}
-        for _ in range(options.rounds):
-            for name, load in {"COPY": by_copy, "loader": by_loader}.items():
-                found[name].append(options.rows / seconds(warehouse, load, rows))
-                print(f"{name}: {found[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
         few = rows.head(options.sql_rows)
-        for name, by in {"to_sql": by_to_sql, "to_sql multi": partial(by_to_sql, method="multi")}.items():
-            found[name] = [few.height / seconds(warehouse, by, few)]
+        turns = {
+            "COPY": (by_copy, rows), "loader": (by_loader, rows), "to_sql": (by_to_sql, few),
+            "to_sql multi": (partial(by_to_sql, method="multi"), few),
+        }  # fmt: skip
+        found: dict[str, list[float]] = {name: [] for name in turns}
+        for _ in range(options.rounds):
+            for name, (load, given) in turns.items():
+                found[name].append(given.height / seconds(warehouse, load, given))
+                print(f"{name}: {found[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
         pace = {name: statistics.median(rates) for name, rates in found.items()}
         for name, rate in pace.items():
             print(f"{name:14}{rate:10,.0f} rows/s, {pace['loader'] / rate:5.2f} times as fast by the loader")

@@ -128,6 +128,7 @@ BROKEN: dict[str, tuple[Callable[[Tables], Tables], str]] = {
     "wrong type": (lambda t: changed(t, "patient_journeys", age_at_diagnosis=pl.lit("old")), "age_at_diagnosis: must be Int64"),
     "missing column": (lambda t: {**t, "hcp_profiles": t["hcp_profiles"].drop("npi")}, "hcp_profiles, column npi: is missing"),
     "unknown column": (lambda t: changed(t, "hcp_profiles", shoe_size=pl.lit(1)), "shoe_size: is not in the contract"),
+    "unknown table": (lambda t: {**t, "shoes": t["hcp_profiles"]}, "table shoes: is none of hcp_profiles"),
     "unknown brand": (lambda t: changed(t, "patient_journeys", brand=pl.lit("Nonesuch")), "column brand: is no brand"),
     "duplicated key": (lambda t: changed(t, "patient_journeys", patient_journey_id=pl.lit("j1")), "must be unique, is that of an earlier row (2 rows: 2, 3)"),
     "dangling key": (lambda t: changed(t, "treatment_events", patient_journey_id=pl.lit("j9")), "points to no row of patient_journeys"),
