@@ -105,29 +105,43 @@ def attrition(
 def diff(before: Definition, after: Definition, json: Json = False) -> None:
     """Compare two versions of a definition, and whom they take from the certified data.
 
-    Exits with 0 whether they differ or not. Without certified data only the definitions are compared.
+    Exits with 0 whether they differ or not. Without certified data that both can read, only the definitions
+    are compared.
     """
     from e2i_assets.cli import cohort_data
     from e2i_assets.cli.output import print_json, say
+    from e2i_assets.cohorts import CohortError
     from e2i_assets.cohorts.diff import diff_definitions, effect_of
 
     here, warehouse = _session()
     one, other = (cohort_data.definition(here, warehouse, name) for name in (before, after))
     changes = diff_definitions(one, other)
     data = cohort_data.certified(here, other)
-    effect = effect_of(one, other, data.journeys, data.events) if data else None
+    effect, unavailable = (
+        None,
+        f"no certified data of {other.brand} / {other.indication}; materialize qc_report",
+    )
+    if data:
+        try:
+            effect, unavailable = effect_of(one, other, data.journeys, data.events), ""
+        except CohortError as error:
+            unavailable = str(error)
     if json:
         print_json(
             {"before": one.config_hash, "after": other.config_hash}
             | changes.to_dict()
-            | {"effect": effect.to_dict() if effect else None, "data": data.versions if data else None}
+            | {"effect": effect.to_dict() if effect else None, "effect_unavailable": unavailable or None}
+            | {"data": data.versions if data else None}
         )
         return
     if one.config_hash == other.config_hash:
         say("the definitions are the same")
         return
     _show_diff(changes)
-    _show_effect(effect, f"{other.brand} / {other.indication}")
+    if effect is None:
+        say(f"\ncounts are unavailable: {unavailable}")
+        return
+    _show_effect(effect)
 
 
 def _session() -> tuple[Any, Any]:
@@ -181,16 +195,10 @@ def _show_diff(changes: DefinitionDiff) -> None:
         show_table("Settings", ["setting", "before", "after"], rows)
 
 
-def _show_effect(effect: Effect | None, programme: str) -> None:
+def _show_effect(effect: Effect) -> None:
     from e2i_assets.cli.output import say, show_table
     from e2i_assets.cohorts.diff import zip_rules
 
-    if effect is None:
-        say(
-            f"\nno certified data of {programme}: counts are unavailable. Materialize qc_report of the "
-            "partition for them."
-        )
-        return
     pairs = zip_rules(effect.before, effect.after)
     rows = [
         [name, *(_both(getattr(e, figure, None) for e in pair) for figure in FIGURES)] for name, pair in pairs

@@ -168,8 +168,23 @@ def test_the_cohort_command_reads_what_was_constructed(
     assert (effect["stayed"], effect["gained"], effect["lost"]) == (
         refused["result"]["eligible_count"], 0, 372 - refused["result"]["eligible_count"],
     )  # fmt: skip
+    foreign = told(monkeypatch, here, "diff", "kisqali_hr_her2_bc", PARTITION)
+    assert foreign["effect"] is None
+    assert "columns missing from the journeys: hr_status" in foreign["effect_unavailable"]
     with pytest.raises(NothingToShow, match="neither a YAML file nor a partition"):
         told(monkeypatch, here, "diff", PARTITION, "ffff")
+
+
+def test_dagit_shows_whom_each_rule_removed(base: Settings) -> None:
+    shown = build_resources(base)["store"].current("cohort", PARTITION).display
+    metadata = dg.deserialize_value(shown, dict)["metadata"]
+    assert metadata["flow"].value.startswith("![](data:image/png;base64,")
+    steps = [record.data for record in metadata["attrition"].records]
+    assert steps[0]["remaining"] == 625
+    assert steps[-1]["remaining"] == 372
+    assert {"failed": "none", "no value": "none"}.items() <= metadata["failing_together"].records[
+        0
+    ].data.items()
 
 
 def told(monkeypatch: pytest.MonkeyPatch, here: Settings, *arguments: str) -> Any:
