@@ -124,7 +124,7 @@ def test_the_database_itself_refuses_a_second_opening(platform: SimpleNamespace)
 def race(settings: Settings, seal: str, start: Any, answers: Any) -> None:
     """One of several processes that want the same split for the same model at the same moment."""
     vault = SplitVault(settings, Warehouse(settings))
-    start.wait(60)
+    start.wait(180)
     try:
         with opening(vault, {"test": seal}) as opened:
             time.sleep(0.3)
@@ -144,7 +144,7 @@ def test_two_processes_racing_for_the_same_model_one_wins(
     ]
     for contender in contenders:
         contender.start()
-    assert sorted(answers.get(timeout=90) for _ in contenders) == ["opened", "refused"]
+    assert sorted(answers.get(timeout=240) for _ in contenders) == ["opened", "refused"]
     for contender in contenders:
         contender.join(30)
     (row,) = rows(platform, split_access)
