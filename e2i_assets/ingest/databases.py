@@ -52,7 +52,9 @@ class DuckDBFile:
             "WHERE database_name = 'source' AND NOT internal ORDER BY schema_name, table_name, column_index"
         ).fetchall()
 
-    def provide(self, view: str, table: tuple[str, str], columns: Sequence[str], only: Only | None) -> None:
+    def provide(
+        self, view: str, table: tuple[str, str], columns: Sequence[str], only: Only | None, most: int | None
+    ) -> None:
         """Make a view of some of a table's columns and all its rows; DuckDB reads only what it needs."""
         names = ", ".join(map(quoted, columns))
         self._connection.execute(
@@ -89,8 +91,10 @@ class Postgres:
             self._types = {(schema, table, name): kind for schema, table, name, kind in cursor.fetchall()}
         return list(self._types)
 
-    def provide(self, view: str, table: tuple[str, str], columns: Sequence[str], only: Only | None) -> None:
-        """Copy some of a table's columns, and the wanted rows, without holding them in memory.
+    def provide(
+        self, view: str, table: tuple[str, str], columns: Sequence[str], only: Only | None, most: int | None
+    ) -> None:
+        """Copy some columns and rows of a table (at most `most`), without holding them in memory.
 
         Raises:
             SourceError: the server goes away or refuses.
@@ -101,7 +105,8 @@ class Postgres:
         )
         where = f" WHERE {quoted(only[0])} IN ({', '.join(map(str, only[1])) or 'NULL'})" if only else ""
         with self._reachable(), self._remote.cursor() as cursor:
-            cursor.execute(f"SELECT {names} FROM {'.'.join(map(quoted, table))}{where}")
+            limit = f" LIMIT {most}" if most is not None else ""
+            cursor.execute(f"SELECT {names} FROM {'.'.join(map(quoted, table))}{where}{limit}")
             copy = self._connection.cursor()
             copy.register("arriving", cursor.fetch_record_batch())
             copy.execute(f"CREATE TABLE {quoted(view)} AS SELECT * FROM arriving")

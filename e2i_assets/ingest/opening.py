@@ -50,8 +50,8 @@ class Source(Protocol):
     name: str
     connection: duckdb.DuckDBPyConnection
 
-    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
-        """Open what fills a table of ours, as a view of that name.
+    def open(self, table: str, spec: TableMapping, reading: Reading, *, most: int | None = None) -> Opened:
+        """Open what fills a table of ours, as a view of that name; a sample needs no more than `most` rows.
 
         Raises:
             SourceError: it is not there, or cannot be read.
@@ -91,8 +91,8 @@ class FileSource:
         self._files = Files(root, Path(self._scratch.name))
         self._files.connect(self.connection)
 
-    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
-        """Open the files of a table."""
+    def open(self, table: str, spec: TableMapping, reading: Reading, *, most: int | None = None) -> Opened:
+        """Open the files of a table, which costs the same for a sample."""
         if spec.table is not None:
             raise SourceError(f"{self.name}: is no database; name the file of {table} with `file:`")
         if self._files.is_folder and spec.file is None:
@@ -139,13 +139,13 @@ class DatabaseSource:
         for schema, table, column in self._database.columns():
             self._tables.setdefault((schema, table), []).append(column)
 
-    def open(self, table: str, spec: TableMapping, reading: Reading) -> Opened:
+    def open(self, table: str, spec: TableMapping, reading: Reading, *, most: int | None = None) -> Opened:
         """Open the table that fills one of ours."""
         if spec.table is None:
             raise SourceError(f"{self.name}: is a database; name what fills {table} with `table:`")
         schema, _, name = spec.table.rpartition(".")
         found = self._find(name, schema or None)
-        self._database.provide(table, found, self._tables[found], None)
+        self._database.provide(table, found, self._tables[found], None, most)
         return Opened(self.connection, table, f"{self.name} {'.'.join(found)}", self)
 
     def tables(self) -> dict[str, TableMapping]:
@@ -168,7 +168,7 @@ class DatabaseSource:
         if missing:
             raise SourceError(f"{self.name}: {'.'.join(found)} has no column {', '.join(missing)}")
         wanted = (given[only[0]], only[1]) if only else None
-        self._database.provide(table, found, [given[name] for name in columns], wanted)
+        self._database.provide(table, found, [given[name] for name in columns], wanted, None)
 
     def _find(self, table: str, schema: str | None) -> tuple[str, str]:
         found = [

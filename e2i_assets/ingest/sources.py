@@ -73,7 +73,7 @@ def _by_name(source: Source) -> Mapping:
             "give a mapping file with --mapping, or draft one with --suggest"
         )
     for table, spec in named.items():
-        opened = source.open(f"{table}?", spec, Reading())
+        opened = source.open(f"{table}?", spec, Reading(), most=0)
         given = list(opened.columns())
         known = TABLES[table].to_schema().columns
         problems += [

@@ -177,14 +177,14 @@ def _usable(table: str, matched: dict[str, str]) -> bool:
 
 def _opened(source: Source, name: str, spec: TableMapping) -> tuple[Opened, Reading]:
     try:
-        return source.open(f"suggest {name}", spec, Reading()), Reading()
+        return source.open(f"suggest {name}", spec, Reading(), most=SAMPLE), Reading()
     except SourceError as error:
         signs = {"is UTF-16": "utf-16", "not UTF-8": "cp1252"}
         guess = next((encoding for sign, encoding in signs.items() if sign in str(error)), None)
         if guess is None:
             raise
         reading = Reading(encoding=guess)
-        return source.open(f"suggest {name} in {guess}", spec, reading), reading
+        return source.open(f"suggest {name} in {guess}", spec, reading, most=SAMPLE), reading
 
 
 def _matches(table: str, given: list[str]) -> dict[str, str]:

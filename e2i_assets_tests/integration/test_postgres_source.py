@@ -17,7 +17,9 @@ import pytest
 from e2i_assets.ingest.databases import connect_read_only, without_password
 from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.ingest.opening import open_source
 from e2i_assets.ingest.sources import read_source
+from e2i_assets.ingest.suggest import SAMPLE, suggest
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 TEXT = """
@@ -74,6 +76,14 @@ def test_its_tables_arrive_in_parts(hospital: str, tmp_path: Path) -> None:
     assert json.loads(first["clinical_attributes"]) == {
         "registry": "00000000-0000-0000-0000-000000000001", "codes": "{1,2}", "smoker": False,
     }  # fmt: skip
+
+
+def test_a_draft_is_made_from_a_sample(hospital: str, tmp_path: Path) -> None:
+    source = open_source(hospital)
+    mapping = Mapping.from_text(suggest(source).text, tmp_path)
+    assert mapping.tables["patient_journeys"].table == "clinic.people"
+    assert mapping.tables["patient_journeys"].columns["age_at_diagnosis"].expression == "age"
+    assert source.connection.execute('SELECT count(*) FROM "suggest people"').fetchall() == [(SAMPLE,)]
 
 
 @pytest.mark.parametrize(
