@@ -50,7 +50,7 @@ def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
     rows = {row["partition"]: row for row in demo["partitions"]}
     assert set(rows) == PARTITIONS
     for row in rows.values():
-        assert (row["gates_passed"], row["gates_failed"]) == (11, 0)
+        assert (row["gates_passed"], row["gates_failed"]) == (12, 0)
         assert row["patients"] == 625
         assert row["cohort"] >= 300
         assert row["qc_score"] >= 0.8
