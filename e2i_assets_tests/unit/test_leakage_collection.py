@@ -82,6 +82,8 @@ def test_how_many_that_is():
         ("off_treatment", "event"),
         ("ChurnReason", "aftermath"),
         ("recoveries", "aftermath"),
+        ("weight_at_outcome", "aftermath"),
+        ("age_at_diagnosis", None),
         ("wt82_71", "change"),
         *((name, None) for name in HISTORY.split()),
     ],

@@ -59,6 +59,7 @@ _AFTERMATH = re.compile(
     r"|resolution\w*|refund\w*|claim_(paid|settled|amount_paid)|autopsy\w*|cause_of_death)($|_)"
     r"|(^|_)(cancel\w*|churn|termination|discontinuation|withdrawal|exit|death|closing|close)_"
     r"(reason|category|score|code|type|cause)($|_)|^reason_for_(cancel\w*|churn|leaving|termination|stop\w*|disc\w*)"
+    r"|(^|_)at_(discharge|outcome|death|exit|end_?point|relapse|recurrence|event)($|_)"
     r"|^(reason|disposition)$|(^|_)discharge_(date|disposition|status|destination|location|weight|time)($|_)"
 )  # fmt: skip
 
