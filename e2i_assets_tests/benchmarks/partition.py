@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.runner import run_partitions
 from e2i_assets.cli.session import DEPLOY, dagster_instance, quiet
 from e2i_assets.cohorts import CohortConfig, CohortConstructor
+from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features import build_features
+from e2i_assets.gates.context import availability
 from e2i_assets.ingest import attributes
-from e2i_assets.ingest.loader import Load
+from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.ingest.synthetic.spec import Scale
 from e2i_assets.modeling.data import LabelledSplit
@@ -36,12 +39,14 @@ from e2i_assets.modeling.plots import calibration_plot, importance_plot, roc_plo
 from e2i_assets.modeling.preprocessing import fit_preprocessor, verify_fitted_on
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import select_candidate
-from e2i_assets.modeling.splits import assign_splits
+from e2i_assets.modeling.splits import divide
 from e2i_assets.modeling.training import train_model
 from e2i_assets.modeling.tuning import OptunaConfig, tune
 from e2i_assets.partitions import programmes
 from e2i_assets.quality import QualityConfig, audit_leakage, build_qc_report
-from e2i_assets.quality.plots import dimension_chart
+from e2i_assets.quality.leakage.sheet import Evidence, largest_shift, leakage_sheet
+from e2i_assets.quality.plots import dimension_chart, history_chart
+from e2i_assets.quality.splits import grade_splits
 from e2i_assets.resources.postgres import url_for
 from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets.settings import Settings
@@ -60,9 +65,15 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
         frame.write_parquet(folder / f"{name}.parquet")
     quality = QualityConfig.from_yaml(here.config_dir / "quality.yaml")
     report = build_qc_report(raw, attributes=programme.attributes, raw_versions={}, config=quality)
-    (folder / "report.html").write_text(report.to_html())
+    (folder / "report").mkdir()
+    report.save(folder / "report")
     dimension_chart(report)
-    members, _ = CohortConstructor(programme).construct_cohort(raw["patient_journeys"])
+    history = [{"run_at": datetime.now(UTC), "overall_score": report.score, "overall_status": report.status}]
+    history_chart([history[0] | {f"{n}_score": v for n, v in report.dimensions.items()}], 0.8)
+    members, attrition = CohortConstructor(programme).construct_cohort(
+        raw["patient_journeys"], raw["treatment_events"]
+    )
+    flow_picture(attrition)
     members.write_parquet(folder / "members.parquet")
     windows = programme.temporal_requirements
     made = build_features(
@@ -70,19 +81,21 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
         lookback_days=windows.lookback_days, attributes=programme.attributes,
     )  # fmt: skip
     made.frame.to_parquet(folder / "features.parquet")
-    rows = made.frame.merge(made.outcomes, on="patient_journey_id")
-    patients = pd.DataFrame(
-        {"patient_id": rows["patient_id"], "stratum": rows[scope.target].astype("string")}
-    )
-    none = pd.DataFrame(columns=["patient_id", "split"])
-    rows = rows.merge(assign_splits(patients, none, seed=42), on="patient_id")
-    frames = dict(list(rows.groupby("split")))
+    frames = dict(
+        divide(
+            made.frame.merge(made.outcomes, on="patient_journey_id"),
+            pd.DataFrame(columns=["patient_id", "split"]), targets=[scope.target],
+            order=scope.split_order, time_column="index_date", seed=42,
+        ).frames
+    )  # fmt: skip
+    grade_splits(frames, raw, quality, attributes=programme.attributes)
     for name, frame in frames.items():
         frame.to_parquet(folder / f"{name}.parquet")
     names = [feature.name for feature in made.features]
-    wanted = ["patient_id", *names, scope.target]
-    audit_leakage(
-        frames["train"][wanted], scope.target, id_column="patient_id",
+    wanted = ["patient_id", "index_date", *names, scope.target]
+    audit = audit_leakage(
+        frames["train"][wanted], scope.target, id_column="patient_id", event_times="index_date",
+        contract=availability(programme, made.features),
         other_splits={n: frames[n][wanted] for n in ("validation", "test", "holdout")},
     )  # fmt: skip
     train, validation, test = (
@@ -98,6 +111,8 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     model = train_model(candidate, tuned.best_params, preprocessor, train, validation, seed=42)
     result = evaluate(model, test, validation)
     meets(scope.success_criteria, result)
+    shift = largest_shift(frames["train"], frames["test"], names)
+    leakage_sheet(Evidence({}, audit, len(test.X), names, names, shift, 0.0))
     plots = {
         "importance.png": importance_plot(model),
         "roc.png": roc_plot(result),
