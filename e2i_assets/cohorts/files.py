@@ -11,8 +11,8 @@ import yaml
 from e2i_assets.cohorts.errors import CohortError
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML's own rule (keys are unique), which PyYAML leaves to its users."""
+class _StrictLoader(yaml.CSafeLoader):
+    """YAML's own rule (keys are unique), which PyYAML leaves to its users; libyaml reads ten times faster."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()

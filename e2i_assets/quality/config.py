@@ -196,7 +196,7 @@ def _in_contract(reference: str) -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(path.read_text())
+        loaded = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     except (OSError, yaml.YAMLError) as error:
         raise QualityConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
     if not isinstance(loaded, dict):
