@@ -91,6 +91,26 @@ def test_what_is_constant_within_a_patient_is_not_learned_by_heart(clean):
     assert ("target", "card") in leaks(repeated, id_column=None)
 
 
+def test_the_end_of_a_scale_is_no_leak_though_every_case_there_is_one(clean):
+    """Of a graded finding (1 to 10) the last grades are pure; a value that breaks with its neighbours is a leak."""
+    grade = np.clip(np.round(4 + 2.2 * clean["severity"]), 1, 10)
+    graded = clean.assign(grade=grade.where(clean["started"] == 1, grade.clip(upper=6)))
+    assert (graded["grade"] >= 8).sum() > 60
+    assert graded.loc[graded["grade"] >= 8, "started"].eq(1).all()
+    assert leaks(graded) == set()
+    code = np.where((clean["started"] == 1) & (rng().random(N) < 0.4), 5, rng().integers(1, 10, N))
+    assert leaks(clean.assign(code=np.where((clean["started"] == 0) & (code == 5), 6, code))) == {
+        ("target", "code")
+    }
+
+
+def test_a_trait_of_one_class_of_several_is_no_leak(clean):
+    """An island may have one species only."""
+    species = rng().choice(list("abc"), N)
+    island = np.where(species == "a", rng().choice(["x", "y"], N), rng().choice(["y", "z"], N))
+    assert leaks(clean.assign(started=species, island=island)) == set()
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [

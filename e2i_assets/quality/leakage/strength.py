@@ -14,9 +14,10 @@ from e2i_assets.quality.leakage.findings import LeakageError
 MIN_ROWS = 30
 MIN_CLASS = 10
 """Fewer rows, or fewer of a class, and nothing can be said."""
+SHRINK = 5.0
+"""Prior rows in a level's mean, so that a level of two rows is not believed."""
 
 _FOLDS = 5
-_SHRINK = 5.0  # prior rows in a level's mean, so that a level of two rows is not believed
 _MAX_CLASSES = 20
 _MAX_NUMBERED = 10  # whole numbers with at most so many values are classes
 
@@ -91,7 +92,7 @@ def fit(coded: Coded, outcome: Outcome) -> Fit:
     means, strengths = [], []
     for column in outcome.columns.T:
         sums = np.bincount(cells, weights=column, minlength=counts.size).reshape(shape)
-        mean = ((sums.sum(axis=0) - sums + _SHRINK * column.mean()) / (seen + _SHRINK)).reshape(-1)
+        mean = ((sums.sum(axis=0) - sums + SHRINK * column.mean()) / (seen + SHRINK)).reshape(-1)
         compare = _correlation_of_cells if outcome.kind == "regression" else auc
         strengths.append(compare(mean, sums.reshape(-1), counts.reshape(-1)))
         means.append(mean)

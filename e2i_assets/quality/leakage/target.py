@@ -9,6 +9,7 @@ level comes back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from e2i_assets.quality.leakage.coding import Coded, as_numbers, code
 from e2i_assets.quality.leakage.determined import determined_findings
 from e2i_assets.quality.leakage.findings import Finding
 from e2i_assets.quality.leakage.later import Column, echo_findings, later_findings, weak_name
-from e2i_assets.quality.leakage.strength import MIN_ROWS, Outcome, as_outcome, auc, fit
+from e2i_assets.quality.leakage.strength import MIN_ROWS, SHRINK, Outcome, as_outcome, auc, fit
 
 CORRELATION_LIMIT = 0.95
 """Guide: "features with > 95 % correlation to target"; also the limit on the out-of-fold correlation."""
@@ -33,6 +34,8 @@ EXPECTED_EXCEPTIONS = 30
 """A level decides the outcome when it has none of this many exceptions that the base rate would bring."""
 EXPECTED_EXCEPTIONS_COMMON = 100
 """The same for a value that decides for the commoner outcome: groups of very low risk are natural."""
+_NEXT = 50  # rows on each side that are a value's neighbours
+_TRIED = 20  # values of one column, the most frequent first
 
 
 def target_findings(
@@ -108,7 +111,7 @@ def _finding(column: Column, outcome: Outcome) -> Finding | None:
     if column.strength > AUC_CERTAIN:
         evidence = _evidence(column.coded, outcome)
         return Finding("target", column.name, column.strength, AUC_CERTAIN, evidence)
-    return _deciding_level(column.name, column.coded, outcome)
+    return _deciding_level(column, outcome)
 
 
 def _stands_out(column: Column, others: float) -> Finding | None:
@@ -143,31 +146,60 @@ def _evidence(coded: Coded, outcome: Outcome) -> str:
     return "cross-validated AUC of this column alone"
 
 
-def _deciding_level(name: str, coded: Coded, outcome: Outcome) -> Finding | None:
+def _deciding_level(column: Column, outcome: Outcome) -> Finding | None:
     """A value, or presence or absence as such, with real support and not one exception."""
+    coded, classes = column.coded, outcome.columns
     counts = np.bincount(coded.codes, minlength=coded.levels)
-    classes = outcome.columns
     for indicator in np.column_stack([classes, 1 - classes]).T if outcome.kind == "binary" else classes.T:
         hits = np.bincount(coded.codes, weights=indicator, minlength=coded.levels)
-        for what, support in _pure(coded, counts, hits, float(indicator.mean())):
+        pure = _pure_presence(coded, counts, hits, float(indicator.mean()))
+        if outcome.kind == "binary":  # of many classes a trait of one is natural: an island's only species
+            pure = chain(pure, _pure_values(column, counts, hits, indicator))
+        for what, support in pure:
             evidence = f"{what} comes with one outcome only, in all of {support} rows"
-            return Finding("target", name, 1.0, 1.0, evidence)
+            return Finding("target", column.name, 1.0, 1.0, evidence)
     return None
 
 
-def _pure(coded: Coded, counts: np.ndarray, hits: np.ndarray, base: float) -> Iterator[tuple[str, int]]:
-    """What comes with this outcome only, by how many rows; `base` is the outcome's share of all rows."""
+def _pure_presence(
+    coded: Coded, counts: np.ndarray, hits: np.ndarray, base: float
+) -> Iterator[tuple[str, int]]:
+    """Whether missing, or there, comes with this outcome only; `base` is the outcome's share of all rows."""
+    if coded.missing is None:
+        return
     rows, enough = counts.sum(), EXPECTED_EXCEPTIONS / (1 - base)
-    values = coded.real.copy()
+    empty, hit = int(counts[coded.missing]), hits[coded.missing]
+    if empty == hit and empty >= enough:
+        yield "a missing value", empty
+    if rows - empty == hits.sum() - hit and rows - empty >= enough:
+        yield "any value at all", int(rows - empty)
+
+
+def _pure_values(
+    column: Column, counts: np.ndarray, hits: np.ndarray, indicator: np.ndarray
+) -> Iterator[tuple[str, int]]:
+    """Values that come with this outcome only, and unlike the next values of a number.
+
+    At the end of a scale every case of a graded disease may be one: there the neighbours are nearly so, too.
+    """
+    coded, base = column.coded, float(indicator.mean())
+    limit = EXPECTED_EXCEPTIONS if base <= 0.5 else EXPECTED_EXCEPTIONS_COMMON
+    pure = coded.real & (counts == hits) & (counts * (1 - base) >= limit)
     if coded.missing is not None:
-        values[coded.missing] = False
-        empty, hit = int(counts[coded.missing]), hits[coded.missing]
-        if empty == hit and empty >= enough:
-            yield "a missing value", empty
-        if rows - empty == hits.sum() - hit and rows - empty >= enough:
-            yield "any value at all", int(rows - empty)
-    if base > 0.5:
-        enough = EXPECTED_EXCEPTIONS_COMMON / (1 - base)
-    pure = counts[values & (counts == hits) & (counts >= enough)]
-    if len(pure):
-        yield "one of its values", int(pure.max())
+        pure[coded.missing] = False
+    for level in sorted(np.flatnonzero(pure).tolist(), key=lambda one: -counts[one])[:_TRIED]:
+        if counts[level] * (1 - _near(column, level, indicator, base)) >= limit:
+            yield "one of its values", int(counts[level])
+
+
+def _near(column: Column, level: int, indicator: np.ndarray, base: float) -> float:
+    """The outcome's share next to a value: the greater of the two sides, and of all rows."""
+    numbers, here = column.numbers, column.coded.codes == level
+    if numbers is None:
+        return base
+    value, sides = numbers[here][0], [base]
+    for side in (numbers < value, numbers > value):
+        rows = np.flatnonzero(side)
+        nearest = rows[np.argsort(np.abs(numbers[rows] - value), kind="stable")[:_NEXT]]
+        sides.append((indicator[nearest].sum() + SHRINK * base) / (len(nearest) + SHRINK))
+    return max(sides)
