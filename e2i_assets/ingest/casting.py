@@ -80,6 +80,13 @@ def _text(given: pl.Series) -> pl.Series:
         return pl.select(
             pl.when(same).then(whole.cast(pl.String)).otherwise(given.cast(pl.String))
         ).to_series()
+    return written(given)
+
+
+def written(given: pl.Series) -> pl.Series:
+    """Cells as text; lists, bytes and the like, of which Polars makes none, as Python writes them."""
+    if given.dtype.is_nested() or given.dtype == pl.Binary:
+        return pl.Series(given.name, [None if v is None else str(v) for v in given.to_list()], pl.String)
     return given.cast(pl.String, strict=False)
 
 

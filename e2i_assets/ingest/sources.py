@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from sqlglot import exp
 from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
-from e2i_assets.ingest.casting import cast
+from e2i_assets.ingest.casting import cast, written
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.errors import SourceError, unreadable
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
@@ -31,6 +31,13 @@ from e2i_assets.ingest.problems import LoadError, Problem
 BATCH_ROWS = 50_000
 CARRIED = "carried."
 """Prefix of a carried source column on its way, so that it cannot meet a column of ours."""
+
+NOT_ARROW = ("INTERVAL", "UNION")
+"""DuckDB's types that frames cannot hold."""
+HELP = "make it a number (`date_diff('day', a, b)`) or text (`x::VARCHAR`), or put it under `leave_out`"
+
+MISSING = "is missing; give it, empty where it is not known, or say in a mapping what fills the table"
+"""Nothing fills a column by silence: rows that are in the warehouse already would lose its values."""
 
 
 def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime) -> Load:
@@ -82,9 +89,9 @@ def _by_name(source: Source) -> Mapping:
             if name not in known
         ]
         problems += [
-            Problem(opened.origin, table, c.name, "is missing", 0)
+            Problem(opened.origin, table, c.name, MISSING, 0)
             for c in columns(TABLES[table])
-            if c.name not in given and not c.nullable and c.name != "ingestion_timestamp"
+            if c.name not in given and c.name != "ingestion_timestamp"
         ]
         specs[table] = spec.model_copy(update={"columns": _same(given)})
     if problems:
@@ -160,16 +167,22 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
         text = _wants_text(table, name, spec, tree)
         expressions[name] = _as_written(tree, in_csv).sql("duckdb") if text else how.expression
         try:
-            relation.project(f"({expressions[name]}) AS {quoted(name)}")
+            made = relation.project(f"({expressions[name]}) AS {quoted(name)}")
         except duckdb.Error as error:
             raise plan.error(name, f"{opened.origin}: {_first(error)}") from error
+        if str(made.types[0]).startswith(NOT_ARROW):
+            raise plan.error(name, f"{opened.origin}: {how.expression!r} is of type {made.types[0]}; {HELP}")
     left = [n for n in types if n.lower() not in used and n not in spec.leave_out]
     carried = tuple(left) if table == "patient_journeys" else ()
     _check_carried(plan, types, carried)
     return replace(plan, expressions=expressions, carried=carried)
 
 
-def _check_carried(plan: Plan, types: Collection[str], carried: Sequence[str]) -> None:
+def _check_carried(plan: Plan, types: Dictionary[str, str], carried: Sequence[str]) -> None:
+    for name in carried:
+        if types[name].startswith(NOT_ARROW):
+            said = f"{plan.origin}: column {name} is of type {types[name]}; {HELP}"
+            raise plan.mapping.error(("tables", plan.table), said)
     for i, name in enumerate(plan.spec.leave_out):
         if name not in types:
             # Misspelt, a column that must not leave the source would be carried along.
@@ -299,12 +312,13 @@ def _refused(
         rows = given.filter(first)
         if rows.is_empty():
             continue
-        content = rows.select(pl.struct(pl.exclude(ROW).cast(pl.String, strict=False)).struct.json_encode())
+        texts = [written(cells) for cells in rows.drop(ROW)]
+        content = pl.DataFrame(texts).to_struct().struct.json_encode()
         found.append(
             pl.DataFrame(
                 {
                     "row": rows.get_column(ROW).cast(pl.Int64), "key": keys.filter(first), "column": name,
-                    "rule": "wrong_type", "reason": rule, "content": content.to_series(),
+                    "rule": "wrong_type", "reason": rule, "content": content,
                 },
                 schema=REFUSED_SCHEMA,
             )

@@ -7,11 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import fsspec
 import polars as pl
 import pytest
 import yaml
 
+from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.load import ROW, Load, Part
 from e2i_assets.ingest.mapping import Mapping, MappingError
@@ -388,7 +391,10 @@ def test_text_may_depend_on_a_number(tmp_path: Path) -> None:
 
 
 def test_a_folder_named_for_our_tables_needs_no_mapping(tmp_path: Path) -> None:
-    given(tmp_path, "hcp_id,decile\nh1,3\n", "hcp_profiles.csv")
+    names = [c.name for c in columns(TABLES["hcp_profiles"])]
+    cells = {"hcp_id": "h1", "decile": "3"}
+    rows = [names, [cells.get(name, "") for name in names]]
+    given(tmp_path, "\n".join(",".join(row) for row in rows), "hcp_profiles.csv")
     load = read_source(tmp_path, None, now=NOW)
     assert next(load.parts("hcp_profiles")).frame["decile"].to_list() == [3]
     given(tmp_path, "hcp_id,shoe_size\nh1,3\n", "hcp_profiles.csv")
@@ -447,3 +453,41 @@ def test_an_expression_that_cannot_be_bound_names_its_line(tmp_path: Path) -> No
         read(tmp_path, "id\n1\n", {"patient_id": "nowhere"})
     with pytest.raises(MappingError, match=r"mapping\.yaml:\d+: .*attributes\.tall.*is not SQL"):
         read(tmp_path, "id\n1\n", {}, attributes={"tall": "height >"})
+
+
+NO_NUMBERS = {
+    "list": [[61]],
+    "struct": [{"years": 61}],
+    "bytes": [b"\xff"],
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+@pytest.mark.parametrize("how", ["age", {"from": "age", "values": {"old": "61"}}])
+def test_a_parquet_column_of_another_type_makes_rows_refused(tmp_path: Path, kind: str, how: Any) -> None:
+    pl.DataFrame({"id": ["p1"], "age": NO_NUMBERS[kind]}).write_parquet(tmp_path / "people.parquet")
+    mapping = mapped(tmp_path, {"age_at_diagnosis": how})
+    part = read_in(read_source(tmp_path / "people.parquet", mapping, now=NOW))
+    assert part.refused is not None
+    assert part.refused["column"].to_list() == ["age_at_diagnosis"]
+    assert json.loads(part.refused["content"][0])["patient_id"] == "p1"
+
+
+def test_without_a_mapping_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
+    """Filled by silence it would be emptied in rows that are loaded already, even where it may be null."""
+    given(tmp_path, "hcp_id,npi\nh1,1\n", "hcp_profiles.csv")
+    with pytest.raises(LoadError, match="hcp_profiles, column decile: is missing"):
+        read_source(tmp_path, None, now=NOW)
+
+
+@pytest.mark.parametrize("columns", [{"age_at_diagnosis": "until - since"}, {}])
+def test_a_span_of_time_is_no_number(tmp_path: Path, columns: dict[str, str]) -> None:
+    path = tmp_path / "clinic.duckdb"
+    with duckdb.connect(str(path)) as clinic:
+        clinic.sql(
+            "CREATE TABLE people AS SELECT 'p1' AS id, TIMESTAMP '2024-01-01' AS since, "
+            "TIMESTAMP '2024-03-02' AS until, until - since AS span"
+        )
+    mapping = mapped(tmp_path, columns, table="people")
+    with pytest.raises(MappingError, match=r"mapping\.yaml.*INTERVAL; make it a number"):
+        read_source(path, mapping, now=NOW)
