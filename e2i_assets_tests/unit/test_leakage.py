@@ -579,3 +579,51 @@ def test_the_time_of_an_event_is_a_target_too(clean):
     time = rng().exponential(300, N)
     table = clean.assign(started=time, event=(time < 200).astype(int))
     assert leaks(table) == {("target", "event")}
+
+
+def trial(n=N):
+    """A trial: deaths in a follow-up, relapses in it with their time or its end, transplants with their time."""
+    draw = np.random.default_rng(12)
+    end = np.round(draw.exponential(900, n).clip(20, 2000))
+    died = (end < draw.uniform(0, 2400, n)).astype(int)
+    relapse = np.minimum(np.round(draw.exponential(1200, n)) + 1, end)
+    moved = np.round(draw.uniform(1, 1500, n))
+    table = pd.DataFrame(
+        {
+            "futime": end,
+            "rx": relapse,
+            "rx_seen": relapse < end,
+            "moved": np.where(moved < end, moved, np.nan),
+        }
+    )
+    age = draw.integers(18, 90, n)
+    return table.assign(age=age, entered=draw.uniform(0, 15, n), nodes=draw.poisson(3, n), death=died)
+
+
+def test_an_event_before_the_end_of_the_follow_up_is_found_by_its_figures():
+    """Never after it, and in some rows not there at all, or that end in its stead; and the flag that tells which."""
+    found = {f.column: f.evidence for f in audit_leakage(trial(), "death").findings}
+    assert found.keys() == {"futime", "rx", "rx_seen", "moved"}
+    assert "before that end" in found["moved"]
+    assert "whether rx came before futime" in found["rx_seen"]
+
+
+def test_what_is_small_beside_the_follow_up_is_no_event_in_it():
+    """An age in years is never more than a follow-up in days, and no event of it."""
+    table = trial().assign(bmi=rng().normal(27, 4, N).round(1))
+    table.loc[::3, ["age", "bmi"]] = np.nan
+    assert {f.column for f in audit_leakage(table, "death").findings} == {"futime", "rx", "rx_seen", "moved"}
+
+
+def test_hours_of_work_beside_a_status_of_employment_are_no_follow_up(clean):
+    status = np.where(clean["started"] == 1, "promoted", "fired")
+    hours = 40 + 3 * clean["severity"] + rng().normal(0, 3, N)
+    assert leaks(clean.drop(columns="severity").assign(started=status, hours=hours)) == set()
+    table = (
+        clean.drop(columns="severity")
+        .rename(columns={"started": "status"})
+        .assign(hours=hours, status=status)
+    )
+    assert audit_leakage(table, "status", id_column="patient_id").ok
+    table["status"] = table["status"].map({"promoted": "dead", "fired": "alive"})
+    assert {f.column for f in audit_leakage(table, "status", id_column="patient_id").findings} == {"hours"}

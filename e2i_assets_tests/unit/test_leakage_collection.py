@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import pytest
 
 from e2i_assets.quality import audit_leakage
-from e2i_assets.quality.leakage.names import is_survival_target, meaning_of, repeated_measures
+from e2i_assets.quality.leakage.names import (
+    are_of_an_event,
+    endpoints,
+    is_survival_target,
+    meaning_of,
+    repeated_measures,
+)
 from e2i_assets_tests.leakage_cases import CASES, CLEAN
 
 HISTORY = """
@@ -74,7 +80,16 @@ def test_how_many_that_is():
         ("DeathDate", "follow-up"),
         ("date_of_death", "follow-up"),
         ("last_contact_date", "follow-up"),
+        ("rfstime", "follow-up"),
+        ("date_died", "follow-up"),
+        ("last.dt", "follow-up"),
+        ("LOS", "follow-up"),
+        ("icu_days", "follow-up"),
+        ("Relapse Free Status (Months)", "follow-up"),
         ("T", "duration"),
+        ("N_Days", "duration"),
+        ("PFS", "duration"),
+        ("call_duration", "duration"),
         ("TIME1", "duration"),
         ("d.time", "duration"),
         ("DEATH_EVENT", "event"),
@@ -82,6 +97,9 @@ def test_how_many_that_is():
         ("off_treatment", "event"),
         ("ChurnReason", "aftermath"),
         ("recoveries", "aftermath"),
+        ("paid_principal", "aftermath"),
+        ("final_bill", "aftermath"),
+        ("TermReason", "aftermath"),
         ("weight_at_outcome", "aftermath"),
         ("age_at_diagnosis", None),
         ("wt82_71", "change"),
@@ -95,6 +113,7 @@ def test_what_a_name_says(name, meaning):
 def test_a_discharge_is_the_index_date_of_a_readmission():
     assert meaning_of("discharge_disposition_id", "death") == "aftermath"
     assert meaning_of("discharge_disposition_id", "readmitted") is None
+    assert meaning_of("length_of_stay", "readmitted") is None
 
 
 @pytest.mark.parametrize(
@@ -104,6 +123,28 @@ def test_a_discharge_is_the_index_date_of_a_readmission():
 )
 def test_the_name_of_an_event_indicator(name, is_one):
     assert is_survival_target(name) is is_one
+
+
+@pytest.mark.parametrize(
+    ("columns", "pairs"),
+    [
+        (["rfsstat", "rfstime", "prtime", "prstat", "age"], {"rfsstat": "rfstime", "prstat": "prtime"}),
+        (["d1", "t1", "da", "ta", "z1"], {"d1": "t1", "da": "ta"}),
+        (["e.tdm", "t.tdm"], {"e.tdm": "t.tdm"}),
+        (["srv", "srv.s", "rel", "rel.s"], {"srv.s": "srv", "rel.s": "rel"}),
+        (["censor", "time", "time_d", "censor_d"], {"censor_d": "time_d"}),
+        (["state", "days", "date", "tested", "dress", "ecog"], {}),
+    ],
+)
+def test_an_event_and_its_time_are_told_by_their_stem(columns, pairs):
+    assert endpoints(columns) == pairs
+
+
+def test_a_grade_is_not_the_state_of_a_patient():
+    """`status` may be anything; its values say what."""
+    assert are_of_an_event(("1: alive", "2: dead"))
+    assert are_of_an_event(("0", "1"))
+    assert not are_of_an_event(("fired", "ok", "promoted"))
 
 
 def test_repeated_measures_are_told_by_their_names():

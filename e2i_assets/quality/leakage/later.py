@@ -7,7 +7,7 @@ the end of an interval, a measurement taken later than its baseline. A name alon
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -27,8 +27,6 @@ STRONG = 0.75
 """AUC from which on a name that may mean anything is suspect."""
 GAIN = 0.03
 """How much more than its baseline a later measurement must tell."""
-ECHO = 0.98
-"""Correlation from which on a column is a leak's echo."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,14 @@ class Column:
 def later_findings(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
     """Findings of kind `target` from names that the data bear out, at most one per column."""
     found: dict[str, Finding] = {}
-    for judge in (_by_name, _intervals, _repeats, _periods):
+    for judge in (_by_name, _endpoints, _intervals, _repeats, _periods):
         for finding in judge(columns, target, outcome):
             found.setdefault(finding.column, finding)
     return list(found.values())
 
 
 def _by_name(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
-    survival = names.is_survival_target(target)
+    survival = outcome.is_event and names.is_survival_target(target)
     findings = []
     for column in columns:
         meaning = names.meaning_of(column.name, target)
@@ -86,6 +84,21 @@ def _finding(name: str, link: Association, said: str) -> Finding:
     return Finding("target", name, link.size, SIZE, evidence)
 
 
+def _endpoints(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+    """Times and indicators of events that are named as the target is (`rfsstat`: `prtime`, `prstat`)."""
+    pairs = names.endpoints([target, *(c.name for c in columns)])
+    if target not in {*pairs, *pairs.values()}:
+        return []
+    said = f"named as the time or the indicator of an event, as {target} is"
+    findings = []
+    for column in columns:
+        if column.name in pairs or column.name in pairs.values():
+            link = association(column.coded, column.numbers, outcome)
+            if link.p < _P["follow-up"] and link.size >= SIZE:
+                findings.append(_finding(column.name, link, said))
+    return findings
+
+
 def weak_name(column: Column, others: float) -> Finding | None:
     """A bare duration, or a change between years, that tells far more than all else together.
 
@@ -106,7 +119,7 @@ def weak_name(column: Column, others: float) -> Finding | None:
 
 def _intervals(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
     """The end of an interval at whose end the event is or is not."""
-    if not names.is_survival_target(target):
+    if not (outcome.is_event and names.is_survival_target(target)):
         return []
     numbers = {c.name: c.numbers for c in columns if c.numbers is not None}
     findings = []
@@ -141,7 +154,7 @@ def _repeats(columns: Sequence[Column], target: str, outcome: Outcome) -> list[F
     findings = []
     for baseline, repeats in families.items():
         for when, name in repeats.items():
-            r = _correlation(by_name[baseline].numbers, by_name[name].numbers)
+            r = correlation(by_name[baseline].numbers, by_name[name].numbers)
             if when in late and r >= _SAME_MEASURE:
                 evidence = (
                     f"correlation with its baseline {baseline}: the same measured later, at a time that "
@@ -160,7 +173,8 @@ def _tells_more(repeat: Column, baseline: Column, outcome: Outcome) -> bool:
     return repeat.strength >= baseline.strength + GAIN and link.p < 1e-3 and link.size >= SIZE
 
 
-def _correlation(a: np.ndarray | None, b: np.ndarray | None) -> float:
+def correlation(a: np.ndarray | None, b: np.ndarray | None) -> float:
+    """Pearson's r over the rows that have both; 0 for fewer than 30 or a constant."""
     if a is None or b is None:
         return 0.0
     both = np.isfinite(a) & np.isfinite(b)
@@ -180,27 +194,3 @@ def _periods(columns: Sequence[Column], target: str, outcome: Outcome) -> list[F
         if link.p < 1e-4 and link.size >= SIZE:
             findings.append(_finding(column.name, link, said))
     return findings
-
-
-def echo_findings(found: Sequence[Column], left: Sequence[Column]) -> list[Finding]:
-    """Columns that repeat a leak: its values, or whether it is there."""
-    findings = []
-    for column in left:
-        for leak in found:
-            alike, what = max(_echoes(column, leak), default=(0.0, ""))
-            if alike >= ECHO:
-                evidence = f"agreement with {leak.name}, which is a leak itself: {what}"
-                findings.append(Finding("target", column.name, alike, ECHO, evidence))
-                break
-    return findings
-
-
-def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
-    yield abs(_correlation(column.numbers, leak.numbers)), "both rise and fall together"
-    for a, b, what in (
-        (column, leak, f"it says whether {leak.name} is there"),
-        (leak, column, f"it is there when {leak.name} says so"),
-    ):
-        if b.coded.missing is not None and a.coded.missing is None and a.coded.levels == 2:
-            there = (b.coded.codes != b.coded.missing).astype(float)
-            yield abs(_correlation(a.coded.codes.astype(float), there)), what

@@ -24,7 +24,7 @@ _HISTORY = _words(
 _STARTS = _words("start started began begin entry admission enrolment enrollment birth born dob age")
 _SURVIVAL_TARGET = re.compile(
     r"event|status|delta|e|d|c|observed|cens\w*|dea(th|d)|died?|deceased|mortality|alive|vital|surviv(ed|al)"
-    r"|fail(ed|ure)?|relapsed?|recur(red|rence)?|progress(ed|ion)|div(orced?)?|arrest|[fd]stat|os|pfs|[rde]fs"
+    r"|fail(ed|ure)?|relapsed?|recur(red|rence)?|progress(ed|ion)|div(orced?)?|arrest|\w{1,3}stat|os|pfs|[rdem]fs"
 )
 _FILLER = _words(
     "is has had was flag ind indicator any yn patient subject overall all cause in hospital at during by "
@@ -33,20 +33,26 @@ _FILLER = _words(
 _UNITS = r"(time|days?|weeks?|months?|years?|yrs?|hours?|in_days|in_months|in_years)"
 _ENDS = (
     r"(event|death|dead|died|decease|relapse|recur(rence)?|rec|progression|failure|fail|censor\w*|cens|exit"
-    r"|readmission|churn|conversion|outcome|endpoint|discharge|remission"
+    r"|readmission|churn|conversion|outcome|endpoint|discharge|disch|remission|metastasis|termination"
+    r"|cancel(l)?ation|resignation|closure|withdrawal|drop_?out|default|hospitali[sz]ation|transplant"
     r"|last_(contact|observation|seen|alive|known_alive|follow_?up|fu)|fu|follow_?up)"
 )
+_ENDPOINTS = r"(os|[pdermt]fs|mfs|dss|css|pfi|dfi|ttp|ttr|tte|ttf)"
 _FOLLOW_UP = re.compile(
-    rf"(^|_)({_UNITS}|date)_(to|until|till|of)_(first_|next_)?{_ENDS}"
+    rf"(^|_)({_UNITS}|date)_?(to|until|till|of)_(first_|next_)?{_ENDS}"
+    rf"|(^|_)(date|dt)_{_ENDS}($|_)|^last_(date|dt)$"
+    rf"|(^|_){_ENDS}_free_(time|interval|survival|days|weeks|months|years|status)"
+    rf"|(^|_){_ENDPOINTS}_?(time|days|weeks|months|years|yrs)($|_)"
     rf"|(^|_)(surv|survival|{_ENDS})_?{_UNITS}($|_)"
     rf"|(^|_)(surv|survival|{_ENDS})_?(date|dt)($|_)"
     r"|(^|_)follow_?up(_|$)|(^|_)(fu_?time|lenfol|lenfup|survival|tte|ttp|ttr|dod|date_of_death)($|_)"
-    r"|(^|_)(os|pfs|dfs|efs|rfs)_(time|days|months|years)"
     r"|(^|_)last_(observ\w*|contact|seen|known_alive|alive|follow_?up|fu)"
     r"|^(end|stop|exit|close|closed|termination|cancellation|churn)_?(date|time|dt|at)$"
+    r"|(^|_)(los|len(gth)?_?of_?stay|(hosp(ital)?|icu)_(days|stay|los)|(days|stay)_in_(hosp(ital)?|icu))($|_)"
 )
-_DURATION = _words("t time times days weeks months years yrs hours duration stop tstop exit end futime")
-_LINKS = _words("in of d os e diff total obs observation")
+_STAY = re.compile(r"(^|_)(los|stay|hosp(ital)?|icu)($|_)")
+_DURATION = _words("t time times days weeks months years yrs hours duration durat stop tstop exit end futime")
+_LINKS = _words("in of d os e n num diff total obs observation call contact talk session visit")
 _EVENT = re.compile(
     r"(\w*_)?(dea(th|d)|died|mortality|deceased|survived|alive|relapsed|recurred|progressed|cens(or|ored|rec|dead)?"
     r"|(hosp|icu)_?(dead|death|mort(ality)?)|readmitted|readmission|drop_?out|dropped_out|withdr[ae]wn?"
@@ -54,10 +60,11 @@ _EVENT = re.compile(
     r"|(yr|mo|da|y|m|d)_?dth)|((primary|secondary|final|clinical|study|death|os|pfs|[defr]fs)_)?(event|outcome|endpoint)"
 )
 _AFTERMATH = re.compile(
-    r"(^|_)(recoveries|collection_recovery_fee|total_pymnt\w*|total_rec_\w+|last_pymnt\w*|out_prncp\w*"
-    r"|settlement\w*|charge_?off\w*|write_?off\w*|reservation_status\w*|lead_status|exit_interview"
-    r"|resolution\w*|refund\w*|claim_(paid|settled|amount_paid)|autopsy\w*|cause_of_death)($|_)"
-    r"|(^|_)(cancel\w*|churn|termination|discontinuation|withdrawal|exit|death|closing|close)_"
+    r"(^|_)(recover(ies|ed)|collection_recovery_fee|total_pymnt\w*|total_rec_\w+|last_pymnt\w*|out_prncp\w*"
+    r"|paid_(total|principal|interest|late_fees?)|(principal|interest)_paid|late_fees?|next_(pymnt|payment)\w*"
+    r"|settlement\w*|cha?r?ge?_?off\w*|write_?off\w*|reservation_status\w*|lead_status|exit_(interview|survey)"
+    r"|resolution\w*|refund\w*|claim_(paid|settled|amount_paid)|autopsy\w*|cause_of_death|death_cause|cod)($|_)"
+    r"|^final_|(^|_)(cancel\w*|churn|term|termination|discontinuation|withdrawal|exit|death|closing|close)_"
     r"(reason|category|score|code|type|cause)($|_)|^reason_for_(cancel\w*|churn|leaving|termination|stop\w*|disc\w*)"
     r"|(^|_)at_(discharge|outcome|death|exit|end_?point|relapse|recurrence|event)($|_)"
     r"|^(reason|disposition)$|(^|_)discharge_(date|disposition|status|destination|location|weight|time)($|_)"
@@ -78,7 +85,7 @@ def meaning_of(name: str, target: str = "") -> Meaning | None:
     A discharge is the index date of a readmission, and after it for any other target.
     """
     words = squeezed(name)
-    if "discharge" in words and "readm" in target.lower():
+    if "readm" in target.lower() and ("discharge" in words or _STAY.search(words)):
         return None
     if re.search(r"(^|_)last_(observ|contact|seen|alive|known)", words):
         return "follow-up"
@@ -90,11 +97,19 @@ def meaning_of(name: str, target: str = "") -> Meaning | None:
     told = [p for p in parts if not p.isdigit()]
     if any(p in _DURATION for p in told) and all(p in _DURATION or p in _LINKS for p in told):
         return "duration"
+    if re.fullmatch(_ENDPOINTS, words):
+        return "duration"
     if _EVENT.fullmatch("_".join(p for p in words.split("_") if p not in _FILLER and not p.isdigit())):
         return "event"
     if _AFTERMATH.search(words):
         return "aftermath"
     return "change" if len(set(_years(name))) == 2 else None
+
+
+def is_time(name: str, target: str) -> bool:
+    """Whether the name is that of a time or date after the index date."""
+    part = _endpoint(name)
+    return meaning_of(name, target) in ("follow-up", "duration") or (part is not None and part[0] == "time")
 
 
 @cache
@@ -108,8 +123,53 @@ def is_history(name: str) -> bool:
 def is_survival_target(name: str) -> bool:
     """Whether the target's name is that of an event indicator beside a survival time."""
     told = [p for p in squeezed(name).split("_") if p not in _FILLER or p in ("d", "e", "c")]
-    told = [p for p in told if not p.isdigit()]
+    told = [p.rstrip("0123456789") for p in told if not p.isdigit()]
     return bool(told) and all(_SURVIVAL_TARGET.fullmatch(p) for p in told)
+
+
+_SEEN = re.compile(
+    r"(alive|living|live|surviv\w*|dead|death|died|die|deceased|cens\w*|event|failed|failure|relapse\w*|recur\w*"
+    r"|progress\w*|remission|lost|withdr\w*|transplant\w*|yes|no|y|n|true|false|t|f|\d+)"
+)
+
+
+@cache
+def are_of_an_event(values: tuple[str, ...]) -> bool:
+    """Whether a target's values are words for an event or its absence (`1: dead`); a grade's are not."""
+    said = [squeezed(value).split("_") for value in values]
+    return any(_SEEN.fullmatch(word) for words in said for word in words)
+
+
+_TIMES, _FLAGS = "time|days|months|weeks|years|date|dt", "status|stat|event|ind|censor|cens|delta"
+
+
+def endpoints(columns: list[str]) -> dict[str, str]:
+    """Event indicators and their times, told by a common stem: `{"rfsstat": "rfstime", "d1": "t1"}`."""
+    times: dict[str, str] = {}
+    flags: dict[str, str] = {}
+    for name in columns:
+        if part := _endpoint(name):
+            (times if part[0] == "time" else flags).setdefault(part[1], name)
+    for name in columns:
+        times.setdefault(squeezed(name) + "_s", name)  # `rel` and `rel.s`
+    return {flag: times[stem] for stem, flag in flags.items() if stem in times and flag != times[stem]}
+
+
+def _endpoint(name: str) -> tuple[str, str] | None:
+    """Whether a name is that of a time or an indicator, and its stem."""
+    words = squeezed(name)
+    for kind, markers in (("time", _TIMES), ("flag", _FLAGS)):
+        for form in (rf"({markers})_?(?P<stem>\w{{2,}})", rf"(?P<stem>\w+?)_?({markers})"):
+            if found := re.fullmatch(form, words):
+                return kind, found["stem"].strip("_")
+        if found := re.fullmatch(rf"({markers})_(?P<stem>\w)", words):
+            return kind, found["stem"]
+    for kind, letters in (("time", "t"), ("flag", "des")):
+        if found := re.fullmatch(rf"[{letters}](_?\w{{1,2}}|_\w+)", words):
+            return kind, "_" + found[1].strip("_")
+        if found := re.fullmatch(rf"(\w+)_([{letters}])", words):
+            return kind, found[1] + ("_s" if found[2] == "s" else "_")
+    return None
 
 
 def is_interval_start(name: str, stop: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from e2i_assets.quality.leakage import names
 from e2i_assets.quality.leakage.coding import Coded, as_numbers
 from e2i_assets.quality.leakage.findings import LeakageError
 
@@ -31,12 +32,14 @@ class Outcome:
             standardized number of a regression.
         weights: share of each class, shape (k,).
         folds: fold of each row, shape (n,).
+        is_event: the values may say whether an event was seen: numbers do, and words such as `dead`.
     """
 
     kind: Literal["binary", "classes", "regression"]
     columns: np.ndarray
     weights: np.ndarray
     folds: np.ndarray
+    is_event: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     wanted = kept[1:2] if len(classes) == 2 else kept[counts[kept] >= MIN_CLASS]
     columns = (codes[:, None] == wanted[None, :]).astype(float)
     shares = counts[wanted] / counts[wanted].sum()
-    return Outcome("binary" if len(classes) == 2 else "classes", columns, shares, _folds(codes, groups))
+    kind: Literal["binary", "classes"] = "binary" if len(classes) == 2 else "classes"
+    is_event = names.are_of_an_event(tuple(str(value) for value in classes[:_MAX_CLASSES]))
+    return Outcome(kind, columns, shares, _folds(codes, groups), is_event)
 
 
 def fit(coded: Coded, outcome: Outcome) -> Fit:

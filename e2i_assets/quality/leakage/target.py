@@ -18,7 +18,8 @@ from e2i_assets.quality.leakage import names
 from e2i_assets.quality.leakage.coding import Coded, as_numbers, code
 from e2i_assets.quality.leakage.determined import determined_findings
 from e2i_assets.quality.leakage.findings import Finding
-from e2i_assets.quality.leakage.later import Column, echo_findings, later_findings, weak_name
+from e2i_assets.quality.leakage.follow import follow_findings
+from e2i_assets.quality.leakage.later import Column, later_findings, weak_name
 from e2i_assets.quality.leakage.strength import MIN_ROWS, SHRINK, Outcome, as_outcome, auc, fit
 
 CORRELATION_LIMIT = 0.95
@@ -64,7 +65,7 @@ def target_findings(
     doubtful = [c for c in _left(columns, found) if c.name not in declared]
     _add(found, later_findings(doubtful, target, outcome))
     _add(found, _ahead(_left(columns, found), outcome, declared))
-    _add(found, echo_findings([c for c in columns if c.name in found], _left(columns, found)))
+    _add(found, follow_findings([c for c in columns if c.name in found], _left(columns, found), target))
     return list(found.values())
 
 

@@ -1,0 +1,97 @@
+"""Columns that follow from a leak: its echo, or an event in the follow-up whose end it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+
+import numpy as np
+
+from e2i_assets.quality.leakage import names
+from e2i_assets.quality.leakage.findings import Finding
+from e2i_assets.quality.leakage.later import Column, correlation
+
+ECHO = 0.98
+"""Correlation from which on a column is a leak's echo."""
+BY_CHANCE = 6.0
+"""Values that chance would bring after the end of the follow-up, for none there to be no accident."""
+TOLD = 0.9
+"""Correlation from which on a flag says whether an event came before the end (some come on the last day)."""
+UNFINISHED = 0.05
+"""Least share of rows without the event: nothing there, or the end of the follow-up in its stead."""
+
+
+def follow_findings(found: Sequence[Column], left: Sequence[Column], target: str) -> list[Finding]:
+    """Findings of kind `target` of columns that follow from those found, until no more do."""
+    findings: dict[str, Finding] = {}
+    leaks, rest = list(found), list(left)
+    times = [c for c in leaks if c.numbers is not None and names.is_time(c.name, target)]
+    while True:
+        events = {c.name: f for c in rest if (f := _event_before_end(c, times))}
+        new = events | {c.name: f for c in rest if (f := _echo(c, leaks) or _flag_of_event(c, times))}
+        if not new:
+            return list(findings.values())
+        findings |= new
+        leaks += [c for c in rest if c.name in new]
+        times += [c for c in rest if c.name in events]
+        rest = [c for c in rest if c.name not in new]
+
+
+def _echo(column: Column, leaks: Sequence[Column]) -> Finding | None:
+    """It repeats a leak: its values, or whether it is there."""
+    for leak in leaks:
+        alike, what = max(_echoes(column, leak), default=(0.0, ""))
+        if alike >= ECHO:
+            evidence = f"agreement with {leak.name}, which is a leak itself: {what}"
+            return Finding("target", column.name, alike, ECHO, evidence)
+    return None
+
+
+def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
+    yield abs(correlation(column.numbers, leak.numbers)), "both rise and fall together"
+    for a, b, what in (
+        (column, leak, f"it says whether {leak.name} is there"),
+        (leak, column, f"it is there when {leak.name} says so"),
+    ):
+        if b.coded.missing is not None and _is_flag(a):
+            there = (b.coded.codes != b.coded.missing).astype(float)
+            yield abs(correlation(a.coded.codes.astype(float), there)), what
+
+
+def _is_flag(column: Column) -> bool:
+    return column.coded.missing is None and column.coded.levels == 2
+
+
+def _event_before_end(column: Column, times: Sequence[Column]) -> Finding | None:
+    """The time of an event in the follow-up that another time is the end of."""
+    for end in times:
+        if (by_chance := _after_by_chance(column.numbers, end.numbers)) >= BY_CHANCE:
+            evidence = (
+                f"values that chance would bring after {end.name}, the end of the follow-up, where there is "
+                "none: it is the time of an event before that end"
+            )
+            return Finding("target", column.name, by_chance, BY_CHANCE, evidence)
+    return None
+
+
+def _flag_of_event(column: Column, times: Sequence[Column]) -> Finding | None:
+    """Whether an event came before the end."""
+    if not _is_flag(column):
+        return None
+    for time, end in permutations(times, 2):
+        came = (time.numbers < end.numbers).astype(float)  # type: ignore[operator]
+        if (alike := abs(correlation(column.coded.codes.astype(float), came))) >= TOLD:
+            evidence = f"agreement with what it says: whether {time.name} came before {end.name}"
+            return Finding("target", column.name, alike, TOLD, evidence)
+    return None
+
+
+def _after_by_chance(times: np.ndarray | None, end: np.ndarray | None) -> float:
+    """Times that chance would bring after the end; 0 where some are, or where all events came."""
+    if times is None or end is None:
+        return 0.0
+    both = np.isfinite(times) & np.isfinite(end)
+    x, y = times[both], end[both]
+    if not len(x) or (x > y).any() or 1 - both.mean() + (x == y).mean() < UNFINISHED:
+        return 0.0
+    return float(np.searchsorted(np.sort(y), x, side="left").sum() / len(y))
