@@ -117,7 +117,7 @@ def _enough_events(
 def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str) -> EngineType:
     """The type in which column and value are compared; CC_004 when they do not fit each other."""
     value_kind = kind_of(criterion.values[0])
-    whole = all(isinstance(value, int) for value in criterion.values)
+    whole = all(isinstance(value, int) or _is_int64(value) for value in criterion.values)
     fits: dict[tuple[str, str], EngineType] = {
         ("boolean", "boolean"): "boolean",
         ("integer", "number"): "int64" if whole else "float64",
@@ -126,7 +126,7 @@ def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str) 
         ("date", "string"): "date",
         # A column of nulls without a type takes the type of the value; it stays unknown throughout.
         ("null", "boolean"): "boolean",
-        ("null", "number"): "float64",
+        ("null", "number"): "int64" if whole else "float64",
         ("null", "string"): "date" if criterion.operator in ORDER_OPERATORS else "string",
     }
     found = fits.get((_family(dtype), value_kind))
@@ -140,7 +140,13 @@ def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str) 
         )
     if found == "date":
         _require_dates(criterion, cohort_id)
+    if found == "float64":
+        _require_exact(criterion, dtype, cohort_id)
     return found
+
+
+def _is_int64(value: Scalar) -> bool:
+    return isinstance(value, float) and value.is_integer() and abs(value) < 2**63
 
 
 def _family(dtype: dt_ibis.DataType) -> str:
@@ -167,6 +173,17 @@ def _require_dates(criterion: Criterion, cohort_id: str) -> None:
         ) from None
 
 
+def _require_exact(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str) -> None:
+    """Beyond 2**53 neighbouring whole numbers are one float64."""
+    large = [value for value in criterion.values if not isinstance(value, str) and abs(value) > 2**53]
+    if (large and dtype.is_integer()) or any(float(value) != value for value in large):
+        raise CohortError(
+            "CC_004",
+            f"{cohort_id}: criterion {criterion.field} {criterion.operator} has a value beyond 2**53, which "
+            f"cannot be compared exactly with {dtype}; give whole numbers only, for a column of those",
+        )
+
+
 def _typed(column: ir.Column, engine_type: EngineType) -> Any:
     """The column in the engine's type; narrow types would refuse a value outside their range."""
     if str(column.type()).removeprefix("!") == engine_type:
@@ -188,6 +205,8 @@ def _met(criterion: Criterion, column: Any, engine_type: EngineType) -> Any:
 def _literal(value: Scalar, engine_type: EngineType) -> Any:
     if engine_type == "date":
         return dt.date.fromisoformat(str(value))
+    if engine_type == "int64":
+        return int(value)
     return float(value) if engine_type == "float64" else value
 
 

@@ -7,6 +7,7 @@ import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
 
 Scalar: TypeAlias = bool | int | float | str
@@ -43,6 +44,8 @@ def kind_of(value: Scalar) -> ValueKind:
 
 
 def _scalar(value: Any) -> Scalar:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
@@ -61,9 +64,15 @@ def _value(value: Any) -> Value:
 
 
 class StrictModel(BaseModel):
-    """Frozen, and strict about keys."""
+    """Frozen, and strict about keys; what is given without a name is taken in the order of the fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        fields = list(type(self).model_fields)
+        if len(values) > len(fields) or named.keys() & set(fields[: len(values)]):
+            raise TypeError(f"{type(self).__name__} takes each of {', '.join(fields)} once")
+        super().__init__(**dict(zip(fields, values, strict=False)), **named)
 
 
 class Criterion(StrictModel):

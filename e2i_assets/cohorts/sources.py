@@ -24,6 +24,7 @@ from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
 from e2i_assets.cohorts.criteria import Rule
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.masks import FAILED, UNKNOWN, mask_counts, tally, with_masks
+from e2i_assets.cohorts.parquet import fetched, open_parquet
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -54,12 +55,17 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Frames in memory; only the columns that rules read are converted, rows are taken from the original."""
+    """Frames in memory; only the columns that rules read are converted, rows are taken from the original.
+
+    Attributes:
+        lazy: the frame was a lazy one, so members are.
+    """
 
     frame: Frame
     columns: Sequence[str]
     event_frame: Frame | None
     event_columns: Sequence[str]
+    lazy: bool = False
 
     @cached_property
     def journeys(self) -> ir.Table:
@@ -92,10 +98,13 @@ class FrameSource:
         chosen[masks[ROW].to_numpy()] = (masks[FAILED] == 0).to_numpy()
         return self._taken(chosen), mask_counts(tallied)
 
-    def _taken(self, chosen: np.ndarray) -> Frame:
+    def _taken(self, chosen: np.ndarray) -> Frame | pl.LazyFrame:
         if isinstance(self.frame, pd.DataFrame):
             return self.frame.loc[chosen]
-        return self.frame.filter(pa.array(chosen) if isinstance(self.frame, pa.Table) else pl.Series(chosen))
+        if isinstance(self.frame, pa.Table):
+            return self.frame.filter(pa.array(chosen))
+        members = self.frame.filter(pl.Series(chosen))
+        return members.lazy() if self.lazy else members
 
     @cached_property
     def _engine(self) -> Any:
@@ -106,11 +115,15 @@ class FrameSource:
 
 @dataclass(frozen=True)
 class TableSource:
-    """A table in a database or a file; nothing but the counts leaves it until members are asked for."""
+    """A table in a database or in files; nothing but the counts leaves it until members are asked for.
+
+    Attributes:
+        files: the DuckDB that reads files and closes afterwards, so that members must leave it.
+    """
 
     journeys: ir.Table
     events: ir.Table | None
-    collect: bool
+    files: Any = None
 
     def repeated_keys(self) -> int:
         """Counted where the table lives."""
@@ -123,10 +136,11 @@ class TableSource:
         return rows - keys
 
     def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
-        """Members as an Ibis table without an order, or as a Polars frame when `collect`."""
+        """Members as an Ibis table without an order, or as a Polars frame of files."""
         masked = with_masks(table, rules, self.journeys.columns)
         members = masked.filter(masked[FAILED] == 0).select(*self.journeys.columns)
-        return members.to_polars() if self.collect else members, mask_counts(tally(masked).to_polars())
+        counts = mask_counts(tally(masked).to_polars())
+        return (fetched(self.files, members) if self.files else members), counts
 
 
 @contextmanager
@@ -145,13 +159,13 @@ def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Iter
     if not config.event_criteria:
         events = None
     with _source(config, journeys, events) as source:
-        _require_columns(config, source, journeys, events)
+        _require_columns(config, source)
         yield source
 
 
 @contextmanager
 def _source(config: CohortConfig, journeys: Any, events: Any) -> Iterator[Source]:
-    if isinstance(journeys, Frame):
+    if isinstance(journeys, Frame | pl.LazyFrame):
         yield _frames(config, journeys, events)
     elif isinstance(journeys, str | Path):
         with _files(Path(journeys), events) as source:
@@ -160,21 +174,36 @@ def _source(config: CohortConfig, journeys: Any, events: Any) -> Iterator[Source
         yield _tables(journeys, events)
 
 
-def _require_columns(config: CohortConfig, source: Source, journeys: Any, events: Any) -> None:
-    given = journeys if isinstance(source, FrameSource) else source.journeys
-    _require(config.required_fields, _names(given), "journeys", config.cohort_id)
-    if events is not None:
-        given = events if isinstance(source, FrameSource) else source.events
-        _require(config.event_fields, _names(given), "events", config.cohort_id)
-
-
-def _frames(config: CohortConfig, journeys: Frame, events: Any) -> FrameSource:
-    if not isinstance(events, Frame | None):
-        raise _elsewhere("a frame", events)
-    key = [JOURNEY_KEY] if JOURNEY_KEY in _names(journeys) else []
-    return FrameSource(
-        journeys, list(dict.fromkeys([*config.required_fields, *key])), events, config.event_fields
+def _require_columns(config: CohortConfig, source: Source) -> None:
+    given, happened = (
+        (source.frame, source.event_frame)
+        if isinstance(source, FrameSource)
+        else (source.journeys, source.events)
     )
+    _require(config.required_fields, _names(given), "journeys", config.cohort_id)
+    if happened is not None:
+        _require(config.event_fields, _names(happened), "events", config.cohort_id)
+
+
+def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -> FrameSource:
+    if not isinstance(events, Frame | pl.LazyFrame | None):
+        raise _elsewhere("a frame", events)
+    frame, happened = _collected(journeys), None if events is None else _collected(events)
+    key = [JOURNEY_KEY] if JOURNEY_KEY in _names(frame) else []
+    columns = list(dict.fromkeys([*config.required_fields, *key]))
+    return FrameSource(frame, columns, happened, config.event_fields, lazy=isinstance(journeys, pl.LazyFrame))
+
+
+def _collected(frame: Frame | pl.LazyFrame) -> Frame:
+    """A lazy frame is run once: run again for the members, its rows might come in another order."""
+    if not isinstance(frame, pl.LazyFrame):
+        return frame
+    try:
+        return frame.collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CohortError(
+            "CC_004", f"the lazy frame cannot be collected ({type(error).__name__}): collect it to see why"
+        ) from None
 
 
 @contextmanager
@@ -186,8 +215,8 @@ def _files(journeys: Path, events: Any) -> Iterator[TableSource]:
     with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
         engine = ibis.duckdb.connect(memory_limit=MEMORY, temp_directory=scratch)
         try:
-            happened = None if events is None else _parquet(engine, Path(events))
-            yield TableSource(_parquet(engine, journeys), happened, collect=True)
+            happened = None if events is None else open_parquet(engine, Path(events))
+            yield TableSource(open_parquet(engine, journeys), happened, engine)
         finally:
             engine.disconnect()
 
@@ -198,13 +227,13 @@ def _tables(journeys: Any, events: Any) -> TableSource:
     if not isinstance(journeys, ir.Table):
         raise CohortError(
             "CC_004",
-            f"journeys must be a Polars, pandas, Arrow or Ibis table or a Parquet path, not "
+            f"journeys must be a pandas, Polars, Arrow or Ibis table or a path of Parquet files, not "
             f"{type(journeys).__name__}",
         )
     together = isinstance(events, ir.Table) and events.get_backend() is journeys.get_backend()
     if events is not None and not together:
         raise _elsewhere("an Ibis table of the same connection", events)
-    return TableSource(journeys, events, collect=False)
+    return TableSource(journeys, events)
 
 
 def _elsewhere(wanted: str, events: Any) -> CohortError:
@@ -234,32 +263,40 @@ def _narrow(frame: Frame, columns: Sequence[str]) -> pl.DataFrame:
 
 def _series(frame: Frame, name: str) -> pl.Series:
     """One column as Polars; the converter's own message would show values, so only the column is named."""
+    from ibis.formats.polars import PolarsType
+
     try:
         column = frame[name]
         if isinstance(column, pd.Series):
-            # Nothing but nulls says nothing about the type; the converter would call it text.
-            untyped = column.dtype == object and column.isna().all()
-            column = pl.Series(name, [None] * len(column)) if untyped else pl.from_pandas(column).alias(name)
+            column = _from_pandas(column).alias(name)
         column = column if isinstance(column, pl.Series) else pl.Series(name, column)
+        PolarsType.to_ibis(column.dtype)
         # Polars neither searches in categories nor joins those of two tables.
         return column.cast(pl.String) if column.dtype in CATEGORIES else column
-    except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError) as error:
+    except UNUSABLE as error:
         raise CohortError(
             "CC_004",
             f"column {name} has no single type that can be compared ({type(error).__name__}): convert it",
         ) from None
 
 
+def _from_pandas(column: pd.Series[Any]) -> pl.Series:
+    if column.dtype != object:
+        return pl.from_pandas(column)
+    # Nothing but nulls says nothing about the type; the converter would call it text.
+    if column.isna().all():
+        return pl.Series([None] * len(column))
+    found = pl.from_pandas(column)
+    zoneless = isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone is None
+    # Among moments without zone the converter turns those of a zone into UTC, silently.
+    if zoneless and any(getattr(value, "tzinfo", None) for value in column):
+        raise ValueError("moments with and without time zone")
+    return found
+
+
 CATEGORIES = (pl.Categorical, pl.Enum)
-
-
-def _parquet(engine: Any, path: Path) -> ir.Table:
-    import duckdb
-
-    if not path.exists():
-        raise CohortError("CC_004", f"{path}: no such file")
-    try:
-        # Parquet statistics leave NaN out, and DuckDB trusts them to say that there is none unless told.
-        return engine.read_parquet(path, can_have_nan=True)
-    except duckdb.Error as error:
-        raise CohortError("CC_004", f"{path}: not a readable Parquet file ({type(error).__name__})") from None
+UNUSABLE = (
+    pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError, OverflowError, KeyError,
+    NotImplementedError,
+)  # fmt: skip
+"""What converters raise of a column that they cannot hold."""

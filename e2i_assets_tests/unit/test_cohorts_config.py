@@ -3,11 +3,12 @@
 import datetime as dt
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
 
-from e2i_assets.cohorts import CohortConfig, CohortError, Criterion, Operator
+from e2i_assets.cohorts import CohortConfig, CohortError, Criterion, Operator, TemporalRequirements
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import PatientJourneys
 
@@ -66,6 +67,18 @@ def test_programme_file_states_its_protocol(partition):
     assert all(c.description and c.clinical_rationale for c in criteria)
     contract = {column.name for column in columns(PatientJourneys)}
     assert {c.field for c in criteria} - contract == set(config.attributes)
+
+
+def test_what_is_given_without_a_name_is_taken_in_order():
+    named = Criterion(field="age", operator=">=", value=np.int64(18), description="Adult")
+    assert Criterion("age", Operator.GREATER_EQUAL, 18, "Adult") == named
+    assert TemporalRequirements(30, followup_days=60) == TemporalRequirements(
+        lookback_days=30, followup_days=60
+    )
+    with pytest.raises(TypeError, match="takes each of field, operator, value"):
+        Criterion("age", ">=", 18, field="age")
+    with pytest.raises(TypeError, match="once"):
+        TemporalRequirements(1, 2, "diagnosis_date", 4)
 
 
 def test_brand_look_up_ignores_case_and_never_guesses():

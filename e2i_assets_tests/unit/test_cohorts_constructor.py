@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from polars.testing import assert_frame_equal
 from pydantic import TypeAdapter
 
 from e2i_assets.cohorts import CohortConfig, CohortConstructor, CohortError, CohortResult, Criterion
@@ -210,6 +211,84 @@ def test_mixed_pandas_column_is_named_without_its_values():
     with pytest.raises(CohortError, match="column age_at_diagnosis has no single type") as raised:
         CohortConstructor(RULES).construct_cohort(frame)
     assert "secret" not in str(raised.value)
+
+
+def test_moments_with_and_without_zone_in_one_column_are_refused():
+    frame = journeys().to_pandas()
+    for unit in ("us", "ns"):
+        day = pd.Timestamp("2023-06-01").as_unit(unit)
+        mixed = pd.Series([day, day.tz_localize("Asia/Tokyo"), *[day] * 4], dtype=object)
+        with pytest.raises(CohortError, match=r"CC_004: column diagnosis_date has no single type"):
+            CohortConstructor(RULES).construct_cohort(frame.assign(diagnosis_date=mixed))
+
+
+def test_whole_numbers_beyond_2_to_the_53_are_compared_exactly_or_refused():
+    huge = journeys().with_columns(age_at_diagnosis=pl.lit(2**53 + 1))
+    one = config(inclusion=[("age_at_diagnosis", "==", float(2**53))])
+    assert CohortConstructor(one).construct_cohort(huge)[1].eligible_count == 0
+    mixed = config(inclusion=[("age_at_diagnosis", "in", [2**53 + 1, 0.5])])
+    for frame in (huge, huge.cast({"age_at_diagnosis": pl.Float64})):
+        with pytest.raises(CohortError, match=r"CC_004: .*cannot be compared exactly"):
+            CohortConstructor(mixed).construct_cohort(frame)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int128, pl.Object])
+def test_types_that_engines_do_not_share_are_refused(dtype):
+    frame = journeys().with_columns(pl.Series("age_at_diagnosis", [1] * 6, dtype=dtype))
+    with pytest.raises(CohortError, match="CC_004: column age_at_diagnosis has no single type"):
+        CohortConstructor(RULES).construct_cohort(frame)
+
+
+def test_a_lazy_frame_gives_a_lazy_one():
+    members, result = CohortConstructor(RULES).construct_cohort(journeys().lazy())
+    eager, same = CohortConstructor(RULES).construct_cohort(journeys())
+    assert isinstance(members, pl.LazyFrame)
+    assert_frame_equal(members.collect(), eager)
+    assert result == same
+    with pytest.raises(CohortError, match="the lazy frame cannot be collected"):
+        CohortConstructor(RULES).construct_cohort(journeys().lazy().select("nowhere"))
+
+
+def test_a_folder_and_a_glob_are_one_table(tmp_path):
+    whole, result = CohortConstructor(RULES).construct_cohort(journeys())
+    journeys().head(2).write_parquet(tmp_path / "a.parquet")
+    # As pandas writes it: no type where all is null.
+    journeys().tail(4).with_columns(pregnant=None).write_parquet(tmp_path / "b.parquet")
+    untyped = pl.concat([journeys().head(2), journeys().tail(4).with_columns(pregnant=None)])
+    _, expected = CohortConstructor(RULES).construct_cohort(untyped)
+    for path in (tmp_path, tmp_path / "*.parquet"):
+        assert CohortConstructor(RULES).construct_cohort(path)[1] == expected
+    journeys().tail(4).write_parquet(tmp_path / "b.parquet")
+    members, again = CohortConstructor(RULES).construct_cohort(tmp_path)
+    assert again == result
+    assert_frame_equal(members, whole.cast({"region": pl.String}))
+    with pytest.raises(CohortError, match=r"no such file"):
+        CohortConstructor(RULES).construct_cohort(tmp_path / "c*.parquet")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame.with_columns(pl.col("age_at_diagnosis") + 0.6),
+        lambda frame: frame.drop("age_at_diagnosis"),
+    ],
+)
+def test_files_that_differ_are_refused_instead_of_cast(tmp_path, change):
+    journeys().head(2).write_parquet(tmp_path / "a.parquet")
+    change(journeys().tail(4)).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(CohortError, match=r"CC_004: .*differ in the columns age_at_diagnosis;"):
+        CohortConstructor(RULES).construct_cohort(tmp_path)
+
+
+def test_a_file_keeps_the_columns_that_ibis_has_no_type_for(tmp_path):
+    frame = journeys().with_columns(
+        seen=pl.lit(DAY).cast(pl.Datetime("ns", "UTC")), empty=pl.lit(None), pregnant=pl.lit(None)
+    )
+    frame.write_parquet(tmp_path / "j.parquet")
+    members, result = CohortConstructor(RULES).construct_cohort(tmp_path / "j.parquet")
+    expected, same = CohortConstructor(RULES).construct_cohort(frame)
+    assert result == same
+    assert_frame_equal(members, expected.cast({"region": pl.String}))
 
 
 def test_columns_that_appear_twice_are_refused():

@@ -20,6 +20,7 @@ DAYS = st.integers(0, 20).map(lambda n: BASE + dt.timedelta(days=n))
 MOMENTS = st.integers(0, 500).map(lambda n: dt.datetime(2022, 1, 1) + dt.timedelta(hours=n))
 WORDS = st.sampled_from(["", "a", "ab", "b.", "a.b", "a%b", "_", "Ärzt", "A"])
 SMALL = st.integers(-3, 3)
+VAST = st.sampled_from([2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1])
 REAL = st.sampled_from([-1.5, 0.0, -0.0, 0.1, 1.0, 2.5, math.inf])
 FINITE = REAL.filter(math.isfinite) | SMALL
 MONEY = st.sampled_from(["-1.50", "0.00", "0.10", "2.50"]).map(Decimal)
@@ -27,6 +28,7 @@ MONEY = st.sampled_from(["-1.50", "0.00", "0.10", "2.50"]).map(Decimal)
 COLUMNS = {
     "flag": (pl.Boolean, st.booleans(), st.booleans()),
     "whole": (pl.Int64, SMALL, SMALL | st.just(1.5)),
+    "vast": (pl.Int64, VAST, VAST | VAST.map(float)),
     "tiny": (pl.Int8, SMALL, SMALL | st.just(300)),
     "narrow": (pl.UInt8, st.integers(0, 3), SMALL | st.just(300)),
     "real": (pl.Float64, REAL | st.just(math.nan), FINITE),
@@ -211,6 +213,7 @@ def in_duckdb(engine, path, frame):
 
 def every_way(journeys, events, folder, postgres):
     yield journeys, events
+    yield journeys.lazy(), events.lazy()
     yield journeys.to_pandas(), events.to_pandas()
     yield journeys.to_pandas().convert_dtypes(), events.to_arrow()
     yield journeys.to_pandas(use_pyarrow_extension_array=True), events
@@ -227,6 +230,7 @@ def every_way(journeys, events, folder, postgres):
 def keys_of(members):
     if isinstance(members, ibis.Table):  # without an order
         return set(members.to_polars()[KEY])
+    members = members.collect() if isinstance(members, pl.LazyFrame) else members
     return pl.Series(members[KEY]).to_list()
 
 

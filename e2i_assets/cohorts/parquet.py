@@ -1,0 +1,61 @@
+"""Parquet files as one table of DuckDB: no value becomes another one on the way in or out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from e2i_assets.cohorts.errors import CohortError
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+UNTYPED = '"NULL"'
+"""DuckDB's type of a column that was written without one, as pandas does when all is null."""
+DIFFERING = f"""
+    SELECT DISTINCT name
+    FROM (SELECT DISTINCT file_name, name, duckdb_type FROM parquet_schema($path))
+    GROUP BY name
+    HAVING count(DISTINCT duckdb_type) FILTER (duckdb_type <> '{UNTYPED}') > 1
+        OR count(DISTINCT file_name) < (SELECT count(DISTINCT file_name) FROM parquet_schema($path))
+"""
+
+
+def open_parquet(engine: Any, path: Path) -> ir.Table:
+    """The table in a file, or in all files of a folder or a glob, which must agree in columns and types.
+
+    Raises:
+        CohortError: CC_004, there is no such file, it cannot be read, or files differ.
+    """
+    import duckdb
+    import ibis
+
+    if not path.exists() and not engine.con.execute("FROM glob($path)", {"path": str(path)}).fetchone():
+        raise CohortError("CC_004", f"{path}: no such file")
+    try:
+        # Parquet statistics leave NaN out, and DuckDB trusts them to say that there is none unless told.
+        table = engine.read_parquet(path, can_have_nan=True, union_by_name=True)
+        found = {name for (name,) in engine.con.execute(DIFFERING, {"path": str(path)}).fetchall()}
+    except duckdb.Error as error:
+        raise CohortError("CC_004", f"{path}: not a readable Parquet file ({type(error).__name__})") from None
+    # DuckDB would cast to one type, with rounding, and fill a missing column with nulls.
+    if differing := [name for name in table.columns if name in found]:
+        raise CohortError(
+            "CC_004",
+            f"{path}: its files differ in the columns {', '.join(differing)}; write them with the same "
+            "columns and types",
+        )
+    return table.mutate(**{name: ibis.null() for name, dtype in table.schema().items() if _untyped(dtype)})
+
+
+def fetched(engine: Any, table: ir.Table) -> pl.DataFrame:
+    """The rows; Ibis itself cannot hand out every type that a file may hold."""
+    frame = pl.from_arrow(engine.con.sql(engine.compile(table)).to_arrow_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _untyped(dtype: Any) -> bool:
+    return dtype.is_unknown() and "NULL" in str(dtype.raw_type)
