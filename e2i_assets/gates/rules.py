@@ -202,6 +202,7 @@ class SplitsMade:
 SPLIT_REMEDIES = {
     "missing_column": "Build the features again; each split needs patient, index date and outcomes.",
     "null_ids": "Give every row its patient.",
+    "id_types": "Give patient_id one type in all splits.",
     "too_few_patients": "Load more patients, or relax the criterion that removes most.",
     "patient_overlap": "ml_split_assignments was altered from outside; restore it.",
     "bad_dates": "Give every journey an index date in one time zone.",

@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pandas.api.types import infer_dtype
 
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.split_policy import (
@@ -20,9 +21,12 @@ from e2i_assets.modeling.split_policy import (
 )
 
 
+NUMBERS = ("integer", "floating", "boolean")
+
+
 class Violation(NamedTuple):
-    """A rule that does not hold: `missing_column`, `null_ids`, `too_few_patients`, `patient_overlap`,
-    `ratios`, `stratification`, `bad_dates` or `temporal_order`; and how, in words.
+    """A rule that does not hold: `missing_column`, `null_ids`, `id_types`, `too_few_patients`,
+    `patient_overlap`, `ratios`, `stratification`, `bad_dates` or `temporal_order`; and how, in words.
     """
 
     rule: str
@@ -80,8 +84,14 @@ class SplitEnforcer:
                 (`stratum_tolerance`). Nothing is checked when left out.
             time_column: the index date, where the splits are to be in temporal order: every day of a split
                 before every day of the next. Nothing is checked when left out.
+
+        Raises:
+            TypeError: a split is no pandas frame.
         """
         frames = dict(zip(RATIOS, (train_df, val_df, test_df, holdout_df), strict=True))
+        for split, frame in frames.items():
+            if not isinstance(frame, pd.DataFrame):
+                raise TypeError(f"{split} must be a pandas DataFrame, not {type(frame)}")
         found = list(_columns(frames, [id_column, *targets]))
         members = {
             split: frame.dropna(subset=id_column).drop_duplicates(id_column)
@@ -91,6 +101,7 @@ class SplitEnforcer:
         counts = {split: len(frame) for split, frame in members.items()}
         ratios = _ratios(counts)
         found += _sizes(counts, ratios)
+        found += _id_types({split: frame[id_column] for split, frame in members.items()})
         found += _overlaps({split: pd.Index(frame[id_column]) for split, frame in members.items()})
         if not any(violation.rule == "missing_column" for violation in found):
             found += _nulls(frames, id_column)
@@ -130,6 +141,15 @@ def _sizes(counts: Mapping[str, int], ratios: Mapping[str, float]) -> Iterator[V
         if abs(ratio - RATIOS[split]) > TOLERANCE + 1e-9:
             wanted = f"{RATIOS[split]:.0%} ± {TOLERANCE:.0%} are wanted"
             yield Violation("ratios", f"{split}: {ratio:.1%} of the patients, {wanted}")
+
+
+def _id_types(ids: Mapping[str, pd.Series[Any]]) -> Iterator[Violation]:
+    """The number 17 and the text "17" are one patient, and would not be seen to be."""
+    kinds = {split: infer_dtype(values.astype(object)) for split, values in ids.items() if len(values)}
+    mixed = any(kind.startswith("mixed") for kind in kinds.values())
+    if mixed or len({"number" if kind in NUMBERS else kind for kind in kinds.values()}) > 1:
+        found = ", ".join(f"{kind} in {split}" for split, kind in kinds.items())
+        yield Violation("id_types", f"patients are told apart by different types: {found}")
 
 
 def _overlaps(members: Mapping[str, pd.Index]) -> Iterator[Violation]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import polars as pl
 import pytest
 
 from e2i_assets.modeling import SplitEnforcer
@@ -34,6 +35,11 @@ def test_frames_go_in_by_name_and_in_order() -> None:
     assert enforcer.validate_splits(**frames()) == enforcer.validate_splits(*frames().values())
 
 
+def test_only_pandas_frames_are_judged() -> None:
+    with pytest.raises(TypeError, match="test must be a pandas DataFrame, not <class 'polars"):
+        SplitEnforcer().validate_splits(**{**frames(), "test_df": pl.DataFrame({"patient_id": ["p"]})})
+
+
 @pytest.mark.parametrize(("train", "valid"), [(124, True), (126, False)])
 def test_the_tolerance_is_two_percent(train: int, valid: bool) -> None:
     verdict = SplitEnforcer().validate_splits(**frames((train, 160 - train, 30, 10)))
@@ -41,11 +47,16 @@ def test_the_tolerance_is_two_percent(train: int, valid: bool) -> None:
 
 
 def bad_splits() -> dict[str, tuple[dict[str, pd.DataFrame], str]]:
-    overlap, unnamed, nulls = frames(), frames(), frames()
+    overlap, unnamed, nulls, typed, mixed = (frames() for _ in range(5))
+    typed["val_df"]["patient_id"] = range(40)
+    for frame in mixed.values():
+        frame.loc[:0, "patient_id"] = 17
     overlap["test_df"].loc[:2, "patient_id"] = overlap["train_df"]["patient_id"].iloc[:3].to_numpy()
     unnamed["val_df"] = unnamed["val_df"].rename(columns={"patient_id": "id"})
     nulls["val_df"].loc[:1, "patient_id"] = None
     return {
+        "a number and a text": (typed, "types: string in train, integer in validation"),
+        "numbers among texts": (mixed, "types: mixed-integer in train"),
         "overlap": (overlap, "3 patients are in both train and test"),
         "no id column": (unnamed, "validation: column patient_id is missing"),
         "null ids": (nulls, "validation: 2 rows without patient_id"),
