@@ -20,7 +20,6 @@ from e2i_assets.modeling.split_policy import (
     stratum_tolerance,
 )
 
-
 NUMBERS = ("integer", "floating", "boolean")
 
 
