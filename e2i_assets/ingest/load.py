@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from e2i_assets.contracts.base import facts_of
 from e2i_assets.contracts.tables import TABLES
+
+T = TypeVar("T")
 
 ROW = "_row"
 """Optional column of a part: the row's number in its origin, from 1. Without it rows are counted."""
@@ -183,3 +186,12 @@ def _write(number: int, held: list[Part]) -> Write:
     return Write(
         number, held[0].origin or "", pl.concat([p.frame for p in held]), pl.concat([none, *refused])
     )
+
+
+def read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items, each made by another thread while the one before is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item

@@ -21,7 +21,7 @@ from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.rules import Rule
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import publish
-from e2i_assets.ingest.load import ROW, Load, LoadReport, Part, Write, writes
+from e2i_assets.ingest.load import ROW, Load, LoadReport, Part, Write, read_ahead, writes
 from e2i_assets.ingest.problems import (
     ROWS_NAMED,
     Judged,
@@ -217,17 +217,18 @@ class _Loader:
         rules, unmet, number = self.rules[table], set(range(len(self.rules[table]))), -1
         first = next(arriving)
         rows = tuple(first.frame.get_column(ROW).head(ROWS_NAMED))
-        for write in chain([first], arriving):
+        # Judged even where it is there already, so that what no row keeps is known of the whole table.
+        judged = (
+            (write, write.digest(table), judge(table, write, rules)) for write in chain([first], arriving)
+        )
+        for write, digest, found in read_ahead(judged):
             number = write.number
-            digest = write.digest(table)
+            unmet &= found.unmet
             if self.ledger[table].get(number) == digest:
                 self.resumed += write.given
-                unmet = set()
             else:
                 self._forget_from(table, number)
-                judged = judge(table, write, rules)
-                unmet &= judged.unmet
-                self._stage_write(table, write, digest, judged)
+                self._stage_write(table, write, digest, found)
             self.given[table] += write.given
             self.progress("read", table, write.given)
         self._forget_from(table, number + 1)
@@ -322,14 +323,14 @@ class _Loader:
             raise LoadInterrupted(LOST)
         load_id = self.load_id or self._register(cursor)
         publish.prepare(cursor)
-        changed = dict.fromkeys(self.order, 0)
+        changed, touched = dict.fromkeys(self.order, 0), set[str]()
         if self.load.replaces is not None:
-            changed |= publish.remove_superseded(cursor, self.staging)
+            changed |= publish.remove_superseded(cursor, self.staging, touched)
         for table in self.order:
             accepted = self.tallies[table].accepted
-            changed[table] += publish.merge(cursor, self.staging, table, accepted)
+            changed[table] += publish.merge(cursor, self.staging, table, accepted, touched)
             self.progress("published", table, accepted)
-        report = self._report(load_id, changed, publish.touched(cursor))
+        report = self._report(load_id, changed, tuple(sorted(touched)))
         if any(changed.values()) or not publish.rejects_as_before(cursor, self.staging, load_id):
             self._record(cursor, load_id, "committed", report)
             publish.keep_rejected(cursor, self.staging, load_id)

@@ -16,24 +16,25 @@ MANY = 10_000
 
 
 def prepare(cursor: Any) -> None:
-    """Where the programmes that the transaction touches are noted, and room for it to work in."""
+    """Give the transaction room to work in."""
     cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
-    cursor.execute("CREATE TEMP TABLE touched_programme (brand text, indication text) ON COMMIT DROP")
 
 
-def touched(cursor: Any) -> tuple[str, ...]:
-    """The programmes that the transaction has touched, as brand/indication."""
-    cursor.execute("SELECT DISTINCT brand || '/' || indication AS p FROM touched_programme ORDER BY p")
-    return tuple(row[0] for row in cursor.fetchall())
+def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: set[str]) -> int:
+    """Insert new rows and update rows that differ; returns how many of the `staged_rows` these are.
 
-
-def merge(cursor: Any, staging: Staging, table: str, staged_rows: int) -> int:
-    """Insert new rows and update rows that differ; returns how many of the `staged_rows` these are."""
-    described = columns(TABLES[table])
-    key = key_of(TABLES[table])
-    staged = f"{staging.name}.{table}"
+    Args:
+        touched: is given the programmes of these rows, as brand/indication.
+    """
+    key, staged = key_of(TABLES[table]), f"{staging.name}.{table}"
+    known = f"{staged} s JOIN {SCHEMA}.{table} t ON t.{key} = s.{key}"
+    if not _count(cursor, f"SELECT count(*) FROM {known}"):
+        if staged_rows:
+            _insert(cursor, table, f"{staged} s", staged_rows)
+            touched |= _programmes(cursor, table, f"SELECT s.{_link(table)} FROM {staged} s")
+        return staged_rows
     # A row that merely arrived again has not changed.
-    compared = [c for c in described if c.role != "audit" and not c.key]
+    compared = [c for c in columns(TABLES[table]) if c.role != "audit" and not c.key]
     old = ", ".join(f"t.{c.name}" for c in compared)
     new = ", ".join(_value(c) for c in compared)
     cursor.execute(
@@ -43,27 +44,36 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int) -> int:
         f"WHERE t.{key} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
     )
     cursor.execute(f"ANALYZE changed_{table}")
-    known = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE known")
+    updated = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE known")
     added = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE NOT known")
-    if known:
-        # A row that moves touches the programme that it leaves as well.
-        leaves = f"{SCHEMA}.{table} t JOIN changed_{table} c ON c.key = t.{key} AND c.known"
-        _touch(cursor, table, f"SELECT t.{_link(table)} FROM {leaves}")
-        updates = ", ".join(f"{c.name} = {_value(c)}" for c in described if not c.key)
-        cursor.execute(
-            f"UPDATE {SCHEMA}.{table} t SET {updates} "
-            f"FROM {staged} s JOIN changed_{table} c ON c.key = s.{key} WHERE c.known AND t.{key} = s.{key}"
-        )
+    if updated:
+        touched |= _update(cursor, table, staged)
     if added:
-        names = ", ".join(c.name for c in described)
-        values = ", ".join(_value(c) for c in described)
-        # Not an anti join with the table itself: that may scan all that it has just inserted. And no join at
-        # all where every row is new: it would shuffle the rows, and their keys come in order as a rule.
-        old = f" JOIN changed_{table} c ON c.key = s.{key} AND NOT c.known" if added < staged_rows else ""
-        with _rebuilt(cursor, table, added):
-            cursor.execute(f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {staged} s{old}")
-    _touch(cursor, table, f"SELECT link FROM changed_{table}")
-    return known + added
+        # Not an anti join with the table itself: that may scan all that it has just inserted.
+        rows = f"{staged} s JOIN changed_{table} c ON c.key = s.{key} AND NOT c.known"
+        _insert(cursor, table, rows, added)
+    touched |= _programmes(cursor, table, f"SELECT link FROM changed_{table}")
+    return updated + added
+
+
+def _update(cursor: Any, table: str, staged: str) -> set[str]:
+    """Update the rows that differ; returns the programmes that rows leave by that."""
+    key = key_of(TABLES[table])
+    leaves = f"{SCHEMA}.{table} t JOIN changed_{table} c ON c.key = t.{key} AND c.known"
+    left = _programmes(cursor, table, f"SELECT t.{_link(table)} FROM {leaves}")
+    updates = ", ".join(f"{c.name} = {_value(c)}" for c in columns(TABLES[table]) if not c.key)
+    cursor.execute(
+        f"UPDATE {SCHEMA}.{table} t SET {updates} "
+        f"FROM {staged} s JOIN changed_{table} c ON c.key = s.{key} WHERE c.known AND t.{key} = s.{key}"
+    )
+    return left
+
+
+def _insert(cursor: Any, table: str, rows: str, added: int) -> None:
+    names = ", ".join(c.name for c in columns(TABLES[table]))
+    values = ", ".join(_value(c) for c in columns(TABLES[table]))
+    with _rebuilt(cursor, table, added):
+        cursor.execute(f"INSERT INTO {SCHEMA}.{table} ({names}) SELECT {values} FROM {rows}")
 
 
 @contextmanager
@@ -110,18 +120,26 @@ def _link(table: str) -> str:
     ]
 
 
-def _touch(cursor: Any, table: str, links: str) -> None:
-    """Note the programmes of journeys with these links."""
+def _programmes(cursor: Any, table: str, links: str, parameters: tuple[Any, ...] | None = None) -> set[str]:
+    """The programmes of journeys with these links, as brand/indication."""
     cursor.execute(
-        "INSERT INTO touched_programme SELECT DISTINCT brand, indication "
-        f"FROM {SCHEMA}.patient_journeys WHERE {_link(table)} IN ({links})"
+        f"SELECT DISTINCT brand || '/' || indication FROM {SCHEMA}.patient_journeys "
+        f"WHERE {_link(table)} IN ({links})",
+        parameters,
     )
+    return {programme for (programme,) in cursor.fetchall()}
 
 
-def remove_superseded(cursor: Any, staging: Staging) -> dict[str, int]:
+def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[str, int]:
     """Delete the replaced source's journeys, and their rows, that the load no longer has.
 
     A row that was rejected is still had: its last good version stays.
+
+    Args:
+        touched: is given the programmes that lose rows, as brand/indication.
+
+    Returns:
+        Rows removed, by table.
     """
     removed = {}
     mine = f"SELECT patient_journey_id FROM {SCHEMA}.patient_journeys WHERE data_source = $1"
@@ -133,11 +151,7 @@ def remove_superseded(cursor: Any, staging: Staging) -> dict[str, int]:
             f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
             f"AND NOT EXISTS (SELECT FROM {rejected})"
         )
-        cursor.execute(
-            f"INSERT INTO touched_programme SELECT DISTINCT brand, indication FROM {SCHEMA}.patient_journeys "
-            f"WHERE patient_journey_id IN (SELECT t.patient_journey_id {gone})",
-            (staging.replaces,),
-        )
+        touched |= _programmes(cursor, table, f"SELECT t.patient_journey_id {gone}", (staging.replaces,))
         removed[table] = _count(
             cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", (staging.replaces,)
         )

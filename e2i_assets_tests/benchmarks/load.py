@@ -1,9 +1,10 @@
 """Loading treatment events: through the platform, by a bare ADBC COPY, and by chunked `DataFrame.to_sql`.
 
 All three write the same rows into the same constrained tables (keys, foreign keys, CHECKs, indexes), which hold
-their journeys and HCPs already and are emptied before each turn. All take turns in one process;
-`to_sql`, in chunks of 1,000 rows with its default of one statement per row and with `method="multi"`, writes
-fewer rows (its pace does not depend on how many). Peak memory is that of a process of its own
+their journeys and HCPs already and are emptied before each turn. All take turns in one process, COPY and loader
+several times. `to_sql` goes through psycopg 3 in chunks of 1,000 rows in one transaction: as it is, which psycopg
+turns into pipelined statements of one row each, and with `method="multi"`, a statement per chunk, which is so slow
+that it writes fewer rows. Peak memory is that of a process of its own
 which loads from a Parquet file part by part.
 """
 
@@ -145,8 +146,7 @@ def peak_memory(warehouse: Warehouse, url: str, rows: int) -> tuple[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--sql-rows", type=int, default=10_000, help="rows that to_sql writes")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of COPY and loader")
     parser.add_argument("--memory", nargs=2, metavar=("URL", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
@@ -158,16 +158,13 @@ def main() -> None:
         of = -(-options.rows // EVENTS_PER_JOURNEY)
         parents = {"hcp_profiles": hcps(-(-of // JOURNEYS_PER_HCP)), "patient_journeys": journeys(of)}
         warehouse.load(Load(parents, "benchmark"), PROGRAMMES)
-        few = rows.head(options.sql_rows)
-        turns = {
-            "COPY": (by_copy, rows), "loader": (by_loader, rows), "to_sql": (by_to_sql, few),
-            "to_sql multi": (partial(by_to_sql, method="multi"), few),
-        }  # fmt: skip
-        found: dict[str, list[float]] = {name: [] for name in turns}
-        for _ in range(options.rounds):
-            for name, (load, given) in turns.items():
-                found[name].append(given.height / seconds(warehouse, load, given))
-                print(f"{name}: {found[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
+        multi = partial(by_to_sql, method="multi")
+        turns = [("COPY", by_copy, rows), ("loader", by_loader, rows)] * options.rounds
+        turns += [("to_sql", by_to_sql, rows), ("to_sql multi", multi, rows.head(10_000))]
+        found: dict[str, list[float]] = {name: [] for name, _, _ in turns}
+        for name, load, given in turns:
+            found[name].append(given.height / seconds(warehouse, load, given))
+            print(f"{name}: {found[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
         pace = {name: statistics.median(rates) for name, rates in found.items()}
         for name, rate in pace.items():
             print(f"{name:14}{rate:10,.0f} rows/s, {pace['loader'] / rate:5.2f} times as fast by the loader")
