@@ -70,7 +70,7 @@ class Staging:
         for table in self.tables:
             names = ", ".join(f"{c.name}::text" if c.json else c.name for c in columns(TABLES[table]))
             cursor.execute(
-                f"CREATE UNLOGGED TABLE {self.name}.{table} AS "
+                f"CREATE UNLOGGED TABLE {self.name}.{table} WITH (autovacuum_enabled = false) AS "
                 f"SELECT {names}, 0::bigint AS {ROW}, 0::bigint AS {WRITE} FROM {SCHEMA}.{table} WITH NO DATA"
             )
 
