@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """An environment variable that cannot be used; names it, never its value."""
 
 
 class Settings(BaseSettings):
@@ -33,6 +38,13 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = None
     vault_key: SecretStr | None = None
     batch_size: int = Field(default=1_000, ge=1)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not re.match(r"(postgres|postgresql)(\+\w+)?://", url.get_secret_value()):
+            raise ValueError("must be the URL of a PostgreSQL, postgresql://user@host:5432/database")
+        return url
 
     @property
     def home_dir(self) -> Path:
@@ -74,8 +86,19 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The settings of this process; read from the environment on first use."""
-    return Settings()
+    """The settings of this process; read from the environment on first use.
+
+    Raises:
+        SettingsError: a variable that cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"E2I_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
+        raise SettingsError("; ".join(wrong)) from error
 
 
 def config_dir() -> Path:

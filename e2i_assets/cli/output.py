@@ -62,9 +62,16 @@ def _numeric(cells: Sequence[Sequence[str]], i: int) -> bool:
 
 
 def fail(error: Exception) -> None:
-    """Report an error: those that our own code raises in words, anything else with its stack."""
+    """Report an error: those that a user can mend in words, anything else with its stack."""
+    from e2i_assets.resources.postgres import database_failure
+
     if _mendable(error):
         sys.stderr.write(f"error: {error}\n")
+    elif reason := database_failure(error):
+        sys.stderr.write(
+            f"error: the database failed: {reason}. What was published or loaded before stays; once the "
+            "database answers again, the same command goes on.\n"
+        )
     else:
         traceback.print_exception(error)
 

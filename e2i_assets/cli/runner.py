@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster_postgres.utils import DagsterPostgresException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from sqlalchemy.exc import DBAPIError
 
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.gates.display import REUSED
@@ -178,14 +180,19 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
     begun = time.time()
 
     def follow() -> None:
-        while not stop.wait(POLL_SECONDS):
-            runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": partition}), limit=1)
-            if not runs or (instance.get_run_stats(runs[0].run_id).launch_time or begun) < begun - 1:
-                continue
-            stats = instance.get_run_step_stats(runs[0].run_id)
-            finished = [s for s in stats if s.end_time]
-            running = [s.step_key.replace("__", "/") for s in stats if s.start_time and not s.end_time]
-            progress.update(task, completed=len(finished), stage=running[-1] if running else "")
+        # The run itself tells of a database that is gone.
+        with suppress(DBAPIError, DagsterPostgresException):
+            while not stop.wait(POLL_SECONDS):
+                poll()
+
+    def poll() -> None:
+        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": partition}), limit=1)
+        if not runs or (instance.get_run_stats(runs[0].run_id).launch_time or begun) < begun - 1:
+            return
+        stats = instance.get_run_step_stats(runs[0].run_id)
+        finished = [s for s in stats if s.end_time]
+        running = [s.step_key.replace("__", "/") for s in stats if s.start_time and not s.end_time]
+        progress.update(task, completed=len(finished), stage=running[-1] if running else "")
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

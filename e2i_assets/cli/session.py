@@ -55,5 +55,6 @@ def dagster_instance() -> dg.DagsterInstance:
 def quiet() -> None:
     """Keep libraries' notes out of a command's output; errors still show."""
     warnings.filterwarnings("ignore")
+    logging.getLogger().setLevel(logging.ERROR)  # dagster-postgres tells of each try of a lost connection
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import psutil
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from e2i_assets.settings import Settings
 
@@ -25,10 +26,17 @@ def server_url(settings: Settings) -> URL:
     """URL of the database, starting the embedded server when no other is configured.
 
     Raises:
-        WarehouseUnavailable: the embedded server does not start.
+        WarehouseUnavailable: the embedded server does not start, or the URL of another is none.
     """
     if settings.database_url is not None:
-        return make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
+        try:
+            return make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
+        except (ArgumentError, ValueError):
+            # The library's message, and this one's cause, may hold the password.
+            raise WarehouseUnavailable(
+                "E2I_DATABASE_URL is no URL; write postgresql://user:password@host:5432/database, with "
+                "special characters of the password as %xx"
+            ) from None
     return make_url(_embedded(settings.home_dir / "postgres"))
 
 
@@ -44,6 +52,18 @@ def url_for(settings: Settings, schema: str, driver: Driver = "psycopg") -> str:
     text = url.render_as_string(hide_password=False)
     # SQLAlchemy writes a space as `+`, which libpq reads as a plus sign.
     return text if driver else text.replace("+", "%20")
+
+
+def database_failure(error: BaseException | None) -> str | None:
+    """What a database said that did not answer any more, if that is what an error comes from.
+
+    Only the first line of it: statements and their values, which SQLAlchemy appends, may be a patient's.
+    """
+    while error is not None:
+        if isinstance(error, OperationalError | InterfaceError):
+            return str(error.orig).strip().splitlines()[0]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @cache

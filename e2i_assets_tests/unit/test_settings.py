@@ -1,0 +1,57 @@
+"""The environment: what cannot be used is named, and no password is ever shown."""
+
+from __future__ import annotations
+
+import pytest
+from dagster_postgres.utils import DagsterPostgresException
+from psycopg2 import OperationalError
+from sqlalchemy.exc import OperationalError as SqlError
+
+from e2i_assets.cli.output import fail
+from e2i_assets.resources.postgres import WarehouseUnavailable, server_url
+from e2i_assets.settings import Settings, SettingsError, settings
+
+WRONG = {
+    "E2I_DATABASE_URL": ["mysql://me:topsecret@host/db", "me:topsecret"],
+    "E2I_BATCH_SIZE": ["many", "0"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+def test_a_variable_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name}: ") as error:
+        settings.__wrapped__()
+    assert "topsecret" not in str(error.value)
+
+
+def test_a_url_that_is_none_is_refused_without_its_password() -> None:
+    with pytest.raises(WarehouseUnavailable, match="E2I_DATABASE_URL is no URL") as error:
+        server_url(Settings(database_url="postgresql://me:topsecret@host:port/db"))
+    assert error.value.__cause__ is None
+    assert "topsecret" not in str(error.value)
+
+
+def lost() -> None:
+    """As dagster-postgres tells of a database that went away."""
+    try:
+        raise SqlError("INSERT INTO t", {"name": "Ann"}, OperationalError("connection refused\nsecond line"))
+    except SqlError as error:
+        raise DagsterPostgresException("too many retries for DB connection") from error
+
+
+def test_a_database_that_went_away_is_one_line_without_values(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DagsterPostgresException) as error:
+        lost()
+    fail(error.value)
+    said = capsys.readouterr().err
+    assert said.startswith("error: the database failed: connection refused. What was published")
+    assert said.count("\n") == 1
+    assert "Ann" not in said
+
+
+def test_any_other_error_shows_its_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    fail(ZeroDivisionError("nothing to do with a database"))
+    assert "ZeroDivisionError" in capsys.readouterr().err
