@@ -27,7 +27,9 @@ def leakage(
     event_times: Annotated[str | None, typer.Option(help="Column of each row's index date.")] = None,
     contract: Annotated[
         str | None,
-        typer.Option(help="YAML or JSON of columns with role and available_at, or one of our tables."),
+        typer.Option(
+            help="YAML or JSON: a list of columns known only afterwards, or each with role and available_at."
+        ),
     ] = None,
     other_split: Annotated[
         list[Path] | None, typer.Option(help="File of another split; repeat for several.")
@@ -40,29 +42,35 @@ def leakage(
 ) -> None:
     """Look for temporal and target leakage and contamination; exits with 1 when there is any.
 
-    A contract finds what the data cannot tell: {discharge_date: {role: post_outcome, available_at: outcome}}.
+    A contract finds what the data cannot tell: [discharge_date], or {discharge_date: {role: post_outcome}};
+    the name of one of our tables is one, too.
+    Exit codes: 0 no finding, 1 a finding, 2 nothing could be audited.
     Of a partition train and validation are audited, for each of its scopes; test and holdout stay sealed.
     """
     from rich.console import Console
 
     from e2i_assets.cli import audit_data
-    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.cli.output import fail, print_json, say
     from e2i_assets.quality.leakage.render import html as page
 
     if (file is None) == (partition is None) or (file is not None and not target):
         raise typer.BadParameter("give either a file and its --target, or a --partition")
-    with Console(stderr=True).status("auditing"):
-        if file is not None:
-            reports = audit_data.audit_files(
-                file,
-                target,
-                id_column=id_column,
-                contract=contract,
-                other_splits=other_split or [],
-                event_times=event_times,
-            )
-        else:
-            reports = _of_partition(str(partition))
+    try:
+        with Console(stderr=True).status("auditing"):
+            if file is not None:
+                reports = audit_data.audit_files(
+                    file,
+                    target,
+                    id_column=id_column,
+                    contract=contract,
+                    other_splits=other_split or [],
+                    event_times=event_times,
+                )
+            else:
+                reports = _of_partition(str(partition))
+    except Exception as error:
+        fail(error)
+        raise typer.Exit(2) from error  # 1 is a finding and nothing else
     html.write_text(page(reports))
     if json:
         print_json({name: report.to_dict() for name, report in reports.items()})

@@ -15,7 +15,7 @@ from e2i_assets.gates.context import availability
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.quality.leakage import LeakageReport, audit_leakage
-from e2i_assets.quality.leakage.findings import Contract
+from e2i_assets.quality.leakage.declared import Contract
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
 
@@ -59,9 +59,11 @@ def read_contract(name: str) -> Contract:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UnusableAuditInput(f"{path}: cannot be read ({type(error).__name__})") from error
-    if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
-        raise UnusableAuditInput(f"{path}: must map each column to its role and available_at")
-    return {str(column): {k: str(v) for k, v in entry.items()} for column, entry in content.items()}
+    if isinstance(content, list) and all(isinstance(name, str) for name in content):
+        return content
+    if isinstance(content, dict) and all(isinstance(entry, dict | str) for entry in content.values()):
+        return content
+    raise UnusableAuditInput(f"{path}: must list columns, or map each to its role and available_at")
 
 
 def audit_files(

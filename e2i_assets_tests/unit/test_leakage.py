@@ -3,6 +3,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
+import polars as pl
 import pytest
 
 from e2i_assets.quality import LeakageError, LeakageReport, audit_leakage
@@ -334,7 +336,7 @@ def test_rows_of_a_few_yes_no_columns_coincide_without_being_copies(clean):
         (lambda t: t.assign(started=1), {}, "one class"),
         (lambda t: t.assign(started=np.nan), {}, "started"),
         (lambda t: t.iloc[:1], {}, "1 rows"),
-        (lambda t: t.assign(started=(np.arange(N) < 3).astype(int)), {}, "fewer than 10"),
+        (lambda t: t.assign(started=(np.arange(N) < 3).astype(int)), {}, "fewer than 5"),
         (lambda t: t.assign(started=np.where(np.arange(N) < 3, np.inf, np.arange(N))), {}, "infinite"),
         (lambda t: t[["patient_id", "index_date", "started"]], {}, "no feature"),
         (lambda t: t.drop(columns="patient_id"), {}, "patient_id"),
@@ -477,6 +479,11 @@ def test_the_same_hcp_patient_pair_and_the_same_patient_of_another_journey():
         {"age": {"available_at": "outcome"}},
         {"age": {"role": "outcome"}},
         {"age": Known("post_outcome", "outcome")},
+        {"age": "post_outcome"},
+        {"age": "outcome"},
+        ["age"],
+        ("age", "no column of the table"),
+        pa.DataFrameSchema({"age": pa.Column(metadata={"role": "post_outcome", "available_at": "outcome"})}),
     ],
 )
 def test_a_contract_in_any_form(clean, contract):
@@ -491,10 +498,55 @@ def test_a_table_contract_is_a_contract(clean):
     assert ("temporal", "days_to_treatment") in leaks(table, contract=journeys)
 
 
-@pytest.mark.parametrize("contract", [{"age": {}}, {"age": "late"}, {"age": None}])
-def test_a_contract_that_says_nothing_is_an_error(clean, contract):
-    with pytest.raises(LeakageError, match="contract of age"):
+@pytest.mark.parametrize(
+    ("contract", "said"),
+    [
+        ({"age": {}}, "contract of age: neither"),
+        ({"age": "late"}, "contract of age: 'late' is no role and no column"),
+        ({"age": None}, "contract of age"),
+        (
+            {"age": {"role": "post-outcome"}},
+            "contract of age: role 'post-outcome' is none of id, time, feature",
+        ),
+        ({"age": Known("leak")}, "contract of age: role 'leak'"),
+        (pa.DataFrameSchema({"age": pa.Column()}), "no column of the schema has a role"),
+        ("age", "a list of column names was expected"),
+        (5, "the contract is a int"),
+    ],
+)
+def test_a_contract_that_says_nothing_is_an_error(clean, contract, said):
+    with pytest.raises(LeakageError, match=said) as refused:
         audit(clean, contract=contract)
+    assert refused.value.code == "contract"
+
+
+def test_a_value_known_from_a_date_on_in_short_form(clean):
+    recorded = clean.assign(recorded=clean["index_date"] - pd.Timedelta(days=1))
+    assert leaks(recorded, contract={"age": "recorded"}) == set()
+    late = clean.assign(recorded=clean["index_date"] + pd.Timedelta(days=1))
+    assert ("temporal", "age") in leaks(late, contract={"age": "recorded"})
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda t: t.assign(started=1), lambda t: t.head(20), lambda t: t.assign(age=None)]
+)
+def test_what_the_contract_says_is_found_whatever_the_target_is(clean, spoil):
+    """One class only: the target tells nothing of the features, the contract does."""
+    report = audit(spoil(clean), contract={"age": "post_outcome"})
+    assert [(f.kind, f.column) for f in report.findings] == [("temporal", "age")]
+    assert report.examined["availability"] == 1
+
+
+def test_frames_of_other_libraries_and_names_that_are_no_text(clean):
+    leaky = clean.assign(leak=clean["started"].map({0: "a", 1: "b"}))
+    assert leaks(pl.from_pandas(leaky)) == {("target", "leak")}
+    assert leaks(pl.from_pandas(leaky).to_arrow()) == {("target", "leak")}
+    train, others = splits(clean)
+    others["test"].loc[:3, "patient_id"] = others["validation"].loc[:3, "patient_id"]
+    frames = {name: pl.from_pandas(frame) for name, frame in others.items()}
+    assert leaks(pl.from_pandas(train), other_splits=frames) == {("contamination", "validation and test")}
+    numbered = leaky[["severity", "leak", "started"]].set_axis([0, 1, "started"], axis="columns")
+    assert {f.column for f in audit_leakage(numbered, "started").findings} == {"1"}
 
 
 @pytest.mark.parametrize(
@@ -627,3 +679,22 @@ def test_hours_of_work_beside_a_status_of_employment_are_no_follow_up(clean):
     assert audit_leakage(table, "status", id_column="patient_id").ok
     table["status"] = table["status"].map({"promoted": "dead", "fired": "alive"})
     assert {f.column for f in audit_leakage(table, "status", id_column="patient_id").findings} == {"hours"}
+
+
+def test_what_a_leak_is_measured_from_is_none(clean):
+    """The time in the air is there unless the flight is cancelled; the distance of the flight always is."""
+    distance = rng().uniform(100, 3000, N)
+    in_air = np.where(clean["started"] == 0, distance / 8 + rng().normal(0, 3, N), np.nan)
+    assert leaks(clean.assign(distance=distance, in_air=in_air)) == {("target", "in_air")}
+
+
+def test_numbered_columns_are_no_interval(clean):
+    table = (
+        clean.drop(columns="severity")
+        .rename(columns={"started": "death"})
+        .assign(z10=rng().integers(0, 5, N))
+    )
+    table["z11"] = table["z10"] + rng().integers(0, 3, N)
+    assert audit_leakage(table, "death", id_column="patient_id").ok
+    timed = table.rename(columns={"z10": "time0", "z11": "time1"})
+    assert {f.column for f in audit_leakage(timed, "death", id_column="patient_id").findings} == {"time1"}

@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clean.iloc[490:].to_csv(tmp_path / "overlapping.csv", index=False)
     (tmp_path / "contract.yaml").write_text("pnodes: {role: post_outcome, available_at: outcome}\n")
     (tmp_path / "list.yaml").write_text("- pnodes\n")
+    (tmp_path / "scalar.yaml").write_text("pnodes\n")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     (tmp_path / "empty.csv").write_text("")
     return tmp_path
@@ -67,6 +68,13 @@ def test_a_contract_and_a_patient_of_another_split_are_found(folder: Path) -> No
     assert found == {("temporal", "pnodes"), ("contamination", "train and overlapping.csv")}
 
 
+def test_a_list_of_columns_is_a_contract(folder: Path) -> None:
+    done = audit("train.parquet", "--target", "cens", "--contract", "list.yaml", "--json")
+    assert done.exit_code == 1
+    (report,) = json.loads(done.stdout).values()
+    assert [f["column"] for f in report["findings"]] == ["pnodes"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -75,7 +83,7 @@ def test_a_contract_and_a_patient_of_another_split_are_found(folder: Path) -> No
         (["broken.parquet", "--target", "cens"], "broken.parquet: cannot be read"),
         (["empty.csv", "--target", "cens"], "empty.csv: cannot be read"),
         (["trial.csv", "--target", "death"], "no target column 'death'"),
-        (["trial.csv", "--target", "cens", "--contract", "list.yaml"], "list.yaml: must map"),
+        (["trial.csv", "--target", "cens", "--contract", "scalar.yaml"], "scalar.yaml: must list columns"),
         (["trial.csv", "--target", "cens", "--contract", "nothing.yaml"], "neither a file nor a table"),
         (["trial.csv"], "--target"),
         ([], "Usage"),
@@ -85,6 +93,6 @@ def test_a_contract_and_a_patient_of_another_split_are_found(folder: Path) -> No
 @pytest.mark.usefixtures("folder")
 def test_a_mistake_is_named(arguments: list[str], said: str) -> None:
     done = audit(*arguments)
-    assert done.exit_code != 0
+    assert done.exit_code == 2
     assert said in f"{done.output}{done.stderr}{done.exception}"
     assert not Path("leakage.html").exists()

@@ -5,6 +5,7 @@ little.
 """
 
 from e2i_assets.quality.leakage.audit import audit_leakage
-from e2i_assets.quality.leakage.findings import AvailabilityLike, Finding, LeakageError, LeakageReport
+from e2i_assets.quality.leakage.declared import AvailabilityLike
+from e2i_assets.quality.leakage.findings import Finding, LeakageError, LeakageReport
 
 __all__ = ["AvailabilityLike", "Finding", "LeakageError", "LeakageReport", "audit_leakage"]

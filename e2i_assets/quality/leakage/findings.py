@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
-
-from e2i_assets.contracts.base import INDEX, Table, columns
+from typing import Any, Literal
 
 Kind = Literal["temporal", "target", "contamination"]
 
@@ -16,10 +14,10 @@ _NEXT_STEPS = {
     "missing_column": "Name columns that the frame has, or add the missing one.",
     "missing_value": "Fill the column in every row, or leave these rows out.",
     "not_a_date": "Name a column of dates that can be read in every row.",
-    "too_few_rows": "Audit more rows: at least 30 with a target, 10 of them outside the largest class.",
+    "too_few_rows": "Audit more rows: at least 30 with a target, 5 of them outside the largest class.",
     "one_class": "Take rows of both outcomes, or another target.",
     "nothing_to_judge": "Give the frame features that have values.",
-    "contract": "Give each column of the contract its role and available_at.",
+    "contract": "Name the columns known only afterwards, or give each column its role and available_at.",
 }
 
 
@@ -35,49 +33,6 @@ class LeakageError(ValueError):
         super().__init__(message)
         self.code = code
         self.next_step = _NEXT_STEPS[code]
-
-
-class AvailabilityLike(Protocol):
-    """What the audit needs of a column's contract."""
-
-    @property
-    def role(self) -> str:
-        """Role of the column, as in a table contract."""
-
-    @property
-    def available_at(self) -> str:
-        """`index`, `outcome`, or the date column from which on the value is known."""
-
-
-Contract = Mapping[str, AvailabilityLike | Mapping[str, str]] | type[Table]
-"""What is known of a table's columns."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    role: str
-    available_at: str
-
-
-def as_entries(contract: Contract) -> dict[str, AvailabilityLike]:
-    """A contract in any of its forms, by column.
-
-    Raises:
-        LeakageError: an entry that says nothing of role and availability.
-    """
-    if isinstance(contract, type):
-        return {c.name: c for c in columns(contract)}
-    return {name: _entry(name, entry) for name, entry in contract.items()}
-
-
-def _entry(name: str, entry: AvailabilityLike | Mapping[str, str]) -> AvailabilityLike:
-    if isinstance(entry, Mapping):
-        if not {"role", "available_at"} & set(entry):
-            raise LeakageError("contract", f"contract of {name}: neither role nor available_at")
-        return _Entry(entry.get("role", "feature"), entry.get("available_at", INDEX))
-    if not (hasattr(entry, "role") and hasattr(entry, "available_at")):
-        raise LeakageError("contract", f"contract of {name}: an entry needs role and available_at")
-    return entry
 
 
 @dataclass(frozen=True)

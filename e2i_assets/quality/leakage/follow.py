@@ -13,6 +13,9 @@ from e2i_assets.quality.leakage.later import Column, correlation
 
 ECHO = 0.98
 """Correlation from which on a column is a leak's echo."""
+LESS = 0.05
+"""How much less it may tell than the leak: what a leak is measured from (the distance of a flight, whose time
+in the air is there unless it is cancelled) rises and falls with it, and tells nothing."""
 BY_CHANCE = 6.0
 """Values that chance would bring after the end of the follow-up, for none there to be no accident."""
 TOLD = 0.9
@@ -48,7 +51,8 @@ def _echo(column: Column, leaks: Sequence[Column]) -> Finding | None:
 
 
 def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
-    yield abs(correlation(column.numbers, leak.numbers)), "both rise and fall together"
+    if column.strength >= leak.strength - LESS:
+        yield abs(correlation(column.numbers, leak.numbers)), "both rise and fall together"
     for a, b, what in (
         (column, leak, f"it says whether {leak.name} is there"),
         (leak, column, f"it is there when {leak.name} says so"),
@@ -65,6 +69,8 @@ def _is_flag(column: Column) -> bool:
 def _event_before_end(column: Column, times: Sequence[Column]) -> Finding | None:
     """The time of an event in the follow-up that another time is the end of."""
     for end in times:
+        if names.is_history(column.name) or names.is_interval_start(column.name, end.name):
+            continue
         if (by_chance := _after_by_chance(column.numbers, end.numbers)) >= BY_CHANCE:
             evidence = (
                 f"values that chance would bring after {end.name}, the end of the follow-up, where there is "

@@ -51,7 +51,10 @@ _FOLLOW_UP = re.compile(
     r"|(^|_)(los|len(gth)?_?of_?stay|(hosp(ital)?|icu)_(days|stay|los)|(days|stay)_in_(hosp(ital)?|icu))($|_)"
 )
 _STAY = re.compile(r"(^|_)(los|stay|hosp(ital)?|icu)($|_)")
-_DURATION = _words("t time times days weeks months years yrs hours duration durat stop tstop exit end futime")
+_DURATION = _words(
+    "t time times days weeks months years yrs hours duration durat stop tstop exit end futime "
+    "rtime dtime stime ftime etime"
+)
 _LINKS = _words("in of d os e n num diff total obs observation call contact talk session visit")
 _EVENT = re.compile(
     r"(\w*_)?(dea(th|d)|died|mortality|deceased|survived|alive|relapsed|recurred|progressed|cens(or|ored|rec|dead)?"
@@ -114,9 +117,10 @@ def is_time(name: str, target: str) -> bool:
 
 @cache
 def is_history(name: str) -> bool:
-    """Whether the name says that the value was there before: of a start, a birth, a baseline, the past."""
+    """Whether the name says that it was there before: of a start, a birth, a baseline, the past, a year."""
     words = squeezed(name)
-    return words.startswith("lag") or bool((_HISTORY | _STARTS).intersection(words.split("_")))
+    early = bool((_HISTORY | _STARTS).intersection(words.split("_")))
+    return early or words.startswith("lag") or words == "year"
 
 
 @cache
@@ -174,8 +178,10 @@ def _endpoint(name: str) -> tuple[str, str] | None:
 
 def is_interval_start(name: str, stop: str) -> bool:
     """Whether the two names are those of an interval's start and stop."""
-    pairs = (("start", "stop"), ("start", "end"), ("begin", "end"), ("entry", "exit"), ("0", "1"))
+    pairs = (("start", "stop"), ("start", "end"), ("begin", "end"), ("entry", "exit"))
     first, second = squeezed(name), squeezed(stop)
+    if first[-1:] == "0" and second == first[:-1] + "1":
+        return first[:-1].strip("_") in _DURATION
     return any(a in first and first.replace(a, b) == second for a, b in pairs)
 
 

@@ -13,7 +13,7 @@ from e2i_assets.quality.leakage.coding import Coded, as_numbers
 from e2i_assets.quality.leakage.findings import LeakageError
 
 MIN_ROWS = 30
-MIN_CLASS = 10
+MIN_CLASS = 5
 """Fewer rows, or fewer of a class, and nothing can be said."""
 SHRINK = 5.0
 """Prior rows in a level's mean, so that a level of two rows is not believed."""
@@ -61,7 +61,7 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     """The target without nulls as `Outcome`; numbers with more than two values are a regression.
 
     Raises:
-        LeakageError: fewer than 30 rows, one class, fewer than 10 rows outside the largest, infinite values.
+        LeakageError: fewer than 30 rows, one class, fewer than 5 rows outside the largest, infinite values.
     """
     if len(target) < MIN_ROWS:
         raise LeakageError(

@@ -9,9 +9,8 @@ import pandas as pd
 from e2i_assets.contracts.base import INDEX, OUTCOME
 from e2i_assets.quality.leakage import dates
 from e2i_assets.quality.leakage.dates import Dates
-from e2i_assets.quality.leakage.findings import AvailabilityLike, Finding, LeakageError
-
-_AFTERWARDS = ("outcome", "post_outcome")
+from e2i_assets.quality.leakage.declared import AFTERWARDS, AvailabilityLike
+from e2i_assets.quality.leakage.findings import Finding, LeakageError
 
 
 def availability_findings(
@@ -26,7 +25,7 @@ def availability_findings(
         entry = contract.get(name)
         if entry is None:
             continue
-        if entry.role in _AFTERWARDS or entry.available_at == OUTCOME:
+        if entry.role in AFTERWARDS or entry.available_at == OUTCOME:
             said = f"role {entry.role}, available at {entry.available_at}"
             evidence = f"the contract ({said}) says that it is known only with the outcome"
             findings.append(Finding("temporal", name, 1.0, 0.0, evidence))
@@ -40,9 +39,7 @@ def declared_early(features: Sequence[str], contract: Mapping[str, AvailabilityL
     return frozenset(
         name
         for name in features
-        if name in contract
-        and contract[name].available_at == INDEX
-        and contract[name].role not in _AFTERWARDS
+        if name in contract and contract[name].available_at == INDEX and contract[name].role not in AFTERWARDS
     )
 
 
