@@ -51,7 +51,7 @@ def _echo(column: Column, leaks: Sequence[Column]) -> Finding | None:
 
 
 def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
-    if column.strength >= leak.strength - LESS:
+    if column.strength >= leak.strength - LESS and not _is_before(column, leak):
         yield abs(correlation(column.numbers, leak.numbers)), "both rise and fall together"
     for a, b, what in (
         (column, leak, f"it says whether {leak.name} is there"),
@@ -62,6 +62,11 @@ def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
             yield abs(correlation(a.coded.codes.astype(float), there)), what
 
 
+def _is_before(column: Column, end: Column) -> bool:
+    """Whether it is named as the start of what the other is the end of, or as history."""
+    return names.is_history(column.name) or names.is_interval_start(column.name, end.name)
+
+
 def _is_flag(column: Column) -> bool:
     return column.coded.missing is None and column.coded.levels == 2
 
@@ -69,7 +74,7 @@ def _is_flag(column: Column) -> bool:
 def _event_before_end(column: Column, times: Sequence[Column]) -> Finding | None:
     """The time of an event in the follow-up that another time is the end of."""
     for end in times:
-        if names.is_history(column.name) or names.is_interval_start(column.name, end.name):
+        if _is_before(column, end):
             continue
         if (by_chance := _after_by_chance(column.numbers, end.numbers)) >= BY_CHANCE:
             evidence = (
