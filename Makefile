@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Without bytecode on disk every process compiles its 3,000 modules anew, which takes 10 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test up lint lock bench revision
 .DEFAULT_GOAL := help
