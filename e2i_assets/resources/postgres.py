@@ -17,6 +17,10 @@ from e2i_assets.settings import Settings
 
 Driver = Literal["psycopg", "psycopg2", ""]
 
+SESSION = {"dagster": ["-csynchronous_commit=off"]}
+"""Settings of a schema's sessions. Dagster's log would wait for the disk some 250 times in a run; a crash of
+the server may lose its last half second. Data, records and published versions wait."""
+
 
 class WarehouseUnavailable(RuntimeError):
     """The database cannot be reached; the message says which one and what to do, never a password."""
@@ -48,7 +52,7 @@ def url_for(settings: Settings, schema: str, driver: Driver = "psycopg") -> str:
     """
     url = server_url(settings)
     url = url.set(drivername=f"postgresql+{driver}" if driver else "postgresql")
-    url = url.update_query_dict({"options": f"-csearch_path={schema}"})
+    url = url.update_query_dict({"options": " ".join([f"-csearch_path={schema}", *SESSION.get(schema, ())])})
     text = url.render_as_string(hide_password=False)
     # SQLAlchemy writes a space as `+`, which libpq reads as a plus sign.
     return text if driver else text.replace("+", "%20")
