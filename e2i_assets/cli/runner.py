@@ -149,10 +149,11 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
+            asset = str(event.step_key).replace("__", "/")
             if failure.user_failure_data and failure.user_failure_data.description:
-                return f"{event.step_key}: {failure.user_failure_data.description}"
+                return f"{asset}: {failure.user_failure_data.description}"
             cause = failure.error.cause or failure.error if failure.error else None
-            return f"{event.step_key}: {cause.message.strip() if cause else 'failed'}"
+            return f"{asset}: {cause.message.strip() if cause else 'failed'}"
     return "the run failed before its first step"
 
 

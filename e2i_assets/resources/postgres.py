@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import warnings
 from functools import cache
 from pathlib import Path
@@ -87,11 +89,21 @@ def _embedded(data_dir: Path) -> str:
         ) from error
     except Exception as error:
         raise WarehouseUnavailable(
-            f"the embedded PostgreSQL in {data_dir} does not start ({type(error).__name__}); "
-            f"its log is {data_dir / 'log'}. Set E2I_DATABASE_URL to use another server."
+            f"the embedded PostgreSQL in {data_dir} does not start ({_why_not(data_dir, error)}). Set "
+            "E2I_DATABASE_URL to use another server."
         ) from error
     _forget_dead_users(server)
     return server.get_uri()
+
+
+def _why_not(data_dir: Path, error: Exception) -> str:
+    """What the server's log says last that is fatal; a new server that failed has left no log."""
+    log = data_dir / "log"
+    if log.exists():
+        fatal = re.findall(r"(?:FATAL|PANIC):\s+(.*)", log.read_text(errors="replace"))
+        return f"{fatal[-1]}; its log is {log}" if fatal else f"its log is {log}"
+    free = shutil.disk_usage(data_dir.parent).free
+    return f"{type(error).__name__} while it was made, with {free // 2**20} MB of room"
 
 
 def _forget_dead_users(server: Any) -> None:

@@ -78,18 +78,12 @@ class ArtifactStore:
         Raises:
             ArtifactRefused: the store's folder cannot be written.
         """
-        try:
-            with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
-                folder = Path(scratch) / "version"
-                folder.mkdir()
-                _save(artifact, folder)
-                version = content_hash(folder)
-                self._upload(folder, self._version(asset, partition, version))
-        except OSError as error:
-            raise ArtifactRefused(
-                f"cannot write to the artifact folder {self._root}: {error.strerror or error}. Give write "
-                "permission and room, or set E2I_ARTIFACTS to another place."
-            ) from error
+        with self._writing(), tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
+            folder = Path(scratch) / "version"
+            folder.mkdir()
+            _save(artifact, folder)
+            version = content_hash(folder)
+            self._upload(folder, self._version(asset, partition, version))
         return version
 
     def read(self, asset: str, partition: str, version: str, kind: type[A]) -> A:
@@ -105,13 +99,14 @@ class ArtifactStore:
             return _load(kind, folder)
 
     def publish(self, published: Published) -> None:
-        """Make a version the current one."""
+        """Make a version the current one.
+
+        Raises:
+            ArtifactRefused: the store's folder cannot be written; the version before stays current.
+        """
         pointer = self._pointer(published.asset, published.partition)
-        temporary = f"{pointer}.{uuid.uuid4().hex}"
-        self._fs.makedirs(pointer.rsplit("/", 1)[0], exist_ok=True)
-        with self._fs.open(temporary, "w") as file:
+        with self._writing(), self._renamed(pointer) as temporary, self._fs.open(temporary, "w") as file:
             json.dump(asdict(published), file, indent=1, sort_keys=True)
-        self._fs.mv(temporary, pointer)
 
     def current(self, asset: str, partition: str) -> Published | None:
         """The published version, or None when nothing was ever published."""
@@ -134,10 +129,31 @@ class ArtifactStore:
     def _upload(self, folder: Path, target: str) -> None:
         if self._fs.exists(target):
             return
+        with self._renamed(target, recursive=True) as temporary:
+            self._fs.put(str(folder), temporary, recursive=True)
+
+    @contextmanager
+    def _renamed(self, target: str, *, recursive: bool = False) -> Iterator[str]:
+        """A temporary name that becomes the target, or goes with what was written to it."""
         temporary = f"{target}.{uuid.uuid4().hex}"
         self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        self._fs.put(str(folder), temporary, recursive=True)
-        self._fs.mv(temporary, target, recursive=True)
+        try:
+            yield temporary
+            self._fs.mv(temporary, target, recursive=recursive)
+        except BaseException:
+            if self._fs.exists(temporary):
+                self._fs.rm(temporary, recursive=True)
+            raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtifactRefused(
+                f"cannot write to the artifact folder {self._root}: {error.strerror or error}. Give write "
+                "permission and room, or set E2I_ARTIFACTS to another place."
+            ) from error
 
     @contextmanager
     def _local(self, source: str) -> Iterator[Path]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 from dagster_postgres.utils import DagsterPostgresException
 from psycopg2 import OperationalError
 from sqlalchemy.exc import OperationalError as SqlError
 
 from e2i_assets.cli.output import fail
-from e2i_assets.resources.postgres import WarehouseUnavailable, server_url
+from e2i_assets.ingest.transactions import _reason
+from e2i_assets.resources.postgres import WarehouseUnavailable, _why_not, server_url
 from e2i_assets.settings import Settings, SettingsError, settings
 
 WRONG = {
@@ -55,3 +59,16 @@ def test_a_database_that_went_away_is_one_line_without_values(capsys: pytest.Cap
 def test_any_other_error_shows_its_stack(capsys: pytest.CaptureFixture[str]) -> None:
     fail(ZeroDivisionError("nothing to do with a database"))
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_server_that_does_not_start_says_what_its_log_says(tmp_path: Path) -> None:
+    assert "MB of room" in _why_not(tmp_path / "postgres", OSError())
+    (tmp_path / "log").write_text(
+        "LOG:  starting\nFATAL:  could not write: No space left on device\nLOG: bye\n"
+    )
+    assert _why_not(tmp_path, OSError()).startswith("could not write: No space left on device; its log is")
+
+
+def test_a_full_database_is_said_in_words() -> None:
+    error = SimpleNamespace(sqlstate="53100")
+    assert "no room left" in _reason(error)

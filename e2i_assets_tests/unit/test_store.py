@@ -79,6 +79,31 @@ def test_an_artifact_that_fails_to_save_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+def test_a_disk_that_is_full_leaves_the_version_before_and_nothing_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ArtifactStore(str(tmp_path))
+    old = store.write("a", "p", Record(1))
+    store.publish(Published("a", "p", old, "f1"))
+
+    def half(folder: str, target: str, **_: object) -> None:
+        Path(target).mkdir()
+        (Path(target) / "record.json").write_text("{")
+        raise OSError(28, "No space left on device")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store._fs, "put", half)
+    monkeypatch.setattr("e2i_assets.resources.store.json.dump", full)
+    with pytest.raises(ArtifactRefused, match=f"{tmp_path}: No space left"):
+        store.write("a", "p", Record(2))
+    with pytest.raises(ArtifactRefused, match=f"{tmp_path}: No space left"):
+        store.publish(Published("a", "p", "0" * 16, "f2"))
+    assert store.current("a", "p") == Published("a", "p", old, "f1")
+    assert sorted(f.name for f in (tmp_path / "a" / "p").iterdir()) == sorted([old, "current.json"])
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
