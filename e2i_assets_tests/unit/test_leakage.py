@@ -1,5 +1,6 @@
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -698,3 +699,12 @@ def test_numbered_columns_are_no_interval(clean):
     assert audit_leakage(table, "death", id_column="patient_id").ok
     timed = table.rename(columns={"z10": "time0", "z11": "time1"})
     assert {f.column for f in audit_leakage(timed, "death", id_column="patient_id").findings} == {"time1"}
+
+
+def test_bytes_and_decimals_are_values_like_any_other(clean):
+    seals = clean["started"].map({0: b"\xff\x00", 1: b"\xfe"})
+    assert leaks(clean.assign(seal=seals)) == {("target", "seal")}
+    cost = (50 + 10 * clean["severity"] + rng().normal(0, 9, N)).map(lambda c: Decimal(f"{c:.2f}"))
+    table = clean.assign(started=cost)
+    assert leaks(table) == set()
+    assert leaks(table.assign(leak=[2 * c for c in cost])) == {("target", "leak")}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.quality.leakage import dates
+from e2i_assets.quality.leakage.texts import as_text
 
 _SAMPLE = 200
 _MAX_BINS = 64
@@ -39,7 +40,7 @@ def code(column: pd.Series, numbers: np.ndarray | None) -> Coded:
         numbers: what `as_numbers` makes of the column.
     """
     if numbers is None:
-        codes, values = pd.factorize(column.astype("string"), sort=True)
+        codes, values = pd.factorize(as_text(column), sort=True)
         return _with_missing(codes, np.ones(len(values), dtype=bool))
     return _code_numbers(numbers)
 

@@ -11,6 +11,7 @@ import pandas as pd
 from e2i_assets.quality.leakage.copies import copies
 from e2i_assets.quality.leakage.findings import Finding, LeakageError
 from e2i_assets.quality.leakage.names import squeezed
+from e2i_assets.quality.leakage.texts import as_text
 
 _BY_CHANCE = 0.01  # equal rows that chance alone may bring before equality stops being evidence
 _KEY = r"_(id|key|no|nr|number|code|npi)"
@@ -75,7 +76,7 @@ def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:
 def _as_key(ids: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all():
         ids = ids.astype("int64")  # an integer key that met a null on its way
-    return ids.astype("string").str.strip()
+    return as_text(ids).str.strip()
 
 
 def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.quality.leakage.coding import as_numbers
+from e2i_assets.quality.leakage.texts import as_text
 
 TOLERANCES = (1e-4, 0.01, 0.05)
 """Numbers agree when they differ by at most so many standard deviations; the nearer, the rarer by chance."""
@@ -119,7 +120,7 @@ def _values(parts: list[pd.Series]) -> np.ndarray:
     column = pd.concat(parts, ignore_index=True)
     numbers = as_numbers(column)
     if numbers is None:
-        codes, texts = pd.factorize(column.astype("string"))
+        codes, texts = pd.factorize(as_text(column))
         plain, _ = pd.factorize(pd.Series(texts, dtype="string").str.strip().str.lower())
         numbers = np.where(codes < 0, np.nan, np.append(plain, 0)[codes])
     return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float32)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from e2i_assets.quality.leakage.texts import as_text
+
 _SAMPLE = 200
 _MOSTLY = 0.95
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -115,7 +117,7 @@ def _squeezed(name: str) -> str:
 
 
 def _text(column: pd.Series) -> Dates | None:
-    codes, values = pd.factorize(column.astype("string"))
+    codes, values = pd.factorize(as_text(column))
     texts = pd.Series(values, dtype="string").str.strip()
     if texts.empty:
         return None

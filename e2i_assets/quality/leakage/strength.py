@@ -11,6 +11,7 @@ import pandas as pd
 from e2i_assets.quality.leakage import names
 from e2i_assets.quality.leakage.coding import Coded, as_numbers
 from e2i_assets.quality.leakage.findings import LeakageError
+from e2i_assets.quality.leakage.texts import as_text
 
 MIN_ROWS = 30
 MIN_CLASS = 5
@@ -72,8 +73,8 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
         raise LeakageError(
             "one_class", f"target {target.name}: one class only, so nothing can be compared with it"
         )
-    if len(classes) > 2 and pd.api.types.is_numeric_dtype(target) and not _few(classes):
-        return _regression(target, groups)
+    if len(classes) > 2 and (numbers := as_numbers(target)) is not None and not _few(np.unique(numbers)):
+        return _regression(target, numbers, groups)
     counts = np.bincount(codes)
     kept = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
     if counts[kept[1]] < MIN_CLASS:
@@ -124,18 +125,16 @@ def _correlation_of_cells(means: np.ndarray, sums: np.ndarray, counts: np.ndarra
     return float((centred * sums).sum() / rows / spread) if spread > 0 else 0.0
 
 
-def _regression(target: pd.Series, groups: pd.Series | None) -> Outcome:
-    numbers = as_numbers(target)
-    if numbers is None or not np.isfinite(numbers).all():
+def _regression(target: pd.Series, numbers: np.ndarray, groups: pd.Series | None) -> Outcome:
+    if not np.isfinite(numbers).all():
         raise LeakageError("missing_value", f"target {target.name}: infinite values")
     standard = (numbers - numbers.mean()) / numbers.std()
     folds = _folds(np.zeros(len(target), dtype=np.int64), groups)
     return Outcome("regression", standard[:, None], np.ones(1), folds)
 
 
-def _few(values: pd.Index | np.ndarray) -> bool:
+def _few(numbers: np.ndarray) -> bool:
     """Whether numbers are but names of classes: a few whole ones."""
-    numbers = np.asarray(values, dtype=float)
     return len(numbers) <= _MAX_NUMBERED and bool((numbers % 1 == 0).all())
 
 
@@ -148,5 +147,5 @@ def _folds(strata: np.ndarray, groups: pd.Series | None) -> np.ndarray:
         folds = np.empty(len(strata), dtype=np.int64)
         folds[order] = np.arange(len(strata)) % _FOLDS
         return folds
-    codes, values = pd.factorize(groups.astype("string"), sort=True)
+    codes, values = pd.factorize(as_text(groups), sort=True)
     return (rng.permutation(len(values)) % _FOLDS)[codes]

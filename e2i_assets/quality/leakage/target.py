@@ -131,7 +131,7 @@ def _linear(numbers: np.ndarray | None, outcome: Outcome) -> float:
     x, y = numbers[there], outcome.columns[there, 0]
     if len(x) < MIN_ROWS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return 0.0
-    return float(abs(np.corrcoef(x, y)[0, 1]))
+    return float(abs(np.corrcoef(x / np.abs(x).max(), y)[0, 1]))
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:
