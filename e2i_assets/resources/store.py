@@ -71,6 +71,7 @@ class ArtifactStore:
     def __init__(self, root: str) -> None:
         self._fs, path = fsspec.core.url_to_fs(root)
         self._root = path.rstrip("/")
+        self._is_local = "file" in self._fs.protocol
 
     def write(self, asset: str, partition: str, artifact: Artifact) -> str:
         """Store an artifact and return its version; does not publish it.
@@ -90,12 +91,17 @@ class ArtifactStore:
         """Load one version.
 
         Raises:
-            ArtifactRefused: there is no such version.
+            ArtifactRefused: there is no such version, or it is not what was written.
         """
         source = self._version(asset, partition, version)
         if not self._fs.exists(source):
             raise ArtifactRefused(f"{asset} [{partition}] has no version {version} in {self._root}")
         with self._local(source) as folder:
+            if content_hash(folder) != version:
+                raise ArtifactRefused(
+                    f"{asset} [{partition}] version {version} in {self._root} was changed after it was "
+                    "judged. Move it away and materialize the asset with --force."
+                )
             return _load(kind, folder)
 
     def publish(self, published: Published) -> None:
@@ -127,19 +133,32 @@ class ArtifactStore:
         return f"{self._root}/{asset}/{partition}/current.json"
 
     def _upload(self, folder: Path, target: str) -> None:
+        if not self._is_local:
+            # Objects cannot be renamed together; the same content goes to the same names, and is whole before
+            # anything points to it.
+            self._fs.put(f"{folder}/", f"{target}/", recursive=True)
+            return
         if self._fs.exists(target):
             return
-        with self._renamed(target, recursive=True) as temporary:
-            self._fs.put(str(folder), temporary, recursive=True)
+        try:
+            with self._renamed(target) as temporary:
+                self._fs.put(str(folder), temporary, recursive=True)
+        except OSError:
+            # Another process may have stored the same content meanwhile.
+            if not self._fs.exists(target):
+                raise
 
     @contextmanager
-    def _renamed(self, target: str, *, recursive: bool = False) -> Iterator[str]:
+    def _renamed(self, target: str) -> Iterator[str]:
         """A temporary name that becomes the target, or goes with what was written to it."""
         temporary = f"{target}.{uuid.uuid4().hex}"
         self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
         try:
             yield temporary
-            self._fs.mv(temporary, target, recursive=recursive)
+            if self._is_local:
+                Path(temporary).rename(target)
+            else:
+                self._fs.mv(temporary, target)
         except BaseException:
             if self._fs.exists(temporary):
                 self._fs.rm(temporary, recursive=True)
@@ -157,7 +176,7 @@ class ArtifactStore:
 
     @contextmanager
     def _local(self, source: str) -> Iterator[Path]:
-        if "file" in self._fs.protocol:
+        if self._is_local:
             yield Path(source)
             return
         scratch = Path(tempfile.mkdtemp(prefix="e2i-"))

@@ -104,6 +104,25 @@ def test_a_disk_that_is_full_leaves_the_version_before_and_nothing_half(
     assert sorted(f.name for f in (tmp_path / "a" / "p").iterdir()) == sorted([old, "current.json"])
 
 
+def test_two_processes_may_store_the_same_version(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = store.write("a", "p", Files("x"))
+    exists, answers = store._fs.exists, iter([False])
+    monkeypatch.setattr(store._fs, "exists", lambda path: next(answers, None) or exists(path))
+    assert store.write("a", "p", Files("x")) == version
+    assert store.read("a", "p", version, Files).text == "x"
+    assert len(store._fs.ls(f"{store._root}/a/p")) == 1
+
+
+def test_a_version_that_was_changed_is_not_handed_out(tmp_path: Path) -> None:
+    store = ArtifactStore(str(tmp_path))
+    version = store.write("a", "p", Files("x"))
+    (tmp_path / "a" / "p" / version / "a.txt").write_text("y")
+    with pytest.raises(ArtifactRefused, match="changed after it was judged"):
+        store.read("a", "p", version, Files)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
