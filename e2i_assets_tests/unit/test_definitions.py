@@ -1,0 +1,71 @@
+"""The code location as a whole: what it defines, and what importing it costs.
+
+After an intended change: `python -m e2i_assets_tests.unit.test_definitions > e2i_assets_tests/unit/definitions.txt`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from e2i_assets.build import build_defs
+from e2i_assets_tests.conftest import ROOT
+
+SNAPSHOT = Path(__file__).with_name("definitions.txt")
+
+
+def described(defs: dg.Definitions) -> Iterator[str]:
+    """One line for each asset, check, job, schedule and sensor."""
+    graph = defs.resolve_asset_graph()
+    for spec in sorted(defs.resolve_all_asset_specs(), key=lambda spec: spec.key):
+        upstream = " ".join(sorted(dep.asset_key.to_user_string() for dep in spec.deps))
+        kinds = ",".join(sorted(spec.kinds))
+        yield f"asset {spec.key.to_user_string()} [{spec.group_name}; {kinds}; {','.join(spec.owners)}] <- {upstream}".rstrip()
+    for key in sorted(graph.asset_check_keys):
+        kind = "blocking" if graph.get(key).blocking else "reporting"
+        yield f"check {key.asset_key.to_user_string()}: {key.name}, {kind}"
+    for job in defs.resolve_all_job_defs():
+        yield f"job {job.name}"
+    for schedule in defs.schedules or []:
+        yield f"schedule {schedule.name}"
+    for sensor in defs.sensors or []:
+        yield f"sensor {sensor.name}"
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    return build_defs()
+
+
+def test_what_is_defined_changes_only_on_purpose(defs: dg.Definitions) -> None:
+    assert list(described(defs)) == SNAPSHOT.read_text().splitlines()
+
+
+def test_the_definitions_can_be_loaded(defs: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_every_asset_says_what_it_is_and_has_partitions(defs: dg.Definitions) -> None:
+    for spec in defs.resolve_all_asset_specs():
+        assert spec.description, spec.key
+        assert spec.partitions_def is not None, spec.key
+
+
+def test_loading_the_code_location_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys, e2i_assets.definitions; print(sorted(sys.modules))"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    heavy = lint["flake8-tidy-imports"]["banned-module-level-imports"]
+    assert "mlflow" in heavy
+    assert [name for name in heavy if f"'{name}'" in said] == []
+
+
+if __name__ == "__main__":
+    print("\n".join(described(build_defs())))
