@@ -177,6 +177,9 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
     if progress.disable:
         yield
         return
+    # Were the run to import it while the thread uses it, the thread would see half of it.
+    import sqlalchemy.orm  # noqa: F401
+
     stop = threading.Event()
     begun = time.time()
 
