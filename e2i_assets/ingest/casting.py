@@ -18,6 +18,8 @@ NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?$"
 OFFSET = r"(Z|[+-]\d{2}(:?\d{2})?)$"
+TIME = r"T\d{2}:\d{2}:[0-5]\d(\.\d{1,6}0*)?(Z|[+-]|$)"
+"""Time of day to the microsecond, the finest that is kept; a second 60 would become the next minute's."""
 EXACT_INTEGER = 2**53
 """Up to here every integer is also a float."""
 
@@ -125,7 +127,9 @@ def _to_number(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
     if given.dtype == pl.String:
         text = _pointed(given, reading)
         number = _only(text, text.str.contains(NUMBER).fill_null(value=False)).cast(pl.Float64, strict=False)
-        return _only(number, number.is_finite().fill_null(value=False)), rule
+        # `1e-400` is not zero, as little as `1e400` is infinite.
+        held = number.is_finite() & ((number != 0) | ~text.str.contains(r"^[^eE]*[1-9]"))
+        return _only(number, held.fill_null(value=False)), rule
     if given.dtype == pl.Boolean or not (given.dtype.is_numeric() or given.dtype == pl.Null):
         return _none(given, pl.Float64()), rule
     number = given.cast(pl.Float64)
@@ -151,7 +155,10 @@ def _to_date(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
     rule = f"must be a day written as {wanted}"
     if given.dtype == pl.String:
         if reading.date_format is not None:
-            return given.str.to_date(reading.date_format, strict=False, exact=True), rule
+            moment = given.str.to_datetime(reading.date_format, strict=False, exact=True, time_unit="us")
+            # A time of day would be lost; `%Y` reads `24` as the year 24.
+            whole = (moment.dt.truncate("1d") == moment) & (moment.dt.year() >= 1000)
+            return _only(moment.dt.date(), whole.fill_null(value=False)), rule
         day = given.str.replace(MIDNIGHT, "")
         return _only(day, day.str.contains(ISO_DATE).fill_null(value=False)).str.to_date(
             "%Y-%m-%d", strict=False
@@ -192,7 +199,8 @@ def _parsed_times(given: pl.Series, reading: Reading) -> pl.Series:
     text = given.str.replace(r"^(\d{4}-\d{2}-\d{2})[ T]", "${1}T").str.replace(r"Z$", "+00:00")
     text = text.str.replace(r"(T.*[+-]\d{2})$", "${1}:00")
     has_day = given.str.contains(ISO_DATE).fill_null(value=False)
-    has_zone = (text.str.contains("T", literal=True) & text.str.contains(OFFSET)).fill_null(value=False)
+    has_time = text.str.contains(TIME).fill_null(value=False)
+    has_zone = (has_time & text.str.contains(OFFSET)).fill_null(value=False)
     zoned = _only(text, has_zone).str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC"
     )
@@ -200,7 +208,7 @@ def _parsed_times(given: pl.Series, reading: Reading) -> pl.Series:
     found = zoned.fill_null(_zoned(day, reading.time_zone or "UTC"))
     if reading.time_zone is None:
         return found
-    local = _only(text, ~has_zone & ~has_day).str.to_datetime(
+    local = _only(text, has_time & ~has_zone).str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us"
     )
     return found.fill_null(_zoned(local, reading.time_zone))

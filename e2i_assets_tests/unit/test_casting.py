@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +30,11 @@ tables:
       patient_journey_id: id
       patient_id: a
       diagnosis_code: b || ''
+      brand: "'B'"
+      indication: "'i'"
+      first_observation_date: DATE '2024-01-01'
+      last_observation_date: DATE '2024-12-31'
+      source_timestamp: TIMESTAMPTZ '2024-01-01 00:00:00Z'
 """
 
 
@@ -80,6 +86,34 @@ def test_a_day_is_the_day_that_is_written(cell: str) -> None:
 def test_a_time_with_a_zone_is_that_moment(moment: dt.datetime, minutes: int) -> None:
     written = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=minutes)))
     assert made(written.isoformat(), pl.Datetime("us", "UTC")) == written
+
+
+@pytest.mark.parametrize(
+    ("cell", "dtype", "reading"),
+    [
+        ("1e-400", pl.Float64(), {}),
+        ("1e400", pl.Float64(), {}),
+        ("2024-01-31T08:00:00.1234567Z", pl.Datetime("us", "UTC"), {}),
+        ("2024-01-31T08:00:60Z", pl.Datetime("us", "UTC"), {}),
+        ("2024-01-31T08:00:60", pl.Datetime("us", "UTC"), {"time_zone": "Europe/Berlin"}),
+        ("31.01.24", pl.Date(), {"date_format": "%d.%m.%Y"}),
+        ("31.01.2024 08:00", pl.Date(), {"date_format": "%d.%m.%Y %H:%M"}),
+    ],
+)
+def test_a_cell_that_could_only_be_kept_as_another_value_is_bad(
+    cell: str, dtype: pl.DataType, reading: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        made(cell, dtype, Reading.model_validate(reading))
+
+
+def test_small_numbers_long_fractions_and_midnights_are_read() -> None:
+    assert made("0e-400", pl.Float64()) == 0
+    assert made("5e-324", pl.Float64()) == 5e-324
+    moment = dt.datetime(2024, 1, 31, 8, 0, 0, 123456, tzinfo=dt.UTC)
+    assert made("2024-01-31T08:00:00.123456000Z", pl.Datetime("us", "UTC")) == moment
+    midnight = Reading(date_format="%d.%m.%Y %H:%M")
+    assert made("31.01.2024 00:00", pl.Date(), midnight) == dt.date(2024, 1, 31)
 
 
 @settings(max_examples=40, deadline=None)
