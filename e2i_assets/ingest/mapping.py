@@ -6,6 +6,7 @@ What a mapping says is checked here, against itself and the contracts; reading t
 from __future__ import annotations
 
 import codecs
+import datetime as dt
 import re
 import zoneinfo
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from e2i_assets.contracts.base import INDEX, Role, column_of
+from e2i_assets.contracts.base import INDEX, Column, Role, column_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.omop_config import Omop
 from e2i_assets.ingest.yaml_lines import Lines, load_with_lines
@@ -40,7 +41,7 @@ class Reading(_Model):
         delimiter: of CSV files; the one of `,` `;` `|` and tab that the header has, when left out.
         decimal: the decimal mark of numbers in text.
         nulls: further spellings of an empty cell; `NaN` also empties the not-a-numbers of a Parquet file.
-        date_format: how dates are written in text (`%d.%m.%Y`); ISO 8601 when left out.
+        date_format: how days are written in text (`%d.%m.%Y`); ISO 8601 when left out.
         time_zone: zone of times that name none (`Europe/Berlin`); without it such times are refused.
     """
 
@@ -59,6 +60,19 @@ class Reading(_Model):
             return codecs.lookup(value).name
         except LookupError:
             raise ValueError(f"no such encoding: {value} (utf-8, latin-1, cp1252, utf-16 …)") from None
+
+    @field_validator("date_format")
+    @classmethod
+    def _whole_day(cls, value: str | None) -> str | None:
+        day = dt.datetime(1955, 12, 31)
+        try:
+            if value is None or dt.datetime.strptime(day.strftime(value), value) == day:
+                return value
+        except ValueError:
+            pass
+        raise ValueError(
+            f"{value} does not hold a whole day; day, month and year of four digits are %d, %m (%b) and %Y"
+        )
 
     @field_validator("time_zone")
     @classmethod
@@ -80,7 +94,7 @@ class ColumnMapping(_Model):
 
     expression: str = Field(validation_alias="from", min_length=1)
     unit: str | None = None
-    factor: float | None = Field(default=None, gt=0)
+    factor: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     values: dict[str, str | None] | None = None
 
     @model_validator(mode="before")
@@ -143,6 +157,12 @@ class TableMapping(_Model):
     columns: dict[str, ColumnMapping] = Field(min_length=1)
     attributes: dict[str, AttributeMapping] = {}
     leave_out: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.file is not None and self.table is not None:
+            raise ValueError("say either `file` or `table`")
+        return self
 
     @property
     def expressions(self) -> dict[str, ColumnMapping]:
@@ -258,6 +278,11 @@ class Mapping(_Model):
         return found
 
 
+def must_be_stated(c: Column) -> bool:
+    """Whether a mapping must say what fills a column; when a row arrived the load knows."""
+    return not c.nullable and c.name != "ingestion_timestamp"
+
+
 def _may_be(expression: str, value: str) -> bool:
     """Whether an expression can give a value; one that states values gives no others."""
     stated = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", expression)]
@@ -276,4 +301,4 @@ def _key_path(location: tuple[Any, ...]) -> list[str]:
 
 
 def _said(message: str) -> str:
-    return message.removeprefix("Value error, ")
+    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "no such key")

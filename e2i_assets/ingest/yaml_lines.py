@@ -23,11 +23,10 @@ class Lines:
     of: dict[tuple[str, ...], int] = field(repr=False)
 
     def at(self, key: Sequence[str], message: str) -> str:
-        """`file:line: key: message`, with the line of the innermost key that the file has."""
-        for length in range(len(key), 0, -1):
-            if line := self.of.get(tuple(key[:length])):
-                return f"{self.path}:{line}: {'.'.join(key)}: {message}"
-        return f"{self.path}: {'.'.join(key)}: {message}" if key else f"{self.path}: {message}"
+        """`file:line: key: message`, with the line of the innermost key that the file has, else the first."""
+        known = (self.of[k] for n in range(len(key), 0, -1) if (k := tuple(key[:n])) in self.of)
+        where = f"{self.path}:{next(known, 1)}" if self.of else f"{self.path}"
+        return ": ".join([where, *([".".join(key)] if key else []), message])
 
 
 def load_with_lines(text: str, path: Path) -> tuple[Any, Lines]:
