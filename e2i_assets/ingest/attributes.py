@@ -158,7 +158,10 @@ def _jsonable(values: pl.Series) -> tuple[pl.Series, pl.Series, str]:
         return exact, exact.is_null() & values.is_not_null(), "must be a whole number of 64 bits"
     if isinstance(values.dtype, pl.Datetime | pl.Time):
         return values.dt.to_string("iso:strict"), fine, ""
-    if values.dtype in (pl.String, pl.Boolean, pl.Date, pl.Null):
+    if values.dtype == pl.String:
+        nul = values.str.contains("\0", literal=True).fill_null(value=False)
+        return values, nul, "must not hold a NUL character"
+    if values.dtype in (pl.Boolean, pl.Date, pl.Null):
         return values, fine, ""
     return (
         pl.Series(values.name, [None] * len(values), dtype=pl.String),

@@ -28,6 +28,13 @@ FILE = "__file"
 """Column of a view: the file that a row came from."""
 AS_WRITTEN = "__as_written_"
 """Prefix of a CSV column's text beside its typed form."""
+COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"\xfd7zXZ")
+"""How files begin that gzip, zstd, zip and xz made."""
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+"""Byte order marks, the longer ones first: that of UTF-32 begins as that of UTF-16."""
 NO_LETTERS = re.compile("[\x80-\x9f]")
 """Control characters of ISO 8859; Windows has letters and quotation marks there."""
 
@@ -39,8 +46,11 @@ def header(opened: BinaryIO, file: str, reading: Reading) -> tuple[list[str], st
         SourceError: the first line is no header in the stated encoding.
     """
     start = opened.read(CHUNK)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in reading.encoding:
-        raise SourceError(f"{file}: is UTF-16; say `read: {{encoding: utf-16}}` in the mapping")
+    if start.startswith(COMPRESSED):
+        raise SourceError(f"{file}: is compressed; unpack it")
+    marked = next((name for mark, name in MARKS.items() if start.startswith(mark)), None)
+    if marked and not reading.encoding.startswith(marked):
+        raise SourceError(f"{file}: is {marked.upper()}; say `read: {{encoding: {marked}}}` in the mapping")
     try:
         text = _decoder(reading.encoding).decode(start)
     except UnicodeError as error:

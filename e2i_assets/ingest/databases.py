@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import duckdb
 
 from e2i_assets.ingest.csv_files import quoted
-from e2i_assets.ingest.errors import SourceError
+from e2i_assets.ingest.errors import SourceError, without_secrets
 
 READ_ONLY = "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
 """Session of a PostgreSQL source: the server refuses to write, and every table is of the same moment."""
@@ -73,7 +73,7 @@ class Postgres:
     """
 
     def __init__(self, url: str, connection: duckdb.DuckDBPyConnection) -> None:
-        self.name = without_password(url)
+        self.name = without_secrets(url)
         self._url = url
         self._connection = connection
         self._types: dict[tuple[str, str, str], str] = {}
@@ -132,14 +132,6 @@ def connect_read_only(url: str) -> Any:
     query["options"] = f"{query.get('options', '')} {READ_ONLY}".strip()
     # libpq reads `+` as a plus sign, so a space must be %20.
     return adbc.connect(urlunsplit(parts._replace(query=urlencode(query).replace("+", "%20"))))
-
-
-def without_password(url: str) -> str:
-    """The URL as errors and records may show it."""
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
 
 
 def _literal(value: str) -> str:

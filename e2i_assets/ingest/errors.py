@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit, urlunsplit
 
 import duckdb
 
@@ -14,24 +15,43 @@ class SourceError(ValueError):
     """A source that cannot be read; the message names the file or table and why."""
 
 
+class NotThere(SourceError):
+    """A file or table that a mapping names, and that the source does not have."""
+
+
 REASONS = {
     "Expected Number of Columns": "has another number of cells than the header",
     "Invalid unicode": "is not UTF-8; say `read: {encoding: latin-1}` (or cp1252, utf-16 …) in the mapping",
     "unterminated quote": "has a quote that does not end",
-    "Maximum line size": "is longer than a CSV record may be",
+    "Maximum line size": "is longer than the 2,000,000 bytes that a CSV record may have",
     "invalid state": "breaks the CSV rules (quotes or line ends)",
 }
 
 
-def unreadable(origin: str, error: duckdb.Error) -> SourceError:
+def unreadable(origin: str, error: Exception) -> SourceError:
     """What DuckDB says of a file, without the line that it quotes: it may be a patient's."""
     text = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", text)
     file = re.search(r"^\s*file = (.+)$", text, flags=re.MULTILINE)
     where = file.group(1) if file and SCRATCH not in file.group(1) else origin
     reason = next((said for sign, said in REASONS.items() if sign in text), None)
-    if reason is None and isinstance(error, duckdb.IOException):
+    if reason is None and isinstance(error, duckdb.IOException | OSError):
         reason = "cannot be read any more, or is damaged"
+    if reason is None and type(error) is duckdb.Error:
+        reason = "cannot be read in parts over this filesystem or server; copy it here first"
     if reason is None:
         reason = f"cannot be read, the file is damaged ({type(error).__name__})"
     return SourceError(f"{where}: line {line.group(1)} {reason}" if line else f"{where}: {reason}")
+
+
+def without_secrets(url: str) -> str:
+    """A URL, of which each part may be one (`zip://a.csv::https://…`), without passwords and queries."""
+    return "::".join(map(_public, url.split("::")))
+
+
+def _public(url: str) -> str:
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=login.split(":")[0] + at + host, query=""))

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
 
-from e2i_assets.ingest.csv_files import FILE, header, literals, quoted, text_sql, to_utf8, typed_sql
-from e2i_assets.ingest.errors import SourceError
+from e2i_assets.ingest.csv_files import (
+    AS_WRITTEN,
+    FILE,
+    header,
+    literals,
+    quoted,
+    text_sql,
+    to_utf8,
+    typed_sql,
+)
+from e2i_assets.ingest.errors import NotThere, SourceError, without_secrets
 from e2i_assets.ingest.mapping import Reading
 
 SUFFIXES = (".csv", ".parquet")
+DATA = re.compile(r"\.(csv|tsv|parquet|pq)(\.|$)", flags=re.IGNORECASE)
+"""What a file is called that holds rows; one that is not of `SUFFIXES` must not be passed over in silence."""
+MAGIC = "*?["
 
 
 class Files:
@@ -31,47 +47,116 @@ class Files:
     def __init__(self, root: str, scratch: Path) -> None:
         import fsspec
 
+        self.name = without_secrets(root)
+        if "://" in root and "?" in root:
+            raise SourceError(
+                f"{self.name}: a URL with a query (`?…`) cannot be read; download what it names"
+            )
         try:
             self._fs, self._root = fsspec.core.url_to_fs(root)
             self.is_folder = self._fs.isdir(self._root)
             there = self.is_folder or self._fs.exists(self._root)
         except (ImportError, ValueError) as error:
-            raise SourceError(f"{root}: {error}") from error
+            raise SourceError(f"{self.name}: {str(error).replace(root, self.name)}") from error
         except OSError as error:
-            raise SourceError(f"{root}: cannot be reached: {type(error).__name__}") from error
+            raise SourceError(f"{self.name}: cannot be reached: {type(error).__name__}") from error
         if not there:
-            raise SourceError(f"{root}: no such file or folder")
+            hint = (
+                "; a glob goes into the mapping (`file:`), below its folder" if set(MAGIC) & set(root) else ""
+            )
+            raise SourceError(f"{self.name}: no such file or folder{hint}")
         self._local = "file" in _protocols(self._fs)
         self._scratch = scratch
+        self._states: dict[str, str] = {}
 
     def connect(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection read from this source's filesystem."""
         if not self._local and not set(_protocols(self._fs)) & set(connection.list_filesystems()):
+            _with_modified(self._fs)
             connection.register_filesystem(self._fs)
 
     def find(self, pattern: str | None) -> list[str]:
         """Files of the source that a file name, folder or glob below it names, in order.
 
         Raises:
-            SourceError: there is none, or they are of no kind that can be read.
+            SourceError: there is none, one cannot be read, or they are of no kind that can be read.
         """
         path = f"{self._root.rstrip('/')}/{pattern}" if pattern and self.is_folder else self._root
+        if pattern and not self.is_folder and not fnmatch(Path(path).name, PurePosixPath(pattern).name):
+            raise NotThere(f"{self.name}: is one file, and not {pattern}")
         try:
-            if self._fs.isdir(path):
-                found = [f for f in self._fs.find(path) if f.endswith(SUFFIXES)]
-            else:
-                found = self._fs.glob(path) if any(c in path for c in "*?[") else [path]
+            found = sorted(self._named(path))
         except OSError as error:
-            raise SourceError(f"{path}: cannot be reached: {type(error).__name__}") from error
-        found = sorted(f for f in found if self._fs.isfile(f))
+            raise self._unreachable(path, error) from error
         if not found:
-            raise SourceError(f"{path}: no such file")
-        if len({Path(f).suffix for f in found}) > 1 or not found[0].endswith(SUFFIXES):
-            raise SourceError(f"{path}: must be .csv or .parquet, all of one kind")
+            raise NotThere(f"{self._called(path)}: no such file")
         for file in found:
+            if _suffix(file) not in SUFFIXES or _suffix(file) != _suffix(found[0]):
+                raise SourceError(
+                    f"{self._called(file)}: must be .csv or .parquet, all of one kind and not compressed"
+                )
+            self._states[file] = self._state(file)
             if self._fs.size(file) == 0:
-                raise SourceError(f"{file}: is empty")
+                raise SourceError(f"{self._called(file)}: is empty")
         return found
+
+    def _named(self, path: str) -> Iterator[str]:
+        if self._fs.isdir(path):
+            yield from filter(_holds_rows, self._below(path))
+        elif set(MAGIC) & set(path) and not self._fs.exists(path):
+            # A link that leads nowhere is no file, and must be told of.
+            yield from (f for f in self._fs.glob(path) if not self._fs.isdir(f))
+        elif self._fs.exists(path):
+            yield path
+
+    def _below(self, folder: str) -> Iterator[str]:
+        """Every file below a folder. Of a local one, what fsspec would pass over is an error.
+
+        Raises:
+            SourceError: a folder cannot be read, or is a link.
+        """
+        if not self._local:
+            yield from self._fs.find(folder)
+            return
+        for here, folders, files in os.walk(folder, onerror=_raise):
+            for link in (f"{here}/{name}" for name in folders if Path(here, name).is_symlink()):
+                raise SourceError(f"{link}: is a link to a folder; name the folder itself")
+            yield from (f"{here}/{name}" for name in files)
+
+    def _state(self, file: str) -> str:
+        """What changes when a file does.
+
+        Raises:
+            SourceError: the file is not there, or cannot be read.
+        """
+        try:
+            self._fs.invalidate_cache()
+            if self._local:
+                # Opening what is no regular file may wait for ever.
+                if not stat.S_ISREG(Path(file).stat().st_mode):
+                    raise SourceError(f"{file}: is no file")
+                Path(file).open("rb").close()
+            return str(self._fs.info(file))
+        except OSError as error:
+            raise self._unreachable(file, error) from error
+
+    def verify(self) -> None:
+        """Make sure that the files that were opened are what they were.
+
+        Raises:
+            SourceError: one changed or disappeared while it was read.
+        """
+        for file, state in self._states.items():
+            if self._state(file) != state:
+                raise SourceError(f"{self._called(file)}: changed while it was read; import it again")
+
+    def _called(self, file: str) -> str:
+        return without_secrets(file)
+
+    def _unreachable(self, path: str, error: OSError) -> SourceError:
+        gone = isinstance(error, FileNotFoundError)
+        reason = "is not there" if gone else error.strerror or type(error).__name__
+        return SourceError(f"{self._called(str(error.filename or path))}: cannot be read: {reason}")
 
     def tables(self) -> dict[str, str]:
         """Names, without ending, to the files and folders of files at the top of the source.
@@ -83,11 +168,9 @@ class Files:
         for path in sorted(self._fs.ls(self._root, detail=False)) if self.is_folder else [self._root]:
             file = Path(path)
             folder = self._fs.isdir(path)
-            if not folder and file.suffix not in SUFFIXES:
+            if not any(map(_holds_rows, self._below(path))) if folder else not _holds_rows(path):
                 continue
-            if folder and not any(f.endswith(SUFFIXES) for f in self._fs.find(path)):
-                continue
-            name = file.name if folder else file.stem
+            name = file.name if folder else DATA.split(file.name)[0]
             if name in found:
                 raise SourceError(f"{path}: table {name} is there twice, also as {found[name]}")
             found[name] = file.name
@@ -104,7 +187,7 @@ class Files:
             SourceError: a file is damaged, in another encoding, or its columns are not those of the others.
         """
         files = self.find(pattern)
-        if files[0].endswith(".parquet"):
+        if _suffix(files[0]) == ".parquet":
             self._check_parquet(files)
             paths = [self._path(f) for f in files]
             # Folders such as `zip=00501` make a column; its values are text.
@@ -114,10 +197,12 @@ class Files:
         else:
             sql = self._csv(connection, files, reading)
         connection.execute(f"CREATE VIEW {quoted(name)} AS {sql}")
-        return files[0] if len(files) == 1 else f"{Path(files[0]).parent}/* ({len(files)} files)"
+        called = self._called(files[0])
+        return called if len(files) == 1 else f"{called.rpartition('/')[0]}/* ({len(files)} files)"
 
     def _path(self, file: str) -> str:
-        return file if self._local else self._fs.unstrip_protocol(file)
+        """A file as DuckDB is to be told of it: nothing in its name is a glob."""
+        return re.sub(r"[*?[]", r"[\g<0>]", file if self._local else self._fs.unstrip_protocol(file))
 
     def _check_parquet(self, files: Sequence[str]) -> None:
         import pyarrow as pa
@@ -172,12 +257,39 @@ def _protocols(fs: Any) -> tuple[str, ...]:
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
+def _suffix(file: str) -> str:
+    return PurePosixPath(file).suffix.lower()
+
+
+def _holds_rows(file: str) -> bool:
+    """Whether a file holds rows, by its name, readable or not."""
+    name = PurePosixPath(file).name
+    return _suffix(file) in SUFFIXES or bool(DATA.search(name) and not name.startswith((".", "_")))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _with_modified(fs: Any) -> None:
+    """DuckDB asks when a file was modified, which not every filesystem knows; `verify` tells changes."""
+    import datetime as dt
+
+    import fsspec
+
+    if type(fs).modified is fsspec.AbstractFileSystem.modified:
+        fs.modified = lambda path: dt.datetime.fromtimestamp(0, dt.UTC)
+
+
 def _check_names(file: str, names: Sequence[str]) -> None:
-    twice = [name for name, n in Counter(n.lower() for n in names).items() if n > 1]
+    twice = [name for name, n in Counter(n.strip().lower() for n in names).items() if n > 1 and name]
     if twice:
         raise SourceError(f"{file}: has column {', '.join(twice)} twice; rename one of them")
-    if not names or any(not name.strip() for name in names):
-        raise SourceError(f"{file}: column {list(names).index('') + 1 if '' in names else 1} has no name")
+    for i, name in enumerate(names or [""]):
+        if not name.strip():
+            raise SourceError(f"{file}: column {i + 1} has no name")
+        if name.lower().startswith((FILE, AS_WRITTEN)):
+            raise SourceError(f"{file}: rename column {name}; names that begin so are used here")
 
 
 def _check_same(first: str, wanted: Sequence[str], file: str, names: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import duckdb
 
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE
 from e2i_assets.ingest.databases import DuckDBFile, Only, Postgres
-from e2i_assets.ingest.errors import SCRATCH, SourceError, unreadable
+from e2i_assets.ingest.errors import SCRATCH, NotThere, SourceError, unreadable
 from e2i_assets.ingest.files import Files
 from e2i_assets.ingest.mapping import ColumnMapping, Reading, TableMapping
 
@@ -57,6 +57,13 @@ class Source(Protocol):
             SourceError: it is not there, or cannot be read.
         """
 
+    def verify(self) -> None:
+        """Make sure, after reading, that all of it was of one state.
+
+        Raises:
+            SourceError: it changed or disappeared meanwhile.
+        """
+
     def tables(self) -> dict[str, TableMapping]:
         """Every table of the source by name, not yet with its columns."""
 
@@ -85,19 +92,23 @@ class FileSource:
     """A file, folder or fsspec URL."""
 
     def __init__(self, root: str) -> None:
-        self.name = root
         self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH)
         self.connection = _database(":memory:", self._scratch.name)
         self._files = Files(root, Path(self._scratch.name))
+        self.name = self._files.name
         self._files.connect(self.connection)
 
     def open(self, table: str, spec: TableMapping, reading: Reading, *, most: int | None = None) -> Opened:
         """Open the files of a table, which costs the same for a sample."""
         if spec.table is not None:
-            raise SourceError(f"{self.name}: is no database; name the file of {table} with `file:`")
+            raise NotThere(f"{self.name}: is no database; name the file of {table} with `file:`")
         if self._files.is_folder and spec.file is None:
-            raise SourceError(f"{self.name}: is a folder; name the file of {table} in the mapping (`file:`)")
+            raise NotThere(f"{self.name}: is a folder; name the file of {table} in the mapping (`file:`)")
         return self._view(table, spec.file, reading)
+
+    def verify(self) -> None:
+        """Make sure that the files are what they were when they were opened."""
+        self._files.verify()
 
     def tables(self) -> dict[str, TableMapping]:
         """Files and folders of files, by name without ending."""
@@ -142,11 +153,14 @@ class DatabaseSource:
     def open(self, table: str, spec: TableMapping, reading: Reading, *, most: int | None = None) -> Opened:
         """Open the table that fills one of ours."""
         if spec.table is None:
-            raise SourceError(f"{self.name}: is a database; name what fills {table} with `table:`")
+            raise NotThere(f"{self.name}: is a database; name what fills {table} with `table:`")
         schema, _, name = spec.table.rpartition(".")
         found = self._find(name, schema or None)
         self._database.provide(table, found, self._tables[found], None, most)
         return Opened(self.connection, table, f"{self.name} {'.'.join(found)}", self)
+
+    def verify(self) -> None:
+        """Nothing to do: a PostgreSQL is read in one snapshot, a DuckDB file is locked while it is open."""
 
     def tables(self) -> dict[str, TableMapping]:
         """Tables by name, with their schema where two have one name."""
@@ -177,10 +191,10 @@ class DatabaseSource:
             if t.lower() == table.lower() and (schema is None or s.lower() == schema.lower())
         ]
         if not found:
-            raise SourceError(f"{self.name}: has no table {f'{schema}.' if schema else ''}{table}")
+            raise NotThere(f"{self.name}: has no table {f'{schema}.' if schema else ''}{table}")
         if len(found) > 1:
             schemas = ", ".join(s for s, _ in found)
-            raise SourceError(f"{self.name}: {table} is in the schemas {schemas}; say which in the mapping")
+            raise NotThere(f"{self.name}: {table} is in the schemas {schemas}; say which in the mapping")
         return found[0]
 
 
@@ -194,7 +208,9 @@ def _database(path: str, spill: str) -> duckdb.DuckDBPyConnection:
     What does not fit into memory is put into the folder `spill`.
     """
     off = ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_file_cache")
-    return duckdb.connect(path, config={**dict.fromkeys(off, "false"), "temp_directory": spill})
+    connection = duckdb.connect(path, config={**dict.fromkeys(off, "false"), "temp_directory": spill})
+    # Not that of the machine; a mapping's zone is set where its rows are read.
+    return connection.execute("SET GLOBAL TimeZone = 'UTC'")
 
 
 def _require(opened: Opened, table: str, columns: Sequence[str]) -> None:

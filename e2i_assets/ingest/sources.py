@@ -22,9 +22,17 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import cast, written
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
-from e2i_assets.ingest.errors import SourceError, unreadable
+from e2i_assets.ingest.errors import NotThere, SourceError, unreadable
+from e2i_assets.ingest.expressions import as_written, first_line, local_moment, not_bound, wants_text
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
-from e2i_assets.ingest.mapping import ColumnMapping, Mapping, MappingError, Reading, TableMapping
+from e2i_assets.ingest.mapping import (
+    ColumnMapping,
+    Mapping,
+    MappingError,
+    Reading,
+    TableMapping,
+    must_be_stated,
+)
 from e2i_assets.ingest.opening import Opened, Source, open_source
 from e2i_assets.ingest.problems import LoadError, Problem
 
@@ -61,13 +69,21 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
         plans = [_made(opened, table, mapping) for table in omop.FILLS]
     else:
         plans = [
-            _plan(opened.open(table, spec, mapping.reading(table)), table, spec, mapping)
+            _plan(_opened(opened, table, spec, mapping), table, spec, mapping)
             for table, spec in mapping.tables.items()
         ]
     tables: dict[str, Rows] = {plan.table: parts(plan, now) for plan in plans}
     return Load(
         tables, source=mapping.source, origins={plan.table: plan.origin for plan in plans}, notes=notes
     )
+
+
+def _opened(source: Source, table: str, spec: TableMapping, mapping: Mapping) -> Opened:
+    try:
+        return source.open(table, spec, mapping.reading(table))
+    except NotThere as error:
+        place = "table" if spec.table is not None else "file"
+        raise mapping.error(("tables", table, place), str(error)) from error
 
 
 def _by_name(source: Source) -> Mapping:
@@ -160,16 +176,25 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
     in_csv = {name: dtype for name, dtype in types.items() if AS_WRITTEN + name in relation.columns}
     extra = tuple(name for name in (FILE, omop.REFUSE) if name in relation.columns)
     plan = Plan(opened, table, spec, mapping, {}, (), extra)
+    lacks = [c.name for c in columns(TABLES[table]) if c.name not in spec.columns and must_be_stated(c)]
+    if lacks:
+        raise mapping.error(
+            ("tables", table, "columns"), f"lacks {', '.join(lacks)}, which must not be empty"
+        )
     expressions, used = {}, set(extra)
     for name, how in spec.expressions.items():
         tree = _parsed(plan, name, how)
         used |= {column.name.lower() for column in tree.find_all(exp.Column)}
-        text = _wants_text(table, name, spec, tree)
-        expressions[name] = _as_written(tree, in_csv).sql("duckdb") if text else how.expression
+        text = wants_text(table, name, spec, tree)
+        expressions[name] = as_written(tree, in_csv).sql("duckdb") if text else how.expression
+        if said := local_moment(tree):
+            raise plan.error(name, said)
         try:
-            made = relation.project(f"({expressions[name]}) AS {quoted(name)}")
+            # Beside a column, what is over many rows (an aggregate) is refused.
+            beside = quoted(relation.columns[0])
+            made = relation.project(f"({expressions[name]}) AS {quoted(name)}, {beside} AS beside")
         except duckdb.Error as error:
-            raise plan.error(name, f"{opened.origin}: {_first(error)}") from error
+            raise plan.error(name, f"{opened.origin}{not_bound(error, tree, types)}") from error
         if str(made.types[0]).startswith(NOT_ARROW):
             raise plan.error(name, f"{opened.origin}: {how.expression!r} is of type {made.types[0]}; {HELP}")
     left = [n for n in types if n.lower() not in used and n not in spec.leave_out]
@@ -188,6 +213,15 @@ def _check_carried(plan: Plan, types: Dictionary[str, str], carried: Sequence[st
             # Misspelt, a column that must not leave the source would be carried along.
             key = ("tables", plan.table, "leave_out", str(i))
             raise plan.mapping.error(key, f"{plan.origin} has no column {name}")
+    known = TABLES[plan.table].to_schema().columns
+    for name in carried:
+        if name in plan.spec.attributes or name in known:
+            ours = "a column of ours" if name in known else "an attribute of the mapping"
+            raise plan.mapping.error(
+                ("tables", plan.table, "attributes", name),
+                f"{plan.origin} has a column {name}, which would be carried along, and {name} is {ours}; "
+                "use it in an expression, or put it under `leave_out`",
+            )
     further = [*plan.spec.attributes, *carried]
     if attributes.COLUMN in plan.spec.columns and further:
         raise plan.error(
@@ -200,31 +234,7 @@ def _parsed(plan: Plan, name: str, how: ColumnMapping) -> exp.Expr:
     try:
         return sqlglot.parse_one(how.expression, dialect="duckdb")
     except sqlglot.errors.SqlglotError as error:
-        raise plan.error(name, f"expression {how.expression!r} is not SQL: {_first(error)}") from error
-
-
-def _wants_text(table: str, name: str, spec: TableMapping, tree: exp.Expr) -> bool:
-    """Whether an expression is over the text of a CSV: a bare column, a value map, or what becomes text."""
-    if spec.expressions[name].values is not None:
-        return True
-    known = TABLES[table].to_schema().columns
-    return name in spec.columns and (isinstance(tree, exp.Column) or known[name].dtype.type == pl.String)
-
-
-def _as_written(tree: exp.Expr, types: Dictionary[str, str]) -> exp.Expr:
-    """The expression over cells as they are written: `1.50` is 1.5 only to those that count with it.
-
-    Whole numbers and days have one spelling each, so their columns may stay what they are.
-    """
-    bare = isinstance(tree, exp.Column)
-    several = {name.lower(): name for name, dtype in types.items() if bare or dtype in ("DOUBLE", "BOOLEAN")}
-
-    def written(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and (name := several.get(node.name.lower())):
-            return exp.column(AS_WRITTEN + name, quoted=True)
-        return node
-
-    return tree.transform(written)
+        raise plan.error(name, f"expression {how.expression!r} is not SQL: {first_line(error)}") from error
 
 
 def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
@@ -234,35 +244,50 @@ def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
         SourceError: the source disappears or turns out to be damaged.
         MappingError: a value does not fit an expression.
     """
+    import pyarrow as pa
+
     seen: Counter[str] = Counter()
     try:
-        for arrow in plan.opened.connection.cursor().sql(plan.select).to_arrow_reader(BATCH_ROWS):
+        for arrow in _cursor(plan).sql(plan.select).to_arrow_reader(BATCH_ROWS):
             batch = pl.DataFrame(pl.from_arrow(arrow))
             for file, given in _by_file(batch):
                 first = seen[file or ""] + 1
                 seen[file or ""] += given.height
                 yield _part(plan, given.with_row_index(ROW, first), now, file)
-    except duckdb.Error as error:
+    # What fails after the first batch comes through Arrow.
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise _failure(plan, error) from error
+    plan.opened.source.verify()
     if not seen:
         raise SourceError(f"{plan.origin}: has no rows")
 
 
-def _failure(plan: Plan, error: duckdb.Error) -> ValueError:
+def _cursor(plan: Plan) -> duckdb.DuckDBPyConnection:
+    """A cursor on which days and hours are those of the mapping's time zone, wherever this runs."""
+    cursor = plan.opened.connection.cursor()
+    return cursor.execute("SET TimeZone = ?", [plan.reading.time_zone or "UTC"])
+
+
+def _failure(plan: Plan, error: Exception) -> ValueError:
     """Which expression fails on a value, or else what is wrong with the source.
 
     The library quotes the value; it may be a patient's, so only the expression is named.
     """
     view = quoted(plan.opened.view)
-    asked = plan.opened.connection.cursor()
+    asked = _cursor(plan)
     try:
+        plan.opened.source.verify()
         asked.execute(f"SELECT count(COLUMNS(*)) FROM {view}").fetchall()
+    except SourceError as changed:
+        return changed
     except duckdb.Error as damaged:
         return unreadable(plan.origin, damaged)
     for name, sql in plan.expressions.items():
         try:
             asked.execute(f"SELECT count(x) FROM (SELECT ({sql}) AS x FROM {view})").fetchall()
-        except duckdb.Error:
+        except duckdb.Error as failed:
+            if type(failed) is duckdb.Error:  # the filesystem's, not the expression's
+                break
             said = "a value does not fit this expression; `try_cast` and `try_strptime` make it empty"
             return plan.error(name, f"{plan.origin}: {said}")
     return unreadable(plan.origin, error)
@@ -333,7 +358,3 @@ def _without_nulls(reading: Reading) -> list[pl.Expr]:
     text = pl.selectors.string()
     found = [pl.when(~text.is_in(list(reading.nulls))).then(text).name.keep()]
     return [*found, pl.selectors.float().fill_nan(None)] if "NaN" in reading.nulls else found
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -37,7 +37,7 @@ BAD = {
     "wrong_type": "1002,99999999999999999999,L50,x",
     "high": "1003,200,L50,x",
     "too_long": "1004" + "0" * 3000 + ",40,L50,x",
-    "json": "1005,40,L50,a\0b",
+    "wrong_type of what is carried": "1005,40,L50,a\0b",
 }
 
 
@@ -59,8 +59,10 @@ def test_bad_rows_are_kept_apart_with_their_rule(warehouse: Warehouse, tmp_path:
     assert warehouse.extract("patient_journeys", "Brand", "a").height == 210
     with warehouse.engine.connect() as connection:
         rows = connection.execute(sa.text("SELECT * FROM e2i.ml_rejected_rows")).mappings().all()
-    assert sorted(row["rule"] for row in rows) == sorted(BAD)
-    refused = next(row for row in rows if row["rule"] == "wrong_type")
+    assert sorted(row["rule"] for row in rows) == sorted(rule.split()[0] for rule in BAD)
+    refused = next(
+        row for row in rows if row["column_name"] == "age_at_diagnosis" and row["rule"] == "wrong_type"
+    )
     assert "99999999999999999999" in json.dumps(dict(refused), default=str)
 
 
@@ -73,7 +75,7 @@ def test_a_source_that_disappears_midway_loads_nothing_and_can_be_loaded_again(
     load = read_source(tmp_path, mapping, now=NOW)
     content = (tmp_path / "data" / "b.csv").read_bytes()
     (tmp_path / "data" / "b.csv").unlink()
-    with pytest.raises(SourceError, match="cannot be read any more"):
+    with pytest.raises(SourceError, match=r"b\.csv: cannot be read: is not there"):
         warehouse.load(load, PROGRAMMES)
     assert warehouse.extract("patient_journeys", "Brand", "a").is_empty()
     (tmp_path / "data" / "b.csv").write_bytes(content)

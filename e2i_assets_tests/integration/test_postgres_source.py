@@ -14,9 +14,9 @@ import polars as pl
 import psycopg
 import pytest
 
-from e2i_assets.ingest.databases import connect_read_only, without_password
-from e2i_assets.ingest.errors import SourceError
-from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.ingest.databases import connect_read_only
+from e2i_assets.ingest.errors import SourceError, without_secrets
+from e2i_assets.ingest.mapping import Mapping, MappingError
 from e2i_assets.ingest.opening import open_source
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.ingest.suggest import SAMPLE, suggest
@@ -132,16 +132,16 @@ def test_a_server_that_goes_away_midway_is_an_error(
 
 def test_what_is_not_there_is_named_without_the_password(tmp_path: Path) -> None:
     url = "postgresql://someone:topsecret@127.0.0.1:1/none"
-    assert without_password(url) == "postgresql://someone@127.0.0.1:1/none"
+    assert without_secrets(url) == "postgresql://someone@127.0.0.1:1/none"
     with pytest.raises(SourceError, match=r"127\.0\.0\.1:1/none: the database does not answer") as error:
         read_source(url, Mapping.from_text(TEXT, tmp_path), now=NOW)
     assert "topsecret" not in str(error.value)
 
 
 def test_a_table_that_is_not_there_is_named(hospital: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"has no table clinic\.patients"):
+    with pytest.raises(MappingError, match=r":5: .*\.table: .*has no table clinic\.patients"):
         read_source(hospital, Mapping.from_text(TEXT.replace(".people", ".patients"), tmp_path), now=NOW)
-    with pytest.raises(SourceError, match="is a database; name what fills patient_journeys with `table:`"):
+    with pytest.raises(MappingError, match="is a database; name what fills patient_journeys with `table:`"):
         read_source(
             hospital, Mapping.from_text(TEXT.replace("table: clinic.people", "file: x"), tmp_path), now=NOW
         )

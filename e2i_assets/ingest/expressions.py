@@ -1,0 +1,71 @@
+"""A mapping's SQL expressions as trees: what they may say, and over which form of a cell they are."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+from collections.abc import Mapping as Dictionary
+
+import duckdb
+import polars as pl
+from sqlglot import exp
+
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.casting import OFFSET
+from e2i_assets.ingest.csv_files import AS_WRITTEN
+from e2i_assets.ingest.mapping import TableMapping
+
+MOMENTS = (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ)
+
+
+def local_moment(tree: exp.Expr) -> str | None:
+    """What is wrong with making a moment of a local time in SQL: a clock that is put back goes unnoticed."""
+    for made in tree.find_all(exp.Cast):
+        stated = isinstance(made.this, exp.Literal) and re.search(OFFSET, made.this.name)
+        if made.to.this in MOMENTS and not stated:
+            return (
+                f"{made.sql('duckdb')} would take a local time for one of some zone; leave the cast out, "
+                "`read: {time_zone: …}` says the zone (a constant may name it: "
+                "TIMESTAMPTZ '2024-01-31 08:00:00+01')"
+            )
+    return None
+
+
+def not_bound(error: duckdb.Error, tree: exp.Expr, types: Collection[str]) -> str:
+    """What keeps an expression from being one over the columns."""
+    known = {name.lower(): name for name in types}
+    unknown = next((c.name for c in tree.find_all(exp.Column) if c.name.lower() not in known), None)
+    if unknown is None or not isinstance(error, duckdb.BinderException):
+        return f": {first_line(error)}"
+    near = difflib.get_close_matches(unknown.strip().lower(), known, n=1)
+    return f" has no column {unknown}" + (f"; is it `{known[near[0]]}`?" if near else "")
+
+
+def wants_text(table: str, name: str, spec: TableMapping, tree: exp.Expr) -> bool:
+    """Whether an expression is over the text of a CSV: a bare column, a value map, or what becomes text."""
+    if spec.expressions[name].values is not None:
+        return True
+    known = TABLES[table].to_schema().columns
+    return name in spec.columns and (isinstance(tree, exp.Column) or known[name].dtype.type == pl.String)
+
+
+def as_written(tree: exp.Expr, types: Dictionary[str, str]) -> exp.Expr:
+    """The expression over cells as they are written: `1.50` is 1.5 only to those that count with it.
+
+    Whole numbers and days have one spelling each, so their columns may stay what they are.
+    """
+    bare = isinstance(tree, exp.Column)
+    several = {name.lower(): name for name, dtype in types.items() if bare or dtype in ("DOUBLE", "BOOLEAN")}
+
+    def written(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and (name := several.get(node.name.lower())):
+            return exp.column(AS_WRITTEN + name, quoted=True)
+        return node
+
+    return tree.transform(written)
+
+
+def first_line(error: Exception) -> str:
+    """What a library says first; further lines may quote values."""
+    return str(error).strip().splitlines()[0]
