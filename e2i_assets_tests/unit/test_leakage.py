@@ -304,7 +304,7 @@ def test_ids_are_compared_as_text(clean):
     others["test"]["patient_id"] = others["test"]["patient_id"].astype(float)
     others["test"].loc[0, "patient_id"] = 5.0
     others["validation"]["patient_id"] = others["validation"]["patient_id"].astype(str)
-    others["validation"].loc[0, "patient_id"] = "7"
+    others["validation"].loc[:1, "patient_id"] = ["7", "8.0"]
     assert leaks(train, other_splits=others) == {
         ("contamination", "train and test"),
         ("contamination", "train and validation"),
@@ -708,3 +708,25 @@ def test_bytes_and_decimals_are_values_like_any_other(clean):
     table = clean.assign(started=cost)
     assert leaks(table) == set()
     assert leaks(table.assign(leak=[2 * c for c in cost])) == {("target", "leak")}
+
+
+def coarse(n=900, seed=6):
+    """A table of which two rows may be equal by chance, and hardly ever are."""
+    draw = np.random.default_rng(seed)
+    table = pd.DataFrame({c: draw.integers(0, 12, n) for c in ("ecog", "nodes", "visits", "drugs", "grade")})
+    return table.assign(started=draw.integers(0, 2, n))
+
+
+def test_more_equal_rows_between_coarse_splits_than_within_one_are_copies():
+    table = coarse().drop_duplicates().reset_index(drop=True)
+    train, test = halves(table)
+    assert audit_leakage(train, "started", other_splits={"test": test}).ok
+    copied = pd.concat([test, train.iloc[:12]]).sample(frac=1, random_state=1)
+    (finding,) = audit_leakage(train, "started", other_splits={"test": copied}).findings
+    assert (finding.kind, finding.statistic) == ("contamination", 12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_equal_rows_by_chance_are_no_copies(seed):
+    train, test = halves(coarse(seed=seed))
+    assert audit_leakage(train, "started", other_splits={"test": test}).ok

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
 import pandas as pd
@@ -15,7 +15,9 @@ from e2i_assets.quality.leakage.texts import as_text
 
 _BY_CHANCE = 0.01  # equal rows that chance alone may bring before equality stops being evidence
 _KEY = r"_(id|key|no|nr|number|code|npi)"
-_PATIENT = re.compile(rf"(\w+_)?(patient|pt|subject|person|member|beneficiary){_KEY}")
+_PATIENT = re.compile(
+    rf"(\w+_)?(patient|pt|subject|person|member|beneficiary){_KEY}|patient_?(id|nr|no)|u?subj_?id|pat(id|nr|no)|mrn"
+)
 _HCP = re.compile(rf"(\w+_)?(hcp|physician|provider|prescriber|doctor|clinician){_KEY}|(\w+_)?npi")
 
 
@@ -49,10 +51,10 @@ def contamination_findings(
         findings += _overlaps(
             pairs, f"pairs of {hcp} and {patient} (HCP and patient) that are in both splits"
         )
-    told = _told_apart(splits, [c for c in shared if c not in keys])
-    findings += list(_copies(splits, told))
+    values = [c for c in shared if c not in keys]
+    copied = list(copies(splits, values, apart=_are_apart(splits, values))) if values else []
     compared = len(splits) * (len(splits) - 1) // 2
-    return findings, compared if keys or told else 0
+    return findings + list(_copies(copied)), compared if keys or copied else 0
 
 
 def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
@@ -76,7 +78,7 @@ def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:
 def _as_key(ids: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all():
         ids = ids.astype("int64")  # an integer key that met a null on its way
-    return as_text(ids).str.strip()
+    return as_text(ids).str.strip().str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
 
 
 def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:
@@ -84,18 +86,14 @@ def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:
     return set(_as_key(both[patient]) + "\x1f" + _as_key(both[hcp]))
 
 
-def _told_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> list[str]:
-    """The columns by which rows are compared; none when equal rows would come by chance everywhere."""
+def _are_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> bool:
+    """Whether equal rows are not to be expected by chance."""
     largest, second, *_ = sorted(splits.values(), key=len, reverse=True)
-    if not columns or _expected_by_chance(largest[columns], len(second)) > _BY_CHANCE:
-        return []
-    return columns
+    return _expected_by_chance(largest[columns], len(second)) <= _BY_CHANCE
 
 
-def _copies(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> Iterator[Finding]:
-    if not columns:
-        return
-    for a, b, same, near in copies(splits, columns):
+def _copies(copied: Iterable[tuple[str, str, int, int]]) -> Iterator[Finding]:
+    for a, b, same, near in copied:
         if same:
             evidence = "rows of the second split that are in the first as well, value for value"
             yield Finding("contamination", f"{a} and {b}", same, 0.0, evidence)

@@ -24,6 +24,11 @@ AGREEING = 0.8
 """Least share of the columns that agree in a copy, and of the information in its values."""
 BY_CHANCE = 1e-4
 """Copies that chance alone may bring between two splits."""
+_ACCIDENTS = 2
+_SHARE = 0.01
+"""Alike rows that are let pass: neighbouring districts, two catches at one pier. Less of a small split."""
+_COMMON = 0.01
+"""Share of rows repeated in one split above which equal rows say nothing."""
 _BINS = 8
 _BANDS = 6
 _PER_KEY = 20  # rows of one key that are compared; there are more only where nothing is rare
@@ -73,14 +78,18 @@ class _Rows:
         return float(-np.log2((self.spectrum + tolerance**2) / (1 + tolerance**2)).sum() / 2)
 
 
-def copies(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> Iterator[tuple[str, str, int, int]]:
+def copies(
+    splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: bool
+) -> Iterator[tuple[str, str, int, int]]:
     """For each two splits the rows of the second that are a row of the first: value for value, and nearly.
 
     Where rows are as alike within one split (members of a household, legislators of a district), likeness is
-    the way of the data and no copy.
+    the way of the data and no copy. Nothing is said where equal rows are common.
 
     Args:
         columns: those that every split has.
+        apart: equal rows do not come by chance. Where they do, only more of them than in one split count, and
+            no likeness does.
     """
     values = np.column_stack([_values([frame[name] for frame in splits.values()]) for name in columns])
     hashes = _hashed(values)
@@ -89,9 +98,21 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> Iterator[t
         name: np.arange(end - len(frame), end)
         for (name, frame), end in zip(splits.items(), ends, strict=True)
     }
-    near = _near(values, hashes, places)
+    usual = 0.0 if apart else _repeated(hashes[max(places.values(), key=len)])
+    if usual > _COMMON:
+        return
+    near = _near(values, hashes, places) if apart else dict.fromkeys(combinations(places, 2), 0)
     for a, b in combinations(splits, 2):
-        yield a, b, int(np.isin(hashes[places[b]], hashes[places[a]]).sum()), near[a, b]
+        same = int(np.isin(hashes[places[b]], hashes[places[a]]).sum())
+        by_chance = usual * len(places[b])
+        few = not apart and same <= 2 * by_chance + 3 * np.sqrt(by_chance) + _ACCIDENTS
+        yield a, b, 0 if few else same, near[a, b]
+
+
+def _repeated(hashes: np.ndarray) -> float:
+    """Share of rows that are there again."""
+    _, counts = np.unique(hashes, return_counts=True)
+    return float(counts[counts > 1].sum() / counts.sum())
 
 
 def _near(
@@ -111,7 +132,8 @@ def _near(
     near = {}
     for a, b in combinations(places, 2):
         found, usual = _count(rows, keys, places[a], places[b]), natural * len(places[b])
-        near[a, b] = found if found > 2 * usual + 3 * np.sqrt(usual) else 0
+        accidents = min(_ACCIDENTS, _SHARE * len(places[b]))
+        near[a, b] = found if found > 2 * usual + 3 * np.sqrt(usual) + accidents else 0
     return near
 
 
