@@ -213,6 +213,8 @@ class Files:
             try:
                 with self._fs.open(file, "rb") as opened:
                     schema = pq.read_schema(opened)
+            except PermissionError as error:
+                raise SourceError(f"{file}: cannot be read, permission denied") from error
             except (pa.ArrowException, OSError) as error:
                 raise SourceError(
                     f"{file}: cannot be read, the file is damaged or no Parquet ({type(error).__name__})"
@@ -231,8 +233,11 @@ class Files:
     def _csv(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str], reading: Reading) -> str:
         groups: dict[tuple[tuple[str, ...], str], list[str]] = {}
         for file in files:
-            with self._fs.open(file, "rb") as opened:
-                names, delimiter = header(opened, file, reading)
+            try:
+                with self._fs.open(file, "rb") as opened:
+                    names, delimiter = header(opened, file, reading)
+            except PermissionError as error:
+                raise SourceError(f"{file}: cannot be read, permission denied") from error
             _check_names(file, names)
             groups.setdefault((tuple(names), delimiter), []).append(file)
             _check_same(files[0], next(iter(groups))[0], file, names)

