@@ -14,6 +14,7 @@ import duckdb
 from e2i_assets.ingest.databases import Only
 from e2i_assets.ingest.errors import SourceError, unreadable
 from e2i_assets.ingest.mapping import Reading
+from e2i_assets.ingest.omop_cells import check_cells
 from e2i_assets.ingest.omop_config import ConceptSet, Measurement, Omop
 
 CDM: dict[str, tuple[str, ...]] = {
@@ -90,6 +91,7 @@ def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
 
     def provide(table: str, only: Only | None = None) -> None:
         source.provide(table, omop.database_schema, CDM[table], only, reading)
+        check_cells(sql, source.name, table, CDM[table], only)
 
     conditions = {omop.index, *omop.conditions, *omop.comorbidities}
     drugs = {omop.treatment, *omop.drugs, *omop.prior_treatments}
@@ -229,7 +231,7 @@ def _records(table: str, sets: Sequence[str]) -> str:
     """Records of the sets: person, day, set, the record's id and what else its table has."""
     stem, day, more = {
         "condition_occurrence": ("condition", "condition_start_date", ""),
-        "drug_exposure": ("drug", "drug_exposure_start_date", ", days_supply::BIGINT AS days_supply"),
+        "drug_exposure": ("drug", "drug_exposure_start_date", ", days_supply::DOUBLE AS days_supply"),
         "measurement": (
             "measurement", "measurement_date",
             ", value_as_number::DOUBLE AS number, coalesce(unit_concept_id::BIGINT, 0) AS unit",
@@ -302,7 +304,7 @@ def _kind(
 ) -> str:  # fmt: skip
     return (
         f"SELECT person_id, day, id, {_text(kind)} AS event_type, {subtype} AS set_name, "
-        f"{brand}::VARCHAR AS brand, {number}::DOUBLE AS number, {days}::BIGINT AS days, "
+        f"{brand}::VARCHAR AS brand, {number}::DOUBLE AS number, {days}::DOUBLE AS days, "
         f"{refuse}::VARCHAR AS refuse FROM ({records})"
     )
 
@@ -331,7 +333,7 @@ def _visits() -> str:
         "visit_occurrence_id::BIGINT AS id, "
         f"CASE WHEN {inpatient} THEN 'hospitalization' ELSE 'consultation' END AS event_type, "
         "coalesce(concept_name, 'visit') AS set_name, NULL::VARCHAR AS brand, NULL::DOUBLE AS number, "
-        "NULL::BIGINT AS days, NULL::VARCHAR AS refuse "
+        "NULL::DOUBLE AS days, NULL::VARCHAR AS refuse "
         "FROM visit_occurrence LEFT JOIN concept ON concept_id::BIGINT = visit_concept_id::BIGINT"
     )
 

@@ -281,3 +281,54 @@ def test_a_programme_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dic
     assert report.rows == {"patient_journeys": 2630, "treatment_events": eunomia["treatment_events"].height}
     stored = warehouse.extract("treatment_events", "Celecoxib", "osteoarthritis")
     assert stored.equals(eunomia["treatment_events"].select(stored.columns))
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "said"),
+    [
+        (
+            "condition_occurrence",
+            "2020-01-10,900",
+            "10.01.2020,900",
+            "condition_start_date: 1 rows hold no day",
+        ),
+        (
+            "condition_occurrence",
+            "2020-01-10,900",
+            "20-01-10,900",
+            "condition_start_date: 1 rows hold no day",
+        ),
+        ("drug_exposure", "21,1,", "21,1.5,", "person_id: 1 rows hold no whole number"),
+        ("measurement", "13.5,1", "secret,1", "value_as_number: 1 rows hold no number"),
+        ("person", "1960,6", "born,6", "year_of_birth: 1 rows hold no whole number"),
+    ],
+)
+def test_a_cell_of_the_cdm_that_is_no_value_is_named(
+    tmp_path: Path, table: str, old: str, new: str, said: str
+) -> None:
+    file = small_cdm(tmp_path) / f"{table.upper()}.csv"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(SourceError, match=rf"{table}, column {said}"):
+        read_source(tmp_path, Mapping.from_text(SMALL, tmp_path), now=NOW)
+
+
+def test_broken_days_of_supply_make_a_row_refused(tmp_path: Path) -> None:
+    file = small_cdm(tmp_path) / "DRUG_EXPOSURE.csv"
+    file.write_text(file.read_text().replace("2020-01-20,30", "2020-01-20,30.5"))
+    load = read_source(tmp_path, Mapping.from_text(SMALL, tmp_path), now=NOW)
+    parts = list(load.parts("treatment_events"))
+    assert ("duration_days", "must be Int64") in [row for part in parts for row in refused(part)]
+    assert pl.concat(p.frame for p in parts)["duration_days"].drop_nulls().to_list() == [30]
+
+
+def test_of_periods_that_overlap_the_earlier_is_the_window_and_without_one_a_person_is_left_out(
+    tmp_path: Path,
+) -> None:
+    file = small_cdm(tmp_path) / "OBSERVATION_PERIOD.csv"
+    file.write_text(file.read_text().replace("2,2020-01-01,2020-02-01", "1,2020-01-05,2022-01-01"))
+    load = read_source(tmp_path, Mapping.from_text(SMALL, tmp_path), now=NOW)
+    (journeys,) = load.parts("patient_journeys")
+    window = journeys.frame.select("patient_id", "first_observation_date", "last_observation_date").rows()
+    assert window == [("small_cdm_1", dt.date(2020, 1, 1), dt.date(2021, 1, 1))]
+    assert load.notes[0].startswith("1 of 2 persons with disease are left out")
