@@ -11,6 +11,7 @@ import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
+from e2i_assets.modeling.split_policy import RATIOS
 
 if TYPE_CHECKING:
     from e2i_assets.cohorts.attrition import CohortResult
@@ -268,10 +269,9 @@ def _no_leakage(made: SplitsMade) -> Verdict:
 
 
 def _split_quality(made: SplitsMade) -> Verdict:
-    if not made.quality:
-        return refuse(
-            "nothing_evaluated", "no split was graded.", "Mend the splits, so that they can be graded."
-        )
+    if ungraded := [name for name in RATIOS if name not in {q.split for q in made.quality}]:
+        reason = "not_graded" if made.quality else "nothing_evaluated"
+        return refuse(reason, f"{', '.join(ungraded)} not graded.", "Mend the splits, and grade all four.")
     scores = {f"score_{q.split}": round(q.score, 4) for q in made.quality}
     failed = [q for q in made.quality if q.status == "failed"]
     if not failed:

@@ -135,6 +135,12 @@ def test_a_row_that_arrives_before_it_was_recorded_is_not_timely(tables):
     assert grade(tables, JOURNEYS, ingestion_timestamp=early).scores["timeliness"] == 0
 
 
+@pytest.mark.parametrize("time", ["source_timestamp", "ingestion_timestamp"])
+def test_a_row_without_its_times_is_not_timely(tables, time):
+    half = pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col(time))
+    assert grade(tables, JOURNEYS, **{time: half}).scores["timeliness"] == pytest.approx(0.5)
+
+
 def test_one_row_cannot_be_shown_to_be_unique(tables):
     alone = grade_table(
         "triggers", {**tables, "triggers": tables["triggers"].head(1)}, quality_config("causal_paths")

@@ -4,6 +4,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from e2i_assets.gates.rules import SPLIT_QUALITY, SplitsMade
+from e2i_assets.modeling import SplitValidation
+from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality import UngradedSplit, grade_splits
 from e2i_assets.quality.config import DIMENSIONS
 from e2i_assets.quality.dimensions import grade_table, overall
@@ -42,6 +45,16 @@ def test_clean_splits_are_good(tables):
         name: (high - low, "passed") for name, (low, high) in PARTS.items()
     }
     assert all(q.dimensions[d] > 0.99 for q in graded.values() for d in DIMENSIONS)
+
+
+def test_the_gate_wants_every_split_graded(tables):
+    graded = tuple(grades(tables).values())
+    valid = SplitValidation(is_valid=True, violations=(), broken=(), ratios={}, counts={})
+    for i in range(len(graded)):
+        made = SplitsMade(valid, {}, Stability(0, 1, 0), graded[:i] + graded[i + 1 :])
+        verdict = SPLIT_QUALITY.verdict(made)
+        assert (verdict.reason, verdict.message) == ("not_graded", f"{graded[i].split} not graded.")
+    assert SPLIT_QUALITY.verdict(SplitsMade(valid, {}, Stability(0, 1, 0), graded)).passed
 
 
 def test_a_fault_costs_the_split_that_has_it_and_no_other(tables):

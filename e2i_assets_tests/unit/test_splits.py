@@ -62,6 +62,12 @@ def test_nobody_moves_when_the_cohort_grows_and_the_ratios_still_hold(strata: li
     assert np.abs(shares(known) - pd.Series(RATIOS)).max() <= 0.02
 
 
+def test_many_small_strata_do_not_add_up_to_wrong_ratios() -> None:
+    """Five patients alone would always be 3, 1, 1 and none in holdout."""
+    assigned = assign_splits(patients([i // 5 for i in range(300)]), NOBODY, seed=1)
+    assert np.abs(shares(assigned) - pd.Series(RATIOS)).max() <= 0.02
+
+
 def test_patients_who_arrive_one_by_one_keep_the_ratios_in_every_stratum() -> None:
     table = patients(np.random.default_rng(1).integers(0, 3, 120).tolist())
     known = NOBODY
