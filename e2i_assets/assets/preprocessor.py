@@ -10,7 +10,8 @@ from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.errors import ModelingError
-from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary, verify_fitted_on
+from e2i_assets.modeling.fitted import verify_fitted_on
+from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary
 from e2i_assets.modeling.scope import Scope
 
 

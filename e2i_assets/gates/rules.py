@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from e2i_assets.cohorts.attrition import CohortResult
     from e2i_assets.cohorts.config import TemporalRequirements
     from e2i_assets.modeling.evaluation import CriterionResult
-    from e2i_assets.modeling.preprocessing import FitCheck
+    from e2i_assets.modeling.fitted import FitCheck
     from e2i_assets.modeling.split_enforcer import SplitValidation
     from e2i_assets.modeling.splits import Stability
     from e2i_assets.quality.leakage import LeakageReport

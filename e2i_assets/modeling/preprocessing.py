@@ -5,8 +5,7 @@ So the fitted object travels inside a bundle and loads where this package is not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,59 +121,6 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
         fills = fitted["boolean"].statistics_
         summary["boolean"] = {n: {"fill": float(fills[i])} for i, n in enumerate(columns["boolean"])}
     return summary
-
-
-@dataclass(frozen=True)
-class FitCheck:
-    """How many features' statistics were compared, and what is wrong with them, in words."""
-
-    compared: int
-    violations: tuple[str, ...]
-
-
-def verify_fitted_on(preprocessor: ColumnTransformer, train: pd.DataFrame) -> FitCheck:
-    """Whether the preprocessor is the one that `train` alone gives: it is fitted again and compared.
-
-    Returns:
-        A check without violations when every statistic agrees (relative tolerance 1e-9) and every feature
-        has a value in train to take them from.
-    """
-    from sklearn.base import clone
-    from sklearn.exceptions import NotFittedError
-    from sklearn.utils.validation import check_is_fitted
-
-    try:
-        check_is_fitted(preprocessor)
-    except NotFittedError:
-        return FitCheck(0, ("preprocessor: has not been fitted",))
-    names = list(preprocessor.feature_names_in_)
-    absent = sorted(set(names) - set(train.columns))
-    if absent:
-        return FitCheck(0, (f"train: columns {', '.join(absent)} of the preprocessor are missing",))
-    again = clone(preprocessor).fit(train[names])
-    empty = [f"train: feature {name} has no value" for name in names if train[name].isna().all()]
-    differences = _differences(
-        "preprocessor", preprocessor_summary(preprocessor), preprocessor_summary(again)
-    )
-    return FitCheck(len(names), (*empty, *differences))
-
-
-def _differences(path: str, found: Any, expected: Any) -> list[str]:
-    """Where two summaries differ, without the values (levels and medians may be sensitive)."""
-    if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        return [
-            line
-            for key in sorted(set(found) | set(expected))
-            for line in _differences(f"{path}.{key}", found.get(key), expected.get(key))
-        ]
-    both_float = isinstance(found, float) and isinstance(expected, float)
-    # Medians of a feature without values are NaN on both sides.
-    same = (
-        np.isclose(found, expected, rtol=1e-9, atol=1e-12, equal_nan=True)
-        if both_float
-        else found == expected
-    )
-    return [] if same else [f"{path}: is not what train alone gives"]
 
 
 def sources_of(preprocessor: ColumnTransformer) -> list[str]:

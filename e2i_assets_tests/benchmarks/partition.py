@@ -36,8 +36,9 @@ from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.ingest.synthetic.spec import Scale
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.evaluation import evaluate, meets
+from e2i_assets.modeling.fitted import verify_fitted_on
 from e2i_assets.modeling.plots import calibration_plot, importance_plot, roc_plot
-from e2i_assets.modeling.preprocessing import fit_preprocessor, verify_fitted_on
+from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.modeling.splits import divide

@@ -5,16 +5,26 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    KBinsDiscretizer,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    SplineTransformer,
+    StandardScaler,
+)
 
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
-from e2i_assets.modeling.preprocessing import (
-    FitCheck,
-    fit_preprocessor,
-    preprocessor_summary,
-    sources_of,
-    verify_fitted_on,
-)
+from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
+from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary, sources_of
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, Column
 
 
@@ -46,16 +56,41 @@ def test_verification_passes_on_train_and_on_nothing_else() -> None:
     both = pd.concat([TRAIN.X, VALIDATION.X])
     found = verify_fitted_on(fit_preprocessor(both, FEATURES), TRAIN.X).violations
     assert any("n_samples_seen" in line for line in found)
-    assert any("lab_1.mean" in line for line in found)
+    assert any("mean_" in line for line in found)
     # As many rows, but others: the count alone would not tell.
     other = fit_preprocessor(both.tail(len(TRAIN.X)), FEATURES)
-    assert any("lab_1.scale" in line for line in verify_fitted_on(other, TRAIN.X).violations)
+    assert any("scale_" in line for line in verify_fitted_on(other, TRAIN.X).violations)
 
 
 def test_a_level_seen_outside_train_is_found() -> None:
     region = [Column("region", "categorical")]
     leaked = pd.concat([TRAIN.X, TRAIN.X.head(9).assign(region="east")])
     assert verify_fitted_on(fit_preprocessor(leaked, region), TRAIN.X).violations
+
+
+MADE_OF = {
+    "scaler": StandardScaler(),
+    "range": MinMaxScaler(),
+    "robust": RobustScaler(),
+    "quantiles": QuantileTransformer(n_quantiles=50, random_state=0),
+    "power": PowerTransformer(),
+    "bins": make_pipeline(SimpleImputer(), KBinsDiscretizer(5, random_state=0)),
+    "splines": make_pipeline(SimpleImputer(strategy="median"), SplineTransformer()),
+    "neighbours": KNNImputer(),
+    "components": make_pipeline(SimpleImputer(), PCA(2)),
+    "selection": make_pipeline(SimpleImputer(), VarianceThreshold()),
+}
+
+
+@pytest.mark.parametrize("name", MADE_OF)
+def test_whatever_it_is_made_of_it_is_compared(name: str) -> None:
+    """Not our own scaler and encoder only: each statistic of the fitted object, wherever it is kept."""
+    whole = ColumnTransformer([(name, MADE_OF[name], ["lab_0", "lab_1", "lab_2"])])
+    assert verify_fitted_on(clone(whole).fit(TRAIN.X), TRAIN.X).violations == ()
+    both = pd.concat([TRAIN.X, VALIDATION.X.assign(lab_1=VALIDATION.X["lab_1"] * 3)])
+    violations = verify_fitted_on(clone(whole).fit(both), TRAIN.X).violations
+    assert violations
+    assert all(line.startswith((name, "_n_features")) or "n_samples" in line for line in violations)
 
 
 def test_verification_fails_closed() -> None:

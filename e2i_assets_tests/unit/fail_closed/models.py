@@ -12,7 +12,8 @@ from e2i_assets.assets.bento_bundle import _answer, probe_rows
 from e2i_assets.assets.scoped import labelled
 from e2i_assets.gates.rules import Answers
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
-from e2i_assets.modeling.preprocessing import FitCheck, fit_preprocessor, verify_fitted_on
+from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
+from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.scope import SuccessCriteria
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDATION, scope, trained
