@@ -6,11 +6,13 @@ is bad.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import NamedTuple
 
 import polars as pl
 
+from e2i_assets.contracts.rules import FIRST_DAY, LAST_DAY
 from e2i_assets.ingest.mapping import ColumnMapping, Reading
 
 INTEGER = r"^[+-]?\d+(\.0*)?$"
@@ -39,6 +41,19 @@ def cast(given: pl.Series, dtype: pl.DataType, how: ColumnMapping, reading: Read
     if how.factor is not None:
         return _converted(given, dtype, how.factor, reading)
     return _typed(given, dtype, reading)
+
+
+def beyond_years(given: pl.Series) -> pl.Series:
+    """Days and times outside the years 1 to 9999, such as PostgreSQL's `infinity`; Polars writes none."""
+    if given.dtype == pl.Date:
+        steps = 1
+    elif isinstance(given.dtype, pl.Datetime):
+        steps = 86_400 * {"ms": 10**3, "us": 10**6, "ns": 10**9}[given.dtype.time_unit]
+    else:
+        return pl.repeat(False, len(given), eager=True)
+    epoch = dt.date(1970, 1, 1)
+    day = given.to_physical() // steps
+    return ((day < (FIRST_DAY - epoch).days) | (day > (LAST_DAY - epoch).days)).fill_null(value=False)
 
 
 def _mapped(given: pl.Series, dtype: pl.DataType, values: dict[str, str | None], reading: Reading) -> Cast:

@@ -124,13 +124,20 @@ def typed_sql(
     connection: duckdb.DuckDBPyConnection, text: str, names: Sequence[str], reading: Reading
 ) -> str:
     """SQL for the cells in the types that they have, each column's text beside it."""
+    columns = typed_columns(connection, text, names, reading)
+    return f"SELECT {', '.join(columns.values())}, {FILE} FROM ({text})"
+
+
+def typed_columns(
+    connection: duckdb.DuckDBPyConnection, text: str, names: Sequence[str], reading: Reading
+) -> dict[str, str]:
+    """SQL of each column of text: in the type that all of its cells have, and as it is written."""
     types = _types(connection, text, names, reading)
-    columns = [
-        f"{_cell(name, types[name], reading)} AS {quoted(name)}, "
+    return {
+        name: f"{_cell(name, types[name], reading)} AS {quoted(name)}, "
         f"{quoted(name)} AS {quoted(AS_WRITTEN + name)}"
         for name in names
-    ]
-    return f"SELECT {', '.join(columns)}, {FILE} FROM ({text})"
+    }
 
 
 def quoted(name: str) -> str:

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import duckdb
 
-from e2i_assets.ingest.csv_files import quoted
+from e2i_assets.ingest.csv_files import quoted, typed_columns
 from e2i_assets.ingest.errors import SourceError, without_secrets
+from e2i_assets.ingest.mapping import Reading
 
 READ_ONLY = "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
 """Session of a PostgreSQL source: the server refuses to write, and every table is of the same moment."""
@@ -22,10 +23,12 @@ Only = tuple[str, Sequence[int]]
 
 
 ARRIVES_AS_IT_IS = frozenset({
-    "smallint", "integer", "bigint", "real", "double precision", "numeric", "text", "character varying",
+    "smallint", "integer", "bigint", "real", "double precision", "text", "character varying",
     "boolean", "date", "timestamp with time zone", "timestamp without time zone",
 })  # fmt: skip
 """PostgreSQL types that Arrow has, too; the others (uuid, enums, JSON …) are read as text."""
+NUMERIC = "numeric"
+"""Of any number of digits: read as text, and a number where it is one without loss, as in a CSV."""
 
 
 class DuckDBFile:
@@ -109,7 +112,12 @@ class Postgres:
             cursor.execute(f"SELECT {names} FROM {'.'.join(map(quoted, table))}{where}{limit}")
             copy = self._connection.cursor()
             copy.register("arriving", cursor.fetch_record_batch())
-            copy.execute(f"CREATE TABLE {quoted(view)} AS SELECT * FROM arriving")
+            held = quoted(f"copy of {view}")
+            copy.execute(f"CREATE TABLE {held} AS SELECT * FROM arriving")
+            numeric = [name for name in columns if self._types[(*table, name)] == NUMERIC]
+            typed = typed_columns(copy, f"FROM {held}", numeric, Reading()) if numeric else {}
+            made = ", ".join(typed.get(name, quoted(name)) for name in columns)
+            copy.execute(f"CREATE VIEW {quoted(view)} AS SELECT {made} FROM {held}")
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ from sqlglot import exp
 from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
-from e2i_assets.ingest.casting import cast, written
+from e2i_assets.ingest.casting import beyond_years, cast, written
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.errors import NotThere, SourceError, unreadable
 from e2i_assets.ingest.expressions import as_written, first_line, local_moment, not_bound, wants_text
@@ -40,6 +40,7 @@ BATCH_ROWS = 50_000
 CARRIED = "carried."
 """Prefix of a carried source column on its way, so that it cannot meet a column of ours."""
 
+BEYOND = "must be in the years 1 to 9999"
 NOT_ARROW = ("INTERVAL", "UNION")
 """DuckDB's types that frames cannot hold."""
 HELP = "make it a number (`date_diff('day', a, b)`) or text (`x::VARCHAR`), or put it under `leave_out`"
@@ -303,7 +304,12 @@ def _by_file(batch: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
 
 def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -> Part:
     given = given.with_columns(_without_nulls(plan.reading))
-    made, bad = [given.get_column(ROW).cast(pl.Int64)], []
+    beyond = {name: cells for name in given.columns if (cells := beyond_years(given.get_column(name))).any()}
+    given = given.with_columns(
+        pl.when(~cells).then(pl.col(name)).alias(name) for name, cells in beyond.items()
+    )
+    bad = [(name.removeprefix(CARRIED), cells, BEYOND) for name, cells in beyond.items()]
+    made = [given.get_column(ROW).cast(pl.Int64)]
     for c in columns(TABLES[plan.table]):
         if c.name in plan.spec.columns:
             done = cast(given.get_column(c.name), c.dtype, plan.spec.columns[c.name], plan.reading)

@@ -78,6 +78,45 @@ def test_its_tables_arrive_in_parts(hospital: str, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_number_of_any_digits_is_a_number_where_that_loses_nothing(hospital: str, tmp_path: Path) -> None:
+    with psycopg.connect(hospital) as connection:
+        connection.execute(
+            "CREATE TABLE clinic.odd AS SELECT i::numeric AS id, 20 + i AS age, 3.50 AS severity, "
+            "timestamptz '2024-12-01Z' AS recorded, date '2024-01-01' AS seen, i / 4.0 AS dose, "
+            "i * 1e30 + 0.5 AS long, CASE WHEN i = 2 THEN date 'infinity' END AS until, "
+            "CASE WHEN i = 3 THEN timestamptz '-infinity' END AS since FROM generate_series(1, 3) i"
+        )
+    load = read_source(hospital, Mapping.from_text(TEXT.replace(".people", ".odd"), tmp_path), now=NOW)
+    (part,) = load.parts("patient_journeys")
+    assert part.frame.select("patient_id", "disease_severity").rows() == [("1", 3.5)]
+    assert json.loads(part.frame["clinical_attributes"][0]) == {
+        "dose": 0.25, "long": "1000000000000000000000000000000.5", "until": None, "since": None,
+    }  # fmt: skip
+    assert part.refused is not None
+    assert part.refused.select("row", "column", "reason").rows() == [
+        (2, "until", "must be in the years 1 to 9999"), (3, "since", "must be in the years 1 to 9999"),
+    ]  # fmt: skip
+
+
+def test_a_reader_who_may_write_nothing_suffices(hospital: str, tmp_path: Path) -> None:
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(hospital) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN")
+        connection.execute(f"GRANT USAGE ON SCHEMA clinic TO {role}; GRANT SELECT ON clinic.people TO {role}")
+    try:
+        load = read_source(as_user(hospital, role), Mapping.from_text(TEXT, tmp_path), now=NOW)
+        assert sum(part.frame.height for part in load.parts("patient_journeys")) == 60_000
+        del load
+    finally:
+        with psycopg.connect(hospital) as connection:
+            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def as_user(url: str, role: str) -> str:
+    names = psycopg.conninfo.conninfo_to_dict(url)
+    return f"postgresql://{role}@/{names['dbname']}?host={names['host']}"
+
+
 def test_a_draft_is_made_from_a_sample(hospital: str, tmp_path: Path) -> None:
     source = open_source(hospital)
     mapping = Mapping.from_text(suggest(source).text, tmp_path)
