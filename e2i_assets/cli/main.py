@@ -64,7 +64,7 @@ def materialize(
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="Port of Dagit.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagit.")] = 3000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Open Dagit, until Ctrl-C.

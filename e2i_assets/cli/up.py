@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,17 @@ from e2i_assets.cli.session import open_session
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+class PortUnavailable(RuntimeError):
+    """An address that cannot be listened on."""
+
+
 def run_up(host: str, port: int) -> int:
-    """Serve until interrupted; this process keeps the embedded warehouse running meanwhile."""
+    """Serve until interrupted; this process keeps the embedded warehouse running meanwhile.
+
+    Raises:
+        PortUnavailable: something else listens there. Dagster would go on without its web server.
+    """
+    _require_free(host, port)
     open_session()
     command = [
         str(Path(sys.executable).with_name("dagster")), "dev",
@@ -25,3 +35,14 @@ def run_up(host: str, port: int) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: process.send_signal(signal.SIGINT))
     return process.wait()
+
+
+def _require_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise PortUnavailable(
+            f"cannot listen on {host}, port {port}: {error.strerror}. Stop what listens there, or choose "
+            "another with --port."
+        ) from error

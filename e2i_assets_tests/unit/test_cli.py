@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,15 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert not {name for name in heavy if f"'{name}'" in said}
     for command in ("demo", "data", "materialize", "up"):
         assert command in said
+
+
+def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("up", "--port", port, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1, port {port}: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 MISTAKES = {
