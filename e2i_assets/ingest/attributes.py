@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from e2i_assets.contracts.base import INDEX
-from e2i_assets.ingest.casting import cast
+from e2i_assets.ingest.casting import cast, too_long
 from e2i_assets.ingest.mapping import AttributeMapping, ColumnMapping, Reading
 
 COLUMN = "clinical_attributes"
@@ -152,7 +152,7 @@ def _jsonable(values: pl.Series) -> tuple[pl.Series, pl.Series, str]:
         broken = (~values.is_finite()).fill_null(value=False)
         return values, broken, "must be a finite number (`read: {nulls: [NaN]}` makes NaN empty)"
     if values.dtype.is_decimal():
-        return values.cast(pl.Float64), fine, ""
+        return values.cast(pl.Float64), too_long(values), "has more digits than a number holds (`x::VARCHAR`)"
     if values.dtype.is_integer():
         exact = values.cast(pl.Int64, strict=False)
         return exact, exact.is_null() & values.is_not_null(), "must be a whole number of 64 bits"

@@ -56,6 +56,12 @@ def beyond_years(given: pl.Series) -> pl.Series:
     return ((day < (FIRST_DAY - epoch).days) | (day > (LAST_DAY - epoch).days)).fill_null(value=False)
 
 
+def too_long(given: pl.Series) -> pl.Series:
+    """Decimals with more digits than a 64-bit number holds: written out again, they are others."""
+    back = given.cast(pl.Float64).cast(pl.String).cast(given.dtype, strict=False)
+    return given.is_not_null() & ~(back == given).fill_null(value=False)
+
+
 def _mapped(given: pl.Series, dtype: pl.DataType, values: dict[str, str | None], reading: Reading) -> Cast:
     text = _text(given)
     unknown = given.is_not_null() & ~text.is_in(list(values)).fill_null(value=False)
@@ -148,6 +154,8 @@ def _to_number(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
     if given.dtype == pl.Boolean or not (given.dtype.is_numeric() or given.dtype == pl.Null):
         return _none(given, pl.Float64()), rule
     number = given.cast(pl.Float64)
+    if given.dtype.is_decimal():
+        return _only(number, ~too_long(given)), rule
     if given.dtype.is_integer():
         return _only(number, (number.abs() <= EXACT_INTEGER).fill_null(value=False)), rule
     return number, rule

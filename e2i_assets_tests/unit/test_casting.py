@@ -107,6 +107,14 @@ def test_a_cell_that_could_only_be_kept_as_another_value_is_bad(
         made(cell, dtype, Reading.model_validate(reading))
 
 
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**17), max_value=10**17, places=20))
+def test_a_decimal_is_that_number_or_bad(number: Decimal) -> None:
+    series = pl.Series("x", [number], dtype=pl.Decimal(38, 20))
+    done = cast(series, pl.Float64(), ColumnMapping.model_validate("x"), Reading())
+    exact = Decimal(repr(float(number))) == number
+    assert (bool(done.bad[0]), done.values[0]) == ((False, float(number)) if exact else (True, None))
+
+
 def test_small_numbers_long_fractions_and_midnights_are_read() -> None:
     assert made("0e-400", pl.Float64()) == 0
     assert made("5e-324", pl.Float64()) == 5e-324
