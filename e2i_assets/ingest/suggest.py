@@ -89,10 +89,15 @@ class Suggested:
 
 @dataclass(frozen=True)
 class SuggestedTable:
-    """How a table of ours could be filled from one of the source; `carried` are the columns left over."""
+    """How a table of ours could be filled from one of the source.
+
+    Attributes:
+        place: `file` or `table`, and its name; None where the source is one file.
+        carried: the columns left over.
+    """
 
     table: str
-    place: tuple[str, str]
+    place: tuple[str, str] | None
     reading: Reading
     columns: tuple[Suggested, ...]
     carried: tuple[str, ...]
@@ -115,7 +120,7 @@ class Draft:
         return {
             "mapping": self.text,
             "tables": [
-                {"table": t.table, t.place[0]: t.place[1], "carried": list(t.carried),
+                {"table": t.table, **dict([t.place] if t.place else []), "carried": list(t.carried),
                  "columns": [asdict(c) for c in t.columns]}
                 for t in self.tables
             ],
@@ -143,12 +148,12 @@ def suggest(source: Source) -> Draft:
         )
     ordered = tuple(best[table] for table in TABLES if table in best)
     used = {table.place for table in ordered}
-    left = [name for name, spec in given.items() if _place(spec, name) not in used]
+    left = [name for name, spec in given.items() if _place(spec) not in used]
     return Draft(_text(source, ordered, left), ordered)
 
 
-def _place(spec: TableMapping, name: str) -> tuple[str, str]:
-    return ("table", spec.table) if spec.table else ("file", spec.file or name)
+def _place(spec: TableMapping) -> tuple[str, str] | None:
+    return ("table", spec.table) if spec.table else ("file", spec.file) if spec.file else None
 
 
 def _judged(source: Source, name: str, spec: TableMapping, otherwise: str | None) -> SuggestedTable | None:
@@ -166,7 +171,7 @@ def _judged(source: Source, name: str, spec: TableMapping, otherwise: str | None
     reading = _reading(table, matched[table], sample, reading)
     found = (_column(table, c, matched[table], sample, reading) for c in columns(TABLES[table]))
     carried = [n for n in given if n not in matched[table].values()] if table == "patient_journeys" else []
-    return SuggestedTable(table, _place(spec, name), reading, tuple(c for c in found if c), tuple(carried))
+    return SuggestedTable(table, _place(spec), reading, tuple(c for c in found if c), tuple(carried))
 
 
 def _usable(table: str, matched: dict[str, str]) -> bool:
@@ -255,10 +260,16 @@ def _column(
         if unknown:
             seen += f"; {TODO}: `values:` must say what {unknown} of its values are ({', '.join(c.allowed)})"
     elif (share := _share(cells, c.dtype, reading)) < FITS:
-        seen += f"; {TODO}: only {share:.0%} are {c.dtype}{_hint(c)}"
+        seen += f"; {TODO}: only {share:.0%} are {_kind(c)}{_hint(c)}"
     if c.unit:
         seen += f"; ours is in {c.unit}"
     return Suggested(c.name, name, _identifier(name), values, seen)
+
+
+def _kind(c: Column) -> str:
+    """What the cells of a column are, for a person."""
+    names = {pl.Int64: "whole numbers", pl.Float64: "numbers", pl.Boolean: "true or false", pl.Date: "days"}
+    return names.get(c.dtype.base_type(), "times with a zone")
 
 
 def _hint(c: Column) -> str:
@@ -303,7 +314,9 @@ def _text(source: Source, tables: tuple[SuggestedTable, ...], left: list[str]) -
         "tables:",
     ]
     for table in tables:
-        lines += [f"  {table.table}:", f"    {table.place[0]}: {_scalar(table.place[1])}"]
+        lines.append(f"  {table.table}:")
+        if table.place:
+            lines.append(f"    {table.place[0]}: {_scalar(table.place[1])}")
         stated = table.reading.model_dump(exclude_defaults=True)
         if stated:
             lines.append(f"    read: {json.dumps(stated, ensure_ascii=False)}  # a guess")

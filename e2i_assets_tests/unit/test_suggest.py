@@ -76,6 +76,20 @@ def test_what_a_draft_found_loads(clinic: Path) -> None:
     assert set(part.frame["gender"]) == {"M", "F"}
 
 
+def test_what_a_draft_of_one_file_found_loads(tmp_path: Path) -> None:
+    rows = [f"s{i},M,{40 + i},2023-01-0{1 + i}T08:00:00" for i in range(9)]
+    (tmp_path / "trial.csv").write_text("\n".join(["subject_id,sex,age,updated_at", *rows]))
+    text = suggest(open_source(str(tmp_path / "trial.csv"))).text
+    assert "TODO: only 0% are times with a zone, say `read: {time_zone" in text
+    filled = text.replace('"NULL"', "DATE '2023-01-01'").replace(
+        "columns:", "read: {time_zone: UTC}\n    columns:"
+    )
+    mapping = Mapping.from_text(filled, tmp_path)
+    (part,) = read_source(str(tmp_path / "trial.csv"), mapping, now=NOW).parts("patient_journeys")
+    assert part.frame.select("patient_id", "age_at_diagnosis").row(8) == ("s8", 48)
+    assert part.frame.height == 9
+
+
 def test_days_that_two_formats_fit_are_left_to_a_person(tmp_path: Path) -> None:
     rows = [f"p{i},0{1 + i % 9}/0{1 + i % 9}/2023" for i in range(20)]
     (tmp_path / "patients.csv").write_text("\n".join(["patient_id,diagnosis_date", *rows]))
