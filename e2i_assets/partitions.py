@@ -23,10 +23,27 @@ def cohort_files(config: Path) -> dict[str, Path]:
     return found
 
 
+class UnknownScope(ValueError):
+    """A cohort file that lists a scope which no file defines."""
+
+
 @cache
 def programme(config: Path, partition: str) -> CohortConfig:
-    """The cohort configuration of a partition."""
-    return CohortConfig.from_yaml(cohort_files(config)[partition])
+    """The cohort configuration of a partition.
+
+    Raises:
+        UnknownScope: it lists a scope that is not in config/scopes.
+    """
+    file = cohort_files(config)[partition]
+    found = CohortConfig.from_yaml(file)
+    known = sorted(path.stem for path in (config / "scopes").glob("*.yaml"))
+    unknown = [name for name in found.scopes if name not in known]
+    if unknown:
+        raise UnknownScope(
+            f"{file}: scopes: no file in {config / 'scopes'} defines {', '.join(unknown)}; "
+            f"there are {', '.join(known)}"
+        )
+    return found
 
 
 def programmes(config: Path) -> dict[str, CohortConfig]:

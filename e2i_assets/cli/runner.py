@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -153,7 +154,9 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
             if failure.user_failure_data and failure.user_failure_data.description:
                 return f"{asset}: {failure.user_failure_data.description}"
             cause = failure.error.cause or failure.error if failure.error else None
-            return f"{asset}: {cause.message.strip() if cause else 'failed'}"
+            # Our own errors speak for themselves; the module they come from is no news to a user.
+            said = re.sub(r"^e2i_assets\.[\w.]+: ", "", cause.message.strip()) if cause else "failed"
+            return f"{asset}: {said}"
     return "the run failed before its first step"
 
 

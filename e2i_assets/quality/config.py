@@ -197,8 +197,8 @@ def _in_contract(reference: str) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError) as error:
-        raise QualityConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise QualityConfigError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(loaded, dict):
         raise QualityConfigError(f"{path}: expected a mapping of settings")
     return loaded
