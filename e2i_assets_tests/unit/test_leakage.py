@@ -213,6 +213,10 @@ def test_a_value_known_from_a_date_on(clean):
         lambda d: d.dt.strftime("%Y/%m/%d %H:%M"),
         lambda d: d.dt.strftime("%Y-%m-%dT12:30:00-05:00"),
         lambda d: (d - pd.Timestamp(0)).dt.total_seconds().astype(int),
+        lambda d: d.dt.strftime("%d-%b-%y").str.upper(),
+        lambda d: d.dt.strftime("%d.%m.%y"),
+        lambda d: d.dt.strftime("%Y%m%d%H%M%S"),
+        lambda d: (d - pd.Timestamp(0)).dt.total_seconds().astype(int).astype(str),
         lambda d: "called on " + d.dt.strftime("%Y-%m-%d") + ", no answer",
         lambda d: "['2019-01-01', '" + d.dt.strftime("%Y-%m-%d") + "']",
     ],
@@ -232,6 +236,10 @@ def test_a_value_known_from_a_date_on(clean):
         "slashes",
         "ISO offset",
         "epoch",
+        "Oracle",
+        "German, short",
+        "compact with time",
+        "epoch as text",
         "in a note",
         "in a list",
     ],
@@ -245,6 +253,25 @@ def test_dates_after_the_index_date_are_found_in_any_form(clean, form):
     (finding,) = audit(clean.assign(seen=form(one_late))).findings
     assert (finding.kind, finding.column) == ("temporal", "seen")
     assert finding.statistic == pytest.approx(1 / N)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda d: d.dt.strftime("%b %Y"),
+        lambda d: d.dt.strftime("%m/%Y"),
+        lambda d: d.dt.strftime("%Y-%m"),
+        lambda d: d.dt.year,
+        lambda d: (d - pd.Timestamp(0)).dt.total_seconds().astype(int) * 1000,
+    ],
+    ids=["month in words", "month", "ISO month", "year", "milliseconds"],
+)
+def test_months_years_and_long_numbers_are_dates(clean, form):
+    table = clean.assign(last_year=form(clean["index_date"] - pd.Timedelta(days=400)))
+    assert leaks(table) == set()
+    assert audit(table).examined["temporal"] == 1
+    later = clean.assign(last_year=form(clean["index_date"] + pd.Timedelta(days=400)))
+    assert leaks(later) == {("temporal", "last_year")}
 
 
 def test_later_on_the_index_day_is_not_after_it(clean):

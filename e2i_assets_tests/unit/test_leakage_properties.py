@@ -6,7 +6,7 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from e2i_assets.quality.leakage import audit_leakage, dates, names
@@ -56,6 +56,7 @@ def test_the_outcome_in_disguise_is_found(seed: int, n: int, wrong: float) -> No
     table = noise(seed, n)
     draw = np.random.default_rng(seed)
     told = np.where(draw.random(n) < wrong, 1 - table["converted"], table["converted"])
+    assume((told != table["converted"]).mean() <= 0.025)  # chance may bring more
     words = np.array(["lapsed", "active"])[told]
     found = {f.column for f in audit_leakage(table.assign(segment=words), "converted").findings}
     assert found == {"segment"}

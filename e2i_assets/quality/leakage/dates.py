@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,14 +24,18 @@ _CLOCK = (
 _FORMS = (
     rf"(?<![\d.]){_YEAR}[-/.](?P<month>\d{{1,2}})(?:[-/.](?P<day>\d{{1,2}}))?(?!\d)",
     r"(?<![\d.])(?P<first>\d{1,2})(?P<mark>[-/.])(?P<next>\d{1,2})(?P=mark)(?P<year>\d{4}|(?<=/)\d\d)(?!\d)",
+    r"(?<![\d.])(?P<first>\d\d)(?P<mark>\.)(?P<next>\d\d)\.(?P<year>\d\d)(?![\d.])",
     rf"(?<!\d)(?P<day>\d{{1,2}}){_NTH}[ -]?(?P<name>{_MONTH})[a-z]*[ ,.-]*{_YEAR}(?!\d)",
-    rf"\b(?P<name>{_MONTH})[a-z]*\.?[ -]+(?P<day>\d{{1,2}}){_NTH},?[ -]+{_YEAR}(?!\d)",
-    rf"(?<!\d){_YEAR}(?P<month>[01]\d)(?P<day>[0-3]\d)(?!\d)",
+    rf"(?<!\d)(?P<day>\d{{1,2}})(?P<mark>[ -])(?P<name>{_MONTH})(?P=mark)(?P<year>\d\d)(?![\d:])",
+    rf"\b(?P<name>{_MONTH})[a-z]*\.?[ -]+(?:(?P<day>\d{{1,2}}){_NTH},?[ -]+)?{_YEAR}(?!\d)",
+    rf"(?<![\d/.-])(?P<month>\d{{1,2}})/{_YEAR}(?![\d/])",
+    rf"(?<!\d){_YEAR}(?P<month>[01]\d)(?P<day>[0-3]\d)(?:[0-2]\d[0-5]\d[0-5]\d)?(?!\d)",
 )
 _ISO = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
 _OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
 _NOTHING = {"", "-", ".", "na", "n/a", "nan", "nat", "none", "null", "unknown", "missing"}
 _EPOCHS = (("s", 6e8, 4e9), ("ms", 6e11, 4e12), ("us", 6e14, 4e15), ("ns", 6e17, 4e18))
+_YEAR_NAME = r"(?:^|_)(?:year|yr|yyyy)(?:_|$)"
 _EPOCH_NAME = r"(?:^|_)(?:date|time|timestamp|ts|epoch|at|dt|when|seen)(?:_|$)"
 
 _FARTHEST_ZONE = pd.Timedelta(hours=14)
@@ -103,17 +108,22 @@ def _numbers(column: pd.Series) -> Dates | None:
     if low >= 19_000_101 and high <= 21_001_231:
         wall = pd.to_datetime(numbers, format="%Y%m%d", errors="coerce")
         return Dates(wall, None, 0, True) if wall.notna().sum() == len(there) else None
-    if not pd.Series([_squeezed(str(column.name))]).str.contains(_EPOCH_NAME).item():
-        return None
+    name = _squeezed(str(column.name))
+    if low >= 1900 and high <= 2100 and re.search(_YEAR_NAME, name):
+        return Dates(pd.to_datetime(numbers, format="%Y"), None, 0, True)
+    named = bool(re.search(_EPOCH_NAME, name))
     for unit, least, most in _EPOCHS:
-        if least <= low and high <= most:
+        plain = (
+            unit != "s" and high <= most / 2
+        )  # ten digits may be any number, thirteen of these years hardly
+        if least <= low and high <= most and (named or plain):
             wall = pd.to_datetime(numbers, unit=unit, errors="coerce")  # type: ignore[call-overload]
             return Dates(wall, wall, 0, True)
     return None
 
 
 def _squeezed(name: str) -> str:
-    return pd.Series([name]).str.replace(r"[^0-9A-Za-z]+", "_", regex=True).str.lower().item()
+    return re.sub(r"[^0-9A-Za-z]+", "_", name).lower()
 
 
 def _text(column: pd.Series) -> Dates | None:
@@ -121,6 +131,11 @@ def _text(column: pd.Series) -> Dates | None:
     texts = pd.Series(values, dtype="string").str.strip()
     if texts.empty:
         return None
+    if texts.head(_SAMPLE).str.fullmatch(r"\d{9,19}").mean() >= _MOSTLY:
+        numbers = pd.to_numeric(column, errors="coerce")
+        epoch = _numbers(numbers) if numbers.notna().sum() == column.notna().sum() else None
+        if epoch is not None:
+            return epoch
     if texts.head(_SAMPLE).str.fullmatch(_ISO).mean() >= _MOSTLY:
         wall, instant, whole = *_iso(texts), pd.Series(True, index=texts.index)
     else:
@@ -188,7 +203,7 @@ def _stamps(found: pd.DataFrame) -> pd.Series:
         day_first = bool((first > 12).any() or (found["mark"] == ".").all())
         day, month = (first, second) if day_first else (second, first)
     else:
-        day = found["day"].astype(float).fillna(1)
+        day = found["day"].astype(float).fillna(1) if "day" in found else pd.Series(1.0, index=found.index)
         named = found["name"].map({m: i + 1 for i, m in enumerate(_MONTHS)}) if "name" in found else None
         month = (found["month"] if named is None else named).astype(float)
     stamps = pd.to_datetime({"year": year, "month": month, "day": day}, errors="coerce")
