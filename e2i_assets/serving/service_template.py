@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 HERE = Path(__file__).parent
 SCHEMA: dict[str, Any] = json.loads((HERE / "schema.json").read_text(encoding="utf-8"))
@@ -44,6 +45,22 @@ class PredictResponse(BaseModel):
     model_id: str
     prediction_time_ms: float
     metadata: Metadata = Field(alias="_metadata")
+
+
+class OnlyJson:
+    """Refuses multipart bodies, which BentoML would read as files and answer with a 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass every other request on."""
+        kind = Request(scope).headers.get("content-type", "") if scope["type"] == "http" else ""
+        if kind.strip().lower().startswith("multipart/"):
+            error = {"error": "Content-Type: must be application/json"}
+            await JSONResponse(error, status_code=415)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 async def health(_: Request) -> JSONResponse:
@@ -122,3 +139,6 @@ class ClassificationService:
     def predict_batch(self, features_list: list[Row]) -> PredictResponse:
         """Probabilities of the positive class for 1 to 1000 rows of named features, in their order."""
         return self._answer(features_list)
+
+
+ClassificationService.add_asgi_middleware(OnlyJson)  # type: ignore[attr-defined]  # a Service by now

@@ -127,6 +127,27 @@ def test_a_missing_feature_gets_a_400_that_names_it(url: str) -> None:
     ]
 
 
+BODIES: dict[str, tuple[bytes, str, int]] = {
+    "no JSON": (b"hello", "application/json", 400),
+    "half": (b'{"features": {"age"', "application/json", 400),
+    "empty": (b"", "application/json", 400),
+    "a list": (b"[1]", "application/json", 400),
+    "null": (b"null", "application/json", 400),
+    "features of another shape": (b'{"features": [1]}', "application/json", 400),
+    "no text": (b"\xff\xfe\x00", "application/json", 400),
+    "a form": (b"x=1", "multipart/form-data; boundary=x", 415),
+    "a form without boundary": (b"x=1", "Multipart/form-data", 415),
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_body_that_is_no_request_gets_a_4xx(url: str, kind: str) -> None:
+    body, content_type, status = BODIES[kind]
+    response = httpx.post(f"{url}/predict", content=body, headers={"Content-Type": content_type}, timeout=30)
+    assert response.status_code == status
+    assert response.json()["error"]
+
+
 def test_a_bad_row_of_a_batch_is_named_by_index_and_feature(url: str) -> None:
     response = post(url, "/predict_batch", {"features_list": [ROW, ROW, ROW | {"age": "x"}]})
     assert response.status_code == 400
