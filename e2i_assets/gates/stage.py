@@ -159,8 +159,9 @@ def _audit_and_publish(
     verdicts = {gate.name: gate.verdict(subject) for gate in gates}
     _record(context, name, verdicts)
     address = context.store.locate(name, context.partition, version)
+    pages = f"{context.settings.pages_url.rstrip('/')}/{name}/{context.partition}/{version}"
     where = {"dagster/uri": address} | {
-        page: dg.MetadataValue.url(f"{address}/{file}") for page, file in made.pages.items()
+        page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in made.pages.items()
     }
     checks = [display.check(asset_key, gate, verdict, where) for gate, verdict in verdicts.items()]
     if not all(verdict.passed for verdict in verdicts.values()):

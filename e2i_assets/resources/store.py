@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import uuid
@@ -63,6 +64,9 @@ class Published:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     display: str = ""
     run_id: str = ""
+
+
+PAGE = re.compile(r"([\w-]+/)+[\w-]+\.html", re.ASCII)
 
 
 class ArtifactStore:
@@ -125,6 +129,12 @@ class ArtifactStore:
     def locate(self, asset: str, partition: str, version: str) -> str:
         """Address of a version, for people."""
         return self._fs.unstrip_protocol(self._version(asset, partition, version))
+
+    def page(self, path: str) -> bytes | None:
+        """An HTML page of a version, by its path below the root; None for anything else."""
+        if not PAGE.fullmatch(path) or not self._fs.exists(f"{self._root}/{path}"):
+            return None
+        return bytes(self._fs.cat_file(f"{self._root}/{path}"))
 
     def _version(self, asset: str, partition: str, version: str) -> str:
         return f"{self._root}/{asset}/{partition}/{version}"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import httpx
 import pytest
 
@@ -64,17 +65,22 @@ def wait(what: str, condition: Any, seconds: float = 400) -> Any:
     pytest.fail(f"waited {seconds} s for {what}")
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture
 def env() -> Iterator[dict[str, str]]:
     with postgres_home() as folder:
-        yield environment(folder / "home", configuration(folder))
+        pages = {"E2I_PAGES_URL": f"http://127.0.0.1:{free_port()}"}
+        yield environment(folder / "home", configuration(folder)) | pages
 
 
 @pytest.fixture
 def dagit(env: dict[str, str], tmp_path: Path) -> Iterator[Dagit]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with (tmp_path / "up.log").open("w") as log:
         process = subprocess.Popen([E2I, "up", "--port", str(port)], env=env, stdout=log, stderr=log)
     try:
@@ -116,6 +122,14 @@ def test_sensor_and_backfill_publish_good_data_and_hold_bad_data(
     assert runs == ["SUCCESS"]
     good = {asset: store.current(asset, PARTITION) for asset in ("cohort", "recurrence/bento_bundle")}
     assert all(good.values())
+    report = store.current("qc_report", PARTITION)
+    shown = dg.deserialize_value(report.display, dict)["metadata"]
+    docs = httpx.get(shown["data_docs"].value)
+    assert docs.status_code == 200
+    assert "patient_journeys.html" in docs.text
+    assert (
+        httpx.get(shown["data_docs"].value.replace("data_docs/index.html", "record.json")).status_code == 404
+    )
 
     nobody = tmp_path / "gbsg2.csv"
     header, *lines = SOURCE.read_text().splitlines()

@@ -102,6 +102,11 @@ def changed(here: Settings, folder: Path, file: str, edit: Callable[[Any], None]
 COHORT_FILE = f"cohorts/{PARTITION}.yaml"
 
 
+def page_of(here: Settings, link: str) -> Path:
+    assert link.startswith(here.pages_url)
+    return Path(here.artifacts_url) / link.removeprefix(here.pages_url).lstrip("/")
+
+
 def test_cohort_size(here: Settings, tmp_path: Path) -> None:
     before = published(here)
     nobody = {"field": "egfr", "operator": ">", "value": 10_000}
@@ -366,7 +371,7 @@ def test_no_blockers(here: Settings, sabotage: str) -> None:
     # The refused report is there to read, with the pages of its suites.
     (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "no_blockers"]
     for page in ("report_page", "data_docs"):
-        assert "failed" in Path(check.metadata[page].value.removeprefix("file://")).read_text()
+        assert "failed" in page_of(here, check.metadata[page].value).read_text()
 
 
 def test_qc_score(here: Settings) -> None:
@@ -496,7 +501,7 @@ def test_the_quality_report_is_shown_with_its_parts_history_and_pages(base: Sett
     (run,) = shown["history"].records
     assert run.data["overall_score"] == pytest.approx(shown["score"].value, abs=1e-4)
     assert [r.data["table"] for r in shown["grades"].records][-1] == "all tables"
-    docs = Path(shown["data_docs"].value.removeprefix("file://"))
+    docs = page_of(base, shown["data_docs"].value)
     pages = [docs, *docs.parent.glob("*.html"), docs.parent.parent / "report.html"]
     assert len(pages) == 8
     for page in pages:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import httpx
 import pandas as pd
 import pytest
 
 from e2i_assets.assets.artifacts import Splits
+from e2i_assets.cli.pages import serve_pages
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 
 
@@ -44,6 +46,29 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
 def test_artifacts_come_back(store: ArtifactStore) -> None:
     assert store.read("a", "p", store.write("a", "p", Record(1, ("x",))), Record) == Record(1, ("x",))
     assert store.read("b/c", "p", store.write("b/c", "p", Files("hello")), Files).text == "hello"
+
+
+def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
+    class Report(Files):
+        def save(self, folder: Path) -> None:
+            super().save(folder)
+            (folder / "sub" / "index.html").write_text(self.text)
+
+    version = store.write("b/c", "p", Report("hello"))
+    server = serve_pages(store, "127.0.0.1", 0)
+    root = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        answer = httpx.get(f"{root}/b/c/p/{version}/sub/index.html")
+        assert (answer.status_code, answer.text) == (200, "hello")
+        assert answer.headers["Content-Type"].startswith("text/html")
+        for path in (
+            f"b/c/p/{version}/a.txt", f"b/c/p/{version}/no.html", f"b/c/p/{version}", "", "index.html",
+            f"b/c/p/x/..%2F{version}/sub/index.html", f"/b/c/p/{version}//sub/index.html",
+        ):  # fmt: skip
+            assert httpx.get(f"{root}/{path}").status_code == 404
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_the_version_is_the_content(store: ArtifactStore) -> None:

@@ -1,0 +1,36 @@
+"""The pages that reports keep beside them, over HTTP: no browser follows a link from Dagit to a file."""
+
+from __future__ import annotations
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from e2i_assets.resources.store import ArtifactStore
+
+
+def serve_pages(store: ArtifactStore, host: str, port: int) -> ThreadingHTTPServer:
+    """Serve the HTML pages of the store's versions, and nothing else, until `shutdown`.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = store.page(self.path.lstrip("/"))
+            if page is None:
+                self.send_error(404, "no such page")
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: Any) -> None:
+            """Dagit's own log is enough."""
+
+    server = ThreadingHTTPServer((host, port), Pages)
+    Thread(target=server.serve_forever, daemon=True).start()
+    return server
