@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from e2i_assets.contracts.base import columns, facts_of
 from e2i_assets.contracts.ddl import SCHEMA
@@ -33,6 +33,9 @@ from e2i_assets.ingest.problems import (
 )
 from e2i_assets.ingest.staging import Staging, Tally
 from e2i_assets.ingest.transactions import Transactions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Programme = tuple[str, str]
 Progress = Callable[[Literal["read", "published"], str, int], None]
@@ -216,19 +219,15 @@ class _Loader:
         """
         rules, unmet, number = self.rules[table], set(range(len(self.rules[table]))), -1
         first = next(arriving)
-        rows = tuple(first.frame.get_column(ROW).head(ROWS_NAMED))
-        # Judged even where it is there already, so that what no row keeps is known of the whole table.
-        judged = (
-            (write, write.digest(table), judge(table, write, rules)) for write in chain([first], arriving)
-        )
-        for write, digest, found in read_ahead(judged):
+        named = tuple(first.frame.get_column(ROW).head(ROWS_NAMED))
+        for write, judged, digest, rows in read_ahead(self._judged(table, chain([first], arriving))):
             number = write.number
-            unmet &= found.unmet
+            unmet &= judged.unmet
             if self.ledger[table].get(number) == digest:
                 self.resumed += write.given
             else:
                 self._forget_from(table, number)
-                self._stage_write(table, write, digest, found)
+                self._stage_write(table, write, digest, rows)
             self.given[table] += write.given
             self.progress("read", table, write.given)
         self._forget_from(table, number + 1)
@@ -236,16 +235,26 @@ class _Loader:
             broken = [rules[i] for i in sorted(unmet)]
             raise LoadError(
                 [
-                    Problem(self.load.origin(table), table, r.column, r.text, self.given[table], rows)
+                    Problem(self.load.origin(table), table, r.column, r.text, self.given[table], named)
                     for r in broken
                 ]
             )
 
-    def _stage_write(self, table: str, write: Write, digest: str, judged: Judged) -> None:
+    def _judged(
+        self, table: str, arriving: Iterable[Write]
+    ) -> Iterator[tuple[Write, Judged, str, dict[str, pa.Table]]]:
+        """Each write with its verdict, its digest and what it adds, also where it is there already: what no
+        row keeps is to be known of the whole table.
+        """
+        for write in arriving:
+            judged = judge(table, write, self.rules[table])
+            yield write, judged, write.digest(table), self.staging.rows(table, write, judged)
+
+    def _stage_write(self, table: str, write: Write, digest: str, rows: Mapping[str, pa.Table]) -> None:
         before = self.given[table]
         self.transactions.run(
             f"{write.origin}: table {table}, rows {before + 1:,} to {before + write.given:,}",
-            lambda cursor: self.staging.write(cursor, table, write, digest, judged.good, judged.rejected),
+            lambda cursor: self.staging.write(cursor, table, write, digest, rows),
         )
 
     def _forget_from(self, table: str, number: int) -> None:

@@ -6,9 +6,9 @@ together, so what the ledger names is there. Each function is one transaction's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,7 +16,10 @@ from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.load import ROW, Write
-from e2i_assets.ingest.problems import ROWS_NAMED, Problem
+from e2i_assets.ingest.problems import ROWS_NAMED, Judged, Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 WRITE = "_write"
 WORK_MEM = "64MB"
@@ -91,10 +94,18 @@ class Staging:
             found[table][number] = digest
         return found
 
-    def write(
-        self, cursor: Any, table: str, write: Write, digest: str, good: pl.DataFrame, rejected: pl.DataFrame
-    ) -> None:
-        """Add one write; nothing happens when it is there already."""
+    def rows(self, table: str, write: Write, judged: Judged) -> dict[str, pa.Table]:
+        """What a write adds to the tables of the schema."""
+        number = pl.lit(write.number, pl.Int64)
+        where = {"table_name": pl.lit(table), WRITE: number, "origin": pl.lit(write.origin)}
+        frames = {
+            table: judged.good.with_columns(number.alias(WRITE)),
+            "rejected": judged.rejected.with_columns(**where),
+        }
+        return {name: frame.to_arrow() for name, frame in frames.items() if frame.height}
+
+    def write(self, cursor: Any, table: str, write: Write, digest: str, rows: Mapping[str, pa.Table]) -> None:
+        """Add one write, of which `rows` says what; nothing happens when it is there already."""
         # A crash of the server loses unlogged rows anyway.
         cursor.execute("SET LOCAL synchronous_commit = off")
         cursor.execute(
@@ -104,19 +115,9 @@ class Staging:
         )
         if not cursor.fetchone()[0]:
             return
-        number = pl.lit(write.number, pl.Int64)
-        if good.height:
-            self._copy(cursor, table, good.with_columns(number.alias(WRITE)))
-        if rejected.height:
-            where = {"table_name": pl.lit(table), WRITE: number, "origin": pl.lit(write.origin)}
-            self._copy(cursor, "rejected", rejected.with_columns(**where))
-
-    def _copy(self, cursor: Any, table: str, rows: pl.DataFrame) -> None:
-        import pyarrow as pa
-
-        held = rows.to_arrow()
-        pieces = pa.RecordBatchReader.from_batches(held.schema, held.to_batches(max_chunksize=PIECE))
-        cursor.adbc_ingest(table, pieces, mode="append", db_schema_name=self.name)
+        for name, held in rows.items():
+            pieces = held.to_reader(max_chunksize=PIECE)
+            cursor.adbc_ingest(name, pieces, mode="append", db_schema_name=self.name)
 
     def forget(self, cursor: Any, table: str, number: int) -> None:
         """Remove a table's writes from `number` on, and later tables: what they refer to may change."""
