@@ -124,7 +124,7 @@ def _to_text(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
 
 
 def _to_integer(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
-    rule = "must be Int64"
+    rule = "must be Int64, a whole number in digits alone"
     if given.dtype == pl.String:
         text = _pointed(given, reading)
         whole = text.str.contains(INTEGER).fill_null(value=False)

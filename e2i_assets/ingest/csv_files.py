@@ -140,6 +140,12 @@ def typed_columns(
     }
 
 
+def folder_value(key: str) -> str:
+    """SQL for the value that a folder `key=value` of a row's file states."""
+    value = f"regexp_extract({FILE}, {_literal(f'/{re.escape(key)}=([^/]*)/')}, 1)"
+    return f"nullif(url_decode({value}), '__HIVE_DEFAULT_PARTITION__')"
+
+
 def quoted(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

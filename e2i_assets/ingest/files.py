@@ -17,6 +17,7 @@ import duckdb
 from e2i_assets.ingest.csv_files import (
     AS_WRITTEN,
     FILE,
+    folder_value,
     header,
     literals,
     quoted,
@@ -233,11 +234,8 @@ class Files:
     def _csv(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str], reading: Reading) -> str:
         groups: dict[tuple[tuple[str, ...], str], list[str]] = {}
         for file in files:
-            try:
-                with self._fs.open(file, "rb") as opened:
-                    names, delimiter = header(opened, file, reading)
-            except PermissionError as error:
-                raise SourceError(f"{file}: cannot be read, permission denied") from error
+            with self._fs.open(file, "rb") as opened:
+                names, delimiter = header(opened, file, reading)
             _check_names(file, names)
             groups.setdefault((tuple(names), delimiter), []).append(file)
             _check_same(files[0], next(iter(groups))[0], file, names)
@@ -248,7 +246,26 @@ class Files:
             else:
                 copies = {file: self._copy(file, reading) for file in group}
                 selects += [text_sql([copy], given, delimiter, reading, f) for f, copy in copies.items()]
-        return typed_sql(connection, " UNION ALL BY NAME ".join(selects), next(iter(groups))[0], reading)
+        text, names = " UNION ALL BY NAME ".join(selects), list(next(iter(groups))[0])
+        if keys := self._keys(files):
+            _check_names(files[0], [*names, *keys])
+            made = ", ".join(f"{folder_value(key)} AS {quoted(key)}" for key in keys)
+            text = f"SELECT *, {made} FROM ({text})"
+        return typed_sql(connection, text, [*names, *keys], reading)
+
+    def _keys(self, files: Sequence[str]) -> list[str]:
+        """Names of the columns that folders such as `zip=00501` below the source make, as with Parquet."""
+        found = [
+            [
+                part.partition("=")[0]
+                for part in PurePosixPath(f.removeprefix(self._root)).parts[:-1]
+                if "=" in part
+            ]
+            for f in files
+        ]
+        for file, keys in zip(files, found, strict=True):
+            _check_same(files[0], found[0], file, keys)
+        return found[0]
 
     def _copy(self, file: str, reading: Reading) -> str:
         """A copy of the file in UTF-8, the only encoding that DuckDB is asked to read."""

@@ -318,7 +318,9 @@ def test_broken_days_of_supply_make_a_row_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("2020-01-20,30", "2020-01-20,30.5"))
     load = read_source(tmp_path, Mapping.from_text(SMALL, tmp_path), now=NOW)
     parts = list(load.parts("treatment_events"))
-    assert ("duration_days", "must be Int64") in [row for part in parts for row in refused(part)]
+    assert ("duration_days", "must be Int64, a whole number in digits alone") in [
+        row for part in parts for row in refused(part)
+    ]
     assert pl.concat(p.frame for p in parts)["duration_days"].drop_nulls().to_list() == [30]
 
 

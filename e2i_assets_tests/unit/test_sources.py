@@ -263,12 +263,20 @@ def test_the_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     assert [a["x"] for p in parts for a in attributes(p)] == ["5", "6", "seven", "8"]
 
 
-def test_folders_that_name_a_value_make_a_column_of_text(tmp_path: Path) -> None:
-    for zip_code in ("00501", "10001"):
-        (tmp_path / "data" / f"zip={zip_code}").mkdir(parents=True)
-        pl.DataFrame({"id": [zip_code]}).write_parquet(tmp_path / "data" / f"zip={zip_code}" / "a.parquet")
-    load = read_source(tmp_path, mapped(tmp_path, {}, file="data"), now=NOW)
-    assert [a["zip"] for a in attributes(read_in(load))] == ["00501", "10001"]
+@pytest.mark.parametrize("kind", ["parquet", "csv", "latin-1"])
+def test_folders_that_name_a_value_make_a_column_of_text(tmp_path: Path, kind: str) -> None:
+    for zip_code in ("00501", "10 001"):
+        folder = tmp_path / "data" / f"zip={zip_code.replace(' ', '%20')}"
+        folder.mkdir(parents=True)
+        frame = pl.DataFrame({"id": [zip_code[:2]]})
+        frame.write_parquet(folder / "a.parquet") if kind == "parquet" else frame.write_csv(folder / "a.csv")
+    how = {"encoding": "latin-1"} if kind == "latin-1" else {}
+    load = read_source(tmp_path, mapped(tmp_path, {}, how, file="data"), now=NOW)
+    assert [a["zip"] for a in attributes(read_in(load))] == ["00501", "10 001"]
+    if kind != "parquet":
+        given(tmp_path, "id\n3\n", "data/b.csv")
+        with pytest.raises(SourceError, match=r"lacks zip|has zip"):
+            read_source(tmp_path, mapped(tmp_path, {}, how, file="data"), now=NOW)
 
 
 def test_a_column_renamed_between_files_is_refused(tmp_path: Path) -> None:
@@ -352,7 +360,10 @@ def test_value_maps_and_units(tmp_path: Path) -> None:
     assert part.frame["gender"].to_list() == ["M", "F", None]
     assert part.frame["age_at_diagnosis"].to_list() == [40, 50, 40]
     assert part.frame["disease_severity"].to_list() == [3.5, None, 5.0]
-    assert refusals(part) == {4: "is a value that the value map does not have", 5: "must be Int64"}
+    assert refusals(part) == {
+        4: "is a value that the value map does not have",
+        5: "must be Int64, a whole number in digits alone",
+    }
     assert attributes(part)[0] == {"married": "yes"}
 
 
