@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -44,8 +45,18 @@ def open_session() -> tuple[Settings, Warehouse]:
 def dagster_instance() -> dg.DagsterInstance:
     """The Dagster instance of this installation, in the warehouse's `dagster` schema."""
     import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
 
-    instance = dg.DagsterInstance.get()
+    # Dagster would put files in the place of this process's own output while it computes: the progress
+    # display would stand still, and Ctrl-C show the stacks of its helper processes.
+    uncaptured = {
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        }
+    }
+    ref = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=uncaptured)
+    instance = dg.DagsterInstance.from_ref(ref)
     # Dagster's Postgres storage opens a connection for each event, half of a stage's overhead; this keeps
     # one open, as its web server does.
     instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
