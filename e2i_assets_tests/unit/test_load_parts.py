@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Write, writes
+from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Write, read_ahead, writes
+from e2i_assets.ingest.problems import LoadError
 
 PARTS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 4), st.sampled_from("ab")), max_size=8)
 Drawn = list[tuple[int, int, str]]
@@ -60,3 +63,29 @@ def test_the_time_of_arrival_is_no_part_of_the_content() -> None:
 
     assert digest() == digest(ingestion_timestamp="later")
     assert digest() != digest(patient_id="q")
+
+
+def test_items_are_made_ahead_by_another_thread_in_their_order() -> None:
+    made: list[tuple[int, bool]] = []
+
+    def items() -> Iterator[int]:
+        for i in range(5):
+            made.append((i, threading.current_thread() is threading.main_thread()))
+            yield i
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 0
+    ahead.close()
+    assert made == [(0, False), (1, False)], "one ahead, and no more once nobody asks"
+    assert list(read_ahead(items())) == [0, 1, 2, 3, 4]
+
+
+def test_a_source_that_fails_ahead_fails_where_its_row_is_due() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise LoadError([])
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(LoadError):
+        next(ahead)
