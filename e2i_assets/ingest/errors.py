@@ -19,6 +19,14 @@ class NotThere(SourceError):
     """A file or table that a mapping names, and that the source does not have."""
 
 
+class Misstated(SourceError):
+    """Something that a mapping says at `key` does not fit the source."""
+
+    def __init__(self, key: tuple[str, ...], message: str) -> None:
+        self.key = key
+        super().__init__(message)
+
+
 REASONS = {
     "Expected Number of Columns": "has another number of cells than the header",
     "Invalid unicode": "is not UTF-8; say `read: {encoding: latin-1}` (or cp1252, utf-16 …) in the mapping",

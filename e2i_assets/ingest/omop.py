@@ -12,7 +12,7 @@ from typing import Protocol
 import duckdb
 
 from e2i_assets.ingest.databases import Only
-from e2i_assets.ingest.errors import SourceError, unreadable
+from e2i_assets.ingest.errors import Misstated, unreadable
 from e2i_assets.ingest.mapping import Reading
 from e2i_assets.ingest.omop_cells import check_cells
 from e2i_assets.ingest.omop_config import ConceptSet, Measurement, Omop
@@ -114,7 +114,7 @@ def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
     if omop.visits:
         provide("visit_occurrence")
     provide("concept", ("concept_id", [*stated, *_codes_in_use(sql, omop)]))
-    _check_concepts(source, stated)
+    _check_concepts(source, omop)
     _check_units(source, omop)
     sql.execute(f"CREATE TABLE e2i_index AS {_index(omop)}")
     sql.execute(f"CREATE VIEW patient_journeys AS {_journeys(omop, prefix)}")
@@ -154,17 +154,17 @@ def _codes_in_use(sql: duckdb.DuckDBPyConnection, omop: Omop) -> list[int]:
     return [c for (c,) in sql.execute(" UNION ".join(asked)).fetchall() if c]
 
 
-def _check_concepts(source: CdmSource, stated: Sequence[int]) -> None:
-    known = source.connection.execute(
-        "SELECT concept_id::BIGINT FROM concept "
-        "UNION SELECT ancestor_concept_id::BIGINT FROM concept_ancestor"
-    ).fetchall()
-    unknown = sorted(set(stated) - {c for (c,) in known})
-    if unknown:
-        raise SourceError(
-            f"{source.name}: the CDM's vocabulary has no concept {', '.join(map(str, unknown))}; "
-            "correct `concept_sets` in the mapping"
-        )
+def _check_concepts(source: CdmSource, omop: Omop) -> None:
+    for name, concepts in omop.concept_sets.items():
+        unknown = source.connection.execute(
+            "SELECT unnest(?::BIGINT[]) AS id EXCEPT (SELECT concept_id::BIGINT FROM concept "
+            "UNION ALL SELECT ancestor_concept_id::BIGINT FROM concept_ancestor) ORDER BY id",
+            [[*concepts.concepts, *concepts.exclude]],
+        ).fetchall()
+        if unknown:
+            ids = ", ".join(str(concept) for (concept,) in unknown)
+            said = f"{source.name}: the CDM's vocabulary has no concept {ids}"
+            raise Misstated(("omop", "concept_sets", name), said)
 
 
 def _check_units(source: CdmSource, omop: Omop) -> None:
@@ -180,9 +180,10 @@ def _check_units(source: CdmSource, omop: Omop) -> None:
         ).fetchall()
         if len(units) > 1:
             found = ", ".join(str(unit) for (unit,) in units)
-            raise SourceError(
-                f"{source.name}: measurement {name} is in the units {found}; say "
-                f"`measurements.{name}.units` in the mapping (unit_concept_id: factor)"
+            raise Misstated(
+                ("omop", "measurements", name),
+                f"{source.name}: measurement {name} is in the units {found}; say its `units` "
+                "(unit_concept_id: factor)",
             )
 
 

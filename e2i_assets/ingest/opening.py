@@ -156,6 +156,10 @@ class DatabaseSource:
             raise NotThere(f"{self.name}: is a database; name what fills {table} with `table:`")
         schema, _, name = spec.table.rpartition(".")
         found = self._find(name, schema or None)
+        twice = [n for n, times in Counter(map(str.lower, self._tables[found])).items() if times > 1]
+        if twice:
+            said = f"{self.name}: {spec.table} has columns {', '.join(twice)} that differ in case alone"
+            raise SourceError(f"{said}; make a view that renames one")
         self._database.provide(table, found, self._tables[found], None, most)
         return Opened(self.connection, table, f"{self.name} {'.'.join(found)}", self)
 

@@ -22,7 +22,7 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import beyond_years, cast, written
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
-from e2i_assets.ingest.errors import NotThere, SourceError, unreadable
+from e2i_assets.ingest.errors import Misstated, NotThere, SourceError, unreadable
 from e2i_assets.ingest.expressions import as_written, first_line, local_moment, not_bound, wants_text
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
 from e2i_assets.ingest.mapping import (
@@ -66,7 +66,12 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
     mapping = mapping if mapping is not None else _by_name(opened)
     notes: tuple[str, ...] = ()
     if mapping.omop is not None:
-        notes = (omop.build(opened, mapping.omop, omop.prefix_of(mapping.source), mapping.read),)
+        try:
+            notes = (omop.build(opened, mapping.omop, omop.prefix_of(mapping.source), mapping.read),)
+        except Misstated as error:
+            raise mapping.error(error.key, str(error)) from error
+        except NotThere as error:
+            raise mapping.error(("omop", "schema"), str(error)) from error
         plans = [_made(opened, table, mapping) for table in omop.FILLS]
     else:
         plans = [

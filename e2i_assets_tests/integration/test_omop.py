@@ -191,13 +191,14 @@ def test_a_folder_and_a_postgresql_give_the_same(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[80180]", "[80180, 999]", "has no concept 999"),
-        ("schema: main", "schema: nowhere", "has no table nowhere.concept_ancestor"),
+        ("[80180]", "[80180, 999]", r"omop\.concept_sets\.osteoarthritis: .*has no concept 999"),
+        ("schema: main", "schema: nowhere", r"omop\.schema: .*has no table nowhere.concept_ancestor"),
     ],
 )
-def test_what_the_cdm_lacks_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
-    with pytest.raises(SourceError, match=said):
-        read_source(EUNOMIA, Mapping.from_text(MAPPING.read_text().replace(old, new), tmp_path), now=NOW)
+def test_what_the_cdm_lacks_is_named_by_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    mapping = Mapping.from_text(MAPPING.read_text().replace(old, new), tmp_path / "mapping.yaml")
+    with pytest.raises(MappingError, match=rf"mapping\.yaml:\d+: {said}"):
+        read_source(EUNOMIA, mapping, now=NOW)
 
 
 def test_a_set_that_is_not_declared_names_its_line(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_units_are_converted_and_a_row_in_another_is_refused(tmp_path: Path) -> 
 
 def test_units_are_never_mixed_silently(tmp_path: Path) -> None:
     mapping = Mapping.from_text(SMALL.replace(", units: {1: 1, 2: 0.1}", ""), tmp_path)
-    with pytest.raises(SourceError, match=r"measurement lab is in the units 1, 2, 3; say `measurements\.lab"):
+    with pytest.raises(MappingError, match=r":11: omop\.measurements\.lab: .*is in the units 1, 2, 3; say"):
         read_source(small_cdm(tmp_path), mapping, now=NOW)
 
 

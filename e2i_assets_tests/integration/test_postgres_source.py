@@ -98,6 +98,13 @@ def test_a_number_of_any_digits_is_a_number_where_that_loses_nothing(hospital: s
     ]  # fmt: skip
 
 
+def test_columns_that_differ_in_case_alone_are_refused(hospital: str, tmp_path: Path) -> None:
+    with psycopg.connect(hospital) as connection:
+        connection.execute('ALTER TABLE clinic.people ADD "Age" int')
+    with pytest.raises(SourceError, match=r"clinic\.people has columns age that differ in case alone"):
+        read_source(hospital, Mapping.from_text(TEXT, tmp_path), now=NOW)
+
+
 def test_a_reader_who_may_write_nothing_suffices(hospital: str, tmp_path: Path) -> None:
     role = f"reader_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(hospital) as connection:
