@@ -31,6 +31,8 @@ from e2i_assets.partitions import programme
 from e2i_assets.settings import Settings
 
 POLL_SECONDS = 1.0
+NARROW = 75
+"""Columns below which the display does without bars."""
 
 
 class NothingSelected(ValueError):
@@ -162,15 +164,16 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
 
 @contextmanager
 def _progress(show: bool) -> Iterator[Progress]:
+    console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        *([] if console.width < NARROW else [BarColumn(bar_width=20)]),
         MofNCompleteColumn(),
         TextColumn("{task.fields[stage]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
+    with Progress(*columns, console=console, disable=not show) as progress:
         yield progress
 
 
@@ -199,7 +202,10 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
         stats = instance.get_run_step_stats(runs[0].run_id)
         finished = [s for s in stats if s.end_time]
         running = [s.step_key.replace("__", "/") for s in stats if s.start_time and not s.end_time]
-        progress.update(task, completed=len(finished), stage=running[-1] if running else "")
+        stage = running[-1] if running else ""
+        if progress.console.width < NARROW:
+            stage = stage.rpartition("/")[2]
+        progress.update(task, completed=len(finished), stage=stage)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
