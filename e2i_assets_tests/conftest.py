@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -24,6 +25,10 @@ from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @contextmanager

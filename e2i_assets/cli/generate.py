@@ -68,11 +68,12 @@ def generate_and_load(
     made = _generated(spec, show=show)
     declared = Declared(made.truth, made.oracle, made.dirt)
     load = Load(made.tables, source=f"{DATA_SOURCE}:{spec.dgp}", replaces=DATA_SOURCE, truth=made.truth)
+    store = ArtifactStore(here.artifacts_url)
     if dry_run:
+        store.rehearse()
         report = load_with_progress(here, warehouse, load, dry_run=True, show=show)
         return Generated(report, declared, None)
     # Written before anything is loaded: a store that refuses leaves the warehouse as it was.
-    store = ArtifactStore(here.artifacts_url)
     version = store.write(DECLARED, DATA_SOURCE, declared)
     report = load_with_progress(here, warehouse, load, dry_run=False, show=show)
     store.publish(Published(DECLARED, DATA_SOURCE, version, fingerprint=version))

@@ -91,6 +91,18 @@ class ArtifactStore:
             self._upload(folder, self._version(asset, partition, version))
         return version
 
+    def rehearse(self) -> None:
+        """Fail where nothing could be stored, and leave nothing behind.
+
+        Raises:
+            ArtifactRefused: the store's folder cannot be written.
+        """
+        probe = f"{self._root}/rehearsal.{uuid.uuid4().hex}"
+        with self._writing():
+            self._fs.makedirs(self._root, exist_ok=True)
+            self._fs.pipe_file(probe, b"")
+            self._fs.rm_file(probe)
+
     def read(self, asset: str, partition: str, version: str, kind: type[A]) -> A:
         """Load one version.
 

@@ -23,7 +23,7 @@ from e2i_assets.ingest.synthetic import GeneratorSpec
 from e2i_assets.ingest.transactions import DatabaseRefused
 from e2i_assets.resources.postgres import WarehouseUnavailable
 from e2i_assets.resources.records import load_batches
-from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
+from e2i_assets.resources.store import ArtifactRefused
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -518,17 +518,22 @@ def test_a_folder_of_files_named_for_our_tables_loads(
 SPEC = GeneratorSpec(scale="small", seed=1)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
 def test_a_store_that_refuses_leaves_the_warehouse_as_it_was(
-    here: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    here: Settings, warehouse: Warehouse, tmp_path: Path, dry_run: bool
 ) -> None:
     """The generator's own truth is kept in the store; data without it would be half a job."""
+    (tmp_path / "file").write_text("")
+    refusing = here.model_copy(update={"artifacts": str(tmp_path / "file" / "artifacts")})
+    with pytest.raises(ArtifactRefused, match="cannot write to the artifact folder"):
+        generate_and_load(refusing, warehouse, SPEC, dry_run=dry_run, show=False)
+    assert set(rows(warehouse).values()) == {0}
 
-    def refuse(*_: object) -> str:
-        raise ArtifactRefused("no room")
 
-    monkeypatch.setattr(ArtifactStore, "write", refuse)
-    with pytest.raises(ArtifactRefused):
-        generate_and_load(here, warehouse, SPEC, show=False)
+def test_a_dry_run_of_the_generator_stores_nothing(here: Settings, warehouse: Warehouse) -> None:
+    made = generate_and_load(here, warehouse, SPEC, dry_run=True, show=False)
+    assert (made.kept, made.report.changed["patient_journeys"]) == (None, 2500)
+    assert [path for path in Path(here.artifacts_url).rglob("*") if path.is_file()] == []
     assert set(rows(warehouse).values()) == {0}
 
 
