@@ -157,8 +157,13 @@ def _family(dtype: dt_ibis.DataType) -> str:
     if dtype.is_uint64():
         return "other"  # half of its values have no place in the 64 bits that engines share
     known = {"boolean": dtype.is_boolean, "integer": dtype.is_integer, "string": dtype.is_string}
-    known["null"] = dtype.is_null
+    known["null"] = lambda: is_untyped(dtype)
     return next((name for name, matches in known.items() if matches()), "other")
+
+
+def is_untyped(dtype: dt_ibis.DataType) -> bool:
+    """Whether a column holds nulls and no type; DuckDB has one for it that Ibis does not know."""
+    return dtype.is_null() or (dtype.is_unknown() and "NULL" in str(dtype))
 
 
 def _require_dates(criterion: Criterion, cohort_id: str) -> None:

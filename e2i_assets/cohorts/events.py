@@ -7,7 +7,7 @@ from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from e2i_assets.cohorts.config import EVENT_DATE, JOURNEY_KEY, CohortConfig
-from e2i_assets.cohorts.criteria import assess, counted, day
+from e2i_assets.cohorts.criteria import assess, counted, day, is_untyped
 from e2i_assets.cohorts.criterion import EventCriterion
 from e2i_assets.cohorts.errors import CohortError
 
@@ -49,7 +49,7 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
 def _key_type(journeys: ir.Table, events: ir.Table, cohort_id: str) -> str:
     """The type in which keys are compared; a column of nulls without a type takes the other's."""
     types = [table[JOURNEY_KEY].type() for table in (journeys, events)]
-    typed = [t for t in types if not t.is_null()]
+    typed = [t for t in types if not is_untyped(t)]
     known = {"string" if t.is_string() else "int64" if t.is_integer() else "" for t in typed}
     if len(known) > 1 or "" in known:
         raise CohortError(

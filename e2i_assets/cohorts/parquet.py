@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,6 @@ def open_parquet(engine: Any, path: Path) -> ir.Table:
         CohortError: CC_004, there is no such file, it cannot be read, or files differ.
     """
     import duckdb
-    import ibis
 
     if not path.exists() and not engine.con.execute("FROM glob($path)", {"path": str(path)}).fetchone():
         raise CohortError("CC_004", f"{path}: no such file")
@@ -47,7 +47,30 @@ def open_parquet(engine: Any, path: Path) -> ir.Table:
             f"{path}: its files differ in the columns {', '.join(differing)}; write them with the same "
             "columns and types",
         )
-    return table.mutate(**{name: ibis.null() for name, dtype in table.schema().items() if _untyped(dtype)})
+    return table
+
+
+def require_nan_kept(table: ir.Table, columns: Sequence[str], cohort_id: str) -> None:
+    """Refuse floating-point columns of Parquet in which a user's DuckDB would not see NaN.
+
+    Raises:
+        CohortError: CC_004, a view over Parquet was made without `can_have_nan`.
+    """
+    import ibis.expr.operations as ops
+
+    if table.get_backend().name != "duckdb" or not any(table[c].type().is_floating() for c in columns):
+        return
+    listed = table.get_backend().con.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal")
+    views = dict(listed.fetchall())
+    read = {found.name for found in table.op().find(ops.DatabaseTable)} & views.keys()
+    while further := {name for name in views for view in read if name in views[view]} - read:
+        read |= further
+    if any("parquet" in views[view].lower() and "can_have_nan" not in views[view].lower() for view in read):
+        raise CohortError(
+            "CC_004",
+            f"{cohort_id}: DuckDB would overlook NaN in this Parquet; read it with can_have_nan=True, or "
+            "give its path",
+        )
 
 
 def fetched(engine: Any, table: ir.Table) -> pl.DataFrame:
@@ -55,7 +78,3 @@ def fetched(engine: Any, table: ir.Table) -> pl.DataFrame:
     frame = pl.from_arrow(engine.con.sql(engine.compile(table)).to_arrow_table())
     assert isinstance(frame, pl.DataFrame)
     return frame
-
-
-def _untyped(dtype: Any) -> bool:
-    return dtype.is_unknown() and "NULL" in str(dtype.raw_type)

@@ -24,7 +24,7 @@ from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
 from e2i_assets.cohorts.criteria import Rule
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.masks import FAILED, UNKNOWN, mask_counts, tally, with_masks
-from e2i_assets.cohorts.parquet import fetched, open_parquet
+from e2i_assets.cohorts.parquet import fetched, open_parquet, require_nan_kept
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -150,8 +150,8 @@ def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Iter
     Files are read by an engine of their own, which may spill to a temporary folder while the source is open.
 
     Raises:
-        CohortError: CC_002 for missing columns or events, CC_004 for anything that is no table, and for
-            events that are not where the journeys are.
+        CohortError: CC_002 for missing columns or events, CC_004 for anything that is no table, for events
+            that are not where the journeys are, and for a DuckDB table that hides NaN.
     """
     if config.event_criteria and events is None:
         named = ", ".join(criterion.name for criterion in config.event_criteria)
@@ -160,6 +160,10 @@ def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Iter
         events = None
     with _source(config, journeys, events) as source:
         _require_columns(config, source)
+        if isinstance(source, TableSource) and source.files is None:
+            require_nan_kept(source.journeys, config.required_fields, config.cohort_id)
+            if source.events is not None:
+                require_nan_kept(source.events, config.event_fields, config.cohort_id)
         yield source
 
 

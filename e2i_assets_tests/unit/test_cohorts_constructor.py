@@ -280,6 +280,23 @@ def test_files_that_differ_are_refused_instead_of_cast(tmp_path, change):
         CohortConstructor(RULES).construct_cohort(tmp_path)
 
 
+def test_a_duckdb_table_that_hides_nan_is_refused(tmp_path):
+    journeys().write_parquet(tmp_path / "j.parquet")
+    engine = ibis.duckdb.connect()
+    hidden = engine.read_parquet(tmp_path / "j.parquet")
+    engine.raw_sql(f"CREATE VIEW outer_one AS SELECT * FROM {hidden.get_name()}")
+    for table in (hidden, hidden.filter(hidden.age_at_diagnosis > 0), engine.table("outer_one")):
+        with pytest.raises(CohortError, match=r"CC_004: .*can_have_nan=True"):
+            CohortConstructor(RULES).construct_cohort(table)
+    whole_numbers = config(inclusion=[("age_at_diagnosis", ">=", 18)])
+    assert CohortConstructor(whole_numbers).construct_cohort(hidden)[1].eligible_count == 4
+    seen = engine.read_parquet(tmp_path / "j.parquet", can_have_nan=True)
+    assert (
+        CohortConstructor(RULES).construct_cohort(seen)[1]
+        == CohortConstructor(RULES).construct_cohort(journeys())[1]
+    )
+
+
 def test_a_file_keeps_the_columns_that_ibis_has_no_type_for(tmp_path):
     frame = journeys().with_columns(
         seen=pl.lit(DAY).cast(pl.Datetime("ns", "UTC")), empty=pl.lit(None), pregnant=pl.lit(None)
