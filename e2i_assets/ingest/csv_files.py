@@ -71,8 +71,12 @@ def header(opened: BinaryIO, file: str, reading: Reading) -> tuple[list[str], st
         delimiter=delimiter,
         quotechar=reading.quote or None,
         quoting=csv.QUOTE_MINIMAL if reading.quote else csv.QUOTE_NONE,
+        strict=True,
     )
-    return next(rows, []), delimiter
+    try:
+        return next(rows, []), delimiter
+    except csv.Error as error:
+        raise SourceError(f"{file}: its header has a quote that does not end on its line") from error
 
 
 def to_utf8(given: BinaryIO, file: str, copy: Path, reading: Reading) -> None:

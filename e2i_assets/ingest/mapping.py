@@ -57,9 +57,20 @@ class Reading(_Model):
     @classmethod
     def _known_encoding(cls, value: str) -> str:
         try:
-            return codecs.lookup(value).name
-        except LookupError:
-            raise ValueError(f"no such encoding: {value} (utf-8, latin-1, cp1252, utf-16 …)") from None
+            # Python's codecs are not all of text (rot13), and not all read in parts (idna).
+            decoder = codecs.getincrementaldecoder(value)(errors="replace")
+            if decoder.decode("id".encode(value), final=True) == "id":
+                return codecs.lookup(value).name
+        except (LookupError, ValueError):
+            pass
+        raise ValueError(f"no such encoding: {value} (utf-8, latin-1, cp1252, utf-16 …)")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimits(cls, value: str | None) -> str | None:
+        if value is not None and (value.isalnum() or value in "\"'\r\n."):
+            raise ValueError("must be a character that is no letter, digit, quote, point or line end")
+        return value
 
     @field_validator("date_format")
     @classmethod

@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+DEEPEST = 20
+"""Levels of keys; no file of ours has as many, one with an alias to itself has no end of them."""
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -47,6 +50,8 @@ def load_with_lines(text: str, path: Path) -> tuple[Any, Lines]:
 def _build(
     loader: yaml.SafeLoader, node: yaml.Node, key: tuple[str, ...], lines: dict[tuple[str, ...], int]
 ) -> Any:
+    if len(key) > DEEPEST:
+        raise _mistake("is nested too deeply, maybe in itself", node)
     if isinstance(node, yaml.MappingNode):
         built: dict[str, Any] = {}
         for name, value in node.value:

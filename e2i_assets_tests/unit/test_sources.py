@@ -225,13 +225,14 @@ def test_numbers_of_a_parquet_file_that_json_cannot_hold_are_refused(tmp_path: P
     [
         ("id,v,V\n1,a,b\n", "has column v twice"),
         ("id,,v\n1,a,b\n", "column 2 has no name"),
+        ('id,"v\nw"\n1,2\n', "header has a quote that does not end"),
         ("id,v\n1,secret,c\n", "line 2 has another number of cells"),
         ('id,v\n1,"secret\n2,x\n', "a quote that does not end"),
         ("id,v\n1," + "secret" * 2_000_000 + "\n", "line 2 is longer than"),
         ("id,v\n", "has no rows"),
         ("", "is empty"),
     ],
-    ids=["twice", "unnamed", "ragged", "open-quote", "huge", "no-rows", "empty"],
+    ids=["twice", "unnamed", "header-quote", "ragged", "open-quote", "huge", "no-rows", "empty"],
 )
 def test_a_broken_csv_is_named_without_its_values(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(SourceError, match=said) as error:
