@@ -757,3 +757,23 @@ def test_more_equal_rows_between_coarse_splits_than_within_one_are_copies():
 def test_equal_rows_by_chance_are_no_copies(seed):
     train, test = halves(coarse(seed=seed))
     assert audit_leakage(train, "started", other_splits={"test": test}).ok
+
+
+def test_what_is_recorded_at_an_event_of_the_follow_up_is_found_with_it():
+    """The match of a donor is there when the transplant is, and a second relapse only after a first."""
+    table = trial().rename(columns={"moved": "relapse_1"})
+    there = table["relapse_1"].notna()
+    again = there & (rng().random(N) < 0.4)
+    table["donor"] = pd.Series(rng().choice(["kin", "other"], N)).where(there)
+    table["relapse_2"] = (table["relapse_1"] + 1).where(again)
+    table["lab"] = pd.Series(rng().normal(size=N)).where(rng().random(N) < 0.6)
+    found = {f.column for f in audit_leakage(table, "death").findings}
+    assert found == {"futime", "rx", "rx_seen", "relapse_1", "relapse_2", "donor"}
+
+
+def test_the_date_of_an_entry_is_before_all_that_follows_it():
+    entry = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng().integers(0, 900, N), unit="D")
+    table = trial().assign(accepted=entry)
+    table["moved_date"] = entry + pd.to_timedelta(table["moved"], unit="D")
+    table["last_date"] = entry + pd.to_timedelta(table["futime"], unit="D")
+    assert "accepted" not in {f.column for f in audit_leakage(table, "death").findings}

@@ -93,6 +93,7 @@ def test_how_many_that_is():
         ("TIME1", "duration"),
         ("d.time", "duration"),
         ("DEATH_EVENT", "event"),
+        ("Birth.outcome", "event"),
         ("hospdead", "event"),
         ("off_treatment", "event"),
         ("ChurnReason", "aftermath"),
@@ -131,6 +132,7 @@ def test_the_name_of_an_event_indicator(name, is_one):
         (["rfsstat", "rfstime", "prtime", "prstat", "age"], {"rfsstat": "rfstime", "prstat": "prtime"}),
         (["d1", "t1", "da", "ta", "z1"], {"d1": "t1", "da": "ta"}),
         (["e.tdm", "t.tdm"], {"e.tdm": "t.tdm"}),
+        (["srvstat", "srv", "relstat", "rel"], {"srvstat": "srv", "relstat": "rel"}),
         (["srv", "srv.s", "rel", "rel.s"], {"srv.s": "srv", "rel.s": "rel"}),
         (["censor", "time", "time_d", "censor_d"], {"censor_d": "time_d"}),
         (["state", "days", "date", "tested", "dress", "ecog"], {}),
@@ -138,6 +140,14 @@ def test_the_name_of_an_event_indicator(name, is_one):
 )
 def test_an_event_and_its_time_are_told_by_their_stem(columns, pairs):
     assert endpoints(columns) == pairs
+
+
+def test_the_time_of_the_target_is_told_by_its_name():
+    for name in ("time.to.cmv", "days_until_cmv", "cmv_date", "date of CMV"):
+        assert meaning_of(name, "cmv") == "follow-up"
+        assert meaning_of(name, "death") != "follow-up"
+    assert meaning_of("prior_cmv_date", "cmv") is None
+    assert meaning_of("recipient_cmv", "cmv") is None
 
 
 def test_a_grade_is_not_the_state_of_a_patient():

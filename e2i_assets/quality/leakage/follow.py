@@ -16,10 +16,14 @@ ECHO = 0.98
 LESS = 0.05
 """How much less it may tell than the leak: what a leak is measured from (the distance of a flight, whose time
 in the air is there unless it is cancelled) rises and falls with it, and tells nothing."""
+COVERED = 0.95
+"""Share of its values beside which the leak must be there, too, for both to rise and fall together."""
 BY_CHANCE = 6.0
 """Values that chance would bring after the end of the follow-up, for none there to be no accident."""
 TOLD = 0.9
 """Correlation from which on a flag says whether an event came before the end (some come on the last day)."""
+RARE = 0.02
+"""Least share of rows with the event, and without it, for its presence to say anything."""
 UNFINISHED = 0.05
 """Least share of rows without the event: nothing there, or the end of the follow-up in its stead."""
 
@@ -31,7 +35,7 @@ def follow_findings(found: Sequence[Column], left: Sequence[Column], target: str
     times = [c for c in leaks if c.numbers is not None and names.is_time(c.name, target)]
     while True:
         events = {c.name: f for c in rest if (f := _event_before_end(c, times))}
-        new = events | {c.name: f for c in rest if (f := _echo(c, leaks) or _flag_of_event(c, times))}
+        new = events | {c.name: f for c in rest if (f := _echo(c, leaks) or _of_event(c, times))}
         if not new:
             return list(findings.values())
         findings |= new
@@ -51,20 +55,24 @@ def _echo(column: Column, leaks: Sequence[Column]) -> Finding | None:
 
 
 def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
-    if column.strength >= leak.strength - LESS and not _is_before(column, leak):
+    covered = _there(leak)[_there(column)].mean() >= COVERED
+    if covered and column.strength >= leak.strength - LESS and not _is_before(column, leak):
         yield abs(correlation(column.numbers, leak.numbers)), "both rise and fall together"
     for a, b, what in (
         (column, leak, f"it says whether {leak.name} is there"),
         (leak, column, f"it is there when {leak.name} says so"),
     ):
         if b.coded.missing is not None and _is_flag(a):
-            there = (b.coded.codes != b.coded.missing).astype(float)
-            yield abs(correlation(a.coded.codes.astype(float), there)), what
+            yield abs(correlation(a.coded.codes.astype(float), _there(b).astype(float))), what
 
 
 def _is_before(column: Column, end: Column) -> bool:
     """Whether it is named as the start of what the other is the end of, or as history."""
     return names.is_history(column.name) or names.is_interval_start(column.name, end.name)
+
+
+def _there(column: Column) -> np.ndarray:
+    return column.coded.codes != (-1 if column.coded.missing is None else column.coded.missing)
 
 
 def _is_flag(column: Column) -> bool:
@@ -85,8 +93,19 @@ def _event_before_end(column: Column, times: Sequence[Column]) -> Finding | None
     return None
 
 
-def _flag_of_event(column: Column, times: Sequence[Column]) -> Finding | None:
-    """Whether an event came before the end."""
+def _of_event(column: Column, times: Sequence[Column]) -> Finding | None:
+    """Whether an event came before the end, what was recorded when it came, or the time of the next one."""
+    for time in times:
+        came, there = _there(time), _there(column)
+        if not RARE <= came.mean() <= 1 - RARE or not RARE / 2 <= there.mean() <= 1 - RARE:
+            continue
+        alike = abs(correlation(there.astype(float), came.astype(float)))
+        if alike >= ECHO:
+            evidence = f"agreement with {time.name}, the time of an event: it is there when that is"
+            return Finding("target", column.name, alike, ECHO, evidence)
+        if names.are_numbered_alike(column.name, time.name) and came[there].all():
+            evidence = f"share of its values beside a {time.name}, the time of an event before it"
+            return Finding("target", column.name, 1.0, 1.0, evidence)
     if not _is_flag(column):
         return None
     for time, end in permutations(times, 2):
@@ -103,6 +122,7 @@ def _after_by_chance(times: np.ndarray | None, end: np.ndarray | None) -> float:
         return 0.0
     both = np.isfinite(times) & np.isfinite(end)
     x, y = times[both], end[both]
-    if not len(x) or (x > y).any() or 1 - both.mean() + (x == y).mean() < UNFINISHED:
+    unfinished = 1 - np.isfinite(times).mean() + (x == y).sum() / len(times)
+    if not len(x) or (x > y).any() or unfinished < UNFINISHED:
         return 0.0
     return float(np.searchsorted(np.sort(y), x, side="left").sum() / len(y))

@@ -25,6 +25,7 @@ _P = {"follow-up": 0.01, "duration": 0.05, "event": 1e-3, "aftermath": 1e-3}
 _SIZES = {"aftermath": 0.2}
 STRONG = 0.75
 """AUC from which on a name that may mean anything is suspect."""
+_FEW = 10  # values of what is no time
 GAIN = 0.03
 """How much more than its baseline a later measurement must tell."""
 
@@ -86,7 +87,9 @@ def _finding(name: str, link: Association, said: str) -> Finding:
 
 def _endpoints(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
     """Times and indicators of events that are named as the target is (`rfsstat`: `prtime`, `prstat`)."""
+    coded = {c.name for c in columns if c.numbers is None or len(np.unique(c.numbers)) <= _FEW}
     pairs = names.endpoints([target, *(c.name for c in columns)])
+    pairs = {flag: time for flag, time in pairs.items() if time not in coded}
     if target not in {*pairs, *pairs.values()}:
         return []
     said = f"named as the time or the indicator of an event, as {target} is"

@@ -60,7 +60,8 @@ _EVENT = re.compile(
     r"(\w*_)?(dea(th|d)|died|mortality|deceased|survived|alive|relapsed|recurred|progressed|cens(or|ored|rec|dead)?"
     r"|(hosp|icu)_?(dead|death|mort(ality)?)|readmitted|readmission|drop_?out|dropped_out|withdr[ae]wn?"
     r"|discontinued|off_?(trt|treatment|study)|lost_to_follow_?up|ltfu|churned|converted"
-    r"|(yr|mo|da|y|m|d)_?dth)|((primary|secondary|final|clinical|study|death|os|pfs|[defr]fs)_)?(event|outcome|endpoint)"
+    r"|(yr|mo|da|y|m|d)_?dth)|((primary|secondary|final|clinical|study|death|os|pfs|[defr]fs)_)?(event|endpoint|outcome)"
+    r"|(birth|pregnancy|treatment|surgery|surgical|procedure|episode|visit|case|claim|call|functional)_outcome"
 )
 _AFTERMATH = re.compile(
     r"(^|_)(recover(ies|ed)|collection_recovery_fee|total_pymnt\w*|total_rec_\w+|last_pymnt\w*|out_prncp\w*"
@@ -81,6 +82,16 @@ def squeezed(name: str) -> str:
     return re.sub(r"[^0-9a-z]+", "_", parted.lower()).strip("_")
 
 
+def _is_time_of(words: str, target: str) -> bool:
+    """Whether the name is that of the target's time or date: `days_to_cmv` for `cmv`."""
+    if len(target) < 3 or not re.search(rf"(^|_){re.escape(target)}($|_)", words):
+        return False
+    rest = [p for p in re.sub(rf"(^|_){re.escape(target)}($|_)", "_", words).split("_") if p]
+    return bool({"date", "dt", *_DURATION}.intersection(rest)) and all(
+        p in {"date", "dt", "to", "until", "till", "at", *_DURATION, *_LINKS} for p in rest
+    )
+
+
 @cache
 def meaning_of(name: str, target: str = "") -> Meaning | None:
     """What the name says; None for nothing of the kind, as for all that is history (`prior`, `baseline`).
@@ -95,7 +106,7 @@ def meaning_of(name: str, target: str = "") -> Meaning | None:
     parts = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", "_", words).split("_")
     if _HISTORY.intersection(parts) or words.startswith("lag") or parts[-1] == "0":
         return None
-    if _FOLLOW_UP.search(words):
+    if _FOLLOW_UP.search(words) or _is_time_of(words, squeezed(target)):
         return "follow-up"
     told = [p for p in parts if not p.isdigit()]
     if any(p in _DURATION for p in told) and all(p in _DURATION or p in _LINKS for p in told):
@@ -107,6 +118,12 @@ def meaning_of(name: str, target: str = "") -> Meaning | None:
     if _AFTERMATH.search(words):
         return "aftermath"
     return "change" if len(set(_years(name))) == 2 else None
+
+
+def are_numbered_alike(name: str, other: str) -> bool:
+    """Whether the names differ in their last number only: `etime2` and `etime1`."""
+    stems = [re.sub(r"\d+$", "", squeezed(n)) for n in (name, other)]
+    return name != other and len(set(stems)) == 1 and stems[0] not in (squeezed(name), squeezed(other))
 
 
 def is_time(name: str, target: str) -> bool:
@@ -155,7 +172,9 @@ def endpoints(columns: list[str]) -> dict[str, str]:
         if part := _endpoint(name):
             (times if part[0] == "time" else flags).setdefault(part[1], name)
     for name in columns:
-        times.setdefault(squeezed(name) + "_s", name)  # `rel` and `rel.s`
+        if name not in flags.values():  # `rel` and `relstat`, `rel.s`
+            times.setdefault(squeezed(name), name)
+            times.setdefault(squeezed(name) + "_s", name)
     return {flag: times[stem] for stem, flag in flags.items() if stem in times and flag != times[stem]}
 
 
@@ -168,10 +187,10 @@ def _endpoint(name: str) -> tuple[str, str] | None:
                 return kind, found["stem"].strip("_")
         if found := re.fullmatch(rf"({markers})_(?P<stem>\w)", words):
             return kind, found["stem"]
-    for kind, letters in (("time", "t"), ("flag", "des")):
-        if found := re.fullmatch(rf"[{letters}](_?\w{{1,2}}|_\w+)", words):
+    for kind, before, after in (("time", "t", "t"), ("flag", "de", "des")):
+        if found := re.fullmatch(rf"[{before}](_?\w{{1,2}}|_\w+)", words):
             return kind, "_" + found[1].strip("_")
-        if found := re.fullmatch(rf"(\w+)_([{letters}])", words):
+        if found := re.fullmatch(rf"(\w+)_([{after}])", words):
             return kind, found[1] + ("_s" if found[2] == "s" else "_")
     return None
 
