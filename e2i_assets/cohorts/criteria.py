@@ -191,9 +191,10 @@ def _require_exact(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str
 
 def _typed(column: ir.Column, engine_type: EngineType) -> Any:
     """The column in the engine's type; narrow types would refuse a value outside their range."""
-    if str(column.type()).removeprefix("!") == engine_type:
-        return column
-    return column.cast(engine_type)
+    if str(column.type()).removeprefix("!") != engine_type:
+        return column.cast(engine_type)
+    # An enum of PostgreSQL passes for text, and takes no other values than its own.
+    return column + "" if engine_type == "string" and column.get_backend().name == "postgres" else column
 
 
 def _unknown(column: Any) -> Any:

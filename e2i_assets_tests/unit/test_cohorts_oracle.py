@@ -35,7 +35,7 @@ COLUMNS = {
     "single": (pl.Float32, REAL | st.just(math.nan), FINITE),
     "money": (pl.Decimal(10, 2), MONEY, FINITE),
     "word": (pl.String, WORDS, WORDS),
-    "label": (pl.Categorical, WORDS, WORDS),
+    "label": (pl.Categorical, WORDS, WORDS | st.just("z")),
     "day": (pl.Date, DAYS, DAYS.map(dt.date.isoformat)),
     "moment": (pl.Datetime("us"), MOMENTS, DAYS.map(dt.date.isoformat)),
 }
@@ -202,6 +202,10 @@ def in_postgres(postgres, name, frame):
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS {name}")
         cursor.adbc_ingest(name, plain.to_arrow(), mode="create")
+        if "label" in frame.columns:
+            cursor.execute("DROP TYPE IF EXISTS labels")
+            cursor.execute("CREATE TYPE labels AS ENUM ('a', 'ab', 'b.', 'a.b', 'a%b', '_', 'Ärzt', 'A', '')")
+            cursor.execute(f"ALTER TABLE {name} ALTER COLUMN label TYPE labels USING label::labels")
     connection.commit()
     return engine.table(name)
 
