@@ -78,6 +78,12 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
             _plan(_opened(opened, table, spec, mapping), table, spec, mapping)
             for table, spec in mapping.tables.items()
         ]
+    notes += tuple(
+        f"{plan.origin}: not loaded, because the mapping does not name them and {plan.table} carries no "
+        f"attributes: {', '.join(plan.dropped)}"
+        for plan in plans
+        if plan.dropped
+    )
     tables: dict[str, Rows] = {plan.table: parts(plan, now) for plan in plans}
     return Load(
         tables, source=mapping.source, origins={plan.table: plan.origin for plan in plans}, notes=notes
@@ -142,6 +148,7 @@ class Plan:
         opened: the source table.
         expressions: our columns and attributes to the SQL that gives their values.
         carried: source columns that become attributes because no expression names them.
+        dropped: source columns that no expression names, of a table that carries none.
         extra: columns of the view that are only ours.
     """
 
@@ -151,6 +158,7 @@ class Plan:
     mapping: Mapping
     expressions: dict[str, str]
     carried: tuple[str, ...]
+    dropped: tuple[str, ...]
     extra: tuple[str, ...]
 
     @property
@@ -181,7 +189,7 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
     types = opened.columns()
     in_csv = {name: dtype for name, dtype in types.items() if AS_WRITTEN + name in relation.columns}
     extra = tuple(name for name in (FILE, omop.REFUSE) if name in relation.columns)
-    plan = Plan(opened, table, spec, mapping, {}, (), extra)
+    plan = Plan(opened, table, spec, mapping, {}, (), (), extra)
     lacks = [c.name for c in columns(TABLES[table]) if c.name not in spec.columns and must_be_stated(c)]
     if lacks:
         raise mapping.error(
@@ -204,9 +212,9 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
         if str(made.types[0]).startswith(NOT_ARROW):
             raise plan.error(name, f"{opened.origin}: {how.expression!r} is of type {made.types[0]}; {HELP}")
     left = [n for n in types if n.lower() not in used and n not in spec.leave_out]
-    carried = tuple(left) if table == "patient_journeys" else ()
+    carried, dropped = (tuple(left), ()) if table == "patient_journeys" else ((), tuple(left))
     _check_carried(plan, types, carried)
-    return replace(plan, expressions=expressions, carried=carried)
+    return replace(plan, expressions=expressions, carried=carried, dropped=dropped)
 
 
 def _check_carried(plan: Plan, types: Dictionary[str, str], carried: Sequence[str]) -> None:

@@ -85,6 +85,15 @@ def test_what_the_mapping_does_not_name_is_carried_along(tmp_path: Path) -> None
     assert part.frame[ROW].to_list() == [1, 2]
 
 
+def test_columns_that_a_table_cannot_carry_are_told(tmp_path: Path) -> None:
+    given(tmp_path, "npi,id,shoe size\n1,h1,40\n", "hcps.csv")
+    table = {"columns": {"hcp_id": "id"}}
+    text = yaml.safe_dump({"source": "test", "tables": {"hcp_profiles": table}})
+    load = read_source(tmp_path / "hcps.csv", Mapping.from_text(text, tmp_path), now=NOW)
+    assert [note.rpartition(": ")[2] for note in load.notes] == ["npi, shoe size"]
+    assert read_source(given(tmp_path, "id,x\n1,2\n"), mapped(tmp_path, {}), now=NOW).notes == ()
+
+
 def test_text_that_looks_like_a_number_stays_as_it_is_written(tmp_path: Path) -> None:
     part = read(
         tmp_path,
