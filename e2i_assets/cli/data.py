@@ -186,7 +186,11 @@ def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, 
             per_second = f"{(task.completed + rows) / task.elapsed:,.0f} rows/s" if task.elapsed else ""
             progress.update(task.id, advance=rows, pace=per_second)
 
-        return warehouse.load(load, known, dry_run=dry_run, progress=advance)
+        report = warehouse.load(load, known, dry_run=dry_run, progress=advance)
+        # Fewer are published than read where rows were rejected.
+        for task in tasks.values():
+            progress.update(task, total=progress.tasks[task].completed)
+        return report
 
 
 def _show_load(report: LoadReport, dry_run: bool) -> None:

@@ -107,7 +107,7 @@ def _transient(error: BaseException) -> bool:
 def _reason(error: Any) -> str:
     """The library quotes rows and statements; only the code and the constraint's name are safe to show."""
     if not error.sqlstate:
-        return "the database does not answer; start it and load again: what is there already is kept"
+        return "the database does not answer; start it and load again: no row comes in twice"
     if error.sqlstate in FULL:
         return "the database has no room left; make room and load again: what is there already is kept"
     constraint = re.search(r'constraint "(\w+)"', str(error))
