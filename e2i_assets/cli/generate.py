@@ -67,7 +67,11 @@ def generate_and_load(
     """
     made = _generated(spec, show=show)
     declared = Declared(made.truth, made.oracle, made.dirt)
-    load = Load(made.tables, source=f"{DATA_SOURCE}:{spec.dgp}", replaces=DATA_SOURCE, truth=made.truth)
+    # The same key is another patient in another process or with another seed.
+    load = Load(
+        made.tables, source=f"{DATA_SOURCE}:{spec.dgp}", replaces=DATA_SOURCE, keeps_rejected=False,
+        truth=made.truth,
+    )  # fmt: skip
     store = ArtifactStore(here.artifacts_url)
     if dry_run:
         store.rehearse()

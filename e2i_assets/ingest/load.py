@@ -53,6 +53,8 @@ class Load:
         source: where the rows come from, for the record.
         origins: table name to the file it was read from, for error messages.
         replaces: `data_source` whose journeys this load supersedes: those that it no longer has are removed.
+        keeps_rejected: whether a superseded row stays, in its last good version, where the new is rejected;
+            it must not where the same key may mean another patient.
         truth: declared truth of generated data.
         notes: what a person should know of how it was read, without values.
     """
@@ -61,6 +63,7 @@ class Load:
     source: str
     origins: Mapping[str, str] = field(default_factory=dict)
     replaces: str | None = None
+    keeps_rejected: bool = True
     truth: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
 

@@ -105,7 +105,7 @@ class _Loader:
         self.order = [table for table in TABLES if table in load.tables]
         self.rules = {table: rules_for(table, programmes) for table in self.order}
         schema = STAGING if commit else f"{REHEARSAL}_{uuid.uuid4().hex[:12]}"
-        self.staging = Staging(schema, self.order, load.replaces)
+        self.staging = Staging(schema, self.order, load.replaces, keeps_rejected=load.keeps_rejected)
         self.fingerprint = _fingerprint(load, self.rules, batch_size)
         self.load_id: int | None = None
         self.ledger: dict[str, dict[int, str]] = {table: {} for table in self.order}
@@ -389,7 +389,7 @@ def _fingerprint(load: Load, rules: Mapping[str, Collection[Rule]], batch_size: 
     stated = {
         "source": load.source,
         "origins": dict(load.origins),
-        "replaces": load.replaces,
+        "replaces": (load.replaces, load.keeps_rejected),
         "truth": load.truth,
         "batch_size": batch_size,
         "contracts": {table: repr((columns(TABLES[table]), facts_of(TABLES[table]))) for table in rules},

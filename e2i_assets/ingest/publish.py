@@ -133,7 +133,7 @@ def _programmes(cursor: Any, table: str, links: str, parameters: tuple[Any, ...]
 def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[str, int]:
     """Delete the replaced source's journeys, and their rows, that the load no longer has.
 
-    A row that was rejected is still had: its last good version stays.
+    A row that was rejected is still had, and its last good version stays, if the load keeps such.
 
     Args:
         touched: is given the programmes that lose rows, as brand/indication.
@@ -145,11 +145,10 @@ def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[
     mine = f"SELECT patient_journey_id FROM {SCHEMA}.patient_journeys WHERE data_source = $1"
     for table in reversed([t for t in staging.tables if facts_of(TABLES[t]).partition_by == "journey"]):
         key = key_of(TABLES[table])
-        rejected = f"{staging.name}.rejected r WHERE r.table_name = '{table}' AND r.key = t.{key}"
         gone = (
             f"FROM {SCHEMA}.{table} t WHERE t.patient_journey_id IN ({mine}) "
             f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
-            f"AND NOT EXISTS (SELECT FROM {rejected})"
+            f"AND NOT {staging.kept(table, 't')}"
         )
         touched |= _programmes(cursor, table, f"SELECT t.patient_journey_id {gone}", (staging.replaces,))
         removed[table] = _count(

@@ -50,13 +50,16 @@ class Staging:
     Args:
         name: the schema.
         tables: the tables of the load, parents first.
-        replaces: as in `Load`.
+        replaces, keeps_rejected: as in `Load`.
     """
 
-    def __init__(self, name: str, tables: Collection[str], replaces: str | None) -> None:
+    def __init__(
+        self, name: str, tables: Collection[str], replaces: str | None, *, keeps_rejected: bool
+    ) -> None:
         self.name = name
         self.tables = tuple(tables)
         self.replaces = replaces
+        self.keeps_rejected = keeps_rejected
 
     def create(self, cursor: Any) -> None:
         """An empty staging schema, in place of any other."""
@@ -187,12 +190,18 @@ class Staging:
         )
 
     def _stays(self, parent: str) -> str:
-        """SQL: a loaded parent that the load does not remove (see `publish.remove_superseded`)."""
+        """SQL: a loaded parent `p` that the load does not remove (see `publish.remove_superseded`)."""
         if parent != JOURNEYS or parent not in self.tables or self.replaces is None:
             return ""
         source = self.replaces.replace("'", "''")
-        rejected = f"{self.name}.rejected r WHERE r.table_name = '{parent}' AND r.key = p.patient_journey_id"
-        return f" AND (p.data_source IS DISTINCT FROM '{source}' OR EXISTS (SELECT FROM {rejected}))"
+        return f" AND (p.data_source IS DISTINCT FROM '{source}' OR {self.kept(parent, 'p')})"
+
+    def kept(self, table: str, alias: str) -> str:
+        """SQL: whether a superseded row stays because the new one is rejected."""
+        if not self.keeps_rejected:
+            return "false"
+        rejected = f"{self.name}.rejected r WHERE r.table_name = '{table}'"
+        return f"EXISTS (SELECT FROM {rejected} AND r.key = {alias}.{key_of(TABLES[table])})"
 
     def _reject(self, cursor: Any, table: str, name: str, faults: str) -> None:
         """Move staged rows to the rejected ones.

@@ -95,6 +95,28 @@ def quality_counts_what_the_manifest_says(made: Generated, found: pl.DataFrame) 
             )  # fmt: skip
 
 
+def test_dirty_data_replace_clean_ones_whole(here: Settings, warehouse: Warehouse) -> None:
+    """No journey of the earlier call stays where its key was rejected: it is another patient."""
+    generate_and_load(here, warehouse, GeneratorSpec(scale="small", seed=1), show=False)
+    after_clean = generate_and_load(here, warehouse, SPEC, show=False)
+    loaded = {name: warehouse.table(name) for name in ("patient_journeys", "treatment_events", "triggers")}
+    found = rejected(warehouse)
+    for name, frame in loaded.items():
+        given = (
+            generate(SPEC)
+            .tables[name]
+            .with_row_index("row", offset=1)
+            .with_columns(pl.col("row").cast(pl.Int64))
+        )
+        good = (
+            given.join(found.filter(table=name), on="row", how="anti").drop("row").sort(key_of(TABLES[name]))
+        )
+        json_apart = [c for c in frame.columns if c != "clinical_attributes"]
+        assert frame.select(json_apart).equals(good.select(json_apart)), name
+    assert after_clean.report.rejected["patient_journeys"] > 0
+    assert found.filter(rule="parent_rejected").height > 0
+
+
 def test_too_much_dirt_is_refused(here: Settings, warehouse: Warehouse) -> None:
     with pytest.raises(LoadError, match="rows can be loaded, 95% must be"):
         generate_and_load(here, warehouse, GeneratorSpec(patients=400, dirty=0.2), show=False)
