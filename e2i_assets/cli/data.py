@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+REASONS_SHOWN = 12
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but commit.")]
 
 
@@ -204,6 +205,10 @@ def _show_load(report: LoadReport, dry_run: bool) -> None:
     show_table("Dry run, nothing committed" if dry_run else "Loaded", columns, rows)
     if report.resumed:
         say(f"{report.resumed:,} rows were there already, from a run that was interrupted")
+    for reason in report.reasons[:REASONS_SHOWN]:
+        say(f"rejected: {reason}")
+    if len(report.reasons) > REASONS_SHOWN:
+        say(f"rejected: {len(report.reasons) - REASONS_SHOWN} reasons more (--json has all)")
     if report.load_id is not None and any(report.rejected.values()):
         say(f"the rejected rows, with the rule that each breaks: e2i.ml_rejected_rows, load {report.load_id}")
     say(f"partitions touched: {', '.join(report.programmes) or 'none'}")

@@ -108,6 +108,7 @@ class LoadReport:
         batches: batches that the rows made.
         resumed: rows that an interrupted run of the same load had staged already.
         programmes: brand/indication pairs that the load touched.
+        reasons: why rows were rejected: file, table, column, rule and the first row numbers, never a value.
     """
 
     load_id: int | None
@@ -117,10 +118,11 @@ class LoadReport:
     batches: dict[str, int]
     resumed: int
     programmes: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "programmes": list(self.programmes)}
+        return {**asdict(self), "programmes": list(self.programmes), "reasons": list(self.reasons)}
 
 
 @dataclass(frozen=True)

@@ -339,7 +339,8 @@ class _Loader:
             accepted = self.tallies[table].accepted
             changed[table] += publish.merge(cursor, self.staging, table, accepted, touched)
             self.progress("published", table, accepted)
-        report = self._report(load_id, changed, tuple(sorted(touched)))
+        why = self.staging.problems(cursor, [t for t in self.order if self.tallies[t].rejected])
+        report = replace(self._report(load_id, changed, tuple(sorted(touched))), reasons=tuple(map(str, why)))
         if any(changed.values()) or not publish.rejects_as_before(cursor, self.staging, load_id):
             self._record(cursor, load_id, "committed", report)
             publish.keep_rejected(cursor, self.staging, load_id)

@@ -304,8 +304,12 @@ def test_a_table_fails_below_95_percent_and_then_its_children_are_not_tried(
         warehouse.load(Load(six, "input.csv"), PROGRAMMES, dry_run=True)
     assert str(rehearsed.value) == said.rsplit("\n", 1)[0], "the dry run says the same"
     assert len(rejected(warehouse)) == 6
-    assert warehouse.load(Load(five, "input.csv"), PROGRAMMES, dry_run=True).rejected["patient_journeys"] == 5
-    assert warehouse.load(Load(five, "input.csv"), PROGRAMMES).rejected["patient_journeys"] == 5
+    tried = warehouse.load(Load(five, "input.csv"), PROGRAMMES, dry_run=True)
+    assert tried.rejected["patient_journeys"] == 5
+    assert tried.reasons[0] == (
+        "input.csv: table patient_journeys, column gender: must be one of F, M (5 rows: 1, 2, 3, 4, 5)"
+    )
+    assert warehouse.load(Load(five, "input.csv"), PROGRAMMES).reasons == tried.reasons
 
 
 def test_a_rule_that_no_row_keeps_is_one_error_and_no_rejected_rows(here: Settings, tables: Tables) -> None:
