@@ -26,6 +26,7 @@ RARE = 0.02
 """Least share of rows with the event, and without it, for its presence to say anything."""
 UNFINISHED = 0.05
 """Least share of rows without the event: nothing there, or the end of the follow-up in its stead."""
+_MOST = 12  # times of which each two are compared
 
 
 def follow_findings(found: Sequence[Column], left: Sequence[Column], target: str) -> list[Finding]:
@@ -108,7 +109,7 @@ def _of_event(column: Column, times: Sequence[Column]) -> Finding | None:
             return Finding("target", column.name, 1.0, 1.0, evidence)
     if not _is_flag(column):
         return None
-    for time, end in permutations(times, 2):
+    for time, end in permutations(times[:_MOST], 2):
         came = (time.numbers < end.numbers).astype(float)  # type: ignore[operator]
         if (alike := abs(correlation(column.coded.codes.astype(float), came))) >= TOLD:
             evidence = f"agreement with what it says: whether {time.name} came before {end.name}"

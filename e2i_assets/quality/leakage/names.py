@@ -55,7 +55,7 @@ _DURATION = _words(
     "t time times days weeks months years yrs hours duration durat stop tstop exit end futime "
     "rtime dtime stime ftime etime"
 )
-_LINKS = _words("in of d os e n num diff total obs observation call contact talk session visit")
+_LINKS = _words("in of d os e n num diff total obs observation call contact talk")
 _EVENT = re.compile(
     r"(\w*_)?(dea(th|d)|died|mortality|deceased|survived|alive|relapsed|recurred|progressed|cens(or|ored|rec|dead)?"
     r"|(hosp|icu)_?(dead|death|mort(ality)?)|readmitted|readmission|drop_?out|dropped_out|withdr[ae]wn?"
