@@ -1,0 +1,144 @@
+"""Leakage: columns that tell the outcome together, and events of a follow-up."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2i_assets.quality import audit_leakage
+from e2i_assets_tests.unit.leakage_frames import N, frame, leaks, rng
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return frame()
+
+
+def quantities(n=N):
+    draw = np.random.default_rng(8)
+    return pd.DataFrame({c: draw.gamma(3.0, 10.0, n) for c in ("visits", "drugs", "tests", "travel", "age")})
+
+
+def test_parts_that_add_up_to_the_target_are_found_together():
+    table = quantities().assign(cost=lambda t: t["visits"] + t["drugs"] + 2 * t["tests"])
+    findings = audit_leakage(table, "cost").findings
+    assert {f.column for f in findings} == {"visits", "drugs", "tests"}
+    assert all("sum or difference of visits, drugs, tests" in f.evidence for f in findings)
+    noisy = table.assign(cost=table["cost"] + rng().normal(0, 5, N))
+    assert audit_leakage(noisy, "cost").ok
+
+
+def test_of_a_change_only_the_later_measurement_is_accused():
+    table = quantities().rename(columns={"visits": "wt71", "drugs": "wt82"})
+    assert {
+        f.column for f in audit_leakage(table.assign(gain=table["wt82"] - table["wt71"]), "gain").findings
+    } == {"wt82"}
+
+
+def test_two_columns_whose_order_is_the_target_are_found():
+    table = quantities().assign(improved=lambda t: (t["drugs"] > t["tests"]).astype(int))
+    assert {f.column for f in audit_leakage(table, "improved").findings} == {"drugs", "tests"}
+    wrong = rng().random(N) < 0.05
+    noisy = table.assign(improved=table["improved"].where(~wrong, 1 - table["improved"]))
+    assert audit_leakage(noisy, "improved").ok
+
+
+def test_a_column_that_repeats_a_leak_is_one(clean):
+    """The date of a death is there for the dead; whether it is there says no less."""
+    y = clean["started"] == 1
+    died = y & (rng().random(N) < 0.9) | (rng().random(N) < 0.02)
+    table = clean.assign(died=died.astype(int), age_then=np.where(died, rng().integers(40, 90, N), np.nan))
+    assert leaks(table) == {("target", "died"), ("target", "age_then")}
+
+
+def test_the_time_of_an_event_is_a_target_too(clean):
+    """The event indicator beside a survival time is known no earlier than the time itself."""
+    time = rng().exponential(300, N)
+    table = clean.assign(started=time, event=(time < 200).astype(int))
+    assert leaks(table) == {("target", "event")}
+
+
+def trial(n=N):
+    """A trial: deaths in a follow-up, relapses in it with their time or its end, transplants with their time."""
+    draw = np.random.default_rng(12)
+    end = np.round(draw.exponential(900, n).clip(20, 2000))
+    died = (end < draw.uniform(0, 2400, n)).astype(int)
+    relapse = np.minimum(np.round(draw.exponential(1200, n)) + 1, end)
+    moved = np.round(draw.uniform(1, 1500, n))
+    table = pd.DataFrame(
+        {
+            "futime": end,
+            "rx": relapse,
+            "rx_seen": relapse < end,
+            "moved": np.where(moved < end, moved, np.nan),
+        }
+    )
+    age = draw.integers(18, 90, n)
+    return table.assign(age=age, entered=draw.uniform(0, 15, n), nodes=draw.poisson(3, n), death=died)
+
+
+def test_an_event_before_the_end_of_the_follow_up_is_found_by_its_figures():
+    """Never after it, and in some rows not there at all, or that end in its stead; and the flag that tells which."""
+    found = {f.column: f.evidence for f in audit_leakage(trial(), "death").findings}
+    assert found.keys() == {"futime", "rx", "rx_seen", "moved"}
+    assert "before that end" in found["moved"]
+    assert "whether rx came before futime" in found["rx_seen"]
+
+
+def test_what_is_small_beside_the_follow_up_is_no_event_in_it():
+    """An age in years is never more than a follow-up in days, and no event of it."""
+    table = trial().assign(bmi=rng().normal(27, 4, N).round(1))
+    table.loc[::3, ["age", "bmi"]] = np.nan
+    assert {f.column for f in audit_leakage(table, "death").findings} == {"futime", "rx", "rx_seen", "moved"}
+
+
+def test_hours_of_work_beside_a_status_of_employment_are_no_follow_up(clean):
+    status = np.where(clean["started"] == 1, "promoted", "fired")
+    hours = 40 + 3 * clean["severity"] + rng().normal(0, 3, N)
+    assert leaks(clean.drop(columns="severity").assign(started=status, hours=hours)) == set()
+    table = (
+        clean.drop(columns="severity")
+        .rename(columns={"started": "status"})
+        .assign(hours=hours, status=status)
+    )
+    assert audit_leakage(table, "status", id_column="patient_id").ok
+    table["status"] = table["status"].map({"promoted": "dead", "fired": "alive"})
+    assert {f.column for f in audit_leakage(table, "status", id_column="patient_id").findings} == {"hours"}
+
+
+def test_what_a_leak_is_measured_from_is_none(clean):
+    """The time in the air is there unless the flight is cancelled; the distance of the flight always is."""
+    distance = rng().uniform(100, 3000, N)
+    in_air = np.where(clean["started"] == 0, distance / 8 + rng().normal(0, 3, N), np.nan)
+    assert leaks(clean.assign(distance=distance, in_air=in_air)) == {("target", "in_air")}
+
+
+def test_numbered_columns_are_no_interval(clean):
+    table = (
+        clean.drop(columns="severity")
+        .rename(columns={"started": "death"})
+        .assign(z10=rng().integers(0, 5, N))
+    )
+    table["z11"] = table["z10"] + rng().integers(0, 3, N)
+    assert audit_leakage(table, "death", id_column="patient_id").ok
+    timed = table.rename(columns={"z10": "time0", "z11": "time1"})
+    assert {f.column for f in audit_leakage(timed, "death", id_column="patient_id").findings} == {"time1"}
+
+
+def test_what_is_recorded_at_an_event_of_the_follow_up_is_found_with_it():
+    """The match of a donor is there when the transplant is, and a second relapse only after a first."""
+    table = trial().rename(columns={"moved": "relapse_1"})
+    there = table["relapse_1"].notna()
+    again = there & (rng().random(N) < 0.4)
+    table["donor"] = pd.Series(rng().choice(["kin", "other"], N)).where(there)
+    table["relapse_2"] = (table["relapse_1"] + 1).where(again)
+    table["lab"] = pd.Series(rng().normal(size=N)).where(rng().random(N) < 0.6)
+    found = {f.column for f in audit_leakage(table, "death").findings}
+    assert found == {"futime", "rx", "rx_seen", "relapse_1", "relapse_2", "donor"}
+
+
+def test_the_date_of_an_entry_is_before_all_that_follows_it():
+    entry = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng().integers(0, 900, N), unit="D")
+    table = trial().assign(accepted=entry)
+    table["moved_date"] = entry + pd.to_timedelta(table["moved"], unit="D")
+    table["last_date"] = entry + pd.to_timedelta(table["futime"], unit="D")
+    assert "accepted" not in {f.column for f in audit_leakage(table, "death").findings}
