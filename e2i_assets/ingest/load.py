@@ -157,7 +157,7 @@ def writes(parts: Iterable[Part], size: int) -> Iterator[Write]:
         size: rows of a write; the last one of an origin may be smaller, refused rows may make it larger.
     """
     number, room, held = 0, size, list[Part]()
-    for part in parts:
+    for part in filter(_height, parts):
         if held and part.origin != held[0].origin:
             yield _write(number, held)
             number, room, held = number + 1, size, []

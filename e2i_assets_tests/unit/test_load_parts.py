@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Write, read_ahead, writes
@@ -44,6 +44,7 @@ def test_every_row_is_in_one_write_in_order(drawn: Drawn, size: int) -> None:
         assert len(numbers) == sum(rows for rows, _, o in drawn if o == origin)
 
 
+@example([(1, 0, "a"), (0, 0, "b"), (1, 0, "a")], 2, 1)
 @given(PARTS, st.integers(1, 12), st.integers(1, 5))
 def test_how_a_source_cuts_its_rows_does_not_matter(drawn: Drawn, size: int, piece: int) -> None:
     whole = [(rows, 0, origin) for rows, _, origin in drawn]
