@@ -39,7 +39,7 @@ def generate(
             min=0,
             max=0.5,
             help="Share of rows with a fault: missing, duplicate, late or impossible; dirt.json lists them. "
-            "Above 0.04 so many are rejected that the load is refused.",
+            "At most 0.02 of them break their contract and are rejected; the rest is for the gates to find.",
         ),
     ] = 0.0,
     dry_run: DryRun = False,

@@ -19,6 +19,10 @@ FoundBy = Literal["load", "quality"]
 
 LATE_DAYS = 90
 """By so many days a late row arrives later than it would have."""
+MOST_BROKEN = 0.02
+"""Share of a table's rows that break its contract at most: with those that refer to them less than the 5 %
+with which a load fails, or nothing would be left for the gates to find.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +98,7 @@ def soil(
 ) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
     """Spoil `spec.dirty` of the rows of each table that `FAULTS` names, each row in one way.
 
+    The ways are equally frequent, as long as no more than `MOST_BROKEN` of the rows break the contract.
     Duplicates follow at the end of their table; every other row stays where it was.
 
     Returns:
@@ -112,13 +117,13 @@ def _soil_table(
     rng: Rng, frame: pl.DataFrame, faults: list[Fault], rate: float
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     clean = np.ones(frame.height, dtype=bool)
-    count = max(1, round(rate * frame.height / len(faults)))
+    counts = _counts(faults, frame.height, rate)
     changes, copies, lines = [], [], []
     height = frame.height
     for fault in faults:
         # A value that is missing already cannot be spoilt.
         room = np.flatnonzero(clean & frame[fault.column].is_not_null().to_numpy())
-        rows = np.sort(rng.choice(room, min(count, len(room)), replace=False))
+        rows = np.sort(rng.choice(room, min(counts[fault.found_by], len(room)), replace=False))
         clean[rows] = False
         instead = fault.value.cast(frame.schema[fault.column]).alias(fault.column)
         if fault.kind == "duplicate":
@@ -136,6 +141,15 @@ def _soil_table(
             pl.when(pl.Series(here)).then(instead).otherwise(instead.meta.output_name())
         )
     return pl.concat([spoilt, *copies]), pl.concat(lines)
+
+
+def _counts(faults: list[Fault], height: int, rate: float) -> dict[FoundBy, int]:
+    """Rows that are spoilt in each single way, by who is to find them."""
+    broken = sum(fault.found_by == "load" for fault in faults)
+    even = rate * height / len(faults)
+    most = min(even, MOST_BROKEN * height / broken) if broken else 0.0
+    others = (rate * height - most * broken) / (len(faults) - broken)
+    return {"load": max(1, round(most)), "quality": max(1, round(others))}
 
 
 def _lines(fault: Fault, rows: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
