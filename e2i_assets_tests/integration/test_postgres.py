@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
+from e2i_assets.resources.postgres import url_for
+from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import postgres_home
 
 SCRIPT = """
@@ -122,3 +125,15 @@ def test_a_recovery_that_takes_longer_than_the_library_waits_is_waited_for(home:
     assert started.returncode == 0, started.stderr
     assert started.stdout.split() == ["0"]
     assert not (home / "postgres" / "postmaster.pid").exists()
+
+
+def test_a_new_server_orders_texts_by_their_bytes_whatever_the_locale(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    url = url_for(Settings(home=home), "public", "")
+    assert os.environ["LC_ALL"] == "C.UTF-8"
+    with psycopg.connect(url) as connection:
+        order = "SELECT datcollate, datctype FROM pg_database WHERE datname = current_database()"
+        assert connection.execute(order).fetchone() == ("C", "C.UTF-8")
+        assert connection.execute("SELECT upper('é'), 'Z' < 'a'").fetchone() == ("É", True)
