@@ -1,0 +1,40 @@
+"""One partition that passed every gate, and a copy of it for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2i_assets.build import build_resources
+from e2i_assets.ingest.loader import Load
+from e2i_assets.ingest.synthetic import GeneratorSpec, generate
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import installation
+from e2i_assets_tests.integration.gates.partition import (
+    PROGRAMMES,
+    checks,
+    run,
+)
+
+
+@pytest.fixture(scope="package")
+def base(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """An installation with the small data set and one partition materialized, every gate passed."""
+    with installation(server, tmp_path_factory.mktemp("gates")) as here:
+        made = generate(GeneratorSpec(scale="small"))
+        build_resources(here)["warehouse"].load(
+            Load(made.tables, "synthetic", replaces="synthetic"), PROGRAMMES
+        )
+        result = run(here, "*")
+        assert result.success
+        assert len(checks(result)) == 12
+        yield here
+
+
+@pytest.fixture
+def here(server: str, base: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """A copy of it, to be spoilt."""
+    with installation(server, tmp_path, template=base) as copy:
+        yield copy

@@ -1,0 +1,80 @@
+"""A partition through all its gates: run it, change its configuration or its data, read what it published."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+import yaml
+
+from e2i_assets.automation.jobs import REFRESH
+from e2i_assets.build import build_defs, build_resources
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import ROOT
+
+PARTITION = "fabhalta_c3g"
+PROGRAMMES = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
+COHORT_FILE = f"cohorts/{PARTITION}.yaml"
+
+
+def run(here: Settings, select: str) -> dg.ExecuteInProcessResult:
+    defs = build_defs(here)
+    return defs.resolve_job_def(REFRESH).execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        partition_key=PARTITION,
+        asset_selection=sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())),
+        instance=dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+    )
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+
+
+def reason(result: dg.ExecuteInProcessResult, gate: str) -> Any:
+    (found,) = [e for e in result.get_asset_check_evaluations() if e.check_name == gate]
+    assert not found.passed
+    return found.metadata["reason"].value
+
+
+def published(here: Settings) -> dict[str, str]:
+    store = build_resources(here)["store"]
+    names = [
+        "qc_report",
+        "cohort",
+        "features",
+        "splits",
+        *[f"conversion/{n}" for n in ("preprocessor", "evaluation", "bento_bundle")],
+    ]
+    return {name: store.current(name, PARTITION).version for name in names}
+
+
+def changed(here: Settings, folder: Path, file: str, edit: Callable[[Any], None]) -> Settings:
+    """The same installation under a configuration with one edit."""
+    config = folder / "config"
+    shutil.copytree(ROOT / "config", config)
+    content = yaml.safe_load((config / file).read_text())
+    edit(content)
+    (config / file).write_text(yaml.safe_dump(content))
+    return here.model_copy(update={"config": config})
+
+
+def page_of(here: Settings, link: str) -> Path:
+    assert link.startswith(here.pages_url)
+    return Path(here.artifacts_url) / link.removeprefix(here.pages_url).lstrip("/")
+
+
+def spoil(here: Settings, *statements: str) -> None:
+    """Change the warehouse as a load of this programme would that nobody validated."""
+    noted = (
+        "INSERT INTO e2i.ml_load_batches (source, rows, changed, programmes) "
+        """VALUES ('sabotage', '{}', '{}', '["Fabhalta/c3g"]')"""
+    )
+    with build_resources(here)["warehouse"].engine.begin() as connection:
+        for statement in (*statements, noted):
+            connection.execute(sa.text(statement))

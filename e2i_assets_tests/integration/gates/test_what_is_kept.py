@@ -1,0 +1,112 @@
+"""What a partition that passed every gate leaves in records, metadata, pages and MLflow."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from e2i_assets.assets.artifacts import Evaluated
+from e2i_assets.build import build_resources
+from e2i_assets.cli.audit_data import audit_partition
+from e2i_assets.quality.leakage.sheet import NOT_COVERED
+from e2i_assets.settings import Settings
+from e2i_assets_tests.integration.gates.partition import (
+    PARTITION,
+    page_of,
+)
+
+
+def test_every_stage_leaves_its_records(base: Settings) -> None:
+    expected = {
+        "ml_load_batches": 1,
+        "ml_gate_results": 12,
+        "ml_data_quality_reports": 5,
+        "ml_cohort_definitions": 1,
+        "ml_cohort_executions": 1,
+        "ml_cohort_eligibility_log": 10,
+        "ml_split_assignments": 372,
+        "ml_split_access": 1,
+        "ml_hpo_studies": 1,
+        "ml_training_runs": 1,
+        "ml_bentoml_services": 1,
+    }
+    with build_resources(base)["warehouse"].engine.connect() as connection:
+        found = {table: connection.scalar(sa.text(f"SELECT count(*) FROM e2i.{table}")) for table in expected}
+        shares = connection.execute(
+            sa.text("SELECT split, count(*) / 372.0 FROM e2i.ml_split_assignments GROUP BY split")
+        ).all()
+    assert found == expected
+    wanted = {"train": 0.60, "validation": 0.20, "test": 0.15, "holdout": 0.05}
+    assert {split: pytest.approx(wanted[split], abs=0.02) for split, _ in shares} == {
+        s: float(v) for s, v in shares
+    }
+
+
+def test_an_evaluation_says_what_covers_each_type_of_leakage(base: Settings) -> None:
+    """Made from what ran, kept with the artifact, and shown in Dagit as a table."""
+    store = build_resources(base)["store"]
+    current = store.current("conversion/evaluation", PARTITION)
+    rows = {
+        row.type: row
+        for row in store.read("conversion/evaluation", PARTITION, current.version, Evaluated).leakage_sheet
+    }
+    assert len(rows) == 8
+    assert not [row for row in rows.values() if row.covered_by == NOT_COVERED]
+    assert "fitted_on_train passed" in rows["L1.2"].result
+    assert "pairs of splits compared by patient and row 6" in rows["L1.4"].result
+    assert "0 findings" in rows["L2"].result
+    shown = dg.deserialize_value(current.display, dict)["metadata"]["leakage"]
+    assert [record.data["type"] for record in shown.records] == list(rows)
+
+
+def test_the_published_splits_can_be_audited_without_the_sealed_ones(base: Settings) -> None:
+    (report,) = audit_partition(base, build_resources(base)["store"], PARTITION).values()
+    assert report.ok
+    assert report.examined["contamination"] == 1
+    assert report.examined["availability"] == report.examined["target"] > 0
+    with build_resources(base)["warehouse"].engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM e2i.ml_split_access")) == 1
+
+
+def test_the_quality_report_is_shown_with_its_parts_history_and_pages(base: Settings) -> None:
+    store = build_resources(base)["store"]
+    current = store.current("qc_report", PARTITION)
+    shown = dg.deserialize_value(current.display, dict)["metadata"]
+    assert {"score", "lowest_dimension", "fix_first", "grades", "dimensions", "history", "trend"} <= set(
+        shown
+    )
+    (run,) = shown["history"].records
+    assert run.data["overall_score"] == pytest.approx(shown["score"].value, abs=1e-4)
+    assert [r.data["table"] for r in shown["grades"].records][-1] == "all tables"
+    docs = page_of(base, shown["data_docs"].value)
+    pages = [docs, *docs.parent.glob("*.html"), docs.parent.parent / "report.html"]
+    assert len(pages) == 8
+    for page in pages:
+        text = page.read_text()
+        assert not [value for value in ("pt_0", "patient_0", "hcp_0", "http") if value in text]
+
+
+def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=build_resources(base)["tracking"].uri)
+    experiment = client.get_experiment_by_name("e2i_conversion")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["partition"] == PARTITION
+    assert run.data.tags["success_criteria"] == "passed"
+    assert {"algorithm", "seed", "data_splits"} <= set(run.data.params)
+    assert {"train_auc", "validation_auc", "test_roc_auc", "test_auc_low"} <= set(run.data.metrics)
+    kept = {
+        file.path
+        for folder in ("plots", "preprocessor")
+        for file in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert kept == {
+        "plots/importance.png",
+        "plots/roc.png",
+        "plots/calibration.png",
+        "preprocessor/preprocessor.joblib",
+    }
+    assert client.search_logged_models([experiment.experiment_id])
