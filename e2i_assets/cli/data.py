@@ -48,9 +48,8 @@ def generate(
     """Generate synthetic HCPs, patients, events and metrics whose true effects are known, and load them.
 
     5,000 HCPs, 25,000 patients and 75,000 treatment events, or a tenth with --small. Replaces the synthetic
-    journeys of an earlier call with all that hangs on them; HCPs, business metrics and causal paths of a
-    larger set stay beside the new ones, as do other data. The truth is printed, and kept as truth.json among
-    the artifacts.
+    data of an earlier call; other data stay. The truth is printed, and kept as truth.json among the
+    artifacts.
     """
     from e2i_assets.cli.generate import generate_and_load
     from e2i_assets.cli.output import print_json, say, show_table

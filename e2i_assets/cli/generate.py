@@ -9,11 +9,11 @@ from typing import Any, Self
 import polars as pl
 
 from e2i_assets.cli.data import load_with_progress
+from e2i_assets.contracts.tables import GENERATED
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.loader import LoadReport
 from e2i_assets.ingest.synthetic import GeneratorSpec, SyntheticData, generate
 from e2i_assets.ingest.synthetic.dirt import MANIFEST
-from e2i_assets.ingest.synthetic.journeys import DATA_SOURCE
 from e2i_assets.resources.store import ArtifactStore, Published, read_json, write_json
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
@@ -69,7 +69,7 @@ def generate_and_load(
     declared = Declared(made.truth, made.oracle, made.dirt)
     # The same key is another patient in another process or with another seed.
     load = Load(
-        made.tables, source=f"{DATA_SOURCE}:{spec.dgp}", replaces=DATA_SOURCE, keeps_rejected=False,
+        made.tables, source=f"{GENERATED}:{spec.dgp}", replaces=GENERATED, keeps_rejected=False,
         truth=made.truth,
     )  # fmt: skip
     store = ArtifactStore(here.artifacts_url)
@@ -78,10 +78,10 @@ def generate_and_load(
         report = load_with_progress(here, warehouse, load, dry_run=True, show=show)
         return Generated(report, declared, None)
     # Written before anything is loaded: a store that refuses leaves the warehouse as it was.
-    version = store.write(DECLARED, DATA_SOURCE, declared)
+    version = store.write(DECLARED, GENERATED, declared)
     report = load_with_progress(here, warehouse, load, dry_run=False, show=show)
-    store.publish(Published(DECLARED, DATA_SOURCE, version, fingerprint=version))
-    return Generated(report, declared, store.locate(DECLARED, DATA_SOURCE, version))
+    store.publish(Published(DECLARED, GENERATED, version, fingerprint=version))
+    return Generated(report, declared, store.locate(DECLARED, GENERATED, version))
 
 
 def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
@@ -97,5 +97,5 @@ def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
 def oracle(here: Settings) -> pl.DataFrame | None:
     """True outcome probability (`p_true`) by patient_journey_id; None when the data are not synthetic."""
     store = ArtifactStore(here.artifacts_url)
-    current = store.current(DECLARED, DATA_SOURCE)
-    return store.read(DECLARED, DATA_SOURCE, current.version, Declared).oracle if current else None
+    current = store.current(DECLARED, GENERATED)
+    return store.read(DECLARED, GENERATED, current.version, Declared).oracle if current else None

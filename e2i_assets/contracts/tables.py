@@ -10,6 +10,8 @@ from e2i_assets.contracts.base import OUTCOME, Table, TableFacts, column
 
 UTC = Annotated[pl.Datetime, "us", "UTC"]
 
+GENERATED = "synthetic"
+"""`data_source` of generated rows."""
 REGIONS = ("northeast", "south", "midwest", "west")
 PRIORITIES = ("critical", "high", "medium", "low")
 JOURNEY_STAGES = (
@@ -61,6 +63,7 @@ class HcpProfiles(Table):
     coverage_status: pl.Boolean = column(
         "Whether the field force visits the HCP", role="feature", nullable=True
     )
+    data_source: pl.String = column("Name of the source that the row came from", role="audit", nullable=True)
 
 
 class PatientJourneys(Table):
@@ -355,6 +358,7 @@ class BusinessMetrics(Table):
     sample_size: pl.Int64 = column(
         "Observations that the figure rests on", role="audit", nullable=True, unit="observations", low=0
     )
+    data_source: pl.String = column("Name of the source that the row came from", role="audit", nullable=True)
 
 
 class CausalPaths(Table):
@@ -391,6 +395,7 @@ class CausalPaths(Table):
         low=0, high=1,
     )  # fmt: skip
     method_used: pl.String = column("Name of the estimator that found it", role="audit", nullable=True)
+    data_source: pl.String = column("Name of the source that the row came from", role="audit", nullable=True)
 
 
 TABLES: dict[str, type[Table]] = {

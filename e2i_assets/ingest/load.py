@@ -52,7 +52,7 @@ class Load:
         tables: table name to rows, any subset of the contracts.
         source: where the rows come from, for the record.
         origins: table name to the file it was read from, for error messages.
-        replaces: `data_source` whose journeys this load supersedes: those that it no longer has are removed.
+        replaces: `data_source` whose rows this load supersedes: those that it no longer has are removed.
         keeps_rejected: whether a superseded row stays, in its last good version, where the new is rejected;
             it must not where the same key may mean another patient.
         truth: declared truth of generated data.

@@ -339,6 +339,9 @@ class _Loader:
             accepted = self.tallies[table].accepted
             changed[table] += publish.merge(cursor, self.staging, table, accepted, touched)
             self.progress("published", table, accepted)
+        if self.load.replaces is not None:
+            for table, removed in publish.remove_unused(cursor, self.staging, touched).items():
+                changed[table] += removed
         why = self.staging.problems(cursor, [t for t in self.order if self.tallies[t].rejected])
         report = replace(self._report(load_id, changed, tuple(sorted(touched))), reasons=tuple(map(str, why)))
         if any(changed.values()) or not publish.rejects_as_before(cursor, self.staging, load_id):

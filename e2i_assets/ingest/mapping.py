@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from e2i_assets.contracts.base import INDEX, Column, Role, column_of
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import GENERATED, TABLES
 from e2i_assets.ingest.omop_config import Omop
 from e2i_assets.ingest.yaml_lines import Lines, load_with_lines
 
@@ -156,8 +156,8 @@ class TableMapping(_Model):
         file: file below the source folder, a glob or a folder of several; the source itself when left out.
         table: table of a source that is a database, `schema.table` or `table`.
         read: how its text is to be read, instead of what the mapping says for all tables.
-        columns: our column to how it is filled. A column that is left out is empty, and
-            `ingestion_timestamp` is the time of the load.
+        columns: our column to how it is filled. A column that is left out is empty, but
+            `ingestion_timestamp` is the time of the load, and `data_source` the mapping's `source`.
         attributes: further clinical attributes (patient_journeys only).
         leave_out: source columns that are not to be carried along.
     """
@@ -197,6 +197,13 @@ class Mapping(_Model):
     tables: dict[str, TableMapping] = {}
     omop: Omop | None = None
     lines: Lines = Field(default=UNKNOWN, exclude=True)
+
+    @field_validator("source")
+    @classmethod
+    def _not_generated(cls, value: str) -> str:
+        if value == GENERATED:
+            raise ValueError(f"{value} is the name of generated data, which `e2i data generate` replaces")
+        return value
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:

@@ -34,7 +34,9 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
             touched |= _programmes(cursor, table, f"SELECT s.{_link(table)} FROM {staged} s")
         return staged_rows
     # A row that merely arrived again has not changed.
-    compared = [c for c in columns(TABLES[table]) if c.role != "audit" and not c.key]
+    facts = facts_of(TABLES[table])
+    arrival = (facts.event_time, facts.ingestion_time)
+    compared = [c for c in columns(TABLES[table]) if c.name not in arrival and not c.key]
     old = ", ".join(f"t.{c.name}" for c in compared)
     new = ", ".join(_value(c) for c in compared)
     cursor.execute(
@@ -131,7 +133,7 @@ def _programmes(cursor: Any, table: str, links: str, parameters: tuple[Any, ...]
 
 
 def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[str, int]:
-    """Delete the replaced source's journeys, and their rows, that the load no longer has.
+    """Delete the replaced source's journeys, and their rows, that the load no longer has; before merging.
 
     A row that was rejected is still had, and its last good version stays, if the load keeps such.
 
@@ -141,20 +143,44 @@ def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[
     Returns:
         Rows removed, by table.
     """
-    removed = {}
     mine = f"SELECT patient_journey_id FROM {SCHEMA}.patient_journeys WHERE data_source = $1"
-    for table in reversed([t for t in staging.tables if facts_of(TABLES[t]).partition_by == "journey"]):
+    return {
+        table: _remove(cursor, staging, table, f"t.patient_journey_id IN ({mine})", touched)
+        for table in reversed(staging.tables)
+        if facts_of(TABLES[table]).partition_by == "journey"
+    }
+
+
+def remove_unused(cursor: Any, staging: Staging, touched: set[str]) -> dict[str, int]:
+    """The same for rows that hang on no journey; after the merge, which points other rows elsewhere. What
+    another source's rows refer to stays.
+    """
+    removed = {}
+    for table in [t for t in staging.tables if facts_of(TABLES[t]).partition_by != "journey"]:
         key = key_of(TABLES[table])
-        gone = (
-            f"FROM {SCHEMA}.{table} t WHERE t.patient_journey_id IN ({mine}) "
-            f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
-            f"AND NOT {staging.kept(table, 't')}"
-        )
-        touched |= _programmes(cursor, table, f"SELECT t.patient_journey_id {gone}", (staging.replaces,))
-        removed[table] = _count(
-            cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", (staging.replaces,)
-        )
+        unused = [
+            f"NOT EXISTS (SELECT FROM {SCHEMA}.{other} r WHERE r.{c.name} = t.{key})"
+            for other, contract in TABLES.items()
+            for c in columns(contract)
+            if c.references == f"{table}.{key}"
+        ]
+        mine = " AND ".join(["t.data_source = $1", *unused])
+        removed[table] = _remove(cursor, staging, table, mine, touched)
     return removed
+
+
+def _remove(cursor: Any, staging: Staging, table: str, mine: str, touched: set[str]) -> int:
+    """Delete those of the rows `mine` that the load no longer has; returns how many."""
+    key = key_of(TABLES[table])
+    gone = (
+        f"FROM {SCHEMA}.{table} t WHERE {mine} "
+        f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
+        f"AND NOT {staging.kept(table, 't')}"
+    )
+    touched |= _programmes(cursor, table, f"SELECT t.{_link(table)} {gone}", (staging.replaces,))
+    return _count(
+        cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", (staging.replaces,)
+    )
 
 
 def keep_rejected(cursor: Any, staging: Staging, load_id: int) -> None:

@@ -45,6 +45,8 @@ NOT_ARROW = ("INTERVAL", "UNION")
 """DuckDB's types that frames cannot hold."""
 HELP = "make it a number (`date_diff('day', a, b)`) or text (`x::VARCHAR`), or put it under `leave_out`"
 
+BY_DEFAULT = ("data_source", "ingestion_timestamp")
+"""Columns that the load itself fills where nobody says with what."""
 MISSING = "is missing; give it, empty where it is not known, or say in a mapping what fills the table"
 """Nothing fills a column by silence: rows that are in the warehouse already would lose its values."""
 
@@ -55,7 +57,7 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
     Args:
         source: a file, a folder, an fsspec URL, a DuckDB file, or the URL of a PostgreSQL.
         mapping: how columns become ours; without one each file is named for its table and has its columns.
-        now: what `ingestion_timestamp` is where the mapping does not say.
+        now: what `ingestion_timestamp` is where the mapping does not say, as its `source` is `data_source`.
 
     Raises:
         SourceError: a file is missing, empty or damaged.
@@ -119,7 +121,7 @@ def _by_name(source: Source) -> Mapping:
         problems += [
             Problem(opened.origin, table, c.name, MISSING, 0)
             for c in columns(TABLES[table])
-            if c.name not in given and c.name != "ingestion_timestamp"
+            if c.name not in given and c.name not in BY_DEFAULT
         ]
         specs[table] = spec.model_copy(update={"columns": _same(given)})
     if problems:
@@ -334,7 +336,7 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
             bad += held.bad
             made.append(held.documents)
         else:
-            default = now if c.name == "ingestion_timestamp" else None
+            default = {"ingestion_timestamp": now, "data_source": plan.mapping.source}.get(c.name)
             made.append(pl.Series(c.name, [default] * given.height, dtype=c.dtype))
     if omop.REFUSE in given.columns:
         reasons = given.get_column(omop.REFUSE)

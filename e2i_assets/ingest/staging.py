@@ -28,7 +28,6 @@ PIECE = 1_000
 """Rows that are sent at a time: while the server takes in some, the next are made ready."""
 STATISTICS = 10
 """Detail of statistics on staged rows: enough to order joins, at a tenth of what the default costs."""
-JOURNEYS = "patient_journeys"
 
 
 @dataclass(frozen=True)
@@ -190,8 +189,8 @@ class Staging:
         )
 
     def _stays(self, parent: str) -> str:
-        """SQL: a loaded parent `p` that the load does not remove (see `publish.remove_superseded`)."""
-        if parent != JOURNEYS or parent not in self.tables or self.replaces is None:
+        """SQL: a loaded parent `p` that the load does not replace (see `publish.remove_superseded`)."""
+        if parent not in self.tables or self.replaces is None:
             return ""
         source = self.replaces.replace("'", "''")
         return f" AND (p.data_source IS DISTINCT FROM '{source}' OR {self.kept(parent, 'p')})"

@@ -93,6 +93,7 @@ def _hcps(n: int, rng: np.random.Generator) -> dict[str, object]:
         "decile": rng.integers(1, 11, n),
         "digital_engagement_score": rng.random(n),
         "coverage_status": rng.random(n) < 0.7,
+        "data_source": ["test"] * n,
     }
 
 
@@ -213,6 +214,7 @@ def _metrics(rng: np.random.Generator) -> dict[str, object]:
         "target": rng.uniform(10, 100, n),
         "achievement_rate": rng.uniform(0.5, 1.5, n),
         "sample_size": rng.integers(10, 100, n),
+        "data_source": ["test"] * n,
     }
 
 
@@ -228,6 +230,7 @@ def _paths(rng: np.random.Generator) -> dict[str, object]:
         "causal_effect_size": rng.uniform(-1, 1, n),
         "confidence_level": rng.random(n),
         "method_used": ["dml"] * n,
+        "data_source": ["test"] * n,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import GENERATED, TABLES
 from e2i_assets.ingest.synthetic.activity import draw_predictions, draw_triggers
 from e2i_assets.ingest.synthetic.business import business_metrics, causal_paths
 from e2i_assets.ingest.synthetic.dirt import soil
@@ -89,10 +89,10 @@ def generate(spec: GeneratorSpec, on_programme: Callable[[], None] = lambda: Non
         "triggers": pl.concat(part.triggers for part in parts).with_columns(trigger_id=numbered("trg", 6)),
         "business_metrics": business_metrics(
             spec.rng("business_metrics"), population, events, spec.sizes.months
-        ).with_columns(metric_id=numbered("metric", 5)),
+        ).with_columns(metric_id=numbered("metric", 5), data_source=pl.lit(GENERATED)),
         "causal_paths": causal_paths(
             spec.rng("causal_paths"), population, spec.sizes.quarters
-        ).with_columns(path_id=numbered("path", 4)),
+        ).with_columns(path_id=numbered("path", 4), data_source=pl.lit(GENERATED)),
     }  # fmt: skip
     tables, dirt = soil(spec, {name: conform(frames[name], table) for name, table in TABLES.items()})
     return SyntheticData(

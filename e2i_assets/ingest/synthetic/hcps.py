@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import polars as pl
 
-from e2i_assets.contracts.tables import REGIONS, HcpProfiles
+from e2i_assets.contracts.tables import GENERATED, REGIONS, HcpProfiles
 from e2i_assets.ingest.synthetic.draws import Rng, blank, conform, exactly, labels, proportioned
 from e2i_assets.ingest.synthetic.programmes import Profile
 
@@ -47,10 +47,14 @@ def draw_hcps(rng: Rng, profile: Profile, n: int) -> pl.DataFrame:
 
 
 def npis(rng: Rng, n: int) -> pl.Series:
-    """n different ten-digit National Provider Identifiers."""
-    return pl.Series("npi", rng.choice(1_000_000_000, n, replace=False) + 1_000_000_000).cast(pl.String)
+    """n different ten-digit National Provider Identifiers, which in no data set an HCP of another number has:
+    the last seven digits are the HCP's number.
+    """
+    drawn = rng.choice(1_000_000_000, n, replace=False)
+    return pl.Series("npi", 1_000_000_000 + drawn - drawn % 10_000_000 + np.arange(1, n + 1)).cast(pl.String)
 
 
 def hcp_profiles(rng: Rng, hcps: pl.DataFrame) -> pl.DataFrame:
     """The table: HCPs of all programmes (`hcp_id` and the drawn columns), some values missing."""
-    return conform(blank(rng, hcps.with_columns(npis(rng, hcps.height)), MISSING), HcpProfiles)
+    named = hcps.with_columns(npis(rng, hcps.height), data_source=pl.lit(GENERATED))
+    return conform(blank(rng, named, MISSING), HcpProfiles)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from e2i_assets.contracts.tables import PatientJourneys
+from e2i_assets.contracts.tables import GENERATED, PatientJourneys
 from e2i_assets.ingest.synthetic.draws import Rng, blank, conform, stamped
-
-DATA_SOURCE = "synthetic"
-"""`data_source` of every generated journey."""
 
 MISSING = {
     "diagnosis_code": 0.005, "age_at_diagnosis": 0.005, "gender": 0.01, "geographic_region": 0.015,
@@ -45,7 +42,7 @@ def patient_journeys(rng: Rng, population: pl.DataFrame, attributes: tuple[str, 
         last_observation_date=pl.col("diagnosis_date") + pl.duration(days="followup"),
         journey_stage=_by_outcome(rng, initiated, STAGES),
         journey_status=_by_outcome(rng, initiated, STATUSES),
-        data_source=pl.lit(DATA_SOURCE),
+        data_source=pl.lit(GENERATED),
     )
     stamps = stamped(rng, observed, "last_observation_date")
     known = blank(rng, stamps, MISSING | dict.fromkeys(attributes, MISSING_ATTRIBUTE))
