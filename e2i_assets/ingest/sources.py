@@ -23,7 +23,14 @@ from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import beyond_years, cast, written
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.errors import Misstated, NotThere, SourceError, unreadable
-from e2i_assets.ingest.expressions import as_written, first_line, local_moment, not_bound, wants_text
+from e2i_assets.ingest.expressions import (
+    as_written,
+    first_line,
+    local_moment,
+    not_bound,
+    not_of_the_row,
+    wants_text,
+)
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
 from e2i_assets.ingest.mapping import (
     ColumnMapping,
@@ -203,7 +210,7 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
         used |= {column.name.lower() for column in tree.find_all(exp.Column)}
         text = wants_text(table, name, spec, tree)
         expressions[name] = as_written(tree, in_csv).sql("duckdb") if text else how.expression
-        if said := local_moment(tree):
+        if said := not_of_the_row(tree) or local_moment(tree):
             raise plan.error(name, said)
         try:
             # Beside a column, what is over many rows (an aggregate) is refused.

@@ -23,6 +23,21 @@ from e2i_assets_tests.unit.test_sources import NOW, attributes, mapped, read, re
         ({"age_at_diagnosis": "no_such(age)"}, "no_such does not exist"),
         ({"source_timestamp": "seen::TIMESTAMPTZ"}, "leave the cast out"),
         ({"source_timestamp": "TIMESTAMPTZ '2024-01-31 08:00:00'"}, "leave the cast out"),
+        *[
+            ({"diagnosis_code": sql}, "is not over the columns of its row alone")
+            for sql in (
+                "(SELECT content FROM read_text('/etc/hostname'))",
+                "CASE WHEN EXISTS (FROM read_blob('/etc/hostname')) THEN 'a' END",
+                "id IN (SELECT column0 FROM '/etc/passwd')",
+                "(VALUES ('x'))",
+                "(TABLE people)",
+                "(SUMMARIZE people)",
+                "*",
+                "COLUMNS('id')",
+                "UNNEST([id, id])",
+                "generate_subscripts([1, 2], 1)",
+            )
+        ],
     ],
 )
 def test_an_expression_that_cannot_stand_names_its_line(
