@@ -21,7 +21,7 @@ from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import beyond_years, cast, written
-from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
+from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, LONGEST_LINE, quoted
 from e2i_assets.ingest.errors import Misstated, NotThere, SourceError, unreadable
 from e2i_assets.ingest.expressions import (
     as_written,
@@ -48,6 +48,7 @@ CARRIED = "carried."
 """Prefix of a carried source column on its way, so that it cannot meet a column of ours."""
 
 BEYOND = "must be in the years 1 to 9999"
+TOO_LONG = f"must be at most {LONGEST_LINE:,} bytes"
 NOT_ARROW = ("INTERVAL", "UNION")
 """DuckDB's types that frames cannot hold."""
 HELP = "make it a number (`date_diff('day', a, b)`) or text (`x::VARCHAR`), or put it under `leave_out`"
@@ -331,6 +332,7 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
         pl.when(~cells).then(pl.col(name)).alias(name) for name, cells in beyond.items()
     )
     bad = [(name.removeprefix(CARRIED), cells, BEYOND) for name, cells in beyond.items()]
+    bad += [(cells.name.removeprefix(CARRIED), cells, TOO_LONG) for cells in _long(given)]
     made = [given.get_column(ROW).cast(pl.Int64)]
     for c in columns(TABLES[plan.table]):
         if c.name in plan.spec.columns:
@@ -353,6 +355,12 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
     return Part(frame.filter(~broken), refused, file)
 
 
+def _long(given: pl.DataFrame) -> pl.DataFrame:
+    """Which texts are longer than a CSV record may be, of columns that have such."""
+    longer = given.select(pl.selectors.string().str.len_bytes() > LONGEST_LINE).fill_null(value=False)
+    return longer.select(cells for cells in longer if cells.any())
+
+
 def _refused(
     keys: pl.Series, given: pl.DataFrame, bad: list[tuple[str, pl.Series, str]]
 ) -> tuple[pl.DataFrame | None, pl.Series]:
@@ -371,7 +379,8 @@ def _refused(
             pl.DataFrame(
                 {
                     "row": rows.get_column(ROW).cast(pl.Int64), "key": keys.filter(first), "column": name,
-                    "rule": "wrong_type", "reason": rule, "content": content,
+                    "rule": "too_long" if rule == TOO_LONG else "wrong_type", "reason": rule,
+                    "content": content,
                 },
                 schema=REFUSED_SCHEMA,
             )

@@ -461,10 +461,15 @@ def test_mapped_attributes_have_the_types_of_their_values(tmp_path: Path) -> Non
     assert attributes(part) == [{"a": True, "b": 10, "c": "007"}, {"a": False, "b": 20, "c": "x"}]
 
 
-def test_a_cell_of_ten_megabytes_arrives_as_it_is(tmp_path: Path) -> None:
-    pl.DataFrame({"id": ["1"], "note": ["x" * 10_000_000]}).write_parquet(tmp_path / "people.parquet")
+def test_a_cell_of_ten_megabytes_is_refused_as_in_a_csv(tmp_path: Path) -> None:
+    notes = ["x" * 2_000_000, "x" * 10_000_000, None]
+    pl.DataFrame({"id": ["1", "2", "3"], "note": notes}).write_parquet(tmp_path / "people.parquet")
     part = read_in(read_source(tmp_path / "people.parquet", mapped(tmp_path, {}), now=NOW))
-    assert len(attributes(part)[0]["note"]) == 10_000_000
+    assert [len(held.get("note") or "") for held in attributes(part)] == [2_000_000, 0]
+    assert part.refused is not None
+    assert part.refused.select("row", "column", "rule", "reason").rows() == [
+        (2, "note", "too_long", "must be at most 2,000,000 bytes")
+    ]
 
 
 def test_an_expression_that_cannot_be_bound_names_its_line(tmp_path: Path) -> None:
