@@ -85,6 +85,10 @@ def _silent(done: str, table: str, rows: int) -> None:
     """No progress is shown."""
 
 
+def _no_matter(cursor: Any) -> None:
+    """What another load did meanwhile."""
+
+
 class _Loader:
     """One load on its way. `load_id` is None until it begins, and in a dry run."""
 
@@ -127,6 +131,7 @@ class _Loader:
             raise
         finally:
             if not self.commit:
+                self.transactions.on_open = _no_matter
                 self.transactions.run("the dry run cannot be put away", self.staging.drop)
 
     def _open(self) -> dict[str, Iterator[Write]]:
@@ -193,6 +198,9 @@ class _Loader:
     def _still_mine(self, cursor: Any) -> None:
         """While the connection was lost, and the lock with it, another load may have begun."""
         if self.load_id is None:
+            # A load drops the schemas of dry runs, for their connections are gone.
+            if not self.staging.exists(cursor):
+                raise LoadInterrupted("another load began meanwhile; run the dry run again")
             return
         cursor.execute(
             f"SELECT count(*) FROM {LOADS} WHERE load_id = {self.load_id} AND status = 'abandoned'"

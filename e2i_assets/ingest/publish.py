@@ -89,9 +89,12 @@ def _rebuilt(cursor: Any, table: str, added: int) -> Iterator[None]:
         yield
         return
     cursor.execute(
-        f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = '{place}'::regclass "
-        "AND (contype = 'f' OR contype = 'p' AND NOT EXISTS "
-        f"(SELECT FROM pg_constraint WHERE confrelid = '{place}'::regclass)) ORDER BY contype"
+        f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint k "
+        f"WHERE conrelid = '{place}'::regclass AND (contype = 'f' OR contype = 'p' AND NOT EXISTS "
+        f"(SELECT FROM pg_constraint WHERE confrelid = '{place}'::regclass) AND NOT EXISTS "
+        # A view that groups by the key.
+        "(SELECT FROM pg_depend WHERE refclassid = 'pg_constraint'::regclass AND refobjid = k.oid "
+        "AND deptype = 'n')) ORDER BY contype"
     )
     keys = cursor.fetchall()
     cursor.execute(

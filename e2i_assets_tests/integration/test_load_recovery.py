@@ -246,6 +246,20 @@ def test_a_lost_connection_is_opened_again(in_small_batches: Warehouse, done: st
     assert leftovers(in_small_batches) == []
 
 
+def test_a_dry_run_that_another_load_overtakes_says_so(in_small_batches: Warehouse) -> None:
+    """The load that follows takes the rehearsal of a lost connection for one that was killed."""
+    cut = cut_off(in_small_batches, lambda now, table: now == "read", times=1)
+
+    def overtaken(now: str, table: str, rows: int) -> None:
+        if not counts(in_small_batches)[0]:
+            cut(now, table, rows)
+            in_small_batches.load(Load(tables("w"), "other"), PROGRAMMES)
+
+    with pytest.raises(LoadInterrupted, match="another load began meanwhile; run the dry run again"):
+        in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES, dry_run=True, progress=overtaken)
+    assert counts(in_small_batches) == each_once(1)
+
+
 def test_after_three_tries_the_load_stops_and_can_go_on(in_small_batches: Warehouse) -> None:
     cut = cut_off(in_small_batches, lambda now, table: now == "published", times=3)
     with pytest.raises(DatabaseRefused, match="cannot be published: the database does not answer"):

@@ -437,10 +437,15 @@ def test_a_reader_never_sees_half_a_load(here: Settings, warehouse: Warehouse, t
     assert rows(warehouse)["treatment_events"] == report.rows["treatment_events"]
 
 
+@pytest.mark.parametrize(
+    "theirs", ["", "CREATE VIEW v AS SELECT cost FROM e2i.treatment_events GROUP BY treatment_event_id"]
+)
 def test_many_new_rows_leave_keys_and_indexes_as_they_were(
-    warehouse: Warehouse, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, tables: Tables, monkeypatch: pytest.MonkeyPatch, theirs: str
 ) -> None:
-    """Foreign keys and indexes that were made anew for speed."""
+    """Foreign keys and indexes that were made anew for speed, also where a user's view needs one."""
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(theirs or "SELECT")
     described = """
         SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
         WHERE conrelid = 'e2i.treatment_events'::regclass
