@@ -7,7 +7,7 @@ from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from e2i_assets.cohorts.config import EVENT_DATE, JOURNEY_KEY, CohortConfig
-from e2i_assets.cohorts.criteria import assess, counted, day, is_untyped
+from e2i_assets.cohorts.criteria import assess, counted, day, days_between, is_untyped
 from e2i_assets.cohorts.criterion import EventCriterion
 from e2i_assets.cohorts.errors import CohortError
 
@@ -35,7 +35,7 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
     event_date = day(events, EVENT_DATE, config.cohort_id)
     dated = events.mutate(**{JOURNEY_KEY: events[JOURNEY_KEY].cast(key), EVENT_DATE: event_date})
     placed = dated.join(indexed, JOURNEY_KEY)
-    placed = placed.mutate(**{DAYS: placed[EVENT_DATE].delta(placed[INDEX], unit="day")})
+    placed = placed.mutate(**{DAYS: days_between(placed[INDEX], placed[EVENT_DATE])})
     sums = {}
     for i, criterion in enumerate(config.event_criteria):
         for name, counts in zip(counted(i), _counts(criterion, placed, config.cohort_id), strict=True):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from e2i_assets.cohorts.attrition import MaskCount
 from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
 from e2i_assets.cohorts.criteria import Rule
 from e2i_assets.cohorts.errors import CohortError
-from e2i_assets.cohorts.masks import FAILED, UNKNOWN, mask_counts, tally, with_masks
+from e2i_assets.cohorts.masks import eligible, evaluated, tally, with_flags
 from e2i_assets.cohorts.parquet import fetched, open_parquet, require_nan_kept
 
 if TYPE_CHECKING:
@@ -58,45 +59,39 @@ class FrameSource:
     """Frames in memory; only the columns that rules read are converted, rows are taken from the original.
 
     Attributes:
+        read: the columns that rules read, and the journey key where it is there.
+        repeated: what `repeated_keys` gives; keys are compared while rules become expressions.
         lazy: the frame was a lazy one, so members are.
     """
 
     frame: Frame
-    columns: Sequence[str]
-    event_frame: Frame | None
-    event_columns: Sequence[str]
-    lazy: bool = False
+    read: pl.DataFrame
+    read_events: pl.DataFrame | None
+    repeated: Future[int]
+    lazy: bool
 
     @cached_property
     def journeys(self) -> ir.Table:
         """The read columns and the row number, on Polars."""
-        return self._engine.create_table("journeys", _narrow(self.frame, self.columns).with_row_index(ROW))
+        return self._engine.create_table("journeys", self.read.with_row_index(ROW))
 
     @cached_property
     def events(self) -> ir.Table | None:
         """The read columns, on Polars."""
-        if self.event_frame is None:
-            return None
-        return self._engine.create_table("events", _narrow(self.event_frame, self.event_columns))
+        return None if self.read_events is None else self._engine.create_table("events", self.read_events)
 
     def repeated_keys(self) -> int:
-        """Distinct hashes prove distinct keys at a fraction of the cost of counting the keys themselves."""
-        if JOURNEY_KEY not in self.columns:
-            return 0
-        keys = _series(self.frame, JOURNEY_KEY)
-        hashes = np.sort(keys.hash().to_numpy())
-        if not keys.null_count() and not (hashes[1:] == hashes[:-1]).any():
-            return 0
-        return len(keys) - keys.drop_nulls().n_unique()
+        """Rows whose journey key is null or was there before; 0 without such a column."""
+        return self.repeated.result()
 
     def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
         """Members in the order of the frame, its dtypes untouched."""
-        masks = with_masks(table, rules, [ROW]).to_polars(engine="streaming")
-        tallied = masks.lazy().group_by(FAILED, UNKNOWN).agg(rows=pl.len()).collect(engine="streaming")
+        flags = self._engine.compile(with_flags(table, rules, [ROW]))
+        numbers, counts = evaluated(flags, rules, ROW)
         # A join gives rows in any order, so each finds its place by its number.
         chosen = np.zeros(len(self.frame), dtype=bool)
-        chosen[masks[ROW].to_numpy()] = (masks[FAILED] == 0).to_numpy()
-        return self._taken(chosen), mask_counts(tallied)
+        chosen[numbers] = True
+        return self._taken(chosen), counts
 
     def _taken(self, chosen: np.ndarray) -> Frame | pl.LazyFrame:
         if isinstance(self.frame, pd.DataFrame):
@@ -137,9 +132,9 @@ class TableSource:
 
     def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
         """Members as an Ibis table without an order, or as a Polars frame of files."""
-        masked = with_masks(table, rules, self.journeys.columns)
-        members = masked.filter(masked[FAILED] == 0).select(*self.journeys.columns)
-        counts = mask_counts(tally(masked).to_polars())
+        flagged = with_flags(table, rules, self.journeys.columns)
+        members = eligible(flagged, rules).select(*self.journeys.columns)
+        counts = tally(flagged, rules)
         return (fetched(self.files, members) if self.files else members), counts
 
 
@@ -158,44 +153,40 @@ def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Iter
         raise CohortError("CC_002", f"{config.cohort_id}: no events were given, but {named} counts them")
     if not config.event_criteria:
         events = None
-    with _source(config, journeys, events) as source:
-        _require_columns(config, source)
-        if isinstance(source, TableSource) and source.files is None:
-            require_nan_kept(source.journeys, config.required_fields, config.cohort_id)
-            if source.events is not None:
-                require_nan_kept(source.events, config.event_fields, config.cohort_id)
+    opened: AbstractContextManager[Source]
+    if isinstance(journeys, Frame | pl.LazyFrame):
+        opened = _frames(config, journeys, events)
+    elif isinstance(journeys, str | Path):
+        opened = _files(config, Path(journeys), events)
+    else:
+        opened = nullcontext(_tables(config, journeys, events))
+    with opened as source:
         yield source
 
 
 @contextmanager
-def _source(config: CohortConfig, journeys: Any, events: Any) -> Iterator[Source]:
-    if isinstance(journeys, Frame | pl.LazyFrame):
-        yield _frames(config, journeys, events)
-    elif isinstance(journeys, str | Path):
-        with _files(Path(journeys), events) as source:
-            yield source
-    else:
-        yield _tables(journeys, events)
-
-
-def _require_columns(config: CohortConfig, source: Source) -> None:
-    given, happened = (
-        (source.frame, source.event_frame)
-        if isinstance(source, FrameSource)
-        else (source.journeys, source.events)
-    )
-    _require(config.required_fields, _names(given), "journeys", config.cohort_id)
-    if happened is not None:
-        _require(config.event_fields, _names(happened), "events", config.cohort_id)
-
-
-def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -> FrameSource:
+def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -> Iterator[FrameSource]:
     if not isinstance(events, Frame | pl.LazyFrame | None):
         raise _elsewhere("a frame", events)
     frame, happened = _collected(journeys), None if events is None else _collected(events)
+    _require_columns(config, frame, happened)
     key = [JOURNEY_KEY] if JOURNEY_KEY in _names(frame) else []
-    columns = list(dict.fromkeys([*config.required_fields, *key]))
-    return FrameSource(frame, columns, happened, config.event_fields, lazy=isinstance(journeys, pl.LazyFrame))
+    read = _narrow(frame, list(dict.fromkeys([*config.required_fields, *key])))
+    read_events = None if happened is None else _narrow(happened, config.event_fields)
+    with ThreadPoolExecutor(1) as beside:
+        repeated = beside.submit(_repeated, read)
+        yield FrameSource(frame, read, read_events, repeated, lazy=isinstance(journeys, pl.LazyFrame))
+
+
+def _repeated(read: pl.DataFrame) -> int:
+    """Distinct hashes prove distinct keys at a fraction of the cost of counting the keys themselves."""
+    if JOURNEY_KEY not in read.columns:
+        return 0
+    keys = read[JOURNEY_KEY]
+    hashes = np.sort(keys.hash().to_numpy())
+    if not keys.null_count() and not (hashes[1:] == hashes[:-1]).any():
+        return 0
+    return len(keys) - keys.drop_nulls().n_unique()
 
 
 def _collected(frame: Frame | pl.LazyFrame) -> Frame:
@@ -211,7 +202,7 @@ def _collected(frame: Frame | pl.LazyFrame) -> Frame:
 
 
 @contextmanager
-def _files(journeys: Path, events: Any) -> Iterator[TableSource]:
+def _files(config: CohortConfig, journeys: Path, events: Any) -> Iterator[TableSource]:
     import ibis
 
     if not isinstance(events, str | Path | None):
@@ -219,13 +210,18 @@ def _files(journeys: Path, events: Any) -> Iterator[TableSource]:
     with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
         engine = ibis.duckdb.connect(memory_limit=MEMORY, temp_directory=scratch)
         try:
-            happened = None if events is None else open_parquet(engine, Path(events))
-            yield TableSource(open_parquet(engine, journeys), happened, engine)
+            source = TableSource(
+                open_parquet(engine, journeys),
+                None if events is None else open_parquet(engine, Path(events)),
+                engine,
+            )
+            _require_columns(config, source.journeys, source.events)
+            yield source
         finally:
             engine.disconnect()
 
 
-def _tables(journeys: Any, events: Any) -> TableSource:
+def _tables(config: CohortConfig, journeys: Any, events: Any) -> TableSource:
     import ibis.expr.types as ir
 
     if not isinstance(journeys, ir.Table):
@@ -237,7 +233,17 @@ def _tables(journeys: Any, events: Any) -> TableSource:
     together = isinstance(events, ir.Table) and events.get_backend() is journeys.get_backend()
     if events is not None and not together:
         raise _elsewhere("an Ibis table of the same connection", events)
+    _require_columns(config, journeys, events)
+    require_nan_kept(journeys, config.required_fields, config.cohort_id)
+    if events is not None:
+        require_nan_kept(events, config.event_fields, config.cohort_id)
     return TableSource(journeys, events)
+
+
+def _require_columns(config: CohortConfig, journeys: Any, events: Any) -> None:
+    _require(config.required_fields, _names(journeys), "journeys", config.cohort_id)
+    if events is not None:
+        _require(config.event_fields, _names(events), "events", config.cohort_id)
 
 
 def _elsewhere(wanted: str, events: Any) -> CohortError:
@@ -257,7 +263,7 @@ def _require(required: Sequence[str], names: list[Any], table: str, cohort_id: s
             f"{cohort_id}: columns missing from the {table}: {', '.join(missing)}; add them to the extract "
             "or take their rules out of the definition",
         )
-    if repeated := sorted({name for name in required if names.count(name) > 1}):
+    if repeated := sorted({name for name in [*required, JOURNEY_KEY] if names.count(name) > 1}):
         raise CohortError("CC_004", f"{cohort_id}: columns that appear twice: {', '.join(repeated)}")
 
 

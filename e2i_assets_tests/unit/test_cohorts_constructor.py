@@ -310,9 +310,10 @@ def test_a_file_keeps_the_columns_that_ibis_has_no_type_for(tmp_path):
 
 def test_columns_that_appear_twice_are_refused():
     frame = journeys().to_pandas()
-    twice = pd.concat([frame, frame[["pregnant"]]], axis=1)
-    with pytest.raises(CohortError, match="appear twice: pregnant"):
-        CohortConstructor(RULES).construct_cohort(twice)
+    for column in ("pregnant", "patient_journey_id"):
+        twice = pd.concat([frame, frame[[column]]], axis=1)
+        with pytest.raises(CohortError, match=f"appear twice: {column}"):
+            CohortConstructor(RULES).construct_cohort(twice)
 
 
 def test_unusable_paths_and_objects_are_refused(tmp_path):
@@ -339,12 +340,19 @@ def test_result_survives_json_and_reads_as_a_table():
     assert row.startswith("| 1 | a\\|b c |")
 
 
-def test_more_rules_than_a_narrow_mask_holds():
-    many = config(inclusion=[("age_at_diagnosis", ">", n) for n in range(40)])
-    members, result = CohortConstructor(many).construct_cohort(journeys())
-    assert members["patient_journey_id"].to_list() == ["j5", "j2", "j6"]
-    removed = {e.value: e.removed_count for e in result.eligibility_log if e.removed_count}
-    assert removed == {0: 1, 17: 1, 33: 1}
+# With the three windows, at and beyond what 16, 32 and 64 bits hold.
+@pytest.mark.parametrize("criteria", [12, 13, 28, 29, 60])
+def test_any_number_of_rules_is_counted(criteria, tmp_path):
+    many = config(inclusion=[("age_at_diagnosis", ">", n) for n in range(criteria)])
+    frame = journeys()
+    members, result = CohortConstructor(many).construct_cohort(frame)
+    ages = frame["age_at_diagnosis"].to_list()
+    for n, entry in enumerate(result.eligibility_log[:criteria]):
+        assert entry.remaining_count == sum(age is not None and age > n for age in ages)
+    assert sorted(mask.unknown for mask in result.masks)[-2:] == [0, 2**criteria - 1]
+    frame.write_parquet(tmp_path / "j.parquet")
+    assert CohortConstructor(many).construct_cohort(tmp_path / "j.parquet")[1] == result
+    assert len(members) == result.eligible_count > 0
 
 
 @pytest.mark.parametrize(
