@@ -46,6 +46,8 @@ def header(opened: BinaryIO, file: str, reading: Reading) -> tuple[list[str], st
         SourceError: the first line is no header in the stated encoding.
     """
     start = opened.read(CHUNK)
+    if not start:
+        raise SourceError(f"{file}: is empty")
     if start.startswith(COMPRESSED):
         raise SourceError(f"{file}: is compressed; unpack it")
     marked = next((name for mark, name in MARKS.items() if start.startswith(mark)), None)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import shutil
 import stat
 import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,6 +35,8 @@ from e2i_assets.ingest.mapping import Reading
 SUFFIXES = (".csv", ".parquet")
 DATA = re.compile(r"\.(csv|tsv|parquet|pq)(\.|$)", flags=re.IGNORECASE)
 """What a file is called that holds rows; one that is not of `SUFFIXES` must not be passed over in silence."""
+GZIP = ".csv.gz"
+"""A CSV that is unpacked before it is read: DuckDB would take one that is cut off for whole."""
 MAGIC = "*?["
 
 
@@ -39,7 +45,7 @@ class Files:
 
     Args:
         root: a file, folder or fsspec URL (`s3://bucket/folder`, with the filesystem's package installed).
-        scratch: folder for copies of files that are not in UTF-8.
+        scratch: folder for copies of files that are packed or not in UTF-8.
 
     Raises:
         SourceError: nothing is there, or the URL's filesystem is not installed.
@@ -94,7 +100,8 @@ class Files:
         for file in found:
             if _suffix(file) not in SUFFIXES or _suffix(file) != _suffix(found[0]):
                 raise SourceError(
-                    f"{self._called(file)}: must be .csv or .parquet, all of one kind and not compressed"
+                    f"{self._called(file)}: must be .csv, {GZIP} or .parquet, all of one kind and not "
+                    "compressed in another way"
                 )
             self._states[file] = self._state(file)
             if self._fs.size(file) == 0:
@@ -234,14 +241,14 @@ class Files:
     def _csv(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str], reading: Reading) -> str:
         groups: dict[tuple[tuple[str, ...], str], list[str]] = {}
         for file in files:
-            with self._fs.open(file, "rb") as opened:
+            with self._unpacked(file) as opened:
                 names, delimiter = header(opened, file, reading)
             _check_names(file, names)
             groups.setdefault((tuple(names), delimiter), []).append(file)
             _check_same(files[0], next(iter(groups))[0], file, names)
         selects = []
         for (given, delimiter), group in groups.items():
-            if reading.encoding == "utf-8":
+            if reading.encoding == "utf-8" and not any(map(_is_packed, group)):
                 selects.append(text_sql([self._path(f) for f in group], given, delimiter, reading))
             else:
                 copies = {file: self._copy(file, reading) for file in group}
@@ -268,11 +275,28 @@ class Files:
         return found[0]
 
     def _copy(self, file: str, reading: Reading) -> str:
-        """A copy of the file in UTF-8, the only encoding that DuckDB is asked to read."""
-        copy = Path(tempfile.mkdtemp(dir=self._scratch)) / Path(file).name
-        with self._fs.open(file, "rb") as given:
-            to_utf8(given, file, copy, reading)
+        """A copy of the file, unpacked and in UTF-8, the only encoding that DuckDB is asked to read."""
+        copy = Path(tempfile.mkdtemp(dir=self._scratch)) / "copy.csv"
+        with self._unpacked(file) as given:
+            if reading.encoding != "utf-8":
+                to_utf8(given, file, copy, reading)
+            else:
+                with copy.open("wb") as written:
+                    shutil.copyfileobj(given, written)
         return str(copy)
+
+    @contextmanager
+    def _unpacked(self, file: str) -> Iterator[Any]:
+        """The bytes of a CSV.
+
+        Raises:
+            SourceError: it is packed, and damaged.
+        """
+        try:
+            with self._fs.open(file, "rb", compression="gzip" if _is_packed(file) else None) as opened:
+                yield opened
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise SourceError(f"{self._called(file)}: is cut off or damaged, or no gzip") from error
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:
@@ -280,7 +304,11 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 
 
 def _suffix(file: str) -> str:
-    return PurePosixPath(file).suffix.lower()
+    return ".csv" if _is_packed(file) else PurePosixPath(file).suffix.lower()
+
+
+def _is_packed(file: str) -> bool:
+    return file.lower().endswith(GZIP)
 
 
 def _holds_rows(file: str) -> bool:

@@ -23,23 +23,37 @@ from e2i_assets.ingest.sources import BATCH_ROWS, read_source
 from e2i_assets_tests.unit.test_sources import NOW, attributes, given, mapped, read, read_in
 
 PEOPLE = "id,x\n1,5\n"
+PACKED = gzip.compress(b"id,x\n2,6\n")
 
 
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (
-            lambda d: (d / "b.csv.gz").write_bytes(gzip.compress(b"id,x\n2,6\n")),
-            r"b\.csv\.gz: must be .csv or",
-        ),
-        (lambda d: (d / "b.tsv").write_text("id\tx\n2\t6\n"), r"b\.tsv: must be \.csv or \.parquet"),
+        (lambda d: (d / "b.csv.zst").write_bytes(b"\x28\xb5\x2f\xfd"), r"b\.csv\.zst: must be \.csv, "),
+        (lambda d: (d / "b.csv.gz").write_bytes(PACKED[:-9]), r"b\.csv\.gz: is cut off or damaged"),
+        (lambda d: (d / "b.csv.gz").write_bytes(PACKED[:-1]), r"b\.csv\.gz: is cut off or damaged"),
+        (lambda d: (d / "b.csv.gz").write_bytes(PACKED[:-8] + b"\0" * 8), r"b\.csv\.gz: is cut off or"),
+        (lambda d: (d / "b.csv.gz").write_bytes(gzip.compress(b"")), r"b\.csv\.gz: is empty"),
+        (lambda d: (d / "b.tsv").write_text("id\tx\n2\t6\n"), r"b\.tsv: must be \.csv, \.csv\.gz or"),
         (lambda d: (d / "b.csv").write_bytes(gzip.compress(b"id,x\n2,6\n")), r"b\.csv: is compressed"),
         (lambda d: (d / "b.csv").symlink_to(d / "nowhere"), r"b\.csv: cannot be read: is not there"),
         (lambda d: (d / "b.csv").symlink_to(d / "b.csv"), r"b\.csv: cannot be read: Too many levels"),
         (lambda d: (d / "loop").symlink_to(d), r"loop: is a link to a folder"),
         (lambda d: os.mkfifo(d / "b.csv"), r"b\.csv: is no file"),
     ],
-    ids=["gz", "tsv", "gz-named-csv", "dangling", "link-to-itself", "loop", "pipe"],
+    ids=[
+        "zst",
+        "cut-gz",
+        "cut-gz-end",
+        "gz-checksum",
+        "empty-gz",
+        "tsv",
+        "gz-named-csv",
+        "dangling",
+        "link-to-itself",
+        "loop",
+        "pipe",
+    ],
 )
 def test_what_a_folder_holds_is_read_or_named(
     tmp_path: Path, spoil: Callable[[Path], object], said: str
@@ -51,6 +65,18 @@ def test_what_a_folder_holds_is_read_or_named(
     spoil(tmp_path / "data")
     with pytest.raises(SourceError, match=said):
         read_source(tmp_path, mapping, now=NOW)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_packed_csv_is_read_as_what_is_in_it(tmp_path: Path, encoding: str) -> None:
+    given(tmp_path, PEOPLE, "data/a.csv")
+    (tmp_path / "data" / "b.csv.gz").write_bytes(gzip.compress("id,x\n2,ü\n".encode(encoding)))
+    (tmp_path / "data" / "c.CSV.gz").write_bytes(gzip.compress(b"id,x\n3,6\n") + gzip.compress(b"4,7\n"))
+    mapping = mapped(tmp_path, {}, file="data")
+    mapping = mapping.model_copy(update={"read": mapping.read.model_copy(update={"encoding": encoding})})
+    found = list(read_source(tmp_path, mapping, now=NOW).parts("patient_journeys"))
+    assert [held["x"] for part in found for held in attributes(part)] == ["5", "ü", "6", "7"]
+    assert [Path(part.origin or "").name for part in found] == ["a.csv", "b.csv.gz", "c.CSV.gz"]
 
 
 def test_a_file_or_folder_that_may_not_be_read_is_named() -> None:
