@@ -96,10 +96,12 @@ def _show(reports: Mapping[str, LeakageReport]) -> None:
         looked = ", ".join(f"{kind} {n}" for kind, n in report.examined.items())
         if report.ok:
             say(f"{name}: no leakage found in {report.rows:,} rows (looked at: {looked})")
-            continue
-        rows = [
-            [f.column, f.kind, f"{f.statistic:.3f}", f"{f.threshold:.3f}", f.evidence]
-            for f in report.findings
-        ]
-        show_table(f"{name}: leakage", ["column", "kind", "statistic", "threshold", "evidence"], rows)
-        say(f"looked at: {looked}")
+        else:
+            rows = [
+                [f.column, f.kind, f"{f.statistic:.3f}", f"{f.threshold:.3f}", f.evidence]
+                for f in report.findings
+            ]
+            show_table(f"{name}: leakage", ["column", "kind", "statistic", "threshold", "evidence"], rows)
+            say(f"looked at: {looked}")
+        for limit in report.limits:
+            say(f"not to be seen between {limit}")

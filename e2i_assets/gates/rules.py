@@ -307,7 +307,9 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
         kind: sum(r.examined[kind] for r in reports.values())
         for kind in next(iter(reports.values())).examined
     }
-    return ok(f"no leakage found for {', '.join(reports)}", targets=len(reports), **judged)
+    limits = sorted({said for report in reports.values() for said in report.limits})
+    unseen = f"; not to be seen between splits: {' · '.join(limits)}" if limits else ""
+    return ok(f"no leakage found for {', '.join(reports)}{unseen}", targets=len(reports), **judged)
 
 
 SPLIT_RATIOS = Gate(

@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from e2i_assets.quality import audit_leakage
+from e2i_assets.quality.leakage import LeakageReport
+from e2i_assets.quality.leakage.excess import excess
+from e2i_assets.quality.leakage.linkage import nearest
 from e2i_assets_tests.unit.leakage_frames import N, audit, frame, leaks, rng, splits
 
 
@@ -163,3 +166,68 @@ def test_more_equal_rows_between_coarse_splits_than_within_one_are_copies():
 def test_equal_rows_by_chance_are_no_copies(seed):
     train, test = halves(coarse(seed=seed))
     assert audit_leakage(train, "started", other_splits={"test": test}).ok
+
+
+def crowded(n=900, seed=8):
+    """Twelve columns of few values: every row has others that are much like it."""
+    draw = np.random.default_rng(seed)
+    health = draw.normal(size=n)
+    levels = {f"item_{i}": np.clip(np.round(health + draw.normal(0, 1.5, n)), -2, 2) for i in range(12)}
+    return pd.DataFrame(levels).assign(age=draw.integers(40, 80, n), started=draw.integers(0, 2, n))
+
+
+def one_value_changed(rows, table):
+    rows = rows.copy()
+    for place, column in enumerate(rng().integers(0, rows.shape[1], len(rows))):
+        rows.iat[place, column] = table.iloc[:, column].sample(random_state=place).iloc[0]
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_near_copies_are_found_where_rows_are_alike_by_nature(seed):
+    train, test = halves(crowded(seed=seed))
+    assert audit_leakage(train, "started", other_splits={"test": test}).ok
+    copied = pd.concat([test, one_value_changed(train.iloc[:40], train)]).sample(frac=1, random_state=1)
+    found = audit_leakage(train, "started", other_splits={"test": copied}).findings
+    (near,) = [f for f in found if "nearly" in f.evidence]
+    assert 15 <= near.statistic - near.threshold <= 45
+
+
+def test_near_copies_are_found_between_the_two_splits_that_have_them():
+    table = crowded()
+    train, test, holdout = table.iloc[:500], table.iloc[500:700], table.iloc[700:]
+    copied = pd.concat([holdout, one_value_changed(test.iloc[:40], test)], ignore_index=True)
+    found = audit_leakage(train, "started", other_splits={"test": test, "holdout": copied}).findings
+    assert {f.column for f in found} == {"test and holdout"}
+
+
+def test_random_splits_of_a_crowded_table_raise_no_alarm():
+    """Pairs of nearest rows do not depend on the split, so that many splits can be tried of one table."""
+    table = crowded().loc[lambda t: t.index.repeat(2)]  # each with a twin, which any split may part
+    table["age"] += rng().integers(0, 2, len(table))
+    columns = [table[c].to_numpy(dtype=np.float32) for c in table]
+    near = nearest(columns, [True] * len(columns), np.arange(len(table), dtype=np.uint64))
+    split = (np.arange(len(table)) % 10 >= 7).astype(int)
+    draw = np.random.default_rng(2)
+    alarms = sum(excess(near, draw.permutation(split), 0, 1, 1).pairs > 0 for _ in range(300))
+    assert len(near.lead) > 300
+    assert alarms <= 3
+
+
+def test_what_cannot_be_seen_is_told():
+    draw = rng()
+    levels = {"grade": (0, 3), "stage": (0, 4), "age": (50, 60), "started": (0, 2)}
+    few = pd.DataFrame({name: draw.integers(*ends, 600) for name, ends in levels.items()})
+    report = audit_leakage(few.iloc[:400], "started", other_splits={"test": few.iloc[400:]})
+    assert report.ok
+    (said,) = report.limits
+    assert said.startswith("train and test: ")
+    assert "cannot be told from rows that are alike by nature" in said
+    assert said in report.to_markdown()
+    assert LeakageReport.from_dict(report.to_dict()) == report
+    train, test = halves(wide())
+    clear = audit_leakage(train, "started", other_splits={"test": test})
+    assert clear.limits == ()
+    stored = clear.to_dict()
+    del stored["limits"]  # as earlier versions wrote it
+    assert LeakageReport.from_dict(stored) == clear

@@ -65,6 +65,7 @@ def audit_leakage(
     unjudged = tuple(name for name in features if not train[name].notna().any())
     examined = {"availability": 0, "temporal": 0, "target": 0, "contamination": 0}
     findings: list[Finding] = []
+    limits: tuple[str, ...] = ()
     known = as_entries(contract, train.columns) if contract is not None else {}
     if known:
         findings += availability_findings(train, features, known, index_date)
@@ -73,8 +74,9 @@ def audit_leakage(
         late, examined["temporal"] = date_findings(train, features, index_date)
         findings += late
     if others:
-        found, examined["contamination"] = contamination_findings({"train": train, **others}, id_column)
-        findings += found
+        between = contamination_findings({"train": train, **others}, id_column)
+        findings += between.findings
+        examined["contamination"], limits = between.compared, between.limits
     groups = train[id_column] if id_column else None
     try:
         if len(unjudged) == len(features):
@@ -85,7 +87,7 @@ def audit_leakage(
         if not findings:  # what contract, dates and splits say is true whatever the target is
             raise
     ordered = sorted(findings, key=lambda f: (f.kind, f.column, f.evidence))
-    return LeakageReport(target, len(train), tuple(ordered), examined, unjudged)
+    return LeakageReport(target, len(train), tuple(ordered), examined, unjudged, limits)
 
 
 def _as_pandas(frame: Frame, name: str) -> pd.DataFrame:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
 
-from e2i_assets.quality.leakage.copies import copies
+from e2i_assets.quality.leakage.copies import Copies, copies
 from e2i_assets.quality.leakage.findings import Finding, LeakageError
 from e2i_assets.quality.leakage.names import squeezed
 from e2i_assets.quality.leakage.texts import as_text
@@ -21,15 +22,24 @@ _PATIENT = re.compile(
 _HCP = re.compile(rf"(\w+_)?(hcp|physician|provider|prescriber|doctor|clinician){_KEY}|(\w+_)?npi")
 
 
-def contamination_findings(
-    splits: Mapping[str, pd.DataFrame], id_column: str | None
-) -> tuple[list[Finding], int]:
+@dataclass(frozen=True)
+class Contamination:
+    """What was found between splits.
+
+    Attributes:
+        compared: pairs of splits of which anything could be said.
+        limits: in words, what could not be seen.
+    """
+
+    findings: list[Finding]
+    compared: int
+    limits: tuple[str, ...]
+
+
+def contamination_findings(splits: Mapping[str, pd.DataFrame], id_column: str | None) -> Contamination:
     """Compare every pair of splits by id (as text), by HCP-patient pair, and by row.
 
     Columns named as patient and HCP ids are compared beside `id_column`.
-
-    Returns:
-        Findings, and the pairs of splits of which anything could be said.
 
     Raises:
         LeakageError: a split is empty, lacks the id column, or has rows without an id.
@@ -52,9 +62,11 @@ def contamination_findings(
             pairs, f"pairs of {hcp} and {patient} (HCP and patient) that are in both splits"
         )
     values = [c for c in shared if c not in keys]
-    copied = list(copies(splits, values, apart=_are_apart(splits, values))) if values else []
+    copied = copies(splits, values, apart=_are_apart(splits, values)) if values else []
     compared = len(splits) * (len(splits) - 1) // 2
-    return findings + list(_copies(copied)), compared if keys or copied else 0
+    told = any(c.same is not None or c.seen_from for c in copied)
+    limits = tuple(said for c in copied if (said := _limit(c)))
+    return Contamination(findings + list(_copies(copied)), compared if keys or told else 0, limits)
 
 
 def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
@@ -92,17 +104,27 @@ def _are_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> bool:
     return _expected_by_chance(largest[columns], len(second)) <= _BY_CHANCE
 
 
-def _copies(copied: Iterable[tuple[str, str, int, int]]) -> Iterator[Finding]:
-    for a, b, same, near in copied:
-        if same:
+def _copies(copied: Iterable[Copies]) -> Iterator[Finding]:
+    for c in copied:
+        if c.same:
             evidence = "rows of the second split that are in the first as well, value for value"
-            yield Finding("contamination", f"{a} and {b}", same, 0.0, evidence)
-        if near:
+            yield Finding("contamination", f"{c.a} and {c.b}", c.same, 0.0, evidence)
+        if c.near.pairs:
             evidence = (
-                "rows of the second split that are nearly a row of the first: at least 80 % of the columns "
-                "agree, in values too rare to agree by chance"
+                "pairs of rows that are nearly the same and lie between the two splits; the threshold is the "
+                "number that chance would put there, by pairs as alike within the splits"
             )
-            yield Finding("contamination", f"{a} and {b}", near, 0.0, evidence)
+            yield Finding("contamination", f"{c.a} and {c.b}", c.near.pairs, c.near.expected, evidence)
+
+
+def _limit(copied: Copies) -> str | None:
+    """What could not be seen of copies."""
+    said = [] if copied.same is not None else ["equal rows are common, so they say nothing"]
+    if copied.seen_from is None:
+        said.append("a row with one value changed cannot be told from rows that are alike by nature")
+    elif not copied.few:
+        said.append(f"rows with one value changed would be seen from about {copied.seen_from} on, not fewer")
+    return f"{copied.a} and {copied.b}: {'; '.join(said)}" if said else None
 
 
 def _expected_by_chance(frame: pd.DataFrame, others: int) -> float:

@@ -64,6 +64,8 @@ class LeakageReport:
             index date), `target` (columns compared with the target), `contamination` (pairs of splits). A
             zero says that the kind was not looked at: an audit without findings is no proof for it.
         unjudged: features without any value, of which nothing can be said.
+        limits: what could not be seen between splits, in words: in a coarse table a copy with a changed value
+            is like many another row.
     """
 
     target: str
@@ -71,6 +73,7 @@ class LeakageReport:
     findings: tuple[Finding, ...]
     examined: dict[str, int]
     unjudged: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -80,14 +83,16 @@ class LeakageReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         findings = [f.to_dict() for f in self.findings]
-        return {**asdict(self), "ok": self.ok, "findings": findings, "unjudged": list(self.unjudged)}
+        lists = {"unjudged": list(self.unjudged), "limits": list(self.limits)}
+        return {**asdict(self), "ok": self.ok, "findings": findings, **lists}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LeakageReport:
         """Inverse of `to_dict`."""
         findings = tuple(Finding(**f) for f in stored["findings"])
-        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings", "unjudged")}
-        return cls(**kept, findings=findings, unjudged=tuple(stored["unjudged"]))
+        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings", "unjudged", "limits")}
+        limits = tuple(stored.get("limits", ()))  # reports of earlier versions have none
+        return cls(**kept, findings=findings, unjudged=tuple(stored["unjudged"]), limits=limits)
 
     def to_markdown(self) -> str:
         """One table of findings, and what was looked at."""
@@ -99,4 +104,6 @@ class LeakageReport:
                 f"| {f.kind} | {f.column} | {f.statistic:.3f} | {f.threshold:.3f} | {f.evidence} |"
                 for f in self.findings
             ]
+        if self.limits:
+            lines += ["", "Not to be seen between splits:", *(f"- {said}" for said in self.limits)]
         return "\n".join(lines) + "\n"

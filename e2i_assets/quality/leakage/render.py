@@ -35,4 +35,9 @@ def _audit(name: str, report: LeakageReport) -> str:
         f"<h2>{escape(name)}</h2><p>{escape(said + unjudged)}</p>"
         + (section("Findings", head, rows) if rows else "")
         + section("What was looked at", ["", ""], looked)
+        + (
+            section("Not to be seen between splits", [""], [[said] for said in report.limits])
+            if report.limits
+            else ""
+        )
     )
