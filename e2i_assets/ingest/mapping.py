@@ -284,8 +284,14 @@ class Mapping(_Model):
             here = (*at, "columns", name)
             if name not in known:
                 found.append(self.lines.at(here, f"{table} has no column {name}"))
-            elif problem := column.unit_problem(column_of(TABLES[table], name).unit):
+                continue
+            ours = column_of(TABLES[table], name)
+            if problem := column.unit_problem(ours.unit):
                 found.append(self.lines.at((*here, "unit"), f"{name} {problem}"))
+            for theirs, value in (column.values or {}).items():
+                if ours.allowed and value is not None and value not in ours.allowed:
+                    said = f"{name} cannot be {value}; it is one of {', '.join(ours.allowed)}"
+                    found.append(self.lines.at((*here, "values", theirs), said))
         if (spec.attributes or spec.leave_out) and table != "patient_journeys":
             found.append(self.lines.at(at, "only patient_journeys carries attributes"))
         found += [

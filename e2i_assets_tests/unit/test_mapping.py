@@ -63,6 +63,8 @@ def test_short_and_long_form_say_the_same(tmp_path: Path) -> None:
         ("from: sex", "form: sex", 10, "form"),
         ("from: sex", "from: sex\n        unit: kg", 11, "has no unit declared"),
         ("{no: F, yes: M, 3: null}", "{no: F, no: M}", 11, "stands twice"),
+        ("{no: F, yes: M, 3: null}", "\n          no: F\n          yes: male", 13, "gender cannot be male; it is"),
+        ("source: hospital", "source: synthetic", 1, "is the name of generated data"),
         ("tall:", "gender:", 13, "put it under `columns`"),
         ("role: outcome", "role: result", 14, "role"),
         ("      tall: h", "     tall: h", 14, "is not YAML"),
