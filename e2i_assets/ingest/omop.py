@@ -269,7 +269,7 @@ def _journeys(omop: Omop, prefix: str) -> str:
                 WHEN x.last_day >= x.index_date + {omop.followup_days} THEN false END AS treatment_initiated,
             CASE WHEN x.started <= x.index_date + {omop.followup_days}
                 THEN x.started - x.index_date END AS days_to_treatment,
-            {_text(prefix.rstrip("_"))} AS data_source, {_as_of(omop)} AS source_timestamp,
+            {_as_of(omop)} AS source_timestamp,
             x.treated_before AS treated_before_index
         FROM e2i_index x LEFT JOIN person p ON p.person_id::BIGINT = x.person_id
             LEFT JOIN concept c ON c.concept_id::BIGINT = x.source_concept AND c.vocabulary_id = 'ICD10CM'

@@ -282,6 +282,8 @@ def test_a_programme_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dic
     assert report.rows == {"patient_journeys": 2630, "treatment_events": eunomia["treatment_events"].height}
     stored = warehouse.extract("treatment_events", "Celecoxib", "osteoarthritis")
     assert stored.equals(eunomia["treatment_events"].select(stored.columns))
+    journeys = warehouse.extract("patient_journeys", "Celecoxib", "osteoarthritis")
+    assert set(journeys["data_source"]) == {Mapping.from_yaml(MAPPING).source}
 
 
 @pytest.mark.parametrize(

@@ -411,6 +411,14 @@ def test_text_may_depend_on_a_number(tmp_path: Path) -> None:
     assert part.frame["data_source"].to_list() == ["1.50", "high"]
 
 
+def test_rows_name_their_source(tmp_path: Path) -> None:
+    assert read(tmp_path, "id\n1\n", {}).frame["data_source"].to_list() == ["test"]
+    names = [c.name for c in columns(TABLES["hcp_profiles"]) if c.name != "data_source"]
+    path = given(tmp_path, ",".join(names) + "\nh1" + "," * (len(names) - 1), "hcp_profiles.csv")
+    (part,) = read_source(path, None, now=NOW).parts("hcp_profiles")
+    assert part.frame["data_source"].to_list() == [str(path)]
+
+
 def test_a_folder_named_for_our_tables_needs_no_mapping(tmp_path: Path) -> None:
     names = [c.name for c in columns(TABLES["hcp_profiles"])]
     cells = {"hcp_id": "h1", "decile": "3"}
