@@ -293,10 +293,10 @@ def _series(frame: Frame, name: str) -> pl.Series:
 def _from_pandas(column: pd.Series[Any]) -> pl.Series:
     if column.dtype != object:
         return pl.from_pandas(column)
-    # Nothing but nulls says nothing about the type; the converter would call it text.
-    if column.isna().all():
-        return pl.Series([None] * len(column))
     found = pl.from_pandas(column)
+    # Nothing but nulls says nothing about the type; the converter would call it text.
+    if found.null_count() == len(found):
+        return pl.Series([None] * len(column))
     zoneless = isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone is None
     # Among moments without zone the converter turns those of a zone into UTC, silently.
     if zoneless and any(getattr(value, "tzinfo", None) for value in column):
