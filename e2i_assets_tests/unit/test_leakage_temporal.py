@@ -86,10 +86,12 @@ def test_dates_after_the_index_date_are_found_in_any_form(clean, form):
         lambda d: d.dt.strftime("%b %Y"),
         lambda d: d.dt.strftime("%m/%Y"),
         lambda d: d.dt.strftime("%Y-%m"),
+        lambda d: d.dt.strftime("%G-W%V"),
+        lambda d: d.dt.strftime("%G-W%V-%u"),
         lambda d: d.dt.year,
         lambda d: (d - pd.Timestamp(0)).dt.total_seconds().astype(int) * 1000,
     ],
-    ids=["month in words", "month", "ISO month", "year", "milliseconds"],
+    ids=["month in words", "month", "ISO month", "ISO week", "ISO weekday", "year", "milliseconds"],
 )
 def test_months_years_and_long_numbers_are_dates(clean, form):
     table = clean.assign(last_year=form(clean["index_date"] - pd.Timedelta(days=400)))
@@ -97,6 +99,13 @@ def test_months_years_and_long_numbers_are_dates(clean, form):
     assert audit(table).examined["temporal"] == 1
     later = clean.assign(last_year=form(clean["index_date"] + pd.Timedelta(days=400)))
     assert leaks(later) == {("temporal", "last_year")}
+
+
+def test_days_of_a_spreadsheet_are_dates_where_the_name_says_so(clean):
+    serial = (clean["index_date"] - pd.Timestamp("1899-12-30")).dt.days
+    assert audit(clean.assign(visit_date=serial)).examined["temporal"] == 1
+    assert leaks(clean.assign(visit_date=serial + 30)) == {("temporal", "visit_date")}
+    assert audit(clean.assign(charge=serial + 30)).examined["temporal"] == 0
 
 
 def test_later_on_the_index_day_is_not_after_it(clean):

@@ -30,12 +30,15 @@ _FORMS = (
     rf"\b(?P<name>{_MONTH})[a-z]*\.?[ -]+(?:(?P<day>\d{{1,2}}){_NTH},?[ -]+)?{_YEAR}(?!\d)",
     rf"(?<![\d/.-])(?P<month>\d{{1,2}})/{_YEAR}(?![\d/])",
     rf"(?<!\d){_YEAR}(?P<month>[01]\d)(?P<day>[0-3]\d)(?:[0-2]\d[0-5]\d[0-5]\d)?(?!\d)",
+    rf"(?<!\d){_YEAR}-?w(?P<week>[0-5]\d)(?:-?(?P<weekday>[1-7]))?(?!\d)",
 )
 _ISO = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
 _OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
 _NOTHING = {"", "-", ".", "na", "n/a", "nan", "nat", "none", "null", "unknown", "missing"}
 _EPOCHS = (("s", 6e8, 4e9), ("ms", 6e11, 4e12), ("us", 6e14, 4e15), ("ns", 6e17, 4e18))
 _YEAR_NAME = r"(?:^|_)(?:year|yr|yyyy)(?:_|$)"
+_DATE_NAME = r"(?:^|_)(?:date|dt)(?:_|$)"
+_SERIALS = (29_221, 73_050)  # days of a spreadsheet: 1980 to 2099
 _EPOCH_NAME = r"(?:^|_)(?:date|time|timestamp|ts|epoch|at|dt|when|seen)(?:_|$)"
 
 _FARTHEST_ZONE = pd.Timedelta(hours=14)
@@ -111,6 +114,8 @@ def _numbers(column: pd.Series) -> Dates | None:
     name = _squeezed(str(column.name))
     if low >= 1900 and high <= 2100 and re.search(_YEAR_NAME, name):
         return Dates(pd.to_datetime(numbers, format="%Y"), None, 0, True)
+    if low >= _SERIALS[0] and high <= _SERIALS[1] and re.search(_DATE_NAME, name):
+        return Dates(pd.to_datetime(numbers, unit="D", origin="1899-12-30"), None, 0, True)
     named = bool(re.search(_EPOCH_NAME, name))
     for unit, least, most in _EPOCHS:
         plain = (
@@ -198,6 +203,10 @@ def _searched(texts: pd.Series) -> tuple[pd.Series, pd.Series | None, pd.Series]
 def _stamps(found: pd.DataFrame) -> pd.Series:
     year = found["year"].astype(float)
     year = year.where(year > 99, year + np.where(year < 70, 2000, 1900))
+    if "week" in found:
+        iso = year.map("{:.0f}".format) + "-W" + found["week"] + "-" + found["weekday"].fillna("1")
+        stamps = pd.to_datetime(iso, format="%G-W%V-%u", errors="coerce")
+        return stamps + _clock(found)
     if "first" in found:
         first, second = found["first"].astype(float), found["next"].astype(float)
         day_first = bool((first > 12).any() or (found["mark"] == ".").all())
@@ -206,11 +215,14 @@ def _stamps(found: pd.DataFrame) -> pd.Series:
         day = found["day"].astype(float).fillna(1) if "day" in found else pd.Series(1.0, index=found.index)
         named = found["name"].map({m: i + 1 for i, m in enumerate(_MONTHS)}) if "name" in found else None
         month = (found["month"] if named is None else named).astype(float)
-    stamps = pd.to_datetime({"year": year, "month": month, "day": day}, errors="coerce")
+    return pd.to_datetime({"year": year, "month": month, "day": day}, errors="coerce") + _clock(found)
+
+
+def _clock(found: pd.DataFrame) -> pd.Series:
     hour, minute, second = (found[part].astype(float).fillna(0) for part in ("hour", "minute", "second"))
     afternoon = hour % 12 + 12 * (found["half"] == "pm")
     hour = hour.where(found["half"].isna(), afternoon)
-    return stamps + pd.to_timedelta(hour * 3600 + minute * 60 + second, unit="s")
+    return pd.to_timedelta(hour * 3600 + minute * 60 + second, unit="s")
 
 
 def _offsets(found: pd.DataFrame) -> pd.Series:
