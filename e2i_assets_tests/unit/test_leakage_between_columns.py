@@ -142,3 +142,53 @@ def test_the_date_of_an_entry_is_before_all_that_follows_it():
     table["moved_date"] = entry + pd.to_timedelta(table["moved"], unit="D")
     table["last_date"] = entry + pd.to_timedelta(table["futime"], unit="D")
     assert "accepted" not in {f.column for f in audit_leakage(table, "death").findings}
+
+
+def test_of_two_dates_whose_distance_is_the_target_only_the_later_is_accused():
+    """The day of the order is known when the delivery is not."""
+    draw = np.random.default_rng(4)
+    ordered = pd.Timestamp("2022-03-01") + pd.to_timedelta(draw.integers(0, 300, N), unit="D")
+    took = draw.integers(1, 12, N)
+    table = quantities().assign(
+        ordered_on=ordered.astype(str),
+        arrived_on=(ordered + pd.to_timedelta(took, unit="D")).astype(str),
+        late=(took > 7).astype(int),
+    )
+    assert {f.column for f in audit_leakage(table, "late").findings} == {"arrived_on"}
+
+
+def test_of_many_names_of_times_some_differ_by_chance_and_are_not_accused():
+    """Twenty random columns that are named as times, in twenty tables: without correction a dozen alarms."""
+    alarms = 0
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        table = pd.DataFrame({f"t{i}": draw.exponential(size=200) for i in range(1, 21)})
+        alarms += not audit_leakage(table.assign(death=draw.integers(0, 2, 200)), "death").ok
+    assert alarms <= 3
+
+
+def test_a_duration_that_tells_more_than_all_else_is_found_whatever_the_target_is_called():
+    draw = np.random.default_rng(5)
+    table = quantities().assign(subscribed=draw.integers(0, 2, N))
+    table["duration"] = draw.lognormal(5, 0.8, N) * np.where(table["subscribed"], 3, 1)
+    assert {f.column for f in audit_leakage(table, "subscribed").findings} == {"duration"}
+    as_unit = table.rename(columns={"duration": "hours"})  # of study, of exercise
+    assert audit_leakage(as_unit, "subscribed").ok
+
+
+def test_amounts_that_only_one_outcome_has_are_found(clean):
+    draw, started = rng(), clean["started"] == 1
+    paid = started & (draw.random(N) < 0.3)
+    table = clean.assign(x1=np.where(paid, draw.lognormal(3, 1, N).round(), 0))
+    assert leaks(table) == {("target", "x1")}
+    # a count that rises with a strong predictor has some of either outcome
+    assert leaks(clean.assign(x1=draw.poisson(np.exp(clean["severity"] - 1)))) == set()
+
+
+def test_what_is_named_as_after_and_differs_is_found(clean):
+    draw = rng()
+    given = np.where(clean["started"] == 1, draw.random(N) < 0.8, draw.random(N) < 0.2).astype(int)
+    assert leaks(clean.assign(steroids_given_after=given)) == {("target", "steroids_given_after")}
+    assert leaks(clean.assign(steroids_given=given)) == set()
+    noise = draw.integers(0, 2, N)
+    assert leaks(clean.assign(steroids_given_after=noise)) == set()

@@ -67,6 +67,17 @@ def as_numbers(column: pd.Series) -> np.ndarray | None:
     return _as_days(dates.read(column)) if looks_dated is not None and looks_dated.whole else None
 
 
+def is_dated(column: pd.Series) -> bool:
+    """Whether what `as_numbers` makes of a column are days: dates by type, or text that is no number."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return True
+    if pd.api.types.is_numeric_dtype(column):
+        return False
+    return bool(pd.to_numeric(column.dropna().head(_SAMPLE), errors="coerce").isna().any())
+
+
 def _as_days(found: dates.Dates | None) -> np.ndarray | None:
     if found is None or not found.whole:
         return None

@@ -73,9 +73,18 @@ def _pairs(columns: Mapping[str, np.ndarray], outcome: Outcome) -> list[Finding]
         score = auc((x - z)[both], y[both], ones[both])
         if max(score, 1 - score) >= SEPARATES:
             evidence = f"AUC of the difference of {a} and {b}, neither of which tells it alone"
-            for name in (a, b):
+            for name in _not_first({a: x, b: z}):
                 found.setdefault(name, Finding("target", name, max(score, 1 - score), SEPARATES, evidence))
     return list(found.values())
+
+
+def _not_first(pair: Mapping[str, np.ndarray]) -> list[str]:
+    """Of two numbers of which one is never before the other, as order and delivery, only the later one."""
+    (a, x), (b, z) = pair.items()
+    both = np.isfinite(x) & np.isfinite(z)
+    if (x[both] <= z[both]).all():
+        return [b]
+    return [a] if (x[both] >= z[both]).all() else [a, b]
 
 
 def _spread(usable: np.ndarray, most: int) -> np.ndarray:

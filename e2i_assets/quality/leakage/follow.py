@@ -57,7 +57,8 @@ def _echo(column: Column, leaks: Sequence[Column]) -> Finding | None:
 
 def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
     covered = _there(leak)[_there(column)].mean() >= COVERED
-    if covered and column.strength >= leak.strength - LESS and not _is_before(column, leak):
+    before = _is_before(column, leak) or _is_earlier_date(column, leak)
+    if covered and column.strength >= leak.strength - LESS and not before:
         yield abs(correlation(column.numbers, leak.numbers)), "both rise and fall together"
     for a, b, what in (
         (column, leak, f"it says whether {leak.name} is there"),
@@ -70,6 +71,15 @@ def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
 def _is_before(column: Column, end: Column) -> bool:
     """Whether it is named as the start of what the other is the end of, or as history."""
     return names.is_history(column.name) or names.is_interval_start(column.name, end.name)
+
+
+def _is_earlier_date(column: Column, leak: Column) -> bool:
+    """Whether both are dates, and this one is never the later: of an order whose delivery is late."""
+    if not (column.dated and leak.dated):
+        return False
+    both = np.isfinite(column.numbers) & np.isfinite(leak.numbers)  # type: ignore[arg-type]
+    x, z = column.numbers[both], leak.numbers[both]  # type: ignore[index]
+    return bool((x <= z).all() and (x < z).any())
 
 
 def _there(column: Column) -> np.ndarray:

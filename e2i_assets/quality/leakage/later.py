@@ -17,6 +17,7 @@ from e2i_assets.quality.leakage import names
 from e2i_assets.quality.leakage.association import Association, association
 from e2i_assets.quality.leakage.coding import Coded
 from e2i_assets.quality.leakage.findings import Finding
+from e2i_assets.quality.leakage.names import Meaning
 from e2i_assets.quality.leakage.strength import Outcome
 
 SIZE = 0.1
@@ -37,12 +38,14 @@ class Column:
     Attributes:
         numbers: its values as float64 with NaN for missing; None when it is text.
         strength: out-of-fold AUC or correlation of this column alone.
+        dated: whether the numbers are days of dates.
     """
 
     name: str
     coded: Coded
     numbers: np.ndarray | None
     strength: float
+    dated: bool = False
 
 
 def later_findings(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
@@ -56,17 +59,31 @@ def later_findings(columns: Sequence[Column], target: str, outcome: Outcome) -> 
 
 def _by_name(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
     survival = outcome.is_event and names.is_survival_target(target)
-    findings = []
+    named: dict[Meaning, list[tuple[str, Association]]] = {}
     for column in columns:
         meaning = names.meaning_of(column.name, target)
         if meaning is None or meaning == "change" or (meaning == "duration" and not survival):
             continue
         if meaning in ("follow-up", "duration") and column.numbers is None:
             continue
-        link = association(column.coded, column.numbers, outcome)
-        if link.p < _P[meaning] and link.size >= _SIZES.get(meaning, SIZE):
-            findings.append(_finding(column.name, link, _SAID[meaning]))
-    return findings
+        named.setdefault(meaning, []).append(
+            (column.name, association(column.coded, column.numbers, outcome))
+        )
+    return [
+        _finding(name, link, _SAID[meaning])
+        for meaning, links in named.items()
+        for name, link in _borne_out(links, _P[meaning])
+        if link.size >= _SIZES.get(meaning, SIZE)
+    ]
+
+
+def _borne_out(links: Sequence[tuple[str, Association]], level: float) -> list[tuple[str, Association]]:
+    """Those that differ between the outcomes, by Holm's step-down: of many names some differ by chance."""
+    ordered = sorted(links, key=lambda named: named[1].p)
+    kept = 0
+    while kept < len(ordered) and ordered[kept][1].p * (len(ordered) - kept) < level:
+        kept += 1
+    return ordered[:kept]
 
 
 _SAID = {
@@ -93,13 +110,22 @@ def _endpoints(columns: Sequence[Column], target: str, outcome: Outcome) -> list
     if target not in {*pairs, *pairs.values()}:
         return []
     said = f"named as the time or the indicator of an event, as {target} is"
-    findings = []
-    for column in columns:
-        if column.name in pairs or column.name in pairs.values():
-            link = association(column.coded, column.numbers, outcome)
-            if link.p < _P["follow-up"] and link.size >= SIZE:
-                findings.append(_finding(column.name, link, said))
-    return findings
+    links = [
+        (column.name, association(column.coded, column.numbers, outcome))
+        for column in columns
+        if column.name in pairs or column.name in pairs.values()
+    ]
+    borne_out = _borne_out(links, _P["follow-up"])
+    return [_finding(name, link, said) for name, link in borne_out if link.size >= SIZE]
+
+
+def has_weak_name(column: Column) -> bool:
+    """Whether it is named as a bare duration, or as a change between years.
+
+    A mere unit (hours of study, weeks of pregnancy) is not enough.
+    """
+    meaning = names.meaning_of(column.name)
+    return meaning == "change" or (meaning == "duration" and not names.is_unit(column.name))
 
 
 def weak_name(column: Column, others: float) -> Finding | None:
@@ -108,10 +134,10 @@ def weak_name(column: Column, others: float) -> Finding | None:
     Such a name may as well be that of something planned or past; only its lead makes it suspect.
 
     Args:
-        others: AUC of all unsuspicious columns together.
+        others: AUC of all unsuspicious columns together, those with such names not among them.
     """
     meaning = names.meaning_of(column.name)
-    if meaning not in ("duration", "change") or column.strength < max(STRONG, others + GAIN):
+    if not has_weak_name(column) or column.strength < max(STRONG, others + GAIN):
         return None
     evidence = (
         f"cross-validated AUC of this column alone; it is named as a {meaning} and tells more than all "
@@ -188,12 +214,12 @@ def correlation(a: np.ndarray | None, b: np.ndarray | None) -> float:
 
 def _periods(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
     """The target's own quantity in the target's own year, or whatever is of a later year."""
-    findings = []
+    links: list[tuple[str, Association]] = []
+    reasons: dict[str, str] = {}
     for column in columns:
         said = names.not_before(column.name, target)
-        if said is None:
-            continue
-        link = association(column.coded, column.numbers, outcome)
-        if link.p < 1e-4 and link.size >= SIZE:
-            findings.append(_finding(column.name, link, said))
-    return findings
+        if said is not None:
+            links.append((column.name, association(column.coded, column.numbers, outcome)))
+            reasons[column.name] = said
+    borne_out = _borne_out(links, 1e-4)
+    return [_finding(name, link, reasons[name]) for name, link in borne_out if link.size >= SIZE]

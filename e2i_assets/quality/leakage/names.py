@@ -55,6 +55,7 @@ _DURATION = _words(
     "t time times days weeks months years yrs hours duration durat stop tstop exit end futime "
     "rtime dtime stime ftime etime"
 )
+_TIME_UNITS = _words("days weeks months years yrs hours")
 _LINKS = _words("in of d os e n num diff total obs observation call contact talk")
 _EVENT = re.compile(
     r"(\w*_)?(dea(th|d)|died|mortality|deceased|survived|alive|relapsed|recurred|progressed|cens(or|ored|rec|dead)?"
@@ -71,6 +72,7 @@ _AFTERMATH = re.compile(
     r"|^final_|(^|_)(cancel\w*|churn|term|termination|discontinuation|withdrawal|exit|death|closing|close)_"
     r"(reason|category|score|code|type|cause)($|_)|^reason_for_(cancel\w*|churn|leaving|termination|stop\w*|disc\w*)"
     r"|(^|_)at_(discharge|outcome|death|exit|end_?point|relapse|recurrence|event)($|_)"
+    r"|_after(wards)?$|^subsequent_|(^|_)(after|post)_(index|baseline|discharge|outcome|event|enrol?lment)($|_)"
     r"|^(reason|disposition)$|(^|_)discharge_(date|disposition|status|destination|location|weight|time)($|_)"
 )  # fmt: skip
 
@@ -130,6 +132,11 @@ def is_time(name: str, target: str) -> bool:
     """Whether the name is that of a time or date after the index date."""
     part = _endpoint(name)
     return meaning_of(name, target) in ("follow-up", "duration") or (part is not None and part[0] == "time")
+
+
+def is_unit(name: str) -> bool:
+    """Whether the name is a unit of time and no more."""
+    return re.sub(r"_?\d+$", "", squeezed(name)) in _TIME_UNITS
 
 
 @cache

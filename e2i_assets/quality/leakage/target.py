@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.quality.leakage import names
-from e2i_assets.quality.leakage.coding import Coded, as_numbers, code
+from e2i_assets.quality.leakage.coding import Coded, as_numbers, code, is_dated
 from e2i_assets.quality.leakage.determined import determined_findings
 from e2i_assets.quality.leakage.findings import Finding
 from e2i_assets.quality.leakage.follow import follow_findings
-from e2i_assets.quality.leakage.later import Column, later_findings, weak_name
+from e2i_assets.quality.leakage.later import Column, has_weak_name, later_findings, weak_name
 from e2i_assets.quality.leakage.strength import MIN_ROWS, SHRINK, Outcome, as_outcome, auc, fit
 
 CORRELATION_LIMIT = 0.95
@@ -36,6 +36,7 @@ EXPECTED_EXCEPTIONS = 30
 EXPECTED_EXCEPTIONS_COMMON = 100
 """The same for a value that decides for the commoner outcome: groups of very low risk are natural."""
 _NEXT = 50  # rows on each side that are a value's neighbours
+_AMOUNTS = 4  # levels from which on a number is an amount and no code
 _TRIED = 20  # values of one column, the most frequent first
 
 
@@ -72,7 +73,8 @@ def target_findings(
 def _column(column: pd.Series, outcome: Outcome) -> Column:
     numbers = as_numbers(column)
     coded = code(column, numbers)
-    return Column(str(column.name), coded, numbers, fit(coded, outcome).strength)
+    dated = numbers is not None and is_dated(column)
+    return Column(str(column.name), coded, numbers, fit(coded, outcome).strength, dated)
 
 
 def _left(columns: Sequence[Column], found: Mapping[str, Finding]) -> list[Column]:
@@ -88,14 +90,16 @@ def _ahead(columns: Sequence[Column], outcome: Outcome, declared: frozenset[str]
     """What is suspect and ahead of all unsuspicious columns together, and what holds the target's sum."""
     if outcome.kind != "binary":
         return determined_findings(columns, outcome)
-    joint = np.zeros(len(outcome.folds))  # naive Bayes, out of fold like each of its columns
+    alone = np.zeros(len(outcome.folds))  # naive Bayes, out of fold like each of its columns
+    weak = alone.copy()
     for column in columns:
         if column.strength <= AUC_LIMIT or names.is_history(column.name):
             fitted = fit(column.coded, outcome)
-            joint += _log_odds(fitted.means[:, 0])[fitted.cells]
-    others = auc(joint, outcome.columns[:, 0], np.ones(len(joint)))
+            part = weak if has_weak_name(column) else alone
+            part += _log_odds(fitted.means[:, 0])[fitted.cells]
+    others, without = (auc(x, outcome.columns[:, 0], np.ones(len(x))) for x in (alone + weak, alone))
     found = [f for c in columns if (f := _stands_out(c, others))]
-    found += [f for c in columns if c.name not in declared and (f := weak_name(c, others))]
+    found += [f for c in columns if c.name not in declared and (f := weak_name(c, without))]
     return found + (determined_findings(columns, outcome) if others <= AUC_LIMIT else [])
 
 
@@ -154,6 +158,7 @@ def _deciding_level(column: Column, outcome: Outcome) -> Finding | None:
     for indicator in np.column_stack([classes, 1 - classes]).T if outcome.kind == "binary" else classes.T:
         hits = np.bincount(coded.codes, weights=indicator, minlength=coded.levels)
         pure = _pure_presence(coded, counts, hits, float(indicator.mean()))
+        pure = chain(pure, _pure_rest(column, counts, hits, float(indicator.mean())))
         if outcome.kind == "binary":  # of many classes a trait of one is natural: an island's only species
             pure = chain(pure, _pure_values(column, counts, hits, indicator))
         for what, support in pure:
@@ -174,6 +179,21 @@ def _pure_presence(
         yield "a missing value", empty
     if rows - empty == hits.sum() - hit and rows - empty >= enough:
         yield "any value at all", int(rows - empty)
+
+
+def _pure_rest(
+    column: Column, counts: np.ndarray, hits: np.ndarray, base: float
+) -> Iterator[tuple[str, int]]:
+    """Whether any amount comes with this outcome only, where most have none: fees, refunds, recoveries."""
+    coded, numbers = column.coded, column.numbers
+    if numbers is None or coded.levels < _AMOUNTS or np.nanmin(numbers) != 0:
+        return
+    none = coded.codes[np.nanargmin(numbers)]
+    there = np.ones(coded.levels, dtype=bool)
+    there[[none] if coded.missing is None else [none, coded.missing]] = False
+    rows = int(counts[there].sum())
+    if coded.real[none] and rows == hits[there].sum() and rows * (1 - base) >= EXPECTED_EXCEPTIONS:
+        yield "any amount above nothing", rows
 
 
 def _pure_values(
