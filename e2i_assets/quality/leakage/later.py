@@ -175,10 +175,11 @@ def _repeats(columns: Sequence[Column], target: str, outcome: Outcome) -> list[F
     """
     by_name = {c.name: c for c in columns}
     families = names.repeated_measures(list(by_name))
+    level = _TELLS_MORE / max(1, sum(len(repeats) for repeats in families.values()))
     late: dict[str, str] = {}
     for baseline, repeats in families.items():
         for when, name in repeats.items():
-            if _tells_more(by_name[name], by_name[baseline], outcome):
+            if _tells_more(by_name[name], by_name[baseline], outcome, level):
                 late.setdefault(when, name)
     findings = []
     for baseline, repeats in families.items():
@@ -197,9 +198,14 @@ def _repeats(columns: Sequence[Column], target: str, outcome: Outcome) -> list[F
 _SAME_MEASURE = 0.3
 
 
-def _tells_more(repeat: Column, baseline: Column, outcome: Outcome) -> bool:
+_TELLS_MORE = (
+    1e-3  # divided by the number of repeats: one that differs by chance would accuse all of its time
+)
+
+
+def _tells_more(repeat: Column, baseline: Column, outcome: Outcome, level: float) -> bool:
     link = association(repeat.coded, repeat.numbers, outcome)
-    return repeat.strength >= baseline.strength + GAIN and link.p < 1e-3 and link.size >= SIZE
+    return repeat.strength >= baseline.strength + GAIN and link.p < level and link.size >= SIZE
 
 
 def correlation(a: np.ndarray | None, b: np.ndarray | None) -> float:
