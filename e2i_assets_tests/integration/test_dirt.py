@@ -117,7 +117,7 @@ def test_dirty_data_replace_clean_ones_whole(here: Settings, warehouse: Warehous
     assert found.filter(rule="parent_rejected").height > 0
 
 
-@pytest.mark.parametrize(("patients", "rate"), [(400, 0.05), (2_500, 0.1), (400, 0.5)])
+@pytest.mark.parametrize(("patients", "rate"), [(400, 0.05), (400, 0.5)])
 def test_any_rate_is_loaded_and_left_for_the_gates_to_find(
     here: Settings, warehouse: Warehouse, patients: int, rate: float
 ) -> None:
