@@ -121,9 +121,14 @@ def _limit(copied: Copies) -> str | None:
     """What could not be seen of copies."""
     said = [] if copied.same is not None else ["equal rows are common, so they say nothing"]
     if copied.seen_from is None:
-        said.append("a row with one value changed cannot be told from rows that are alike by nature")
+        said.append(
+            "copies with one value changed would go unseen, even a tenth of the rows: "
+            "too few rows, or too many that are alike by nature"
+        )
     elif not copied.few:
-        said.append(f"rows with one value changed would be seen from about {copied.seen_from} on, not fewer")
+        said.append(
+            f"copies with one value changed would be seen from about {copied.seen_from} on, not fewer"
+        )
     return f"{copied.a} and {copied.b}: {'; '.join(said)}" if said else None
 
 

@@ -48,7 +48,7 @@ def excess(near: Nearest, split: np.ndarray, a: int, b: int, comparisons: int) -
 def needed(near: Nearest, split: np.ndarray, a: int, b: int, comparisons: int) -> int | None:
     """How many rows of the first split would have to be in the second, one value changed, to be seen there.
 
-    None when not even a tenth of the smaller split would be.
+    None when not even a tenth of the larger split would be.
     """
     between, lead, chance = _inside(near, split, a, b)
     copies = near.copy_lead[split == a]
