@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from e2i_assets.cohorts.attrition import CohortResult, result_of
-from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
+from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.criteria import rules_of
-from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.events import with_event_counts
 from e2i_assets.cohorts.sources import open_source
 
@@ -41,11 +40,5 @@ class CohortConstructor:
             if source.events is not None:
                 table = with_event_counts(config, table, source.events)
             rules = rules_of(config, table)
-            if repeated := source.repeated_keys():
-                raise CohortError(
-                    "CC_004",
-                    f"{config.cohort_id}: {repeated} rows repeat or lack {JOURNEY_KEY}; each journey must be "
-                    "there once",
-                )
             members, masks = source.evaluate(table, rules)
         return members, result_of(config, rules, masks)

@@ -47,11 +47,12 @@ class Source(Protocol):
     def events(self) -> ir.Table | None:
         """The events in the same place, where the definition reads any."""
 
-    def repeated_keys(self) -> int:
-        """Rows whose journey key is null or was there before; 0 without such a column."""
-
     def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
-        """Rows of `table` without a failed rule, in the kind that was given, and the counts of all masks."""
+        """Rows of `table` without a failed rule, in the kind that was given, and the counts of all masks.
+
+        Raises:
+            CohortError: CC_004, journey keys are null or repeated.
+        """
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,11 @@ class FrameSource:
 
     Attributes:
         read: the columns that rules read, and the journey key where it is there.
-        repeated: what `repeated_keys` gives; keys are compared while rules become expressions.
+        repeated: rows without a journey key of their own, counted beside the other work.
         lazy: the frame was a lazy one, so members are.
     """
 
+    cohort_id: str
     frame: Frame
     read: pl.DataFrame
     read_events: pl.DataFrame | None
@@ -80,14 +82,13 @@ class FrameSource:
         """The read columns, on Polars."""
         return None if self.read_events is None else self._engine.create_table("events", self.read_events)
 
-    def repeated_keys(self) -> int:
-        """Rows whose journey key is null or was there before; 0 without such a column."""
-        return self.repeated.result()
-
     def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
         """Members in the order of the frame, its dtypes untouched."""
         flags = self._engine.compile(with_flags(table, rules, [ROW]))
+        if self.read_events is not None:  # a join would multiply the rows of a repeated key
+            _require_distinct(self.repeated.result(), self.cohort_id)
         numbers, counts = evaluated(flags, rules, ROW)
+        _require_distinct(self.repeated.result(), self.cohort_id)
         # A join gives rows in any order, so each finds its place by its number.
         chosen = np.zeros(len(self.frame), dtype=bool)
         chosen[numbers] = True
@@ -116,12 +117,20 @@ class TableSource:
         files: the DuckDB that reads files and closes afterwards, so that members must leave it.
     """
 
+    cohort_id: str
     journeys: ir.Table
     events: ir.Table | None
     files: Any = None
 
-    def repeated_keys(self) -> int:
-        """Counted where the table lives."""
+    def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
+        """Members as an Ibis table without an order, or as a Polars frame of files."""
+        _require_distinct(self._repeated(), self.cohort_id)
+        flagged = with_flags(table, rules, self.journeys.columns)
+        members = eligible(flagged, rules).select(*self.journeys.columns)
+        counts = tally(flagged, rules)
+        return (fetched(self.files, members) if self.files else members), counts
+
+    def _repeated(self) -> int:
         if JOURNEY_KEY not in self.journeys.columns:
             return 0
         counted = self.journeys.aggregate(
@@ -129,13 +138,6 @@ class TableSource:
         )
         rows, keys = counted.to_polars().row(0)
         return rows - keys
-
-    def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
-        """Members as an Ibis table without an order, or as a Polars frame of files."""
-        flagged = with_flags(table, rules, self.journeys.columns)
-        members = eligible(flagged, rules).select(*self.journeys.columns)
-        counts = tally(flagged, rules)
-        return (fetched(self.files, members) if self.files else members), counts
 
 
 @contextmanager
@@ -175,7 +177,8 @@ def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -
     read_events = None if happened is None else _narrow(happened, config.event_fields)
     with ThreadPoolExecutor(1) as beside:
         repeated = beside.submit(_repeated, read)
-        yield FrameSource(frame, read, read_events, repeated, lazy=isinstance(journeys, pl.LazyFrame))
+        lazy = isinstance(journeys, pl.LazyFrame)
+        yield FrameSource(config.cohort_id, frame, read, read_events, repeated, lazy)
 
 
 def _repeated(read: pl.DataFrame) -> int:
@@ -187,6 +190,14 @@ def _repeated(read: pl.DataFrame) -> int:
     if not keys.null_count() and not (hashes[1:] == hashes[:-1]).any():
         return 0
     return len(keys) - keys.drop_nulls().n_unique()
+
+
+def _require_distinct(repeated: int, cohort_id: str) -> None:
+    if repeated:
+        raise CohortError(
+            "CC_004",
+            f"{cohort_id}: {repeated} rows repeat or lack {JOURNEY_KEY}; each journey must be there once",
+        )
 
 
 def _collected(frame: Frame | pl.LazyFrame) -> Frame:
@@ -211,6 +222,7 @@ def _files(config: CohortConfig, journeys: Path, events: Any) -> Iterator[TableS
         engine = ibis.duckdb.connect(memory_limit=MEMORY, temp_directory=scratch)
         try:
             source = TableSource(
+                config.cohort_id,
                 open_parquet(engine, journeys),
                 None if events is None else open_parquet(engine, Path(events)),
                 engine,
@@ -237,7 +249,7 @@ def _tables(config: CohortConfig, journeys: Any, events: Any) -> TableSource:
     require_nan_kept(journeys, config.required_fields, config.cohort_id)
     if events is not None:
         require_nan_kept(events, config.event_fields, config.cohort_id)
-    return TableSource(journeys, events)
+    return TableSource(config.cohort_id, journeys, events)
 
 
 def _require_columns(config: CohortConfig, journeys: Any, events: Any) -> None:
