@@ -195,6 +195,9 @@ def test_amounts_that_only_one_outcome_has_are_found(clean):
     paid = started & (draw.random(N) < 0.3)
     table = clean.assign(x1=np.where(paid, draw.lognormal(3, 1, N).round(), 0))
     assert leaks(table) == {("target", "x1")}
+    # seventy rows of none, by chance or by nature: a group of low risk
+    spared = ~started & (draw.random(N) < 0.1)
+    assert leaks(clean.assign(x1=np.where(spared, draw.integers(1, 9, N), 0))) == set()
     # a count that rises with a strong predictor has some of either outcome
     assert leaks(clean.assign(x1=draw.poisson(np.exp(clean["severity"] - 1)))) == set()
 

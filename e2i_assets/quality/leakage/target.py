@@ -192,7 +192,7 @@ def _pure_rest(
     there = np.ones(coded.levels, dtype=bool)
     there[[none] if coded.missing is None else [none, coded.missing]] = False
     rows = int(counts[there].sum())
-    if coded.real[none] and rows == hits[there].sum() and rows * (1 - base) >= EXPECTED_EXCEPTIONS:
+    if coded.real[none] and rows == hits[there].sum() and rows * (1 - base) >= _limit(base):
         yield "any amount above nothing", rows
 
 
@@ -204,13 +204,17 @@ def _pure_values(
     At the end of a scale every case of a graded disease may be one: there the neighbours are nearly so, too.
     """
     coded, base = column.coded, float(indicator.mean())
-    limit = EXPECTED_EXCEPTIONS if base <= 0.5 else EXPECTED_EXCEPTIONS_COMMON
+    limit = _limit(base)
     pure = coded.real & (counts == hits) & (counts * (1 - base) >= limit)
     if coded.missing is not None:
         pure[coded.missing] = False
     for level in sorted(np.flatnonzero(pure).tolist(), key=lambda one: -counts[one])[:_TRIED]:
         if counts[level] * (1 - _near(column, level, indicator, base)) >= limit:
             yield "one of its values", int(counts[level])
+
+
+def _limit(base: float) -> int:
+    return EXPECTED_EXCEPTIONS if base <= 0.5 else EXPECTED_EXCEPTIONS_COMMON
 
 
 def _near(column: Column, level: int, indicator: np.ndarray, base: float) -> float:
