@@ -20,7 +20,7 @@ from e2i_assets.partitions import programmes
 from e2i_assets.resources.holdings import Holding, total
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
-from e2i_assets_tests.integration.test_loading import frame
+from e2i_assets_tests.integration.load_frames import frame
 
 N = 60
 DAY = dt.date(2024, 1, 1)

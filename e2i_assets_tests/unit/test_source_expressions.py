@@ -11,7 +11,7 @@ import pytest
 
 from e2i_assets.ingest.mapping import MappingError
 from e2i_assets.ingest.sources import read_source
-from e2i_assets_tests.unit.test_sources import NOW, attributes, mapped, read, read_in, refusals
+from e2i_assets_tests.unit.source_frames import NOW, attributes, mapped, read, read_in, refusals
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import pytest
 from e2i_assets.ingest.errors import SourceError, without_secrets
 from e2i_assets.ingest.mapping import MappingError
 from e2i_assets.ingest.sources import BATCH_ROWS, read_source
-from e2i_assets_tests.unit.test_sources import NOW, attributes, given, mapped, read, read_in
+from e2i_assets_tests.unit.source_frames import NOW, attributes, given, mapped, read, read_in
 
 PEOPLE = "id,x\n1,5\n"
 PACKED = gzip.compress(b"id,x\n2,6\n")
