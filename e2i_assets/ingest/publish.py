@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from e2i_assets.ingest.staging import WORK_MEM, WRITE, Staging
 
 MANY = 10_000
 """Rows from which on foreign keys and indexes may be rebuilt."""
+FEW = 1_000
+"""Rows that are asked for their programmes before all are."""
 
 
 def prepare(cursor: Any) -> None:
@@ -31,7 +34,7 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
     if not _count(cursor, f"SELECT count(*) FROM {known}"):
         if staged_rows:
             _insert(cursor, table, f"{staged} s", staged_rows)
-            touched |= _programmes(cursor, table, f"SELECT s.{_link(table)} FROM {staged} s")
+            _touch(cursor, table, f"SELECT s.{_link(table)} FROM {staged} s", touched)
         return staged_rows
     # A row that merely arrived again has not changed.
     facts = facts_of(TABLES[table])
@@ -49,26 +52,25 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
     updated = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE known")
     added = _count(cursor, f"SELECT count(*) FROM changed_{table} WHERE NOT known")
     if updated:
-        touched |= _update(cursor, table, staged)
+        _update(cursor, table, staged, touched)
     if added:
         # Not an anti join with the table itself: that may scan all that it has just inserted.
         rows = f"{staged} s JOIN changed_{table} c ON c.key = s.{key} AND NOT c.known"
         _insert(cursor, table, rows, added)
-    touched |= _programmes(cursor, table, f"SELECT link FROM changed_{table}")
+    _touch(cursor, table, f"SELECT link FROM changed_{table}", touched)
     return updated + added
 
 
-def _update(cursor: Any, table: str, staged: str) -> set[str]:
-    """Update the rows that differ; returns the programmes that rows leave by that."""
+def _update(cursor: Any, table: str, staged: str, touched: set[str]) -> None:
+    """Update the rows that differ; `touched` is given the programmes that rows leave by that."""
     key = key_of(TABLES[table])
     leaves = f"{SCHEMA}.{table} t JOIN changed_{table} c ON c.key = t.{key} AND c.known"
-    left = _programmes(cursor, table, f"SELECT t.{_link(table)} FROM {leaves}")
+    _touch(cursor, table, f"SELECT t.{_link(table)} FROM {leaves}", touched)
     updates = ", ".join(f"{c.name} = {_value(c)}" for c in columns(TABLES[table]) if not c.key)
     cursor.execute(
         f"UPDATE {SCHEMA}.{table} t SET {updates} "
         f"FROM {staged} s JOIN changed_{table} c ON c.key = s.{key} WHERE c.known AND t.{key} = s.{key}"
     )
-    return left
 
 
 def _insert(cursor: Any, table: str, rows: str, added: int) -> None:
@@ -107,6 +109,10 @@ def _rebuilt(cursor: Any, table: str, added: int) -> Iterator[None]:
         cursor.execute(f'ALTER TABLE {place} DROP CONSTRAINT "{name}"')
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {name}")
+    free = f"NOT EXISTS (SELECT FROM pg_constraint WHERE confrelid = '{place}'::regclass)"
+    if _count(cursor, f"SELECT (pg_relation_size('{place}') = 0 AND {free})::int"):
+        # A file that the transaction itself began is not logged row by row, unless the log serves replicas.
+        cursor.execute(f"TRUNCATE {place}")
     yield
     for _, definition in indexes:
         cursor.execute(definition)
@@ -125,14 +131,20 @@ def _link(table: str) -> str:
     ]
 
 
-def _programmes(cursor: Any, table: str, links: str, parameters: tuple[Any, ...] | None = None) -> set[str]:
-    """The programmes of journeys with these links, as brand/indication."""
-    cursor.execute(
-        f"SELECT DISTINCT brand || '/' || indication FROM {SCHEMA}.patient_journeys "
-        f"WHERE {_link(table)} IN ({links})",
-        parameters,
-    )
-    return {programme for (programme,) in cursor.fetchall()}
+def _touch(cursor: Any, table: str, links: str, touched: set[str], parameters: tuple[Any, ...] = ()) -> None:
+    """Add the programmes of the journeys with these links to `touched`, as brand/indication.
+
+    As a rule a few rows or an earlier table tell them all, and there is no other programme to be looked for.
+    """
+    programme = "brand || '/' || indication"
+    other = f"{programme} NOT IN (SELECT jsonb_array_elements_text(${len(parameters) + 1}::jsonb))"
+    for some in (f"{links} LIMIT {FEW}", links):
+        cursor.execute(
+            f"SELECT DISTINCT {programme} FROM {SCHEMA}.patient_journeys WHERE {other} AND EXISTS "
+            f"(SELECT FROM {SCHEMA}.patient_journeys WHERE {other}) AND {_link(table)} IN ({some})",
+            (*parameters, json.dumps(sorted(touched))),
+        )
+        touched |= {found for (found,) in cursor.fetchall()}
 
 
 def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[str, int]:
@@ -180,7 +192,7 @@ def _remove(cursor: Any, staging: Staging, table: str, mine: str, touched: set[s
         f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
         f"AND NOT {staging.kept(table, 't')}"
     )
-    touched |= _programmes(cursor, table, f"SELECT t.{_link(table)} {gone}", (staging.replaces,))
+    _touch(cursor, table, f"SELECT t.{_link(table)} {gone}", touched, (staging.replaces,))
     return _count(
         cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", (staging.replaces,)
     )

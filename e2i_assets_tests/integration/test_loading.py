@@ -121,6 +121,15 @@ def test_a_dry_run_fails_where_only_the_database_says_no(warehouse: Warehouse, t
             warehouse.load(Load(given, "test"), PROGRAMMES, dry_run=dry_run)
 
 
+def test_every_programme_is_touched_however_late_its_rows_come(
+    warehouse: Warehouse, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "FEW", 1)
+    assert warehouse.load(Load(tables, "test"), PROGRAMMES).programmes == ("Brand/a", "Brand/b")
+    costly = {"treatment_events": tables["treatment_events"].with_columns(cost=pl.lit(1.0))}
+    assert warehouse.load(Load(costly, "test"), PROGRAMMES).programmes == ("Brand/a", "Brand/b")
+
+
 def test_a_journey_that_moves_touches_the_programme_that_it_leaves(
     warehouse: Warehouse, tables: Tables
 ) -> None:

@@ -127,7 +127,7 @@ def test_a_recovery_that_takes_longer_than_the_library_waits_is_waited_for(home:
     assert not (home / "postgres" / "postmaster.pid").exists()
 
 
-def test_a_new_server_orders_texts_by_their_bytes_whatever_the_locale(
+def test_a_new_server_has_our_settings_and_orders_texts_by_their_bytes_whatever_the_locale(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
@@ -137,3 +137,4 @@ def test_a_new_server_orders_texts_by_their_bytes_whatever_the_locale(
         order = "SELECT datcollate, datctype FROM pg_database WHERE datname = current_database()"
         assert connection.execute(order).fetchone() == ("C", "C.UTF-8")
         assert connection.execute("SELECT upper('é'), 'Z' < 'a'").fetchone() == ("É", True)
+        assert connection.execute("SHOW wal_level").fetchone() == ("minimal",)
