@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from e2i_assets.contracts.base import columns, facts_of
 from e2i_assets.contracts.ddl import SCHEMA
@@ -31,11 +31,8 @@ from e2i_assets.ingest.problems import (
     rules_for,
     structural_problems,
 )
-from e2i_assets.ingest.staging import Staging, Tally
+from e2i_assets.ingest.staging import Addition, Staging, Tally
 from e2i_assets.ingest.transactions import Transactions
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Programme = tuple[str, str]
 Progress = Callable[[Literal["read", "published"], str, int], None]
@@ -43,7 +40,7 @@ Progress = Callable[[Literal["read", "published"], str, int], None]
 
 BATCH_SIZE = 1_000
 """Rows of a batch (the guide's figure)."""
-BATCHES_PER_WRITE = 20
+BATCHES_PER_WRITE = 50
 """Batches that one transaction writes: at one each, transactions cost twice what the rows do."""
 ENOUGH = 95
 """Percent of a table's rows that must be loadable (the guide's figure)."""
@@ -228,14 +225,14 @@ class _Loader:
         rules, unmet, number = self.rules[table], set(range(len(self.rules[table]))), -1
         first = next(arriving)
         named = tuple(first.frame.get_column(ROW).head(ROWS_NAMED))
-        for write, judged, digest, rows in read_ahead(self._judged(table, chain([first], arriving))):
+        for write, judged, digest, added in read_ahead(self._judged(table, chain([first], arriving))):
             number = write.number
             unmet &= judged.unmet
             if self.ledger[table].get(number) == digest:
                 self.resumed += write.given
             else:
                 self._forget_from(table, number)
-                self._stage_write(table, write, digest, rows)
+                self._stage_write(table, write, digest, added)
             self.given[table] += write.given
             self.progress("read", table, write.given)
         self._forget_from(table, number + 1)
@@ -248,21 +245,19 @@ class _Loader:
                 ]
             )
 
-    def _judged(
-        self, table: str, arriving: Iterable[Write]
-    ) -> Iterator[tuple[Write, Judged, str, dict[str, pa.Table]]]:
+    def _judged(self, table: str, arriving: Iterable[Write]) -> Iterator[tuple[Write, Judged, str, Addition]]:
         """Each write with its verdict, its digest and what it adds, also where it is there already: what no
         row keeps is to be known of the whole table.
         """
         for write in arriving:
             judged = judge(table, write, self.rules[table])
-            yield write, judged, write.digest(table), self.staging.rows(table, write, judged)
+            yield write, judged, write.digest(table), self.staging.addition(table, write, judged)
 
-    def _stage_write(self, table: str, write: Write, digest: str, rows: Mapping[str, pa.Table]) -> None:
+    def _stage_write(self, table: str, write: Write, digest: str, added: Addition) -> None:
         before = self.given[table]
         self.transactions.run(
             f"{write.origin}: table {table}, rows {before + 1:,} to {before + write.given:,}",
-            lambda cursor: self.staging.write(cursor, table, write, digest, rows),
+            lambda cursor: self.staging.write(cursor, table, write, digest, added),
         )
 
     def _forget_from(self, table: str, number: int) -> None:
@@ -403,7 +398,7 @@ def _fingerprint(load: Load, rules: Mapping[str, Collection[Rule]], batch_size: 
         "origins": dict(load.origins),
         "replaces": (load.replaces, load.keeps_rejected),
         "truth": load.truth,
-        "batch_size": batch_size,
+        "write_size": batch_size * BATCHES_PER_WRITE,
         "contracts": {table: repr((columns(TABLES[table]), facts_of(TABLES[table]))) for table in rules},
         "rules": {
             table: [(rule.name, rule.column, rule.text) for rule in found] for table, found in rules.items()

@@ -93,8 +93,8 @@ def leftovers(warehouse: Warehouse) -> list[str]:
 
 @pytest.fixture
 def in_small_batches(here: Settings) -> Warehouse:
-    """Batches of five rows: 24 writes for the tables of a version."""
-    return Warehouse(here.model_copy(update={"batch_size": 5}))
+    """Batches of two rows, 24 writes for the tables of a version."""
+    return Warehouse(here.model_copy(update={"batch_size": 2}))
 
 
 LOADS_UNTIL_KILLED = """
@@ -108,7 +108,7 @@ import adbc_driver_postgresql.dbapi
 for version in sys.stdin:
     child = os.fork()  # before any thread is started
     if child == 0:
-        warehouse = Warehouse(Settings(database_url=sys.argv[1], batch_size=5))
+        warehouse = Warehouse(Settings(database_url=sys.argv[1], batch_size=2))
         print("begins", os.getpid(), flush=True)
         warehouse.load(Load(tables(version.strip()), "killed"), PROGRAMMES)
         os._exit(0)

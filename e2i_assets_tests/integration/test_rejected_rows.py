@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest import loader
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.resources.warehouse import Warehouse
@@ -129,6 +130,22 @@ def test_keys_and_parents_are_found_across_batches(here: Settings, tables: Table
         "hcp_profiles": frame("hcp_profiles", hcp_id=[f"y{i}" for i in range(40)], npi=["1", *[None] * 39])
     }
     assert warehouse.load(Load(another, "test"), PROGRAMMES).rejected == {"hcp_profiles": 1}
+
+
+@pytest.mark.parametrize(
+    ("keys", "again"),
+    [("abcdefghijkl", ""), ("abcdefghijkk", "k"), ("abbcdefghijk", "b"), ("abcdbefghijk", "b"),
+     ("badcfehgjilk", ""), ("cdabefghijkl", ""), ("cdabefghijka", "a")],
+)  # fmt: skip
+def test_repeated_keys_are_found_in_whatever_order(
+    here: Settings, monkeypatch: pytest.MonkeyPatch, keys: str, again: str
+) -> None:
+    """In writes of two rows: beside each other, in neighbouring writes, far apart; and ordered or not."""
+    monkeypatch.setattr(loader, "BATCHES_PER_WRITE", 1)
+    monkeypatch.setattr(loader, "ENOUGH", 50)
+    warehouse = Warehouse(here.model_copy(update={"batch_size": 2}))
+    warehouse.load(Load({"hcp_profiles": frame("hcp_profiles", hcp_id=list(keys))}, "test"), PROGRAMMES)
+    assert [key for _, _, key, _, _ in rejected(warehouse)] == list(again)
 
 
 def test_a_table_fails_below_95_percent_and_then_its_children_are_not_tried(
