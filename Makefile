@@ -21,8 +21,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED) ## Every brand and indication, from raw tables to a Bento bundle
 	@$(BIN)/e2i demo
 
+# More workers than cores: many tests wait for a server. Those of a file stay together and share what it sets up.
 test: $(INSTALLED) ## All tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 up: $(INSTALLED) ## Open Dagit on http://127.0.0.1:3000
 	@$(BIN)/e2i up

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import hypothesis
 import psycopg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
+from xdist.scheduler import LoadFileScheduling
 
 from e2i_assets.resources.postgres import export, url_for
 from e2i_assets.resources.store import ArtifactStore
@@ -29,6 +31,29 @@ ROOT = Path(__file__).resolve().parent.parent
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+LONGEST_FIRST = ("e2e", "integration/gates", "integration")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.relative_to(ROOT / "e2i_assets_tests").as_posix()
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Keep the tests of the gates with one worker, which makes the partition that all of them start from."""
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "gates" if "/integration/gates/" in nodeid else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)
 
 
 @contextmanager
