@@ -34,7 +34,7 @@ class Evaluation:
     Attributes:
         fingerprint: of the model.
         metrics: split (`validation`, `test`) to metrics; see `classification_metrics`.
-        auc_ci: test AUC with its 95 % DeLong interval.
+        auc_ci: test AUC with its 95 % interval, see `auc_interval`.
         validation_auc_ci: the same on validation, where the model was tuned: it flatters.
         threshold: Youden's, chosen on validation.
         confusion: of test at `threshold`: tn, fp, fn, tp.

@@ -70,16 +70,53 @@ def _draw(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return p, (rng.random(n) < p).astype(int)
 
 
-def test_an_interval_stays_between_zero_and_one() -> None:
-    y = np.array([0, 0, 0, 1, 1, 1])
-    assert auc_interval(y, np.array([0, 1, 2, 3, 4, 5.0]))[:3] == (1.0, 1.0, 1.0)
-    assert auc_interval(y, np.array([0, 1, 4, 3, 4, 5.0])).high == 1.0
+@pytest.mark.parametrize(("positives", "negatives"), [(2, 60), (3, 3), (60, 2), (900, 2000)])
+def test_an_interval_allows_for_few_rows_where_the_variance_is_none(positives: int, negatives: int) -> None:
+    y = np.repeat([1, 0], [positives, negatives])
+    allowed = 1 / (2 * min(positives, negatives) + 2)
+    perfect, constant, wrong = (auc_interval(y, p) for p in (y, np.zeros(len(y)), 1 - y))
+    assert (perfect.auc, perfect.high, perfect.standard_error) == (1, 1, 0)
+    assert perfect.low < 1 - allowed / 3
+    assert (wrong.low, wrong.high) == pytest.approx((0, 1 - perfect.low))
+    assert (constant.low + constant.high) / 2 == pytest.approx(0.5)
+    assert constant.high - constant.low > allowed
+    assert perfect.low >= 0
 
 
-@pytest.mark.parametrize("y", [[0, 0, 0, 1], [1, 1, 1, 1]])
-def test_delong_refuses_a_single_row_of_a_class(y: list[int]) -> None:
+def test_the_bounds_are_those_from_which_the_area_is_as_far_as_the_variance_there_allows() -> None:
+    found = auc_interval(np.repeat([1, 0], [2, 60]), np.repeat([1, 0], [2, 60]))
+    area, pairs = found.low, 30
+    variance = area * (1 - area) / 120 * (1 + pairs * (1 - area) / (2 - area) + pairs * area / (1 + area))
+    assert (1 - area) ** 2 == pytest.approx(1.959963984540054**2 * variance)
+
+
+def test_almost_perfect_and_one_pair_wrong() -> None:
+    y = np.repeat([1, 0], [1000, 1000])
+    p = y + np.linspace(0, 1e-3, 2000)
+    p[0] = p[1000] - 1e-9
+    found = auc_interval(y, p)
+    assert found.low < found.auc < 1 == found.high
+
+
+def test_one_row_of_a_class_says_nothing() -> None:
+    y = np.array([0, 0, 0, 1])
+    assert auc_interval(y, np.arange(4.0)) == (1, 0, 1, None)
     with pytest.raises(ValueError, match="two rows of each class"):
-        auc_interval(np.array(y), np.arange(4.0))
+        delong(y, np.arange(4.0))
+    for one_class, p in (([1, 1, 1, 1], np.arange(4.0)), ([0, 0, 1, 1], np.array([0, 1, np.nan, 3]))):
+        with pytest.raises(ValueError, match="rows of each class"):
+            auc_interval(np.array(one_class), p)
+
+
+@pytest.mark.parametrize(("positives", "seed"), [(2, 1), (5, 2), (10, 3)])
+def test_the_interval_covers_the_truth_with_few_events(positives: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = np.repeat([1, 0], [positives, 60])
+    truth, hits = 0.9498, 0  # of normal scores that lie 2.325 apart
+    for _ in range(200):
+        found = auc_interval(y, rng.normal(size=len(y)) + 2.325 * y)
+        hits += found.low <= truth <= found.high
+    assert hits >= 190
 
 
 def test_metrics_against_their_definitions() -> None:
