@@ -21,7 +21,9 @@ from e2i_assets.contracts.tables import TABLES, PatientJourneys
 OBSERVATION_START = "first_observation_date"
 OBSERVATION_END = "last_observation_date"
 JOURNEY_KEY = "patient_journey_id"
+EVENT_KEY = "treatment_event_id"
 EVENT_DATE = "event_date"
+EVENT_COST = "cost"
 MAX_CRITERIA = 60
 """Criteria of one definition; with the temporal rules each has one bit of a 64-bit mask."""
 

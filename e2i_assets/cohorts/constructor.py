@@ -26,6 +26,8 @@ class CohortConstructor:
                 and never null. A DuckDB table over Parquet must have been read with `can_have_nan=True`.
             events: the events that criteria on events count, with `patient_journey_id` and `event_date`: a
                 frame where the journeys are one, a path with a path, an Ibis table of the same connection.
+                By `treatment_event_id`, where it is there, the same event counts once however often it was
+                delivered; two that differ are refused. One of negative `cost` is a reversal and no event.
 
         Returns:
             The eligible rows with all their columns, in the order and the kind that was given (a path gives a

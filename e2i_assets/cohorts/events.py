@@ -6,7 +6,7 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any
 
-from e2i_assets.cohorts.config import EVENT_DATE, JOURNEY_KEY, CohortConfig
+from e2i_assets.cohorts.config import EVENT_COST, EVENT_DATE, JOURNEY_KEY, CohortConfig
 from e2i_assets.cohorts.criteria import assess, counted, day, days_between, is_untyped
 from e2i_assets.cohorts.criterion import EventCriterion
 from e2i_assets.cohorts.errors import CohortError
@@ -22,7 +22,11 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
     """The journeys, and for each criterion on events how many count and how many might.
 
     An event counts when it meets all conditions and lies in the window. It might count when nothing that is
-    known of it speaks against it. Both are 0 for a journey without events.
+    known of it speaks against it. Both are 0 for a journey without events. One of negative cost is the
+    reversal of another event, and counts for none.
+
+    Args:
+        events: each of them once.
 
     Raises:
         CohortError: CC_004 when a column's type does not fit a criterion, CC_005 for a date column.
@@ -34,6 +38,8 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
     indexed = journeys.select(**{JOURNEY_KEY: journeys[JOURNEY_KEY].cast(key), INDEX: index_date})
     event_date = day(events, EVENT_DATE, config.cohort_id)
     dated = events.mutate(**{JOURNEY_KEY: events[JOURNEY_KEY].cast(key), EVENT_DATE: event_date})
+    if EVENT_COST in events.columns and events[EVENT_COST].type().is_numeric():
+        dated = dated.filter((dated[EVENT_COST] >= 0).fill_null(True))
     placed = dated.join(indexed, JOURNEY_KEY)
     placed = placed.mutate(**{DAYS: days_between(placed[INDEX], placed[EVENT_DATE])})
     sums = {}

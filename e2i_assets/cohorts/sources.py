@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from e2i_assets.cohorts.attrition import MaskCount
-from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
+from e2i_assets.cohorts.config import EVENT_COST, EVENT_KEY, JOURNEY_KEY, CohortConfig
 from e2i_assets.cohorts.criteria import Rule
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.masks import eligible, evaluated, tally, with_flags
@@ -45,7 +45,7 @@ class Source(Protocol):
 
     @property
     def events(self) -> ir.Table | None:
-        """The events in the same place, where the definition reads any."""
+        """The events in the same place, each once, where the definition reads any."""
 
     def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
         """Rows of `table` without a failed rule, in the kind that was given, and the counts of all masks.
@@ -124,20 +124,27 @@ class TableSource:
 
     def evaluate(self, table: ir.Table, rules: Sequence[Rule]) -> tuple[Any, list[MaskCount]]:
         """Members as an Ibis table without an order, or as a Polars frame of files."""
-        _require_distinct(self._repeated(), self.cohort_id)
+        _require_distinct(_repeated_there(self.journeys, JOURNEY_KEY), self.cohort_id)
         flagged = with_flags(table, rules, self.journeys.columns)
         members = eligible(flagged, rules).select(*self.journeys.columns)
         counts = tally(flagged, rules)
         return (fetched(self.files, members) if self.files else members), counts
 
-    def _repeated(self) -> int:
-        if JOURNEY_KEY not in self.journeys.columns:
-            return 0
-        counted = self.journeys.aggregate(
-            rows=self.journeys.count(), keys=self.journeys[JOURNEY_KEY].nunique()
-        )
-        rows, keys = counted.to_polars().row(0)
-        return rows - keys
+
+def _repeated_there(table: ir.Table, key: str) -> int:
+    if key not in table.columns:
+        return 0
+    rows, keys = table.aggregate(rows=table.count(), keys=table[key].nunique()).to_polars().row(0)
+    return rows - keys
+
+
+def _once_there(config: CohortConfig, events: ir.Table) -> ir.Table:
+    """The events each once, as `_once` makes them of a frame."""
+    if not _repeated_there(events, EVENT_KEY):
+        return events
+    distinct = events.select(_event_columns(config, events)).distinct()
+    _require_distinct(_repeated_there(distinct, EVENT_KEY), config.cohort_id, EVENT_KEY)
+    return distinct
 
 
 @contextmanager
@@ -174,30 +181,43 @@ def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -
     _require_columns(config, frame, happened)
     key = [JOURNEY_KEY] if JOURNEY_KEY in _names(frame) else []
     read = _narrow(frame, list(dict.fromkeys([*config.required_fields, *key])))
-    read_events = None if happened is None else _narrow(happened, config.event_fields)
+    read_events = None if happened is None else _once(config, happened)
     with ThreadPoolExecutor(1) as beside:
         repeated = beside.submit(_repeated, read)
         lazy = isinstance(journeys, pl.LazyFrame)
         yield FrameSource(config.cohort_id, frame, read, read_events, repeated, lazy)
 
 
-def _repeated(read: pl.DataFrame) -> int:
+def _once(config: CohortConfig, happened: Frame) -> pl.DataFrame:
+    """The columns of the events that are read; an event that was delivered twice is there once."""
+    read = _narrow(happened, _event_columns(config, happened))
+    if _repeated(read, EVENT_KEY):
+        read = read.unique(maintain_order=True)
+        _require_distinct(_repeated(read, EVENT_KEY), config.cohort_id, EVENT_KEY)
+    return read
+
+
+def _event_columns(config: CohortConfig, events: Any) -> list[str]:
+    """What is read of the events: what criteria name, and where they are there the key and the cost."""
+    there = set(_names(events))
+    return [*dict.fromkeys([*config.event_fields, *(n for n in (EVENT_KEY, EVENT_COST) if n in there)])]
+
+
+def _repeated(read: pl.DataFrame, key: str = JOURNEY_KEY) -> int:
     """Distinct hashes prove distinct keys at a fraction of the cost of counting the keys themselves."""
-    if JOURNEY_KEY not in read.columns:
+    if key not in read.columns:
         return 0
-    keys = read[JOURNEY_KEY]
+    keys = read[key]
     hashes = np.sort(keys.hash().to_numpy())
     if not keys.null_count() and not (hashes[1:] == hashes[:-1]).any():
         return 0
     return len(keys) - keys.drop_nulls().n_unique()
 
 
-def _require_distinct(repeated: int, cohort_id: str) -> None:
+def _require_distinct(repeated: int, cohort_id: str, key: str = JOURNEY_KEY) -> None:
+    what = "each journey must be there once" if key == JOURNEY_KEY else "each event must have its own"
     if repeated:
-        raise CohortError(
-            "CC_004",
-            f"{cohort_id}: {repeated} rows repeat or lack {JOURNEY_KEY}; each journey must be there once",
-        )
+        raise CohortError("CC_004", f"{cohort_id}: {repeated} rows repeat or lack {key}; {what}")
 
 
 def _collected(frame: Frame | pl.LazyFrame) -> Frame:
@@ -221,14 +241,11 @@ def _files(config: CohortConfig, journeys: Path, events: Any) -> Iterator[TableS
     with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
         engine = ibis.duckdb.connect(memory_limit=MEMORY, temp_directory=scratch)
         try:
-            source = TableSource(
-                config.cohort_id,
-                open_parquet(engine, journeys),
-                None if events is None else open_parquet(engine, Path(events)),
-                engine,
-            )
-            _require_columns(config, source.journeys, source.events)
-            yield source
+            table = open_parquet(engine, journeys)
+            happened = None if events is None else open_parquet(engine, Path(events))
+            _require_columns(config, table, happened)
+            once = None if happened is None else _once_there(config, happened)
+            yield TableSource(config.cohort_id, table, once, engine)
         finally:
             engine.disconnect()
 
@@ -247,9 +264,10 @@ def _tables(config: CohortConfig, journeys: Any, events: Any) -> TableSource:
         raise _elsewhere("an Ibis table of the same connection", events)
     _require_columns(config, journeys, events)
     require_nan_kept(journeys, config.required_fields, config.cohort_id)
-    if events is not None:
-        require_nan_kept(events, config.event_fields, config.cohort_id)
-    return TableSource(config.cohort_id, journeys, events)
+    if events is None:
+        return TableSource(config.cohort_id, journeys, None)
+    require_nan_kept(events, config.event_fields, config.cohort_id)
+    return TableSource(config.cohort_id, journeys, _once_there(config, events))
 
 
 def _require_columns(config: CohortConfig, journeys: Any, events: Any) -> None:

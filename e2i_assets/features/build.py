@@ -136,8 +136,8 @@ def _sound(members: pl.DataFrame, hcps: pl.DataFrame, index_date_field: str) -> 
             f"{index_date_field}: empty for some members; the cohort must hold dated members only"
         )
     for name, keys in (("patient_journey_id", members["patient_journey_id"]), ("hcp_id", hcps["hcp_id"])):
-        if repeated := len(keys) - keys.n_unique():
-            raise FeatureError(f"{name}: {repeated} rows repeat it; each must be there once")
+        if repeated := len(keys) - keys.drop_nulls().n_unique():
+            raise FeatureError(f"{name}: {repeated} rows repeat it or lack it; each must be there once")
     treating = members["hcp_id"].drop_nulls().unique()
     if unknown := int((~treating.is_in(hcps["hcp_id"].to_list())).sum()):
         raise FeatureError(f"hcp_id: {unknown} HCPs of members are not in hcp_profiles; load them")

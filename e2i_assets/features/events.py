@@ -5,9 +5,15 @@ from __future__ import annotations
 import polars as pl
 
 from e2i_assets.contracts.tables import EVENT_TYPES
+from e2i_assets.features.errors import FeatureError
 from e2i_assets.features.feature_set import Feature
 
 SOURCE = "treatment_events"
+KEY = "treatment_event_id"
+READ = (
+    KEY, "patient_journey_id", "event_date", "event_type", "event_subtype", "value", "cost",
+    "adverse_event_flag",
+)  # fmt: skip
 
 
 def event_features(
@@ -15,39 +21,62 @@ def event_features(
 ) -> tuple[pl.DataFrame, list[Feature]]:
     """Features of the events in the `lookback_days` days that end the day before the index date.
 
-    An event on the index date itself is left out: it may be a consequence of what the date marks.
+    An event on the index date itself is left out: it may be a consequence of what the date marks. An event
+    that was delivered twice counts once. One of negative cost is a reversal: it lowers the cost and is no
+    event of its own. A sum over something unknown is unknown; without any event it is 0, unless the programme
+    knows nothing of that column.
 
     Returns:
         patient_journey_id and one column per feature, one row per member; and their descriptions.
+
+    Raises:
+        FeatureError: events without key, journey or date, or two different ones with the same key.
     """
     index = members.select("patient_journey_id", index_date=pl.col(index_date_field).cast(pl.Date))
-    before = events.join(index, on="patient_journey_id").with_columns(
-        days=(pl.col("index_date") - pl.col("event_date")).dt.total_days()
+    before = (
+        _once(events)
+        .join(index, on="patient_journey_id")
+        .with_columns(days=(pl.col("index_date") - pl.col("event_date")).dt.total_days())
     )
-    window = before.filter(pl.col("days").is_between(1, lookback_days)).sort(
-        "event_date", "treatment_event_id"
-    )
+    window = before.filter(pl.col("days").is_between(1, lookback_days)).sort("event_date", KEY)
     rules = _rules(window, lookback_days)
     grouped = window.group_by("patient_journey_id").agg(
         [expression.alias(f.name) for f, expression, _ in rules]
     )
     frame = index.select("patient_journey_id").join(grouped, on="patient_journey_id", how="left")
-    zero = [f.name for f, _, counted in rules if counted]
-    return frame.with_columns(pl.col(zero).fill_null(0)), [f for f, _, _ in rules]
+    eventless = ~pl.col("patient_journey_id").is_in(window["patient_journey_id"].unique().to_list())
+    collected = {name for name in READ if window[name].count()} | {"event_type"}
+    zero = [f.name for f, _, summed in rules if summed in collected]
+    return frame.with_columns(
+        pl.when(eventless).then(0.0).otherwise(pl.col(name)).alias(name) for name in zero
+    ), [f for f, _, _ in rules]
 
 
-def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, bool]]:
-    """Feature, aggregation, and whether nothing recorded means zero."""
+def _once(events: pl.DataFrame) -> pl.DataFrame:
+    """The columns that features read, each event once."""
+    if lacking := [name for name in READ[:3] if events[name].null_count()]:
+        raise FeatureError(f"{SOURCE}: {', '.join(lacking)}: empty in some rows; each event must have it")
+    distinct = events.select(READ).unique()
+    if repeated := distinct.height - distinct[KEY].n_unique():
+        raise FeatureError(
+            f"{SOURCE}.{KEY}: {repeated} rows repeat it with other values; each event must have its own"
+        )
+    return distinct
+
+
+def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]]:
+    """Feature, aggregation, and of a sum the column that it is over."""
     rules = []
+    happened = ~(pl.col("cost") < 0).fill_null(value=False)
     for kind in EVENT_TYPES:
-        of_kind = pl.col("event_type") == kind
+        of_kind = (pl.col("event_type") == kind) & happened
         counted = Feature(
             f"n_{kind}_{days}d", "numeric", "events", f"{_said(kind)} events in {days} days before", SOURCE
         )
         since = Feature(f"days_since_{kind}", "numeric", "days", f"Days since the last {_said(kind)}", SOURCE)
-        rules.append((counted, of_kind.sum().cast(pl.Float64), True))
-        rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), False))
-    measured = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null()
+        rules.append((counted, _sum(of_kind), "event_type"))
+        rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), ""))
+    measured = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null() & happened
     for test in sorted(window.filter(measured)["event_subtype"].drop_nulls().unique()):
         values = pl.col("value").filter(measured & (pl.col("event_subtype") == test))
         for name, said, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
@@ -58,8 +87,14 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, bool
                 f"{said} {_said(test)} before the index date",
                 f"{SOURCE}.value",
             )
-            rules.append((feature, aggregated, False))
-    cost = Feature(f"cost_{days}d", "numeric", "USD", f"Billed cost in {days} days before", f"{SOURCE}.cost")
+            rules.append((feature, aggregated, ""))
+    cost = Feature(
+        f"cost_{days}d",
+        "numeric",
+        "USD",
+        f"Billed cost in {days} days before, less reversals",
+        f"{SOURCE}.cost",
+    )
     adverse = Feature(
         f"n_adverse_{days}d",
         "numeric",
@@ -67,9 +102,14 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, bool
         f"Adverse events in {days} days before",
         f"{SOURCE}.adverse_event_flag",
     )
-    rules.append((cost, pl.col("cost").sum(), True))
-    rules.append((adverse, pl.col("adverse_event_flag").fill_null(value=False).sum().cast(pl.Float64), True))
+    rules.append((cost, _sum(pl.col("cost")), "cost"))
+    rules.append((adverse, _sum(pl.col("adverse_event_flag").filter(happened)), "adverse_event_flag"))
     return rules
+
+
+def _sum(values: pl.Expr) -> pl.Expr:
+    """A sum, unknown where one of the values is."""
+    return pl.when(values.null_count() == 0).then(values.sum()).cast(pl.Float64)
 
 
 def _said(name: str) -> str:

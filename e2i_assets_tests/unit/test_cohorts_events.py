@@ -65,6 +65,34 @@ def test_events_are_counted_inside_the_window_with_both_ends():
     assert entry.condition == "events >= 2 in days [-365, -1] with event_type == prescription"
 
 
+def test_an_event_delivered_twice_counts_once_and_a_reversal_for_none(tmp_path):
+    frame = journeys("twice", "two", "reversed")
+    given = events(
+        ("twice", -5, SCRIPT), ("twice", -5, SCRIPT), ("two", -5, SCRIPT), ("two", -5, SCRIPT),
+        ("reversed", -5, SCRIPT), ("reversed", -5, SCRIPT),
+    ).with_columns(
+        treatment_event_id=pl.Series(["e1", "e1", "e2", "e3", "e4", "e5"]),
+        cost=pl.Series([None, None, 1.0, 0.0, 9.0, -9.0]),
+    )  # fmt: skip
+    asked = CohortConstructor(config([TWO_SCRIPTS]))
+    other = given.with_columns(event_date=pl.Series([INDEX - dt.timedelta(days=d) for d in range(1, 7)]))
+    engine = ibis.duckdb.connect()
+    paths = [tmp_path / name for name in ("journeys", "given", "other")]
+    for path, table in zip(paths, (frame, given, other), strict=True):
+        table.write_parquet(path)
+    tables = [engine.read_parquet(path, can_have_nan=True) for path in paths]
+    for ours, theirs, conflicting in ((frame, given, other), paths, tables):
+        _, result = asked.construct_cohort(ours, theirs)
+        assert result.eligible_count == 1
+        with pytest.raises(CohortError, match=r"CC_004: .*1 rows repeat or lack treatment_event_id"):
+            asked.construct_cohort(ours, conflicting)
+    members, _ = asked.construct_cohort(frame, given)
+    assert members["patient_journey_id"].to_list() == ["two"]
+    unnamed = given.with_columns(treatment_event_id=pl.Series(["e1", "e1", "e2", None, "e4", "e5"]))
+    with pytest.raises(CohortError, match="lack treatment_event_id"):
+        asked.construct_cohort(frame, unnamed)
+
+
 def test_an_event_that_might_count_leaves_the_journey_without_a_value():
     given = events(
         ("undated", -3, SCRIPT), ("undated", None, SCRIPT),

@@ -81,7 +81,9 @@ def event_criteria(draw):
 
 @st.composite
 def frames(draw):
-    """Journeys and their events; some events belong to nobody, or to a journey that is not there."""
+    """Journeys and their events; some events belong to nobody, or to a journey that is not there, some are
+    reversals, and some are delivered twice.
+    """
     rows, happened = draw(st.integers(0, 12)), draw(st.integers(0, 20))
 
     def column(dtype, values, length=rows):
@@ -93,11 +95,14 @@ def frames(draw):
     keys = draw(st.permutations([f"j{i:02d}" for i in range(rows)]))
     journeys = pl.DataFrame({KEY: pl.Series(keys, dtype=pl.String), **data, **dates})
     events = {
+        "treatment_event_id": pl.Series([f"e{i}" for i in range(happened)], dtype=pl.String),
+        "cost": column(pl.Float64, st.sampled_from([-1.0, 0.0, 5.0, 7.0]), happened),
         KEY: column(pl.String, st.sampled_from([f"j{i:02d}" for i in range(14)]), happened),
         "event_date": column(pl.Date, DAYS, happened),
         **{name: column(dtype, values, happened) for name, (dtype, values, _) in EVENT_COLUMNS.items()},
     }
-    return journeys, pl.DataFrame(events)
+    again = draw(st.lists(st.integers(0, happened - 1), max_size=3)) if happened else []
+    return journeys, pl.DataFrame(events)[[*range(happened), *again]]
 
 
 def unknown(value):
@@ -133,8 +138,8 @@ def answer(criterion, row, events):
     if index is None:
         return None
     certain = possible = 0
-    for event in events:
-        if event[KEY] != row[KEY]:
+    for event in {event["treatment_event_id"]: event for event in events}.values():
+        if event[KEY] != row[KEY] or (event["cost"] is not None and event["cost"] < 0):
             continue
         answers = [three_valued(c, event[c.field]) for c in criterion.where]
         days = None if event["event_date"] is None else (event["event_date"] - index).days
@@ -218,7 +223,9 @@ def in_duckdb(engine, path, frame):
 def every_way(journeys, events, folder, postgres):
     yield journeys, events
     yield journeys.lazy(), events.lazy()
-    yield journeys.to_pandas(), events.to_pandas()
+    # As floating point, whole numbers beyond 2**53 beside nulls would be refused.
+    vast = pd.array(journeys["vast"].to_list(), dtype="Int64")
+    yield journeys.to_pandas().assign(vast=vast), events.to_pandas()
     yield journeys.to_pandas().convert_dtypes(), events.to_arrow()
     yield journeys.to_pandas(use_pyarrow_extension_array=True), events
     yield journeys.to_arrow(), events.to_pandas(use_pyarrow_extension_array=True)

@@ -143,11 +143,45 @@ def test_events_count_from_the_day_before_the_index_date_back_through_the_lookba
     assert column(built, "days_since_lab_test") == [1, None, None, None]
     assert column(built, "lab_ldh_mean") == [3, None, None, None]
     assert column(built, "lab_ldh_last") == [5, None, None, None]
-    assert column(built, "cost_180d") == [20, 0, 0, 0]
-    assert column(built, "n_adverse_180d") == [1, 0, 0, 0]
+    assert column(built, "cost_180d") == [20, None, 0, 0]
+    assert column(built, "n_adverse_180d") == [None, None, 0, 0]
     assert column(built, "n_consultation_180d") == [0, 1, 0, 0]
     assert not any("only_after" in f.name for f in built.features)
     assert column(build(lookback_days=181), "n_lab_test_181d") == [3, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        # costs, adverse flags of one member's consultations; number, cost and adverse events that follow
+        ([(10.0, False), (5.0, True)], (2, 15, 1)),
+        ([(10.0, True), (None, True)], (2, None, 2)),
+        ([(None, None)], (1, None, None)),
+        ([(10.0, False), (5.0, None)], (2, 15, None)),
+        ([(10.0, True), (-10.0, True)], (1, 0, 1)),
+        ([(-10.0, None)], (0, -10, 0)),
+        ([(0.0, False)], (1, 0, 0)),
+    ],
+)
+def test_what_is_unknown_is_not_zero_and_a_reversal_is_no_event(rows, expected):
+    theirs = [
+        event(n, "j1", 3, "consultation", cost=cost, adverse_event_flag=flag)
+        for n, (cost, flag) in enumerate(rows)
+    ]
+    other = event(9, "j2", 3, "consultation", cost=2.0, adverse_event_flag=True)
+    once, twice = (build(event_frame=events([*theirs * times, other])) for times in (1, 2))
+    for built in (once, twice):
+        found = [built.frame[name] for name in ("n_consultation_180d", "cost_180d", "n_adverse_180d")]
+        assert tuple(None if pd.isna(v[0]) else v[0] for v in found) == expected
+        assert [v[1] for v in found] == [1, 2, 1]
+        assert [v[2] for v in found] == [0, 0, 0]
+
+
+def test_what_no_event_of_the_programme_says_is_no_feature():
+    rows = [event(1, "j1", 3, "consultation", cost=None), event(2, "j2", 3, "consultation", cost=None)]
+    built = build(event_frame=events(rows))
+    assert {built.dropped[name] for name in ("cost_180d", "n_adverse_180d")} == {"no member has a value"}
+    assert column(built, "n_consultation_180d") == [1, 1, 0, 0]
 
 
 def test_last_of_a_day_is_the_last_by_its_key_whatever_the_order_of_rows():
@@ -215,7 +249,11 @@ def test_text_with_too_many_levels_must_be_excluded():
         ({"include": ["lab_date"]}, "lab_date: a column of type Date cannot be a feature"),
         ({"member_frame": members(diagnosis_date=[INDEX, None, INDEX, INDEX])}, "diagnosis_date: empty for some"),
         ({"member_frame": pl.concat([members(), members()])}, "patient_journey_id: 4 rows repeat it"),
+        ({"member_frame": members(patient_journey_id=["j1", "j2", None, "j4"])}, "patient_journey_id: 1 rows"),
         ({"hcp_frame": hcps(["h1", "h1"])}, "hcp_id: 1 rows repeat it"),
+        ({"event_frame": events([event(1, "j1", 3), event(1, "j1", 4)])}, "treatment_event_id: 1 rows repeat it"),
+        ({"event_frame": events([event(1, "j1", 3), event(1, "j2", 3)])}, "treatment_event_id: 1 rows repeat it"),
+        ({"event_frame": events([event(1, None, 3)])}, "patient_journey_id: empty in some rows"),
         ({"hcp_frame": hcps(["h1"])}, "hcp_id: 1 HCPs of members are not in hcp_profiles"),
         ({"member_frame": members().with_columns(hcp_decile=pl.lit(1))}, "hcp_decile: two features of one name"),
         ({"member_frame": members().with_columns(codes=pl.lit(["a"]))}, r"codes: a column of type List"),
