@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import RawTable
-from e2i_assets.assets.raw import LOAD
+from e2i_assets.assets.raw import LOAD, SNAPSHOT
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
@@ -68,10 +68,13 @@ def qc_report(
     )
     _record(context, report)
     history = _history(context)
-    loads = {name: published.attributes.get(LOAD) for name, published in context.inputs.items()}
+    origins = {
+        name: rules.Origin(published.attributes.get(LOAD), published.attributes.get(SNAPSHOT))
+        for name, published in context.inputs.items()
+    }
     return Made(
         report,
-        subject=rules.Quality(report, loads),
+        subject=rules.Quality(report, origins),
         metadata={
             "score": report.score,
             "status": report.status,

@@ -1,7 +1,11 @@
-"""Raw tables: what the warehouse holds of one programme, as one consistent set of Parquet extracts."""
+"""Raw tables: what the warehouse holds of one programme, as one consistent set of Parquet extracts.
 
-from __future__ import annotations
+One step makes all that a run selects, from one snapshot of the warehouse: a load that commits meanwhile is in
+none of them (https://docs.dagster.io/guides/build/assets/defining-assets#multi-asset).
+"""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -10,48 +14,76 @@ from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.gates.stage import REFUSALS, RESOURCES, Made, code_version, make, stage_context_of
 from e2i_assets.ingest import attributes
-from e2i_assets.ingest.loader import Programme
+from e2i_assets.partitions import partitions
 from e2i_assets.resources.holdings import Holding
+from e2i_assets.resources.snapshots import Snapshot
 
-LOAD = "load"
-"""Attribute of a raw version: the last committed load that it contains."""
+LOAD, SNAPSHOT = "load", "snapshot"
+"""Attributes of a raw version: the last committed load that it contains, and what its extract could see."""
+CODE = ("assets/raw.py", "contracts", "resources/snapshots.py", "ingest/attributes.py")
+REFUSED = (attributes.AttributeMismatch,)
 
 
 def build_raw_assets() -> list[dg.AssetsDefinition]:
-    """One asset for each table of the contracts."""
-    return [_raw_asset(name) for name in TABLES]
+    """One asset for each table of the contracts, all made by one step."""
+    version = code_version(CODE)
+    keys = {dg.AssetKey(["raw", name]): name for name in TABLES}
+
+    @dg.multi_asset(
+        name="raw",
+        specs=[_spec(key, name, version) for key, name in keys.items()],
+        partitions_def=partitions(),
+        can_subset=True,
+        required_resource_keys=RESOURCES,
+    )
+    def raw(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        programme = StageContext(context, {}).programme
+        results: list[Any] = []
+        with context.resources.warehouse.snapshot(programme.brand, programme.indication) as snapshot:
+            settled = {"load": _load(snapshot, programme.brand, programme.indication)}
+            stage = stage_context_of(context, version, settled | {"programme": programme.to_dict()}, {})
+            for key in sorted(context.selected_asset_keys):
+                results += make(stage, key, partial(_extract, stage, keys[key], snapshot), refused=REFUSED)
+        # Published when all are made.
+        yield from results
+
+    return [raw]
 
 
-def _raw_asset(name: str) -> dg.AssetsDefinition:
-    @stage(
-        key=dg.AssetKey(["raw", name]),
-        group="raw",
+def _spec(key: dg.AssetKey, name: str, version: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        group_name="raw",
         description=f"{TABLES[name].__doc__} Extract of one programme.",
         kinds={"postgres", "parquet"},
-        code=("assets/raw.py", "contracts", "resources/warehouse.py", "ingest/attributes.py"),
-        config=lambda context: {"load": _watermark(context), "programme": context.programme.to_dict()},
-        refusals=(attributes.AttributeMismatch,),
-        metadata={"dagster/column_schema": shown.contract_schema(name)},
+        code_version=version,
+        skippable=True,
+        metadata={
+            "dagster/io_manager_key": "io_manager",
+            "dagster/column_schema": shown.contract_schema(name),
+            REFUSALS: [kind.__name__ for kind in REFUSED],
+        },
     )
-    def raw(context: StageContext) -> Made:
-        load = context.config["load"]
-        extract = frame = context.warehouse.extract(name, *_programme(context))
-        if attributes.COLUMN in frame.columns:
-            frame = attributes.expand(frame, context.programme.attributes)
-        return Made(
-            RawTable(frame),
-            metadata={
-                "dagster/partition_row_count": frame.height,
-                "dagster/column_schema": shown.raw_schema(name, frame, context.programme.attributes),
-                "load": load,
-                **_shown(context.warehouse.status_of_extract(name, _programme(context), extract)),
-            },
-            attributes={LOAD: load},
-        )
 
-    return raw
+
+def _extract(context: StageContext, name: str, snapshot: Snapshot) -> Made:
+    extract = snapshot.extract(name)
+    declared = context.programme.attributes
+    frame = extract.frame
+    if attributes.COLUMN in frame.columns:
+        frame = attributes.expand(frame, declared)
+    return Made(
+        RawTable(frame),
+        metadata={
+            "dagster/partition_row_count": frame.height,
+            "dagster/column_schema": shown.raw_schema(name, frame, declared),
+            "load": snapshot.load,
+            **_shown(extract.holding),
+        },
+        attributes={LOAD: snapshot.load, SNAPSHOT: extract.snapshot},
+    )
 
 
 def _shown(holding: Holding) -> dict[str, Any]:
@@ -68,17 +100,11 @@ def _shown(holding: Holding) -> dict[str, Any]:
     }
 
 
-def _programme(context: StageContext) -> Programme:
-    return context.programme.brand, context.programme.indication
-
-
-def _watermark(context: StageContext) -> int:
-    programme = context.programme
-    load = context.warehouse.watermark(programme.brand, programme.indication)
-    if load is None:
+def _load(snapshot: Snapshot, brand: str, indication: str) -> int:
+    if snapshot.load is None:
         raise dg.Failure(
-            f"the warehouse has no rows of {programme.brand}/{programme.indication}: load data first with "
+            f"the warehouse has no rows of {brand}/{indication}: load data first with "
             "`e2i data generate` or `e2i data import`.",
             allow_retries=False,
         )
-    return load
+    return snapshot.load

@@ -197,15 +197,17 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
 
     def poll() -> None:
         runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": partition}), limit=1)
-        if not runs or (instance.get_run_stats(runs[0].run_id).launch_time or begun) < begun - 1:
+        if not runs:
+            return
+        of_run = instance.get_run_stats(runs[0].run_id)
+        if (of_run.launch_time or begun) < begun - 1:
             return
         stats = instance.get_run_step_stats(runs[0].run_id)
-        finished = [s for s in stats if s.end_time]
         running = [s.step_key.replace("__", "/") for s in stats if s.start_time and not s.end_time]
         stage = running[-1] if running else ""
         if progress.console.width < NARROW:
             stage = stage.rpartition("/")[2]
-        progress.update(task, completed=len(finished), stage=stage)
+        progress.update(task, completed=of_run.materializations, stage=stage)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -43,14 +43,16 @@ def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]
 def republished(current: Published) -> dg.MaterializeResult:
     """The published version once more, as it was shown when it was made."""
     shown = dg.deserialize_value(current.display, dict)
+    key = dg.AssetKey(current.asset.split("/"))
     return dg.MaterializeResult(
+        asset_key=key,
         value=current,
         metadata={**shown["metadata"], REUSED: True},
         data_version=dg.DataVersion(current.version),
         check_results=[
             dg.AssetCheckResult(
                 passed=True,
-                asset_key=dg.AssetKey(current.asset.split("/")),
+                asset_key=key,
                 check_name=gate,
                 description=answer["description"],
                 metadata=answer["metadata"],

@@ -26,33 +26,44 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a raw table comes from: the last load in it and the snapshot that it sees, both read with it."""
+
+    load: int | None
+    snapshot: str | None
+
+
+@dataclass(frozen=True)
 class Quality:
-    """A quality report, and the load that each raw table comes from."""
+    """A quality report, and the origin of each raw table."""
 
     report: QCReport
-    loads: Mapping[str, int | None]
+    origins: Mapping[str, Origin]
 
 
 def _same_snapshot(quality: Quality) -> Verdict:
-    if not quality.loads:
+    if not quality.origins:
         return refuse(
             "nothing_evaluated", "no raw table was given.", "Materialize all raw tables of the partition."
         )
-    known = {table: load for table, load in quality.loads.items() if type(load) is int}
+    known = {name: o for name, o in quality.origins.items() if type(o.load) is int and o.snapshot}
     if unknown := sorted(set(TABLES) - set(known)):
         return refuse(
             "unknown_load",
-            f"it is not known which load {', '.join(unknown)} come from.",
+            f"it is not known which snapshot of the warehouse {', '.join(unknown)} come from.",
             "Materialize these raw tables again.",
             tables=len(unknown),
         )
-    loads = sorted(set(known.values()))
+    loads = sorted({origin.load for origin in known.values() if origin.load is not None})
+    snapshots = len({origin.snapshot for origin in known.values()})
     if len(loads) == 1:
-        return ok(f"all raw tables come from load {loads[0]}", load=loads[0])
+        # Rows change with a load only, and each table was read together with the number of its last one.
+        how = "one snapshot" if snapshots == 1 else f"{snapshots} snapshots without a load between them"
+        return ok(f"all raw tables come from load {loads[0]}, {how}", load=loads[0], snapshots=snapshots)
     return refuse(
         "mixed_loads",
         f"the raw tables come from different loads ({', '.join(map(str, loads))}), so they may not agree.",
-        "Materialize all raw tables of the partition again.",
+        "Materialize all raw tables of the partition again, in one run.",
         loads=len(loads),
     )
 
@@ -91,7 +102,9 @@ def _qc_score(quality: Quality) -> Verdict:
     )
 
 
-SAME_SNAPSHOT = Gate("same_snapshot", "All raw tables come from the same committed load.", _same_snapshot)
+SAME_SNAPSHOT = Gate(
+    "same_snapshot", "All raw tables come from one snapshot, or from the same load.", _same_snapshot
+)
 NO_BLOCKERS = Gate("no_blockers", "No layer of quality control found a blocking issue.", _no_blockers)
 QC_SCORE = Gate("qc_score", "The weighted score of the five dimensions is at least 0.80.", _qc_score)
 

@@ -104,26 +104,48 @@ def stage(
         )
         def asset(context: dg.AssetExecutionContext, **given: Published) -> Iterator[Any]:
             settled = config(StageContext(context, given)) if config else None
-            fingerprint = json_hash(
-                {"code": version, "config": settled, "inputs": {k: v.version for k, v in given.items()}}
-            )
-            stage_context = StageContext(context, given, settled, fingerprint)
-            current = stage_context.store.current(asset_name(asset_key), context.partition_key)
-            if _stands(current, fingerprint, names) and not context.run.tags.get(FORCE):
-                assert current is not None
-                yield display.republished(current)
-                return
-            loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
-            try:
-                made = compute(stage_context, **loaded)
-            except refused as error:
-                yield from _refuse(stage_context, asset_key, gates, error)
-                return
-            yield from _audit_and_publish(stage_context, asset_key, gates, made, fingerprint, given)
+            stage_context = stage_context_of(context, version, settled, given)
+
+            def made() -> Made:
+                loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
+                return compute(stage_context, **loaded)
+
+            yield from make(stage_context, asset_key, made, gates=gates, refused=refused)
 
         return asset
 
     return decorate
+
+
+def stage_context_of(
+    context: dg.AssetExecutionContext, version: str, settled: Any, given: Mapping[str, Published]
+) -> StageContext:
+    """The context of a stage whose code version, configuration and inputs are known."""
+    inputs = {name: published.version for name, published in given.items()}
+    fingerprint = json_hash({"code": version, "config": settled, "inputs": inputs})
+    return StageContext(context, given, settled, fingerprint)
+
+
+def make(
+    context: StageContext,
+    asset_key: dg.AssetKey,
+    compute: Callable[[], Made],
+    *,
+    gates: Sequence[Gate] = (),
+    refused: tuple[type[Exception], ...] = (),
+) -> Iterator[Any]:
+    """What a stage yields: the published version if it stands, else what is made; with the checks."""
+    current = context.store.current(asset_name(asset_key), context.partition)
+    forced = context.dagster.run.tags.get(FORCE)
+    if current and not forced and _stands(current, context.fingerprint, [gate.name for gate in gates]):
+        yield display.republished(current)
+        return
+    try:
+        made = compute()
+    except refused as error:
+        yield from _refuse(context, asset_key, gates, error)
+        return
+    yield from _audit_and_publish(context, asset_key, gates, made)
 
 
 def _check_spec(gate: Gate, asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
@@ -139,10 +161,8 @@ def _check_spec(gate: Gate, asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
         )
 
 
-def _stands(current: Published | None, fingerprint: str, gates: Sequence[str]) -> bool:
-    if current is None or current.fingerprint != fingerprint:
-        return False
-    return all(current.gates.get(gate) is True for gate in gates)
+def _stands(current: Published, fingerprint: str, gates: Sequence[str]) -> bool:
+    return current.fingerprint == fingerprint and all(current.gates.get(gate) is True for gate in gates)
 
 
 def _audit_and_publish(
@@ -150,8 +170,6 @@ def _audit_and_publish(
     asset_key: dg.AssetKey,
     gates: Sequence[Gate],
     made: Made,
-    fingerprint: str,
-    given: Mapping[str, Published],
 ) -> Iterator[Any]:
     name = asset_name(asset_key)
     version = context.store.write(name, context.partition, made.artifact)
@@ -170,19 +188,20 @@ def _audit_and_publish(
                 context.log.error(f"{gate}: {verdict.summary}")
         yield from checks
         return
-    sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in given.items()}
+    sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in context.inputs.items()}
     metadata = {**made.metadata, **where, **sources}
     published = Published(
         asset=name,
         partition=context.partition,
         version=version,
-        fingerprint=fingerprint,
+        fingerprint=context.fingerprint,
         gates={gate: verdict.passed for gate, verdict in verdicts.items()},
         attributes=dict(made.attributes),
         display=display.serialize(metadata, checks),
         run_id=context.run_id,
     )
     yield dg.MaterializeResult(
+        asset_key=asset_key,
         value=published,
         metadata={**metadata, display.REUSED: False},
         data_version=dg.DataVersion(version),

@@ -10,13 +10,12 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
-from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.loader import Load, LoadReport, Programme, Progress, run_load
-from e2i_assets.resources import holdings, migrations, records
+from e2i_assets.resources import holdings, migrations, snapshots
 from e2i_assets.resources.holdings import Holding
 from e2i_assets.resources.postgres import WarehouseUnavailable, url_for
+from e2i_assets.resources.snapshots import Snapshot
 from e2i_assets.settings import Settings
 
 
@@ -70,38 +69,26 @@ class Warehouse:
             progress=progress,
         )
 
+    @contextmanager
+    def snapshot(self, brand: str, indication: str) -> Iterator[Snapshot]:
+        """The programme as it is at this moment, whatever loads commit while the block lasts."""
+        with snapshots.taken(self.engine, self._connect, brand, indication) as snapshot:
+            yield snapshot
+
     def extract(self, table: str, brand: str, indication: str) -> pl.DataFrame:
         """Rows of one programme, ordered by key, with the contract's columns and types."""
-        journeys = f"FROM {SCHEMA}.patient_journeys j WHERE j.brand = $1 AND j.indication = $2"
-        where = {
-            "journey": f"t.patient_journey_id IN (SELECT j.patient_journey_id {journeys})",
-            "journey_hcp": f"t.hcp_id IN (SELECT j.hcp_id {journeys})",
-            "brand": f"t.brand = $1 AND EXISTS (SELECT {journeys})",
-        }[facts_of(TABLES[table]).partition_by]
-        return self._rows(table, f"WHERE {where}", (brand, indication))
+        with self.snapshot(brand, indication) as snapshot:
+            return snapshot.extract(table).frame
 
     def table(self, table: str) -> pl.DataFrame:
         """All rows of a table, ordered by key, with the contract's columns and types."""
-        return self._rows(table)
-
-    def _rows(self, table: str, where: str = "", parameters: tuple[Any, ...] | None = None) -> pl.DataFrame:
-        contract = TABLES[table]
-        names = ", ".join(
-            f"t.{c.name}::text AS {c.name}" if c.json else f"t.{c.name}" for c in columns(contract)
-        )
-        # The C collation orders keys the same on every server.
-        order = f'ORDER BY t.{key_of(contract)} COLLATE "C"'
-        frame = self._read(f"SELECT {names} FROM {SCHEMA}.{table} t {where} {order}", parameters)
-        return frame.cast({c.name: c.dtype for c in columns(contract)})
+        with self.adbc() as connection, connection.cursor() as cursor:
+            return snapshots.rows(cursor, table)
 
     def watermark(self, brand: str, indication: str) -> int | None:
         """Number of the last committed load that touched a programme; None when none did."""
         with self.engine.connect() as connection:
-            return connection.scalar(
-                sa.select(sa.func.max(records.load_batches.c.load_id)).where(
-                    records.load_batches.c.programmes.contains([f"{brand}/{indication}"])
-                )
-            )
+            return snapshots.watermark(connection, brand, indication)
 
     def status(self) -> list[Holding]:
         """What every data table holds, in loading order."""
@@ -113,21 +100,11 @@ class Warehouse:
         with self.engine.connect() as connection:
             return holdings.of_programmes(connection, programmes)
 
-    def status_of_extract(self, table: str, programme: Programme, extract: pl.DataFrame) -> Holding:
-        """What an extract holds, and how it came in."""
-        with self.engine.connect() as connection:
-            return holdings.of_extract(connection, table, programme, extract)
-
     def record(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows to a record table."""
         if rows:
             with self.engine.begin() as connection:
                 connection.execute(sa.insert(table), list(rows))
-
-    def _read(self, sql: str, parameters: tuple[Any, ...] | None = None) -> pl.DataFrame:
-        with self.adbc() as connection, connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return pl.from_arrow(cursor.fetch_arrow_table())  # type: ignore[return-value]
 
 
 @contextmanager

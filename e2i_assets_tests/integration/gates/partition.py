@@ -13,6 +13,7 @@ import yaml
 
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
+from e2i_assets.gates.stage import FORCE
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import ROOT
 
@@ -21,7 +22,7 @@ PROGRAMMES = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"),
 COHORT_FILE = f"cohorts/{PARTITION}.yaml"
 
 
-def run(here: Settings, select: str) -> dg.ExecuteInProcessResult:
+def run(here: Settings, select: str, *, force: bool = False) -> dg.ExecuteInProcessResult:
     defs = build_defs(here)
     return defs.resolve_job_def(REFRESH).execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -29,6 +30,7 @@ def run(here: Settings, select: str) -> dg.ExecuteInProcessResult:
         asset_selection=sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())),
         instance=dg.DagsterInstance.ephemeral(),
         raise_on_error=False,
+        tags={FORCE: "true"} if force else {},
     )
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
 
+from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.build import build_resources
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.gates.rules import SAME_SNAPSHOT, Origin, Quality
+from e2i_assets.quality.report import QCReport
+from e2i_assets.resources.snapshots import Extract, Snapshot
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.gates.partition import (
+    PARTITION,
     checks,
     page_of,
     published,
@@ -84,11 +90,82 @@ def test_split_quality(here: Settings) -> None:
         assert connection.execute(sa.text(worst)).scalars().all() == ["holdout"]
 
 
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (Origin(1, "7:7:"), "ok"),
+        (Origin(1, "8:8:"), "ok"),
+        (Origin(2, "7:7:"), "mixed_loads"),
+        (Origin(2, "8:8:"), "mixed_loads"),
+        (Origin(1, None), "unknown_load"),
+        (Origin(1, ""), "unknown_load"),
+    ],
+)
+def test_a_load_that_was_not_read_with_its_rows_is_only_a_label(one: Origin, reason: str) -> None:
+    origins = dict.fromkeys(TABLES, Origin(1, "7:7:")) | {"triggers": one}
+    verdict = SAME_SNAPSHOT.verdict(Quality(cast(QCReport, None), origins))
+    assert (verdict.reason, verdict.passed) == (reason, reason == "ok")
+
+
+COSTLIER = "UPDATE e2i.treatment_events SET cost = cost + 1"
+
+
 def test_same_snapshot(here: Settings) -> None:
-    """A load arrives between two extracts."""
-    spoil(here, "UPDATE e2i.treatment_events SET cost = cost + 1")
+    """A load arrives between two runs that each extract some of the tables."""
+    before = published(here)
+    spoil(here, COSTLIER)
     assert run(here, 'key:"raw/treatment_events"').success
     assert reason(run(here, "key:qc_report"), "same_snapshot") == "mixed_loads"
+    assert published(here) == before
+
+
+def test_a_load_that_commits_between_two_extracts_is_in_none_of_them(
+    here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(here, "UPDATE e2i.hcp_profiles SET years_experience = 1")  # so that every table is due
+    extract, extracted = Snapshot.extract, []
+
+    def interrupted(self: Snapshot, table: str) -> Extract:
+        if len(extracted) == 1:
+            spoil(here, COSTLIER, "UPDATE e2i.patient_journeys SET data_source = 'later'")
+        extracted.append(extract(self, table))
+        return extracted[-1]
+
+    monkeypatch.setattr(Snapshot, "extract", interrupted)
+    costs = cost(here)
+    result = run(here, "*")
+    assert len(extracted) == 7
+    assert len({extract.snapshot for extract in extracted}) == 1
+    assert checks(result)["same_snapshot"]
+    assert {origin["load"] for origin in origins(here)} == {2}
+    assert cost(here) == costs
+    # The next run finds the load, and once it is in, nothing is due any more.
+    monkeypatch.undo()
+    assert checks(run(here, "*"))["same_snapshot"]
+    assert {origin["load"] for origin in origins(here)} == {3}
+    assert cost(here) > costs
+    again = run(here, "group:raw")
+    assert all(e.materialization.metadata["reused"].value for e in again.get_asset_materialization_events())
+
+
+def test_tables_of_several_runs_are_one_set_where_no_load_lies_between(here: Settings) -> None:
+    assert run(here, 'key:"raw/triggers"', force=True).success
+    assert len({origin["snapshot"] for origin in origins(here)}) == 2
+    result = run(here, "key:qc_report", force=True)
+    (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "same_snapshot"]
+    assert check.passed
+    assert check.metadata["snapshots"].value == 2
+
+
+def origins(here: Settings) -> list[Any]:
+    store = build_resources(here)["store"]
+    return [store.current(f"raw/{name}", PARTITION).attributes for name in TABLES]
+
+
+def cost(here: Settings) -> float:
+    store = build_resources(here)["store"]
+    version = store.current("raw/treatment_events", PARTITION).version
+    return float(store.read("raw/treatment_events", PARTITION, version, RawTable).frame["cost"].sum())
 
 
 def last_report(here: Settings) -> tuple[str, Any]:

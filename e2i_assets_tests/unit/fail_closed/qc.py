@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.rules import Quality, SplitsMade
+from e2i_assets.gates.rules import Origin, Quality, SplitsMade
 from e2i_assets.modeling import SplitValidation
 from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality import QualityConfig, build_qc_report, grade_splits
@@ -57,7 +57,7 @@ def judged(make: Callable[[], Tables], loads: Mapping[str, Any] = LOADS, config:
     report = build_qc_report(
         make(), attributes=ATTRIBUTES, raw_versions={}, config=config or quality_config("causal_paths")
     )
-    return Quality(report, loads)
+    return Quality(report, {table: Origin(load, "7:7:") for table, load in loads.items()})
 
 
 def unscored() -> Tables:
