@@ -22,7 +22,7 @@ from e2i_assets.resources.snapshots import Snapshot
 
 LOAD, SNAPSHOT = "load", "snapshot"
 """Attributes of a raw version: the last committed load that it contains, and what its extract could see."""
-CODE = ("assets/raw.py", "contracts", "resources/snapshots.py", "ingest/attributes.py")
+CODE = ("assets/raw.py", "contracts", "resources/snapshots.py", "ingest/attributes.py", "ingest/casting.py")
 REFUSED = (attributes.AttributeMismatch,)
 
 

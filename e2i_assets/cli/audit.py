@@ -34,6 +34,12 @@ def leakage(
     other_split: Annotated[
         list[Path] | None, typer.Option(help="File of another split; repeat for several.")
     ] = None,
+    read: Annotated[
+        str | None,
+        typer.Option(
+            help="How CSV is to be read, as in a mapping: '{encoding: latin-1, decimal: \",\", nulls: [NA]}'."
+        ),
+    ] = None,
     partition: Annotated[
         str | None, typer.Option("--partition", "-p", help="Audit the published splits of a partition.")
     ] = None,
@@ -65,6 +71,7 @@ def leakage(
                     contract=contract,
                     other_splits=other_split or [],
                     event_times=event_times,
+                    reading=audit_data.stated_reading(read) if read else audit_data.CUSTOMARY,
                 )
             else:
                 reports = _of_partition(str(partition))

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from pydantic import ValidationError
 
 from e2i_assets.assets.artifacts import Splits
 from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.context import availability
+from e2i_assets.ingest.attributes import DTYPES
+from e2i_assets.ingest.files import GZIP, SUFFIXES
+from e2i_assets.ingest.frames import CUSTOMARY, read_frames
+from e2i_assets.ingest.mapping import Reading
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.quality.leakage import LeakageReport, audit_leakage
@@ -24,23 +30,48 @@ class UnusableAuditInput(ValueError):
     """A file that is no table or no contract, or a partition without published splits."""
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV or Parquet file.
+def stated_reading(text: str) -> Reading:
+    """How files are to be read, as YAML of what `read:` of a mapping says.
 
     Raises:
-        UnusableAuditInput: the file is none of both, damaged or empty.
-        FileNotFoundError: there is no such file.
+        UnusableAuditInput: it is no YAML, or says what no reading has.
     """
-    kinds = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".pq": pd.read_parquet}
-    read = kinds.get(path.suffix.lower())
-    if read is None:
-        raise UnusableAuditInput(f"{path}: neither .csv nor .parquet")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
     try:
-        return read(path)  # type: ignore[operator]
-    except ValueError as error:  # pandas' and Arrow's own errors of parsing are ValueErrors
-        raise UnusableAuditInput(f"{path}: cannot be read ({type(error).__name__})") from error
+        return Reading.model_validate(yaml.safe_load(text))
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UnusableAuditInput(f"--read: {said}") from None
+    except yaml.YAMLError as error:
+        raise UnusableAuditInput("--read: is not YAML") from error
+
+
+def read_tables(
+    files: Sequence[Path], reading: Reading, *, id_column: str | None, contract: Contract | None
+) -> list[pd.DataFrame]:
+    """CSV or Parquet files of one kind of rows, read as `e2i data import` reads them; ids are text.
+
+    Raises:
+        UnusableAuditInput: a file is none of both.
+        SourceError: a file is missing, empty or damaged.
+    """
+    for path in files:
+        if not path.name.lower().endswith((*SUFFIXES, GZIP)):
+            raise UnusableAuditInput(f"{path}: neither .csv nor .parquet")
+    text = [id_column] if id_column else []
+    return read_frames([str(path) for path in files], reading, text=text, declared=_types(contract))
+
+
+def _types(contract: Contract | None) -> dict[str, str]:
+    """The types that a contract declares (`dtype`), of a table of ours or of the columns of a file."""
+    if isinstance(contract, type):
+        names = {dtype: name for name, dtype in DTYPES.items()}
+        return {c.name: names[c.dtype] for c in columns(contract) if c.dtype in names}
+    entries = contract if isinstance(contract, dict) else {}
+    return {
+        name: str(entry["dtype"])
+        for name, entry in entries.items()
+        if isinstance(entry, dict) and entry.get("dtype") in DTYPES
+    }
 
 
 def read_contract(name: str) -> Contract:
@@ -74,14 +105,17 @@ def audit_files(
     contract: str | None,
     other_splits: Sequence[Path],
     event_times: str | None,
+    reading: Reading = CUSTOMARY,
 ) -> dict[str, LeakageReport]:
     """The audit of a file, by its name."""
+    stated = read_contract(contract) if contract else None
+    train, *others = read_tables([file, *other_splits], reading, id_column=id_column, contract=stated)
     report = audit_leakage(
-        read_table(file),
+        train,
         target,
         id_column=id_column,
-        contract=read_contract(contract) if contract else None,
-        other_splits={str(path): read_table(path) for path in other_splits} or None,
+        contract=stated,
+        other_splits=dict(zip(map(str, other_splits), others, strict=True)) or None,
         event_times=event_times,
     )
     return {str(file): report}

@@ -13,6 +13,8 @@ from e2i_assets.ingest.casting import cast, too_long
 from e2i_assets.ingest.mapping import AttributeMapping, ColumnMapping, Reading
 
 COLUMN = "clinical_attributes"
+AS_IT_IS = ColumnMapping.model_validate("x")
+"""A column that is filled with what is there."""
 DTYPES: dict[str, pl.DataType] = {
     "integer": pl.Int64(),
     "number": pl.Float64(),
@@ -71,18 +73,32 @@ def expand(journeys: pl.DataFrame, declared: Mapping[str, AttributeLike]) -> pl.
 
 def _typed(values: pl.Series, dtype: str | None) -> pl.Series:
     if dtype is None:
-        return values.cast(pl.String) if values.dtype == pl.Null else values
+        return by_spelling(values)
     if values.dtype == pl.Boolean and dtype in {"integer", "number"}:
         raise AttributeMismatch(f"clinical attribute {values.name}: declared {dtype}, holds true and false")
-    cast = values.cast(DTYPES[dtype], strict=False)
-    lost = cast.null_count() - values.null_count()
-    if dtype == "integer" and values.dtype.is_float():
-        lost = int((values != cast.cast(pl.Float64)).sum())
-    if lost:
+    if dtype == "string":
+        return values.cast(pl.String)
+    done = cast(values, DTYPES[dtype], AS_IT_IS, Reading())
+    if done.bad.any():
         raise AttributeMismatch(
-            f"clinical attribute {values.name}: {lost} values are not of its declared type {dtype}"
+            f"clinical attribute {values.name}: {done.bad.sum()} values are not of its declared type {dtype} "
+            f"({done.rule}); correct the source, or the type in the cohort file"
         )
-    return cast
+    return done.values
+
+
+def by_spelling(values: pl.Series) -> pl.Series:
+    """Text as whole numbers, numbers or truth values, where that gives back every value as it is written."""
+    if values.dtype == pl.Null:
+        return values.cast(pl.String)
+    if values.dtype != pl.String:
+        return values
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = values.cast(dtype, strict=False)
+        if (numbers.cast(pl.String).eq_missing(values) & (numbers.is_finite() | numbers.is_null())).all():
+            return numbers
+    truths = values.replace_strict(["true", "false"], [True, False], default=None, return_dtype=pl.Boolean)
+    return truths if truths.null_count() == values.null_count() else values
 
 
 def contradiction(name: str, stated: AttributeMapping, declared: AttributeLike | None) -> str | None:

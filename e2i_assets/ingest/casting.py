@@ -63,7 +63,7 @@ def too_long(given: pl.Series) -> pl.Series:
 
 
 def _mapped(given: pl.Series, dtype: pl.DataType, values: dict[str, str | None], reading: Reading) -> Cast:
-    text = _text(given)
+    text = as_text(given)
     unknown = given.is_not_null() & ~text.is_in(list(values)).fill_null(value=False)
     ours = text.replace_strict(list(values), list(values.values()), default=None, return_dtype=pl.String)
     done = _typed(ours, dtype, reading)
@@ -95,7 +95,7 @@ def _casters() -> dict[type[pl.DataType], Callable[[pl.Series, Reading], tuple[p
     }  # fmt: skip
 
 
-def _text(given: pl.Series) -> pl.Series:
+def as_text(given: pl.Series) -> pl.Series:
     """As written; an integer without a point even where Parquet stores it as a float."""
     if given.dtype.is_float():
         whole = given.cast(pl.Int64, strict=False)
@@ -167,7 +167,7 @@ def _to_boolean(given: pl.Series, reading: Reading) -> tuple[pl.Series, str]:
         return given.cast(pl.Boolean), rule
     if given.dtype == pl.String or given.dtype.is_numeric():
         words = {"true": True, "false": False, "1": True, "0": False}
-        text = _text(given).str.to_lowercase()
+        text = as_text(given).str.to_lowercase()
         known = text.replace_strict(list(words), list(words.values()), default=None, return_dtype=pl.Boolean)
         return known, rule
     return _none(given, pl.Boolean()), rule

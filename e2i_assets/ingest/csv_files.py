@@ -28,6 +28,10 @@ FILE = "__file"
 """Column of a view: the file that a row came from."""
 AS_WRITTEN = "__as_written_"
 """Prefix of a CSV column's text beside its typed form."""
+AS_KEPT = "__as_kept_"
+"""Prefix of a CSV column in the form in which it is kept until somebody declares its type."""
+ONLY_OURS = (FILE, AS_WRITTEN, AS_KEPT)
+"""How columns of a view begin that the source does not have."""
 COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"\xfd7zXZ")
 """How files begin that gzip, zstd, zip and xz made."""
 MARKS = {
@@ -129,9 +133,10 @@ def text_sql(
 def typed_sql(
     connection: duckdb.DuckDBPyConnection, text: str, names: Sequence[str], reading: Reading
 ) -> str:
-    """SQL for the cells in the types that they have, each column's text beside it."""
-    columns = typed_columns(connection, text, names, reading)
-    return f"SELECT {', '.join(columns.values())}, {FILE} FROM ({text})"
+    """SQL for the cells in the types that they have, as they are written, and as they are kept."""
+    types = _types(connection, text, names, reading)
+    forms = [f"{_forms(n, types[n], reading)}, {_kept(n, types[n], reading)}" for n in names]
+    return f"SELECT {', '.join(forms)}, {FILE} FROM ({text})"
 
 
 def typed_columns(
@@ -139,11 +144,11 @@ def typed_columns(
 ) -> dict[str, str]:
     """SQL of each column of text: in the type that all of its cells have, and as it is written."""
     types = _types(connection, text, names, reading)
-    return {
-        name: f"{_cell(name, types[name], reading)} AS {quoted(name)}, "
-        f"{quoted(name)} AS {quoted(AS_WRITTEN + name)}"
-        for name in names
-    }
+    return {name: _forms(name, types[name], reading) for name in names}
+
+
+def _forms(name: str, dtype: str, reading: Reading) -> str:
+    return f"{_cell(name, dtype, reading)} AS {quoted(name)}, {quoted(name)} AS {quoted(AS_WRITTEN + name)}"
 
 
 def folder_value(key: str) -> str:
@@ -186,6 +191,15 @@ def _cell(name: str, dtype: str, reading: Reading) -> str:
     if dtype == "VARCHAR":
         return quoted(name)
     return f"CAST({_number(name, reading) if dtype == 'DOUBLE' else quoted(name)} AS {dtype})"
+
+
+def _kept(name: str, dtype: str, reading: Reading) -> str:
+    """A cell from which its spelling can be had again: whole numbers, else text with a decimal point."""
+    if dtype == "BIGINT":
+        kept = _cell(name, dtype, reading)
+    else:
+        kept = _number(name, reading) if dtype == "DOUBLE" else quoted(name)
+    return f"{kept} AS {quoted(AS_KEPT + name)}"
 
 
 def _types(

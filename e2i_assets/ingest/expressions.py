@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from collections.abc import Mapping as Dictionary
 
 import duckdb
@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.casting import OFFSET
-from e2i_assets.ingest.csv_files import AS_WRITTEN
+from e2i_assets.ingest.csv_files import AS_KEPT, AS_WRITTEN
 from e2i_assets.ingest.mapping import TableMapping
 
 MOMENTS = (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ)
@@ -61,12 +61,51 @@ def not_bound(error: duckdb.Error, tree: exp.Expr, types: Collection[str]) -> st
     return f" has no column {unknown}" + (f"; is it `{known[near[0]]}`?" if near else "")
 
 
-def wants_text(table: str, name: str, spec: TableMapping, tree: exp.Expr) -> bool:
-    """Whether an expression is over the text of a CSV: a bare column, a value map, or what becomes text."""
-    if spec.expressions[name].values is not None:
-        return True
+def over_cells(
+    table: str,
+    name: str,
+    spec: TableMapping,
+    tree: exp.Expr,
+    types: Dictionary[str, str],
+    as_kept: Collection[str],
+) -> exp.Expr:
+    """The expression over that form of a CSV's cells which it asks for.
+
+    A bare column, a value map and what becomes text are over the cells as they are written, a bare attribute
+    over the form in which it is kept; elsewhere a cell is text where it is used as text.
+
+    Args:
+        types: DuckDB types of the columns that are there as they are written, too.
+        as_kept: columns that are there as they are kept, too.
+    """
+    bare = isinstance(tree, exp.Column)
+    if bare and name in spec.attributes and spec.attributes[name].is_bare:
+        return _over(tree, as_kept, AS_KEPT)
     known = TABLES[table].to_schema().columns
-    return name in spec.columns and (isinstance(tree, exp.Column) or known[name].dtype.type == pl.String)
+    becomes_text = name in spec.columns and known[name].dtype.type == pl.String
+    if spec.expressions[name].values is not None or becomes_text or (bare and name in spec.columns):
+        return as_written(tree, types)
+    return _over(tree, types, AS_WRITTEN, _is_used_as_text)
+
+
+USES_TEXT = (
+    exp.DPipe, exp.Concat, exp.ConcatWs, exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike,
+    exp.RegexpFullMatch, exp.RegexpExtract, exp.RegexpReplace, exp.StartsWith, exp.EndsWith, exp.Contains,
+    exp.StrPosition, exp.Substring, exp.Left, exp.Right, exp.Lower, exp.Upper, exp.Trim, exp.Pad,
+    exp.Length, exp.Replace, exp.SplitPart,
+)  # fmt: skip
+"""What takes a cell as text."""
+
+
+def _is_used_as_text(cell: exp.Column) -> bool:
+    """Whether a cell is joined, searched, cast to or compared with text."""
+    parent = cell.parent
+    if isinstance(parent, exp.Cast):
+        return parent.to.this in exp.DataType.TEXT_TYPES
+    if isinstance(parent, exp.EQ | exp.NEQ | exp.In):
+        others = [e for e in parent.iter_expressions() if e is not cell]
+        return bool(others) and all(isinstance(e, exp.Literal) and e.is_string for e in others)
+    return isinstance(parent, USES_TEXT)
 
 
 def as_written(tree: exp.Expr, types: Dictionary[str, str]) -> exp.Expr:
@@ -75,14 +114,25 @@ def as_written(tree: exp.Expr, types: Dictionary[str, str]) -> exp.Expr:
     Whole numbers and days have one spelling each, so their columns may stay what they are.
     """
     bare = isinstance(tree, exp.Column)
-    several = {name.lower(): name for name, dtype in types.items() if bare or dtype in ("DOUBLE", "BOOLEAN")}
+    several = {name: dtype for name, dtype in types.items() if bare or dtype in ("DOUBLE", "BOOLEAN")}
+    return _over(tree, several, AS_WRITTEN)
 
-    def written(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and (name := several.get(node.name.lower())):
-            return exp.column(AS_WRITTEN + name, quoted=True)
+
+def _over(
+    tree: exp.Expr,
+    names: Collection[str],
+    form: str,
+    wanted: Callable[[exp.Column], bool] = lambda cell: True,
+) -> exp.Expr:
+    """The expression with these columns, where they are wanted so, in another form."""
+    several = {name.lower(): name for name in names}
+
+    def formed(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and (name := several.get(node.name.lower())) and wanted(node):
+            return exp.column(form + name, quoted=True)
         return node
 
-    return tree.transform(written)
+    return tree.transform(formed)
 
 
 def first_line(error: Exception) -> str:

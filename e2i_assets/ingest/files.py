@@ -19,8 +19,8 @@ from typing import Any
 import duckdb
 
 from e2i_assets.ingest.csv_files import (
-    AS_WRITTEN,
     FILE,
+    ONLY_OURS,
     folder_value,
     header,
     literals,
@@ -338,7 +338,7 @@ def _check_names(file: str, names: Sequence[str]) -> None:
     for i, name in enumerate(names or [""]):
         if not name.strip():
             raise SourceError(f"{file}: column {i + 1} has no name")
-        if name.lower().startswith((FILE, AS_WRITTEN)):
+        if name.lower().startswith(ONLY_OURS):
             raise SourceError(f"{file}: rename column {name}; names that begin so are used here")
 
 

@@ -126,6 +126,11 @@ class ColumnMapping(_Model):
             raise ValueError("say either a factor or a value map")
         return self
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it takes values as they are."""
+        return self.values is None and self.factor is None
+
     def unit_problem(self, ours: str | None) -> str | None:
         """What is wrong with the stated unit against ours; None when nothing is."""
         if self.unit is None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import duckdb
 
-from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE
+from e2i_assets.ingest.csv_files import ONLY_OURS
 from e2i_assets.ingest.databases import DuckDBFile, Only, Postgres
 from e2i_assets.ingest.errors import SCRATCH, NotThere, SourceError, unreadable
 from e2i_assets.ingest.files import Files
@@ -41,7 +41,7 @@ class Opened:
         """The columns and their DuckDB types, without those that are only ours."""
         relation = self.connection.cursor().table(self.view)
         types = zip(relation.columns, map(str, relation.types), strict=True)
-        return {name: dtype for name, dtype in types if not name.startswith((FILE, AS_WRITTEN))}
+        return {name: dtype for name, dtype in types if not name.startswith(ONLY_OURS)}
 
 
 class Source(Protocol):

@@ -21,15 +21,14 @@ from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import beyond_years, cast, written
-from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, LONGEST_LINE, quoted
+from e2i_assets.ingest.csv_files import AS_KEPT, AS_WRITTEN, FILE, LONGEST_LINE, quoted
 from e2i_assets.ingest.errors import Misstated, NotThere, SourceError, unreadable
 from e2i_assets.ingest.expressions import (
-    as_written,
     first_line,
     local_moment,
     not_bound,
     not_of_the_row,
-    wants_text,
+    over_cells,
 )
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
 from e2i_assets.ingest.mapping import (
@@ -160,6 +159,7 @@ class Plan:
         carried: source columns that become attributes because no expression names them.
         dropped: source columns that no expression names, of a table that carries none.
         extra: columns of the view that are only ours.
+        as_kept: columns that the view has in the form in which they are kept, too.
     """
 
     opened: Opened
@@ -170,6 +170,7 @@ class Plan:
     carried: tuple[str, ...]
     dropped: tuple[str, ...]
     extra: tuple[str, ...]
+    as_kept: frozenset[str]
 
     @property
     def origin(self) -> str:
@@ -180,8 +181,12 @@ class Plan:
     def select(self) -> str:
         """SQL of the rows."""
         given = [f"({sql}) AS {quoted(name)}" for name, sql in self.expressions.items()]
-        given += [f"{quoted(n)} AS {quoted(CARRIED + n)}" for n in self.carried]
+        given += [f"{quoted(self._kept(n))} AS {quoted(CARRIED + n)}" for n in self.carried]
         return f"SELECT {', '.join([*given, *self.extra])} FROM {quoted(self.opened.view)}"
+
+    def _kept(self, name: str) -> str:
+        """The column that holds a carried one in the form in which it is kept."""
+        return AS_KEPT + name if name in self.as_kept else name
 
     @property
     def reading(self) -> Reading:
@@ -197,9 +202,10 @@ class Plan:
 def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Plan:
     relation = opened.connection.cursor().table(opened.view)
     types = opened.columns()
-    in_csv = {name: dtype for name, dtype in types.items() if AS_WRITTEN + name in relation.columns}
+    as_text = {name: dtype for name, dtype in types.items() if AS_WRITTEN + name in relation.columns}
+    as_kept = frozenset(name for name in types if AS_KEPT + name in relation.columns)
     extra = tuple(name for name in (FILE, omop.REFUSE) if name in relation.columns)
-    plan = Plan(opened, table, spec, mapping, {}, (), (), extra)
+    plan = Plan(opened, table, spec, mapping, {}, (), (), extra, as_kept)
     lacks = [c.name for c in columns(TABLES[table]) if c.name not in spec.columns and must_be_stated(c)]
     if lacks:
         raise mapping.error(
@@ -209,8 +215,8 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
     for name, how in spec.expressions.items():
         tree = _parsed(plan, name, how)
         used |= {column.name.lower() for column in tree.find_all(exp.Column)}
-        text = wants_text(table, name, spec, tree)
-        expressions[name] = as_written(tree, in_csv).sql("duckdb") if text else how.expression
+        over = over_cells(table, name, spec, tree, as_text, as_kept)
+        expressions[name] = how.expression if over == tree else over.sql("duckdb")
         if said := not_of_the_row(tree) or local_moment(tree):
             raise plan.error(name, said)
         try:

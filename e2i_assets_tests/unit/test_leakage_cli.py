@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -81,7 +82,7 @@ def test_a_list_of_columns_is_a_contract(folder: Path) -> None:
         (["nowhere.csv", "--target", "cens"], "nowhere.csv: no such file"),
         (["list.yaml", "--target", "cens"], "neither .csv nor .parquet"),
         (["broken.parquet", "--target", "cens"], "broken.parquet: cannot be read"),
-        (["empty.csv", "--target", "cens"], "empty.csv: cannot be read"),
+        (["empty.csv", "--target", "cens"], "empty.csv: is empty"),
         (["trial.csv", "--target", "death"], "no target column 'death'"),
         (["trial.csv", "--target", "cens", "--contract", "scalar.yaml"], "scalar.yaml: must list columns"),
         (["trial.csv", "--target", "cens", "--contract", "nothing.yaml"], "neither a file nor a table"),
@@ -96,3 +97,76 @@ def test_a_mistake_is_named(arguments: list[str], said: str) -> None:
     assert done.exit_code == 2
     assert said in f"{done.output}{done.stderr}{done.exception}"
     assert not Path("leakage.html").exists()
+
+
+def rows_of(header: str, row: str, n: int, first: int = 0) -> str:
+    """A file of `n` rows; in a row `{i}` is its number, `{y}` the target, `{x}` noise."""
+    noise = np.random.default_rng(first).normal(size=n)
+    cells = [row.format(i=i, y=i % 2, x=f"{noise[i - first]:.3f}") for i in range(first, first + n)]
+    return "\n".join([header, *cells]) + "\n"
+
+
+@pytest.mark.parametrize("padded", [True, False], ids=["both padded", "one padded"])
+def test_identifiers_are_text(folder: Path, padded: bool) -> None:
+    """`00270` is in both files; `270` is another patient."""
+    (folder / "a.csv").write_text(rows_of("id,x,y", "{i:05d},{x},{y}", 300))
+    (folder / "b.csv").write_text(rows_of("id,x,y", "{i:05d},{x},{y}" if padded else "{i},{x},{y}", 90, 270))
+    done = audit("a.csv", "--target", "y", "--id-column", "id", "--other-split", "b.csv", "--json")
+    (report,) = json.loads(done.stdout).values()
+    found = [f for f in report["findings"] if f["kind"] == "contamination"]
+    assert done.exit_code == int(padded)
+    assert [f["statistic"] for f in found] == ([30] if padded else [])
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "options"),
+    [
+        ("id;x;leak;y", "p{i};{x};{y};{y}", ()),
+        ("id;x;leak;y", "p{i};0,5;{y},25;{y}", ("--read", '{decimal: ","}')),
+        ('"id","x, noise","leak","y"', '"p{i}","{x}","{y}","{y}"', ()),
+        ("id,x,leak,y", "p{i},{x},{y}.0,NA\np{i},{x},{y}.0,{y}", ()),
+        ("grün,x,leak,y", "p{i},{x},{y},{y}", ("--read", "{encoding: latin-1}")),
+        ("id,x,leak,y", "p{i},{x},1.{y}0,{y}", ()),
+        ("id,x,leak,y", "p{i},{x},{y},{y},", ()),
+    ],
+    ids=["semicolons", "decimal comma", "quotes", "NA", "latin-1", "fixed digits", "trailing comma"],
+)
+def test_a_leak_is_found_however_the_file_is_written(
+    folder: Path, header: str, row: str, options: tuple[str, ...]
+) -> None:
+    encoding = "latin-1" if "latin-1" in str(options) else "utf-8"
+    (folder / "a.csv").write_bytes(rows_of(header, row, 300).encode(encoding))
+    done = audit("a.csv", "--target", "y", *options, "--json")
+    (report,) = json.loads(done.stdout).values()
+    assert done.exit_code == 1
+    assert "leak" in [f["column"] for f in report["findings"]]
+
+
+def test_codes_that_are_one_number_are_two(folder: Path) -> None:
+    rows = [f"p{i},{'250.00' if i % 2 else '250.0'},{i % 2}" for i in range(200)]
+    (folder / "a.csv").write_text("\n".join(["id,code,y", *rows]) + "\n")
+    assert audit("a.csv", "--target", "y").exit_code == 1
+    (folder / "contract.yaml").write_text("code: {role: feature, dtype: number}\n")
+    assert audit("a.csv", "--target", "y", "--contract", "contract.yaml").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ("id,y,leak\n1,0,0,secret\n2,1,1,\n", (), "a.csv: line 2 has another number of cells"),
+        (b"id,y\nK\xf6ln,1\n", (), "line 2 is not UTF-8"),
+        ("id,y,y\n1,0,1\n", (), "has column y twice"),
+        ("id,y\n", (), "has no rows"),
+        ("id,y\n1,0\n", ("--read", "{colour: red}"), "--read: colour"),
+        ("id,y,n\n1,0,secret\n", ("--contract", "typed.yaml"), "column n: must be Int64"),
+    ],
+)
+def test_what_is_not_read_as_it_stands_is_refused(
+    folder: Path, content: str | bytes, options: tuple[str, ...], said: str
+) -> None:
+    (folder / "typed.yaml").write_text("n: {role: feature, dtype: integer}\n")
+    (folder / "a.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = audit("a.csv", "--target", "y", *options)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "secret" not in done.stderr

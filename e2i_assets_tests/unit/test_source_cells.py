@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import duckdb
 import polars as pl
 import pytest
 
+from e2i_assets.cohorts.config import Attribute
+from e2i_assets.ingest.attributes import AttributeMismatch, expand
 from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import MappingError
 from e2i_assets.ingest.sources import read_source
@@ -26,7 +29,7 @@ def test_text_that_looks_like_a_number_stays_as_it_is_written(tmp_path: Path) ->
     assert part.frame["patient_id"].to_list() == ["007", "008"]
     assert part.frame["diagnosis_code"].to_list() == ["250.10", "250.2"]
     assert part.frame["patient_journey_id"].to_list() == ["j250.10", "j250.2"]
-    assert attributes(part) == [{"zip": "01234", "weight": 1.5}, {"zip": "99999", "weight": 2.0}]
+    assert attributes(part) == [{"zip": "01234", "weight": "1.50"}, {"zip": "99999", "weight": "2"}]
 
 
 @pytest.mark.parametrize(
@@ -255,4 +258,61 @@ def test_a_cell_of_ten_megabytes_is_refused_as_in_a_csv(tmp_path: Path) -> None:
     assert part.refused is not None
     assert part.refused.select("row", "column", "rule", "reason").rows() == [
         (2, "note", "too_long", "must be at most 2,000,000 bytes")
+    ]
+
+
+CODES = {"icd9": ["250.00", "250.0", "401.9"], "plate": ["1E2", "100", "1e2"], "zip": ["007", "7", "70"]}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "gz", "semicolons"])
+def test_an_attribute_is_what_is_declared_and_else_what_is_written(tmp_path: Path, kind: str) -> None:
+    frame = pl.DataFrame(
+        {"id": ["1", "2", "3"], **CODES, "n": ["1", "2.5", "3.5"], "m": ["1.0", "2.5", None]}
+    )
+    path = tmp_path / ("people.parquet" if kind == "parquet" else "people.csv")
+    frame.write_parquet(path) if kind == "parquet" else frame.write_csv(
+        path, separator=";" if kind == "semicolons" else ","
+    )
+    if kind == "gz":
+        path = path.with_suffix(".csv.gz")
+        path.write_bytes(gzip.compress(frame.write_csv().encode()))
+    part = read_in(read_source(path, mapped(tmp_path, {}, attributes={"dx": "icd9"}), now=NOW))
+    held = part.frame.select("clinical_attributes")
+    found = expand(held, {})
+    assert found.select("dx", "plate", "zip").to_dict(as_series=False) == {
+        "dx": CODES["icd9"], "plate": CODES["plate"], "zip": CODES["zip"],
+    }  # fmt: skip
+    # Not every value of `n` is written as one rule writes numbers.
+    assert found.select("m", "n").to_dict(as_series=False) == {
+        "m": [1.0, 2.5, None], "n": ["1", "2.5", "3.5"],
+    }  # fmt: skip
+    declared = expand(held, {name: Attribute(dtype="number") for name in ("dx", "plate", "n")})
+    assert declared.select("dx", "plate", "n").rows() == [
+        (250.0, 100.0, 1.0),
+        (250.0, 100.0, 2.5),
+        (401.9, 100.0, 3.5),
+    ]
+    with pytest.raises(
+        AttributeMismatch, match=r"clinical attribute n: 2 values are not .* integer .*digits"
+    ):
+        expand(held, {"n": Attribute(dtype="integer")})
+
+
+def test_an_attribute_is_what_it_was_when_other_rows_are_not(tmp_path: Path) -> None:
+    """A later delivery decides nothing about the spelling of an earlier one."""
+    first = read(tmp_path, "id,code\n1,5\n2,6\n", {}).frame
+    later = read(tmp_path, "id,code\n3,250.00\n4,true\n", {}).frame
+    held = pl.concat([first, later]).select("clinical_attributes")
+    assert expand(held, {})["code"].to_list() == ["5", "6", "250.00", "true"]
+    assert expand(held, {"code": Attribute(dtype="string")})["code"].to_list() == ["5", "6", "250.00", "true"]
+
+
+def test_a_cell_that_is_used_as_text_is_text_as_written(tmp_path: Path) -> None:
+    part = read(tmp_path, "id,dose\n1,1.50\n2,1.5\n3,2\n", {}, attributes={
+        "label": "'d' || dose", "is_150": "dose = '1.50'", "twice": "dose * 2", "given": {"from": "dose"},
+    })  # fmt: skip
+    assert attributes(part) == [
+        {"label": "d1.50", "is_150": True, "twice": 3.0, "given": "1.50"},
+        {"label": "d1.5", "is_150": False, "twice": 3.0, "given": "1.5"},
+        {"label": "d2", "is_150": False, "twice": 4.0, "given": "2"},
     ]

@@ -28,8 +28,8 @@ def test_what_the_mapping_does_not_name_is_carried_along(tmp_path: Path) -> None
         attributes={"tall": "height > 180"}, leave_out=["name"],
     )  # fmt: skip
     assert attributes(part) == [
-        {"tall": True, "smoker": True, "score": 1.5},
-        {"tall": False, "smoker": False, "score": None},
+        {"tall": True, "smoker": "true", "score": "1.5"},
+        {"tall": False, "smoker": "false", "score": None},
     ]
     assert part.frame["last_observation_date"].to_list() == [dt.date(2024, 1, 31), dt.date(2024, 3, 2)]
     assert part.frame["ingestion_timestamp"].unique().to_list() == [NOW]

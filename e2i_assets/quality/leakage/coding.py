@@ -48,7 +48,7 @@ def code(column: pd.Series, numbers: np.ndarray | None) -> Coded:
 def as_numbers(column: pd.Series) -> np.ndarray | None:
     """The column as float64 with NaN for missing; None when it is not made of numbers, booleans or dates.
 
-    Numbers and dates may be written as text.
+    Numbers and dates may be written as text; `250.0` beside `250.00` are codes.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
@@ -61,7 +61,7 @@ def as_numbers(column: pd.Series) -> np.ndarray | None:
         return None
     if pd.to_numeric(sample, errors="coerce").notna().all():
         numbers = pd.to_numeric(column, errors="coerce")
-        whole = not (numbers.isna() & column.notna()).any()
+        whole = not (numbers.isna() & column.notna()).any() and numbers.nunique() == column.nunique()
         return numbers.to_numpy(dtype="float64", na_value=np.nan) if whole else None
     looks_dated = dates.read(sample)
     return _as_days(dates.read(column)) if looks_dated is not None and looks_dated.whole else None
