@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 LEVELS = {"region": ["north", "south"]}
+USUAL = {"age": (20.0, 80.0), "uas7": (0.0, 42.0)}
 ROW: dict[str, Any] = {"age": 50, "uas7": 20.5, "region": "north", "biologic": True}
 
 
@@ -23,10 +24,14 @@ class ToyFeature:
     kind: Literal["numeric", "categorical", "boolean"]
     unit: str | None
     description: str
+    low: float | None = None
+    high: float | None = None
+    integer: bool = False
+    allowed: tuple[str, ...] | None = None
 
 
 FEATURES = (
-    ToyFeature("age", "numeric", "years", "Age at diagnosis"),
+    ToyFeature("age", "numeric", "years", "Age at diagnosis", low=0, high=120),
     ToyFeature("uas7", "numeric", "0-42", "Weekly urticaria activity"),
     ToyFeature("region", "categorical", None, "Region of the practice"),
     ToyFeature("biologic", "boolean", None, "Has had a biologic"),

@@ -101,7 +101,7 @@ class Splits:
             train=train,
             validation=validation,
             assigned=assigned,
-            features=tuple(Feature(**feature) for feature in record["features"]),
+            features=tuple(Feature.from_record(feature) for feature in record["features"]),
             outcomes=tuple(record["outcomes"]),
             seals=record["seals"],
             counts=record["counts"],

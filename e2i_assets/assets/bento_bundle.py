@@ -36,7 +36,10 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         code=("assets/bento_bundle.py", "gates/rules.py", "serving"),
         gates=(rules.BUNDLE_ANSWERS,),
         inputs={"splits": "splits", "model": keys["trained_model"], "evaluation": keys["evaluation"]},
-        config=lambda context: {"store": str(context.settings.bento_home)},
+        config=lambda context: {
+            "store": str(context.settings.bento_home),
+            "minimum_cell_count": context.quality.minimum_cell_count,
+        },
         refusals=(BundleError, ModelingError),
     )
     def bento_bundle(
@@ -69,6 +72,7 @@ def _build(
         )
     features = [feature for feature in splits.features if feature.name in model.features]
     categorical = [feature.name for feature in features if feature.kind == "categorical"]
+    cell = context.quality.minimum_cell_count
     result = evaluation.evaluation
     return build_bundle(
         model.pipeline,
@@ -84,7 +88,23 @@ def _build(
             "data_version": context.inputs["splits"].version,
         },
         levels={name: sorted(splits.train[name].dropna().unique()) for name in categorical},
+        usual=usual_values(splits.train, [f.name for f in features if f.kind == "numeric"], cell),
     )
+
+
+def usual_values(train: pd.DataFrame, names: Sequence[str], cell: int) -> dict[str, tuple[float, float]]:
+    """Between which values all but the `cell` - 1 lowest and the `cell` - 1 highest patients are.
+
+    So that no end is the value of one patient alone; to three digits. A feature that fewer than 2 * `cell`
+    patients have is left out.
+    """
+    usual = {}
+    for name in names:
+        of_patients = train[name].groupby(train["patient_id"])
+        lowest, highest = of_patients.min().nsmallest(cell), of_patients.max().nlargest(cell)
+        if of_patients.count().gt(0).sum() >= 2 * cell:
+            usual[name] = (float(f"{lowest.iloc[-1]:.3g}"), float(f"{highest.iloc[-1]:.3g}"))
+    return usual
 
 
 def probe_rows(validation: pd.DataFrame, features: Sequence[FeatureLike]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Protocol
 import pandas as pd
 import polars as pl
 
-from e2i_assets.contracts.base import INDEX, columns
+from e2i_assets.contracts.base import INDEX, Column, columns
 from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys
 from e2i_assets.features.errors import FeatureError
 from e2i_assets.features.events import event_features
@@ -150,7 +150,18 @@ def _named_once(features: Sequence[Feature]) -> None:
 
 
 def _feature(name: str, dtype: pl.DataType, facts: AttributeLike, table: str, prefix: str = "") -> Feature:
-    return Feature(prefix + name, _kind(name, dtype), facts.unit, facts.description, f"{table}.{name}")
+    declared = facts if isinstance(facts, Column) else None
+    return Feature(
+        prefix + name,
+        _kind(name, dtype),
+        facts.unit,
+        facts.description,
+        f"{table}.{name}",
+        low=declared and declared.low,
+        high=declared and declared.high,
+        integer=dtype.is_integer(),
+        allowed=declared and declared.allowed,
+    )
 
 
 def _kind(name: str, dtype: pl.DataType) -> Kind:

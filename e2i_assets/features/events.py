@@ -71,9 +71,13 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]
     for kind in EVENT_TYPES:
         of_kind = (pl.col("event_type") == kind) & happened
         counted = Feature(
-            f"n_{kind}_{days}d", "numeric", "events", f"{_said(kind)} events in {days} days before", SOURCE
-        )
-        since = Feature(f"days_since_{kind}", "numeric", "days", f"Days since the last {_said(kind)}", SOURCE)
+            f"n_{kind}_{days}d", "numeric", "events", f"{_said(kind)} events in {days} days before", SOURCE,
+            low=0, integer=True,
+        )  # fmt: skip
+        since = Feature(
+            f"days_since_{kind}", "numeric", "days", f"Days since the last {_said(kind)}", SOURCE,
+            low=1, high=days, integer=True,
+        )  # fmt: skip
         rules.append((counted, _sum(of_kind), "event_type"))
         rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), ""))
     measured = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null() & happened
@@ -101,6 +105,8 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]
         "events",
         f"Adverse events in {days} days before",
         f"{SOURCE}.adverse_event_flag",
+        low=0,
+        integer=True,
     )
     rules.append((cost, _sum(pl.col("cost")), "cost"))
     rules.append((adverse, _sum(pl.col("adverse_event_flag").filter(happened)), "adverse_event_flag"))

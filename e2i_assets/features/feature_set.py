@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import pandas as pd
 
@@ -16,13 +16,26 @@ KEYS = ("patient_journey_id", "patient_id", "index_date")
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature; `source` is `table.column` and, for event features, how it was counted."""
+    """One feature; `source` is `table.column` and, for event features, how it was counted.
+
+    `low` and `high` (inclusive), `integer` and `allowed` (levels) are what its contract lets a value be.
+    """
 
     name: str
     kind: Kind
     unit: str | None
     description: str
     source: str
+    low: float | None = None
+    high: float | None = None
+    integer: bool = False
+    allowed: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` made, after JSON or before."""
+        allowed = record.get("allowed")
+        return cls(**{**record, "allowed": tuple(allowed) if allowed else None})
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class FeatureSet:
         record = json.loads((folder / "features.json").read_text())
         return cls(
             frame=pd.read_parquet(folder / "features.parquet"),
-            features=tuple(Feature(**f) for f in record["features"]),
+            features=tuple(Feature.from_record(f) for f in record["features"]),
             outcomes=pd.read_parquet(folder / "outcomes.parquet"),
             dropped=record["dropped"],
         )

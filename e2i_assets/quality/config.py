@@ -151,10 +151,12 @@ class QualityConfig(_Model):
 
     Attributes:
         minimum_rows: rows below which a required table blocks.
+        minimum_cell_count: patients below whom a level is pooled with others, and a count is a small cell.
     """
 
     block_below_score: float = Field(ge=0, le=1)
     minimum_rows: int = Field(ge=1)
+    minimum_cell_count: int = Field(default=5, ge=1)
     dimensions: dict[DimensionName, Dimension]
     max_staleness_days: int = Field(gt=0)
     suite_status: SuiteStatus = SuiteStatus()

@@ -18,7 +18,11 @@ from e2i_assets.serving.pipeline_check import PipelineFacts, check_pipeline
 from e2i_assets.serving.schema import FeatureLike, feature_schema, render
 
 SERVICE_NAME = "classification-service"
-_SOURCES = {"service_template.py": "service.py", "request_schema.py": "request_schema.py"}
+_SOURCES = {
+    "service_template.py": "service.py",
+    "request_schema.py": "request_schema.py",
+    "admission.py": "admission.py",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def build_bundle(
     threshold: float,
     metadata: Mapping[str, str | float],
     levels: Mapping[str, Sequence[str]],
+    usual: Mapping[str, tuple[float, float]],
     build_dir: Path | None = None,
 ) -> Bundle:
     """Build the Bento `name:version` into BentoML's current store (`BENTOML_HOME`, or `bento_store`).
@@ -71,6 +76,7 @@ def build_bundle(
         threshold: probability (0 to 1) from which a row counts as positive; stated, not applied.
         metadata: what to tell about the model (data version, metrics, run id); text or finite numbers.
         levels: levels that training saw, for every categorical feature; others are answered with a warning.
+        usual: ends of what was usual in training, for numeric features; values far from it, likewise.
         build_dir: folder for the sources of the build, kept; a temporary one otherwise.
 
     Raises:
@@ -78,7 +84,7 @@ def build_bundle(
         BundleConflictError: the store has other content under that name and version.
     """
     tag = _tag(name, version)
-    described = feature_schema(features, levels)
+    described = feature_schema(features, levels, usual)
     facts = check_pipeline(pipeline, described, positive_class)
     text = render(
         {

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from typing import Any
 
 from e2i_assets.serving.errors import BundleError
-from e2i_assets.serving.request_schema import to_frame
+from e2i_assets.serving.request_schema import bounds, to_frame
 
 _ALWAYS = frozenset({"joblib", "numpy", "pandas", "pydantic", "sklearn"})
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # spares a scan of every installed distribution
@@ -38,7 +38,7 @@ class PipelineFacts:
 def check_pipeline(
     pipeline: Any, features: Sequence[Mapping[str, Any]], positive_class: str
 ) -> PipelineFacts:
-    """Try the pipeline as a bundle would use it: read back from its pickle, on nulls and on unknown levels.
+    """Try the pipeline as a bundle would use it: read back from its pickle, on nulls, unknowns, extremes.
 
     Args:
         pipeline: fitted binary classifier that takes a frame of the raw features.
@@ -47,13 +47,18 @@ def check_pipeline(
 
     Raises:
         BundleError: it does not pickle, needs code that is not in an installed distribution, wants other
-            columns, is not binary, or fails on nulls or unknown levels.
+            columns, is not binary, or fails on nulls, unknown levels or the ends of a contract.
     """
     restored, modules = _round_trip(pipeline)
     _check_columns(restored, features)
     positive = _positive_index(restored, positive_class)
     nulls = dict.fromkeys((f["name"] for f in features), None)
     unknown = nulls | {f["name"]: _UNKNOWN_LEVEL for f in features if f["kind"] == "categorical"}
+    lowest, highest = (
+        {f["name"]: bounds(f)[end] if f["kind"] == "numeric" else None for f in features} for end in (0, 1)
+    )
+    for row in (lowest, highest):
+        _probability(restored, features, row, positive, "the ends of what its contract allows")
     all_missing = _probability(restored, features, nulls, positive, "null for every feature; add an imputer")
     _probability(
         restored, features, unknown, positive, "an unknown category; let the encoder handle unknowns"

@@ -5,10 +5,21 @@ A copy of this file travels inside every bundle beside `service.py`: it knows no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, create_model, with_config
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    model_validator,
+    with_config,
+)
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 if TYPE_CHECKING:
@@ -16,13 +27,21 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 1000
 """Rows of one batch request (the guide's limit)."""
+MAX_UNKNOWN = 5
+"""Names that a request has and the bundle does not, told one by one; of the others, how many."""
+NAME_CHARACTERS = 64
+"""Of an unknown name no more is repeated."""
+LARGEST = 2.0**53
+"""Size of a number that no contract bounds: above it whole numbers are not exact, nor do models answer."""
+FAR = 0.1
+"""How far beyond the usual values of train a number is doubted, as a share of their range."""
 
 _TYPES: dict[str, Any] = {
     "numeric": Annotated[float, AllowInfNan(False)],
     "boolean": bool,
     "categorical": str,
 }
-_ACCEPTS = {"numeric": "a finite number", "boolean": "true or false", "categorical": "a string"}
+_ACCEPTS = {"boolean": "true or false", "categorical": "a string"}
 
 Row = Mapping[str, float | bool | str | None]
 
@@ -31,32 +50,89 @@ def request_models(features: Sequence[Mapping[str, Any]]) -> tuple[type[BaseMode
     """The bodies of `/predict` and `/predict_batch`.
 
     Args:
-        features: the `features` of a bundle's schema (`name`, `kind`, `unit`, `description`, `levels`).
+        features: the `features` of a bundle's schema, as `serving.schema.feature_schema` makes them.
 
     Returns:
         `PredictRequest` with `features`, `PredictBatchRequest` with `features_list` (1 to `MAX_BATCH` rows).
-        Every feature is required, may be null, and is typed strictly; an unknown name is refused. A batch
-        stops at its first bad row, so that an answer cannot outgrow its request. Errors locate the feature
-        and never carry the input, neither in the answer nor in the server's log.
+        Every feature is required, may be null, is typed strictly and lies within its contract; an unknown
+        name is refused. A batch stops at its first bad row, so that an answer cannot outgrow its request.
+        Errors locate the feature and never carry the input, neither in the answer nor in the server's log.
     """
     # A TypedDict, because a feature may be called anything, `copy` and `1st_visit` included.
     row = TypedDict("Features", {feature["name"]: _annotation(feature) for feature in features})  # type: ignore[misc, operator]
     with_config(ConfigDict(extra="forbid", strict=True))(row)
-    config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    rows = Annotated[list[row], Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)]  # type: ignore[valid-type]
-    return (
-        create_model("PredictRequest", __config__=config, features=(row, ...)),
-        create_model("PredictBatchRequest", __config__=config, features_list=(rows, ...)),
+    named = Annotated[row, BeforeValidator(_few_unknown({feature["name"] for feature in features}))]  # type: ignore[valid-type]
+    rows = Annotated[list[named], Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)]  # type: ignore[valid-type]
+    return _body("PredictRequest", "features", named), _body("PredictBatchRequest", "features_list", rows)
+
+
+def _body(name: str, key: str, content: Any) -> type[BaseModel]:
+    few: Any = model_validator(mode="before")(_few_unknown({key}))
+    return create_model(
+        name,
+        __config__=ConfigDict(extra="forbid", hide_input_in_errors=True),
+        __validators__={"few_unknown": few},
+        **{key: (content, ...)},
     )
+
+
+def _few_unknown(known: set[str]) -> Callable[[Any], Any]:
+    """What leaves a mapping its known names and shortens the others, so that an error is short as well."""
+
+    def shortened(given: Any) -> Any:
+        if not isinstance(given, dict) or not (unknown := [name for name in given if name not in known]):
+            return given
+        kept = {name: value for name, value in given.items() if name in known}
+        for name in unknown[:MAX_UNKNOWN]:
+            kept[name if len(name) <= NAME_CHARACTERS else name[:NAME_CHARACTERS] + "\u2026"] = None
+        if len(unknown) > MAX_UNKNOWN:
+            kept[f"and {len(unknown) - MAX_UNKNOWN} more"] = None
+        return kept
+
+    return shortened
 
 
 def _annotation(feature: Mapping[str, Any]) -> Any:
     kind, unit = feature["kind"], feature["unit"]
-    text = (
-        f"{feature['description']} ({f'{kind}, {unit}' if unit else kind}: {_ACCEPTS[kind]}; null if missing)"
-    )
-    extra = {"x-kind": kind} | ({"x-unit": unit} if unit else {})
-    return Annotated[_TYPES[kind] | None, Field(description=text, json_schema_extra=extra)]
+    wanted = _wanted(feature)
+    text = f"{feature['description']} ({f'{kind}, {unit}' if unit else kind}: {wanted}; null if missing)"
+    facts = {"x-kind": kind, "x-unit": unit, "minimum": feature["low"], "maximum": feature["high"]}
+    extra = {key: value for key, value in facts.items() if value is not None}
+    checked = Annotated[_TYPES[kind], AfterValidator(_within_contract(feature, wanted))]
+    return Annotated[checked | None, Field(description=text, json_schema_extra=extra)]
+
+
+def _wanted(feature: Mapping[str, Any]) -> str:
+    """What a request may say of a feature, in words."""
+    if feature["allowed"]:
+        return f"one of {', '.join(feature['allowed'])}"
+    if feature["kind"] != "numeric":
+        return _ACCEPTS[feature["kind"]]
+    low, high = bounds(feature)
+    return f"{'a whole' if feature['integer'] else 'a finite'} number from {low:.15g} to {high:.15g}"
+
+
+def bounds(feature: Mapping[str, Any]) -> tuple[float, float]:
+    """The least and the largest number that a request may give for a feature."""
+    low, high = feature["low"], feature["high"]
+    return -LARGEST if low is None else low, LARGEST if high is None else high
+
+
+def _within_contract(feature: Mapping[str, Any], wanted: str) -> Callable[[Any], Any]:
+    """What refuses values beyond the contract; the error says what is accepted, never what was given."""
+    (low, high), integer = bounds(feature), feature["integer"]
+    allowed = feature["allowed"] and frozenset(feature["allowed"])
+
+    def checked(value: Any) -> Any:
+        if feature["kind"] == "numeric":
+            holds = low <= value <= high and not (integer and value % 1)
+        else:
+            holds = not allowed or value in allowed
+        if not holds:
+            raise PydanticCustomError("outside_contract", "Input should be {wanted}", {"wanted": wanted})
+        return value
+
+    return checked
 
 
 def to_frame(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> pd.DataFrame:
@@ -81,14 +157,20 @@ def to_frame(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> pd.D
     )
 
 
-def unseen_levels(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
-    """One warning per categorical feature with a level that training did not have; no value is repeated."""
-    warnings = []
+def doubts(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
+    """What makes an answer doubtful, in how many rows; no value is repeated.
+
+    A row without any value, a level that training did not have, a number far from those of training.
+    """
+    counts = {"every feature: null": sum(all(value is None for value in row.values()) for row in rows)}
     for feature in features:
-        if feature["kind"] != "categorical":
-            continue
-        name, known = feature["name"], set(feature["levels"])
-        count = sum(row[name] is not None and row[name] not in known for row in rows)
-        if count:
-            warnings.append(f"{name}: level not seen in training in {count} of {len(rows)} rows")
-    return warnings
+        name, values = feature["name"], [row[feature["name"]] for row in rows]
+        if feature["kind"] == "categorical":
+            known = {None, *feature["levels"]}
+            counts[f"{name}: level not seen in training"] = sum(value not in known for value in values)
+        elif feature["usual"]:
+            low, high = feature["usual"]
+            margin = FAR * (high - low)
+            far = (v is not None and not low - margin <= v <= high + margin for v in values)  # type: ignore[operator]
+            counts[f"{name}: far from the values seen in training"] = sum(far)
+    return [f"{what} in {count} of {len(rows)} rows" for what, count in counts.items() if count]

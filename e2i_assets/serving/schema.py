@@ -29,11 +29,33 @@ class FeatureLike(Protocol):
     def description(self) -> str:
         """Meaning, shown in the service's API document."""
 
+    @property
+    def low(self) -> float | None:
+        """Least value that the contract allows; None where it says nothing."""
+
+    @property
+    def high(self) -> float | None:
+        """Largest value that the contract allows; None where it says nothing."""
+
+    @property
+    def integer(self) -> bool:
+        """Whether the contract allows whole numbers only."""
+
+    @property
+    def allowed(self) -> Sequence[str] | None:
+        """Levels that the contract allows; None where it says nothing."""
+
 
 def feature_schema(
-    features: Sequence[FeatureLike], levels: Mapping[str, Sequence[str]]
+    features: Sequence[FeatureLike],
+    levels: Mapping[str, Sequence[str]],
+    usual: Mapping[str, tuple[float, float]],
 ) -> list[dict[str, Any]]:
-    """The features as plain JSON, in their order; `levels` are those that training saw, sorted.
+    """The features as plain JSON, in their order.
+
+    Args:
+        levels: for each categorical feature the levels that training saw; kept sorted.
+        usual: numeric feature to the ends of what was usual in training; those without are not compared.
 
     Raises:
         BundleError: no feature, a name given twice, an unknown kind, or levels that do not go with the
@@ -59,7 +81,12 @@ def feature_schema(
             "kind": feature.kind,
             "unit": feature.unit,
             "description": feature.description,
+            "low": feature.low,
+            "high": feature.high,
+            "integer": feature.integer,
+            "allowed": list(feature.allowed) if feature.allowed else None,
             "levels": sorted(levels[feature.name]) if feature.name in categorical else None,
+            "usual": list(usual[feature.name]) if feature.name in usual else None,
         }
         for feature in features
     ]

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
+from admission import Admission
 from pydantic import BaseModel, ConfigDict, Field
-from request_schema import Row, request_models, to_frame, unseen_levels
+from request_schema import Row, doubts, request_models, to_frame
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 HERE = Path(__file__).parent
 SCHEMA: dict[str, Any] = json.loads((HERE / "schema.json").read_text(encoding="utf-8"))
@@ -45,22 +45,6 @@ class PredictResponse(BaseModel):
     model_id: str
     prediction_time_ms: float
     metadata: Metadata = Field(alias="_metadata")
-
-
-class OnlyJson:
-    """Refuses multipart bodies, which BentoML would read as files and answer with a 500."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass every other request on."""
-        kind = Request(scope).headers.get("content-type", "") if scope["type"] == "http" else ""
-        if kind.strip().lower().startswith("multipart/"):
-            error = {"error": "Content-Type: must be application/json"}
-            await JSONResponse(error, status_code=415)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
 
 
 async def health(_: Request) -> JSONResponse:
@@ -113,7 +97,7 @@ class ClassificationService:
 
     def _answer(self, rows: list[Row]) -> PredictResponse:
         start = time.perf_counter()
-        warnings = unseen_levels(SCHEMA["features"], rows)
+        warnings = doubts(SCHEMA["features"], rows)
         before = time.perf_counter()
         probabilities = self._probabilities(rows)
         end = time.perf_counter()
@@ -141,4 +125,4 @@ class ClassificationService:
         return self._answer(features_list)
 
 
-ClassificationService.add_asgi_middleware(OnlyJson)  # type: ignore[attr-defined]  # a Service by now
+ClassificationService.add_asgi_middleware(Admission)  # type: ignore[attr-defined]  # a Service by now

@@ -23,7 +23,7 @@ from xgboost import XGBClassifier
 
 from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets_tests.serve_process import served
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, toy_pipeline
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
 
 BARE = """
 from typing import Any
@@ -57,6 +57,7 @@ def _bundle(pipeline: Pipeline, home: Path) -> str:
             threshold=0.5,
             metadata={},
             levels=LEVELS,
+            usual=USUAL,
         ).tag
 
 

@@ -162,7 +162,7 @@ def bundle(here: Settings, made: Any, train: pd.DataFrame, model: Any, result: A
     with bento_store(here.bento_home):
         build_bundle(
             model.pipeline, made.features, name="plain", version=f"v{time.time_ns()}", positive_class="y",
-            threshold=result.threshold, metadata={}, levels=levels,
+            threshold=result.threshold, metadata={}, levels=levels, usual={},
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from e2i_assets.serving import bento_store, build_bundle
+from e2i_assets.serving.admission import MAX_AT_A_TIME, MAX_BODY
 from e2i_assets.serving.request_schema import to_frame
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets_tests.serve_process import served
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, toy_pipeline
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
 
 TAG = "e2i-conversion-toy:v1"
 ROWS: list[dict[str, Any]] = [
@@ -54,6 +56,7 @@ def url(pipeline: Pipeline, log: Path) -> Iterator[str]:
             threshold=0.5,
             metadata={"data_version": "abc"},
             levels=LEVELS,
+            usual=USUAL,
         )
         assert (bundle.tag, bundle.service_name) == (TAG, "classification-service")
     with served(bundle.tag, home, log) as address:
@@ -71,7 +74,7 @@ def post(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
 
 
 def in_process(pipeline: Pipeline, rows: list[dict[str, Any]]) -> np.ndarray:
-    return pipeline.predict_proba(to_frame(feature_schema(FEATURES, LEVELS), rows))
+    return pipeline.predict_proba(to_frame(feature_schema(FEATURES, LEVELS, USUAL), rows))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
@@ -88,7 +91,8 @@ def test_one_row_gets_the_probability_of_the_model_in_process(
     assert answer["prediction_time_ms"] > 0
     assert set(answer["_metadata"]) == {"model_name", "latency_ms", "timestamp", "warnings"}
     assert answer["_metadata"]["model_name"] == "e2i-conversion-toy"
-    assert answer["_metadata"]["warnings"] == []
+    empty = all(value is None for value in row.values())
+    assert answer["_metadata"]["warnings"] == (["every feature: null in 1 of 1 rows"] if empty else [])
 
 
 def test_a_batch_gets_the_same_in_its_order(url: str, pipeline: Pipeline) -> None:
@@ -105,6 +109,9 @@ def test_a_batch_gets_the_same_in_its_order(url: str, pipeline: Pipeline) -> Non
         ({"biologic": 1}, "biologic", "valid boolean"),
         ({"region": 70}, "region", "valid string"),
         ({"shoe_size": "SECRET-43"}, "shoe_size", "not permitted"),
+        ({"age": -5}, "age", "from 0 to 120"),
+        ({"age": 1e39}, "age", "from 0 to 120"),
+        ({"uas7": 1e39}, "uas7", "from -9.0"),
     ],
 )
 def test_a_bad_feature_gets_a_400_that_names_it(
@@ -161,6 +168,40 @@ def test_a_level_that_training_did_not_have_is_answered_with_a_warning(url: str,
     assert answer["_metadata"]["warnings"] == ["region: level not seen in training in 1 of 1 rows"]
 
 
+def test_a_number_far_from_train_is_answered_with_a_warning(url: str) -> None:
+    answer = post(url, "/predict", {"features": ROW | {"age": 119}}).json()
+    assert answer["_metadata"]["warnings"] == ["age: far from the values seen in training in 1 of 1 rows"]
+
+
+def test_many_and_long_unknown_names_make_a_short_answer(url: str, log: Path) -> None:
+    before = log.stat().st_size
+    names = {f"{'x' * 2000}{i}": 1 for i in range(1000)}
+    response = post(url, "/predict", {"features": ROW | names} | names)
+    assert response.status_code == 400
+    assert len(response.content) < 4096
+    assert "x" * 100 not in log.read_text()[before:]
+
+
+def test_a_body_above_the_limit_gets_a_413(url: str) -> None:
+    response = httpx.post(f"{url}/predict", content=b" " * (MAX_BODY + 1), timeout=30)
+    assert response.status_code == 413
+
+
+def test_a_burst_is_refused_early_while_health_is_told(url: str) -> None:
+    body = json.dumps({"features_list": [ROW] * 1000})
+    with ThreadPoolExecutor(4 * MAX_AT_A_TIME) as pool:
+        answers = [
+            pool.submit(httpx.post, f"{url}/predict_batch", content=body, timeout=60)
+            for _ in range(4 * MAX_AT_A_TIME)
+        ]
+        health = [httpx.get(f"{url}/health", timeout=10).status_code for _ in range(5)]
+        statuses = {answer.result().status_code for answer in answers}
+    assert health == [200] * 5
+    assert statuses <= {200, 503}
+    assert 200 in statuses
+    assert post(url, "/predict", {"features": ROW}).status_code == 200
+
+
 def test_health_names_the_model_and_metrics_count_requests(url: str) -> None:
     health = httpx.get(f"{url}/health").json()
     assert (health["status"], health["model_id"]) == ("healthy", TAG)
@@ -187,7 +228,7 @@ def test_a_bundle_whose_pipeline_answers_otherwise_refuses_to_serve(
     with bento_store(tmp_path) as home:
         bundle = build_bundle(
             pipeline, FEATURES, name="e2i-conversion-toy", version="v2", positive_class="initiated",
-            threshold=0.5, metadata={}, levels=LEVELS,
+            threshold=0.5, metadata={}, levels=LEVELS, usual=USUAL,
         )  # fmt: skip
         schema = bundle.path / "src" / "schema.json"
         changed = json.loads(schema.read_text())

@@ -20,12 +20,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from e2i_assets.serving import Bundle, BundleConflictError, BundleError, bento_store, build_bundle
 from e2i_assets.serving.pipeline_check import check_pipeline
-from e2i_assets.serving.request_schema import unseen_levels
+from e2i_assets.serving.request_schema import doubts
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.store import build_into_store, stored
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ToyFeature, toy_data, toy_pipeline
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, ToyFeature, toy_data, toy_pipeline
 
-SCHEMA = feature_schema(FEATURES, LEVELS)
+SCHEMA = feature_schema(FEATURES, LEVELS, USUAL)
 NAME = "e2i-conversion-remibrutinib_csu"
 
 
@@ -49,6 +49,7 @@ def build(pipeline: Pipeline, **changes: Any) -> Bundle:
         "threshold": 0.5,
         "metadata": {"validation_auc": 0.71},
         "levels": LEVELS,
+        "usual": USUAL,
     }
     options |= changes
     return build_bundle(pipeline, options.pop("features"), **options)
@@ -65,7 +66,7 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     assert bundle.to_dict()["path"] == str(bundle.path)
     source = bundle.path / "src"
     assert {path.name for path in source.iterdir()} == {
-        "bentofile.yaml", "pipeline.joblib", "request_schema.py", "schema.json", "service.py",
+        "admission.py", "bentofile.yaml", "pipeline.joblib", "request_schema.py", "schema.json", "service.py",
     }  # fmt: skip
     imported = {
         (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else node.names[0].name
@@ -125,7 +126,7 @@ def test_two_bundles_of_one_process_keep_their_own_features(pipeline: Pipeline, 
     small.fit(frame[["age"]].fillna(0), outcome)
     imputing = Pipeline([("fill", ColumnTransformer([("age", _zero(), ["age"])])), *small.steps])
     imputing.fit(frame[["age"]], outcome)
-    bundle = build(imputing, features=FEATURES[:1], levels={}, name="e2i-conversion-small")
+    bundle = build(imputing, features=FEATURES[:1], levels={}, usual={}, name="e2i-conversion-small")
     described = json.loads((bundle.path / "apis" / "schema.json").read_text())["routes"][0]["input"]
     assert list(described["properties"]["features"]["properties"]) == ["age"]
 
@@ -256,7 +257,7 @@ def _three_classes() -> Pipeline:
         (_without_imputer, SCHEMA[:1], "null for every feature"),
         (lambda: toy_pipeline(LogisticRegression(), handle_unknown="error"), SCHEMA, "unknown category"),
         (lambda: _with_step(FunctionTransformer(lambda frame: frame)), SCHEMA, "cannot be pickled"),
-        (lambda: _with_step(FunctionTransformer(unseen_levels)), SCHEMA, "needs code of"),
+        (lambda: _with_step(FunctionTransformer(doubts)), SCHEMA, "needs code of"),
         (_three_classes, SCHEMA, "two classes"),
     ],
     ids=["nulls", "unknown", "lambda", "own-code", "classes"],

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from e2i_assets.serving.request_schema import MAX_BATCH, request_models, to_frame, unseen_levels
+from e2i_assets.serving.request_schema import MAX_BATCH, MAX_UNKNOWN, doubts, request_models, to_frame
 from e2i_assets.serving.schema import feature_schema
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, ToyFeature
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, ToyFeature
 
-SCHEMA = feature_schema(FEATURES, LEVELS)
+SCHEMA = feature_schema(FEATURES, LEVELS, USUAL)
 PREDICT, PREDICT_BATCH = request_models(SCHEMA)
 
 
@@ -33,6 +33,12 @@ def errors(model: type[BaseModel], body: str) -> list[tuple[tuple[int | str, ...
         ({"age": [50]}, "age", "float_type"),
         ({"age": float("nan")}, "age", "finite_number"),
         ({"uas7": float("inf")}, "uas7", "finite_number"),
+        ({"uas7": True}, "uas7", "float_type"),
+        ({"age": -5}, "age", "outside_contract"),
+        ({"age": 1e39}, "age", "outside_contract"),
+        ({"age": 120.5}, "age", "outside_contract"),
+        ({"uas7": 1e39}, "uas7", "outside_contract"),
+        ({"uas7": -(2**60)}, "uas7", "outside_contract"),
         ({"region": 3}, "region", "string_type"),
         ({"biologic": 1}, "biologic", "bool_type"),
         ({"biologic": "true"}, "biologic", "bool_type"),
@@ -56,6 +62,60 @@ def test_a_body_of_another_shape_is_refused(body: str) -> None:
     assert errors(PREDICT, body)
 
 
+def declared(low: float | None = None, high: float | None = None, **facts: Any) -> type[BaseModel]:
+    kind = "categorical" if "allowed" in facts else "numeric"
+    feature = ToyFeature("x", kind, None, "X", low, high, **facts)
+    return request_models(feature_schema([feature], {"x": ["a"]} if kind == "categorical" else {}, {}))[0]
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "wanted"),
+    [
+        (declared(0, 120, integer=True), 50.5, "a whole number from 0 to 120"),
+        (declared(0, 120, integer=True), 121, "a whole number from 0 to 120"),
+        (declared(0), -0.1, "a finite number from 0 to 9.00719925474099e+15"),
+        (declared(high=0.5), 0.51, "a finite number from -9.00719925474099e+15 to 0.5"),
+        (declared(allowed=("F", "M")), "m", "one of F, M"),
+    ],
+)
+def test_what_lies_outside_the_contract_is_refused_with_its_bounds(
+    feature: type[BaseModel], value: Any, wanted: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        feature.model_validate_json(json.dumps({"features": {"x": value}}))
+    (error,) = caught.value.errors()
+    assert (error["loc"], error["msg"]) == (("features", "x"), f"Input should be {wanted}")
+
+
+@pytest.mark.parametrize("value", ["0", "120", "-0.0", "50", "50.0", "5e1", "null"])
+def test_what_lies_within_a_contract_is_accepted_however_it_is_written(value: str) -> None:
+    assert declared(0, 120, integer=True).model_validate_json(f'{{"features": {{"x": {value}}}}}')
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, "-1" + "0" * 400, "1e400", "9" * 5000])
+def test_a_number_that_no_float_holds_is_refused(value: str) -> None:
+    assert errors(declared(), f'{{"features": {{"x": {value}}}}}')
+
+
+@pytest.mark.parametrize("where", ["features", "top"])
+def test_unknown_names_are_told_few_and_short(where: str) -> None:
+    unknown = {f"{i}{'SECRET' * 1000}": 1 for i in range(1000)}
+    body = {"features": ROW | unknown} if where == "features" else {"features": ROW} | unknown
+    with pytest.raises(ValidationError) as caught:
+        PREDICT.model_validate_json(json.dumps(body))
+    assert len(caught.value.errors()) == MAX_UNKNOWN + 1
+    assert caught.value.errors()[-1]["loc"][-1] == f"and {1000 - MAX_UNKNOWN} more"
+    assert len(str(caught.value)) < 200 * (MAX_UNKNOWN + 2)
+
+
+def test_a_long_unknown_name_is_not_taken_for_the_known_one_that_it_begins_with() -> None:
+    long = "x" * 64
+    model, _ = request_models(feature_schema([ToyFeature(long, "numeric", None, "")], {}, {}))
+    assert errors(model, json.dumps({"features": {long: 1, long + "y": 2}})) == [
+        (("features", long + "…"), "extra_forbidden")
+    ]
+
+
 def test_the_error_text_carries_no_value() -> None:
     with pytest.raises(ValidationError) as caught:
         PREDICT.model_validate_json(json.dumps({"features": ROW | {"age": "forty-two", "other": "secret"}}))
@@ -77,7 +137,7 @@ def test_a_batch_has_1_to_1000_rows(count: int, rule: str) -> None:
 
 def test_a_feature_may_be_called_anything() -> None:
     names = ["copy", "model_config", "_private", "1st visit", "a.b"]
-    odd, _ = request_models(feature_schema([ToyFeature(n, "numeric", None, n) for n in names], {}))
+    odd, _ = request_models(feature_schema([ToyFeature(n, "numeric", None, n) for n in names], {}, {}))
     assert odd.model_validate({"features": dict.fromkeys(names, 1.0)}).features == dict.fromkeys(names, 1.0)  # type: ignore[attr-defined]
 
 
@@ -94,8 +154,8 @@ def test_the_api_document_tells_kind_unit_and_meaning() -> None:
 
 row = st.fixed_dictionaries(
     {
-        "age": st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53),
-        "uas7": st.none() | st.floats(0, 42),
+        "age": st.none() | st.floats(0, 120) | st.integers(0, 120),
+        "uas7": st.none() | st.floats(-(2.0**53), 2.0**53) | st.integers(-(2**53), 2**53),
         "region": st.none() | st.text(),
         "biologic": st.none() | st.booleans(),
     }
@@ -113,7 +173,22 @@ def test_a_valid_row_reaches_the_frame_unchanged(rows: list[dict[str, Any]]) -> 
         np.testing.assert_array_equal(frame[name], expected)
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([dict.fromkeys(ROW)], ["every feature: null in 1 of 1 rows"]),
+        ([ROW, dict.fromkeys(ROW), ROW], ["every feature: null in 1 of 3 rows"]),
+        ([ROW | {"age": 119}], ["age: far from the values seen in training in 1 of 1 rows"]),
+        ([ROW | {"age": 0}], ["age: far from the values seen in training in 1 of 1 rows"]),
+        ([ROW | {"age": 86}, ROW | {"age": 14}, ROW | {"age": None}], []),
+        ([ROW | {"uas7": 1e9}, ROW], ["uas7: far from the values seen in training in 1 of 2 rows"]),
+    ],
+)
+def test_an_answer_that_is_doubtful_says_why(rows: list[dict[str, Any]], expected: list[str]) -> None:
+    assert doubts(SCHEMA, rows) == expected
+
+
 def test_an_unseen_level_is_counted_and_not_repeated() -> None:
     rows = [ROW, ROW | {"region": "Atlantis"}, ROW | {"region": None}]
-    assert unseen_levels(SCHEMA, rows) == ["region: level not seen in training in 1 of 3 rows"]
-    assert unseen_levels(SCHEMA, [ROW]) == []
+    assert doubts(SCHEMA, rows) == ["region: level not seen in training in 1 of 3 rows"]
+    assert doubts(SCHEMA, [ROW]) == []
