@@ -63,8 +63,12 @@ def postgres_home() -> Iterator[Path]:
     Not below pytest's folder, which each new session closes to everybody else.
     """
     with tempfile.TemporaryDirectory(prefix="e2i-test-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+        Path(folder).chmod(0o711)
+        temporary = tempfile.tempdir
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = temporary
 
 
 @pytest.fixture(scope="session")
@@ -90,12 +94,13 @@ def installation(server: str, folder: Path, template: Settings | None = None) ->
     if template:
         shutil.copytree(template.home_dir, folder / "home")
     url = server.replace("/postgres?", f"/{name}?").split("&options")[0].split("?options")[0]
-    before = dict(os.environ)
+    before, temporary = dict(os.environ), tempfile.tempdir
     settings = Settings(home=folder / "home", database_url=SecretStr(url), config=ROOT / "config")
     export(settings)
     try:
         yield settings
     finally:
+        tempfile.tempdir = temporary
         os.environ.clear()
         os.environ.update(before)
         with psycopg.connect(server, autocommit=True) as connection:

@@ -29,7 +29,6 @@ def open_session() -> tuple[Settings, Warehouse]:
     quiet()
     here = settings()
     try:
-        here.home_dir.mkdir(parents=True, exist_ok=True)
         export(here)
         warehouse = Warehouse(here)
         assert warehouse.engine is not None

