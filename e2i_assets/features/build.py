@@ -150,17 +150,19 @@ def _named_once(features: Sequence[Feature]) -> None:
 
 
 def _feature(name: str, dtype: pl.DataType, facts: AttributeLike, table: str, prefix: str = "") -> Feature:
-    declared = facts if isinstance(facts, Column) else None
+    low, high, allowed = (
+        (facts.low, facts.high, facts.allowed) if isinstance(facts, Column) else (None, None, None)
+    )
     return Feature(
         prefix + name,
         _kind(name, dtype),
         facts.unit,
         facts.description,
         f"{table}.{name}",
-        low=declared and declared.low,
-        high=declared and declared.high,
+        low=low,
+        high=high,
         integer=dtype.is_integer(),
-        allowed=declared and declared.allowed,
+        allowed=allowed,
     )
 
 

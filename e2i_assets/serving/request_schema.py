@@ -68,12 +68,9 @@ def request_models(features: Sequence[Mapping[str, Any]]) -> tuple[type[BaseMode
 
 def _body(name: str, key: str, content: Any) -> type[BaseModel]:
     few: Any = model_validator(mode="before")(_few_unknown({key}))
-    return create_model(
-        name,
-        __config__=ConfigDict(extra="forbid", hide_input_in_errors=True),
-        __validators__={"few_unknown": few},
-        **{key: (content, ...)},
-    )
+    fields: Any = {key: (content, ...)}
+    config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    return create_model(name, __config__=config, __validators__={"few_unknown": few}, **fields)
 
 
 def _few_unknown(known: set[str]) -> Callable[[Any], Any]:
@@ -98,7 +95,7 @@ def _annotation(feature: Mapping[str, Any]) -> Any:
     text = f"{feature['description']} ({f'{kind}, {unit}' if unit else kind}: {wanted}; null if missing)"
     facts = {"x-kind": kind, "x-unit": unit, "minimum": feature["low"], "maximum": feature["high"]}
     extra = {key: value for key, value in facts.items() if value is not None}
-    checked = Annotated[_TYPES[kind], AfterValidator(_within_contract(feature, wanted))]
+    checked: Any = Annotated[_TYPES[kind], AfterValidator(_within_contract(feature, wanted))]  # type: ignore[valid-type]
     return Annotated[checked | None, Field(description=text, json_schema_extra=extra)]
 
 
