@@ -18,6 +18,7 @@ from e2i_assets.assets.raw import build_raw_assets
 from e2i_assets.assets.splits import splits
 from e2i_assets.assets.trained_model import build_trained_model
 from e2i_assets.assets.tuned_params import build_tuned_params
+from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_refresh_job
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.modeling.scope import Scope, load_scopes
@@ -53,7 +54,7 @@ def build_defs(
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
         jobs=[build_refresh_job()],
-        sensors=[build_new_data_sensor()],
+        sensors=[build_new_data_sensor(), build_freshness_sensor()],
         resources={**build_resources(here), **(resource_overrides or {})},
         # One process per run: a process per step costs more than most steps do.
         executor=dg.in_process_executor,

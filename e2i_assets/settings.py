@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ class Settings(BaseSettings):
             otherwise, made when the first splits are sealed).
         pages_url: where `e2i up` serves the pages of reports (`E2I_PAGES_URL`).
         batch_size: rows of a batch of a load (`E2I_BATCH_SIZE`).
+        as_of: day on which the age of data is judged, and on which synthetic data end (`E2I_AS_OF`; today).
     """
 
     model_config = SettingsConfigDict(env_prefix="E2I_")
@@ -40,6 +42,7 @@ class Settings(BaseSettings):
     vault_key: SecretStr | None = None
     pages_url: str = "http://127.0.0.1:3004"
     batch_size: int = Field(default=1_000, ge=1)
+    as_of: dt.date | None = None
 
     @field_validator("database_url")
     @classmethod
@@ -47,6 +50,11 @@ class Settings(BaseSettings):
         if url is not None and not re.match(r"(postgres|postgresql)(\+\w+)?://", url.get_secret_value()):
             raise ValueError("must be the URL of a PostgreSQL, postgresql://user@host:5432/database")
         return url
+
+    @property
+    def today(self) -> dt.date:
+        """`E2I_AS_OF`, else today in UTC."""
+        return self.as_of or dt.datetime.now(dt.UTC).date()
 
     @property
     def home_dir(self) -> Path:

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadFileScheduling
 
+from e2i_assets.ingest.synthetic.spec import AS_OF
 from e2i_assets.resources.postgres import export, url_for
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.resources.tracking import ExperimentTracking
@@ -80,7 +81,8 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def installation(server: str, folder: Path, template: Settings | None = None) -> Iterator[Settings]:
-    """An installation of its own: an empty database and home, or a copy of another's."""
+    """An installation of its own, on the day on which generated data end: an empty database and home, or a copy
+    of another's."""
     name = f"t{uuid.uuid4().hex[:16]}"
     copied = f" TEMPLATE {_database(template)}" if template else ""
     with psycopg.connect(server, autocommit=True) as connection:
@@ -95,7 +97,9 @@ def installation(server: str, folder: Path, template: Settings | None = None) ->
         shutil.copytree(template.home_dir, folder / "home")
     url = server.replace("/postgres?", f"/{name}?").split("&options")[0].split("?options")[0]
     before, temporary = dict(os.environ), tempfile.tempdir
-    settings = Settings(home=folder / "home", database_url=SecretStr(url), config=ROOT / "config")
+    settings = Settings(
+        home=folder / "home", database_url=SecretStr(url), config=ROOT / "config", as_of=AS_OF
+    )
     export(settings)
     try:
         yield settings

@@ -9,16 +9,20 @@ import sqlalchemy as sa
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import RawTable
-from e2i_assets.assets.raw import LOAD, SNAPSHOT
+from e2i_assets.assets.raw import LOAD, NEWEST, SNAPSHOT
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.quality.datadocs import FOLDER
+from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.quality.plots import dimension_chart, history_chart
+from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.report import DIMENSIONS, QCReport, build_qc_report
 from e2i_assets.resources.records import data_quality_reports
 
+STALE = "stale"
+"""Attribute of a published report: tables that were stale on the day of judgement."""
 _SHOWN = 30
 """Reports in the history."""
 
@@ -36,6 +40,7 @@ _SHOWN = 30
         "quality": context.quality.model_dump(mode="json"),
         "suites": context.config_files("expectations"),
         "programme": context.programme.to_dict(),
+        "stale": _stale(context),
     },
 )
 def qc_report(
@@ -64,7 +69,8 @@ def qc_report(
         raw_versions={name: published.version for name, published in context.inputs.items()},
         config=context.quality,
         required=context.programme.required_tables,
-        not_collected=context.programme.not_collected,
+        not_collected={JOURNEYS: context.programme.not_collected},
+        stale=context.config["stale"],
     )
     _record(context, report)
     history = _history(context)
@@ -89,13 +95,37 @@ def qc_report(
                     {"table": "all tables", "rows": sum(report.table_rows.values()), **report.dimensions},
                 ]
             ),
+            "timeliness": shown.table(_ages(context, report)),
             "report": dg.MetadataValue.md(report.to_markdown()),
             "dimensions": shown.image(dimension_chart(report)),
             "history": shown.table(history),
             "trend": shown.image(history_chart(history, report.score_threshold)),
         },
+        attributes={STALE: context.config["stale"]},
         pages={"report_page": "report.html", "data_docs": f"{FOLDER}/index.html"},
     )
+
+
+def _stale(context: StageContext) -> list[str]:
+    """The day of judgement enters the fingerprint by this verdict alone: the next one computes nothing."""
+    newest = {name: published.attributes.get(NEWEST) for name, published in context.inputs.items()}
+    return stale_tables(newest, context.settings.today, context.quality)
+
+
+def _ages(context: StageContext, report: QCReport) -> list[dict[str, Any]]:
+    """Both figures of timeliness; the age is shown as it was, and is no part of the report."""
+    return [
+        {
+            "table": graded.table,
+            "newest record": str(fresh.newest),
+            "days old when judged": (context.settings.today - fresh.newest).days if fresh.newest else None,
+            "stale": fresh.stale,
+            "fresh until": str(fresh.fresh_until),
+            "arrived in time": 1 - fresh.late / graded.rows,
+        }
+        for graded in report.tables
+        if (fresh := graded.freshness)
+    ]
 
 
 def _history(context: StageContext) -> list[dict[str, Any]]:

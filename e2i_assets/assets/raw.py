@@ -17,12 +17,18 @@ from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import REFUSALS, RESOURCES, Made, code_version, make, stage_context_of
 from e2i_assets.ingest import attributes
 from e2i_assets.partitions import partitions
+from e2i_assets.quality.freshness import newest_record
 from e2i_assets.resources.holdings import Holding
 from e2i_assets.resources.snapshots import Snapshot
 
 LOAD, SNAPSHOT = "load", "snapshot"
 """Attributes of a raw version: the last committed load that it contains, and what its extract could see."""
-CODE = ("assets/raw.py", "contracts", "resources/snapshots.py", "ingest/attributes.py", "ingest/casting.py")
+NEWEST = "newest_record"
+"""Attribute of a raw version: day on which the source recorded its newest row, where rows say so."""
+CODE = (
+    "assets/raw.py", "contracts", "resources/snapshots.py", "ingest/attributes.py", "ingest/casting.py",
+    "quality/freshness.py",
+)  # fmt: skip
 REFUSED = (attributes.AttributeMismatch,)
 
 
@@ -82,7 +88,11 @@ def _extract(context: StageContext, name: str, snapshot: Snapshot) -> Made:
             "load": snapshot.load,
             **_shown(extract.holding),
         },
-        attributes={LOAD: snapshot.load, SNAPSHOT: extract.snapshot},
+        attributes={
+            LOAD: snapshot.load,
+            SNAPSHOT: extract.snapshot,
+            NEWEST: newest.isoformat() if (newest := newest_record(name, frame)) else None,
+        },
     )
 
 

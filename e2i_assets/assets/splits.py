@@ -16,6 +16,7 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.split_policy import SplitOrder
 from e2i_assets.modeling.splits import compare_assignments, divide
 from e2i_assets.quality.leakage import LeakageError, LeakageReport, audit_leakage
+from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
@@ -123,7 +124,7 @@ def _quality(
         raw,
         context.quality,
         attributes=context.programme.attributes,
-        not_collected=context.programme.not_collected,
+        not_collected={JOURNEYS: context.programme.not_collected},
     )
     context.warehouse.record(
         data_quality_reports,

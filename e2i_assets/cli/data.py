@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,10 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 REASONS_SHOWN = 12
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Day on which the synthetic data end. [default: today]"),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but commit.")]
 
 
@@ -32,7 +37,7 @@ def generate(
             "seasonality and an effect that wears off; outcomes known of a selection only."
         ),
     ] = "confounded",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and --as-of give the same data.")] = 42,
     dirty: Annotated[
         float,
         typer.Option(
@@ -42,6 +47,7 @@ def generate(
             "At most 0.02 of them break their contract and are rejected; the rest is for the gates to find.",
         ),
     ] = 0.0,
+    as_of: AsOf = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -56,10 +62,15 @@ def generate(
     from e2i_assets.cli.session import open_session
     from e2i_assets.ingest.synthetic import GeneratorSpec
 
-    spec = GeneratorSpec(
-        dgp=dgp, seed=seed, scale="small" if small else "full", patients=patients, dirty=dirty
-    )
     here, warehouse = open_session()
+    spec = GeneratorSpec(
+        dgp=dgp,
+        seed=seed,
+        scale="small" if small else "full",
+        patients=patients,
+        dirty=dirty,
+        as_of=as_of.date() if as_of else here.today,
+    )
     made = generate_and_load(here, warehouse, spec, dry_run=dry_run, show=not json)
     truth, dirt = made.declared.truth, made.declared.dirt
     faults = dirt.group_by("table", "kind", "found_by", maintain_order=True).len("rows")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from e2i_assets.assets.artifacts import BundleRef, Cohort, Evaluated
@@ -20,10 +21,11 @@ from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
 
-def run_demo(*, full: bool, seed: int, as_json: bool) -> int:
+def run_demo(*, full: bool, seed: int, as_of: date | None, as_json: bool) -> int:
     """0 when every gate of every partition passed."""
     here, warehouse = open_session()
-    _ensure_data(here, warehouse, full=full, seed=seed, as_json=as_json)
+    spec = GeneratorSpec(seed=seed, scale="full" if full else "small", as_of=as_of or here.today)
+    _ensure_data(here, warehouse, spec, as_json=as_json)
     known = programmes(here.config_dir)
     loaded = [key for key, p in known.items() if warehouse.watermark(p.brand, p.indication) is not None]
     defs = build_defs()
@@ -45,12 +47,12 @@ def run_demo(*, full: bool, seed: int, as_json: bool) -> int:
     return 0 if success else 1
 
 
-def _ensure_data(here: Settings, warehouse: Warehouse, *, full: bool, seed: int, as_json: bool) -> None:
+def _ensure_data(here: Settings, warehouse: Warehouse, spec: GeneratorSpec, *, as_json: bool) -> None:
+    """Data that are there stand, whatever day it is by now."""
     rows = {held.table: held.rows for held in warehouse.status()}
     if rows["patient_journeys"]:
         say(f"using the {rows['patient_journeys']:,} patient journeys in the warehouse", as_json=as_json)
         return
-    spec = GeneratorSpec(seed=seed, scale="full" if full else "small")
     report = generate_and_load(here, warehouse, spec, show=not as_json).report
     say(f"generated and loaded {report.rows['patient_journeys']:,} patient journeys", as_json=as_json)
 

@@ -31,6 +31,7 @@ def demo(
         bool, typer.Option("--full", help="25,000 patients instead of 2,500, where no data are loaded.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 42,
+    as_of: data.AsOf = None,
     json: Json = False,
 ) -> None:
     """Take every partition from raw tables to a Bento bundle.
@@ -40,7 +41,7 @@ def demo(
     """
     from e2i_assets.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(full=full, seed=seed, as_json=json))
+    raise typer.Exit(run_demo(full=full, seed=seed, as_of=as_of.date() if as_of else None, as_json=json))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCriterion, StrictModel
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.files import read_mapping
+from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
 from e2i_assets.contracts.base import INDEX, Role, columns
 from e2i_assets.contracts.tables import TABLES, PatientJourneys
 
@@ -85,6 +86,8 @@ class CohortConfig(StrictModel):
         required_tables: tables without which the programme's quality cannot be judged.
         not_collected: columns of patient_journeys that the programme's sources do not have, so that their
             emptiness is no fault of the data.
+        refresh: `none` for data that are complete, such as a finished trial's.
+        quality: thresholds of this partition that differ from `config/quality.yaml`, with their reason.
         minimum_size: members below which the cohort is refused.
     """
 
@@ -102,6 +105,8 @@ class CohortConfig(StrictModel):
     features: FeatureChoice = FeatureChoice()
     required_tables: tuple[TableName, ...] = tuple(TABLES)
     not_collected: tuple[str, ...] = ()
+    refresh: Refresh = "continuous"
+    quality: QualityTerms | None = None
     minimum_size: int = Field(default=100, ge=1)
 
     @model_validator(mode="after")

@@ -45,6 +45,13 @@ def _facts(programme: CohortConfig, table: str, column: str = "") -> Availabilit
     return Availability(declared.role, declared.available_at) if declared else Availability("feature", INDEX)
 
 
+def quality_of(settings: Settings, partition: str) -> QualityConfig:
+    """Settings of quality control for one partition: every partition's, as its cohort file changes them."""
+    everywhere = QualityConfig.from_yaml(settings.config_dir / "quality.yaml")
+    cohort = programme(settings.config_dir, partition)
+    return everywhere.under(cohort.refresh, cohort.quality)
+
+
 class StageContext:
     """One stage of one partition in one run; `inputs` are the published versions that it was given.
 
@@ -79,8 +86,8 @@ class StageContext:
 
     @property
     def quality(self) -> QualityConfig:
-        """Weights, thresholds and suites of quality control."""
-        return QualityConfig.from_yaml(self.settings.config_dir / "quality.yaml")
+        """Weights, thresholds and suites of quality control, as the cohort file changes them."""
+        return quality_of(self.settings, self.partition)
 
     @property
     def scopes(self) -> list[Scope]:

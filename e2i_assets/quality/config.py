@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from e2i_assets.cohorts.quality_terms import DimensionName, QualityTerms, Refresh
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 
-DimensionName = Literal["completeness", "validity", "consistency", "uniqueness", "timeliness"]
 DIMENSIONS: tuple[DimensionName, ...] = (
     "completeness", "validity", "consistency", "uniqueness", "timeliness",
 )  # fmt: skip
 
+
+NOT_REFRESHED = (
+    "refresh: none, no new data are expected: timeliness is not graded, and the score is that of the other "
+    "four dimensions"
+)
 
 REVEALING = frozenset(
     f"expect_column_{name}"
@@ -152,6 +157,9 @@ class QualityConfig(_Model):
     Attributes:
         minimum_rows: rows below which a required table blocks.
         minimum_cell_count: patients below whom a level is pooled with others, and a count is a small cell.
+        max_staleness_days: days within which a row must arrive, and which the newest record may be old.
+        refresh: `none` in a partition whose cohort file says that no new data are expected.
+        agreed: what a cohort file changed, in words, for the report.
     """
 
     block_below_score: float = Field(ge=0, le=1)
@@ -161,6 +169,8 @@ class QualityConfig(_Model):
     max_staleness_days: int = Field(gt=0)
     suite_status: SuiteStatus = SuiteStatus()
     suites: tuple[Suite, ...] = Field(min_length=1)
+    refresh: Refresh = "continuous"
+    agreed: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -178,9 +188,33 @@ class QualityConfig(_Model):
             QualityConfigError: unreadable file, unknown setting, suite, table or column.
         """
         settings = _read(path)
+        if partition := sorted(settings.keys() & {"refresh", "agreed"}):
+            raise QualityConfigError(f"{path}: {', '.join(partition)}: belongs in a cohort file")
         names = settings.pop("suites", [])
         suites = [Suite.from_yaml(path.parent / "expectations" / f"{name}.yaml") for name in names]
         return _parse(cls, path, {**settings, "suites": suites})
+
+    @property
+    def asked(self) -> tuple[DimensionName, ...]:
+        """The dimensions that make the score."""
+        return tuple(d for d in DIMENSIONS if d != "timeliness" or self.refresh != "none")
+
+    def under(self, refresh: Refresh, terms: QualityTerms | None) -> Self:
+        """These settings as a cohort file changes them; `agreed` says each change."""
+        changed: dict[str, Any] = {}
+        dimensions, agreed = dict(self.dimensions), []
+        if terms:
+            changed = terms.model_dump(include={"block_below_score", "max_staleness_days"}, exclude_none=True)
+            agreed += [(name, value, getattr(self, name)) for name, value in changed.items()]
+            for name, their in terms.dimensions.items():
+                values = their.model_dump(exclude_none=True)
+                dimensions[name] = self.dimensions[name].model_copy(update=values)
+                agreed += [(f"{name} {k}", v, getattr(self.dimensions[name], k)) for k, v in values.items()]
+        said = [f"{what} {new:g} instead of {old:g}: {terms.reason}" for what, new, old in agreed if terms]
+        if refresh == "none":
+            said.append(NOT_REFRESHED)
+        update = {**changed, "dimensions": dimensions, "refresh": refresh, "agreed": tuple(said)}
+        return self.model_copy(update=update)
 
 
 def condition_columns(condition: str) -> tuple[str, ...]:

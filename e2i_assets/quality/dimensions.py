@@ -6,9 +6,10 @@
 | validity | filled cells: of the right type, finite, in range, in the closed set |
 | consistency | rows: every rule between columns and tables holds |
 | uniqueness | rows: no second row with the same key, or with the same content under another key |
-| timeliness | rows: arrived within the allowed days of being recorded at the source |
+| timeliness | rows: arrived within the allowed days of their record at the source; none if that is all old |
 
 What a dimension cannot judge (a table without arrival times) is None and left out of means; it is never 1.
+A partition without `refresh` is not asked for timeliness, and its score is that of the other four.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.base import columns, facts_of
+from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.config import DIMENSIONS, AttributeLike, DimensionName, QualityConfig
-from e2i_assets.quality.relations import JOURNEYS, judge_rows
+from e2i_assets.quality.freshness import Freshness, judge_freshness
+from e2i_assets.quality.relations import judge_rows
 from e2i_assets.quality.schema import extraction_columns, wrong_attribute_type, wrong_type
 
 _NOT_WANTED = ("post_outcome",)  # empty is their meaning: no days to a treatment that never began
@@ -45,21 +47,28 @@ class Weakness:
 
 @dataclass(frozen=True)
 class TableQuality:
-    """The five grades of one table (None: does not apply) and what costs it most, worst first."""
+    """The five grades of one table (None: does not apply) and what costs it most, worst first.
+
+    `freshness` is what timeliness was graded on; None where it was not graded.
+    """
 
     table: str
     rows: int
     scores: dict[str, float | None]
     weaknesses: tuple[Weakness, ...]
+    freshness: Freshness | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "weaknesses": [asdict(w) for w in self.weaknesses]}
+        fresh = self.freshness.to_dict() if self.freshness else None
+        return {**asdict(self), "weaknesses": [asdict(w) for w in self.weaknesses], "freshness": fresh}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> TableQuality:
         """Inverse of `to_dict`."""
-        return cls(**{**stored, "weaknesses": tuple(Weakness(**w) for w in stored["weaknesses"])})
+        fresh = Freshness.from_dict(stored["freshness"]) if stored.get("freshness") else None
+        weaknesses = tuple(Weakness(**w) for w in stored["weaknesses"])
+        return cls(**{**stored, "weaknesses": weaknesses, "freshness": fresh})
 
 
 @dataclass(frozen=True)
@@ -81,22 +90,27 @@ def grade_table(
     config: QualityConfig,
     attributes: Mapping[str, AttributeLike] | None = None,
     not_collected: Collection[str] = (),
+    *,
+    stale: bool = False,
 ) -> TableQuality:
     """Grade one table of a partition; every grade of an empty table is None.
 
-    `not_collected` names columns of patient_journeys that cannot be incomplete, since nobody collects them.
+    Args:
+        not_collected: columns of the table that cannot be incomplete, since nobody collects them.
+        stale: whether its newest record is too old (`freshness.is_stale`).
     """
     frame, declared = tables[name], attributes or {}
-    absent = not_collected if name == JOURNEYS else ()
+    days = config.max_staleness_days
+    fresh = judge_freshness(name, frame, days, stale=stale) if "timeliness" in config.asked else None
     tallies: dict[DimensionName, _Tally] = {
-        "completeness": _completeness(name, frame, declared, absent),
+        "completeness": _completeness(name, frame, declared, not_collected),
         "validity": _validity(name, frame, declared),
         "consistency": _consistency(name, frame, tables),
         "uniqueness": _uniqueness(name, frame),
-        "timeliness": _timeliness(name, frame, config.max_staleness_days),
+        "timeliness": _timeliness(fresh, frame.height, days),
     }
     weak = [w for dimension, tally in tallies.items() for w in _weaknesses(dimension, name, tally)]
-    return TableQuality(name, frame.height, {d: tallies[d].score for d in DIMENSIONS}, tuple(weak))
+    return TableQuality(name, frame.height, {d: tallies[d].score for d in DIMENSIONS}, tuple(weak), fresh)
 
 
 def overall(tables: Sequence[TableQuality]) -> dict[str, float | None]:
@@ -114,8 +128,13 @@ def overall(tables: Sequence[TableQuality]) -> dict[str, float | None]:
 
 
 def weighted_score(grades: Mapping[str, float | None], config: QualityConfig) -> float:
-    """The guide's score: sum of weight times grade. A dimension that nothing could be graded on adds 0."""
-    return sum(config.dimensions[d].weight * (grades[d] or 0.0) for d in DIMENSIONS)
+    """The guide's score: sum of weight times grade, over the weights of the dimensions that are asked for.
+
+    A dimension that nothing could be graded on adds 0.
+    """
+    weights = {d: config.dimensions[d].weight for d in config.asked}
+    total = sum(weights.values())
+    return sum(weight * (grades[d] or 0.0) for d, weight in weights.items()) / total if total else 0.0
 
 
 def _weaknesses(dimension: str, table: str, tally: _Tally) -> list[Weakness]:
@@ -206,28 +225,12 @@ def _surplus(frame: pl.DataFrame) -> int:
     return frame.height - frame.n_unique()
 
 
-def _timeliness(name: str, frame: pl.DataFrame, max_days: int) -> _Tally:
-    """Rows that arrived within the allowed days, on the clock of UTC whatever zones the two times are in.
-
-    A time without a zone cannot be placed, and a row cannot arrive before it was recorded: neither is fresh.
-    """
-    facts = facts_of(TABLES[name])
-    event, arrival = facts.event_time, facts.ingestion_time
-    if not (event and arrival and frame.height):
+def _timeliness(fresh: Freshness | None, rows: int, max_days: int) -> _Tally:
+    """The worse of two: the newest record is stale, which no row makes up for; rows that arrived late."""
+    if fresh is None:
         return _Tally(0, 0)
-    fresh = 0
-    if has_zone(frame, event) and has_zone(frame, arrival):
-        delay = pl.col(arrival).dt.convert_time_zone("UTC") - pl.col(event).dt.convert_time_zone("UTC")
-        in_time = delay.is_between(pl.duration(days=0), pl.duration(days=max_days))
-        fresh = int(frame.select(in_time.fill_null(False).sum()).item())
-    return _Tally(
-        frame.height - fresh,
-        frame.height,
-        ((f"not within {max_days} days of its source", frame.height - fresh, frame.height),),
+    parts = (
+        (f"not within {max_days} days of its source", fresh.late, rows),
+        (f"newest record older than {max_days} days, or from the future", rows if fresh.stale else 0, rows),
     )
-
-
-def has_zone(frame: pl.DataFrame, name: str) -> bool:
-    """Whether the frame has the column, as times with a zone."""
-    dtype = frame.schema.get(name)
-    return isinstance(dtype, pl.Datetime) and dtype.time_zone is not None
+    return _Tally(max(bad for _, bad, _ in parts), rows, parts)

@@ -91,6 +91,13 @@ def _grids(report: QCReport) -> list[Grid]:
     grids = [
         _dimensions(report),
         ("Blockers", ["reason", "table", "what"], [[b.reason, b.table, b.message] for b in report.blockers]),
+        _freshness(report),
+        ("Agreed for this partition", ["what differs, and why"], [[said] for said in report.agreed]),
+        (
+            "Not collected",
+            ["table", "columns that no source brings, and that are not graded"],
+            [[table, ", ".join(names)] for table, names in report.not_collected.items()],
+        ),
         _suites(report),
         ("Warnings", ["what"], [[w] for w in report.warnings]),
         ("Judged versions", ["table", "version"], [[t, v] for t, v in sorted(report.raw_versions.items())]),
@@ -106,6 +113,20 @@ def _dimensions(report: QCReport) -> Grid:
     total = str(sum(report.table_rows.values()))
     rows.append(["all tables", total, "", *(_grade(report.dimensions[d]) for d in DIMENSIONS)])
     return "Dimensions", ["table", "rows", "contract", *DIMENSIONS], rows
+
+
+def _freshness(report: QCReport) -> Grid:
+    rows = [
+        [
+            t.table,
+            str(f.newest or "unknown"),
+            ("stale after " if f.stale else "fresh until ") + str(f.fresh_until or "unknown"),
+            f"{t.rows - f.late} of {t.rows}",
+        ]
+        for t in report.tables
+        if (f := t.freshness)
+    ]
+    return "Timeliness", ["table", "newest record", "its age", "rows that arrived in time"], rows
 
 
 def _contract(report: QCReport, table: str) -> str:

@@ -1,14 +1,14 @@
 """The quality report: three layers over the raw extracts of one partition, one verdict, a certificate.
 
 The report names the raw versions that it judged; what it approves is those and no others. The same data,
-versions and settings give the same report: nothing in it comes from a clock.
+versions, settings and stale tables give the same report: nothing else in it comes from a clock.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +37,8 @@ _ADVICE: dict[str, str] = {
     "validity": "correct the values at the source to the type and range that the contract states",
     "consistency": "load the rows that are referred to, or correct those that contradict each other",
     "uniqueness": "load each record once, under one key",
-    "timeliness": "load sooner after the source records a row, and give both times with their zone",
+    "timeliness": "load newer data, sooner after the source records a row, with both times and their zone; "
+    "for data that are complete say refresh: none in the cohort file",
 }
 
 
@@ -64,6 +65,8 @@ class QCReport:
             nothing to the score, and is lower than any other.
         fix_first: one sentence, the most useful next step.
         raw_versions: table to data version, as given by the caller.
+        agreed: what the cohort file asks otherwise than other partitions, with its reason.
+        not_collected: columns by table that no source brings, so that they are not graded.
     """
 
     status: Literal["passed", "warning", "failed"]
@@ -79,6 +82,8 @@ class QCReport:
     warnings: tuple[str, ...]
     table_rows: dict[str, int]
     raw_versions: dict[str, str]
+    agreed: tuple[str, ...] = ()
+    not_collected: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -99,6 +104,7 @@ class QCReport:
             "suites": [s.to_dict() for s in self.suites],
             "blockers": [asdict(b) for b in self.blockers],
             "warnings": list(self.warnings),
+            "agreed": list(self.agreed),
         }
 
     @classmethod
@@ -112,6 +118,7 @@ class QCReport:
                 "suites": tuple(SuiteResult.from_dict(s) for s in stored["suites"]),
                 "blockers": tuple(Blocker(**b) for b in stored["blockers"]),
                 "warnings": tuple(stored["warnings"]),
+                "agreed": tuple(stored["agreed"]),
             }
         )
 
@@ -146,7 +153,8 @@ def build_qc_report(
     raw_versions: Mapping[str, str],
     config: QualityConfig,
     required: Collection[str] = tuple(TABLES),
-    not_collected: Collection[str] = (),
+    not_collected: Mapping[str, Collection[str]] | None = None,
+    stale: Collection[str] = (),
 ) -> QCReport:
     """Judge the raw extracts of one partition.
 
@@ -155,23 +163,25 @@ def build_qc_report(
         attributes: the programme's declared clinical attributes, columns of patient_journeys.
         raw_versions: table to data version of the extracts given.
         required: tables that block when they are empty; the others only warn.
-        not_collected: columns of patient_journeys that the programme's sources do not have.
+        not_collected: columns by table that the programme's sources do not have.
+        stale: tables whose newest record is too old on the day of judgement (`freshness.is_stale`).
 
     What is wrong with the data is in the report; only a mistake in the program raises.
     """
     known = {name: tables[name] for name in TABLES if name in tables}
     declared = {name: dict(attributes) if name == JOURNEYS else {} for name in known}
     schema = tuple(check_schema(n, f, extra=declared[n], tables=known) for n, f in known.items())
-    graded = tuple(grade_table(n, known, config, declared[n], not_collected) for n in known)
+    absent = {n: sorted((not_collected or {}).get(n, ())) for n in known}
+    graded = tuple(grade_table(n, known, config, declared[n], absent[n], stale=n in stale) for n in known)
     grades = overall(graded)
     score = weighted_score(grades, config)
     suites = run_suites(config.suites, known, config.suite_status)
-    lowest = min(DIMENSIONS, key=lambda d: (grades[d] is not None, grades[d] or 0.0))
+    lowest = min(config.asked, key=lambda d: (grades[d] is not None, grades[d] or 0.0))
     advice = _advice(lowest, grades, graded)
     blockers = (
         *_table_blockers(tables, required, config.minimum_rows),
         *_schema_blockers(schema),
-        *_all_null_blockers(known, not_collected),
+        *_all_null_blockers(known, absent.get(JOURNEYS, ())),
         *_dimension_blockers(graded, config),
         *_suite_blockers(suites, required),
         *_score_blockers(score, config, advice),
@@ -191,6 +201,8 @@ def build_qc_report(
         warnings=warnings,
         table_rows={name: frame.height for name, frame in known.items()},
         raw_versions=dict(raw_versions),
+        agreed=config.agreed,
+        not_collected={table: names for table, names in absent.items() if names},
     )
 
 

@@ -1,7 +1,8 @@
 """The five dimensions of each split: the rows of its journeys, and whether its columns are the others'.
 
-Graded on the raw rows of the split's journeys, so that a figure means the same as in the quality report. What
-is added is the guide's consistency, "column and dtype matching across splits".
+Graded on the raw rows of the split's journeys, so that a figure means the same as in the quality report; of
+timeliness only the delay, for the newest record is a matter of the whole table. What is added is the guide's
+consistency, "column and dtype matching across splits".
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import polars as pl
 from e2i_assets.contracts.base import facts_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.config import DIMENSIONS, AttributeLike, QualityConfig
-from e2i_assets.quality.dimensions import TableQuality, grade_table, has_zone, overall, weighted_score
+from e2i_assets.quality.dimensions import TableQuality, grade_table, overall, weighted_score
+from e2i_assets.quality.freshness import has_zone
 from e2i_assets.quality.relations import JOURNEYS
 
 KEY = "patient_journey_id"
@@ -65,7 +67,7 @@ def grade_splits(
     config: QualityConfig,
     *,
     attributes: Mapping[str, AttributeLike],
-    not_collected: Collection[str] = (),
+    not_collected: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[SplitQuality, ...]:
     """Grade each split.
 
@@ -84,7 +86,7 @@ def grade_splits(
         _require_columns(name, tables[name])
     matched = _columns_matched(frames)
     return tuple(
-        _grade(name, frame, tables, config, attributes, not_collected, matched)
+        _grade(name, frame, tables, config, attributes, not_collected or {}, matched)
         for name, frame in frames.items()
     )
 
@@ -104,7 +106,7 @@ def _grade(
     tables: Mapping[str, pl.DataFrame],
     config: QualityConfig,
     attributes: Mapping[str, AttributeLike],
-    not_collected: Collection[str],
+    not_collected: Mapping[str, Collection[str]],
     matched: float,
 ) -> SplitQuality:
     if KEY not in frame.columns:
@@ -119,7 +121,7 @@ def _grade(
     declared = {name: attributes if name == JOURNEYS else {} for name in own}
     # References are looked up in the whole tables; only the split's own rows are judged.
     graded = tuple(
-        grade_table(name, {**tables, name: rows}, config, declared[name], not_collected)
+        grade_table(name, {**tables, name: rows}, config, declared[name], not_collected.get(name, ()))
         for name, rows in own.items()
     )
     grades = overall(graded)

@@ -3,6 +3,8 @@ import shutil
 import pytest
 import yaml
 
+from e2i_assets.cohorts import CohortConfig, CohortError
+from e2i_assets.cohorts.quality_terms import QualityTerms
 from e2i_assets.quality import QualityConfig, QualityConfigError
 from e2i_assets.quality.config import Suite
 from e2i_assets.settings import config_dir
@@ -52,6 +54,8 @@ def test_every_suite_file_is_named_by_the_settings(folder):
         ({"suites": ["no_such"]}, "no_such.yaml"),
         ({"max_staleness_days": 0}, "max_staleness_days"),
         ({"a_misspelt_setting": 1}, "a_misspelt_setting"),
+        ({"refresh": "none"}, "belongs in a cohort file"),
+        ({"agreed": ["all is well"]}, "belongs in a cohort file"),
         ({"dimensions": {"completeness": {"weight": 1.0, "threshold": 0.9}}}, "validity"),
     ],
 )
@@ -111,3 +115,45 @@ def test_a_suite_about_columns_that_do_not_exist_is_refused(tmp_path, change, sa
     with pytest.raises(QualityConfigError) as refused:
         Suite.from_yaml(tmp_path / "s.yaml")
     assert said in str(refused.value)
+
+
+def test_a_cohort_file_changes_what_it_names_and_the_reason_is_kept(folder):
+    config = QualityConfig.from_yaml(folder / "quality.yaml")
+    terms = QualityTerms(
+        reason="delivered once a quarter", max_staleness_days=100, block_below_score=0.7,
+        dimensions={"completeness": {"block_below": 0.3}},
+    )  # fmt: skip
+    changed = config.under("continuous", terms)
+    assert (changed.max_staleness_days, changed.block_below_score) == (100, 0.7)
+    assert changed.dimensions["completeness"].block_below == 0.3
+    assert changed.dimensions["completeness"].threshold == config.dimensions["completeness"].threshold
+    assert {k: v for k, v in changed.dimensions.items() if k != "completeness"} == {
+        k: v for k, v in config.dimensions.items() if k != "completeness"
+    }
+    assert changed.agreed == (
+        "block_below_score 0.7 instead of 0.8: delivered once a quarter",
+        "max_staleness_days 100 instead of 30: delivered once a quarter",
+        "completeness block_below 0.3 instead of 0.5: delivered once a quarter",
+    )
+    assert config.under("continuous", None) == config
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({"block_below_score": 0.7}, "reason"),
+        ({"reason": "", "block_below_score": 0.7}, "reason"),
+        ({"reason": "old"}, "names no threshold"),
+        ({"reason": "old", "dimensions": {"freshness": {"threshold": 0.1}}}, "freshness"),
+        ({"reason": "old", "block_below_score": -1}, "block_below_score"),
+        ({"reason": "old", "max_staleness_days": 0}, "max_staleness_days"),
+        ({"reason": "old", "suites": []}, "suites"),
+    ],
+)
+def test_thresholds_of_a_partition_need_a_reason_and_a_meaning(tmp_path, terms, said):
+    file = tmp_path / "cohort.yaml"
+    file.write_text(yaml.safe_dump({
+        "cohort_name": "c", "brand": "b", "indication": "i", "inclusion_criteria": [], "quality": terms,
+    }))  # fmt: skip
+    with pytest.raises(CohortError, match=rf"cohort\.yaml: quality.*{said}"):
+        CohortConfig.from_yaml(file)

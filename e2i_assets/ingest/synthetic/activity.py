@@ -57,8 +57,13 @@ def draw_predictions(rng: Rng, population: pl.DataFrame, count: int) -> pl.DataF
         + pl.duration(seconds=pl.lit(pl.Series(rng.integers(0, 86_400, n)))),
         prediction_value=(1 / (1 + (-log_odds).exp())).round(4),
         confidence_score=pl.Series(np.round(rng.uniform(0.60, 0.95, n), 4)),
-        model_version=pl.format("v{}.{}", pl.col("day").dt.year() - 2021, pl.col("day").dt.quarter()),
+        model_version=pl.format("v{}.{}", _years(pl.col("day")) + 1, pl.col("day").dt.quarter()),
     ).sort("patient_journey_id", "prediction_timestamp", "prediction_type")
+
+
+def _years(day: pl.Expr) -> pl.Expr:
+    """Calendar years since the first."""
+    return day.dt.year() - day.dt.year().min()
 
 
 def draw_triggers(rng: Rng, population: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 
 from e2i_assets.contracts.tables import REGIONS
 from e2i_assets.ingest.synthetic.draws import Rng
-from e2i_assets.ingest.synthetic.spec import FIRST_DIAGNOSIS, LAST_DIAGNOSIS
+from e2i_assets.ingest.synthetic.spec import Calendar
 
 PROJECTION = 40
 """Patients in the market for each patient in the data."""
@@ -17,7 +17,9 @@ MARKET_SHARE = {"Remibrutinib": 0.12, "Fabhalta": 0.08, "Kisqali": 0.25}
 METRICS = ("trx", "nrx", "market_share", "conversion_rate", "hcp_engagement_score")
 
 
-def business_metrics(rng: Rng, journeys: pl.DataFrame, events: pl.DataFrame, months: int) -> pl.DataFrame:
+def business_metrics(
+    rng: Rng, journeys: pl.DataFrame, events: pl.DataFrame, calendar: Calendar, months: int
+) -> pl.DataFrame:
     """The five figures by month, brand and region over the last `months` months of diagnoses.
 
     Prescriptions (trx), initiations (nrx), conversion and engagement are those of the journeys diagnosed in
@@ -42,9 +44,9 @@ def business_metrics(rng: Rng, journeys: pl.DataFrame, events: pl.DataFrame, mon
             sample_size=pl.len(),
         )
     )  # fmt: skip
-    wide = _grid(journeys, months).join(measured, on=by, how="left").sort(by)
+    wide = _grid(journeys, calendar, months).join(measured, on=by, how="left").sort(by)
     wide = wide.with_columns(
-        market_share=_market_share(rng, wide), sample_size=pl.col("sample_size").fill_null(0)
+        market_share=_market_share(rng, wide, calendar), sample_size=pl.col("sample_size").fill_null(0)
     )
     figures = wide.with_columns(pl.col(METRICS).cast(pl.Float64)).unpivot(
         METRICS, index=[*by, "sample_size"], variable_name="metric_name"
@@ -60,17 +62,17 @@ def business_metrics(rng: Rng, journeys: pl.DataFrame, events: pl.DataFrame, mon
     )
 
 
-def _grid(journeys: pl.DataFrame, months: int) -> pl.DataFrame:
+def _grid(journeys: pl.DataFrame, calendar: Calendar, months: int) -> pl.DataFrame:
     """Every month, brand and region."""
-    all_months = pl.date_range(FIRST_DIAGNOSIS, LAST_DIAGNOSIS, "1mo", eager=True)
+    all_months = pl.date_range(calendar.first_month, calendar.last_diagnosis, "1mo", eager=True)
     dates = pl.DataFrame({"metric_date": all_months.tail(months)})
     brands = journeys.select("brand").unique().sort("brand")
     return dates.join(brands, how="cross").join(pl.DataFrame({"region": REGIONS}), how="cross")
 
 
-def _market_share(rng: Rng, wide: pl.DataFrame) -> pl.Series:
+def _market_share(rng: Rng, wide: pl.DataFrame, calendar: Calendar) -> pl.Series:
     base = wide["brand"].replace_strict(MARKET_SHARE, return_dtype=pl.Float64)
-    growth = 1 + 0.005 * (wide["metric_date"] - FIRST_DIAGNOSIS).dt.total_days() / 30
+    growth = 1 + 0.005 * (wide["metric_date"] - calendar.first_month).dt.total_days() / 30
     return (base * growth * pl.Series(1 + 0.05 * rng.standard_normal(wide.height))).clip(0, 1)
 
 
@@ -93,7 +95,7 @@ PATHS = (
 )
 
 
-def causal_paths(rng: Rng, journeys: pl.DataFrame, quarters: int) -> pl.DataFrame:
+def causal_paths(rng: Rng, journeys: pl.DataFrame, calendar: Calendar, quarters: int) -> pl.DataFrame:
     """A finding per path, brand and quarter: the brand's figure, blurred as a study of that size would.
 
     The effect of `hcp_engaged` on the outcome is the true average effect; the others are correlations, along
@@ -110,9 +112,8 @@ def causal_paths(rng: Rng, journeys: pl.DataFrame, quarters: int) -> pl.DataFram
             "path_length": [path.length for path in PATHS],
         }
     )
-    ends = (
-        pl.date_range(FIRST_DIAGNOSIS, LAST_DIAGNOSIS, "3mo", eager=True).dt.offset_by("3mo").tail(quarters)
-    )
+    begun = pl.date_range(calendar.first_month, calendar.last_diagnosis, "3mo", eager=True)
+    ends = begun.dt.offset_by("3mo").tail(quarters)
     grid = found.unpivot(index="brand", variable_name="path", value_name="strength").join(names, on="path")
     grid = grid.join(pl.DataFrame({"discovery_date": ends}), how="cross").sort(
         "discovery_date", "brand", "path"

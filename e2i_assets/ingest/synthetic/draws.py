@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
 
 import numpy as np
 import polars as pl
@@ -49,18 +50,20 @@ def blank(rng: Rng, frame: pl.DataFrame, shares: Mapping[str, float]) -> pl.Data
     )
 
 
-def stamped(rng: Rng, frame: pl.DataFrame, day: str) -> pl.DataFrame:
+def stamped(rng: Rng, frame: pl.DataFrame, day: str, as_of: date) -> pl.DataFrame:
     """The frame with `source_timestamp` and `ingestion_timestamp` (UTC), both after the end of `day`.
 
-    The source records a row within 48 h; it arrives 3 h to 10 days later (median 30 h).
+    The source records a row within 48 h; it arrives 3 h to 10 days later (median 30 h), no later than in the
+    night to `as_of`.
     """
     recorded = pl.lit(pl.Series(rng.integers(0, 48 * 3600, frame.height)))
     delay = np.clip(np.exp(rng.normal(np.log(30), 0.9, frame.height)), 3, 240)
     delayed = pl.lit(pl.Series((delay * 3600).astype(np.int64)))
+    last = pl.lit(datetime.combine(as_of, time(3), UTC)).cast(pl.Datetime("us", "UTC"))
     end_of_day = pl.col(day).cast(pl.Datetime("us", "UTC")) + pl.duration(days=1)
     return frame.with_columns(
         source_timestamp=end_of_day + pl.duration(seconds=recorded),
-        ingestion_timestamp=end_of_day + pl.duration(seconds=recorded + delayed),
+        ingestion_timestamp=pl.min_horizontal(end_of_day + pl.duration(seconds=recorded + delayed), last),
     )
 
 

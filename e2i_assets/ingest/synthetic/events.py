@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 
@@ -11,8 +13,8 @@ from e2i_assets.ingest.synthetic.programmes import Profile
 
 LOOK_BACK = 365
 """History events fall within this many days before the index date."""
-CARE_DAYS = 180
-"""Follow-up consultations and tests fall within this many days after it."""
+CARE_STEPS = 180
+"""Follow-up consultations and tests fall on one of so many even steps through the follow-up."""
 SUPPLY_DAYS = 30
 """Days from one prescription of the brand to the next."""
 REFILLS = 0.5
@@ -27,11 +29,14 @@ ADVERSE = {"prescription": 0.05, "hospitalization": 0.10, "consultation": 0.02}
 """Share of events with an adverse event on record."""
 
 
-def draw_events(rng: Rng, population: pl.DataFrame, profile: Profile, brand: str) -> pl.DataFrame:
+def draw_events(
+    rng: Rng, population: pl.DataFrame, profile: Profile, brand: str, as_of: date
+) -> pl.DataFrame:
     """Events of one programme without identifiers of their own, in order of journey and day.
 
     Args:
         population: patients with identifiers, outcomes, windows and history counts.
+        as_of: day on which everything has arrived.
     """
     happened = pl.concat(
         [
@@ -43,7 +48,7 @@ def draw_events(rng: Rng, population: pl.DataFrame, profile: Profile, brand: str
     ids = population.select("patient_journey_id", "patient_id", "hcp_id", "diagnosis_date", "latent_severity")
     placed = pl.concat([ids[happened["row"].to_numpy()], happened], how="horizontal")
     dated = placed.with_columns(event_date=pl.col("diagnosis_date") + pl.duration(days="offset"))
-    return stamped(rng, _detailed(rng, dated, profile, brand), "event_date").sort(
+    return stamped(rng, _detailed(rng, dated, profile, brand), "event_date", as_of).sort(
         "patient_journey_id", "event_date", "event_type", "cost"
     )
 
@@ -83,11 +88,13 @@ def _prescriptions(rng: Rng, population: pl.DataFrame) -> pl.DataFrame:
 
 
 def _care(rng: Rng, population: pl.DataFrame) -> pl.DataFrame:
-    reach = np.minimum(CARE_DAYS, population["followup"].to_numpy())
+    followup = population["followup"].to_numpy()
+    steps = np.minimum(CARE_STEPS, followup)
     frames = []
     for kind, rate in CARE.items():
         rows = np.repeat(np.arange(population.height), rng.poisson(rate, population.height))
-        frames.append(_frame(rows, rng.integers(1, reach[rows] + 1), kind))
+        step = rng.integers(1, steps[rows] + 1)
+        frames.append(_frame(rows, step * followup[rows] // steps[rows], kind))
     return pl.concat(frames)
 
 

@@ -88,10 +88,10 @@ def generate(spec: GeneratorSpec, on_programme: Callable[[], None] = lambda: Non
         ),
         "triggers": pl.concat(part.triggers for part in parts).with_columns(trigger_id=numbered("trg", 6)),
         "business_metrics": business_metrics(
-            spec.rng("business_metrics"), population, events, spec.sizes.months
+            spec.rng("business_metrics"), population, events, spec.calendar, spec.sizes.months
         ).with_columns(metric_id=numbered("metric", 5), data_source=pl.lit(GENERATED)),
         "causal_paths": causal_paths(
-            spec.rng("causal_paths"), population, spec.sizes.quarters
+            spec.rng("causal_paths"), population, spec.calendar, spec.sizes.quarters
         ).with_columns(path_id=numbered("path", 4), data_source=pl.lit(GENERATED)),
     }  # fmt: skip
     tables, dirt = soil(spec, {name: conform(frames[name], table) for name, table in TABLES.items()})
@@ -133,7 +133,7 @@ def _people(spec: GeneratorSpec, programme: Programme, position: int) -> _People
     hcps = draw_hcps(spec.rng("hcps", key), profile, sizes.hcps).with_columns(
         hcp_id=numbered("hcp", 5, pl.int_range(1, pl.len() + 1) + position * sizes.hcps)
     )
-    patients = draw_patients(spec.rng("patients", key), profile, hcps, sizes.patients)
+    patients = draw_patients(spec.rng("patients", key), profile, spec.calendar, hcps, sizes.patients)
     number = pl.int_range(pl.len()) * len(spec.programmes) + position + 1
     population = with_outcomes(
         spec.rng("outcomes", key), PROCESSES[spec.dgp], profile, patients.covariates
@@ -154,8 +154,8 @@ def _part(spec: GeneratorSpec, programme: Programme, position: int) -> _Part:
     return _Part(
         hcps=mine.hcps,
         population=population,
-        journeys=patient_journeys(spec.rng("journeys", key), population, mine.attributes),
-        events=draw_events(spec.rng("events", key), population, profile, programme.brand),
+        journeys=patient_journeys(spec.rng("journeys", key), population, mine.attributes, spec.as_of),
+        events=draw_events(spec.rng("events", key), population, profile, programme.brand, spec.as_of),
         predictions=draw_predictions(spec.rng("predictions", key), population, sizes.predictions),
         triggers=draw_triggers(spec.rng("triggers", key), population, sizes.triggers),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
 from e2i_assets.contracts.tables import GENERATED, PatientJourneys
@@ -29,12 +31,15 @@ STATUSES = {
 }
 
 
-def patient_journeys(rng: Rng, population: pl.DataFrame, attributes: tuple[str, ...]) -> pl.DataFrame:
+def patient_journeys(
+    rng: Rng, population: pl.DataFrame, attributes: tuple[str, ...], as_of: date
+) -> pl.DataFrame:
     """The table for one programme.
 
     Args:
         population: its patients with outcomes and identifiers.
         attributes: names of the clinical attributes, which go into the JSON column.
+        as_of: day on which everything has arrived.
     """
     initiated = population["treatment_initiated"]
     observed = population.with_columns(
@@ -44,7 +49,7 @@ def patient_journeys(rng: Rng, population: pl.DataFrame, attributes: tuple[str, 
         journey_status=_by_outcome(rng, initiated, STATUSES),
         data_source=pl.lit(GENERATED),
     )
-    stamps = stamped(rng, observed, "last_observation_date")
+    stamps = stamped(rng, observed, "last_observation_date", as_of)
     known = blank(rng, stamps, MISSING | dict.fromkeys(attributes, MISSING_ATTRIBUTE))
     return conform(
         known.with_columns(clinical_attributes=pl.struct(attributes).struct.json_encode()), PatientJourneys

@@ -13,7 +13,6 @@ import polars as pl
 
 from e2i_assets.ingest.synthetic.draws import Rng
 from e2i_assets.ingest.synthetic.programmes import Profile, standard
-from e2i_assets.ingest.synthetic.spec import FIRST_DIAGNOSIS
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ _severity = standard("disease_severity", 5, 2)
 _academic = standard("academic_hcp", 0.33, 1)
 _engagement = standard("engagement_score", 5, 2)
 _age = standard("age_at_diagnosis", 47, 16)
-_year = (pl.col("diagnosis_date") - pl.lit(FIRST_DIAGNOSIS)).dt.total_days() / 365.25
+_year = pl.col("day") / 365.25
 
 PROGNOSIS = (
     -0.30 * _age
@@ -89,8 +88,8 @@ PROCESSES: dict[str, Process] = {
         .otherwise(0.2),
         confounders=CONFOUNDERS,
     ),
-    # Initiations peak at the turn of the year and grow from year to year; the programme wears off, its effect
-    # halving each year.
+    # Initiations peak once a year, from the first diagnosis on, and grow from year to year; the programme
+    # wears off, its effect halving each year.
     "time_series": Process(
         propensity=_ASSIGNED,
         baseline=_BASELINE + 0.8 * (2 * np.pi * _year).cos() + 0.2 * (_year - 1.25),

@@ -10,7 +10,7 @@ import polars as pl
 from e2i_assets.ingest.synthetic.draws import Rng, exactly, labels
 from e2i_assets.ingest.synthetic.hcps import REGION_SHARES
 from e2i_assets.ingest.synthetic.programmes import Profile
-from e2i_assets.ingest.synthetic.spec import DATA_CUT_OFF, FIRST_DIAGNOSIS, LAST_DIAGNOSIS
+from e2i_assets.ingest.synthetic.spec import Calendar
 
 HISTORY = {"consultation": (0.75, 0.30), "lab_test": (0.70, 0.30), "procedure": (0.15, 0.20),
            "hospitalization": (0.13, 0.50), "diagnosis": (0.20, 0.0)}  # fmt: skip
@@ -84,22 +84,24 @@ def with_hcps(rng: Rng, people: pl.DataFrame, hcps: pl.DataFrame) -> pl.DataFram
     return people.hstack(facts).with_columns(engagement_score=np.round(np.clip(engagement, 0, 10), 2))
 
 
-def draw_windows(rng: Rng, profile: Profile, n: int) -> pl.DataFrame:
-    """`diagnosis_date`, and days observed before (`lookback`) and after it (`followup`).
+def draw_windows(rng: Rng, profile: Profile, calendar: Calendar, n: int) -> pl.DataFrame:
+    """`diagnosis_date`, its `day` from the first one on, and days observed before (`lookback`) and after it
+    (`followup`).
 
     5 % of the patients are observed too briefly before, another 5 % too briefly after the index date.
     """
-    span = (LAST_DIAGNOSIS - FIRST_DIAGNOSIS).days + 1
+    span = (calendar.last_diagnosis - calendar.first_diagnosis).days + 1
     day = rng.integers(0, span, n)
     long_before = profile.lookback_days + np.minimum(rng.exponential(400, n), 1500).astype(np.int64)
     lookback = np.where(exactly(rng, n, 0.05), rng.integers(30, profile.lookback_days, n), long_before)
-    until_cut_off = (DATA_CUT_OFF - FIRST_DIAGNOSIS).days - day
+    until_cut_off = (calendar.cut_off - calendar.first_diagnosis).days - day
     long_after = profile.followup_days + rng.exponential(220, n).astype(np.int64)
     followup = np.where(exactly(rng, n, 0.05), rng.integers(20, profile.followup_days, n), long_after)
     return pl.DataFrame(
         {"day": day, "lookback": lookback, "followup": np.minimum(followup, until_cut_off)}
     ).select(
-        diagnosis_date=pl.lit(FIRST_DIAGNOSIS) + pl.duration(days="day"),
+        diagnosis_date=pl.lit(calendar.first_diagnosis) + pl.duration(days="day"),
+        day="day",
         lookback="lookback",
         followup="followup",
     )
@@ -115,11 +117,11 @@ def draw_history(rng: Rng, people: pl.DataFrame, z: np.ndarray) -> pl.DataFrame:
     return pl.DataFrame(counts)
 
 
-def draw_patients(rng: Rng, profile: Profile, hcps: pl.DataFrame, n: int) -> Patients:
+def draw_patients(rng: Rng, profile: Profile, calendar: Calendar, hcps: pl.DataFrame, n: int) -> Patients:
     """The covariates of n patients, each with one of these HCPs."""
     people, z = draw_people(rng, profile, n)
     attributes = profile.attributes(rng, people, z)
-    windows = draw_windows(rng, profile, n)
+    windows = draw_windows(rng, profile, calendar, n)
     history = draw_history(rng, people, z)
     covariates = with_hcps(rng, people.with_columns(**attributes), hcps).hstack(windows).hstack(history)
     return Patients(covariates.with_columns(latent_severity=z), tuple(attributes))

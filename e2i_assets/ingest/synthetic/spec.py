@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal, get_args
 
 import numpy as np
@@ -12,10 +12,12 @@ import numpy as np
 Dgp = Literal["simple_linear", "confounded", "heterogeneous", "time_series", "selection_bias"]
 Scale = Literal["full", "small"]
 
-FIRST_DIAGNOSIS = date(2023, 1, 1)
-LAST_DIAGNOSIS = date(2025, 6, 30)
-DATA_CUT_OFF = date(2025, 12, 31)
-"""No observation after this day; half a year after the last diagnosis, so that every window can close."""
+AS_OF = date(2026, 1, 3)
+"""Day on which the data end where nobody says otherwise: the same for ever, as the seed is."""
+RECORDED = timedelta(days=3)
+"""What happened on a day is on record 48 hours after its end."""
+OBSERVED, CLOSED = timedelta(days=1095), timedelta(days=184)
+"""Days from the first diagnosis, and from the last, to the last observation; every window can close."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,21 @@ FEWEST = 100
 
 
 @dataclass(frozen=True)
+class Calendar:
+    """First and last day of a diagnosis, last day of observation, and the day on which all is on record."""
+
+    first_diagnosis: date
+    last_diagnosis: date
+    cut_off: date
+    as_of: date
+
+    @property
+    def first_month(self) -> date:
+        """First day of the month of the first diagnosis."""
+        return self.first_diagnosis.replace(day=1)
+
+
+@dataclass(frozen=True)
 class GeneratorSpec:
     """What to generate; equal specs give byte-identical tables.
 
@@ -83,6 +100,7 @@ class GeneratorSpec:
             grow with them, brand-level tables do not.
         dirty: share of rows that are given a fault (see `dirt`), 0 to 0.5.
         programmes: which programmes; each has the same number of patients.
+        as_of: day on which the data end: nothing happens, is recorded or arrives after it.
 
     Raises:
         ValueError: an unknown process or scale, a negative seed, no programme or one named twice, too few
@@ -95,6 +113,7 @@ class GeneratorSpec:
     patients: int | None = None
     dirty: float = 0.0
     programmes: tuple[Programme, ...] = PROGRAMMES
+    as_of: date = AS_OF
 
     def __post_init__(self) -> None:
         for name, value, known in (("dgp", self.dgp, get_args(Dgp)), ("scale", self.scale, get_args(Scale))):
@@ -117,6 +136,12 @@ class GeneratorSpec:
         if self.patients is None:
             return scale
         return replace(scale, patients=self.patients // len(self.programmes))
+
+    @property
+    def calendar(self) -> Calendar:
+        """The days between which everything happens."""
+        cut_off = self.as_of - RECORDED
+        return Calendar(cut_off - OBSERVED, cut_off - CLOSED, cut_off, self.as_of)
 
     def rng(self, *name: str) -> np.random.Generator:
         """The random stream of one purpose.

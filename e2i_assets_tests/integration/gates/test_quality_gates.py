@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, cast
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
 from e2i_assets.assets.artifacts import RawTable
-from e2i_assets.build import build_resources
+from e2i_assets.build import build_defs, build_resources
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.rules import SAME_SNAPSHOT, Origin, Quality
 from e2i_assets.quality.report import QCReport
@@ -90,6 +92,32 @@ def test_split_quality(here: Settings) -> None:
         assert connection.execute(sa.text(worst)).scalars().all() == ["holdout"]
 
 
+def test_a_feed_that_has_stopped_is_noticed(here: Settings) -> None:
+    """The next day computes nothing; the day on which the newest records turn stale is seen."""
+    before = published(here)
+
+    def judged_after(days: int) -> tuple[dict[str, str], list[Any], list[str]]:
+        assert here.as_of
+        later = here.model_copy(update={"as_of": here.as_of + dt.timedelta(days)})
+        result = run(later, "key:qc_report+2")
+        assert result.success
+        made = [m for e in result.get_asset_materialization_events() if (m := e.materialization)]
+        computed = [m.asset_key.to_user_string() for m in made if not m.metadata["reused"].value]
+        due = [r.partition_key for r in outdated_reports(later)]
+        return published(later), computed, due
+
+    assert judged_after(1) == (before, [], [])
+    frozen = outdated_reports(here.model_copy(update={"as_of": dt.date(2026, 6, 1)}))
+    assert [request.partition_key for request in frozen] == [PARTITION]
+    after, computed, due = judged_after(60)
+    assert computed == ["qc_report", "cohort"]
+    assert due == []
+    assert {name for name in before if after[name] != before[name]} == {"qc_report"}
+    _, report = last_report(here)
+    assert report["dimensions"]["timeliness"] == 0
+    assert "newest record older than 30 days" in report["fix_first"]
+
+
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
@@ -166,6 +194,15 @@ def cost(here: Settings) -> float:
     store = build_resources(here)["store"]
     version = store.current("raw/treatment_events", PARTITION).version
     return float(store.read("raw/treatment_events", PARTITION, version, RawTable).frame["cost"].sum())
+
+
+def outdated_reports(here: Settings) -> list[dg.RunRequest]:
+    defs = build_defs(here)
+    resources = {name: build_resources(here)[name] for name in ("settings", "store")}
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, resources=resources, definitions=defs)
+        tick = defs.resolve_sensor_def("freshness_sensor").evaluate_tick(context)
+        return list(tick.run_requests or [])
 
 
 def last_report(here: Settings) -> tuple[str, Any]:

@@ -1,0 +1,66 @@
+"""Sensor: a feed that has stopped is judged again, although no load asks for a run."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from e2i_assets.assets.qc_report import STALE
+from e2i_assets.assets.raw import NEWEST
+from e2i_assets.automation.jobs import REFRESH
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.gates.context import quality_of
+from e2i_assets.partitions import programmes
+from e2i_assets.quality.freshness import stale_tables
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.settings import Settings
+
+JUDGED = [dg.AssetKey("qc_report"), dg.AssetKey("cohort")]
+"""What a verdict on the age of data concerns; nothing behind the cohort changes with it."""
+
+
+def outdated(judged: Mapping[str, list[str]], now: Mapping[str, list[str]]) -> list[str]:
+    """Partitions whose published report says of other tables than today's verdict that they are stale.
+
+    Args:
+        judged: partition to the tables that its published report calls stale; absent without a report.
+        now: partition to those that are.
+    """
+    return [partition for partition, stale in judged.items() if sorted(stale) != sorted(now[partition])]
+
+
+def build_freshness_sensor() -> dg.SensorDefinition:
+    """The sensor over the published reports and the calendar."""
+
+    @dg.sensor(
+        job_name=REFRESH,
+        name="freshness_sensor",
+        minimum_interval_seconds=3600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"settings", "store"},
+        description="Requests a judgement of each partition whose newest records have become too old.",
+    )
+    def freshness_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        settings, store = context.resources.settings, context.resources.store
+        judged = _judged(settings, store)
+        now = {key: _stale_now(settings, store, key) for key in judged}
+        requests = outdated(judged, now)
+        for partition in requests:
+            # Once a day: a report that is refused stays unpublished, and its partition outdated.
+            key = f"{partition}-stale-{settings.today.isoformat()}"
+            yield dg.RunRequest(run_key=key, partition_key=partition, asset_selection=JUDGED)
+        if not requests:
+            yield dg.SkipReason("every report judges the age of its data as it is today")
+
+    return freshness_sensor
+
+
+def _judged(settings: Settings, store: ArtifactStore) -> dict[str, list[str]]:
+    reports = {key: store.current("qc_report", key) for key in programmes(settings.config_dir)}
+    return {key: list(report.attributes.get(STALE, ())) for key, report in reports.items() if report}
+
+
+def _stale_now(settings: Settings, store: ArtifactStore, partition: str) -> list[str]:
+    raw: dict[str, Any] = {name: store.current(f"raw/{name}", partition) for name in TABLES}
+    newest = {name: current.attributes.get(NEWEST) for name, current in raw.items() if current}
+    return stale_tables(newest, settings.today, quality_of(settings, partition))

@@ -1,0 +1,40 @@
+"""What a cohort file agrees on for its own data where `config/quality.yaml` does not fit, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from e2i_assets.cohorts.criterion import StrictModel
+
+DimensionName = Literal["completeness", "validity", "consistency", "uniqueness", "timeliness"]
+Refresh: TypeAlias = Literal["continuous", "none"]
+"""Whether new data are expected. `none`, a finished trial, is judged neither by its age nor by its delay."""
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+
+class DimensionTerms(StrictModel):
+    """Thresholds of one dimension that differ from those of every partition."""
+
+    threshold: Share | None = None
+    block_below: Share | None = None
+
+
+class QualityTerms(StrictModel):
+    """Thresholds of one partition; what is not named stays as `config/quality.yaml` has it.
+
+    Attributes:
+        reason: why they differ; the quality report shows it.
+    """
+
+    reason: str = Field(min_length=1)
+    block_below_score: Share | None = None
+    max_staleness_days: int | None = Field(default=None, gt=0)
+    dimensions: dict[DimensionName, DimensionTerms] = Field(default={})
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.model_fields_set <= {"reason"}:
+            raise ValueError("names no threshold that differs")
+        return self
