@@ -18,25 +18,6 @@ from e2i_assets.ingest.mapping import TableMapping
 
 MOMENTS = (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ)
 
-NOT_OF_THE_ROW = (
-    exp.Query, exp.Values, exp.Table, exp.Explode, exp.Unnest, exp.GenerateSeries, exp.Star, exp.Columns,
-)  # fmt: skip
-"""What reads something else (another file), makes several rows of one, or several columns."""
-MAKES_ROWS = ("generate_subscripts",)
-"""Functions of DuckDB that do so and have no class of their own."""
-
-
-def not_of_the_row(tree: exp.Expr) -> str | None:
-    """What is wrong with an expression that is not over the cells of its row alone."""
-    other = tree.find(*NOT_OF_THE_ROW)
-    calls = {call.name.lower() for call in tree.find_all(exp.Anonymous)}
-    if other is None and not calls & set(MAKES_ROWS):
-        return None
-    return (
-        f"{tree.sql('duckdb')} is not over the columns of its row alone: no SELECT, VALUES, UNNEST, * or "
-        "COLUMNS can stand there"
-    )
-
 
 def local_moment(tree: exp.Expr) -> str | None:
     """What is wrong with making a moment of a local time in SQL: a clock that is put back goes unnoticed."""

@@ -75,6 +75,8 @@ class Files:
         self._local = "file" in _protocols(self._fs)
         self._scratch = scratch
         self._states: dict[str, str] = {}
+        self.opened: list[str] = []
+        """What DuckDB reads, as it is told of it and as it is called."""
 
     def connect(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection read from this source's filesystem."""
@@ -197,7 +199,7 @@ class Files:
         files = self.find(pattern)
         if _suffix(files[0]) == ".parquet":
             self._check_parquet(files)
-            paths = [self._path(f) for f in files]
+            paths = self._paths(files)
             # Folders such as `zip=00501` make a column; its values are text.
             sql = (
                 f"SELECT * FROM read_parquet({literals(paths)}, filename='{FILE}', hive_types_autocast=false)"
@@ -208,9 +210,12 @@ class Files:
         called = self._called(files[0])
         return called if len(files) == 1 else f"{called.rpartition('/')[0]}/* ({len(files)} files)"
 
-    def _path(self, file: str) -> str:
-        """A file as DuckDB is to be told of it: nothing in its name is a glob."""
-        return re.sub(r"[*?[]", r"[\g<0>]", file if self._local else self._fs.unstrip_protocol(file))
+    def _paths(self, files: Sequence[str]) -> list[str]:
+        """Files as DuckDB is to be told of them: nothing in their names is a glob."""
+        called = [file if self._local else self._fs.unstrip_protocol(file) for file in files]
+        told = [re.sub(r"[*?[]", r"[\g<0>]", file) for file in called]
+        self.opened += [*called, *told]
+        return told
 
     def _check_parquet(self, files: Sequence[str]) -> None:
         import pyarrow as pa
@@ -249,7 +254,7 @@ class Files:
         selects = []
         for (given, delimiter), group in groups.items():
             if reading.encoding == "utf-8" and not any(map(_is_packed, group)):
-                selects.append(text_sql([self._path(f) for f in group], given, delimiter, reading))
+                selects.append(text_sql(self._paths(group), given, delimiter, reading))
             else:
                 copies = {file: self._copy(file, reading) for file in group}
                 selects += [text_sql([copy], given, delimiter, reading, f) for f, copy in copies.items()]

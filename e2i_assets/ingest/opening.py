@@ -11,7 +11,7 @@ from typing import Protocol
 
 import duckdb
 
-from e2i_assets.ingest.csv_files import ONLY_OURS
+from e2i_assets.ingest.csv_files import ONLY_OURS, literals
 from e2i_assets.ingest.databases import DuckDBFile, Only, Postgres
 from e2i_assets.ingest.errors import SCRATCH, NotThere, SourceError, unreadable
 from e2i_assets.ingest.files import Files
@@ -56,6 +56,9 @@ class Source(Protocol):
         Raises:
             SourceError: it is not there, or cannot be read.
         """
+
+    def seal(self) -> None:
+        """Let expressions reach nothing but what is open: no other file, no network, no setting."""
 
     def verify(self) -> None:
         """Make sure, after reading, that all of it was of one state.
@@ -105,6 +108,10 @@ class FileSource:
         if self._files.is_folder and spec.file is None:
             raise NotThere(f"{self.name}: is a folder; name the file of {table} in the mapping (`file:`)")
         return self._view(table, spec.file, reading)
+
+    def seal(self) -> None:
+        """Let expressions reach only the files that are open, and their copies."""
+        _seal(self.connection, self._files.opened, self._scratch.name)
 
     def verify(self) -> None:
         """Make sure that the files are what they were when they were opened."""
@@ -163,6 +170,10 @@ class DatabaseSource:
         self._database.provide(table, found, self._tables[found], None, most)
         return Opened(self.connection, table, f"{self.name} {'.'.join(found)}", self)
 
+    def seal(self) -> None:
+        """Let expressions reach only the tables that are open."""
+        _seal(self.connection, [], self._scratch.name)
+
     def verify(self) -> None:
         """Nothing to do: a PostgreSQL is read in one snapshot, a DuckDB file is locked while it is open."""
 
@@ -215,6 +226,13 @@ def _database(path: str, spill: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(path, config={**dict.fromkeys(off, "false"), "temp_directory": spill})
     # Not that of the machine; a mapping's zone is set where its rows are read.
     return connection.execute("SET GLOBAL TimeZone = 'UTC'")
+
+
+def _seal(connection: duckdb.DuckDBPyConnection, files: Sequence[str], folder: str) -> None:
+    connection.execute(f"SET allowed_paths = {literals(files)}")
+    connection.execute(f"SET allowed_directories = {literals([folder])}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _require(opened: Opened, table: str, columns: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from sqlglot import exp
 from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
+from e2i_assets.ingest.allowed import refusal
 from e2i_assets.ingest.casting import beyond_years, cast, written
 from e2i_assets.ingest.csv_files import AS_KEPT, AS_WRITTEN, FILE, LONGEST_LINE, quoted
 from e2i_assets.ingest.errors import Misstated, NotThere, SourceError, unreadable
@@ -27,7 +28,6 @@ from e2i_assets.ingest.expressions import (
     first_line,
     local_moment,
     not_bound,
-    not_of_the_row,
     over_cells,
 )
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
@@ -81,12 +81,13 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
             raise mapping.error(error.key, str(error)) from error
         except NotThere as error:
             raise mapping.error(("omop", "schema"), str(error)) from error
-        plans = [_made(opened, table, mapping) for table in omop.FILLS]
+        filled = {table: _made(opened, table, mapping) for table in omop.FILLS}
     else:
-        plans = [
-            _plan(_opened(opened, table, spec, mapping), table, spec, mapping)
-            for table, spec in mapping.tables.items()
-        ]
+        filled = {
+            table: (_opened(opened, table, spec, mapping), spec) for table, spec in mapping.tables.items()
+        }
+    opened.seal()
+    plans = [_plan(given, table, spec, mapping) for table, (given, spec) in filled.items()]
     notes += tuple(
         f"{plan.origin}: not loaded, because the mapping does not name them and {plan.table} carries no "
         f"attributes: {', '.join(plan.dropped)}"
@@ -101,10 +102,18 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
 
 def _opened(source: Source, table: str, spec: TableMapping, mapping: Mapping) -> Opened:
     try:
-        return source.open(table, spec, mapping.reading(table))
+        opened = source.open(table, spec, mapping.reading(table))
     except NotThere as error:
         place = "table" if spec.table is not None else "file"
         raise mapping.error(("tables", table, place), str(error)) from error
+    return _in_zone(opened, table, mapping)
+
+
+def _in_zone(opened: Opened, table: str, mapping: Mapping) -> Opened:
+    """A session of its own, in which days and hours are those of the mapping's zone, wherever this runs."""
+    session = opened.connection.cursor()
+    session.execute("SET TimeZone = ?", [mapping.reading(table).time_zone or "UTC"])
+    return replace(opened, connection=session)
 
 
 def _by_name(source: Source) -> Mapping:
@@ -141,12 +150,12 @@ def _same(names: Iterable[str]) -> dict[str, ColumnMapping]:
     return {name: ColumnMapping.model_validate(quoted(name)) for name in names}
 
 
-def _made(source: Source, table: str, mapping: Mapping) -> Plan:
+def _made(source: Source, table: str, mapping: Mapping) -> tuple[Opened, TableMapping]:
     """A table of ours that was made from an OMOP CDM, and has our columns already."""
     opened = Opened(source.connection, table, f"{source.name} (OMOP)", source)
     known = TABLES[table].to_schema().columns
     spec = TableMapping(columns=_same(name for name in opened.columns() if name in known))
-    return _plan(opened, table, spec, mapping)
+    return _in_zone(opened, table, mapping), spec
 
 
 @dataclass(frozen=True)
@@ -200,7 +209,7 @@ class Plan:
 
 
 def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Plan:
-    relation = opened.connection.cursor().table(opened.view)
+    relation = opened.connection.table(opened.view)
     types = opened.columns()
     as_text = {name: dtype for name, dtype in types.items() if AS_WRITTEN + name in relation.columns}
     as_kept = frozenset(name for name in types if AS_KEPT + name in relation.columns)
@@ -214,11 +223,12 @@ def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> P
     expressions, used = {}, set(extra)
     for name, how in spec.expressions.items():
         tree = _parsed(plan, name, how)
+        if said := refusal(tree) or local_moment(tree):
+            raise plan.error(name, said)
         used |= {column.name.lower() for column in tree.find_all(exp.Column)}
         over = over_cells(table, name, spec, tree, as_text, as_kept)
-        expressions[name] = how.expression if over == tree else over.sql("duckdb")
-        if said := not_of_the_row(tree) or local_moment(tree):
-            raise plan.error(name, said)
+        # What was judged is what is evaluated, and not what somebody wrote.
+        expressions[name] = over.sql("duckdb")
         try:
             # Beside a column, what is over many rows (an aggregate) is refused.
             beside = quoted(relation.columns[0])
@@ -278,7 +288,7 @@ def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
 
     seen: Counter[str] = Counter()
     try:
-        for arrow in _cursor(plan).sql(plan.select).to_arrow_reader(BATCH_ROWS):
+        for arrow in plan.opened.connection.sql(plan.select).to_arrow_reader(BATCH_ROWS):
             batch = pl.DataFrame(pl.from_arrow(arrow))
             for file, given in _by_file(batch):
                 first = seen[file or ""] + 1
@@ -292,19 +302,13 @@ def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
         raise SourceError(f"{plan.origin}: has no rows")
 
 
-def _cursor(plan: Plan) -> duckdb.DuckDBPyConnection:
-    """A cursor on which days and hours are those of the mapping's time zone, wherever this runs."""
-    cursor = plan.opened.connection.cursor()
-    return cursor.execute("SET TimeZone = ?", [plan.reading.time_zone or "UTC"])
-
-
 def _failure(plan: Plan, error: Exception) -> ValueError:
     """Which expression fails on a value, or else what is wrong with the source.
 
     The library quotes the value; it may be a patient's, so only the expression is named.
     """
     view = quoted(plan.opened.view)
-    asked = _cursor(plan)
+    asked = plan.opened.connection
     try:
         plan.opened.source.verify()
         asked.execute(f"SELECT count(COLUMNS(*)) FROM {view}").fetchall()
