@@ -56,8 +56,8 @@ NOT_OF_THE_ROW = (
 
 def refusal(tree: exp.Expr) -> str | None:
     """Why an expression is refused, with what to do; None where it is over the cells of its row alone."""
-    if (part := tree.find(exp.Command)) is not None:
-        word = part.name.split(maxsplit=1)[0] if part.name else str(part.this)
+    if (command := tree.find(exp.Command)) is not None:
+        word = str(command.this)
         return f'is a command ({word}) and no expression; a column of that name is written "{word.lower()}"'
     if tree.find(*NOT_OF_THE_ROW) is not None:
         return (

@@ -59,6 +59,8 @@ def over_cells(
         types: DuckDB types of the columns that are there as they are written, too.
         as_kept: columns that are there as they are kept, too.
     """
+    if name not in spec.expressions:
+        return _over(tree, types, AS_WRITTEN, _is_used_as_text)
     bare = isinstance(tree, exp.Column)
     if bare and name in spec.attributes and spec.attributes[name].is_bare:
         return _over(tree, as_kept, AS_KEPT)

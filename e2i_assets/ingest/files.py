@@ -110,6 +110,11 @@ class Files:
                 raise SourceError(f"{self._called(file)}: is empty")
         return found
 
+    def below(self, pattern: str | None) -> str | None:
+        """The source's folder, where a pattern may name several files of it."""
+        several = self.is_folder and not self._fs.isfile(f"{self._root.rstrip('/')}/{pattern}")
+        return self._root.rstrip("/") if several else None
+
     def _named(self, path: str) -> Iterator[str]:
         if self._fs.isdir(path):
             yield from filter(_holds_rows, self._below(path))

@@ -11,12 +11,20 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from e2i_assets.contracts.base import INDEX, Column, Role, column_of
+from e2i_assets.contracts.base import INDEX, Column, Role, column_of, key_of
 from e2i_assets.contracts.tables import GENERATED, TABLES
 from e2i_assets.ingest.omop_config import Omop
 from e2i_assets.ingest.yaml_lines import Lines, load_with_lines
@@ -26,6 +34,13 @@ UNKNOWN = Lines(Path("mapping"), {})
 
 class MappingError(ValueError):
     """A mapping that cannot be used; the message names the file, the line, the key and the rule."""
+
+
+def _as_text(value: Any) -> Any:
+    """YAML reads a bare number, date or `true` as such; expressions and mapped values are text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if value is None or isinstance(value, str | dict | list) else str(value)
 
 
 class _Model(BaseModel):
@@ -161,6 +176,10 @@ class TableMapping(_Model):
         file: file below the source folder, a glob or a folder of several; the source itself when left out.
         table: table of a source that is a database, `schema.table` or `table`.
         read: how its text is to be read, instead of what the mapping says for all tables.
+        key: what makes the keys of a source that has none: a row's content, or its file and line.
+        where: expression that must be true of a row; others are not loaded.
+        repeat: makes several rows of each of the source, one for each entry; an entry says what its names
+            stand for in expressions (`{result: cd4_20, day: 140}`).
         columns: our column to how it is filled. A column that is left out is empty, but
             `ingestion_timestamp` is the time of the load, and `data_source` the mapping's `source`.
         attributes: further clinical attributes (patient_journeys only).
@@ -170,6 +189,9 @@ class TableMapping(_Model):
     file: str | None = None
     table: str | None = None
     read: Reading | None = None
+    key: Literal["content", "line"] | None = None
+    where: str | None = Field(default=None, min_length=1)
+    repeat: tuple[dict[str, Annotated[str, BeforeValidator(_as_text)]], ...] = ()
     columns: dict[str, ColumnMapping] = Field(min_length=1)
     attributes: dict[str, AttributeMapping] = {}
     leave_out: tuple[str, ...] = ()
@@ -178,6 +200,8 @@ class TableMapping(_Model):
     def _one_place(self) -> Self:
         if self.file is not None and self.table is not None:
             raise ValueError("say either `file` or `table`")
+        if len({frozenset(entry) for entry in self.repeat}) > 1 or not all(self.repeat):
+            raise ValueError("the entries of `repeat` must all say the same names")
         return self
 
     @property
@@ -297,6 +321,8 @@ class Mapping(_Model):
                 if ours.allowed and value is not None and value not in ours.allowed:
                     said = f"{name} cannot be {value}; it is one of {', '.join(ours.allowed)}"
                     found.append(self.lines.at((*here, "values", theirs), said))
+        if spec.key is not None and (own := key_of(TABLES[table])) in spec.columns:
+            found.append(self.lines.at((*at, "key"), f"{own} is said already, under `columns`"))
         if (spec.attributes or spec.leave_out) and table != "patient_journeys":
             found.append(self.lines.at(at, "only patient_journeys carries attributes"))
         found += [
@@ -305,6 +331,14 @@ class Mapping(_Model):
             if name in known
         ]
         return found
+
+
+def generated_keys(table: str, spec: TableMapping) -> tuple[str, ...]:
+    """Columns of ours that a generated key fills: the table's own, and the patient where nobody says who."""
+    if spec.key is None:
+        return ()
+    patient = ("patient_id",) if table == "patient_journeys" and "patient_id" not in spec.columns else ()
+    return (key_of(TABLES[table]), *patient)
 
 
 def must_be_stated(c: Column) -> bool:
@@ -316,13 +350,6 @@ def _may_be(expression: str, value: str) -> bool:
     """Whether an expression can give a value; one that states values gives no others."""
     stated = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", expression)]
     return not stated or value in stated
-
-
-def _as_text(value: Any) -> Any:
-    """YAML reads a bare number, date or `true` as such; expressions and mapped values are text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if value is None or isinstance(value, str | dict | list) else str(value)
 
 
 def _key_path(location: tuple[Any, ...]) -> list[str]:

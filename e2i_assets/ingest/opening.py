@@ -30,12 +30,14 @@ class Opened:
         view: its name.
         origin: what errors call it.
         source: kept while the table is read, with whatever it has opened.
+        below: folder of files that may be several; None where the table is one file.
     """
 
     connection: duckdb.DuckDBPyConnection
     view: str
     origin: str
     source: Source
+    below: str | None = None
 
     def columns(self) -> dict[str, str]:
         """The columns and their DuckDB types, without those that are only ours."""
@@ -140,7 +142,7 @@ class FileSource:
             origin = self._files.view(self.connection, table, file, reading)
         except duckdb.Error as error:
             raise unreadable(file or self.name, error) from error
-        return Opened(self.connection, table, origin, self)
+        return Opened(self.connection, table, origin, self, self._files.below(file))
 
 
 class DatabaseSource:

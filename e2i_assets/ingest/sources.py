@@ -7,50 +7,36 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import polars as pl
-import sqlglot
-from sqlglot import exp
 
 from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
-from e2i_assets.ingest.allowed import refusal
 from e2i_assets.ingest.casting import beyond_years, cast, written
-from e2i_assets.ingest.csv_files import AS_KEPT, AS_WRITTEN, FILE, LONGEST_LINE, quoted
+from e2i_assets.ingest.csv_files import FILE, LONGEST_LINE, quoted
 from e2i_assets.ingest.errors import Misstated, NotThere, SourceError, unreadable
-from e2i_assets.ingest.expressions import (
-    first_line,
-    local_moment,
-    not_bound,
-    over_cells,
-)
 from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
 from e2i_assets.ingest.mapping import (
     ColumnMapping,
     Mapping,
-    MappingError,
     Reading,
     TableMapping,
-    must_be_stated,
+    generated_keys,
 )
 from e2i_assets.ingest.opening import Opened, Source, open_source
+from e2i_assets.ingest.planning import CARRIED, CONTENT, KEEP, Plan, plan
 from e2i_assets.ingest.problems import LoadError, Problem
 
 BATCH_ROWS = 50_000
-CARRIED = "carried."
-"""Prefix of a carried source column on its way, so that it cannot meet a column of ours."""
-
+KEY_DIGITS = 20
+"""Hexadecimal digits of a key by content: two of a million rows are alike by chance once in 10^12 loads."""
 BEYOND = "must be in the years 1 to 9999"
 TOO_LONG = f"must be at most {LONGEST_LINE:,} bytes"
-NOT_ARROW = ("INTERVAL", "UNION")
-"""DuckDB's types that frames cannot hold."""
-HELP = "make it a number (`date_diff('day', a, b)`) or text (`x::VARCHAR`), or put it under `leave_out`"
 
 BY_DEFAULT = ("data_source", "ingestion_timestamp")
 """Columns that the load itself fills where nobody says with what."""
@@ -87,16 +73,11 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
             table: (_opened(opened, table, spec, mapping), spec) for table, spec in mapping.tables.items()
         }
     opened.seal()
-    plans = [_plan(given, table, spec, mapping) for table, (given, spec) in filled.items()]
-    notes += tuple(
-        f"{plan.origin}: not loaded, because the mapping does not name them and {plan.table} carries no "
-        f"attributes: {', '.join(plan.dropped)}"
-        for plan in plans
-        if plan.dropped
-    )
-    tables: dict[str, Rows] = {plan.table: parts(plan, now) for plan in plans}
+    plans = [plan(given, table, spec, mapping) for table, (given, spec) in filled.items()]
+    notes += tuple(note for made in plans for note in made.notes())
+    tables: dict[str, Rows] = {made.table: parts(made, now) for made in plans}
     return Load(
-        tables, source=mapping.source, origins={plan.table: plan.origin for plan in plans}, notes=notes
+        tables, source=mapping.source, origins={made.table: made.origin for made in plans}, notes=notes
     )
 
 
@@ -158,125 +139,6 @@ def _made(source: Source, table: str, mapping: Mapping) -> tuple[Opened, TableMa
     return _in_zone(opened, table, mapping), spec
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How one table of ours is read.
-
-    Attributes:
-        opened: the source table.
-        expressions: our columns and attributes to the SQL that gives their values.
-        carried: source columns that become attributes because no expression names them.
-        dropped: source columns that no expression names, of a table that carries none.
-        extra: columns of the view that are only ours.
-        as_kept: columns that the view has in the form in which they are kept, too.
-    """
-
-    opened: Opened
-    table: str
-    spec: TableMapping
-    mapping: Mapping
-    expressions: dict[str, str]
-    carried: tuple[str, ...]
-    dropped: tuple[str, ...]
-    extra: tuple[str, ...]
-    as_kept: frozenset[str]
-
-    @property
-    def origin(self) -> str:
-        """What errors call the source."""
-        return self.opened.origin
-
-    @property
-    def select(self) -> str:
-        """SQL of the rows."""
-        given = [f"({sql}) AS {quoted(name)}" for name, sql in self.expressions.items()]
-        given += [f"{quoted(self._kept(n))} AS {quoted(CARRIED + n)}" for n in self.carried]
-        return f"SELECT {', '.join([*given, *self.extra])} FROM {quoted(self.opened.view)}"
-
-    def _kept(self, name: str) -> str:
-        """The column that holds a carried one in the form in which it is kept."""
-        return AS_KEPT + name if name in self.as_kept else name
-
-    @property
-    def reading(self) -> Reading:
-        """How its text is to be read."""
-        return self.mapping.reading(self.table)
-
-    def error(self, name: str, message: str) -> MappingError:
-        """A mistake in how a column or attribute is filled."""
-        part = "columns" if name in self.spec.columns else "attributes"
-        return self.mapping.error(("tables", self.table, part, name), message)
-
-
-def _plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Plan:
-    relation = opened.connection.table(opened.view)
-    types = opened.columns()
-    as_text = {name: dtype for name, dtype in types.items() if AS_WRITTEN + name in relation.columns}
-    as_kept = frozenset(name for name in types if AS_KEPT + name in relation.columns)
-    extra = tuple(name for name in (FILE, omop.REFUSE) if name in relation.columns)
-    plan = Plan(opened, table, spec, mapping, {}, (), (), extra, as_kept)
-    lacks = [c.name for c in columns(TABLES[table]) if c.name not in spec.columns and must_be_stated(c)]
-    if lacks:
-        raise mapping.error(
-            ("tables", table, "columns"), f"lacks {', '.join(lacks)}, which must not be empty"
-        )
-    expressions, used = {}, set(extra)
-    for name, how in spec.expressions.items():
-        tree = _parsed(plan, name, how)
-        if said := refusal(tree) or local_moment(tree):
-            raise plan.error(name, said)
-        used |= {column.name.lower() for column in tree.find_all(exp.Column)}
-        over = over_cells(table, name, spec, tree, as_text, as_kept)
-        # What was judged is what is evaluated, and not what somebody wrote.
-        expressions[name] = over.sql("duckdb")
-        try:
-            # Beside a column, what is over many rows (an aggregate) is refused.
-            beside = quoted(relation.columns[0])
-            made = relation.project(f"({expressions[name]}) AS {quoted(name)}, {beside} AS beside")
-        except duckdb.Error as error:
-            raise plan.error(name, f"{opened.origin}{not_bound(error, tree, types)}") from error
-        if str(made.types[0]).startswith(NOT_ARROW):
-            raise plan.error(name, f"{opened.origin}: {how.expression!r} is of type {made.types[0]}; {HELP}")
-    left = [n for n in types if n.lower() not in used and n not in spec.leave_out]
-    carried, dropped = (tuple(left), ()) if table == "patient_journeys" else ((), tuple(left))
-    _check_carried(plan, types, carried)
-    return replace(plan, expressions=expressions, carried=carried, dropped=dropped)
-
-
-def _check_carried(plan: Plan, types: Dictionary[str, str], carried: Sequence[str]) -> None:
-    for name in carried:
-        if types[name].startswith(NOT_ARROW):
-            said = f"{plan.origin}: column {name} is of type {types[name]}; {HELP}"
-            raise plan.mapping.error(("tables", plan.table), said)
-    for i, name in enumerate(plan.spec.leave_out):
-        if name not in types:
-            # Misspelt, a column that must not leave the source would be carried along.
-            key = ("tables", plan.table, "leave_out", str(i))
-            raise plan.mapping.error(key, f"{plan.origin} has no column {name}")
-    known = TABLES[plan.table].to_schema().columns
-    for name in carried:
-        if name in plan.spec.attributes or name in known:
-            ours = "a column of ours" if name in known else "an attribute of the mapping"
-            raise plan.mapping.error(
-                ("tables", plan.table, "attributes", name),
-                f"{plan.origin} has a column {name}, which would be carried along, and {name} is {ours}; "
-                "use it in an expression, or put it under `leave_out`",
-            )
-    further = [*plan.spec.attributes, *carried]
-    if attributes.COLUMN in plan.spec.columns and further:
-        raise plan.error(
-            attributes.COLUMN,
-            f"is one object already; put under `leave_out` what is not in it: {', '.join(further)}",
-        )
-
-
-def _parsed(plan: Plan, name: str, how: ColumnMapping) -> exp.Expr:
-    try:
-        return sqlglot.parse_one(how.expression, dialect="duckdb")
-    except sqlglot.errors.SqlglotError as error:
-        raise plan.error(name, f"expression {how.expression!r} is not SQL: {first_line(error)}") from error
-
-
 def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
     """The rows of a plan, in the source's order; rows with a cell that is no value of ours are refused.
 
@@ -287,13 +149,16 @@ def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
     import pyarrow as pa
 
     seen: Counter[str] = Counter()
+    number = _numbering(plan)
     try:
         for arrow in plan.opened.connection.sql(plan.select).to_arrow_reader(BATCH_ROWS):
             batch = pl.DataFrame(pl.from_arrow(arrow))
             for file, given in _by_file(batch):
                 first = seen[file or ""] + 1
                 seen[file or ""] += given.height
-                yield _part(plan, given.with_row_index(ROW, first), now, file)
+                numbered = number(given.with_row_index(ROW, first), file)
+                for i in range(len(plan.rows)):
+                    yield _part(plan, _row(plan, numbered, i), now, file)
     # What fails after the first batch comes through Arrow.
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise _failure(plan, error) from error
@@ -316,7 +181,7 @@ def _failure(plan: Plan, error: Exception) -> ValueError:
         return changed
     except duckdb.Error as damaged:
         return unreadable(plan.origin, damaged)
-    for name, sql in plan.expressions.items():
+    for name, sql in (item for row in plan.rows for item in row.items()):
         try:
             asked.execute(f"SELECT count(x) FROM (SELECT ({sql}) AS x FROM {view})").fetchall()
         except duckdb.Error as failed:
@@ -325,6 +190,53 @@ def _failure(plan: Plan, error: Exception) -> ValueError:
             said = "a value does not fit this expression; `try_cast` and `try_strptime` make it empty"
             return plan.error(name, f"{plan.origin}: {said}")
     return unreadable(plan.origin, error)
+
+
+def _numbering(plan: Plan) -> Callable[[pl.DataFrame, str | None], pl.DataFrame]:
+    """Gives rows, in the source's order, the key that the mapping wants of their place or content.
+
+    Equal rows are told apart by how many came before; which of them is which makes no difference.
+    """
+    prefix = omop.prefix_of(plan.mapping.source)
+    if plan.spec.key is None:
+        return lambda rows, file: rows
+    if plan.spec.key == "line":
+        below = plan.opened.below
+
+        def by_line(rows: pl.DataFrame, file: str | None) -> pl.DataFrame:
+            where = "" if below is None or file is None else f"{file.rpartition(f'{below}/')[2]}:"
+            return rows.with_columns((pl.lit(prefix + where) + pl.col(ROW).cast(pl.String)).alias(CONTENT))
+
+        return by_line
+    view, content = quoted(plan.opened.view), plan.content
+    twice = f"SELECT {content} AS x FROM {view} GROUP BY x HAVING count(*) > 1"
+    several = {x for (x,) in plan.opened.connection.cursor().execute(twice).fetchall()}
+    before: Counter[str] = Counter()
+
+    def by_content(rows: pl.DataFrame, file: str | None) -> pl.DataFrame:
+        keys = []
+        for x in rows.get_column(CONTENT):
+            key = f"{prefix}{x[:KEY_DIGITS]}"
+            if x in several:
+                before[x] += 1
+            keys.append(key if before[x] < 2 else f"{key}_{before[x]}")
+        return rows.with_columns(pl.Series(CONTENT, keys))
+
+    return by_content
+
+
+def _row(plan: Plan, given: pl.DataFrame, i: int) -> pl.DataFrame:
+    """The rows of ours that the `i`th entry makes of rows of the source, with the numbers of those."""
+    mine = {f"{i}.{name}": name for name in plan.rows[i]}
+    shared = [name for name in given.columns if "." not in name or name.startswith(CARRIED)]
+    rows = given.select(pl.col(list(mine)).name.map(mine.__getitem__), *shared)
+    if KEEP in rows.columns:
+        rows = rows.filter(pl.col(KEEP)).drop(KEEP)
+    if plan.spec.key is None:
+        return rows
+    nth = pl.lit(f"_{i + 1}" if i else "")
+    keys = generated_keys(plan.table, plan.spec)
+    return rows.with_columns((pl.col(CONTENT) + nth).alias(name) for name in keys).drop(CONTENT)
 
 
 def _by_file(batch: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
@@ -345,8 +257,9 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
     bad += [(cells.name.removeprefix(CARRIED), cells, TOO_LONG) for cells in _long(given)]
     made = [given.get_column(ROW).cast(pl.Int64)]
     for c in columns(TABLES[plan.table]):
-        if c.name in plan.spec.columns:
-            done = cast(given.get_column(c.name), c.dtype, plan.spec.columns[c.name], plan.reading)
+        if c.name in given.columns:
+            how = plan.spec.columns.get(c.name, attributes.AS_IT_IS)
+            done = cast(given.get_column(c.name), c.dtype, how, plan.reading)
             bad.append((c.name, done.bad, done.rule))
             made.append(done.values)
         elif c.name == attributes.COLUMN and (plan.spec.attributes or plan.carried):

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import sqlglot
 
-from e2i_assets.ingest import sources
+from e2i_assets.ingest import planning
 from e2i_assets.ingest.allowed import refusal
 from e2i_assets.ingest.mapping import MappingError
 from e2i_assets.ingest.opening import open_source
@@ -174,7 +174,7 @@ def test_a_column_may_have_the_name_of_a_command(tmp_path: Path) -> None:
 def test_what_gets_past_the_list_still_reaches_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, sql: str
 ) -> None:
-    monkeypatch.setattr(sources, "refusal", lambda tree: None)
+    monkeypatch.setattr(planning, "refusal", lambda tree: None)
     frame = pl.DataFrame({"id": ["1"]})
     other = tmp_path / "other" / "other.csv"
     other.parent.mkdir()
