@@ -49,10 +49,13 @@ def show(definition: Definition, json: Json = False) -> None:
         for i, (kind, c) in enumerate(zip(kinds, config.criteria, strict=True), start=1)
     ]
     show_table("Criteria", ["#", "type", "condition", "description", "rationale"], rows)
-    say(
-        f"\nObserved {windows.lookback_days} days before and {windows.followup_days} days after "
-        f"{windows.index_date_field}; at least {config.minimum_size} members.\n"
+    observed = (
+        f"Observed {windows.lookback_days} days before and {windows.followup_days} days after "
+        f"{windows.index_date_field}"
+        if windows
+        else "No index date and no window asked for"
     )
+    say(f"\n{observed}; at least {config.minimum_size} members.\n")
     columns = ["config_hash", "version", "created_at", "total_count", "eligible_count"]
     show_table("Stored versions", columns, [[version[name] for name in columns] for version in versions])
 

@@ -88,6 +88,7 @@ class CohortConfig(StrictModel):
             emptiness is no fault of the data.
         refresh: `none` for data that are complete, such as a finished trial's.
         quality: thresholds of this partition that differ from `config/quality.yaml`, with their reason.
+        temporal_requirements: None asks for no window: the programme has no index date and no observation.
         minimum_size: members below which the cohort is refused.
     """
 
@@ -100,7 +101,7 @@ class CohortConfig(StrictModel):
     scopes: tuple[str, ...] = ()
     inclusion_criteria: tuple[AnyCriterion, ...]
     exclusion_criteria: tuple[AnyCriterion, ...] = ()
-    temporal_requirements: TemporalRequirements = TemporalRequirements()
+    temporal_requirements: TemporalRequirements | None = TemporalRequirements()
     attributes: dict[str, Attribute] = Field(default={})
     features: FeatureChoice = FeatureChoice()
     required_tables: tuple[TableName, ...] = tuple(TABLES)
@@ -117,6 +118,11 @@ class CohortConfig(StrictModel):
         contract = {column.name for column in columns(PatientJourneys)}
         if unknown := sorted(set(self.not_collected) - contract):
             raise ValueError(f"not_collected {unknown}: no such columns of patient_journeys")
+        if self.event_criteria and self.temporal_requirements is None:
+            named = ", ".join(criterion.name for criterion in self.event_criteria)
+            raise ValueError(
+                f"criteria {named} count days from the index date: state temporal_requirements, not null"
+            )
         if shadowed := sorted(contract & self.attributes.keys()):
             raise ValueError(f"attributes {shadowed} are columns of patient_journeys already: remove them")
         return self
@@ -173,9 +179,14 @@ class CohortConfig(StrictModel):
     def required_fields(self) -> tuple[str, ...]:
         """Columns of the journeys that construction reads, each once, in the order of the rules."""
         criteria = [c.field for c in self.criteria if isinstance(c, Criterion)]
-        dates = [self.temporal_requirements.index_date_field, OBSERVATION_START, OBSERVATION_END]
         key = [JOURNEY_KEY] if self.event_criteria else []
-        return tuple(dict.fromkeys(criteria + dates + key))
+        return tuple(dict.fromkeys([*criteria, *self.date_fields, *key]))
+
+    @property
+    def date_fields(self) -> tuple[str, ...]:
+        """Columns of the journeys that the windows read as dates; none where no window is asked for."""
+        windows = self.temporal_requirements
+        return (windows.index_date_field, OBSERVATION_START, OBSERVATION_END) if windows else ()
 
     @property
     def criteria(self) -> tuple[Criterion | EventCriterion, ...]:

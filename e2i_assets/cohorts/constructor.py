@@ -23,7 +23,8 @@ class CohortConstructor:
         Args:
             journeys: one row per journey: a pandas, Polars (also lazy), Arrow or Ibis table, or the path of
                 Parquet: a file, a folder or a glob. `patient_journey_id`, where it is there, must be unique
-                and never null. A DuckDB table over Parquet must have been read with `can_have_nan=True`.
+                and never null. Dates may be ISO text, except in PostgreSQL. A DuckDB table over Parquet must
+                have been read with `can_have_nan=True`.
             events: the events that criteria on events count, with `patient_journey_id` and `event_date`: a
                 frame where the journeys are one, a path with a path, an Ibis table of the same connection.
                 By `treatment_event_id`, where it is there, the same event counts once however often it was

@@ -69,7 +69,8 @@ def rules_of(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
         else:
             met, unknown = assess(criterion, table, config.cohort_id)
         rules.append(_rule(criterion, kind, met, unknown))
-    return (*rules, *_temporal_rules(config, table))
+    rules += _temporal_rules(config, table)
+    return tuple(rules) or (_everyone(),)
 
 
 def _rule(
@@ -110,7 +111,7 @@ def _enough_events(
     criterion: EventCriterion, i: int, config: CohortConfig, table: ir.Table
 ) -> tuple[Any, Any]:
     certain, possible = (table[name] >= criterion.at_least for name in counted(i))
-    undated = table[config.temporal_requirements.index_date_field].isnull()
+    undated = index_date(config, table).isnull()
     return certain & ~undated, undated | (possible & ~certain)
 
 
@@ -258,7 +259,9 @@ _COMPARISONS: dict[Operator, Callable[[Any, list[Any], EngineType], Any]] = {
 def _temporal_rules(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
     """Index date present, observed before it, observed after it; in whole days."""
     windows = config.temporal_requirements
-    index = day(table, windows.index_date_field, config.cohort_id)
+    if windows is None:
+        return ()
+    index = index_date(config, table)
     start = day(table, OBSERVATION_START, config.cohort_id)
     end = day(table, OBSERVATION_END, config.cohort_id)
     undated, unstarted, unended = index.isnull(), start.isnull(), end.isnull()
@@ -285,6 +288,24 @@ def _temporal_rules(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
     )  # fmt: skip
 
 
+def _everyone() -> Rule:
+    """Where nothing is asked for: an attrition table has one row at least."""
+    import ibis
+
+    nobody = ibis.literal(False)
+    return Rule("everyone", "inclusion", "any", None, "every journey", "Every journey", "", nobody, nobody)
+
+
+def index_date(config: CohortConfig, table: ir.Table) -> Any:
+    """The index date as whole days, of a definition that asks for windows.
+
+    Raises:
+        CohortError: CC_005, see `day`.
+    """
+    assert config.temporal_requirements is not None, "a definition without windows counts no days"
+    return day(table, config.temporal_requirements.index_date_field, config.cohort_id)
+
+
 def days_between(first: Any, last: Any) -> Any:
     """Days from one date to another, null where one is missing.
 
@@ -296,16 +317,46 @@ def days_between(first: Any, last: Any) -> Any:
 
 
 def day(table: ir.Table, name: str, cohort_id: str) -> Any:
-    """A column as whole days.
+    """A column as whole days: a date, a timestamp without time zone, or text of either in ISO form.
 
     Raises:
-        CohortError: CC_005 when it is neither a date nor a timestamp without time zone.
+        CohortError: CC_005 when it is something else, or text of which some is no such date.
     """
     column = table[name]
-    if _family(column.type()) not in ("date", "null"):
+    family = _family(column.type())
+    if family == "string" and table.get_backend().name == "duckdb":
+        return _iso_days(table, name, cohort_id)
+    if family not in ("date", "null"):
         raise CohortError(
             "CC_005",
             f"{cohort_id}: {name} is {column.type()}; the windows need a date, or a timestamp without time "
             "zone: convert the column",
         )
     return _typed(column, "date")
+
+
+ISO = r"^\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)?$"
+
+
+def _iso_days(table: ir.Table, name: str, cohort_id: str) -> Any:
+    """Text as days in DuckDB, which can answer null for what is no date; other engines stop, and quote it."""
+    column = table[name]
+    written = column.re_search(ISO).ifelse(column.substr(0, 10), None)
+    days = written.try_cast("date")
+    unread = table.select(bad=(column.notnull() & days.isnull()).ifelse(1, 0)).bad.sum().to_polars()
+    require_read(unread or 0, name, cohort_id)
+    return days
+
+
+def require_read(unread: int, name: str, cohort_id: str) -> None:
+    """Refuse texts that are no ISO dates.
+
+    Raises:
+        CohortError: CC_005, there are some.
+    """
+    if unread:
+        raise CohortError(
+            "CC_005",
+            f"{cohort_id}: {name} holds text, and {unread} of its rows no ISO date (2024-05-31, "
+            "perhaps with a time of day, never with a time zone): convert the column",
+        )

@@ -7,7 +7,7 @@ from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from e2i_assets.cohorts.config import EVENT_COST, EVENT_DATE, JOURNEY_KEY, CohortConfig
-from e2i_assets.cohorts.criteria import assess, counted, day, days_between, is_untyped
+from e2i_assets.cohorts.criteria import assess, counted, day, days_between, index_date, is_untyped
 from e2i_assets.cohorts.criterion import EventCriterion
 from e2i_assets.cohorts.errors import CohortError
 
@@ -33,9 +33,10 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
     """
     import ibis
 
-    index_date = day(journeys, config.temporal_requirements.index_date_field, config.cohort_id)
     key = _key_type(journeys, events, config.cohort_id)
-    indexed = journeys.select(**{JOURNEY_KEY: journeys[JOURNEY_KEY].cast(key), INDEX: index_date})
+    indexed = journeys.select(
+        **{JOURNEY_KEY: journeys[JOURNEY_KEY].cast(key), INDEX: index_date(config, journeys)}
+    )
     event_date = day(events, EVENT_DATE, config.cohort_id)
     dated = events.mutate(**{JOURNEY_KEY: events[JOURNEY_KEY].cast(key), EVENT_DATE: event_date})
     if EVENT_COST in events.columns and events[EVENT_COST].type().is_numeric():

@@ -21,8 +21,8 @@ import polars as pl
 import pyarrow as pa
 
 from e2i_assets.cohorts.attrition import MaskCount
-from e2i_assets.cohorts.config import EVENT_COST, EVENT_KEY, JOURNEY_KEY, CohortConfig
-from e2i_assets.cohorts.criteria import Rule
+from e2i_assets.cohorts.config import EVENT_COST, EVENT_DATE, EVENT_KEY, JOURNEY_KEY, CohortConfig
+from e2i_assets.cohorts.criteria import ISO, Rule, require_read
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.masks import eligible, evaluated, tally, with_flags
 from e2i_assets.cohorts.parquet import fetched, open_parquet, require_nan_kept
@@ -180,7 +180,8 @@ def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -
     frame, happened = _collected(journeys), None if events is None else _collected(events)
     _require_columns(config, frame, happened)
     key = [JOURNEY_KEY] if JOURNEY_KEY in _names(frame) else []
-    read = _narrow(frame, list(dict.fromkeys([*config.required_fields, *key])))
+    columns = list(dict.fromkeys([*config.required_fields, *key]))
+    read = _dated(_narrow(frame, columns), config.date_fields, config.cohort_id)
     read_events = None if happened is None else _once(config, happened)
     with ThreadPoolExecutor(1) as beside:
         repeated = beside.submit(_repeated, read)
@@ -190,7 +191,8 @@ def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -
 
 def _once(config: CohortConfig, happened: Frame) -> pl.DataFrame:
     """The columns of the events that are read; an event that was delivered twice is there once."""
-    read = _narrow(happened, _event_columns(config, happened))
+    narrow = _narrow(happened, _event_columns(config, happened))
+    read = _dated(narrow, [EVENT_DATE], config.cohort_id)
     if _repeated(read, EVENT_KEY):
         read = read.unique(maintain_order=True)
         _require_distinct(_repeated(read, EVENT_KEY), config.cohort_id, EVENT_KEY)
@@ -271,7 +273,7 @@ def _tables(config: CohortConfig, journeys: Any, events: Any) -> TableSource:
 
 
 def _require_columns(config: CohortConfig, journeys: Any, events: Any) -> None:
-    _require(config.required_fields, _names(journeys), "journeys", config.cohort_id)
+    _require(config.required_fields, _names(journeys), "journeys", config.cohort_id, config.date_fields)
     if events is not None:
         _require(config.event_fields, _names(events), "events", config.cohort_id)
 
@@ -286,12 +288,19 @@ def _names(table: Any) -> list[str]:
     return list(table.column_names if isinstance(table, pa.Table) else table.columns)
 
 
-def _require(required: Sequence[str], names: list[Any], table: str, cohort_id: str) -> None:
+def _require(
+    required: Sequence[str], names: list[Any], table: str, cohort_id: str, dates: Sequence[str] = ()
+) -> None:
     if missing := [name for name in required if name not in names]:
+        unseen = " and ".join(name for name in missing if name in dates)
+        windows = (
+            f". Lookback and follow-up are counted from {unseen}: add the index date, and the first and last "
+            "day on which something would have been recorded, or ask for no window with "
+            "temporal_requirements: null (None in Python)"
+        )
         raise CohortError(
             "CC_002",
-            f"{cohort_id}: columns missing from the {table}: {', '.join(missing)}; add them to the extract "
-            "or take their rules out of the definition",
+            f"{cohort_id}: columns missing from the {table}: {', '.join(missing)}{windows if unseen else ''}",
         )
     if repeated := sorted({name for name in [*required, JOURNEY_KEY] if names.count(name) > 1}):
         raise CohortError("CC_004", f"{cohort_id}: columns that appear twice: {', '.join(repeated)}")
@@ -299,6 +308,17 @@ def _require(required: Sequence[str], names: list[Any], table: str, cohort_id: s
 
 def _narrow(frame: Frame, columns: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame([_series(frame, name) for name in columns])
+
+
+def _dated(read: pl.DataFrame, dates: Sequence[str], cohort_id: str) -> pl.DataFrame:
+    """Columns of dates that are text in ISO form, as dates."""
+    for name in dates:
+        text = read[name]
+        if text.dtype == pl.String:
+            day = pl.when(pl.col(name).str.contains(ISO)).then(pl.col(name).str.head(10))
+            read = read.with_columns(day.str.to_date("%Y-%m-%d", strict=False).alias(name))
+            require_read(read[name].null_count() - text.null_count(), name, cohort_id)
+    return read
 
 
 def _series(frame: Frame, name: str) -> pl.Series:

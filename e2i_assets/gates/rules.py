@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
+from e2i_assets.gates.verdict import Gate, Verdict, not_asked_for, ok, refuse
 from e2i_assets.modeling.split_policy import RATIOS
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ QC_SCORE = Gate("qc_score", "The weighted score of the five dimensions is at lea
 
 @dataclass(frozen=True)
 class CohortBuilt:
-    """A cohort's members and how they were chosen."""
+    """A cohort's members and how they were chosen; `windows` is None where the cohort file asks for none."""
 
     members: pl.DataFrame
     result: CohortResult
-    windows: TemporalRequirements
+    windows: TemporalRequirements | None
     minimum_size: int
 
 
@@ -152,6 +152,13 @@ def _cohort_size(built: CohortBuilt) -> Verdict:
 
 def _temporal_windows(built: CohortBuilt) -> Verdict:
     windows = built.windows
+    if windows is None and built.members.height:
+        return not_asked_for(
+            "the cohort file asks for no window (temporal_requirements: null): nobody has an index date, and "
+            "what was known when is not judged"
+        )
+    if windows is None:
+        return refuse("nothing_evaluated", "there are no members.", "Read e2i cohort attrition.")
     dates = (windows.index_date_field, "first_observation_date", "last_observation_date")
     if missing := _absent(built.members, *dates):
         return missing

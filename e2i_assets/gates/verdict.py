@@ -47,6 +47,11 @@ def ok(message: str, **figures: Figure) -> Verdict:
     return Verdict(True, "ok", message, _plain(figures))
 
 
+def not_asked_for(message: str) -> Verdict:
+    """A gate that passes only because the configuration states that what it guards is not asked for."""
+    return Verdict(True, "not_asked_for", message)
+
+
 def refuse(reason: str, message: str, next_step: str, **figures: Figure) -> Verdict:
     """A gate that blocks."""
     return Verdict(False, reason, message, _plain(figures), next_step)

@@ -12,7 +12,15 @@ import pytest
 from polars.testing import assert_frame_equal
 from pydantic import TypeAdapter
 
-from e2i_assets.cohorts import CohortConfig, CohortConstructor, CohortError, CohortResult, Criterion
+from e2i_assets.cohorts import (
+    CohortConfig,
+    CohortConstructor,
+    CohortError,
+    CohortResult,
+    Criterion,
+    Operator,
+)
+from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.gates.rules import COHORT_SIZE, TEMPORAL_WINDOWS, CohortBuilt
 
 DAY = dt.date(2023, 6, 1)
@@ -183,9 +191,9 @@ def test_text_on_a_date_column_must_be_a_date():
         CohortConstructor(config(exclusion=[("diagnosis_date", "==", "soon")])).construct_cohort(journeys())
 
 
-@pytest.mark.parametrize("dtype", [pl.String, pl.Datetime("us", "UTC"), pl.Int32])
+@pytest.mark.parametrize("dtype", [pl.Boolean, pl.Datetime("us", "UTC"), pl.Int32])
 def test_window_dates_must_be_dates(dtype):
-    frame = journeys().cast({"diagnosis_date": dtype})
+    frame = journeys().with_columns(diagnosis_date=pl.lit(None, dtype=dtype))
     with pytest.raises(CohortError, match=r"CC_005: .*diagnosis_date is "):
         CohortConstructor(RULES).construct_cohort(frame)
 
@@ -373,3 +381,116 @@ def test_gates_judge_the_members_again(spoil, size, windows):
     built = CohortBuilt(spoil(members), result, RULES.temporal_requirements, 2)
     assert COHORT_SIZE.verdict(built).reason == size
     assert TEMPORAL_WINDOWS.verdict(built).reason == windows
+
+
+GUIDE = {
+    "cohort_name": "Remibrutinib CSU Adult Patients", "brand": "remibrutinib", "indication": "csu",
+    "inclusion_criteria": [
+        Criterion(field="age_at_diagnosis", operator=Operator.GREATER_EQUAL, value=18),
+        Criterion(field="diagnosis_code", operator=Operator.IN, value=["L50.1", "L50.8", "L50.9"]),
+        Criterion(field="urticaria_severity_uas7", operator=Operator.GREATER_EQUAL, value=16),
+    ],
+    "exclusion_criteria": [Criterion(field="active_autoimmune", operator=Operator.EQUAL, value=True)],
+}  # fmt: skip
+PLAIN = pd.DataFrame(
+    {
+        "age_at_diagnosis": [20, 17, 40, 30],
+        "diagnosis_code": ["L50.1", "L50.8", "L50.9", "L50.9"],
+        "urticaria_severity_uas7": [20, 30, 16, 40],
+        "active_autoimmune": [False, False, None, True],
+        "diagnosis_date": ["2024-01-31", "2024-02-29", "2024-05-05 00:00:00", None],
+    }
+)
+
+
+def test_a_plain_frame_without_observation_says_how_to_go_on():
+    asked = CohortConstructor(CohortConfig(**GUIDE))
+    with pytest.raises(CohortError) as told:
+        asked.construct_cohort(PLAIN)
+    assert told.value.code == "CC_002"
+    assert "first_observation_date and last_observation_date" in str(told.value)
+    assert "temporal_requirements: null (None in Python)" in str(told.value)
+    with pytest.raises(CohortError) as told:
+        asked.construct_cohort(PLAIN.drop(columns="diagnosis_code"))
+    assert "diagnosis_code, first_observation_date" in str(told.value)
+
+
+def test_no_window_is_asked_for_where_there_are_none(tmp_path):
+    without = CohortConfig(**GUIDE, temporal_requirements=None)
+    assert CohortConfig(**without.to_dict()) == without
+    bare = PLAIN.drop(columns="diagnosis_date")
+    eligible, result = CohortConstructor(without).construct_cohort(bare)
+    assert list(eligible.index) == [0, 2]
+    assert [entry.criterion_type for entry in result.eligibility_log].count("temporal") == 0
+    assert flow_picture(result).startswith(b"\x89PNG")
+    members = pl.from_pandas(eligible).with_columns(patient_journey_id=pl.Series(["a", "b"]))
+    verdict = TEMPORAL_WINDOWS.verdict(CohortBuilt(members, result, None, 1))
+    assert (verdict.passed, verdict.reason) == (True, "not_asked_for")
+    assert "temporal_requirements: null" in verdict.message
+    assert not TEMPORAL_WINDOWS.verdict(CohortBuilt(members.head(0), result, None, 1)).passed
+
+
+@pytest.mark.parametrize("kind", ["frame", "path"])
+def test_without_criterion_and_window_everybody_is_a_member(kind, tmp_path):
+    frame = pl.DataFrame({"patient_journey_id": ["a", "b"]})
+    frame.write_parquet(tmp_path / "j.parquet")
+    given = frame if kind == "frame" else tmp_path / "j.parquet"
+    members, result = CohortConstructor(config(temporal_requirements=None)).construct_cohort(given)
+    assert members.height == result.eligible_count == 2
+    assert [entry.label for entry in result.eligibility_log] == ["Every journey"]
+
+
+def test_criteria_on_events_need_an_index_date():
+    event = {
+        "name": "seen",
+        "where": [{"field": "a", "operator": "==", "value": 1}],
+        "within_days": [None, None],
+    }
+    with pytest.raises(ValueError, match="criteria seen count days from the index date"):
+        CohortConfig(**GUIDE | {"exclusion_criteria": [event]}, temporal_requirements=None)
+
+
+TEXTS = {
+    "first_observation_date": ["2022-01-31", "2023-02-28", "2020-02-29T23:59", "2020-01-01"],
+    "last_observation_date": ["2024-12-31"] * 4,
+}
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "parquet"])
+def test_dates_written_as_iso_text_are_dates(kind, tmp_path):
+    texts = PLAIN.assign(**TEXTS)
+    dates = texts.assign(
+        **{c: pd.to_datetime(texts[c], format="ISO8601") for c in [*TEXTS, "diagnosis_date"]}
+    )
+    expected = CohortConstructor(CohortConfig(**GUIDE)).construct_cohort(dates)[1]
+    assert expected.eligible_count == 2
+
+    def given(frame):
+        if kind == "pandas":
+            return frame
+        pl.from_pandas(frame).write_parquet(tmp_path / "j.parquet")
+        return pl.from_pandas(frame) if kind == "polars" else tmp_path / "j.parquet"
+
+    members, result = CohortConstructor(CohortConfig(**GUIDE)).construct_cohort(given(texts))
+    assert result == expected
+    assert list(members["diagnosis_date"]) == ["2024-01-31", "2024-05-05 00:00:00"]  # as they were given
+    for wrong in ("2024-02-30", "01/02/2024", "2024-5-1", "2024-05-01T10:00Z", "2024-05-01 24:00", ""):
+        spoilt = texts.assign(last_observation_date=["2024-12-31", wrong, wrong, None])
+        with pytest.raises(
+            CohortError, match=r"CC_005: .*last_observation_date holds text, and 2 of its rows"
+        ):
+            CohortConstructor(CohortConfig(**GUIDE)).construct_cohort(given(spoilt))
+
+
+def test_events_are_dated_by_iso_text_as_well():
+    event = {
+        "name": "seen",
+        "where": [{"field": "kind", "operator": "==", "value": "visit"}],
+        "within_days": [-30, -1],
+    }
+    asked = CohortConstructor(CohortConfig(**GUIDE | {"exclusion_criteria": [event]}))
+    frame = PLAIN.assign(**TEXTS, patient_journey_id=["a", "b", "c", "d"])
+    events = pd.DataFrame({"patient_journey_id": ["a"], "event_date": ["2024-01-30"], "kind": ["visit"]})
+    assert list(asked.construct_cohort(frame, events)[0]["patient_journey_id"]) == ["c"]
+    with pytest.raises(CohortError, match="event_date holds text, and 1 of its rows no ISO date"):
+        asked.construct_cohort(frame, events.assign(event_date="30.01.2024"))
