@@ -108,9 +108,14 @@ def _leakage_sheet(
             features=names,
             declared=[feature.name for feature in splits.features],
             largest_shift=largest_shift(splits.train, test, names),
-            after_train=float((test["index_date"] > splits.train["index_date"].max()).mean()),
+            after_train=_after_train(test["index_date"], splits.train["index_date"]),
         )
     )
+
+
+def _after_train(test: pd.Series, train: pd.Series) -> float | None:
+    """Share of test rows after the last of train; None where nobody has an index date."""
+    return float((test > train.max()).mean()) if train.notna().any() else None
 
 
 def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], passed: bool) -> None:

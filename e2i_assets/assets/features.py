@@ -23,12 +23,13 @@ from e2i_assets.gates.stage import Made, stage
 def features(context: StageContext, cohort: Cohort) -> Made:
     """Build the feature set from the cohort's own raw versions."""
     programme = context.programme
+    windows = programme.temporal_requirements
     feature_set: FeatureSet = build_features(
         cohort.members,
         context.read_raw("treatment_events", cohort.raw_versions, RawTable).frame,
         context.read_raw("hcp_profiles", cohort.raw_versions, RawTable).frame,
-        index_date_field=programme.temporal_requirements.index_date_field,
-        lookback_days=programme.temporal_requirements.lookback_days,
+        index_date_field=windows.index_date_field if windows else None,
+        lookback_days=windows.lookback_days if windows else 0,
         attributes=programme.attributes,
         include=programme.features.include,
         exclude=programme.features.exclude,

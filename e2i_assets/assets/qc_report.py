@@ -69,7 +69,7 @@ def qc_report(
         raw_versions={name: published.version for name, published in context.inputs.items()},
         config=context.quality,
         required=context.programme.required_tables,
-        not_collected={JOURNEYS: context.programme.not_collected},
+        not_collected={JOURNEYS: context.programme.absent},
         stale=context.config["stale"],
     )
     _record(context, report)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import sqlalchemy as sa
 
@@ -52,7 +54,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
         "stratified_by": _stratified_by(context.scopes),
         "order": _order(context.scopes),
         "attributes": context.programme.to_dict()["attributes"],
-        "not_collected": list(context.programme.not_collected),
+        "not_collected": list(context.programme.absent),
         "quality": context.quality.model_dump(mode="json"),
     },
     refusals=(LeakageError, SplitError, VaultError, UngradedSplit),
@@ -65,6 +67,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
             "no_scope",
             "Name a scope in the cohort file.",
         )
+    _require_dates(context)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     existing = _existing(context)
     divided = divide(
@@ -124,7 +127,7 @@ def _quality(
         raw,
         context.quality,
         attributes=context.programme.attributes,
-        not_collected={JOURNEYS: context.programme.not_collected},
+        not_collected={JOURNEYS: context.programme.absent},
     )
     context.warehouse.record(
         data_quality_reports,
@@ -156,19 +159,41 @@ def _order(scopes: list[Scope]) -> SplitOrder:
     return "temporal" if any(scope.split_order == "temporal" for scope in scopes) else "random"
 
 
+def _require_dates(context: StageContext) -> None:
+    if _order(context.scopes) == "temporal" and context.programme.temporal_requirements is None:
+        raise SplitError(
+            f"{context.partition} has no index date (temporal_requirements: null) to split by.",
+            "no_index_date",
+            "Set split_order: random in the scope, or name the index date in the cohort file.",
+        )
+
+
+def event_times(rows: pd.DataFrame) -> str | None:
+    """The column of the index dates; None where the programme has none."""
+    return "index_date" if rows["index_date"].notna().any() else None
+
+
+def undated(report: LeakageReport) -> LeakageReport:
+    """The report of rows without an index date, which says what that leaves open."""
+    said = "there is no index date, so nothing could be judged of what was known when"
+    return replace(report, limits=(*report.limits, said))
+
+
 def _audit(
     frames: dict[str, pd.DataFrame], features: FeatureSet, target: str, context: StageContext
 ) -> LeakageReport:
-    wanted = ["patient_id", "index_date", *[feature.name for feature in features.features], target]
+    time = event_times(features.frame)
+    wanted = ["patient_id", *filter(None, [time]), *[f.name for f in features.features], target]
     known = {name: frame.loc[frame[target].notna(), wanted] for name, frame in frames.items()}
-    return audit_leakage(
+    report = audit_leakage(
         known["train"],
         target,
         id_column="patient_id",
         contract=context.availability(features.features),
-        event_times="index_date",
+        event_times=time,
         other_splits={name: frame for name, frame in known.items() if name != "train"},
     )
+    return report if time else undated(report)
 
 
 def _existing(context: StageContext) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from e2i_assets.assets.artifacts import Splits
+from e2i_assets.assets.splits import event_times, undated
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
@@ -137,15 +138,17 @@ def audit_partition(here: Settings, store: ArtifactStore, partition: str) -> dic
 
 
 def _audit(splits: Splits, target: str, cohort: CohortConfig) -> LeakageReport:
-    wanted = ["patient_id", "index_date", *[feature.name for feature in splits.features], target]
+    time = event_times(splits.train)
+    wanted = ["patient_id", *filter(None, [time]), *[feature.name for feature in splits.features], target]
     train, validation = (
         frame.loc[frame[target].notna(), wanted] for frame in (splits.train, splits.validation)
     )
-    return audit_leakage(
+    report = audit_leakage(
         train,
         target,
         id_column="patient_id",
         contract=availability(cohort, splits.features),
         other_splits={"validation": validation},
-        event_times="index_date",
+        event_times=time,
     )
+    return report if time else undated(report)

@@ -183,6 +183,12 @@ class CohortConfig(StrictModel):
         return tuple(dict.fromkeys([*criteria, *self.date_fields, *key]))
 
     @property
+    def absent(self) -> tuple[str, ...]:
+        """Columns of patient_journeys whose emptiness is no fault: not collected, or dates not asked for."""
+        undated = (OBSERVATION_START, OBSERVATION_END, "diagnosis_date")
+        return tuple(dict.fromkeys([*self.not_collected, *(() if self.temporal_requirements else undated)]))
+
+    @property
     def date_fields(self) -> tuple[str, ...]:
         """Columns of the journeys that the windows read as dates; none where no window is asked for."""
         windows = self.temporal_requirements

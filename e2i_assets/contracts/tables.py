@@ -99,8 +99,10 @@ class PatientJourneys(Table):
     indication: pl.String = column("Indication of the programme", role="id")
     diagnosis_code: pl.String = column("ICD-10-CM code of the index diagnosis", role="feature", nullable=True)
     diagnosis_date: pl.Date = column("Date of the index diagnosis", role="time", nullable=True)
-    first_observation_date: pl.Date = column("First day under observation", role="time")
-    last_observation_date: pl.Date = column("Last day under observation", role="time", available_at=OUTCOME)
+    first_observation_date: pl.Date = column("First day under observation", role="time", nullable=True)
+    last_observation_date: pl.Date = column(
+        "Last day under observation", role="time", available_at=OUTCOME, nullable=True
+    )
     age_at_diagnosis: pl.Int64 = column(
         "Age at the index diagnosis", role="feature", nullable=True, unit="years", low=0, high=120
     )

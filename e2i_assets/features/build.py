@@ -11,7 +11,7 @@ import polars as pl
 from e2i_assets.contracts.base import INDEX, Column, columns
 from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys
 from e2i_assets.features.errors import FeatureError
-from e2i_assets.features.events import event_features
+from e2i_assets.features.events import SOURCE, event_features
 from e2i_assets.features.feature_set import KEYS, Feature, FeatureSet, Kind
 
 JOURNEYS = "patient_journeys"
@@ -55,7 +55,7 @@ def build_features(
     events: pl.DataFrame,
     hcps: pl.DataFrame,
     *,
-    index_date_field: str,
+    index_date_field: str | None,
     lookback_days: int,
     attributes: Mapping[str, AttributeLike],
     include: Sequence[str] = (),
@@ -66,6 +66,8 @@ def build_features(
     Args:
         members: the cohort: contract columns of patient_journeys and one column per clinical attribute.
         events, hcps: treatment_events and hcp_profiles of the programme; either may be empty.
+        index_date_field: column of `members`; None where the programme has no index date, and then no event
+            is known to come before it: there are no features of events, and `index_date` is empty.
         include: columns of `members` that are made features whatever their role; the leakage gate judges.
         exclude: features or columns to leave out, by name.
 
@@ -85,20 +87,23 @@ def build_features(
         if n not in dates and n not in exclude
     ]
     hcp_frame, from_hcps = _hcp(members, hcps)
-    event_frame, from_events = event_features(
-        members, events, index_date_field=index_date_field, lookback_days=lookback_days
-    )
+    event_frame, from_events = members.select("patient_journey_id"), list[Feature]()
+    if index_date_field:
+        event_frame, from_events = event_features(
+            members, events, index_date_field=index_date_field, lookback_days=lookback_days
+        )
     _known("exclude", exclude, [*members.columns, *(f.name for f in (*from_hcps, *from_events))])
     candidates = [*own, *(f for f in (*from_hcps, *from_events) if f.name not in exclude)]
     _named_once(candidates)
+    index_date = pl.col(index_date_field) if index_date_field else pl.lit(None, pl.Date)
     table = (
-        members.select(
-            *dict.fromkeys([*KEYS[:2], "hcp_id", *(f.name for f in own)]), index_date=index_date_field
-        )
+        members.select(*dict.fromkeys([*KEYS[:2], "hcp_id", *(f.name for f in own)]), index_date=index_date)
         .join(hcp_frame, on="hcp_id", how="left", maintain_order="left")
         .join(event_frame, on="patient_journey_id", how="left", maintain_order="left")
     )
     dropped = dict.fromkeys(dates, "a date is no feature by itself") | dict.fromkeys(exclude, "excluded")
+    if not index_date_field and events.height:
+        dropped[SOURCE] = "no index date, so no event is known to come before it"
     dropped |= {f.name: reason for f in candidates if (reason := _useless(table[f.name]))}
     features = tuple(f for f in candidates if f.name not in dropped)
     if not features:
@@ -129,9 +134,9 @@ def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
         raise FeatureError(f"{what}: {', '.join(unknown)}: no such column")
 
 
-def _sound(members: pl.DataFrame, hcps: pl.DataFrame, index_date_field: str) -> None:
+def _sound(members: pl.DataFrame, hcps: pl.DataFrame, index_date_field: str | None) -> None:
     """A left join would double rows where a key comes twice, and leave gaps where it is unknown."""
-    if members.get_column(index_date_field).is_null().any():
+    if index_date_field and members.get_column(index_date_field).is_null().any():
         raise FeatureError(
             f"{index_date_field}: empty for some members; the cohort must hold dated members only"
         )

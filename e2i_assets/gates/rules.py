@@ -328,7 +328,7 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
         for kind in next(iter(reports.values())).examined
     }
     limits = sorted({said for report in reports.values() for said in report.limits})
-    unseen = f"; not to be seen between splits: {' · '.join(limits)}" if limits else ""
+    unseen = f"; not to be decided: {' · '.join(limits)}" if limits else ""
     return ok(f"no leakage found for {', '.join(reports)}{unseen}", targets=len(reports), **judged)
 
 

@@ -280,8 +280,15 @@ def _hint(c: Column) -> str:
     return ""
 
 
+OBSERVED = ("first_observation_date", "last_observation_date")
+"""May be empty, and is needed wherever a cohort asks for lookback or follow-up."""
+
+
 def _missing(table: str, c: Column, matched: dict[str, str]) -> Suggested | None:
-    """What stands for a column that must not be empty and that the source does not have."""
+    """What stands for a column that is needed and that the source does not have."""
+    if c.name in OBSERVED:
+        said = f"{TODO}: {c.description}; NULL only where the cohort asks for no window"
+        return Suggested(c.name, None, "NULL", {}, said)
     if c.nullable or c.name == "ingestion_timestamp":
         return None
     if c.name == "patient_journey_id" and "patient_id" in matched:

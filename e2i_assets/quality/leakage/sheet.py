@@ -44,7 +44,7 @@ class Evidence:
         test_rows: rows of the test split that the model was scored on, once.
         features, declared: what the model uses, and what configuration and contracts declare as features.
         largest_shift: feature with the largest standardized difference between train and test, and that.
-        after_train: share of test rows whose index date is after the last of train.
+        after_train: share of test rows whose index date is after the last of train; None without index dates.
     """
 
     gates: Mapping[str, bool]
