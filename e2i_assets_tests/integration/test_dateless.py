@@ -1,0 +1,172 @@
+"""A table without dates, from the file to the bundle: a churn extract, whose customers have no index date."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from e2i_assets.assets.artifacts import BundleRef, Evaluated, Splits
+from e2i_assets.automation.jobs import REFRESH
+from e2i_assets.build import build_defs, build_resources
+from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.ingest.sources import read_source
+from e2i_assets.resources.postgres import export
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import ROOT
+
+KEY = "fabhalta_c3g"
+"""Partitions are known by the names of files when the assets are imported; what the file says is ours."""
+MAPPING = """
+source: churn extract
+tables:
+  patient_journeys:
+    columns:
+      patient_journey_id: "'churn_' || customer"
+      patient_id: customer
+      brand: "'Coverage'"
+      indication: "'churn'"
+      source_timestamp: "TIMESTAMPTZ '{now}'"
+    attributes:
+      churned: {{from: gone, role: outcome, available_at: outcome}}
+"""
+COHORT: dict[str, Any] = {
+    "cohort_name": "Everybody in the extract",
+    "brand": "Coverage",
+    "indication": "churn",
+    "scopes": ["churn"],
+    "required_tables": ["patient_journeys"],
+    "not_collected": [
+        "hcp_id", "diagnosis_code", "age_at_diagnosis", "gender", "geographic_region", "insurance_type",
+        "disease_severity", "comorbidity_count", "prior_treatment_count", "academic_hcp", "engagement_score",
+        "hcp_engaged", "treatment_initiated",
+    ],
+    "inclusion_criteria": [],
+    "temporal_requirements": None,
+    "attributes": {
+        "churned": {"dtype": "boolean", "role": "outcome", "available_at": "outcome"},
+        "contract": {"dtype": "string", "available_at": "index"},
+        "tenure": {"dtype": "integer", "unit": "months", "available_at": "index"},
+        "charge": {"dtype": "number", "unit": "USD", "available_at": "index"},
+    },
+}  # fmt: skip
+SCOPE = {
+    "name": "churn",
+    "description": "Will the customer leave?",
+    "problem_type": "binary_classification",
+    "target": "churned",
+    "success_criteria": {"min_auc": 0.6},
+}
+
+
+def extract(rows: int = 500) -> pd.DataFrame:
+    """Customers without a date anywhere."""
+    rng = np.random.default_rng(5)
+    contract = rng.choice(["monthly", "yearly"], rows)
+    tenure, charge = rng.integers(0, 72, rows), rng.normal(65, 30, rows).round(2)
+    odds = 1.6 * (contract == "monthly") - 0.05 * tenure + 0.02 * charge - 1
+    return pd.DataFrame(
+        {
+            "customer": [f"c{i:04d}" for i in range(rows)],
+            "contract": contract,
+            "tenure": tenure,
+            "charge": charge,
+            "gone": rng.random(rows) < 1 / (1 + np.exp(-odds)),
+        }
+    )
+
+
+def installed(
+    here: Settings, folder: Path, edit: Callable[[dict[str, Any], dict[str, Any]], None]
+) -> Settings:
+    """The installation under a configuration with this one partition."""
+    config = folder / "config"
+    shutil.copytree(ROOT / "config", config, ignore=shutil.ignore_patterns("cohorts", "scopes"))
+    cohort, scope = dict(COHORT), dict(SCOPE)
+    edit(cohort, scope)
+    for kind, name, content in (("cohorts", KEY, cohort), ("scopes", "churn", scope)):
+        (config / kind).mkdir()
+        (config / kind / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    changed = here.model_copy(update={"config": config})
+    export(changed)  # the installation of the test puts the environment back
+    return changed
+
+
+def load(here: Settings, folder: Path, rows: pd.DataFrame) -> None:
+    path = folder / "extract.csv"
+    rows.to_csv(path, index=False)
+    now = dt.datetime.now(dt.UTC)
+    mapping = Mapping.from_text(MAPPING.format(now=now.isoformat(" ", "seconds")), folder / "mapping.yaml")
+    loaded = build_resources(here)["warehouse"].load(
+        read_source(str(path), mapping, now=now), {("Coverage", "churn")}
+    )
+    assert loaded.rows == {"patient_journeys": len(rows)}
+
+
+def run(here: Settings, select: str = "*") -> dict[str, dict[str, Any]]:
+    """Gate to its verdict as Dagit shows it."""
+    defs = build_defs(here)
+    result = defs.resolve_job_def(REFRESH).execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        partition_key=KEY,
+        asset_selection=sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())),
+        instance=dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+    )
+    return {
+        e.check_name: {"passed": e.passed, **{k: v.value for k, v in e.metadata.items()}}
+        for e in result.get_asset_check_evaluations()
+    }
+
+
+def test_a_table_without_dates_goes_the_whole_way(here: Settings, tmp_path: Path) -> None:
+    here = installed(here, tmp_path, lambda cohort, scope: None)
+    load(here, tmp_path, extract())
+    verdicts = run(here)
+    assert {gate: v for gate, v in verdicts.items() if not v["passed"]} == {}
+    assert verdicts["temporal_windows"]["reason"] == "not_asked_for"
+    store = build_resources(here)["store"]
+
+    def published(asset: str, kind: type) -> Any:
+        current = store.current(asset, KEY)
+        assert current is not None
+        return store.read(asset, KEY, current.version, kind)
+
+    splits = published("splits", Splits)
+    assert {f.name for f in splits.features} == {"contract", "tenure", "charge"}
+    assert splits.train["index_date"].isna().all()
+    evaluated = published("churn/evaluation", Evaluated)
+    assert evaluated.evaluation.metrics["test"]["roc_auc"] > 0.6
+    (time,) = [row for row in evaluated.leakage_sheet if "order of time" in row.result]
+    assert "not covered" in time.result
+    assert published("churn/bento_bundle", BundleRef).tag.startswith(f"e2i-churn-{KEY}:")
+
+
+@pytest.mark.parametrize(
+    ("edit", "refused", "reason", "told"),
+    [
+        (
+            lambda cohort, scope: scope.update(split_order="temporal"),
+            "split_ratios",
+            "no_index_date",
+            "split_order: random",
+        ),
+    ],
+)
+def test_what_needs_a_date_is_refused_with_its_reason(
+    here: Settings, tmp_path: Path, edit: Any, refused: str, reason: str, told: str
+) -> None:
+    here = installed(here, tmp_path, edit)
+    load(here, tmp_path, extract())
+    verdicts = run(here)
+    assert verdicts["temporal_windows"]["passed"]
+    assert verdicts[refused]["reason"] == reason
+    assert told in str(verdicts[refused])
