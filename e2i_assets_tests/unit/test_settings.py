@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,15 @@ from sqlalchemy.exc import OperationalError as SqlError
 
 from e2i_assets.cli.output import fail
 from e2i_assets.ingest.transactions import _reason
-from e2i_assets.resources.postgres import WarehouseUnavailable, _why_not, server_url
+from e2i_assets.resources import postgres
+from e2i_assets.resources.postgres import (
+    WarehouseUnavailable,
+    _is_plain,
+    _plain_name,
+    _require_usable,
+    _why_not,
+    server_url,
+)
 from e2i_assets.settings import Settings, SettingsError, settings
 
 WRONG = {
@@ -67,6 +77,35 @@ def test_a_server_that_does_not_start_says_what_its_log_says(tmp_path: Path) -> 
         "LOG:  starting\nFATAL:  could not write: No space left on device\nLOG: bye\n"
     )
     assert _why_not(tmp_path, OSError()).startswith("could not write: No space left on device; its log is")
+
+
+@pytest.mark.parametrize("name", ["a b", "c'd", 'e"f', "gü", "h$i", "j;k", "m&n=o#p?q%20", "long" * 30])
+def test_a_folder_of_any_name_has_a_plain_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with tempfile.TemporaryDirectory(dir=postgres._TEMPORARY) as short:
+        monkeypatch.setattr(postgres, "_TEMPORARY", Path(short))
+        folder = Path(short) / "homes" / name
+        folder.mkdir(parents=True)
+        plain = _plain_name(folder)
+        assert _is_plain(plain)
+        assert plain.resolve() == folder
+        assert _plain_name(folder) == plain
+        assert _plain_name(Path(short)) == Path(short)
+
+
+def test_a_temporary_folder_of_somebody_else_is_no_place_for_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_TEMPORARY", tmp_path)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / f"e2i-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    with pytest.raises(WarehouseUnavailable, match="Set TMPDIR to a folder of yours"):
+        _plain_name(tmp_path / "a b")
+
+
+def test_programs_that_no_shell_can_name_are_refused(tmp_path: Path) -> None:
+    _require_usable(tmp_path / "it's a folder; größe")
+    with pytest.raises(WarehouseUnavailable, match=r'its name has " \$'):
+        _require_usable(tmp_path / 'a"b$c')
 
 
 def test_a_full_database_is_said_in_words() -> None:
