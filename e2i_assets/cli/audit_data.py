@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from pydantic import ValidationError
 
 from e2i_assets.assets.artifacts import Splits
 from e2i_assets.assets.splits import event_times, undated
 from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.config_files import ConfigFileError, parse_yaml, read_yaml
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.context import availability
@@ -38,12 +38,12 @@ def stated_reading(text: str) -> Reading:
         UnusableAuditInput: it is no YAML, or says what no reading has.
     """
     try:
-        return Reading.model_validate(yaml.safe_load(text))
+        return Reading.model_validate(parse_yaml(text, Path("--read"))[0])
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UnusableAuditInput(f"--read: {said}") from None
-    except yaml.YAMLError as error:
-        raise UnusableAuditInput("--read: is not YAML") from error
+    except ConfigFileError as error:
+        raise UnusableAuditInput(str(error)) from error
 
 
 def read_tables(
@@ -80,6 +80,7 @@ def read_contract(name: str) -> Contract:
 
     Raises:
         UnusableAuditInput: the file is no mapping of columns to entries.
+        ConfigFileError: the file cannot be read as YAML.
         FileNotFoundError: neither a table of ours nor a file.
     """
     if name in TABLES:
@@ -87,10 +88,7 @@ def read_contract(name: str) -> Contract:
     path = Path(name)
     if not path.is_file():
         raise FileNotFoundError(f"{name}: neither a file nor a table ({', '.join(TABLES)})")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UnusableAuditInput(f"{path}: cannot be read ({type(error).__name__})") from error
+    content, _ = read_yaml(path)
     if isinstance(content, list) and all(isinstance(name, str) for name in content):
         return content
     if isinstance(content, dict) and all(isinstance(entry, dict | str) for entry in content.values()):

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCriterion, StrictModel
 from e2i_assets.cohorts.errors import CohortError
-from e2i_assets.cohorts.files import read_mapping
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
+from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.contracts.base import INDEX, Role, columns
 from e2i_assets.contracts.tables import TABLES, PatientJourneys
 
@@ -134,12 +134,14 @@ class CohortConfig(StrictModel):
         Raises:
             CohortError: CC_001, naming the file, the key path and the rule of each mistake.
         """
-        content = read_mapping(Path(path))
+        try:
+            content, lines = read_settings(Path(path))
+        except ConfigFileError as error:
+            raise CohortError("CC_001", str(error)) from None
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            mistakes = "; ".join(_mistake(e["loc"], e["msg"]) for e in error.errors())
-            raise CohortError("CC_001", f"{path}: {mistakes}") from None
+            raise CohortError("CC_001", "; ".join(lines.mistakes(error, TAGS))) from None
 
     @classmethod
     def from_brand(cls, brand: str, indication: str | None = None) -> Self:
@@ -221,9 +223,3 @@ def _slug(text: str) -> str:
 
 def _listed(configs: Sequence[CohortConfig]) -> str:
     return ", ".join(f"{c.brand} / {c.indication} (v{c.version})" for c in configs) or "no cohort file"
-
-
-def _mistake(location: tuple[int | str, ...], message: str) -> str:
-    parts = [part for part in location if part not in TAGS]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return f"{path.lstrip('.') or 'definition'}: {message.removeprefix('Value error, ')}"

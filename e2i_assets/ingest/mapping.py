@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -24,10 +23,10 @@ from pydantic import (
     model_validator,
 )
 
+from e2i_assets.config_files import ConfigFileError, Lines, parse_yaml, read_yaml
 from e2i_assets.contracts.base import INDEX, Column, Role, column_of, key_of
 from e2i_assets.contracts.tables import GENERATED, TABLES
 from e2i_assets.ingest.omop_config import Omop
-from e2i_assets.ingest.yaml_lines import Lines, load_with_lines
 
 UNKNOWN = Lines(Path("mapping"), {})
 
@@ -248,10 +247,9 @@ class Mapping(_Model):
             MappingError: naming the file, the line, the key and the rule of every mistake.
         """
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise MappingError(f"{path}: cannot be read: {error}") from error
-        return cls.from_text(text, path)
+            return cls._from_document(*read_yaml(path))
+        except ConfigFileError as error:
+            raise MappingError(str(error)) from error
 
     @classmethod
     def from_text(cls, text: str, path: Path) -> Self:
@@ -261,18 +259,18 @@ class Mapping(_Model):
             MappingError: as `from_yaml`.
         """
         try:
-            document, lines = load_with_lines(text, path)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f"{path}:{mark.line + 1}" if mark else f"{path}"
-            raise MappingError(f"{line}: is not YAML: {getattr(error, 'problem', None) or error}") from error
+            return cls._from_document(*parse_yaml(text, path))
+        except ConfigFileError as error:
+            raise MappingError(str(error)) from error
+
+    @classmethod
+    def _from_document(cls, document: Any, lines: Lines) -> Self:
         if not isinstance(document, dict):
-            raise MappingError(f"{path}:1: must say `source` and `tables`")
+            raise MappingError(f"{lines.path}:1: must say `source` and `tables`")
         try:
             mapping = cls.model_validate({**document, "lines": lines})
         except ValidationError as error:
-            mistakes = [lines.at(_key_path(e["loc"]), _said(e["msg"])) for e in error.errors()]
-            raise MappingError("\n".join(mistakes)) from None
+            raise MappingError("\n".join(lines.mistakes(error))) from None
         mapping.check()
         return mapping
 
@@ -350,11 +348,3 @@ def _may_be(expression: str, value: str) -> bool:
     """Whether an expression can give a value; one that states values gives no others."""
     stated = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", expression)]
     return not stated or value in stated
-
-
-def _key_path(location: tuple[Any, ...]) -> list[str]:
-    return [str(part) for part in location]
-
-
-def _said(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "no such key")

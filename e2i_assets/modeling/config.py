@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.modeling.errors import ConfigError
 
 
@@ -21,22 +21,13 @@ class YamlModel(BaseModel):
         """Read one file.
 
         Raises:
-            ConfigError: no such file, not YAML, not a mapping, an unknown key or a wrong value.
+            ConfigError: no such file, not strict YAML, not a mapping, an unknown key or a wrong value.
         """
-        path = Path(path)
         try:
-            document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-        if not isinstance(document, dict):
-            raise ConfigError(f"{path}: must be a mapping of keys to values, not {type(document).__name__}")
+            document, lines = read_settings(Path(path))
+        except ConfigFileError as error:
+            raise ConfigError(str(error)) from error
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            found = [_describe(e["loc"], e["msg"]) for e in error.errors(include_url=False)]
-            raise ConfigError(f"{path}: " + "; ".join(found)) from error
-
-
-def _describe(location: tuple[int | str, ...], message: str) -> str:
-    key = ".".join(str(part) for part in location)
-    return f"{key}: {message}" if key else message
+            raise ConfigError("; ".join(lines.mistakes(error))) from error

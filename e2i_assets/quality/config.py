@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 import polars as pl
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from e2i_assets.cohorts.quality_terms import DimensionName, QualityTerms, Refresh
+from e2i_assets.config_files import ConfigFileError, Lines, read_settings
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 
@@ -148,7 +148,8 @@ class Suite(_Model):
     @classmethod
     def from_yaml(cls, path: Path) -> Self:
         """Read one suite file; QualityConfigError when it cannot be read or names an unknown column."""
-        return _parse(cls, path, _read(path))
+        values, lines = _read(path)
+        return _parse(cls, lines, values)
 
 
 class QualityConfig(_Model):
@@ -187,12 +188,12 @@ class QualityConfig(_Model):
         Raises:
             QualityConfigError: unreadable file, unknown setting, suite, table or column.
         """
-        settings = _read(path)
+        settings, lines = _read(path)
         if partition := sorted(settings.keys() & {"refresh", "agreed"}):
             raise QualityConfigError(f"{path}: {', '.join(partition)}: belongs in a cohort file")
         names = settings.pop("suites", [])
         suites = [Suite.from_yaml(path.parent / "expectations" / f"{name}.yaml") for name in names]
-        return _parse(cls, path, {**settings, "suites": suites})
+        return _parse(cls, lines, {**settings, "suites": suites})
 
     @property
     def asked(self) -> tuple[DimensionName, ...]:
@@ -230,19 +231,15 @@ def _in_contract(reference: str) -> bool:
     return table in TABLES and any(c.name == name for c in columns(TABLES[table]))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], Lines]:
     try:
-        loaded = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise QualityConfigError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(loaded, dict):
-        raise QualityConfigError(f"{path}: expected a mapping of settings")
-    return loaded
+        return read_settings(path)
+    except ConfigFileError as error:
+        raise QualityConfigError(str(error)) from error
 
 
-def _parse(model: type[M], path: Path, values: dict[str, Any]) -> M:
+def _parse(model: type[M], lines: Lines, values: dict[str, Any]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise QualityConfigError(f"{path}: {problems}") from error
+        raise QualityConfigError("; ".join(lines.mistakes(error))) from error

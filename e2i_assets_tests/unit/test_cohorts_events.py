@@ -172,7 +172,7 @@ def test_a_definition_without_criteria_on_events_reads_none():
             {"where": [{"field": "a", "operator": "~", "value": 1}]},
             r"where\[0\]\.operator: Input should be '=='",
         ),
-        ({"window": [0, 1]}, r"exclusion_criteria\[0\]\.window: Extra"),
+        ({"window": [0, 1]}, r"exclusion_criteria\[0\]\.window: no such key"),
     ],
 )
 def test_mistakes_in_yaml_are_named(tmp_path, change, told):
@@ -182,7 +182,7 @@ def test_mistakes_in_yaml_are_named(tmp_path, change, told):
     }  # fmt: skip
     path = tmp_path / "broken.yaml"
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(CohortError, match=rf"broken\.yaml: .*{told}"):
+    with pytest.raises(CohortError, match=rf"broken\.yaml:\d+: .*{told}"):
         CohortConfig.from_yaml(path)
 
 

@@ -51,7 +51,7 @@ def test_short_and_long_form_say_the_same(tmp_path: Path) -> None:
         ("latin-1", "rot13", 2, "no such encoding"),
         ("latin-1", "idna", 2, "no such encoding"),
         ("latin-1", 'utf-8, delimiter: x', 2, "must be a character that is no letter"),
-        ("    columns:\n", "    columns: &a\n      gender: *a\n", 6, "nested too deeply"),
+        ("    columns:\n", "    columns: &a\n      hcp_id: *a\n", 6, "nested too deeply"),
         ("source: hospital\n", "", 1, "source: Field required"),
         ("    columns:", "    table: a.b\n    columns:", 4, "say either `file` or `table`"),
         ("0.08333333333", ".inf", 8, "finite"),

@@ -211,7 +211,7 @@ def test_a_file_without_quotes_is_read_as_it_is(tmp_path: Path) -> None:
 
 def test_a_column_to_leave_out_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(
-        MappingError, match=r"mapping\.yaml:\d+: .*leave_out\.0: .*people\.csv has no column Name"
+        MappingError, match=r"mapping\.yaml:\d+: .*leave_out\[0\]: .*people\.csv has no column Name"
     ):
         read(tmp_path, "id,name\n1,Ann\n", {}, leave_out=["Name"])
 

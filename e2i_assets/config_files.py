@@ -1,0 +1,181 @@
+"""Configuration files: strict YAML whose keys remember their lines. What a file means, its reader says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+DEEPEST = 20
+"""Levels of keys; no file of ours has as many, one with an alias to itself has no end of them."""
+
+
+class ConfigFileError(ValueError):
+    """A file that cannot be read as strict YAML; the message names file, line and why."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Where each key of a file stands.
+
+    Attributes:
+        path: the file.
+        of: path of keys to line number, from 1.
+    """
+
+    path: Path
+    of: dict[tuple[str, ...], int] = field(repr=False)
+
+    def at(self, key: Sequence[str], message: str) -> str:
+        """`file:line: key: message`, with the line of the innermost key that the file has, else the first."""
+        known = (self.of[k] for n in range(len(key), 0, -1) if (k := tuple(key[:n])) in self.of)
+        where = f"{self.path}:{next(known, 1)}" if self.of else f"{self.path}"
+        named = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in key).lstrip(".")
+        return ": ".join([where, *([named] if named else []), message])
+
+    def mistakes(self, error: ValidationError, tags: Collection[str] = ()) -> Iterator[str]:
+        """Each mistake of a model's validation at its line; `tags` are parts of a path that no file has."""
+        for found in error.errors(include_url=False):
+            key = [str(part) for part in found["loc"] if part not in tags]
+            said = found["msg"].removeprefix("Value error, ")
+            yield self.at(key, said.replace("Extra inputs are not permitted", "no such key"))
+
+
+class _Mistake(yaml.constructor.ConstructorError):
+    """What YAML allows and we do not."""
+
+    def __init__(self, problem: str, node: yaml.Node) -> None:
+        super().__init__(problem=problem, problem_mark=node.start_mark)
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML 1.2's plain scalars: `12:30`, `yes`, `1_000` and `2024-01-01` stay text; libyaml reads quickly."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 -- as PyYAML has it
+
+
+for _tag, _written, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_written})$"), list(_first))
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(_without_zeros(node))
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    text = _without_zeros(node).lower()
+    return float(text.replace(".", "") if text.endswith(("inf", "nan")) else text)
+
+
+def _without_zeros(node: yaml.ScalarNode) -> str:
+    if re.match(r"[-+]?0[0-9]", node.value):
+        raise _Mistake(
+            f"{node.value} is text to some readers and octal to others: write '{node.value}', or the number "
+            "without the zeros in front",
+            node,
+        )
+    return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
+
+
+def read_yaml(path: Path) -> tuple[Any, Lines]:
+    """The document in a file, and where its keys stand.
+
+    Raises:
+        ConfigFileError: the file cannot be read, is no strict YAML, or says a key twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigFileError(f"{path}: cannot be read: is not UTF-8") from error
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
+    """A document that is text already; `path` is what mistakes name. Keys are taken as they are written.
+
+    Raises:
+        ConfigFileError: as `read_yaml`.
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return (None if node is None else _Builder(loader, lines).build(node, ())), Lines(path, lines)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else f"{path}"
+        said = getattr(error, "problem", None) or error
+        kind = "" if isinstance(error, _Mistake) else "is not YAML: "
+        raise ConfigFileError(f"{where}: {kind}{said}") from error
+    finally:
+        loader.dispose()
+
+
+def read_settings(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The mapping of keys to values in a file, and where they stand.
+
+    Raises:
+        ConfigFileError: as `read_yaml`, or the file holds something else.
+    """
+    document, lines = read_yaml(path)
+    if not isinstance(document, dict):
+        raise ConfigFileError(f"{path}: expected a mapping, found {type(document).__name__}")
+    return document, lines
+
+
+@dataclass
+class _Builder:
+    """Makes plain values of nodes; notes the line of each key."""
+
+    loader: _Loader
+    lines: dict[tuple[str, ...], int]
+    merged: set[int] = field(default_factory=set)
+
+    def build(self, node: yaml.Node, key: tuple[str, ...]) -> Any:
+        if len(key) > DEEPEST:
+            raise _Mistake("is nested too deeply, maybe in itself", node)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, key)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._noted(item, item, (*key, str(i))) for i, item in enumerate(node.value)]
+        return self.loader.construct_object(node, deep=True)
+
+    def _mapping(self, node: yaml.MappingNode, key: tuple[str, ...]) -> dict[str, Any]:
+        self._merge(node)
+        return {name.value: self._noted(name, value, (*key, name.value)) for name, value in node.value}
+
+    def _merge(self, node: yaml.MappingNode) -> None:
+        """Refuse keys that stand twice, then take in what `<<` names; an alias comes by more than once."""
+        if id(node) in self.merged:
+            return
+        self.merged.add(id(node))
+        seen: set[str] = set()
+        for name, _ in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                raise _Mistake("a key must be text", name)
+            if name.value in seen:
+                raise _Mistake(f"the key {name.value} stands twice", name)
+            seen.add(name.value)
+        self.loader.flatten_mapping(node)
+
+    def _noted(self, where: yaml.Node, node: yaml.Node, key: tuple[str, ...]) -> Any:
+        self.lines[key] = where.start_mark.line + 1
+        return self.build(node, key)

@@ -1,0 +1,88 @@
+"""One strict reader for every configuration file: no key twice, no scalar that readers take differently."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2i_assets.cli.audit_data import read_contract
+from e2i_assets.cohorts import CohortConfig
+from e2i_assets.config_files import ConfigFileError, parse_yaml
+from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.tuning import OptunaConfig
+from e2i_assets.quality.config import QualityConfig
+from e2i_assets_tests.conftest import CONFIG, ROOT
+
+FILE = Path("file.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("12:30", "12:30"), ("1_000", "1_000"), ("0x10", "0x10"), ("2024-01-01", "2024-01-01"),
+        ("yes", "yes"), ("No", "No"), ("on", "on"), ("'010'", "010"), ("L50.1", "L50.1"), ("1E2x", "1E2x"),
+        ("true", True), ("~", None), ("", None), ("0", 0), ("-5", -5), ("0.50", 0.5), ("1e3", 1000.0), (".5", 0.5),
+    ],
+)  # fmt: skip
+def test_a_plain_scalar_is_what_it_looks_like(written: str, value: Any) -> None:
+    document, _ = parse_yaml(f"key: {written}", FILE)
+    assert document == {"key": value}
+    assert type(document["key"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: {c: 1,\n  c: 2}", "file.yaml:3: the key c stands twice"),
+        ("a: [1, {b: 1, b: 2}]", "file.yaml:1: the key b stands twice"),
+        ("a: 1\nb: 010", "file.yaml:2: 010 is text to some readers and octal to others"),
+        ("b: [-07.5]", "file.yaml:1: -07.5 is text"),
+        ("a: &a [*a]", "nested too deeply"),
+        ("[1]: 2", "a key must be text"),
+        ("a: !!python/name:os.system x", "is not YAML"),
+        ("a: 1\n---\nb: 2", "another document"),
+    ],
+)
+def test_what_readers_take_differently_is_refused_with_its_line(text: str, said: str) -> None:
+    with pytest.raises(ConfigFileError) as error:
+        parse_yaml(text, FILE)
+    assert said in str(error.value)
+
+
+def test_a_merged_key_may_be_said_otherwise() -> None:
+    document, lines = parse_yaml("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\nc:\n  <<: *a", FILE)
+    assert document["b"] == {"x": 1, "y": 3}
+    assert document["c"] == document["a"] == {"x": 1, "y": 2}
+    assert lines.at(["b", "y"], "is wrong") == "file.yaml:4: b.y: is wrong"
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "config/cohorts/fabhalta_c3g.yaml": CohortConfig.from_yaml,
+    "config/scopes/conversion.yaml": Scope.from_yaml,
+    "config/optuna_config.yaml": OptunaConfig.from_yaml,
+    "config/quality.yaml": QualityConfig.from_yaml,
+    "config/expectations/triggers.yaml": lambda path: QualityConfig.from_yaml(path.parent.parent / "quality.yaml"),
+    "examples/gbsg2/mapping.yaml": Mapping.from_yaml,
+    "contract.yaml": lambda path: read_contract(str(path)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_file_may_say_a_key_twice(tmp_path: Path, name: str) -> None:
+    shutil.copytree(CONFIG, tmp_path / "config")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "contract.yaml").write_text("age: {role: feature}\n")
+    file = tmp_path / name
+    READERS[name](file)
+    text = file.read_text()
+    first = next(line for line in text.splitlines() if line[:1].isalpha())
+    key = first.partition(":")[0]
+    file.write_text(f"{text.rstrip()}\n{key}: 1\n")
+    last = len(file.read_text().splitlines())
+    with pytest.raises(ValueError, match=rf"{file.name}:{last}: the key {key} stands twice"):
+        READERS[name](file)
