@@ -51,7 +51,16 @@ def programmes(config: Path) -> dict[str, CohortConfig]:
     return {key: programme(config, key) for key in cohort_files(config)}
 
 
+def serves(config: Path, scope: str, partition: str) -> bool:
+    """Whether the partition's cohort file lists the scope."""
+    return scope in programme(config, partition).scopes
+
+
 @cache
 def partitions() -> dg.StaticPartitionsDefinition:
-    """The partitions definition that every asset shares."""
+    """The partitions definition that every asset shares.
+
+    Also those of a scope that serves only some partitions: a partition is one run, and Dagster refuses a job
+    and a run over assets whose definitions differ. The stages of a scope pass over what it does not serve.
+    """
     return dg.StaticPartitionsDefinition(list(cohort_files(config_dir())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -28,6 +29,37 @@ from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = {
+    "cohorts": {"fabhalta_c3g", "fabhalta_pnh", "kisqali_hr_her2_bc", "remibrutinib_csu"},
+    "scopes": {"conversion"},
+}
+"""Cohort and scope files that come with the platform; a user adds others."""
+
+
+def shipped_config(folder: Path) -> Path:
+    """A copy of the configuration as it is shipped, whatever has been added to it here."""
+    config = Path(shutil.copytree(ROOT / "config", folder / "config"))
+    for kind, names in SHIPPED.items():
+        for file in (config / kind).glob("*.yaml"):
+            if file.stem not in names:
+                file.unlink()
+    return config
+
+
+def config_with_examples(folder: Path) -> Path:
+    """The shipped configuration with the cohort and scope files of the README's examples."""
+    config, examples = shipped_config(folder), ROOT / "examples"
+    shutil.copy(examples / "gbsg2" / "tamoxifen_breast_cancer.yaml", config / "cohorts")
+    shutil.copy(examples / "gbsg2" / "recurrence.yaml", config / "scopes")
+    shutil.copy(examples / "omop" / "celecoxib_osteoarthritis.yaml", config / "cohorts")
+    return config
+
+
+_config_home = tempfile.TemporaryDirectory(prefix="e2i-config-")
+atexit.register(_config_home.cleanup)
+CONFIG = shipped_config(Path(_config_home.name))
+"""What tests take for the configuration of the installation, in this process and in those that it starts."""
+os.environ["E2I_CONFIG"] = str(CONFIG)
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -97,9 +129,7 @@ def installation(server: str, folder: Path, template: Settings | None = None) ->
         shutil.copytree(template.home_dir, folder / "home")
     url = server.replace("/postgres?", f"/{name}?").split("&options")[0].split("?options")[0]
     before, temporary = dict(os.environ), tempfile.tempdir
-    settings = Settings(
-        home=folder / "home", database_url=SecretStr(url), config=ROOT / "config", as_of=AS_OF
-    )
+    settings = Settings(home=folder / "home", database_url=SecretStr(url), config=CONFIG, as_of=AS_OF)
     export(settings)
     try:
         yield settings

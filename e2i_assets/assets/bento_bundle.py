@@ -31,6 +31,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
     @stage(
         key=keys["bento_bundle"],
         group=scope.name,
+        scope=scope.name,
         description="Self-contained bundle that `bentoml serve` answers from.",
         kinds={"bentoml"},
         code=("assets/bento_bundle.py", "gates/rules.py", "serving"),

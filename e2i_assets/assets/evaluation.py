@@ -33,6 +33,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
     @stage(
         key=keys["evaluation"],
         group=scope.name,
+        scope=scope.name,
         description="Metrics of the model on the test split, which the vault opens once for it.",
         kinds={"scikitlearn", "mlflow"},
         code=("assets/evaluation.py", "assets/scoped.py", "gates/rules.py", "modeling", "quality/leakage"),

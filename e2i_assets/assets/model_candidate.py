@@ -6,7 +6,7 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Splits
-from e2i_assets.assets.scoped import SEED, feature_names, labelled, require_served, scope_keys
+from e2i_assets.assets.scoped import SEED, feature_names, labelled, scope_keys
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.errors import ModelingError
@@ -20,6 +20,7 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
     @stage(
         key=scope_keys(scope)["model_candidate"],
         group=scope.name,
+        scope=scope.name,
         description="Algorithm that fits the scope's constraints and does best in cross-validation on train.",
         kinds={"scikitlearn"},
         code=("assets/model_candidate.py", "assets/scoped.py", "modeling"),
@@ -28,7 +29,6 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         refusals=(ModelingError,),
     )
     def model_candidate(context: StageContext, splits: Splits) -> Made:
-        require_served(context, scope)
         names = feature_names(splits, scope)
         features = [feature for feature in splits.features if feature.name in names]
         train = labelled("train", splits.train, names, scope)

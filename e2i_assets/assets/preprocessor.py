@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
-from e2i_assets.assets.scoped import feature_names, labelled, require_served, scope_keys
+from e2i_assets.assets.scoped import feature_names, labelled, scope_keys
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
@@ -21,6 +21,7 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
     @stage(
         key=scope_keys(scope)["preprocessor"],
         group=scope.name,
+        scope=scope.name,
         description="Imputation, scaling and encoding with statistics of the train split alone.",
         kinds={"scikitlearn"},
         code=("assets/preprocessor.py", "assets/scoped.py", "gates/rules.py", "modeling/preprocessing.py"),
@@ -30,7 +31,6 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
         refusals=(ModelingError,),
     )
     def preprocessor(context: StageContext, splits: Splits) -> Made:
-        require_served(context, scope)
         names = feature_names(splits, scope)
         train = labelled("train", splits.train, names, scope).X
         fitted = fit_preprocessor(train, [feature for feature in splits.features if feature.name in names])

@@ -8,7 +8,6 @@ import dagster as dg
 import pandas as pd
 
 from e2i_assets.assets.artifacts import Splits
-from e2i_assets.gates.context import StageContext
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.scope import Scope
@@ -27,20 +26,6 @@ def scope_keys(scope: Scope) -> Mapping[str, dg.AssetKey]:
         "bento_bundle",
     )
     return {name: dg.AssetKey([scope.name, name]) for name in stages}
-
-
-def require_served(context: StageContext, scope: Scope) -> None:
-    """Refuse a partition whose cohort file does not name the scope.
-
-    Raises:
-        dagster.Failure: with the file and what to add.
-    """
-    if scope.name not in context.programme.scopes:
-        raise dg.Failure(
-            f"{context.partition} is not served by scope {scope.name}: its cohort file lists "
-            f"{', '.join(context.programme.scopes)}.",
-            allow_retries=False,
-        )
 
 
 def feature_names(splits: Splits, scope: Scope) -> list[str]:

@@ -34,6 +34,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
     @stage(
         key=keys["trained_model"],
         group=scope.name,
+        scope=scope.name,
         description="Preprocessor and estimator as one pipeline, logged to MLflow.",
         kinds={"scikitlearn", "mlflow"},
         code=("assets/trained_model.py", "assets/scoped.py", "modeling"),

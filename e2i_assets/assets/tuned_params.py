@@ -29,6 +29,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
     @stage(
         key=keys["tuned_params"],
         group=scope.name,
+        scope=scope.name,
         description="Best hyperparameters of the candidate, by validation AUC.",
         kinds={"optuna"},
         code=("assets/tuned_params.py", "assets/scoped.py", "modeling"),

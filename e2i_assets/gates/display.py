@@ -13,6 +13,9 @@ from e2i_assets.resources.store import Published
 REUSED = "reused"
 """Metadata key: the published version stood, nothing was computed."""
 
+NOT_SERVED = "not_served"
+"""Metadata key: the scope does not serve the partition, nothing was computed or published."""
+
 
 def check(
     asset_key: dg.AssetKey, gate: str, verdict: Verdict, where: Mapping[str, Any]
@@ -26,6 +29,26 @@ def check(
         check_name=gate,
         description=verdict.summary,
         metadata={"reason": verdict.reason, **figures, **advice, **where},
+    )
+
+
+def not_served(scope: str, partition: str) -> dg.MaterializeResult:
+    """What a stage says of a partition that its scope does not serve, with nothing to publish.
+
+    Saying nothing would leave the partition missing in Dagit for ever, and fail every backfill that has it.
+    """
+    return dg.MaterializeResult(
+        value=None,
+        metadata={NOT_SERVED: passed_over(scope, partition)},
+        data_version=dg.DataVersion(NOT_SERVED),
+    )
+
+
+def passed_over(scope: str, partition: str) -> str:
+    """Why nothing is computed."""
+    return (
+        f"Nothing is computed: scope {scope} does not serve {partition}. To have it, list {scope} under "
+        f"scopes in config/cohorts/{partition}.yaml."
     )
 
 

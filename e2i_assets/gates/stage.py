@@ -20,8 +20,8 @@ import dagster as dg
 from e2i_assets.gates import display
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.verdict import Gate, Verdict, refusal
-from e2i_assets.partitions import partitions
-from e2i_assets.resources.io_manager import GATES, asset_name
+from e2i_assets.partitions import partitions, serves
+from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name
 from e2i_assets.resources.records import gate_results
 from e2i_assets.resources.store import Artifact, Published, json_hash
 
@@ -65,6 +65,7 @@ def stage(
     code: Sequence[str],
     gates: Sequence[Gate] = (),
     inputs: Mapping[str, dg.AssetKey | str] | None = None,
+    scope: str | None = None,
     config: Callable[[StageContext], Any] | None = None,
     refusals: tuple[type[Exception], ...] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -76,6 +77,8 @@ def stage(
             published version stale.
         gates: all must pass before anything is published.
         inputs: parameter name to the asset that it loads; each parameter's annotation is its artifact class.
+        scope: the scope that the stage belongs to; of a partition that it does not serve nothing is computed
+            or published, and no gate is asked.
         config: JSON-able configuration that decides the result, also what changes outside (a watermark).
         refusals: exceptions that mean bad data rather than a crash; their text, which names no values,
             becomes the verdict of every gate, as does a library that cannot be imported.
@@ -94,7 +97,7 @@ def stage(
             group_name=group,
             description=description,
             kinds=kinds,
-            ins={name: dg.AssetIn(key=source, metadata=None) for name, source in sources.items()},
+            ins={name: dg.AssetIn(key=source, metadata={SCOPE: scope}) for name, source in sources.items()},
             partitions_def=partitions(),
             code_version=version,
             output_required=False,
@@ -103,6 +106,15 @@ def stage(
             check_specs=[_check_spec(gate, asset_key) for gate in gates],
         )
         def asset(context: dg.AssetExecutionContext, **given: Published) -> Iterator[Any]:
+            config_dir = context.resources.settings.config_dir
+            if scope and not serves(config_dir, scope, context.partition_key):
+                context.log.info(display.passed_over(scope, context.partition_key))
+                yield display.not_served(scope, context.partition_key)
+                for check in context.selected_asset_check_keys:
+                    # Nothing is judged, so there is no result; Dagster wants an output all the same.
+                    output = context.assets_def.get_output_name_for_asset_check_key(check)
+                    yield dg.Output(None, output_name=output)
+                return
             settled = config(StageContext(context, given)) if config else None
             stage_context = stage_context_of(context, version, settled, given)
 

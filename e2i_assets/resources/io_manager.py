@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import dagster as dg
 
+from e2i_assets.partitions import serves
 from e2i_assets.resources.store import ArtifactStore, Published
+from e2i_assets.settings import Settings
 
 GATES = "e2i/gates"
 """Definition metadata: the gates an asset declares."""
 
+SCOPE = "e2i/scope"
+"""Metadata of an input: the scope of the stage that reads it."""
+
 
 class ArtifactIOManager(dg.IOManager):
-    """Moves `Published` pointers; the stage that reads one opens the artifact itself, and only if it must."""
+    """Moves `Published` pointers; the stage that reads one opens the artifact itself, and only if it must.
 
-    def __init__(self, store: ArtifactStore) -> None:
+    A stage of a scope that does not serve the partition publishes nothing and is given nothing: None.
+    """
+
+    def __init__(self, store: ArtifactStore, settings: Settings) -> None:
         self._store = store
+        self._settings = settings
 
-    def handle_output(self, context: dg.OutputContext, obj: Published) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Published | None) -> None:
         """Make the version current."""
-        self._store.publish(obj)
+        if obj is not None:
+            self._store.publish(obj)
 
-    def load_input(self, context: dg.InputContext) -> Published:
+    def load_input(self, context: dg.InputContext) -> Published | None:
         """The published version of the upstream asset.
 
         Raises:
             dagster.Failure: nothing is published, or a gate that the asset declares is not recorded as
                 passed for the version. Not retried: another try would find the same.
         """
+        scope = (context.definition_metadata or {}).get(SCOPE)
+        if scope and not serves(self._settings.config_dir, scope, context.partition_key):
+            return None
         asset = asset_name(context.asset_key)
         current = self._store.current(asset, context.partition_key)
         if current is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,15 +15,6 @@ PARTITION = "tamoxifen_breast_cancer"
 EXAMPLE = ROOT / "examples" / "gbsg2"
 SOURCE = Path(lifelines.__file__).parent / "datasets" / "gbsg2.csv"
 E2I = str(Path(sys.executable).with_name("e2i"))
-
-
-def configuration(folder: Path) -> Path:
-    """A copy of the configuration with the example's cohort and scope files added."""
-    config = folder / "config"
-    shutil.copytree(ROOT / "config", config)
-    shutil.copy(EXAMPLE / f"{PARTITION}.yaml", config / "cohorts")
-    shutil.copy(EXAMPLE / "recurrence.yaml", config / "scopes")
-    return config
 
 
 def environment(home: Path, config: Path) -> dict[str, str]:

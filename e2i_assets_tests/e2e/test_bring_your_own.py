@@ -10,14 +10,14 @@ import pytest
 
 from e2i_assets.assets.artifacts import BundleRef, Cohort, Splits
 from e2i_assets.resources.store import ArtifactStore
-from e2i_assets_tests.conftest import postgres_home
-from e2i_assets_tests.e2e.bring_your_own import EXAMPLE, PARTITION, SOURCE, configuration, e2i, environment
+from e2i_assets_tests.conftest import config_with_examples, postgres_home
+from e2i_assets_tests.e2e.bring_your_own import EXAMPLE, PARTITION, SOURCE, e2i, environment
 
 
 @pytest.fixture(scope="module")
 def env() -> Iterator[dict[str, str]]:
     with postgres_home() as folder:
-        yield environment(folder / "home", configuration(folder))
+        yield environment(folder / "home", config_with_examples(folder))
 
 
 def test_the_trial_goes_the_whole_way(env: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from e2i_assets.assets.artifacts import Splits
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.store import ArtifactStore
-from e2i_assets_tests.conftest import ROOT, postgres_home
+from e2i_assets_tests.conftest import CONFIG, postgres_home
 from e2i_assets_tests.e2e.bring_your_own import e2i, environment
 from e2i_assets_tests.serve_process import served
 
@@ -32,7 +32,7 @@ UP_TO_METRICS = [
 @pytest.fixture(scope="module")
 def env() -> Iterator[dict[str, str]]:
     with postgres_home() as folder:
-        yield environment(folder / "home", ROOT / "config")
+        yield environment(folder / "home", CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_another_fresh_installation_makes_the_same_versions(
     demo: dict[str, Any], store: ArtifactStore
 ) -> None:
     with postgres_home() as folder:
-        other = environment(folder / "home", ROOT / "config")
+        other = environment(folder / "home", CONFIG)
         e2i("data", "generate", "--small", "--json", env=other)
         (run,) = json.loads(
             e2i("materialize", "-p", ONE, "-s", '+key:"conversion/evaluation"', "--json", env=other)

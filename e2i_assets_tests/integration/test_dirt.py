@@ -21,7 +21,7 @@ from e2i_assets.quality.dimensions import grade_table
 from e2i_assets.resources.records import rejected_rows
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.conftest import CONFIG
 
 SPEC = GeneratorSpec(scale="small", dirty=0.04)
 CONSEQUENCES = {"parent_rejected"}
@@ -59,7 +59,7 @@ def the_loader_rejects_what_the_manifest_says(made: Generated, found: pl.DataFra
 
 def quality_counts_what_the_manifest_says(made: Generated, found: pl.DataFrame) -> None:
     """On the rows that were loaded; the clean rows of the same keys say what was missing before."""
-    config = QualityConfig.from_yaml(ROOT / "config" / "quality.yaml")
+    config = QualityConfig.from_yaml(CONFIG / "quality.yaml")
     clean, dirty = generate(GeneratorSpec(scale="small")).tables, generate(SPEC).tables
     dirt = made.declared.dirt.join(found, on=["table", "row"], how="anti").filter(found_by="quality")
     loaded = {

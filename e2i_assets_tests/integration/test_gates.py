@@ -73,9 +73,25 @@ class World:
             world.computed.append(f"downstream of {number.value}")
             return Made(number)
 
-        manager = dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(self.platform.store))
+        @stage(
+            key="not_asked", group="test", description="", kinds=set(), code=("settings.py",), scope="recurrence",
+            gates=(Gate("is_not_asked", "", lambda _: ok("never")),), inputs={"number": "upstream"},
+        )  # fmt: skip
+        def not_asked(context: StageContext, number: Number) -> Made:
+            raise AssertionError("no partition is served by this scope")
+
+        @stage(
+            key="after_it", group="test", description="", kinds=set(), code=("settings.py",), scope="recurrence",
+            inputs={"number": "not_asked"},
+        )  # fmt: skip
+        def after_it(context: StageContext, number: Number) -> Made:
+            raise AssertionError("no partition is served by this scope")
+
+        manager = dg.IOManagerDefinition.hardcoded_io_manager(
+            ArtifactIOManager(self.platform.store, self.platform.settings)
+        )
         return dg.Definitions(
-            assets=[upstream, downstream],
+            assets=[upstream, downstream, not_asked, after_it],
             jobs=[dg.define_asset_job("both", partitions_def=partitions())],
             resources={**vars(self.platform), "io_manager": manager},
             executor=dg.in_process_executor,
@@ -87,7 +103,7 @@ class World:
         return self.defs.resolve_job_def("both").execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             partition_key=partition,
-            asset_selection=list(assets) or None,
+            asset_selection=list(assets) or [UPSTREAM, DOWNSTREAM],
             instance=self.instance,
             raise_on_error=False,
             tags={FORCE: "true"} if force else {},
@@ -118,6 +134,20 @@ def test_passing_gates_publish_with_all_check_results(world: World) -> None:
     assert world.current().gates == {"is_positive": True, "is_small": True}
     for evaluation in result.get_asset_check_evaluations():
         assert evaluation.target_materialization_data is not None
+
+
+@pytest.mark.parametrize("selected", [["not_asked", "after_it"], ["not_asked"], ["after_it"]])
+def test_a_scope_that_does_not_serve_the_partition_is_passed_over(world: World, selected: list[str]) -> None:
+    result = world.run(*[dg.AssetKey(name) for name in selected])
+    assert result.success
+    told = {
+        e.asset_key.to_user_string(): e.materialization for e in result.get_asset_materialization_events()
+    }
+    assert list(told) == selected
+    for name, materialization in told.items():
+        assert f"recurrence does not serve {PARTITION}" in materialization.metadata["not_served"].value
+        assert world.current(name) is None
+    assert checks(result) == {}
 
 
 def test_same_run_downstream_is_skipped_and_nothing_is_published(world: World) -> None:

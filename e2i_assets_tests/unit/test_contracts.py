@@ -14,7 +14,7 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.contracts.base import INDEX, OUTCOME, Column, columns, facts_of, key_of
 from e2i_assets.contracts.dictionary import dictionary, markdown
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.conftest import CONFIG
 
 EVERY = [pytest.param(table, c, id=f"{table}.{c.name}") for table in TABLES for c in columns(TABLES[table])]
 
@@ -56,7 +56,7 @@ def test_references_checks_and_times_name_columns_that_exist(table: str) -> None
         assert set(pl.sql_expr(condition).meta.root_names()) <= names
 
 
-COHORTS = {path.stem: CohortConfig.from_yaml(path) for path in (ROOT / "config" / "cohorts").glob("*.yaml")}
+COHORTS = {path.stem: CohortConfig.from_yaml(path) for path in (CONFIG / "cohorts").glob("*.yaml")}
 
 
 @pytest.mark.parametrize("partition", COHORTS)

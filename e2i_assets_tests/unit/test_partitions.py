@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from e2i_assets.partitions import UnknownScope, programme
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.conftest import shipped_config
 
 
 def test_a_cohort_file_that_lists_an_unknown_scope_is_named(tmp_path: Path) -> None:
-    config = tmp_path / "config"
-    shutil.copytree(ROOT / "config", config)
+    config = shipped_config(tmp_path)
     file = config / "cohorts" / "fabhalta_pnh.yaml"
     file.write_text(file.read_text().replace("scopes: [conversion]", "scopes: [conversion, conversoin]"))
     with pytest.raises(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.gates.stage import FORCE
 from e2i_assets.settings import Settings
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.conftest import shipped_config
 
 PARTITION = "fabhalta_c3g"
 PROGRAMMES = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
@@ -58,8 +57,7 @@ def published(here: Settings) -> dict[str, str]:
 
 def changed(here: Settings, folder: Path, file: str, edit: Callable[[Any], None]) -> Settings:
     """The same installation under a configuration with one edit."""
-    config = folder / "config"
-    shutil.copytree(ROOT / "config", config)
+    config = shipped_config(folder)
     content = yaml.safe_load((config / file).read_text())
     edit(content)
     (config / file).write_text(yaml.safe_dump(content))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 import sqlalchemy as sa
@@ -11,9 +13,12 @@ from e2i_assets.build import build_resources
 from e2i_assets.cli.audit_data import audit_partition
 from e2i_assets.quality.leakage.sheet import NOT_COVERED
 from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import config_with_examples
 from e2i_assets_tests.integration.gates.partition import (
     PARTITION,
+    checks,
     page_of,
+    run,
 )
 
 
@@ -110,3 +115,21 @@ def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
         "preprocessor/preprocessor.joblib",
     }
     assert client.search_logged_models([experiment.experiment_id])
+
+
+def test_a_scope_of_other_partitions_is_passed_over_by_a_run_of_everything(
+    here: Settings, tmp_path: Path
+) -> None:
+    config = config_with_examples(tmp_path / "with_examples")
+    result = run(here.model_copy(update={"config": config}), "*")
+    assert result.success
+    assert checks(result) == dict.fromkeys(checks(result), True)
+    assert len(checks(result)) == 12
+    made = {
+        e.asset_key.to_user_string(): e.materialization for e in result.get_asset_materialization_events()
+    }
+    passed_over = {name for name, shown in made.items() if "not_served" in shown.metadata}
+    assert passed_over == {name for name in made if name.startswith("recurrence/")}
+    assert len(passed_over) == 6
+    store = build_resources(here)["store"]
+    assert not [name for name in passed_over if store.current(name, PARTITION)]
