@@ -155,5 +155,5 @@ def test_thresholds_of_a_partition_need_a_reason_and_a_meaning(tmp_path, terms, 
     file.write_text(yaml.safe_dump({
         "cohort_name": "c", "brand": "b", "indication": "i", "inclusion_criteria": [], "quality": terms,
     }))  # fmt: skip
-    with pytest.raises(CohortError, match=rf"cohort\.yaml: quality.*{said}"):
+    with pytest.raises(CohortError, match=rf"cohort\.yaml:\d+: quality.*{said}"):
         CohortConfig.from_yaml(file)
