@@ -19,6 +19,10 @@ class NotThere(SourceError):
     """A file or table that a mapping names, and that the source does not have."""
 
 
+class Lacking(SourceError):
+    """A source without a table or column that a CDM has."""
+
+
 class Misstated(SourceError):
     """Something that a mapping says at `key` does not fit the source."""
 

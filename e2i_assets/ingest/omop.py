@@ -16,6 +16,7 @@ from e2i_assets.ingest.errors import Misstated, unreadable
 from e2i_assets.ingest.mapping import Reading
 from e2i_assets.ingest.omop_cells import check_cells
 from e2i_assets.ingest.omop_config import ConceptSet, Measurement, Omop
+from e2i_assets.ingest.omop_known import births, measurements, provide_deaths
 
 CDM: dict[str, tuple[str, ...]] = {
     "person": (
@@ -38,10 +39,14 @@ CDM: dict[str, tuple[str, ...]] = {
     "visit_occurrence": (
         "visit_occurrence_id", "person_id", "visit_concept_id", "visit_start_date",
     ),
+    "death": ("person_id", "death_date"),
     "concept": ("concept_id", "concept_name", "vocabulary_id", "concept_code"),
     "concept_ancestor": ("ancestor_concept_id", "descendant_concept_id"),
 }  # fmt: skip
 """The CDM tables and columns that are read; the same in versions 5.2 to 5.4."""
+
+OPTIONAL = {"measurement": ("operator_concept_id", "value_source_value")}
+"""Columns that are read where they are there."""
 
 MALE, FEMALE = 8507, 8532
 HOSPITAL_VISITS = (9201, 262)
@@ -52,6 +57,8 @@ FILLS = ("patient_journeys", "treatment_events")
 
 REFUSE = "__refuse"
 """Column of a view: why its row cannot be taken."""
+REFUSED = {"patient_journeys": "age_at_diagnosis", "treatment_events": "value"}
+"""Column of ours that cannot be made of a row that is refused."""
 
 
 class CdmSource(Protocol):
@@ -61,17 +68,25 @@ class CdmSource(Protocol):
     connection: duckdb.DuckDBPyConnection
 
     def provide(
-        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+        self,
+        table: str,
+        schema: str | None,
+        columns: Sequence[str],
+        only: Only | None,
+        reading: Reading,
+        optional: Sequence[str] = (),
     ) -> None:
         """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
+
+        The view also has those of the `optional` columns that are there.
 
         Raises:
             SourceError: it is not there, or lacks a column.
         """
 
 
-def build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
-    """Make the views `patient_journeys` and `treatment_events` over a CDM; returns whom they leave out.
+def build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> tuple[str, ...]:
+    """Make the views `patient_journeys` and `treatment_events` over a CDM; returns what they leave out.
 
     Args:
         prefix: what makes ids unique among sources.
@@ -86,11 +101,11 @@ def build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
         raise unreadable(f"{source.name}: OMOP CDM", error) from error
 
 
-def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
+def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> tuple[str, ...]:
     sql = source.connection
 
     def provide(table: str, only: Only | None = None) -> None:
-        source.provide(table, omop.database_schema, CDM[table], only, reading)
+        source.provide(table, omop.database_schema, CDM[table], only, reading, OPTIONAL.get(table, ()))
         check_cells(sql, source.name, table, CDM[table], only)
 
     conditions = {omop.index, *omop.conditions, *omop.comorbidities}
@@ -108,6 +123,7 @@ def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
 
     provide("person")
     provide("observation_period")
+    deathless = provide_deaths(sql, provide)
     provide("condition_occurrence", ("condition_concept_id", members(conditions)))
     provide("drug_exposure", ("drug_concept_id", members(drugs)))
     provide("measurement", ("measurement_concept_id", members(tests)))
@@ -116,6 +132,8 @@ def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
     provide("concept", ("concept_id", [*stated, *_codes_in_use(sql, omop)]))
     _check_concepts(source, omop)
     _check_units(source, omop)
+    sql.execute(f"CREATE VIEW e2i_births AS {births()}")
+    sql.execute(f"CREATE VIEW e2i_measurements AS {measurements(sql)}")
     sql.execute(f"CREATE TABLE e2i_index AS {_index(omop)}")
     sql.execute(f"CREATE VIEW patient_journeys AS {_journeys(omop, prefix)}")
     sql.execute(f"CREATE VIEW treatment_events AS {_events(omop, prefix)}")
@@ -123,10 +141,13 @@ def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> str:
         f"SELECT (SELECT count(DISTINCT person_id) FROM ({_records('condition_occurrence', [omop.index])})), "
         "(SELECT count(*) FROM e2i_index)"
     ).fetchall()[0]
-    return (
+    ((limits,),) = sql.execute("SELECT count(*) FILTER (is_limit) FROM e2i_measurements").fetchall()
+    left_out = (
         f"{having - kept:,} of {having:,} persons with {omop.index} are left out: none of their records "
-        "of it is inside an observation period"
+        f"of it is inside an observation period, before their death and no later than {omop.as_of}"
     )
+    measured = f"{limits:,} measurements say less or more than a value: their value is not known"
+    return (left_out, *([measured] if limits else []), *deathless)
 
 
 def _members(name: str, concepts: ConceptSet) -> str:
@@ -190,7 +211,7 @@ def _check_units(source: CdmSource, omop: Omop) -> None:
 def _index(omop: Omop) -> str:
     """One row per person: the first record of the index condition inside an observation period, and that.
 
-    Of periods that overlap, the one that begins first.
+    Periods that overlap or follow each other are one. None outlasts the person, or the CDM's own day.
     """
     return f"""
         WITH records AS (
@@ -198,18 +219,36 @@ def _index(omop: Omop) -> str:
                 condition_occurrence_id::BIGINT AS id, condition_source_concept_id::BIGINT AS source_concept
             FROM condition_occurrence JOIN e2i_sets ON concept_id = condition_concept_id::BIGINT
             WHERE set_name = {_text(omop.index)}
-        ), periods AS (
+        ), ends AS (
+            SELECT p.person_id, least(min(d.death_date::DATE), DATE '{omop.as_of}') AS last_known
+            FROM (SELECT DISTINCT person_id::BIGINT AS person_id FROM observation_period) p
+                LEFT JOIN death d ON d.person_id::BIGINT = p.person_id
+            GROUP BY p.person_id
+        ), given AS (
             SELECT person_id::BIGINT AS person_id, observation_period_start_date::DATE AS first_day,
                 observation_period_end_date::DATE AS last_day
             FROM observation_period
+            WHERE observation_period_start_date::DATE <= observation_period_end_date::DATE
+        ), apart AS (
+            SELECT *, coalesce(first_day > 1 + max(last_day) OVER (PARTITION BY person_id ORDER BY first_day,
+                last_day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), true) AS begins
+            FROM given
+        ), numbered AS (
+            SELECT *, count(*) FILTER (begins) OVER (PARTITION BY person_id
+                ORDER BY first_day, last_day ROWS UNBOUNDED PRECEDING) AS period
+            FROM apart
+        ), periods AS (
+            SELECT person_id, min(first_day) AS first_day,
+                least(max(last_day), any_value(last_known)) AS last_day, any_value(last_known) AS last_known
+            FROM numbered JOIN ends USING (person_id) GROUP BY person_id, period
         ), onset AS (
-            SELECT r.person_id, r.day AS index_date, r.source_concept, p.first_day, p.last_day
+            SELECT r.person_id, r.day AS index_date, r.source_concept, p.first_day, p.last_day, p.last_known
             FROM records r JOIN periods p
                 ON p.person_id = r.person_id AND r.day BETWEEN p.first_day AND p.last_day
             QUALIFY row_number() OVER (PARTITION BY r.person_id ORDER BY r.day, r.id, p.first_day) = 1
         ), treated AS (
             SELECT o.person_id, bool_or(d.day < o.index_date) AS before,
-                min(d.day) FILTER (d.day >= o.index_date) AS started
+                min(d.day) FILTER (d.day BETWEEN o.index_date AND o.last_known) AS started
             FROM onset o JOIN ({_records("drug_exposure", [omop.treatment])}) d USING (person_id) GROUP BY ALL
         )
         SELECT o.*, coalesce(t.before, false) AS treated_before, t.started,
@@ -235,13 +274,13 @@ def _records(table: str, sets: Sequence[str]) -> str:
         "drug_exposure": ("drug", "drug_exposure_start_date", ", days_supply::DOUBLE AS days_supply"),
         "measurement": (
             "measurement", "measurement_date",
-            ", value_as_number::DOUBLE AS number, coalesce(unit_concept_id::BIGINT, 0) AS unit",
+            ", known_number::DOUBLE AS number, coalesce(unit_concept_id::BIGINT, 0) AS unit",
         ),
     }[table]  # fmt: skip
     return (
         f"SELECT person_id::BIGINT AS person_id, {day}::DATE AS day, set_name, "
-        f"{table}_id::BIGINT AS id{more} "
-        f"FROM {table} JOIN e2i_sets ON concept_id = {stem}_concept_id::BIGINT "
+        f"{table}_id::BIGINT AS id{more} FROM {'e2i_measurements' if stem == 'measurement' else table} "
+        f"JOIN e2i_sets ON concept_id = {stem}_concept_id::BIGINT "
         f"WHERE set_name IN ({', '.join(map(_text, sets))})"
     )
 
@@ -249,8 +288,8 @@ def _records(table: str, sets: Sequence[str]) -> str:
 def _journeys(omop: Omop, prefix: str) -> str:
     """Journeys in the contract's columns; the initiation counts from the index date to the end of follow-up.
 
-    Without an initiation the outcome is False only where the whole follow-up was observed. The age is in
-    whole years; where the CDM keeps only the year of birth, the difference of the years.
+    Without an initiation the outcome is False only where the whole follow-up was observed, alive. The age is
+    in whole years; where the CDM keeps only the year of birth, the difference of the years.
     """
     return f"""
         SELECT {_journey_id(omop, prefix)} AS patient_journey_id,
@@ -259,19 +298,17 @@ def _journeys(omop: Omop, prefix: str) -> str:
             coalesce(c.concept_code, {_text(omop.index_code)}) AS diagnosis_code,
             x.index_date AS diagnosis_date, x.first_day AS first_observation_date,
             x.last_day AS last_observation_date,
-            CASE WHEN month_of_birth IS NULL OR day_of_birth IS NULL
-                THEN year(x.index_date) - year_of_birth::BIGINT
-                ELSE date_sub('year', make_date(year_of_birth::BIGINT, month_of_birth::BIGINT,
-                    day_of_birth::BIGINT), x.index_date) END AS age_at_diagnosis,
-            CASE gender_concept_id::BIGINT WHEN {MALE} THEN 'M' WHEN {FEMALE} THEN 'F' END AS gender,
+            CASE WHEN p.month IS NULL OR p.day IS NULL THEN year(x.index_date) - p.year
+                ELSE date_sub('year', p.birthday, x.index_date) END AS age_at_diagnosis,
+            CASE p.gender WHEN {MALE} THEN 'M' WHEN {FEMALE} THEN 'F' END AS gender,
             x.comorbidities AS comorbidity_count, x.prior_treatments AS prior_treatment_count,
             CASE WHEN x.started <= x.index_date + {omop.followup_days} THEN true
                 WHEN x.last_day >= x.index_date + {omop.followup_days} THEN false END AS treatment_initiated,
             CASE WHEN x.started <= x.index_date + {omop.followup_days}
                 THEN x.started - x.index_date END AS days_to_treatment,
             {_as_of(omop)} AS source_timestamp,
-            x.treated_before AS treated_before_index
-        FROM e2i_index x LEFT JOIN person p ON p.person_id::BIGINT = x.person_id
+            x.treated_before AS treated_before_index, p.refuse AS {REFUSE}
+        FROM e2i_index x LEFT JOIN e2i_births p USING (person_id)
             LEFT JOIN concept c ON c.concept_id::BIGINT = x.source_concept AND c.vocabulary_id = 'ICD10CM'
         ORDER BY x.person_id"""
 

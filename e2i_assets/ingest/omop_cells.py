@@ -10,8 +10,8 @@ from e2i_assets.ingest.databases import Only
 from e2i_assets.ingest.errors import SourceError
 
 TEXTS = frozenset({"concept_name", "vocabulary_id", "concept_code"})
-LATER = "days_supply"
-"""A row of which this is broken is rejected when it is loaded; without the others nothing can be counted."""
+LATER = frozenset({"days_supply", "year_of_birth", "month_of_birth", "day_of_birth", "value_source_value"})
+"""Where these are broken a row is rejected when it is loaded; without the others nothing can be counted."""
 WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 """DuckDB's types that are whole numbers of at most 64 bits."""
 ISO = r"^\d{4}-\d{2}-\d{2}([ T]|$)"
@@ -42,7 +42,7 @@ def check_cells(
 
 def _broken(name: str, dtype: str) -> tuple[str, str] | None:
     """SQL that is true of a broken cell, and what it should be; None where the type says that none is."""
-    if name in TEXTS or name == LATER:
+    if name in TEXTS or name in LATER:
         return None
     if name.endswith("_date"):
         written = (

@@ -13,7 +13,7 @@ import duckdb
 
 from e2i_assets.ingest.csv_files import ONLY_OURS, literals
 from e2i_assets.ingest.databases import DuckDBFile, Only, Postgres
-from e2i_assets.ingest.errors import SCRATCH, NotThere, SourceError, unreadable
+from e2i_assets.ingest.errors import SCRATCH, Lacking, NotThere, SourceError, unreadable
 from e2i_assets.ingest.files import Files
 from e2i_assets.ingest.mapping import ColumnMapping, Reading, TableMapping
 
@@ -73,9 +73,17 @@ class Source(Protocol):
         """Every table of the source by name, not yet with its columns."""
 
     def provide(
-        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+        self,
+        table: str,
+        schema: str | None,
+        columns: Sequence[str],
+        only: Only | None,
+        reading: Reading,
+        optional: Sequence[str] = (),
     ) -> None:
         """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
+
+        The view also has those of the `optional` columns that are there.
 
         Raises:
             SourceError: it is not there, or lacks a column.
@@ -127,14 +135,20 @@ class FileSource:
         }
 
     def provide(
-        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+        self,
+        table: str,
+        schema: str | None,
+        columns: Sequence[str],
+        only: Only | None,
+        reading: Reading,
+        optional: Sequence[str] = (),
     ) -> None:
         """Make the files of a table a view; DuckDB reads only what it needs, so all rows are in it."""
         if schema is not None:
             raise SourceError(f"{self.name}: is no database; leave `schema` out of the mapping")
         file = next((f for name, f in self._files.tables().items() if name.lower() == table), None)
         if file is None:
-            raise SourceError(f"{self.name}: has no {table}.csv or {table}.parquet, nor a folder {table}")
+            raise Lacking(f"{self.name}: has no {table}.csv or {table}.parquet, nor a folder {table}")
         _require(self._view(table, file, reading), table, columns)
 
     def _view(self, table: str, file: str | None, reading: Reading) -> Opened:
@@ -190,16 +204,23 @@ class DatabaseSource:
         }
 
     def provide(
-        self, table: str, schema: str | None, columns: Sequence[str], only: Only | None, reading: Reading
+        self,
+        table: str,
+        schema: str | None,
+        columns: Sequence[str],
+        only: Only | None,
+        reading: Reading,
+        optional: Sequence[str] = (),
     ) -> None:
         """Make a table a view of its own name."""
         found = self._find(table, schema)
         given = {name.lower(): name for name in self._tables[found]}
         missing = [name for name in columns if name not in given]
         if missing:
-            raise SourceError(f"{self.name}: {'.'.join(found)} has no column {', '.join(missing)}")
+            raise Lacking(f"{self.name}: {'.'.join(found)} has no column {', '.join(missing)}")
         wanted = (given[only[0]], only[1]) if only else None
-        self._database.provide(table, found, [given[name] for name in columns], wanted, None)
+        there = [given[name] for name in (*columns, *optional) if name in given]
+        self._database.provide(table, found, there, wanted, None)
 
     def _find(self, table: str, schema: str | None) -> tuple[str, str]:
         found = [
@@ -241,4 +262,4 @@ def _require(opened: Opened, table: str, columns: Sequence[str]) -> None:
     given = {name.lower() for name in opened.columns()}
     missing = [name for name in columns if name not in given]
     if missing:
-        raise SourceError(f"{opened.origin}: {table} has no column {', '.join(missing)}")
+        raise Lacking(f"{opened.origin}: {table} has no column {', '.join(missing)}")

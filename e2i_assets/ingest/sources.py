@@ -62,7 +62,7 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
     notes: tuple[str, ...] = ()
     if mapping.omop is not None:
         try:
-            notes = (omop.build(opened, mapping.omop, omop.prefix_of(mapping.source), mapping.read),)
+            notes = omop.build(opened, mapping.omop, omop.prefix_of(mapping.source), mapping.read)
         except Misstated as error:
             raise mapping.error(error.key, str(error)) from error
         except NotThere as error:
@@ -272,7 +272,8 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
             made.append(pl.Series(c.name, [default] * given.height, dtype=c.dtype))
     if omop.REFUSE in given.columns:
         reasons = given.get_column(omop.REFUSE)
-        bad += [("value", (reasons == r).fill_null(value=False), r) for r in reasons.drop_nulls().unique()]
+        made_of = omop.REFUSED[plan.table]
+        bad += [(made_of, (reasons == r).fill_null(value=False), r) for r in reasons.drop_nulls().unique()]
     frame = pl.DataFrame(made)
     refused, broken = _refused(frame.get_column(key_of(TABLES[plan.table])), given, bad)
     return Part(frame.filter(~broken), refused, file)
