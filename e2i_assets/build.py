@@ -21,7 +21,7 @@ from e2i_assets.assets.tuned_params import build_tuned_params
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_refresh_job
 from e2i_assets.automation.sensors import build_new_data_sensor
-from e2i_assets.modeling.scope import Scope, load_scopes
+from e2i_assets.modeling.scope import Scope, load_scopes, wrong_scopes
 from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.resources.tracking import ExperimentTracking
@@ -51,6 +51,9 @@ def build_defs(
     """
     here = here or settings()
     scopes = load_scopes(here.config_dir / "scopes")
+    for said in wrong_scopes(here.config_dir / "scopes").values():
+        # Its assets are not there; the partitions that list it say so when they run.
+        dg.get_dagster_logger().error(f"A scope is left out: {said}")
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
         jobs=[build_refresh_job()],

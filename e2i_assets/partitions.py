@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
 from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.cohorts.errors import CohortError
+from e2i_assets.config_files import ConfigFileError, read_settings
+from e2i_assets.modeling.scope import wrong_scopes
 from e2i_assets.settings import config_dir
 
 
@@ -23,8 +27,12 @@ def cohort_files(config: Path) -> dict[str, Path]:
     return found
 
 
+class UnknownPartition(ValueError):
+    """A partition key that no cohort file has."""
+
+
 class UnknownScope(ValueError):
-    """A cohort file that lists a scope which no file defines."""
+    """A cohort file that lists a scope which no file defines, or whose file is wrong."""
 
 
 @cache
@@ -32,23 +40,51 @@ def programme(config: Path, partition: str) -> CohortConfig:
     """The cohort configuration of a partition.
 
     Raises:
-        UnknownScope: it lists a scope that is not in config/scopes.
+        UnknownPartition: there is no such cohort file.
+        CohortError: the file is wrong.
+        UnknownScope: it lists a scope that is not in config/scopes, or one that is wrong.
     """
-    file = cohort_files(config)[partition]
-    found = CohortConfig.from_yaml(file)
+    files = cohort_files(config)
+    if partition not in files:
+        raise UnknownPartition(f"no such partition: {partition}; there are {', '.join(files)}")
+    found = CohortConfig.from_yaml(files[partition])
     known = sorted(path.stem for path in (config / "scopes").glob("*.yaml"))
     unknown = [name for name in found.scopes if name not in known]
     if unknown:
         raise UnknownScope(
-            f"{file}: scopes: no file in {config / 'scopes'} defines {', '.join(unknown)}; "
+            f"{files[partition]}: scopes: no file in {config / 'scopes'} defines {', '.join(unknown)}; "
             f"there are {', '.join(known)}"
         )
+    if wrong := [said for name, said in wrong_scopes(config / "scopes").items() if name in found.scopes]:
+        raise UnknownScope(f"{files[partition]}: scopes: {'; '.join(wrong)}")
     return found
 
 
 def programmes(config: Path) -> dict[str, CohortConfig]:
-    """Partition key to its cohort configuration."""
-    return {key: programme(config, key) for key in cohort_files(config)}
+    """Partition key to its cohort configuration, of the partitions whose files are right."""
+    wrong = wrong_files(config)
+    return {key: programme(config, key) for key in cohort_files(config) if key not in wrong}
+
+
+def declared_programmes(config: Path) -> set[tuple[str, str]]:
+    """Brand and indication of every partition; rows are loaded although a file is wrong in something else."""
+    found = {(one.brand, one.indication) for one in programmes(config).values()}
+    for partition in wrong_files(config):
+        with suppress(ConfigFileError):
+            content, _ = read_settings(cohort_files(config)[partition])
+            found.add((str(content.get("brand")), str(content.get("indication"))))
+    return found
+
+
+def wrong_files(config: Path) -> dict[str, str]:
+    """Partition key to what is wrong with its cohort file or with a scope that it lists; the others go on."""
+    found = {}
+    for key in cohort_files(config):
+        try:
+            programme(config, key)
+        except (CohortError, UnknownScope) as error:
+            found[key] = str(error)
+    return found
 
 
 def serves(config: Path, scope: str, partition: str) -> bool:

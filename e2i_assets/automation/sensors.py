@@ -7,7 +7,7 @@ import dagster as dg
 
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.modeling.scope import load_scopes
-from e2i_assets.partitions import programmes
+from e2i_assets.partitions import programmes, wrong_files
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
@@ -52,8 +52,12 @@ def build_new_data_sensor() -> dg.SensorDefinition:
         resources = context.resources
         requests = list(_requests(context, resources.settings, resources.warehouse, resources.store))
         yield from requests
+        wrong = wrong_files(resources.settings.config_dir)
+        for partition, said in wrong.items():
+            context.log.error(f"{partition} is left out: {said}")
         if not requests:
-            yield dg.SkipReason("no load since the last extracts")
+            left_out = f"; left out for a wrong file: {', '.join(wrong)}" if wrong else ""
+            yield dg.SkipReason(f"no load since the last extracts{left_out}")
 
     return new_data_sensor
 

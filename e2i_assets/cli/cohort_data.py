@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.cohorts import CohortConfig, CohortResult
-from e2i_assets.partitions import programmes
+from e2i_assets.partitions import cohort_files, programme, programmes
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.records import cohort_definitions, cohort_executions
 from e2i_assets.resources.store import ArtifactStore
@@ -60,9 +60,9 @@ def definition(here: Settings, warehouse: Warehouse, name: str) -> CohortConfig:
         NothingToShow: there is none, or the hash begins more than one.
         CohortError: CC_001, it breaks a rule.
     """
-    known = programmes(here.config_dir)
+    known = cohort_files(here.config_dir)
     if name in known:
-        return known[name]
+        return programme(here.config_dir, name)
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return CohortConfig.from_yaml(name)
     stored = _stored(warehouse, name) if HASH.fullmatch(name) else []
@@ -99,8 +99,10 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
     Raises:
         NothingToShow: there is no such partition, or its cohort was never constructed.
     """
-    if partition not in programmes(here.config_dir):
-        raise NothingToShow(f"no partition {partition!r}; there are {', '.join(programmes(here.config_dir))}")
+    if partition not in cohort_files(here.config_dir):
+        raise NothingToShow(
+            f"no partition {partition!r}; there are {', '.join(cohort_files(here.config_dir))}"
+        )
     e = cohort_executions.c
     query = sa.select(e.run_id, e.executed_at, e.result).where(e.partition == partition)
     with warehouse.engine.connect() as connection:

@@ -117,7 +117,7 @@ def import_(
     when 95 % of its rows can be loaded; otherwise nothing is. Nothing is ever written to the source.
     """
     from e2i_assets.cli import importing
-    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.cli.output import print_json, say, warn_of_wrong_files
 
     if suggest:
         draft = importing.draft(source, output)
@@ -131,6 +131,7 @@ def import_(
     from e2i_assets.settings import settings
 
     # A mistake in the source or the mapping is told before a database is started.
+    warn_of_wrong_files(settings().config_dir)
     load = importing.read(source, mapping, programmes(settings().config_dir), show=not json)
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
@@ -164,11 +165,12 @@ def dictionary(json: Json = False) -> None:
 
     Covers the tables of the contracts and the clinical attributes that each cohort file declares.
     """
-    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.cli.output import print_json, say, warn_of_wrong_files
     from e2i_assets.contracts import dictionary as contracts
     from e2i_assets.partitions import programmes
     from e2i_assets.settings import settings
 
+    warn_of_wrong_files(settings().config_dir)
     declared = {key: programme.attributes for key, programme in programmes(settings().config_dir).items()}
     document = contracts.dictionary(declared)
     if json:
@@ -182,9 +184,9 @@ def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from e2i_assets.partitions import programmes
+    from e2i_assets.partitions import declared_programmes
 
-    known = {(programme.brand, programme.indication) for programme in programmes(here.config_dir).values()}
+    known = declared_programmes(here.config_dir)
     pace = TextColumn("{task.fields[pace]}")
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), pace, TimeElapsedColumn())
     with Progress(*bar, console=Console(stderr=True), disable=not show) as progress:

@@ -8,19 +8,38 @@ from typing import Annotated
 import typer
 
 from e2i_assets.cli import audit, cohort, data
-from e2i_assets.cli.output import fail
+from e2i_assets.cli.output import EXIT_CODES, fail, say
 
 app = typer.Typer(
     name="e2i",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich help alone takes three times as long as everything else
-    help="Pharma brand analytics as Dagster assets: raw tables to a served model, one partition per brand "
-    "and indication.",
 )
 app.add_typer(data.app, name="data")
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(audit.app, name="audit")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"e2i {version('e2i-assets')}")
+        raise typer.Exit
+
+
+@app.callback()
+def e2i(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Pharma brand analytics as Dagster assets, one partition per brand and indication.
+
+    From raw tables to a served model, through gates that publish nothing bad.
+    """
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -78,12 +97,17 @@ def up(
 
 
 def main() -> None:
-    """Entry point: errors that a user can mend are one message and exit code 1, not a stack."""
+    """Entry point: errors that a user can mend are one message, not a stack."""
     try:
         app()
     except Exception as error:  # noqa: BLE001 -- the outermost place; anything unknown is shown whole
-        fail(error)
-        sys.exit(1)
+        sys.exit(fail(error))
+
+
+for group in (app, data.app, cohort.app, audit.app):
+    group.info.epilog = EXIT_CODES
+    for command in group.registered_commands:
+        command.epilog = EXIT_CODES
 
 
 if __name__ == "__main__":

@@ -6,7 +6,14 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+COULD_NOT_BE_ASKED = 2
+EXIT_CODES = (
+    "Exit codes: 0 fine; 1 it found or refused something; 2 it could not be asked (usage, files, "
+    "configuration, database)."
+)
 
 
 def print_json(document: Any) -> None:
@@ -61,12 +68,19 @@ def _numeric(cells: Sequence[Sequence[str]], i: int) -> bool:
     return all(row[i][:1].isdigit() or not row[i] for row in cells)
 
 
-def fail(error: Exception) -> None:
-    """Report an error: those that a user can mend in words, anything else with its stack."""
+def fail(error: Exception) -> int:
+    """Report an error: those that a user can mend in words, anything else with its stack.
+
+    Returns:
+        The exit code: 1 where data were refused, 130 after Ctrl-C, 2 where the command could not be asked.
+    """
     from e2i_assets.resources.postgres import database_failure
 
-    if _mendable(error):
+    if type(error).__module__.startswith("e2i_assets"):
         sys.stderr.write(f"error: {error}\n")
+    elif isinstance(error, OSError) and (error.filename or not error.strerror):
+        said = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
+        sys.stderr.write(f"error: {said}\n")
     elif reason := database_failure(error):
         sys.stderr.write(
             f"error: the database failed: {reason}. What was published or loaded before stays; once the "
@@ -74,8 +88,12 @@ def fail(error: Exception) -> None:
         )
     else:
         traceback.print_exception(error)
+    return int(getattr(error, "exit_code", COULD_NOT_BE_ASKED))
 
 
-def _mendable(error: Exception) -> bool:
-    ours = type(error).__module__.startswith("e2i_assets")
-    return ours or isinstance(error, FileNotFoundError | PermissionError)
+def warn_of_wrong_files(config: Path) -> None:
+    """Say which partitions are left out for their cohort file or a scope of theirs; the others go on."""
+    from e2i_assets.partitions import wrong_files
+
+    for partition, said in wrong_files(config).items():
+        sys.stderr.write(f"warning: {partition} is left out: {said}\n")

@@ -27,9 +27,13 @@ from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.gates.display import REUSED
 from e2i_assets.gates.stage import FORCE
 from e2i_assets.modeling.scope import load_scopes
-from e2i_assets.partitions import programme
+from e2i_assets.partitions import programme, wrong_files
 from e2i_assets.settings import Settings
 
+_EXAMPLES = (
+    "For instance: cohort, 'cohort+' (and what is made of it), 'key:\"conversion/trained_model\"', "
+    "group:splits; Dagit's graph shows the names."
+)
 POLL_SECONDS = 1.0
 NARROW = 75
 """Columns below which the display does without bars."""
@@ -42,6 +46,8 @@ class NothingSelected(ValueError):
 class Interrupted(RuntimeError):
     """The user stopped a run; the partitions after it are not begun."""
 
+    exit_code = 130
+
 
 @dataclass
 class PartitionRun:
@@ -50,7 +56,8 @@ class PartitionRun:
     Attributes:
         computed, reused: stages that were made, and stages whose published version stood.
         failed_gates: gate and message of each gate that blocked.
-        error: why the run failed where no gate did.
+        error: why the run failed, or was not begun, where no gate blocked it.
+        passed_over: why nothing was to be run.
     """
 
     partition: str
@@ -62,6 +69,7 @@ class PartitionRun:
     gates_passed: int = 0
     failed_gates: dict[str, str] = field(default_factory=dict)
     error: str | None = None
+    passed_over: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -80,18 +88,27 @@ def run_partitions(
 ) -> list[PartitionRun]:
     """Materialize the selected assets of each partition, one run after the other.
 
+    A partition whose files are wrong is not run, and stops no other.
+
     Raises:
-        NothingSelected: no selected asset applies to a partition.
+        NothingSelected: the selection is none, or selects no asset.
     """
     job = defs.resolve_job_def(REFRESH)
-    selected = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
+    selected = _selected(defs, select)
+    wrong = wrong_files(here.config_dir)
     scopes = load_scopes(here.config_dir / "scopes")
     runs = []
     with _progress(show) as progress:
         for partition in partitions:
-            keys = served_assets(sorted(selected), programme(here.config_dir, partition).scopes, scopes)
+            if partition in wrong:
+                runs.append(PartitionRun(partition, "", False, 0.0, error=wrong[partition]))
+                continue
+            served = programme(here.config_dir, partition).scopes
+            keys = served_assets(sorted(selected), served, scopes)
             if not keys:
-                raise NothingSelected(f"{select!r} selects no asset that applies to {partition}")
+                said = f"nothing of {select!r} applies to it; its scopes are {', '.join(served)}"
+                runs.append(PartitionRun(partition, "", True, 0.0, passed_over=said))
+                continue
             task = progress.add_task(partition, total=len(keys), stage="")
             with _following(instance, progress, task, partition):
                 runs.append(_run(job, instance, partition, keys, force))
@@ -100,6 +117,17 @@ def run_partitions(
             else:
                 progress.update(task, stage="failed")
     return runs
+
+
+def _selected(defs: dg.Definitions, select: str) -> set[dg.AssetKey]:
+    graph = defs.resolve_asset_graph()
+    try:
+        found = dg.AssetSelection.from_string(select).resolve(graph)
+    except (dg.DagsterError, NotImplementedError) as error:
+        raise NothingSelected(f"--select {select!r} is no selection of our assets. {_EXAMPLES}") from error
+    if not found:
+        raise NothingSelected(f"--select {select!r} selects no asset. {_EXAMPLES}")
+    return set(found)
 
 
 def _run(

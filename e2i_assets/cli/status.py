@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 from rich.console import Console
 
-from e2i_assets.cli.output import print_json, show_table
+from e2i_assets.cli.output import print_json, show_table, warn_of_wrong_files
 from e2i_assets.cli.session import open_session
 from e2i_assets.partitions import programmes
 from e2i_assets.resources.holdings import Holding, LastLoad, total
@@ -23,6 +23,7 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
         typer.BadParameter: there is no such partition.
     """
     here, warehouse = open_session()
+    warn_of_wrong_files(here.config_dir)
     known = {key: (one.brand, one.indication) for key, one in programmes(here.config_dir).items()}
     if partition and partition not in known:
         raise typer.BadParameter(f"no partition {partition!r}; there are {', '.join(known)}")

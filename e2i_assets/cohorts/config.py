@@ -155,7 +155,7 @@ class CohortConfig(StrictModel):
         from e2i_assets.settings import config_dir
 
         folder = config_dir() / "cohorts"
-        known = [cls.from_yaml(path) for path in sorted(folder.glob("*.yaml"))]
+        known, wrong = cls._readable(folder)
         found = [c for c in known if _slug(c.brand) == _slug(brand)]
         if indication is not None:
             found = [c for c in found if _slug(c.indication) == _slug(indication)]
@@ -164,7 +164,18 @@ class CohortConfig(StrictModel):
         asked = brand if indication is None else f"{brand} / {indication}"
         there = _listed(found or known)
         problem = "names several cohorts, give the indication" if found else "has no cohort file"
-        raise CohortError("CC_001", f"{asked!r} {problem}; {folder} has: {there}")
+        raise CohortError("CC_001", "; ".join([f"{asked!r} {problem}", f"{folder} has: {there}", *wrong]))
+
+    @classmethod
+    def _readable(cls, folder: Path) -> tuple[list[Self], list[str]]:
+        """The definitions of a folder, and what is wrong with the files that hold none."""
+        known, wrong = [], []
+        for path in sorted(folder.glob("*.yaml")):
+            try:
+                known.append(cls.from_yaml(path))
+            except CohortError as error:
+                wrong.append(str(error))
+        return known, wrong
 
     @cached_property
     def config_hash(self) -> str:

@@ -42,6 +42,8 @@ class Problem:
 class LoadError(ValueError):
     """The data cannot be loaded; nothing of it was written. Carries every problem found."""
 
+    exit_code = 1
+
     def __init__(self, problems: Sequence[Problem], note: str = "") -> None:
         self.problems = tuple(problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)

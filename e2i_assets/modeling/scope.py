@@ -137,12 +137,27 @@ class Scope(YamlModel):
 
 @cache
 def load_scopes(folder: Path) -> dict[str, Scope]:
-    """Every scope file of a folder by name, in the order of the names.
+    """The scopes of a folder whose files are right, by name and in the order of the names.
+
+    A wrong one stops what it serves (`wrong_scopes`), not the others.
 
     Raises:
-        ConfigError: a file is wrong, or there is none.
+        ConfigError: there is none, or all are wrong.
     """
-    scopes = {path.stem: Scope.from_yaml(path) for path in sorted(folder.glob("*.yaml"))}
+    wrong = wrong_scopes(folder)
+    scopes = {p.stem: Scope.from_yaml(p) for p in sorted(folder.glob("*.yaml")) if p.stem not in wrong}
     if not scopes:
-        raise ConfigError(f"no scope file (*.yaml) in {folder}")
+        raise ConfigError("; ".join(wrong.values()) or f"no scope file (*.yaml) in {folder}")
     return scopes
+
+
+@cache
+def wrong_scopes(folder: Path) -> dict[str, str]:
+    """Name to what is wrong with it, of each wrong scope file of a folder."""
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            Scope.from_yaml(path)
+        except ConfigError as error:
+            found[path.stem] = str(error)
+    return found

@@ -79,10 +79,8 @@ def test_another_fresh_installation_makes_the_same_versions(
     with postgres_home() as folder:
         other = environment(folder / "home", CONFIG)
         e2i("data", "generate", "--small", "--json", env=other)
-        (run,) = json.loads(
-            e2i("materialize", "-p", ONE, "-s", '+key:"conversion/evaluation"', "--json", env=other)
-        )
-        assert run["success"]
+        up_to_metrics = ("-p", ONE, "-s", '+key:"conversion/evaluation"')
+        assert json.loads(e2i("materialize", *up_to_metrics, "--json", env=other))["success"]
         fresh = ArtifactStore(f"{other['E2I_HOME']}/artifacts")
         versions = {asset: fresh.current(asset, ONE).version for asset in UP_TO_METRICS}
     assert versions == {asset: store.current(asset, ONE).version for asset in UP_TO_METRICS}

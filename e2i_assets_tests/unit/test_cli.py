@@ -7,11 +7,20 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from e2i_assets.cli.main import app
+from e2i_assets.cli.output import EXIT_CODES, fail
+from e2i_assets.cli.runner import Interrupted
+from e2i_assets.ingest.errors import SourceError
+from e2i_assets.ingest.problems import LoadError, Problem
 from e2i_assets.ingest.synthetic.spec import Dgp
 
 E2I = str(Path(sys.executable).with_name("e2i"))
@@ -44,7 +53,7 @@ def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = run("up", "--port", port, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1, port {port}: ")
     assert list(tmp_path.iterdir()) == []
 
@@ -59,14 +68,14 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_message_and_exit_code_1(tmp_path: Path, name: str) -> None:
+def test_a_mistake_is_one_message_and_exit_code_2(tmp_path: Path, name: str) -> None:
     (tmp_path / "hcp_profiles.csv").write_text("")
     (tmp_path / "triggers.parquet").write_bytes(b"PAR1 half of a file")
     (tmp_path / "other.csv").write_text("a\n1\n")
     (tmp_path / "mapping.yaml").write_text("source: x\ntables: {nothing: {columns: {a: a}}}\n")
     arguments, said = MISTAKES[name]
     done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
@@ -81,7 +90,7 @@ def test_a_database_that_is_down_is_one_message(tmp_path: Path) -> None:
         E2I_DATABASE_URL="postgresql://me:topsecret@127.0.0.1:1/x",
         E2I_HOME=str(tmp_path),
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "127.0.0.1:1" in done.stderr
     assert "topsecret" not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
@@ -96,7 +105,7 @@ def test_a_home_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
         E2I_HOME=str(tmp_path / "file" / "home"),
         E2I_DATABASE_URL="postgresql://127.0.0.1:1/x",
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "E2I_HOME" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -141,3 +150,43 @@ def test_a_json_document_is_all_of_standard_output() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {"a": 1}
     assert done.stderr == "working\n"
+
+
+def commands(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command and group by the words that call it."""
+    yield path
+    for command in app.registered_commands:
+        yield (*path, command.name or str(getattr(command.callback, "__name__", "")))
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from commands(group.typer_instance, (*path, str(group.name)))
+
+
+@pytest.mark.parametrize("words", commands(app), ids=" ".join)
+def test_every_help_lists_the_exit_codes(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(app, [*words, "--help"])
+    assert said.exit_code == 0
+    assert " ".join(EXIT_CODES.split()) in " ".join(said.stdout.split())
+
+
+def test_the_version_is_told() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"e2i {version('e2i-assets')}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (LoadError([Problem("f.csv", "triggers", None, "is missing", 0)]), 1, "nothing was loaded"),
+        (SourceError("f.csv: is empty"), 2, "error: f.csv: is empty"),
+        (Interrupted("stopped"), 130, "error: stopped"),
+        (IsADirectoryError(21, "Is a directory", "here"), 2, "error: here: Is a directory"),
+        (FileNotFoundError("nothing here"), 2, "error: nothing here"),
+    ],
+)
+def test_an_exit_code_tells_a_refusal_from_what_could_not_be_asked(
+    error: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail(error) == code
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from e2i_assets.partitions import UnknownScope, programme
-from e2i_assets_tests.conftest import shipped_config
+from e2i_assets.build import build_defs
+from e2i_assets.cli.runner import NothingSelected, run_partitions
+from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.partitions import UnknownScope, declared_programmes, programme, programmes, wrong_files
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import CONFIG, config_with_examples, shipped_config
 
 
 def test_a_cohort_file_that_lists_an_unknown_scope_is_named(tmp_path: Path) -> None:
@@ -18,3 +23,69 @@ def test_a_cohort_file_that_lists_an_unknown_scope_is_named(tmp_path: Path) -> N
         UnknownScope, match=r"fabhalta_pnh\.yaml: scopes: .* conversoin; there are conversion"
     ):
         programme(config, "fabhalta_pnh")
+
+
+def spoil(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("brand: Fabhalta", "brand: Fabhalta\nbrand: Other", "stands twice"),
+        ("scopes: [conversion]", "scopes: [conversoin]", "no file in"),
+        ("inclusion_criteria:", "inclusion_criterai:", "no such key"),
+    ],
+)
+def test_a_wrong_cohort_file_stops_its_own_partition_only(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    config = shipped_config(tmp_path)
+    spoil(config / "cohorts" / "fabhalta_pnh.yaml", old, new)
+    assert list(programmes(config)) == ["fabhalta_c3g", "kisqali_hr_her2_bc", "remibrutinib_csu"]
+    assert list(wrong_files(config)) == ["fabhalta_pnh"]
+    assert said in wrong_files(config)["fabhalta_pnh"]
+    if "twice" not in said:
+        assert ("Fabhalta", "pnh") in declared_programmes(config)
+    here = Settings(config=config)
+    defs = build_defs(here)
+    with dg.DagsterInstance.ephemeral() as instance:
+        (run,) = run_partitions(defs, instance, here, ["fabhalta_pnh"], show=False)
+    assert not run.success
+    assert said in str(run.error)
+
+
+def test_a_wrong_scope_stops_the_partitions_that_list_it_only(tmp_path: Path) -> None:
+    config = config_with_examples(tmp_path)
+    spoil(config / "scopes" / "recurrence.yaml", "target:", "targte:")
+    assert list(wrong_files(config)) == ["tamoxifen_breast_cancer"]
+    assert "recurrence.yaml:" in wrong_files(config)["tamoxifen_breast_cancer"]
+    assert list(load_scopes(config / "scopes")) == ["conversion"]
+    assert "fabhalta_pnh" in programmes(config)
+
+
+@pytest.mark.parametrize("select", ["nope", "((", "", "status:x", "key:nope", "group:nope"])
+def test_a_selection_of_nothing_is_said(select: str) -> None:
+    here = Settings(config=CONFIG)
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.raises(NothingSelected, match="For instance: cohort"),
+    ):
+        run_partitions(build_defs(here), instance, here, ["fabhalta_pnh"], select=select, show=False)
+
+
+def test_a_partition_to_which_nothing_of_the_selection_applies_is_passed_over(tmp_path: Path) -> None:
+    here = Settings(config=config_with_examples(tmp_path))
+    with dg.DagsterInstance.ephemeral() as instance:
+        (run,) = run_partitions(
+            build_defs(here),
+            instance,
+            here,
+            ["tamoxifen_breast_cancer"],
+            select="group:conversion",
+            show=False,
+        )
+    assert run.success
+    assert "its scopes are recurrence" in str(run.passed_over)

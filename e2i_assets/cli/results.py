@@ -1,0 +1,121 @@
+"""How runs ended: one table of what each partition has published, and what blocked the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from e2i_assets.assets.artifacts import BundleRef, Cohort, Evaluated
+from e2i_assets.cli.oracle import oracle_auc
+from e2i_assets.cli.output import print_json, say, show_table
+from e2i_assets.cli.runner import PartitionRun
+from e2i_assets.partitions import programmes
+from e2i_assets.quality.report import QCReport
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.settings import Settings
+
+
+def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, as_json: bool) -> int:
+    """Print how runs ended; the exit code: 0 when every one succeeded."""
+    known = programmes(here.config_dir)
+    rows = [
+        _row(run, here, warehouse, scope)
+        for run in runs
+        for scope in (known[run.partition].scopes if run.partition in known else ())
+    ]
+    success = bool(runs) and all(run.success for run in runs)
+    unchanged = all(run.success and not run.computed for run in runs)
+    if as_json:
+        listed = [run.to_dict() for run in runs]
+        print_json({"success": success, "unchanged": unchanged, "partitions": rows, "runs": listed})
+    else:
+        _show(rows, runs, unchanged)
+    return 0 if success else 1
+
+
+def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) -> dict[str, Any]:
+    """What is published for a partition and scope now; a run that failed shows the last good versions."""
+    store = ArtifactStore(here.artifacts_url)
+
+    def published(asset: str, kind: type[Any]) -> Any:
+        current = store.current(asset, run.partition)
+        return store.read(asset, run.partition, current.version, kind) if current else None
+
+    cohort: Cohort | None = published("cohort", Cohort)
+    report: QCReport | None = published("qc_report", QCReport)
+    evaluated: Evaluated | None = published(f"{scope}/evaluation", Evaluated)
+    bundle: BundleRef | None = published(f"{scope}/bento_bundle", BundleRef)
+    result = evaluated.evaluation if evaluated else None
+    return {
+        "partition": run.partition,
+        "scope": scope,
+        "patients": cohort.result.total_count if cohort else None,
+        "cohort": cohort.result.eligible_count if cohort else None,
+        "qc_score": report.score if report else None,
+        "algorithm": result.algorithm if result else None,
+        "validation_auc": result.validation_auc_ci.auc if result else None,
+        "validation_auc_95": list(result.validation_auc_ci[1:3]) if result else None,
+        "test_auc": result.auc_ci.auc if result else None,
+        "test_auc_95": list(result.auc_ci[1:3]) if result else None,
+        "oracle_auc": oracle_auc(here, warehouse, run.partition, cohort, scope) if cohort else None,
+        "gates_passed": run.gates_passed,
+        "gates_failed": len(run.failed_gates),
+        "bundle": bundle.tag if bundle else None,
+        "seconds": run.seconds,
+        "success": run.success,
+    }
+
+
+def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchanged: bool) -> None:
+    show_table(
+        "E2I assets",
+        [
+            "partition",
+            "patients",
+            "cohort",
+            "QC",
+            "algorithm",
+            "validation AUC (95 %)",
+            "test AUC (95 %)",
+            "oracle",
+            "gates",
+            "bundle",
+            "s",
+        ],
+        [_cells(row) for row in rows],
+    )
+    for run in runs:
+        for gate, message in run.failed_gates.items():
+            say(f"BLOCKED {run.partition} {gate}: {message}")
+        if run.error:
+            say(f"FAILED {run.partition} {run.error}")
+        if run.passed_over:
+            say(f"{run.partition}: {run.passed_over}")
+    if unchanged and any(run.reused for run in runs):
+        say("Nothing changed since the last run; nothing was computed.")
+    say("Open Dagit with `make up` (or `e2i up`): http://127.0.0.1:3000")
+
+
+def _cells(row: dict[str, Any]) -> list[Any]:
+    return [
+        row["partition"],
+        row["patients"],
+        row["cohort"],
+        _figure(row["qc_score"]),
+        row["algorithm"],
+        _interval(row["validation_auc"], row["validation_auc_95"]),
+        _interval(row["test_auc"], row["test_auc_95"]),
+        _figure(row["oracle_auc"]),
+        f"{row['gates_passed']}/{row['gates_passed'] + row['gates_failed']}",
+        row["bundle"],
+        f"{row['seconds']:.1f}",
+    ]
+
+
+def _interval(auc: float | None, bounds: Sequence[float] | None) -> str:
+    return f"{auc:.3f} ({bounds[0]:.3f}-{bounds[1]:.3f})" if bounds else ""
+
+
+def _figure(value: float | str | None) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else (value or "")
