@@ -17,7 +17,7 @@ from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.errors import ModelingError
-from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets
+from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets, plausibility
 from e2i_assets.modeling.plots import calibration_plot, roc_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
@@ -45,7 +45,8 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
     def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> Made:
         made = _evaluate_once(context, scope, splits, model)
         result = made.evaluation
-        criteria = meets(scope.success_criteria, result)
+        undeclared = [f.name for f in splits.features if f.name in model.features and not f.known_at_index]
+        criteria = (*meets(scope.success_criteria, result), plausibility(scope, result, undeclared))
         roc, calibration = roc_plot(result), calibration_plot(result)
         _log(context, result, {"roc.png": roc, "calibration.png": calibration}, all(c.ok for c in criteria))
         return Made(

@@ -81,7 +81,9 @@ def _attribute_column(name: str, dtype: str, declared: AttributeLike | None) -> 
     return dg.TableColumn(name, declared.dtype, f"{said}, {_known(declared.available_at)}.")
 
 
-def _known(available_at: str) -> str:
+def _known(available_at: str | None) -> str:
+    if available_at is None:
+        return "nobody has said when it is known"
     words = {INDEX: "known on the index date", OUTCOME: "known only after the follow-up window"}
     return words.get(available_at, f"known from {available_at} on")
 

@@ -17,7 +17,7 @@ from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.split_policy import SplitOrder
 from e2i_assets.modeling.splits import compare_assignments, divide
-from e2i_assets.quality.leakage import LeakageError, LeakageReport, audit_leakage
+from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, audit_leakage
 from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments
@@ -51,6 +51,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
     inputs={"features": "features", "cohort": "cohort"},
     config=lambda context: {
         "targets": context.targets,
+        "plausible": [[scope.plausible_max_auc, scope.plausible_max_r2] for scope in context.scopes],
         "stratified_by": _stratified_by(context.scopes),
         "order": _order(context.scopes),
         "attributes": context.programme.to_dict()["attributes"],
@@ -80,8 +81,8 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     )
     frames = dict(divided.frames)
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
-    audited = context.targets if divided.validation.is_valid else []
-    leakage = {target: _audit(frames, features, target, context) for target in audited}
+    audited = context.scopes if divided.validation.is_valid else []
+    leakage = {scope.target: _audit(frames, features, scope) for scope in audited}
     quality = _quality(context, cohort, frames) if divided.validation.is_valid else ()
     stability = compare_assignments(_published(context), divided.assigned)
     subject = rules.SplitsMade(divided.validation, leakage, stability, quality)
@@ -179,19 +180,18 @@ def undated(report: LeakageReport) -> LeakageReport:
     return replace(report, limits=(*report.limits, said))
 
 
-def _audit(
-    frames: dict[str, pd.DataFrame], features: FeatureSet, target: str, context: StageContext
-) -> LeakageReport:
-    time = event_times(features.frame)
+def _audit(frames: dict[str, pd.DataFrame], features: FeatureSet, scope: Scope) -> LeakageReport:
+    target, time = scope.target, event_times(features.frame)
     wanted = ["patient_id", *filter(None, [time]), *[f.name for f in features.features], target]
     known = {name: frame.loc[frame[target].notna(), wanted] for name, frame in frames.items()}
     report = audit_leakage(
         known["train"],
         target,
         id_column="patient_id",
-        contract=context.availability(features.features),
+        contract={feature.name: feature.declared for feature in features.features},
         event_times=time,
         other_splits={name: frame for name, frame in known.items() if name != "train"},
+        plausible=Plausible(scope.plausible_max_auc, scope.plausible_max_r2),
     )
     return report if time else undated(report)
 

@@ -111,4 +111,6 @@ def _show(reports: Mapping[str, LeakageReport]) -> None:
             show_table(f"{name}: leakage", ["column", "kind", "statistic", "threshold", "evidence"], rows)
             say(f"looked at: {looked}")
         for limit in report.limits:
-            say(f"not to be seen between {limit}")
+            say(f"not to be decided: {limit}")
+        if report.undeclared:
+            say(f"nobody has said when these are known: {', '.join(report.undeclared)}")

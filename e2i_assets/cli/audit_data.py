@@ -10,18 +10,16 @@ from pydantic import ValidationError
 
 from e2i_assets.assets.artifacts import Splits
 from e2i_assets.assets.splits import event_times, undated
-from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.config_files import ConfigFileError, parse_yaml, read_yaml
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.context import availability
 from e2i_assets.ingest.attributes import DTYPES
 from e2i_assets.ingest.files import GZIP, SUFFIXES
 from e2i_assets.ingest.frames import CUSTOMARY, read_frames
 from e2i_assets.ingest.mapping import Reading
-from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.modeling.scope import Scope, load_scopes
 from e2i_assets.partitions import programme
-from e2i_assets.quality.leakage import LeakageReport, audit_leakage
+from e2i_assets.quality.leakage import LeakageReport, Plausible, audit_leakage
 from e2i_assets.quality.leakage.declared import Contract
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
@@ -132,11 +130,11 @@ def audit_partition(here: Settings, store: ArtifactStore, partition: str) -> dic
         raise UnusableAuditInput(f"{partition}: no splits are published; materialize them first")
     splits = store.read("splits", partition, current.version, Splits)
     scopes = load_scopes(here.config_dir / "scopes")
-    return {f"{partition}, {name}": _audit(splits, scopes[name].target, cohort) for name in cohort.scopes}
+    return {f"{partition}, {name}": _audit(splits, scopes[name]) for name in cohort.scopes}
 
 
-def _audit(splits: Splits, target: str, cohort: CohortConfig) -> LeakageReport:
-    time = event_times(splits.train)
+def _audit(splits: Splits, scope: Scope) -> LeakageReport:
+    target, time = scope.target, event_times(splits.train)
     wanted = ["patient_id", *filter(None, [time]), *[feature.name for feature in splits.features], target]
     train, validation = (
         frame.loc[frame[target].notna(), wanted] for frame in (splits.train, splits.validation)
@@ -145,8 +143,9 @@ def _audit(splits: Splits, target: str, cohort: CohortConfig) -> LeakageReport:
         train,
         target,
         id_column="patient_id",
-        contract=availability(cohort, splits.features),
+        contract={feature.name: feature.declared for feature in splits.features},
         other_splits={"validation": validation},
         event_times=time,
+        plausible=Plausible(scope.plausible_max_auc, scope.plausible_max_r2),
     )
     return report if time else undated(report)

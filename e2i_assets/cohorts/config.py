@@ -52,18 +52,19 @@ class TemporalRequirements(StrictModel):
 class Attribute(StrictModel):
     """A clinical column beyond the contract of `patient_journeys`.
 
-    `available_at` is `index`, `outcome` or the date column from which on the value is known.
+    `available_at` is `index`, `outcome` or the date column from which on the value is known. Left out, nobody
+    has said when: the column is a feature, and the leakage audit judges it by its name and figures.
     """
 
     dtype: Literal["integer", "number", "boolean", "string", "date"]
     unit: str | None = None
     role: Role = "feature"
-    available_at: str = INDEX
+    available_at: str | None = None
     description: str = ""
 
     @model_validator(mode="after")
     def _outcomes_come_later(self) -> Self:
-        if self.role in ("outcome", "post_outcome") and self.available_at == INDEX:
+        if self.role in ("outcome", "post_outcome") and self.available_at in (INDEX, None):
             raise ValueError(f"role {self.role} is not known at the index date: set available_at to outcome")
         return self
 

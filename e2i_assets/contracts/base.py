@@ -25,6 +25,22 @@ OUTCOME = "outcome"
 
 
 @dataclass(frozen=True)
+class Availability:
+    """What a column may be used for, and when its value becomes known.
+
+    `available_at` is `index`, `outcome` or the date column from which on the value is known; None where
+    nobody has said, which is not the same as `index`.
+    """
+
+    role: str
+    available_at: str | None
+
+
+NOT_DECLARED = Availability("feature", None)
+"""Of a column that nobody has described."""
+
+
+@dataclass(frozen=True)
 class TableFacts:
     """What a contract says of the table as a whole (in the model's `Config.metadata`).
 

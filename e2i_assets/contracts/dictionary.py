@@ -40,7 +40,7 @@ class AttributeLike(Protocol):
     @property
     def role(self) -> str: ...  # noqa: D102
     @property
-    def available_at(self) -> str: ...  # noqa: D102
+    def available_at(self) -> str | None: ...  # noqa: D102
     @property
     def description(self) -> str: ...  # noqa: D102
 
@@ -123,8 +123,8 @@ def _rows(entries: Iterable[Mapping[str, Any]]) -> str:
 def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
     reference = f"→ {entry['references']}" if entry["references"] else ""
     texts = (
-        entry["column"], entry["type"], entry["unit"] or "", entry["role"], entry["available_at"],
-        _null(entry), _values(entry),
+        entry["column"], entry["type"], entry["unit"] or "", entry["role"],
+        entry["available_at"] or "not declared", _null(entry), _values(entry),
         "key" if entry["key"] else "unique" if entry["unique"] else reference, entry["description"],
     )  # fmt: skip
     return tuple(text.replace("|", "\\|") for text in texts)

@@ -8,8 +8,9 @@ from typing import Protocol
 import pandas as pd
 import polars as pl
 
-from e2i_assets.contracts.base import INDEX, Column, columns
+from e2i_assets.contracts.base import INDEX, Availability, Column, columns
 from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys
+from e2i_assets.contracts.undeclared import is_row_number
 from e2i_assets.features.errors import FeatureError
 from e2i_assets.features.events import SOURCE, event_features
 from e2i_assets.features.feature_set import KEYS, Feature, FeatureSet, Kind
@@ -29,8 +30,8 @@ class AttributeLike(Protocol):
         """What the value may be used for."""
 
     @property
-    def available_at(self) -> str:
-        """When it becomes known."""
+    def available_at(self) -> str | None:
+        """When it becomes known; None where nobody has said."""
 
     @property
     def unit(self) -> str | None:
@@ -42,10 +43,10 @@ class AttributeLike(Protocol):
 
 
 class _Undeclared:
-    """An attribute that no cohort file describes: a feature, known at the index date."""
+    """A column that the cohort file does not have among its attributes."""
 
     role: str = "feature"
-    available_at: str = INDEX
+    available_at: str | None = None
     unit: str | None = None
     description: str = "Clinical attribute, not described in the cohort file"
 
@@ -65,6 +66,8 @@ def build_features(
 
     Args:
         members: the cohort: contract columns of patient_journeys and one column per clinical attribute.
+        attributes: what the cohort file declares; a column that is neither there nor in the contract is no
+            feature, unless it is included by name.
         events, hcps: treatment_events and hcp_profiles of the programme; either may be empty.
         index_date_field: column of `members`; None where the programme has no index date, and then no event
             is known to come before it: there are no features of events, and `index_date` is empty.
@@ -79,7 +82,8 @@ def build_features(
     _known("include", include, members.columns)
     _sound(members, hcps, index_date_field)
     members = members.sort("patient_journey_id")
-    chosen = [n for n, facts in described.items() if n in include or _allowed(facts)]
+    unknown = _unknown(members, described, include)
+    chosen = [n for n, facts in described.items() if n in include or (n not in unknown and _allowed(facts))]
     dates = [n for n in chosen if members[n].dtype.is_temporal() and n not in include]
     own = [
         _feature(n, members[n].dtype, described[n], JOURNEYS)
@@ -101,7 +105,8 @@ def build_features(
         .join(hcp_frame, on="hcp_id", how="left", maintain_order="left")
         .join(event_frame, on="patient_journey_id", how="left", maintain_order="left")
     )
-    dropped = dict.fromkeys(dates, "a date is no feature by itself") | dict.fromkeys(exclude, "excluded")
+    dropped = unknown | dict.fromkeys(dates, "a date is no feature by itself")
+    dropped |= dict.fromkeys(exclude, "excluded")
     if not index_date_field and events.height:
         dropped[SOURCE] = "no index date, so no event is known to come before it"
     dropped |= {f.name: reason for f in candidates if (reason := _useless(table[f.name]))}
@@ -124,8 +129,17 @@ def _described(members: pl.DataFrame, attributes: Mapping[str, AttributeLike]) -
     return {n: contract.get(n) or attributes.get(n) or _Undeclared() for n in members.columns}
 
 
+def _unknown(
+    members: pl.DataFrame, described: Mapping[str, AttributeLike], include: Sequence[str]
+) -> dict[str, str]:
+    """Columns that nobody has asked for as features, and why they are none."""
+    undeclared = {n: "not in the cohort file" for n, d in described.items() if isinstance(d, _Undeclared)}
+    numbered = {n: "row numbers that pandas wrote" for n in described if is_row_number(members[n])}
+    return {n: reason for n, reason in (undeclared | numbered).items() if n not in include}
+
+
 def _allowed(facts: AttributeLike) -> bool:
-    return facts.role in FEATURE_ROLES and facts.available_at == INDEX
+    return facts.role in FEATURE_ROLES and facts.available_at in (INDEX, None)
 
 
 def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
@@ -164,6 +178,7 @@ def _feature(name: str, dtype: pl.DataType, facts: AttributeLike, table: str, pr
         facts.unit,
         facts.description,
         f"{table}.{name}",
+        declared=Availability(facts.role, facts.available_at),
         low=low,
         high=high,
         integer=dtype.is_integer(),

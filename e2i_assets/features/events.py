@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
+from e2i_assets.contracts.base import INDEX, Availability
 from e2i_assets.contracts.tables import EVENT_TYPES
 from e2i_assets.features.errors import FeatureError
 from e2i_assets.features.feature_set import Feature
@@ -14,6 +17,8 @@ READ = (
     KEY, "patient_journey_id", "event_date", "event_type", "event_subtype", "value", "cost",
     "adverse_event_flag",
 )  # fmt: skip
+KNOWN = Availability("feature", INDEX)
+"""Events are counted from before the index date only."""
 
 
 def event_features(
@@ -70,44 +75,27 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]
     happened = ~(pl.col("cost") < 0).fill_null(value=False)
     for kind in EVENT_TYPES:
         of_kind = (pl.col("event_type") == kind) & happened
-        counted = Feature(
-            f"n_{kind}_{days}d", "numeric", "events", f"{_said(kind)} events in {days} days before", SOURCE,
-            low=0, integer=True,
-        )  # fmt: skip
-        since = Feature(
-            f"days_since_{kind}", "numeric", "days", f"Days since the last {_said(kind)}", SOURCE,
-            low=1, high=days, integer=True,
-        )  # fmt: skip
+        counted = _feature(
+            f"n_{kind}_{days}d", "events", f"{_said(kind)} events in {days} days before", low=0, integer=True
+        )
+        since = _feature(
+            f"days_since_{kind}", "days", f"Days since the last {_said(kind)}", low=1, high=days, integer=True
+        )
         rules.append((counted, _sum(of_kind), "event_type"))
         rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), ""))
     measured = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null() & happened
     for test in sorted(window.filter(measured)["event_subtype"].drop_nulls().unique()):
         values = pl.col("value").filter(measured & (pl.col("event_subtype") == test))
         for name, said, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
-            feature = Feature(
-                f"lab_{test}_{name}",
-                "numeric",
-                None,
-                f"{said} {_said(test)} before the index date",
-                f"{SOURCE}.value",
+            feature = _feature(
+                f"lab_{test}_{name}", None, f"{said} {_said(test)} before the index date", "value"
             )
             rules.append((feature, aggregated, ""))
-    cost = Feature(
-        f"cost_{days}d",
-        "numeric",
-        "USD",
-        f"Billed cost in {days} days before, less reversals",
-        f"{SOURCE}.cost",
-    )
-    adverse = Feature(
-        f"n_adverse_{days}d",
-        "numeric",
-        "events",
-        f"Adverse events in {days} days before",
-        f"{SOURCE}.adverse_event_flag",
-        low=0,
-        integer=True,
-    )
+    cost = _feature(f"cost_{days}d", "USD", f"Billed cost in {days} days before, less reversals", "cost")
+    adverse = _feature(
+        f"n_adverse_{days}d", "events", f"Adverse events in {days} days before", "adverse_event_flag",
+        low=0, integer=True,
+    )  # fmt: skip
     rules.append((cost, _sum(pl.col("cost")), "cost"))
     rules.append((adverse, _sum(pl.col("adverse_event_flag").filter(happened)), "adverse_event_flag"))
     return rules
@@ -116,6 +104,11 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]
 def _sum(values: pl.Expr) -> pl.Expr:
     """A sum, unknown where one of the values is."""
     return pl.when(values.null_count() == 0).then(values.sum()).cast(pl.Float64)
+
+
+def _feature(name: str, unit: str | None, said: str, column: str = "", **bounds: Any) -> Feature:
+    source = f"{SOURCE}.{column}" if column else SOURCE
+    return Feature(name, "numeric", unit, said, source, declared=KNOWN, **bounds)
 
 
 def _said(name: str) -> str:

@@ -10,15 +10,20 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 
+from e2i_assets.contracts.base import INDEX, NOT_DECLARED, Availability
+
 Kind = Literal["numeric", "categorical", "boolean"]
 KEYS = ("patient_journey_id", "patient_id", "index_date")
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature; `source` is `table.column` and, for event features, how it was counted.
+    """One feature.
 
-    `low` and `high` (inclusive), `integer` and `allowed` (levels) are what its contract lets a value be.
+    Attributes:
+        source: `table.column`; of a feature of events the table, or the column that it is counted from.
+        declared: what contract or cohort file say of it.
+        low, high, integer, allowed: what its contract lets a value be: inclusive bounds, levels.
     """
 
     name: str
@@ -26,16 +31,23 @@ class Feature:
     unit: str | None
     description: str
     source: str
+    declared: Availability = NOT_DECLARED
     low: float | None = None
     high: float | None = None
     integer: bool = False
     allowed: tuple[str, ...] | None = None
 
+    @property
+    def known_at_index(self) -> bool:
+        """Whether somebody has said that it is known on the index date."""
+        return self.declared.available_at == INDEX
+
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made, after JSON or before."""
+        declared = Availability(**record["declared"]) if "declared" in record else NOT_DECLARED
         allowed = record.get("allowed")
-        return cls(**{**record, "allowed": tuple(allowed) if allowed else None})
+        return cls(**{**record, "declared": declared, "allowed": tuple(allowed) if allowed else None})
 
 
 @dataclass(frozen=True)

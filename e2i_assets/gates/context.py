@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import dagster as dg
 
 from e2i_assets.cohorts.config import CohortConfig
-from e2i_assets.contracts.base import INDEX, columns
-from e2i_assets.contracts.tables import TABLES
-from e2i_assets.features import Feature
 from e2i_assets.modeling.scope import Scope, load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.quality.config import QualityConfig
@@ -22,27 +18,6 @@ from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
 A = TypeVar("A")
-
-
-@dataclass(frozen=True)
-class Availability:
-    """What a column may be used for, and from when on it is known."""
-
-    role: str
-    available_at: str
-
-
-def availability(programme: CohortConfig, features: Iterable[Feature]) -> dict[str, Availability]:
-    """What contract and cohort file say of the column behind each feature."""
-    return {feature.name: _facts(programme, *feature.source.split(".", 1)) for feature in features}
-
-
-def _facts(programme: CohortConfig, table: str, column: str = "") -> Availability:
-    # Events are counted from before the index date only; the feature builder's tests hold that.
-    if table == "treatment_events":
-        return Availability("feature", INDEX)
-    declared = {c.name: c for c in columns(TABLES[table])}.get(column) or programme.attributes.get(column)
-    return Availability(declared.role, declared.available_at) if declared else Availability("feature", INDEX)
 
 
 def quality_of(settings: Settings, partition: str) -> QualityConfig:
@@ -99,10 +74,6 @@ class StageContext:
     def targets(self) -> list[str]:
         """Target column of each scope that serves this partition."""
         return [scope.target for scope in self.scopes]
-
-    def availability(self, features: Iterable[Feature]) -> dict[str, Availability]:
-        """What contract and cohort file say of the column behind each feature."""
-        return availability(self.programme, features)
 
     def read_raw(self, table: str, versions: Mapping[str, str], kind: type[A]) -> A:
         """A raw table in the version that a certificate names."""

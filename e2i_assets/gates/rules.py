@@ -11,6 +11,7 @@ import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.verdict import Gate, Verdict, not_asked_for, ok, refuse
+from e2i_assets.modeling.scope import PLAUSIBILITY
 from e2i_assets.modeling.split_policy import RATIOS
 
 if TYPE_CHECKING:
@@ -280,12 +281,20 @@ def _no_leakage(made: SplitsMade) -> Verdict:
     named = "; ".join(
         f"{f.kind} leakage in {f.column} for {target}: {f.evidence}" for target, f in findings[:5]
     )
+    if all(f.kind == "plausibility" for _, f in findings):
+        return refuse("implausible", f"{named}.", _ASK, findings=len(findings))
     return refuse(
         "leakage",
         f"{named}.",
         "Take the columns out of the features, or correct their role and availability.",
         findings=len(findings),
     )
+
+
+_ASK = (
+    "Ask when each of these columns became known, and say so in the cohort file: available_at: index if on "
+    "the index date, role: post_outcome and available_at: outcome if only afterwards."
+)
 
 
 def _split_quality(made: SplitsMade) -> Verdict:
@@ -328,8 +337,15 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
         for kind in next(iter(reports.values())).examined
     }
     limits = sorted({said for report in reports.values() for said in report.limits})
-    unseen = f"; not to be decided: {' · '.join(limits)}" if limits else ""
-    return ok(f"no leakage found for {', '.join(reports)}{unseen}", targets=len(reports), **judged)
+    undecided = f"; not to be decided: {' · '.join(limits)}" if limits else ""
+    open_ = sorted({name for report in reports.values() for name in report.undeclared})
+    nobody = f"; nobody has said when these are known: {', '.join(open_)}" if open_ else ""
+    return ok(
+        f"no leakage found for {', '.join(reports)}{undecided}{nobody}",
+        targets=len(reports),
+        undeclared=len(open_),
+        **judged,
+    )
 
 
 SPLIT_RATIOS = Gate(
@@ -368,6 +384,8 @@ def _success_criteria(results: tuple[CriterionResult, ...]) -> Verdict:
         f"{r.name}: {'unavailable' if r.value is None else f'{r.value:.3f}'} against {r.threshold}"
         for r in results
     )
+    if doubted := [r.reason for r in results if r.name == PLAUSIBILITY and not r.ok]:
+        return refuse("implausible", f"{doubted[0]}.", _ASK, **figures)
     if all(r.ok for r in results):
         return ok(said, **figures)
     return refuse(

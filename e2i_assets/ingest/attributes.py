@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import polars as pl
 
-from e2i_assets.contracts.base import INDEX
+from e2i_assets.contracts.base import INDEX, OUTCOME
 from e2i_assets.ingest.casting import cast, too_long
 from e2i_assets.ingest.mapping import AttributeMapping, ColumnMapping, Reading
 
@@ -40,7 +40,7 @@ class AttributeLike(Protocol):
         """What it may be used for."""
 
     @property
-    def available_at(self) -> str:
+    def available_at(self) -> str | None:
         """From when on it is known."""
 
 
@@ -104,20 +104,21 @@ def by_spelling(values: pl.Series) -> pl.Series:
 def contradiction(name: str, stated: AttributeMapping, declared: AttributeLike | None) -> str | None:
     """What a mapping says of an attribute against what a cohort file declares; None where they agree.
 
-    An attribute that no cohort file declares is taken for a feature known at the index date, so a mapping
-    that says otherwise must find it declared.
+    An attribute that no cohort file declares is carried and never used, so a mapping that gives it a use
+    must find it declared.
     """
     if declared is None:
-        if (stated.role, stated.available_at) == ("feature", INDEX):
+        if stated.role == "feature" and stated.available_at in (INDEX, None):
             return None
-        said = f"{{dtype: …, role: {stated.role}, available_at: {stated.available_at}}}"
-        return f"is not declared, and would be taken for a feature; add `{name}: {said}` to its attributes"
+        said = f"{{dtype: …, role: {stated.role}, available_at: {stated.available_at or OUTCOME}}}"
+        return f"is not declared, and would not be used; add `{name}: {said}` to its attributes"
     for key, theirs, ours in (
         ("role", stated.role, declared.role),
         ("available_at", stated.available_at, declared.available_at),
     ):
         if key in stated.model_fields_set and theirs != ours:
-            return f"is declared with {key} {ours}, and here with {theirs}; one of them is wrong"
+            said = ours or "left out"
+            return f"is declared with {key} {said}, and here with {theirs}; one of them is wrong"
     return stated.unit_problem(declared.unit)
 
 

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from e2i_assets.config_files import ConfigFileError, Lines, parse_yaml, read_yaml
-from e2i_assets.contracts.base import INDEX, Column, Role, column_of, key_of
+from e2i_assets.contracts.base import Column, Role, column_of, key_of
 from e2i_assets.contracts.tables import GENERATED, TABLES
 from e2i_assets.ingest.omop_config import Omop
 
@@ -165,7 +165,7 @@ class AttributeMapping(ColumnMapping):
     """
 
     role: Role = "feature"
-    available_at: str = INDEX
+    available_at: str | None = None
 
 
 class TableMapping(_Model):

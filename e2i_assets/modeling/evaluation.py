@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.delong import AucInterval, auc_interval
-from e2i_assets.modeling.scope import CLASSIFICATION_METRICS, Criterion, SuccessCriteria
+from e2i_assets.modeling.scope import CLASSIFICATION_METRICS, PLAUSIBILITY, Criterion, Scope, SuccessCriteria
 from e2i_assets.modeling.training import TrainedModel
 
 Metrics = Mapping[str, float | None]
@@ -191,6 +191,31 @@ class CriterionResult(NamedTuple):
 def meets(criteria: SuccessCriteria, evaluation: Evaluation) -> tuple[CriterionResult, ...]:
     """Judge a model by its scope's criteria, on test. What is unknown or missing is not met."""
     return tuple(_judge(criterion, evaluation.metrics.get("test", {})) for criterion in criteria)
+
+
+def plausibility(scope: Scope, evaluation: Evaluation, undeclared: Sequence[str]) -> CriterionResult:
+    """Whether the test AUC is one that nobody has to answer for.
+
+    Args:
+        undeclared: features of the model that nobody has declared as known on the index date.
+    """
+    value, limit = evaluation.metrics.get("test", {}).get("roc_auc"), scope.plausible_max_auc
+    if value is None:
+        return CriterionResult(PLAUSIBILITY, None, limit, False, "auc could not be computed on test")
+    said = f"a test AUC of {value:.4f}, more than the {limit:g} that is plausible"
+    if value <= limit:
+        return CriterionResult(PLAUSIBILITY, value, limit, True, f"test AUC {value:.4f}, at most {limit:g}")
+    if undeclared:
+        return CriterionResult(
+            PLAUSIBILITY,
+            value,
+            limit,
+            False,
+            f"{said}; nobody has said when {', '.join(undeclared)} are known",
+        )
+    return CriterionResult(
+        PLAUSIBILITY, value, limit, True, f"{said}; every feature is declared as known before"
+    )
 
 
 def _judge(criterion: Criterion, metrics: Metrics) -> CriterionResult:

@@ -32,6 +32,10 @@ CLASSIFICATION_METRICS = {
 """What a success criterion may be about: its name there, and the metric's name in an evaluation."""
 
 
+PLAUSIBILITY = "plausible_max_auc"
+"""Name of the limit among a model's criteria."""
+
+
 class Criterion(NamedTuple):
     """One success criterion: `min_auc: 0.70` has bound `min`, metric `auc`, threshold 0.70."""
 
@@ -94,6 +98,9 @@ class Scope(YamlModel):
 
     `split_order: temporal` puts every index date of train before those of validation, test and holdout. A
     partition is split once for all of its scopes, so one that asks for it decides for the others.
+
+    `plausible_max_auc` and `plausible_max_r2` (of numbers) are what features may reach together, and a model
+    on test, before those that nobody has declared as known on the index date become a question.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -104,6 +111,8 @@ class Scope(YamlModel):
     features: FeatureChoice = FeatureChoice()
     selection: Selection = Selection()
     success_criteria: SuccessCriteria
+    plausible_max_auc: float = Field(default=0.95, gt=0.5, le=1)
+    plausible_max_r2: float = Field(default=0.90, gt=0, le=1)
 
     @field_validator("problem_type")
     @classmethod

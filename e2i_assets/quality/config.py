@@ -50,7 +50,7 @@ class AttributeLike(Protocol):
         """Role of the column, as in a contract."""
 
     @property
-    def available_at(self) -> str:
+    def available_at(self) -> str | None:
         """When the value is known, as in a contract."""
 
 

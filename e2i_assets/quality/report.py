@@ -15,6 +15,7 @@ from typing import Any, Literal
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.undeclared import how_to_declare
 from e2i_assets.quality.config import DIMENSIONS, AttributeLike, QualityConfig
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, overall, weighted_score
@@ -186,7 +187,7 @@ def build_qc_report(
         *_suite_blockers(suites, required),
         *_score_blockers(score, config, advice),
     )
-    warnings = tuple(_warnings(known, graded, grades, suites, config))
+    warnings = (*_warnings(known, graded, grades, suites, config), *_undeclared(known, attributes))
     return QCReport(
         status="failed" if blockers else "warning" if warnings else "passed",
         score=score,
@@ -297,6 +298,12 @@ def _warnings(
     for s in suites:
         yield from (f"suite {s.suite}: {f.expectation} ({f.column}) does not hold" for f in s.failed)
         yield from (f"suite {s.suite}: {rule} has no value to judge" for rule in s.not_evaluated)
+
+
+def _undeclared(tables: Mapping[str, pl.DataFrame], attributes: Mapping[str, AttributeLike]) -> Iterator[str]:
+    frame = tables.get(JOURNEYS, pl.DataFrame())
+    known = {c.name for c in extraction_columns(JOURNEYS)} | attributes.keys()
+    yield from (f"{JOURNEYS}.{n}: {how_to_declare(frame[n])}" for n in frame.columns if n not in known)
 
 
 def _advice(lowest: str, grades: Mapping[str, float | None], graded: tuple[TableQuality, ...]) -> str:

@@ -1,6 +1,7 @@
 """Features: only what was known before the index date, described, typed, and never an identifier."""
 
 import datetime as dt
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2i_assets.cohorts import Attribute
-from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.base import Availability, columns
 from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys, TreatmentEvents
-from e2i_assets.features import FeatureError, FeatureSet, build_features
+from e2i_assets.features import Feature, FeatureError, FeatureSet, build_features
 
 INDEX = dt.date(2023, 6, 1)
 ATTRIBUTES = {
-    "uas7": Attribute(dtype="integer", unit="0-42", description="Severity score"),
+    "uas7": Attribute(dtype="integer", unit="0-42", available_at="index", description="Severity score"),
     "relapsed": Attribute(dtype="boolean", role="outcome", available_at="outcome"),
     "later_lab": Attribute(dtype="number", role="feature", available_at="lab_date"),
     "lab_date": Attribute(dtype="date"),
+    "noted": Attribute(dtype="string", description="A note"),
+    "remark": Attribute(dtype="string"),
+    "codes": Attribute(dtype="string"),
+    "hcp_decile": Attribute(dtype="integer"),
 }
 
 
@@ -203,6 +208,44 @@ def test_useless_columns_are_dropped_with_their_reason():
     assert dropped["disease_severity"] == "no member has a value"
     assert dropped["lab_date"] == "a date is no feature by itself"
     assert dropped["noted"] == dropped["hcp_decile"] == "excluded"
+
+
+def test_a_column_that_the_cohort_file_does_not_have_is_no_feature_until_it_has():
+    frame = members().with_columns(cd420=pl.Series([1, 2, 3, 4]))
+    built = build(frame)
+    assert "cd420" not in built.frame
+    assert built.dropped["cd420"] == "not in the cohort file"
+    for options in (
+        {"attributes": {**ATTRIBUTES, "cd420": Attribute(dtype="integer")}},
+        {"include": ["cd420"]},
+    ):
+        (feature,) = [f for f in build(frame, **options).features if f.name == "cd420"]
+        assert feature.declared == Availability("feature", None)
+        assert not feature.known_at_index
+
+
+def test_each_feature_says_whether_somebody_declared_it():
+    features = {f.name: f for f in build().features}
+    assert {name for name, f in features.items() if not f.known_at_index} == {"noted"}
+    assert features["uas7"].declared == Availability("feature", "index")
+    assert features["hcp_engaged"].declared == Availability("treatment", "index")
+    stored = asdict(features["uas7"])
+    assert Feature.from_record(stored) == features["uas7"]
+    stored.pop("declared")  # as versions before it wrote it: nobody has said
+    assert not Feature.from_record(stored).known_at_index
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "Unnamed: 0.1", "index"])
+def test_row_numbers_of_pandas_are_no_feature_even_when_declared(name):
+    frame = members().with_columns(pl.Series(name, [2, 0, 3, 1]))
+    built = build(frame, attributes={**ATTRIBUTES, name: Attribute(dtype="integer", available_at="index")})
+    assert name not in built.frame
+    assert built.dropped[name] == "row numbers that pandas wrote"
+
+
+def test_an_index_that_does_not_count_the_rows_is_a_column_like_any_other():
+    frame = members().with_columns(index=pl.Series([2, 0, 7, 1]))
+    assert "index" in build(frame, attributes={**ATTRIBUTES, "index": Attribute(dtype="integer")}).frame
 
 
 def test_a_value_beside_gaps_is_kept():

@@ -46,7 +46,7 @@ def test_what_agrees_is_let_through(name: str, stated: str) -> None:
     [
         ("recurrence_2y", "role: feature", "is declared with role outcome, and here with feature"),
         ("recurrence_2y", "available_at: index", "is declared with available_at outcome"),
-        ("new", "role: outcome, available_at: outcome", "is not declared, and would be taken for a feature"),
+        ("new", "role: outcome, available_at: outcome", "is not declared, and would not be used"),
         ("tsize", "unit: cm", "is in mm, the source in cm; say `factor`"),
         ("tsize", "unit: mm, factor: 10", "is in mm already"),
     ],

@@ -138,12 +138,14 @@ def test_the_contract_is_asked_whatever_the_data_say(clean):
         "late": Known("feature", "outcome"),
         "age": Known(),
         "started": Known("outcome", "outcome"),
+        **dict.fromkeys(("severity", "region"), Known()),
     }
     report = audit(table, contract=contract)
     assert {(f.kind, f.column) for f in report.findings} == {
         ("temporal", "visits"), ("temporal", "stage"), ("temporal", "late"),
     }  # fmt: skip
-    assert report.examined["availability"] == 4
+    assert report.examined["availability"] == 6
+    assert report.undeclared == ("smoker", "ige")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ def test_an_all_null_or_constant_feature_says_nothing(clean):
     ],
 )
 def test_a_contract_in_any_form(clean, contract):
-    assert leaks(clean, contract=contract) == {("temporal", "age")}
+    assert leaks(clean.drop(columns="severity"), contract=contract) == {("temporal", "age")}
 
 
 def test_a_table_contract_is_a_contract(clean):
@@ -258,9 +260,9 @@ def test_a_contract_that_says_nothing_is_an_error(clean, contract, said):
 )
 def test_what_the_contract_says_is_found_whatever_the_target_is(clean, spoil):
     """One class only: the target tells nothing of the features, the contract does."""
-    report = audit(spoil(clean), contract={"age": "post_outcome"})
+    report = audit(spoil(clean), contract={"age": "post_outcome", "severity": "index"})
     assert [(f.kind, f.column) for f in report.findings] == [("temporal", "age")]
-    assert report.examined["availability"] == 1
+    assert report.examined["availability"] == 2
 
 
 def test_frames_of_other_libraries_and_names_that_are_no_text(clean):

@@ -12,7 +12,7 @@ def clean():
 
 
 def test_a_value_known_from_a_date_on(clean):
-    contract = {"age": Known("feature", "recorded")}
+    contract = {"age": Known("feature", "recorded"), "severity": Known()}
     before = clean.assign(recorded=clean["index_date"] - pd.Timedelta(days=1))
     assert leaks(before, contract=contract) == set()
     after = clean.assign(recorded=clean["index_date"] + pd.Timedelta(days=1))
@@ -132,7 +132,7 @@ def test_a_date_that_cannot_be_read_is_not_taken_for_an_early_one(clean):
 
 
 def test_a_value_known_from_nobody_knows_when_is_not_known_in_time(clean):
-    contract = {"age": Known("feature", "recorded")}
+    contract = {"age": Known("feature", "recorded"), "severity": Known()}
     recorded = (clean["index_date"] - pd.Timedelta(days=1)).where(clean.index > 3)
     assert leaks(clean.assign(recorded=recorded), contract=contract) == {("temporal", "age")}
     assert leaks(clean.assign(recorded=pd.NaT), contract=contract) == {("temporal", "age")}
@@ -140,9 +140,9 @@ def test_a_value_known_from_nobody_knows_when_is_not_known_in_time(clean):
 
 def test_a_value_known_from_a_date_on_in_short_form(clean):
     recorded = clean.assign(recorded=clean["index_date"] - pd.Timedelta(days=1))
-    assert leaks(recorded, contract={"age": "recorded"}) == set()
+    assert leaks(recorded, contract={"age": "recorded", "severity": "index"}) == set()
     late = clean.assign(recorded=clean["index_date"] + pd.Timedelta(days=1))
-    assert ("temporal", "age") in leaks(late, contract={"age": "recorded"})
+    assert ("temporal", "age") in leaks(late, contract={"age": "recorded", "severity": "index"})
 
 
 def test_where_one_side_tells_no_zone_hours_that_may_be_later_are(clean):

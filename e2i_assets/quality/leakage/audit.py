@@ -8,9 +8,10 @@ from typing import Protocol
 import pandas as pd
 
 from e2i_assets.quality.leakage.contamination import contamination_findings
-from e2i_assets.quality.leakage.declared import Contract, as_entries
+from e2i_assets.quality.leakage.declared import Contract, as_entries, is_whole
 from e2i_assets.quality.leakage.findings import Finding, LeakageError, LeakageReport
-from e2i_assets.quality.leakage.target import target_findings
+from e2i_assets.quality.leakage.plausible import PLAUSIBLE, Plausible, plausibility
+from e2i_assets.quality.leakage.target import coded_columns, target_findings
 from e2i_assets.quality.leakage.temporal import (
     availability_findings,
     date_findings,
@@ -37,6 +38,7 @@ def audit_leakage(
     contract: Contract | None = None,
     other_splits: Mapping[str, Frame] | None = None,
     event_times: str | None = None,
+    plausible: Plausible = PLAUSIBLE,
 ) -> LeakageReport:
     """Look for leakage in a training frame; every column but target, id and index date is a feature.
 
@@ -45,10 +47,13 @@ def audit_leakage(
         target: the outcome column; two values or text are classes, other numbers a regression.
         id_column: the unit of splitting (patient); compared between splits, and kept whole in folds.
         contract: what is known of the columns: by name an entry with `role` and `available_at` (an object, a
-            mapping, or one of both), a list of the columns known only afterwards, or a table contract; a
-            column without an entry is judged by the data alone.
+            mapping, or one of both), a list of the columns known only afterwards, or a table contract.
+            Features that an entry could declare as known on the index date, and none does, must not be
+            implausibly good, alone or together; with no contract, or a mere list, their joint figure is among
+            the limits.
         other_splits: name to frame; every pair of splits is compared, train among them.
         event_times: name of the column with each row's index date.
+        plausible: how well all features together may tell the target.
 
     Raises:
         LeakageError: nothing was found, and nothing can be said of the target: no rows, no such column, no
@@ -67,9 +72,12 @@ def audit_leakage(
     findings: list[Finding] = []
     limits: tuple[str, ...] = ()
     known = as_entries(contract, train.columns) if contract is not None else {}
+    early = declared_early(features, known)
+    open_ = (f for f in features if f not in known or known[f].available_at is None)
+    undeclared = tuple(open_) if is_whole(contract) else ()
     if known:
         findings += availability_findings(train, features, known, index_date)
-        examined["availability"] = sum(f in known for f in features)
+        examined["availability"] = sum(f in known and f not in undeclared for f in features)
     if index_date is not None:
         late, examined["temporal"] = date_findings(train, features, index_date)
         findings += late
@@ -81,13 +89,19 @@ def audit_leakage(
     try:
         if len(unjudged) == len(features):
             raise LeakageError("nothing_to_judge", "no feature has a value, so nothing can be audited")
-        findings += target_findings(train, target, features, groups, declared_early(features, known))
+        columns, outcome = coded_columns(train, target, features, groups)
+        findings += target_findings(columns, outcome, target, early)
+        leaks = {f.column for f in findings}
+        asked = frozenset(features) - early if is_whole(contract) else None
+        left = [c for c in columns if c.name not in leaks and c.name not in unjudged]
+        questions = plausibility(left, outcome, asked, plausible)
+        findings, limits = findings + questions.findings, limits + questions.limits
         examined["target"] = len(features) - len(unjudged)
     except LeakageError:
         if not findings:  # what contract, dates and splits say is true whatever the target is
             raise
     ordered = sorted(findings, key=lambda f: (f.kind, f.column, f.evidence))
-    return LeakageReport(target, len(train), tuple(ordered), examined, unjudged, limits)
+    return LeakageReport(target, len(train), tuple(ordered), examined, unjudged, limits, undeclared)
 
 
 def _as_pandas(frame: Frame, name: str) -> pd.DataFrame:

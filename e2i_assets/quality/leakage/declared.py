@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
-from e2i_assets.contracts.base import INDEX, OUTCOME, Role
+from e2i_assets.contracts.base import INDEX, OUTCOME, Availability, Role
 from e2i_assets.quality.leakage.findings import LeakageError
 
 AFTERWARDS = ("outcome", "post_outcome")
@@ -21,8 +20,8 @@ class AvailabilityLike(Protocol):
         """Role of the column, as in a table contract."""
 
     @property
-    def available_at(self) -> str:
-        """`index`, `outcome`, or the date column from which on the value is known."""
+    def available_at(self) -> str | None:
+        """`index`, `outcome`, or the date column from which on the value is known; None: not declared."""
 
 
 class SchemaLike(Protocol):
@@ -43,13 +42,13 @@ class ModelLike(Protocol):
 Entry = AvailabilityLike | Mapping[str, str] | str
 Contract = Mapping[str, Entry] | Iterable[str] | SchemaLike | ModelLike
 """What is known of a table's columns: an entry for each, the names of those known only afterwards, or a
-Pandera schema or model. An entry is an object or a mapping with `role` and `available_at`, or one of both."""
+Pandera schema or model. An entry is an object or a mapping with `role` and `available_at`, or one of both;
+without `available_at` it does not say when the value is known, unless its role does."""
 
 
-@dataclass(frozen=True)
-class _Entry:
-    role: str
-    available_at: str
+def is_whole(contract: Contract | None) -> bool:
+    """Whether it speaks of every column, as a list of those known only afterwards does not."""
+    return isinstance(contract, Mapping) or hasattr(contract, "to_schema") or hasattr(contract, "columns")
 
 
 def as_entries(contract: Contract, columns: Collection[str]) -> dict[str, AvailabilityLike]:
@@ -73,7 +72,7 @@ def as_entries(contract: Contract, columns: Collection[str]) -> dict[str, Availa
             return told
         raise LeakageError("contract", "no column of the schema has a role in its metadata")
     if isinstance(schema, Iterable):
-        return {str(name): _Entry("post_outcome", OUTCOME) for name in schema}
+        return {str(name): Availability("post_outcome", OUTCOME) for name in schema}
     raise LeakageError("contract", f"the contract is a {type(contract).__name__}")
 
 
@@ -87,7 +86,9 @@ def _entry(name: str, entry: Any, columns: Collection[str]) -> AvailabilityLike:
     if isinstance(entry, Mapping):
         if not {"role", "available_at"} & set(entry):
             raise LeakageError("contract", f"contract of {name}: neither role nor available_at")
-        entry = _Entry(str(entry.get("role", "feature")), str(entry.get("available_at", INDEX)))
+        role = str(entry.get("role", "feature"))
+        by_role = OUTCOME if role in AFTERWARDS else None
+        entry = Availability(role, str(entry["available_at"]) if entry.get("available_at") else by_role)
     if not (hasattr(entry, "role") and hasattr(entry, "available_at")):
         raise LeakageError("contract", f"contract of {name}: an entry needs role and available_at")
     if entry.role not in get_args(Role):

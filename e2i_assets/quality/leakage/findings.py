@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["temporal", "target", "contamination"]
+Kind = Literal["temporal", "target", "contamination", "plausibility"]
 
 
 _NEXT_STEPS = {
@@ -37,7 +37,7 @@ class LeakageError(ValueError):
 
 @dataclass(frozen=True)
 class Finding:
-    """One leak.
+    """One leak, or of kind `plausibility` a question that the contract has to answer.
 
     Attributes:
         column: the feature; for contamination the two splits.
@@ -55,6 +55,9 @@ class Finding:
         return asdict(self)
 
 
+_LISTS = ("unjudged", "limits", "undeclared")
+
+
 @dataclass(frozen=True)
 class LeakageReport:
     """Everything found, and how much was looked at.
@@ -64,8 +67,9 @@ class LeakageReport:
             index date), `target` (columns compared with the target), `contamination` (pairs of splits). A
             zero says that the kind was not looked at: an audit without findings is no proof for it.
         unjudged: features without any value, of which nothing can be said.
-        limits: what could not be seen between splits, in words: in a coarse table a copy with a changed value
-            is like many another row.
+        limits: what could not be decided, in words: between coarse splits a copy with a changed value is like
+            many another row; dates without an index date are early or late.
+        undeclared: features of which the contract does not say when they are known; none without a contract.
     """
 
     target: str
@@ -74,6 +78,7 @@ class LeakageReport:
     examined: dict[str, int]
     unjudged: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -82,17 +87,16 @@ class LeakageReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        findings = [f.to_dict() for f in self.findings]
-        lists = {"unjudged": list(self.unjudged), "limits": list(self.limits)}
-        return {**asdict(self), "ok": self.ok, "findings": findings, **lists}
+        lists = {name: list(getattr(self, name)) for name in _LISTS}
+        return {**asdict(self), "ok": self.ok, "findings": [f.to_dict() for f in self.findings], **lists}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LeakageReport:
         """Inverse of `to_dict`."""
         findings = tuple(Finding(**f) for f in stored["findings"])
-        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings", "unjudged", "limits")}
-        limits = tuple(stored.get("limits", ()))  # reports of earlier versions have none
-        return cls(**kept, findings=findings, unjudged=tuple(stored["unjudged"]), limits=limits)
+        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings", *_LISTS)}
+        lists: dict[str, Any] = {name: tuple(stored.get(name, ())) for name in _LISTS}  # earlier lack some
+        return cls(**kept, findings=findings, **lists)
 
     def to_markdown(self) -> str:
         """One table of findings, and what was looked at."""
@@ -104,6 +108,8 @@ class LeakageReport:
                 f"| {f.kind} | {f.column} | {f.statistic:.3f} | {f.threshold:.3f} | {f.evidence} |"
                 for f in self.findings
             ]
+        if self.undeclared:
+            lines += ["", f"Nobody has said when these are known: {', '.join(self.undeclared)}"]
         if self.limits:
-            lines += ["", "Not to be seen between splits:", *(f"- {said}" for said in self.limits)]
+            lines += ["", "Not to be decided:", *(f"- {said}" for said in self.limits)]
         return "\n".join(lines) + "\n"

@@ -38,6 +38,7 @@ class Column:
     Attributes:
         numbers: its values as float64 with NaN for missing; None when it is text.
         strength: out-of-fold AUC or correlation of this column alone.
+        strongest: the same of the class that it tells best.
         dated: whether the numbers are days of dates.
     """
 
@@ -45,6 +46,7 @@ class Column:
     coded: Coded
     numbers: np.ndarray | None
     strength: float
+    strongest: float
     dated: bool = False
 
 

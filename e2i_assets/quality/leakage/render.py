@@ -26,6 +26,8 @@ def html(reports: Mapping[str, LeakageReport]) -> str:
 def _audit(name: str, report: LeakageReport) -> str:
     said = f"{len(report.findings)} findings in {report.rows:,} rows, target {report.target}."
     unjudged = f" Without any value, not judged: {', '.join(report.unjudged)}." if report.unjudged else ""
+    if report.undeclared:
+        unjudged += f" Nobody has said when these are known: {', '.join(report.undeclared)}."
     rows = [
         [f.kind, f.column, f"{f.statistic:.3f}", f"{f.threshold:.3f}", f.evidence] for f in report.findings
     ]
@@ -35,9 +37,5 @@ def _audit(name: str, report: LeakageReport) -> str:
         f"<h2>{escape(name)}</h2><p>{escape(said + unjudged)}</p>"
         + (section("Findings", head, rows) if rows else "")
         + section("What was looked at", ["", ""], looked)
-        + (
-            section("Not to be seen between splits", [""], [[said] for said in report.limits])
-            if report.limits
-            else ""
-        )
+        + (section("Not to be decided", [""], [[said] for said in report.limits]) if report.limits else "")
     )

@@ -49,11 +49,13 @@ class Fit:
 
     Attributes:
         strength: AUC averaged over classes by their share, or r; 0.5 or 0 says nothing.
+        strengths: that of each class against the rest, shape (k,).
         cells: per row the (fold, level) it is in.
         means: predicted outcome of each cell, shape (cells, k).
     """
 
     strength: float
+    strengths: np.ndarray
     cells: np.ndarray
     means: np.ndarray
 
@@ -102,7 +104,18 @@ def fit(coded: Coded, outcome: Outcome) -> Fit:
         compare = _correlation_of_cells if outcome.kind == "regression" else auc
         strengths.append(compare(mean, sums.reshape(-1), counts.reshape(-1)))
         means.append(mean)
-    return Fit(float(np.dot(strengths, outcome.weights)), cells, np.column_stack(means))
+    each = np.array(strengths)
+    return Fit(float(each @ outcome.weights), each, cells, np.column_stack(means))
+
+
+def separation(scores: np.ndarray, outcome: np.ndarray, kind: str) -> float:
+    """How well scores tell one outcome: AUC for 0/1 (0.5 where one of them only is there), R² for numbers."""
+    if kind == "regression":
+        spread = float(((outcome - outcome.mean()) ** 2).sum())
+        return 1 - float(((outcome - scores) ** 2).sum()) / spread if spread > 0 else 0.0
+    if outcome.min() == outcome.max():
+        return 0.5
+    return auc(scores, outcome, np.ones(len(scores)))
 
 
 def auc(scores: np.ndarray, hits: np.ndarray, counts: np.ndarray) -> float:

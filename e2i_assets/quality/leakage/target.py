@@ -40,20 +40,14 @@ _AMOUNTS = 4  # levels from which on a number is an amount and no code
 _TRIED = 20  # values of one column, the most frequent first
 
 
-def target_findings(
-    train: pd.DataFrame,
-    target: str,
-    features: Sequence[str],
-    groups: pd.Series | None,
-    declared: frozenset[str] = frozenset(),
-) -> list[Finding]:
-    """Findings of kind `target`, at most one per feature; rows without a target are left out.
+def coded_columns(
+    train: pd.DataFrame, target: str, features: Sequence[str], groups: pd.Series | None
+) -> tuple[list[Column], Outcome]:
+    """The features and the target, ready for comparison; rows without a target are left out.
 
     Args:
         groups: rows of one group (a patient) stay in one fold, so that a patient's constants cannot be
             learned by heart.
-        declared: features that a contract says are known on the index date; their names are not held against
-            them, their figures are.
 
     Raises:
         LeakageError: the target cannot be compared with anything (see `as_outcome`).
@@ -61,7 +55,18 @@ def target_findings(
     known = train[target].notna().to_numpy()
     frame = train.loc[known]
     outcome = as_outcome(frame[target], groups.loc[known] if groups is not None else None)
-    columns = [_column(frame[name], outcome) for name in features]
+    return [_column(frame[name], outcome) for name in features], outcome
+
+
+def target_findings(
+    columns: Sequence[Column], outcome: Outcome, target: str, declared: frozenset[str] = frozenset()
+) -> list[Finding]:
+    """Findings of kind `target`, at most one per feature.
+
+    Args:
+        declared: features that a contract says are known on the index date; their names are not held against
+            them, their figures are.
+    """
     found = {c.name: finding for c in columns if (finding := _finding(c, outcome))}
     doubtful = [c for c in _left(columns, found) if c.name not in declared]
     _add(found, later_findings(doubtful, target, outcome))
@@ -74,7 +79,8 @@ def _column(column: pd.Series, outcome: Outcome) -> Column:
     numbers = as_numbers(column)
     coded = code(column, numbers)
     dated = numbers is not None and is_dated(column)
-    return Column(str(column.name), coded, numbers, fit(coded, outcome).strength, dated)
+    fitted = fit(coded, outcome)
+    return Column(str(column.name), coded, numbers, fitted.strength, float(fitted.strengths.max()), dated)
 
 
 def _left(columns: Sequence[Column], found: Mapping[str, Finding]) -> list[Column]:

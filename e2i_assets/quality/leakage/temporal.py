@@ -29,7 +29,7 @@ def availability_findings(
             said = f"role {entry.role}, available at {entry.available_at}"
             evidence = f"the contract ({said}) says that it is known only with the outcome"
             findings.append(Finding("temporal", name, 1.0, 0.0, evidence))
-        elif entry.available_at != INDEX:
+        elif entry.available_at not in (INDEX, None):
             findings += _known_from(train, name, entry.available_at, index_date)
     return findings
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from e2i_assets.gates.context import Availability
+from e2i_assets.contracts.base import Availability
 from e2i_assets.gates.rules import SplitsMade
 from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.splits import Stability
