@@ -6,6 +6,7 @@ import pytest
 
 from e2i_assets.quality import audit_leakage
 from e2i_assets.quality.leakage import Plausible
+from e2i_assets_tests.leakage_cases import CASES
 from e2i_assets_tests.unit.leakage_frames import Known, N, audit, frame, rng
 
 DECLARED = dict.fromkeys(("severity", "age", "region", "smoker", "ige"), Known())
@@ -86,6 +87,14 @@ def test_a_name_is_held_against_what_is_not_declared():
         ("target", "time")
     ]
     assert audit_leakage(table, "cens", contract=known).ok
+
+
+def test_a_repeat_is_told_by_its_baseline_though_that_one_is_declared():
+    case = next(c for c in CASES if c.name == "ACTG 175, event")
+    table = case.load().drop(columns=["days", "offtrt"])
+    contract = {name: Known() for name in table if name not in case.afterwards}
+    found = {f.column for f in audit_leakage(table, "cens", contract=contract).findings}
+    assert found == {"cd420", "cd496", "cd820", "r"}
 
 
 def test_honest_columns_that_nobody_declared_are_no_question(clean):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from e2i_assets.gates.rules import SUCCESS_CRITERIA
 from e2i_assets.modeling.delong import auc_interval, delong
 from e2i_assets.modeling.evaluation import (
     Evaluation,
@@ -15,11 +16,12 @@ from e2i_assets.modeling.evaluation import (
     classification_metrics,
     evaluate,
     meets,
+    plausibility,
     youden_threshold,
 )
 from e2i_assets.modeling.plots import calibration_plot, roc_plot
 from e2i_assets.modeling.scope import SuccessCriteria
-from e2i_assets_tests.unit.modeling_frames import TEST, VALIDATION, toy, trained
+from e2i_assets_tests.unit.modeling_frames import TEST, VALIDATION, scope, toy, trained
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +185,28 @@ def test_the_figures_of_an_evaluation_fit_together(evaluation: Evaluation) -> No
     assert evaluation.roc[0] == (0, 0)
     assert evaluation.roc[-1] == (1, 1)
     json.dumps(evaluation.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("auc", "limit", "undeclared", "passes"),
+    [
+        (0.97, 0.95, ["cd420"], False),
+        (0.97, 0.95, [], True),
+        (0.95, 0.95, ["cd420"], True),
+        (1.0, 1.0, ["cd420"], True),
+    ],
+)
+def test_a_test_auc_that_is_too_good_is_a_question(evaluation, auc, limit, undeclared, passes):
+    """Criteria met or not: nobody has said when the column is known that may explain it."""
+    found = dataclasses.replace(evaluation, metrics={"test": evaluation.metrics["test"] | {"roc_auc": auc}})
+    asked = scope().model_copy(update={"plausible_max_auc": limit})
+    results = (*meets(asked.success_criteria, found), plausibility(asked, found, undeclared))
+    verdict = SUCCESS_CRITERIA.verdict(results)
+    assert verdict.passed is passes
+    if not passes:
+        assert verdict.reason == "implausible"
+        assert "cd420" in verdict.message
+        assert "available_at: index" in verdict.next_step
 
 
 def test_many_rows_give_few_points() -> None:

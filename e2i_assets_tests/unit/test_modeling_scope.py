@@ -22,6 +22,7 @@ def test_the_shipped_files_are_valid() -> None:
     scope = load_scopes(CONFIG / "scopes")["conversion"]
     assert scope.target == "treatment_initiated"
     assert [tuple(c) for c in scope.success_criteria] == [("min_auc", "min", "auc", 0.7)]
+    assert (scope.plausible_max_auc, scope.plausible_max_r2) == (0.95, 0.9)
     config = OptunaConfig.from_yaml(CONFIG / "optuna_config.yaml")
     assert (config.optimization.n_trials, config.sampler.seed) == (50, 42)
 
@@ -39,6 +40,8 @@ def test_the_shipped_files_are_valid() -> None:
         ({"success_criteria": {"min_acu": 0.7}}, "min_acu: no such metric"),
         ({"success_criteria": {"min_auc": float("nan")}}, "finite"),
         ({"target": ""}, "target"),
+        ({"plausible_max_auc": 0.5}, "plausible_max_auc"),
+        ({"plausible_max_r2": 1.5}, "plausible_max_r2"),
         ({"name": "churn"}, "name: is 'churn'"),
     ],
 )

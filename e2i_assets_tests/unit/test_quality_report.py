@@ -7,7 +7,7 @@ import pytest
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality import QCReport, build_qc_report, dimension_chart
-from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, quality_config
+from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
 
 CONFIG = quality_config("causal_paths", "triggers")
 VERSIONS = {name: f"v-{name}" for name in TABLES}
@@ -188,6 +188,24 @@ def test_a_column_that_nobody_collects_is_no_gap(tables):
     assert report(patchy).dimensions["completeness"] < report(tables).dimensions["completeness"]
     excused = report(patchy, not_collected={JOURNEYS: ["gender"]})
     assert excused.dimensions["completeness"] > report(patchy).dimensions["completeness"]
+
+
+def test_a_column_that_the_cohort_file_does_not_have_is_reported_with_the_line_to_add(tables):
+    extra = tables[JOURNEYS].with_columns(
+        pl.lit(1).alias("cd420"), pl.lit("x").alias("stage: T"), pl.int_range(pl.len()).alias("Unnamed: 0")
+    )
+    warned = report({**tables, JOURNEYS: extra})
+    assert warned.status == "warning"
+    assert [w.partition(": ")[0] for w in warned.warnings] == [
+        "patient_journeys.cd420", "patient_journeys.stage", "patient_journeys.Unnamed",
+    ]  # fmt: skip
+    number, text, rows = warned.warnings
+    assert "add `cd420: {dtype: integer, available_at: index}`" in number
+    assert "`'stage: T': {dtype: string, role: post_outcome, available_at: outcome}`" in text
+    assert "leave_out" in rows
+    declared = {**ATTRIBUTES, "cd420": Declared("integer"), "stage: T": Declared("string")}
+    kept = {**tables, JOURNEYS: extra.drop("Unnamed: 0")}
+    assert build_qc_report(kept, attributes=declared, raw_versions=VERSIONS, config=CONFIG).warnings == ()
 
 
 def test_below_a_threshold_warns_without_blocking(tables):

@@ -50,12 +50,20 @@ class Column:
     dated: bool = False
 
 
-def later_findings(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
-    """Findings of kind `target` from names that the data bear out, at most one per column."""
+def later_findings(
+    columns: Sequence[Column], target: str, outcome: Outcome, declared: frozenset[str]
+) -> list[Finding]:
+    """Findings of kind `target` from names that the data bear out, at most one per column.
+
+    Args:
+        declared: columns that are not accused. They are there as baselines and starts of others.
+    """
+    doubtful = [c for c in columns if c.name not in declared]
+    judged = [judge(doubtful, target, outcome) for judge in (_by_name, _endpoints, _periods)]
+    judged += [judge(columns, target, outcome) for judge in (_intervals, _repeats)]
     found: dict[str, Finding] = {}
-    for judge in (_by_name, _endpoints, _intervals, _repeats, _periods):
-        for finding in judge(columns, target, outcome):
-            found.setdefault(finding.column, finding)
+    for finding in (f for findings in judged for f in findings if f.column not in declared):
+        found.setdefault(finding.column, finding)
     return list(found.values())
 
 

@@ -68,8 +68,7 @@ def target_findings(
             them, their figures are.
     """
     found = {c.name: finding for c in columns if (finding := _finding(c, outcome))}
-    doubtful = [c for c in _left(columns, found) if c.name not in declared]
-    _add(found, later_findings(doubtful, target, outcome))
+    _add(found, later_findings(_left(columns, found), target, outcome, declared))
     _add(found, _ahead(_left(columns, found), outcome, declared))
     _add(found, follow_findings([c for c in columns if c.name in found], _left(columns, found), target))
     return list(found.values())

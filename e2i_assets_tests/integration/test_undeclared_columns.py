@@ -1,0 +1,127 @@
+"""A trial's columns that are known only afterwards, from the import to the gate that stops them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Mapping as Dictionary
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from e2i_assets.build import build_resources
+from e2i_assets.features import FeatureSet
+from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.ingest.sources import read_source
+from e2i_assets.quality.report import QCReport
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.integration.gates.partition import COHORT_FILE, PARTITION, checks, reason, run
+from e2i_assets_tests.leakage_cases import lifelines
+
+TODAY = dt.datetime.now(dt.UTC).date()
+ENROLLED = TODAY - dt.timedelta(days=1_300)
+MAPPING = f"""
+source: ACTG 175
+tables:
+  patient_journeys:
+    columns:
+      patient_journey_id: "'actg_' || pidnum::VARCHAR"
+      patient_id: "'actg_pt_' || pidnum::VARCHAR"
+      brand: "'Fabhalta'"
+      indication: "'c3g'"
+      diagnosis_code: "'B20'"
+      diagnosis_date: "DATE '{ENROLLED}'"
+      first_observation_date: "DATE '{ENROLLED}'"
+      last_observation_date: "DATE '{ENROLLED}' + days::INTEGER"
+      age_at_diagnosis: age
+      gender: "CASE WHEN gender = 1 THEN 'M' ELSE 'F' END"
+      data_source: "'actg'"
+      source_timestamp: "TIMESTAMPTZ '{TODAY} 00:00:00+00'"
+    attributes:
+      event: "cens = 1"
+"""
+BASELINE = ("wtkg", "karnof", "cd40", "cd80", "strat", "symptom", "oprior")
+AFTERWARDS = ("cd420", "cd496", "cd820", "r", "offtrt")
+UNCOLLECTED = [
+    "hcp_id",
+    "geographic_region",
+    "insurance_type",
+    "disease_severity",
+    "comorbidity_count",
+    "prior_treatment_count",
+    "academic_hcp",
+    "engagement_score",
+    "hcp_engaged",
+    "treatment_initiated",
+]
+STAGES = 'key:"cohort" or key:"features" or key:"splits"'
+
+
+def configured(here: Settings, folder: Path, attributes: Dictionary[str, dict[str, str]]) -> Settings:
+    """The installation with a cohort file of the trial that has these attributes."""
+    config = folder / "config"
+    shutil.copytree(ROOT / "config", config)
+    cohort = {
+        "cohort_name": "ACTG 175", "brand": "Fabhalta", "indication": "c3g", "scopes": ["event"],
+        "required_tables": ["patient_journeys"], "not_collected": UNCOLLECTED,
+        "inclusion_criteria": [
+            {"field": "age_at_diagnosis", "operator": ">=", "value": 18, "description": "Adults"}
+        ],
+        "temporal_requirements": {"lookback_days": 0, "followup_days": 0},
+        "attributes": {
+            "event": {"dtype": "boolean", "role": "outcome", "available_at": "outcome"},
+            **{name: {"dtype": "number", "available_at": "index"} for name in BASELINE},
+            **attributes,
+        },
+    }  # fmt: skip
+    scope = {
+        "name": "event", "description": "Event in follow-up", "problem_type": "binary_classification",
+        "target": "event", "success_criteria": {"min_auc": 0.6},
+    }  # fmt: skip
+    (config / COHORT_FILE).write_text(yaml.safe_dump(cohort))
+    (config / "scopes" / "event.yaml").write_text(yaml.safe_dump(scope))
+    return here.model_copy(update={"config": config})
+
+
+def test_columns_that_nobody_declared(here: Settings, tmp_path: Path) -> None:
+    """Not in the cohort file: reported, and no feature. In it without a date: judged by name and figures.
+
+    A date: taken at its word.
+    """
+    table = lifelines("ACTG175.csv")()
+    wrong = np.random.default_rng(0).random(len(table)) < 0.1
+    table.assign(almost=np.where(wrong, 1 - table["cens"], table["cens"])).to_csv(
+        tmp_path / "actg.csv", index=False
+    )
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    mapping = Mapping.from_yaml(tmp_path / "mapping.yaml")
+    warehouse, store = (build_resources(here)[name] for name in ("warehouse", "store"))
+    warehouse.load(
+        read_source(tmp_path / "actg.csv", mapping, now=dt.datetime.now(dt.UTC)), {("Fabhalta", "c3g")}
+    )
+
+    silent = configured(here, tmp_path / "silent", {})
+    result = run(silent, '+key:"splits"')
+    assert result.success, checks(result)
+    made = store.read("features", PARTITION, store.current("features", PARTITION).version, FeatureSet)
+    assert not {*AFTERWARDS, "almost", "Unnamed: 0"} & {f.name for f in made.features}
+    assert set(BASELINE) <= {f.name for f in made.features if f.known_at_index}
+    report = store.read("qc_report", PARTITION, store.current("qc_report", PARTITION).version, QCReport)
+    said = " ".join(report.warnings)
+    assert "add `cd420: {dtype: integer, available_at: index}`" in said
+    assert "patient_journeys.Unnamed: 0: row numbers that pandas wrote" in said
+
+    named = configured(here, tmp_path / "named", {name: {"dtype": "number"} for name in AFTERWARDS})
+    result = run(named, STAGES)
+    assert reason(result, "no_leakage") == "leakage"
+    (verdict,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "no_leakage"]
+    assert all(f" {name} " in str(verdict.description) for name in AFTERWARDS)
+
+    asked = configured(here, tmp_path / "asked", {"almost": {"dtype": "integer"}})
+    assert reason(run(asked, STAGES), "no_leakage") == "implausible"
+    answered = configured(
+        here, tmp_path / "answered", {"almost": {"dtype": "integer", "available_at": "index"}}
+    )
+    assert run(answered, STAGES).success
