@@ -37,9 +37,8 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
             _touch(cursor, table, f"SELECT s.{_link(table)} FROM {staged} s", touched)
         return staged_rows
     # A row that merely arrived again has not changed.
-    facts = facts_of(TABLES[table])
-    arrival = (facts.event_time, facts.ingestion_time)
-    compared = [c for c in columns(TABLES[table]) if c.name not in arrival and not c.key]
+    arrival = facts_of(TABLES[table]).ingestion_time
+    compared = [c for c in columns(TABLES[table]) if c.name != arrival and not c.key]
     old = ", ".join(f"t.{c.name}" for c in compared)
     new = ", ".join(_value(c) for c in compared)
     cursor.execute(

@@ -145,7 +145,10 @@ class Staging:
             )
 
     def judge(self, cursor: Any, table: str) -> None:
-        """Reject rows whose keys come twice or whose parents are nowhere. The parents are judged already."""
+        """Reject rows whose keys come twice or are another source's, or whose parents are nowhere.
+
+        The parents are judged already.
+        """
         cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
         cursor.execute(f"SET LOCAL default_statistics_target = {STATISTICS}")
         compared = ", ".join(c.name for c in columns(TABLES[table]) if c.unique or c.references)
@@ -154,6 +157,8 @@ class Staging:
         for c in columns(TABLES[table]):
             if c.unique and self._repeats(cursor, table, c.name):
                 self._reject(cursor, table, c.name, self._repeated(table, c.name))
+            if c.key:
+                self._reject(cursor, table, c.name, self._owned(table, c.name))
             if c.unique and not c.key:
                 self._reject(cursor, table, c.name, self._taken(table, c.name))
             if c.references:
@@ -181,6 +186,37 @@ class Staging:
             f"FROM (SELECT s.ctid AS place, row_number() OVER (PARTITION BY s.{name} "
             f"ORDER BY s.{WRITE}, s.{ROW}) AS nth FROM {staged} s WHERE s.{name} IN "
             f"(SELECT {name} FROM {staged} GROUP BY {name} HAVING count(*) > 1)) ranked WHERE nth > 1"
+        )
+
+    def _owned(self, table: str, key: str) -> str:
+        """A source owns its rows: none of another may take their place.
+
+        What names no source is of that of its journey.
+        """
+        said = (
+            """'is a key of source "' || theirs || '", and this row comes from "' || ours || '"; begin its """
+            "keys with the source, or remove the other (e2i data delete --source)'"
+        )
+        held = f"{self.name}.{table} s JOIN {SCHEMA}.{table} t ON t.{key} = s.{key}"
+        theirs, ours = "t.data_source", "s.data_source"
+        if "data_source" not in {c.name for c in columns(TABLES[table])}:
+            held += f" JOIN {self._journeys()} tj ON tj.patient_journey_id = t.patient_journey_id"
+            held += f" JOIN {self._journeys()} sj ON sj.patient_journey_id = s.patient_journey_id"
+            theirs, ours = "tj.data_source", "sj.data_source"
+        return (
+            f"SELECT place, 'source' AS rule, {said} AS reason FROM (SELECT s.ctid AS place, "
+            f"{theirs} AS theirs, {ours} AS ours FROM {held}) owned WHERE theirs <> ours"
+        )
+
+    def _journeys(self) -> str:
+        """SQL of the journeys that there will be, with their sources."""
+        loaded = f"SELECT t.patient_journey_id, t.data_source FROM {SCHEMA}.patient_journeys t"
+        if "patient_journeys" not in self.tables:
+            return f"({loaded})"
+        staged = f"{self.name}.patient_journeys"
+        return (
+            f"(SELECT patient_journey_id, data_source FROM {staged} UNION ALL {loaded} WHERE NOT EXISTS "
+            f"(SELECT FROM {staged} s WHERE s.patient_journey_id = t.patient_journey_id))"
         )
 
     def _taken(self, table: str, name: str) -> str:

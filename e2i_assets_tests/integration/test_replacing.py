@@ -97,7 +97,7 @@ def test_a_correction_of_any_column_is_loaded(here: Settings, warehouse: Warehou
         "causal_paths": pl.lit("another").alias("method_used"),
         "business_metrics": pl.lit(7, pl.Int64).alias("sample_size"),
         "ml_predictions": pl.lit("v9").alias("model_version"),
-        "hcp_profiles": pl.lit("crm").alias("data_source"),
+        "hcp_profiles": pl.lit("elsewhere").alias("specialty"),
     }
     for table, change in changes.items():
         corrected = given(SMALL, table).with_columns(change)
