@@ -80,7 +80,7 @@ def build_resources(here: Settings) -> dict[str, Any]:
         "store": store,
         "vault": SplitVault(here, warehouse),
         "tracking": ExperimentTracking(here),
-        "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(store, here)),
+        "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(store, warehouse, here)),
     }
 
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.features.feature_set import Feature
 from e2i_assets.modeling.evaluation import Evaluation
+from e2i_assets.modeling.identity import fingerprint
 from e2i_assets.quality.leakage.sheet import SheetRow
 from e2i_assets.resources.store import read_json, write_json
 
@@ -114,6 +115,10 @@ class FittedPreprocessor:
 
     preprocessor: Any
     features: tuple[str, ...]
+
+    def identity(self) -> str:
+        """SHA-256, in hex, of what was learnt and of which features."""
+        return fingerprint([self.preprocessor, self.features])
 
     def save(self, folder: Path) -> None:
         """preprocessor.joblib and features.json"""

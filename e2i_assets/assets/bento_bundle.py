@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -19,9 +21,13 @@ from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.records import bentoml_services
+from e2i_assets.resources.store import ArtifactRefused, Published
+from e2i_assets.resources.version_files import content_hash
 from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
 
 PROBES = 20
+FILES = "files"
+"""Attribute of a published bundle: hash of its files in BentoML's store."""
 
 
 def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
@@ -34,19 +40,18 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Self-contained bundle that `bentoml serve` answers from.",
         kinds={"bentoml"},
-        code=("assets/bento_bundle.py", "gates/rules.py", "serving"),
+        code=("assets/bento_bundle.py", "gates/rules.py", "modeling/identity.py", "serving"),
         gates=(rules.BUNDLE_ANSWERS,),
         inputs={"splits": "splits", "model": keys["trained_model"], "evaluation": keys["evaluation"]},
-        config=lambda context: {
-            "store": str(context.settings.bento_home),
-            "minimum_cell_count": context.quality.minimum_cell_count,
-        },
+        config=lambda context: {"minimum_cell_count": context.quality.minimum_cell_count},
         refusals=(BundleError, ModelingError),
+        lost=_lost,
     )
     def bento_bundle(
         context: StageContext, splits: Splits, model: TrainedModel, evaluation: Evaluated
     ) -> Made:
         with bento_store(context.settings.bento_home):
+            _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
             bundle = _build(context, scope, splits, model, evaluation)
         _record(context, scope, bundle, model)
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
@@ -58,9 +63,37 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
                 "path": dg.MetadataValue.path(str(bundle.path)),
                 "serve": _how(bundle, context),
             },
+            attributes={FILES: content_hash(bundle.path)},
         )
 
     return bento_bundle
+
+
+def _name(context: StageContext, scope: Scope) -> str:
+    return f"e2i-{scope.name}-{context.partition}"
+
+
+def _folder(context: StageContext, tag: str) -> Path:
+    return context.settings.bento_home / "bentos" / tag.replace(":", "/")
+
+
+def _lost(context: StageContext, current: Published) -> str | None:
+    """What is wrong with a published bundle's files, without BentoML, whose import takes seconds."""
+    folder = _folder(context, context.open(current, BundleRef).tag)
+    if not folder.is_dir():
+        return f"{folder} is gone"
+    return None if content_hash(folder) == current.attributes.get(FILES) else f"{folder} was changed"
+
+
+def _remove_unless_known(context: StageContext, tag: str) -> None:
+    """Make room for the bundle where its place holds files that are not those which were published."""
+    folder = _folder(context, tag)
+    try:
+        current = context.store.current("/".join(context.dagster.asset_key.path), context.partition)
+    except ArtifactRefused:
+        current = None
+    if folder.is_dir() and (current is None or content_hash(folder) != current.attributes.get(FILES)):
+        shutil.rmtree(folder)
 
 
 def _build(
@@ -78,7 +111,7 @@ def _build(
     return build_bundle(
         model.pipeline,
         features,
-        name=f"e2i-{scope.name}-{context.partition}",
+        name=_name(context, scope),
         version=context.fingerprint,
         positive_class=scope.target,
         threshold=result.threshold,

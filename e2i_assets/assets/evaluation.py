@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+from pydantic import TypeAdapter
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Evaluated, Splits
@@ -72,17 +73,17 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
 
 def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: TrainedModel) -> Evaluated:
     """Open test for this model, or take what was learnt when it was opened."""
-    asset = f"{scope.name}/evaluation"
-    version = context.vault.result("test", model.fingerprint)
-    if version is not None:
-        return context.store.read(asset, context.partition, version, Evaluated)
+    kind = TypeAdapter(Evaluated)
+    learnt = context.vault.result("test", model.fingerprint)
+    if learnt is not None:
+        return kind.validate_python(learnt)
     names = list(model.features)
     with context.vault.open(
         context.partition,
         "test",
         splits.seals["test"],
         model_fingerprint=model.fingerprint,
-        purpose=asset,
+        purpose=f"{scope.name}/evaluation",
         run_id=context.run_id,
     ) as opened:
         result = evaluate(
@@ -92,7 +93,7 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
         )
         sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
         made = Evaluated(result, model.fingerprint, sheet)
-        opened.result_version = context.store.write(asset, context.partition, made)
+        opened.result = kind.dump_python(made, mode="json")
     return made
 
 

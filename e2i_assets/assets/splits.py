@@ -22,6 +22,7 @@ from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
+from e2i_assets.resources.store import ArtifactRefused
 
 SEED = 42
 LEAKAGE = "leakage"
@@ -84,7 +85,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     audited = context.scopes if divided.validation.is_valid else []
     leakage = {scope.target: _audit(frames, features, scope) for scope in audited}
     quality = _quality(context, cohort, frames) if divided.validation.is_valid else ()
-    stability = compare_assignments(_published(context), divided.assigned)
+    stability = compare_assignments(_published(context, existing), divided.assigned)
     subject = rules.SplitsMade(divided.validation, leakage, stability, quality)
     if all(gate.verdict(subject).passed for gate in GATES):
         _remember(context, existing, divided.assigned)
@@ -205,12 +206,17 @@ def _existing(context: StageContext) -> pd.DataFrame:
     return pd.DataFrame([tuple(row) for row in rows], columns=["patient_id", "split"])
 
 
-def _published(context: StageContext) -> pd.DataFrame:
-    """The split of each patient in the version that is in force; nobody's when there is none."""
-    current = context.store.current("splits", context.partition)
-    if current is None:
-        return pd.DataFrame({"patient_id": pd.Series(dtype=object), "split": pd.Series(dtype=object)})
-    return context.open(current, Splits).assigned
+def _published(context: StageContext, existing: pd.DataFrame) -> pd.DataFrame:
+    """The split of each patient in the version that is in force; nobody's when there is none.
+
+    Where its files are damaged, the database's record of who was assigned is what is left to compare with.
+    """
+    try:
+        current = context.store.current("splits", context.partition)
+        return existing.head(0) if current is None else context.open(current, Splits).assigned
+    except ArtifactRefused as error:
+        context.log.warning(f"compared with ml_split_assignments instead: {error}")
+        return existing
 
 
 def _remember(context: StageContext, existing: pd.DataFrame, assigned: pd.DataFrame) -> None:

@@ -1,6 +1,6 @@
 """Sensors: a committed load asks for a run of each partition that it touched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -8,7 +8,7 @@ import dagster as dg
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programmes, wrong_files
-from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -62,15 +62,26 @@ def build_new_data_sensor() -> dg.SensorDefinition:
     return new_data_sensor
 
 
+def _published(
+    context: dg.SensorEvaluationContext, store: ArtifactStore, partitions: Iterable[str]
+) -> Iterator[tuple[str, int | None]]:
+    """Partition to the load in its raw tables; without those of which it cannot be read, which is logged."""
+    for key in partitions:
+        try:
+            current = store.current(NEWEST_RAW, key)
+        except ArtifactRefused as error:
+            context.log.error(str(error))
+        else:
+            yield key, current.attributes["load"] if current else None
+
+
 def _requests(
     context: dg.SensorEvaluationContext, settings: Settings, warehouse: Warehouse, store: ArtifactStore
 ) -> Iterator[dg.RunRequest]:
     known = programmes(settings.config_dir)
     loads = {key: warehouse.watermark(p.brand, p.indication) for key, p in known.items()}
-    published = {
-        key: (current.attributes["load"] if (current := store.current(NEWEST_RAW, key)) else None)
-        for key in known
-    }
+    published = dict(_published(context, store, list(known)))
+    loads = {key: load for key, load in loads.items() if key in published}
     assert context.repository_def is not None
     keys = sorted(context.repository_def.asset_graph.executable_asset_keys)
     scopes = load_scopes(settings.config_dir / "scopes")

@@ -21,7 +21,7 @@ from e2i_assets.gates import display
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.verdict import Gate, Verdict, refusal
 from e2i_assets.partitions import partitions, serves
-from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name
+from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
 from e2i_assets.resources.records import gate_results
 from e2i_assets.resources.store import Artifact, Published, json_hash
 
@@ -54,6 +54,7 @@ class Made:
 
 
 Compute = Callable[..., Made]
+Lost = Callable[[StageContext, Published], str | None]
 
 
 def stage(
@@ -69,6 +70,7 @@ def stage(
     config: Callable[[StageContext], Any] | None = None,
     refusals: tuple[type[Exception], ...] = (),
     metadata: Mapping[str, Any] | None = None,
+    lost: Lost | None = None,
 ) -> Callable[[Compute], dg.AssetsDefinition]:
     """Make an asset of a function `(context: StageContext, **inputs) -> Made`.
 
@@ -82,6 +84,8 @@ def stage(
         config: JSON-able configuration that decides the result, also what changes outside (a watermark).
         refusals: exceptions that mean bad data rather than a crash; their text, which names no values,
             becomes the verdict of every gate, as does a library that cannot be imported.
+        lost: tells what is wrong with something that the published version stands for and that is kept
+            elsewhere; None when nothing is.
     """
     asset_key = dg.AssetKey.from_coercible(key)
     sources = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
@@ -122,7 +126,7 @@ def stage(
                 loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
                 return compute(stage_context, **loaded)
 
-            yield from make(stage_context, asset_key, made, gates=gates, refused=refused)
+            yield from make(stage_context, asset_key, made, gates=gates, refused=refused, lost=lost)
 
         return asset
 
@@ -145,11 +149,12 @@ def make(
     *,
     gates: Sequence[Gate] = (),
     refused: tuple[type[Exception], ...] = (),
+    lost: Lost | None = None,
 ) -> Iterator[Any]:
     """What a stage yields: the published version if it stands, else what is made; with the checks."""
-    current = context.store.current(asset_name(asset_key), context.partition)
     forced = context.dagster.run.tags.get(FORCE)
-    if current and not forced and _stands(current, context.fingerprint, [gate.name for gate in gates]):
+    current = None if forced else context.store.current(asset_name(asset_key), context.partition)
+    if current and _stands(context, current, [gate.name for gate in gates], lost):
         yield display.republished(current)
         return
     try:
@@ -173,8 +178,16 @@ def _check_spec(gate: Gate, asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
         )
 
 
-def _stands(current: Published, fingerprint: str, gates: Sequence[str]) -> bool:
-    return current.fingerprint == fingerprint and all(current.gates.get(gate) is True for gate in gates)
+def _stands(context: StageContext, current: Published, gates: Sequence[str], lost: Lost | None) -> bool:
+    """Whether the published version is what would be made now, judged and whole."""
+    if current.fingerprint != context.fingerprint:
+        return False
+    damage = context.store.damage(current.asset, current.partition, current.version)
+    damage = damage or (lost(context, current) if lost else None)
+    if damage:
+        context.log.warning(f"{damage}; {current.asset} is made again.")
+        return False
+    return not unproven(current, gates, context.warehouse)
 
 
 def _audit_and_publish(
@@ -187,7 +200,7 @@ def _audit_and_publish(
     version = context.store.write(name, context.partition, made.artifact)
     subject = made.artifact if made.subject is None else made.subject
     verdicts = {gate.name: gate.verdict(subject) for gate in gates}
-    _record(context, name, verdicts)
+    _record(context, name, verdicts, version)
     address = context.store.locate(name, context.partition, version)
     pages = f"{context.settings.pages_url.rstrip('/')}/{name}/{context.partition}/{version}"
     where = {"dagster/uri": address} | {
@@ -236,12 +249,15 @@ def _refuse(
         yield display.check(asset_key, gate, answer, {})
 
 
-def _record(context: StageContext, asset: str, verdicts: Mapping[str, Verdict]) -> None:
+def _record(
+    context: StageContext, asset: str, verdicts: Mapping[str, Verdict], version: str | None = None
+) -> None:
     context.warehouse.record(
         gate_results,
         [
             {
-                "asset": asset, "partition": context.partition, "gate": name, "passed": verdict.passed,
+                "asset": asset, "partition": context.partition, "version": version, "gate": name,
+                "passed": verdict.passed,
                 "reason": verdict.reason, "details": verdict.to_dict(), "run_id": context.run_id,
             }
             for name, verdict in verdicts.items()

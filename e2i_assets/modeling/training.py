@@ -17,6 +17,7 @@ from e2i_assets.modeling.algorithms import ALGORITHMS
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import ModelFileError
 from e2i_assets.modeling.fitting import transform
+from e2i_assets.modeling.identity import fingerprint
 from e2i_assets.modeling.preprocessing import sources_of
 from e2i_assets.modeling.selection import ModelCandidate
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.joblib"
 RECORD_FILE = "model.json"
+FILE_HASH = "model_file_sha256"
+"""Key of the record: SHA-256 of the model's file."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class TrainedModel:
         best_iteration: boosting rounds kept by early stopping; None for other algorithms.
         feature_importance: share of each raw feature, largest first, sum 1: gain for boosting, impurity for
             forests, absolute standardised coefficient for linear models.
-        fingerprint: SHA-256 of the pickled pipeline; the same inputs and libraries give the same one.
+        fingerprint: of the pipeline's content (`modeling.identity`); the same inputs and libraries give the
+            same one, whatever the bytes of its file.
     """
 
     pipeline: Pipeline
@@ -68,12 +72,17 @@ class TrainedModel:
             "features": list(self.features)
         }
 
+    def identity(self) -> str:
+        """SHA-256, in hex, of all that is known of the model and, by its fingerprint, of the pipeline."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
     def save(self, folder: str | Path) -> None:
         """Write `model.joblib` and `model.json` into a folder, which is made when it is not there."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MODEL_FILE).write_bytes(self._pickle)
-        (folder / RECORD_FILE).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        record = self.to_dict() | {FILE_HASH: hashlib.sha256(self._pickle).hexdigest()}
+        (folder / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> TrainedModel:
@@ -88,15 +97,17 @@ class TrainedModel:
             record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
             raise ModelFileError(f"{folder}: not a saved model: {error}; train it again") from error
+        other = f"{folder}: {MODEL_FILE} is not the model that {RECORD_FILE} describes; train it again"
         # Compared before anything of the pickle runs.
-        if hashlib.sha256(pickled).hexdigest() != record.get("fingerprint"):
-            raise ModelFileError(
-                f"{folder}: {MODEL_FILE} is not the model that {RECORD_FILE} describes; train it again"
-            )
+        if hashlib.sha256(pickled).hexdigest() != record.pop(FILE_HASH, None):
+            raise ModelFileError(other)
         import joblib
 
+        pipeline = joblib.load(io.BytesIO(pickled))
+        if fingerprint(pipeline) != record["fingerprint"]:
+            raise ModelFileError(other)
         fields = record | {"features": tuple(record["features"])}
-        return cls(pipeline=joblib.load(io.BytesIO(pickled)), _pickle=pickled, **fields)
+        return cls(pipeline=pipeline, _pickle=pickled, **fields)
 
 
 def train_model(
@@ -143,7 +154,7 @@ def train_model(
         n_train=len(train.y),
         n_validation=len(validation.y),
         seed=seed,
-        fingerprint=hashlib.sha256(buffer.getvalue()).hexdigest(),
+        fingerprint=fingerprint(pipeline),
         _pickle=buffer.getvalue(),
     )
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import dagster as dg
+import sqlalchemy as sa
 
 from e2i_assets.partitions import serves
-from e2i_assets.resources.store import ArtifactStore, Published
+from e2i_assets.resources.records import gate_results
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
+from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
 GATES = "e2i/gates"
@@ -21,8 +26,9 @@ class ArtifactIOManager(dg.IOManager):
     A stage of a scope that does not serve the partition publishes nothing and is given nothing: None.
     """
 
-    def __init__(self, store: ArtifactStore, settings: Settings) -> None:
+    def __init__(self, store: ArtifactStore, warehouse: Warehouse, settings: Settings) -> None:
         self._store = store
+        self._warehouse = warehouse
         self._settings = settings
 
     def handle_output(self, context: dg.OutputContext, obj: Published | None) -> None:
@@ -34,14 +40,18 @@ class ArtifactIOManager(dg.IOManager):
         """The published version of the upstream asset.
 
         Raises:
-            dagster.Failure: nothing is published, or a gate that the asset declares is not recorded as
-                passed for the version. Not retried: another try would find the same.
+            dagster.Failure: nothing is published, or its pointer is damaged, or a gate that the asset
+                declares is not on record as passed for the version. Not retried: another try would find
+                the same.
         """
         scope = (context.definition_metadata or {}).get(SCOPE)
         if scope and not serves(self._settings.config_dir, scope, context.partition_key):
             return None
         asset = asset_name(context.asset_key)
-        current = self._store.current(asset, context.partition_key)
+        try:
+            current = self._store.current(asset, context.partition_key)
+        except ArtifactRefused as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
         if current is None:
             raise dg.Failure(
                 f"{asset} [{context.partition_key}] has no published version. Materialize it; if it was, "
@@ -51,14 +61,33 @@ class ArtifactIOManager(dg.IOManager):
         declared = (context.upstream_output.definition_metadata if context.upstream_output else {}).get(
             GATES, []
         )
-        missing = [gate for gate in declared if current.gates.get(gate) is not True]
-        if missing:
+        if missing := unproven(current, declared, self._warehouse):
             raise dg.Failure(
                 f"{asset} [{context.partition_key}] version {current.version} has no passed record of "
-                f"{', '.join(missing)}: materialize it again so that they judge it.",
+                f"{', '.join(missing)} in ml_gate_results: materialize it again so that they judge it.",
                 allow_retries=False,
             )
         return current
+
+
+def unproven(published: Published, gates: Collection[str], warehouse: Warehouse) -> list[str]:
+    """The gates that did not pass a published version, by what it says itself and by the database's record.
+
+    The pointer to a version is a file; who can write files has not passed a gate by that.
+    """
+    judged = gate_results.c
+    of_version = sa.select(judged.gate).where(
+        judged.asset == published.asset,
+        judged.partition == published.partition,
+        judged.version == published.version,
+        judged.run_id == published.run_id,
+    )
+    passed = of_version.group_by(judged.gate).having(sa.func.bool_and(judged.passed))
+    recorded: set[str] = set()
+    if gates:
+        with warehouse.engine.connect() as connection:
+            recorded = set(connection.scalars(passed))
+    return [gate for gate in gates if published.gates.get(gate) is not True or gate not in recorded]
 
 
 def asset_name(key: dg.AssetKey) -> str:

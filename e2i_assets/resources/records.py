@@ -86,12 +86,14 @@ gate_results = sa.Table(
     _id(),
     _text("asset"),
     _text("partition"),
+    sa.Column("version", sa.Text, comment="of the artifact that was judged; empty where none could be made"),
     _text("gate"),
     sa.Column("passed", sa.Boolean, nullable=False),
     _text("reason", nullable=True),
     _json("details"),
     _text("run_id"),
     _now("evaluated_at"),
+    sa.Index("ml_gate_results_of_version", "asset", "partition", "version"),
     schema=SCHEMA,
     comment="Every evaluation of every gate.",
 )
@@ -192,6 +194,9 @@ split_access = sa.Table(
     _text("model_fingerprint"),
     _text("purpose"),
     _text("result_version", nullable=True),
+    sa.Column(
+        "result", sa.Text, comment="what was learnt, as JSON: aggregates; empty until there is a result"
+    ),
     _text("run_id"),
     _text("opened_by", nullable=True),
     _now("accessed_at"),
@@ -209,7 +214,7 @@ split_attempts = sa.Table(
     _text("split"),
     _text("model_fingerprint"),
     _text("purpose"),
-    sa.Column("outcome", sa.Text, nullable=False, comment="opened, or the kind of refusal"),
+    sa.Column("outcome", sa.Text, nullable=False, comment="opened, resumed, or the kind of refusal"),
     _text("run_id"),
     _text("opened_by"),
     _now("attempted_at"),

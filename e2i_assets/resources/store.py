@@ -1,7 +1,11 @@
 """The artifact store: immutable versions named by their content, and a pointer to the published one.
 
-A version is a folder of files. It is written under a temporary name, hashed and renamed, so a reader never
-meets half a version, and the same content is stored once. Publishing moves the pointer; nothing is deleted.
+A version is a folder of files. It is written under a temporary name, hashed, brought to the disk and renamed:
+a reader never meets half a version, and the same content is stored once. Publishing moves the pointer; what
+is there stays, but for a damaged version when the same one is written again.
+
+A version is named by a hash of its files, or by what the artifact says that its content is where the same
+content may have other bytes (a fitted model). `files.json` holds the hash of each file either way.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 import fsspec
 from pydantic import TypeAdapter
 
+from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
+
 
 @runtime_checkable
 class Folder(Protocol):
@@ -38,6 +44,14 @@ Artifact = Any
 """A `Folder`, or a dataclass of plain types, which is kept as record.json (and as report.html where it has
 `to_html`)."""
 A = TypeVar("A")
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """An artifact whose files may differ although it is the same: it names its content itself."""
+
+    def identity(self) -> str:
+        """Hex digits, the same for the same content before it is saved and after it is loaded."""
 
 
 class ArtifactRefused(RuntimeError):
@@ -87,8 +101,10 @@ class ArtifactStore:
             folder = Path(scratch) / "version"
             folder.mkdir()
             _save(artifact, folder)
-            version = content_hash(folder)
-            self._upload(folder, self._version(asset, partition, version))
+            identity = artifact.identity() if isinstance(artifact, Identified) else None
+            version = identity[:DIGITS] if identity else content_hash(folder)
+            list_files(folder, identity)
+            self._upload(folder, asset, partition, version)
         return version
 
     def rehearse(self) -> None:
@@ -111,14 +127,31 @@ class ArtifactStore:
         """
         source = self._version(asset, partition, version)
         if not self._fs.exists(source):
-            raise ArtifactRefused(f"{asset} [{partition}] has no version {version} in {self._root}")
+            raise ArtifactRefused(
+                f"{asset} [{partition}] has no version {version} in {self._root}. Materialize {asset} again."
+            )
         with self._local(source) as folder:
-            if content_hash(folder) != version:
-                raise ArtifactRefused(
-                    f"{asset} [{partition}] version {version} in {self._root} was changed after it was "
-                    "judged. Move it away and materialize the asset with --force."
-                )
-            return _load(kind, folder)
+            if found := damage(folder, version, identified=issubclass(kind, Identified)):
+                raise _altered(source, found, asset)
+            artifact = _load(kind, folder)
+            # The list of hashes may have been altered with the files; the content says what it is.
+            named = artifact.identity() if isinstance(artifact, Identified) else version
+            if (folder / FILES).exists() and named[:DIGITS] != version:
+                raise _altered(source, "its content is not that of this version", asset)
+            return artifact
+
+    def damage(self, asset: str, partition: str, version: str) -> str | None:
+        """What is wrong with a version's files, without reading the artifact; None when nothing is.
+
+        Of a version on object storage names and sizes alone are compared: nothing is fetched.
+        """
+        source = self._version(asset, partition, version)
+        if not self._fs.exists(source):
+            return f"{source} is gone"
+        if self._is_local:
+            found = damage(Path(source), version)
+            return f"{source}: {found}" if found else None
+        return self._remote_damage(source)
 
     def publish(self, published: Published) -> None:
         """Make a version the current one.
@@ -131,12 +164,26 @@ class ArtifactStore:
             json.dump(asdict(published), file, indent=1, sort_keys=True)
 
     def current(self, asset: str, partition: str) -> Published | None:
-        """The published version, or None when nothing was ever published."""
+        """The published version, or None when nothing was ever published.
+
+        Raises:
+            ArtifactRefused: the pointer is there and cannot be read.
+        """
         pointer = self._pointer(asset, partition)
         if not self._fs.exists(pointer):
             return None
-        with self._fs.open(pointer, "r") as file:
-            return Published(**json.load(file))
+        try:
+            with self._fs.open(pointer, "r") as file:
+                found = TypeAdapter(Published).validate_json(file.read(), strict=True)
+            if (found.asset, found.partition) == (asset, partition):
+                return found
+            reason = f"it is of {found.asset} [{found.partition}]"
+        except (OSError, ValueError) as error:
+            reason = type(error).__name__
+        raise ArtifactRefused(
+            f"{pointer}, which tells the published version of {asset} [{partition}], is damaged ({reason}). "
+            "Materialize it with --force, which writes it anew."
+        )
 
     def locate(self, asset: str, partition: str, version: str) -> str:
         """Address of a version, for people."""
@@ -154,21 +201,36 @@ class ArtifactStore:
     def _pointer(self, asset: str, partition: str) -> str:
         return f"{self._root}/{asset}/{partition}/current.json"
 
-    def _upload(self, folder: Path, target: str) -> None:
+    def _upload(self, folder: Path, asset: str, partition: str, version: str) -> None:
+        target = self._version(asset, partition, version)
+        if not self.damage(asset, partition, version):
+            return
         if not self._is_local:
             # Objects cannot be renamed together; the same content goes to the same names, and is whole before
             # anything points to it.
             self._fs.put(f"{folder}/", f"{target}/", recursive=True)
             return
         if self._fs.exists(target):
-            return
+            shutil.rmtree(target)
         try:
             with self._renamed(target) as temporary:
                 self._fs.put(str(folder), temporary, recursive=True)
         except OSError:
             # Another process may have stored the same content meanwhile.
-            if not self._fs.exists(target):
+            if self.damage(asset, partition, version):
                 raise
+
+    def _remote_damage(self, source: str) -> str | None:
+        try:
+            listed = json.loads(self._fs.cat_file(f"{source}/{FILES}"))["files"]
+        except (FileNotFoundError, ValueError, KeyError):
+            return f"{source}/{FILES} is missing or damaged"
+        found = {
+            path.rsplit(source, 1)[1].lstrip("/"): facts["size"]
+            for path, facts in self._fs.find(source, detail=True).items()
+        }
+        wrong = sorted(name for name, (size, _) in listed.items() if found.get(name) != size)
+        return f"{source}: {', '.join(wrong)} is not what was written" if wrong else None
 
     @contextmanager
     def _renamed(self, target: str) -> Iterator[str]:
@@ -178,7 +240,9 @@ class ArtifactStore:
         try:
             yield temporary
             if self._is_local:
+                to_disk(Path(temporary))
                 Path(temporary).rename(target)
+                to_disk(Path(target).parent, whole=False)
             else:
                 self._fs.mv(temporary, target)
         except BaseException:
@@ -209,6 +273,13 @@ class ArtifactStore:
             shutil.rmtree(scratch)
 
 
+def _altered(source: str, found: str, asset: str) -> ArtifactRefused:
+    return ArtifactRefused(
+        f"{source}: {found}; it was changed after it was judged. Materialize {asset} again: what is damaged "
+        "is made anew."
+    )
+
+
 def _save(artifact: Artifact, folder: Path) -> None:
     if isinstance(artifact, Folder):
         artifact.save(folder)
@@ -232,15 +303,6 @@ def write_json(folder: Path, name: str, value: Any) -> None:
 def read_json(folder: Path, name: str) -> Any:
     """Read what `write_json` wrote."""
     return json.loads((folder / name).read_text())
-
-
-def content_hash(folder: Path) -> str:
-    """Sixteen hex digits of the SHA-256 over the names and bytes of a folder's files."""
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()[:16]
 
 
 def json_hash(value: Any, default: Callable[[Any], Any] = str) -> str:

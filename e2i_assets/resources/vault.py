@@ -1,8 +1,13 @@
 """The split vault: test and holdout patients, each opened once for a model and written down when it is.
 
-Sealed splits never pass through the artifact store, and lie encrypted (`resources/sealing.py`). The record of
-an opening commits together with the work done on the split: if that work fails, the split stays unopened; the
-attempt is written down all the same.
+Sealed splits never pass through the artifact store, and lie encrypted (`resources/sealing.py`). A split opens
+for a model that is on record as trained, and the opening is on record before a patient is handed out. What is
+learnt is recorded with it, so that nobody needs the split again: a lost evaluation is made from the record.
+
+Work that fails, or is killed, leaves an opening without a result. It may be taken up again for the same model
+and the same purpose, and for nothing else, until there is a result: the model is what it was, so the figures
+are those that the first attempt would have given, and no choice between models can be made by them. Each
+attempt is written down; two at once wait for one another.
 
 What the seal keeps out: whoever can read the vault's folder, bucket or backup but not its key, and every code
 path but this one. What it does not: a process of the same user or of root can read the key file; whoever may
@@ -13,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,8 +30,9 @@ import fsspec
 import pandas as pd
 import psutil
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
-from e2i_assets.resources.records import ACTIVE, bentoml_services, split_access, split_attempts
+from e2i_assets.resources.records import ACTIVE, bentoml_services, split_access, split_attempts, training_runs
 from e2i_assets.resources.sealing import RESEAL, SealBroken, VaultError, VaultKey
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
@@ -39,10 +46,10 @@ class SplitSealed(VaultError):
 
 @dataclass
 class Opened:
-    """An opened split; whoever opened it sets the version of the stored result."""
+    """An opened split; whoever opened it sets what was learnt: aggregates in plain JSON types."""
 
     frame: pd.DataFrame
-    result_version: str | None = None
+    result: Any = None
 
 
 class SplitVault:
@@ -72,51 +79,58 @@ class SplitVault:
         contents = {split: frame.to_parquet(index=False) or b"" for split, frame in splits.items()}
         return {split: self._store(partition, split, content) for split, content in contents.items()}
 
-    def result(self, split: str, model_fingerprint: str) -> str | None:
-        """Version of what was learnt when the split was opened for a model; None when it never was."""
+    def result(self, split: str, model_fingerprint: str) -> Any:
+        """What was learnt when the split was opened for a model; None when nothing has been."""
+        opening = split_access.c
         with self._warehouse.engine.connect() as connection:
-            return connection.scalar(
-                sa.select(split_access.c.result_version).where(
-                    split_access.c.split == split, split_access.c.model_fingerprint == model_fingerprint
+            text = connection.scalar(
+                sa.select(opening.result).where(
+                    opening.split == split, opening.model_fingerprint == model_fingerprint
                 )
             )
+        return None if text is None else json.loads(text)
 
     @contextmanager
     def open(
         self, partition: str, split: str, seal: str, *, model_fingerprint: str, purpose: str, run_id: str
     ) -> Iterator[Opened]:
-        """Hand out a sealed split for the length of the block, which must end with a stored result.
+        """Hand out a sealed split for the length of the block, which must end with a result.
 
-        Every attempt, refused or not, leaves its row in `ml_split_attempts` before a patient is seen.
+        The opening, and every attempt, refused or not, is committed before a patient is seen.
 
         Raises:
-            SplitSealed: this model has already seen the split, or it is the holdout and the model is not
-                deployed, or the block ended without a result.
+            SplitSealed: no such model was trained, or there is a result for it already, or the split was
+                opened for another purpose, or it is the holdout and the model is not deployed, or the block
+                ended without a result.
             VaultKeyError, SealBroken: the split cannot be decrypted.
         """
         row = {
             "partition": partition, "split": split, "model_fingerprint": model_fingerprint,
             "purpose": purpose, "run_id": run_id, "opened_by": psutil.Process().username(),
         }  # fmt: skip
-        with self._warehouse.engine.begin() as connection:
+        with self._warehouse.engine.connect() as connection:
             try:
-                key = _claim(connection, row)
+                _require_model(connection, row)
                 opened = Opened(self._read(partition, split, seal))
+                key, outcome = _claim(connection, row)
             except VaultError as error:
                 self._warehouse.record(split_attempts, [row | {"outcome": error.code}])
                 raise
-            self._warehouse.record(split_attempts, [row | {"outcome": "opened"}])
+            self._warehouse.record(split_attempts, [row | {"outcome": outcome}])
             yield opened
-            if opened.result_version is None:
+            if opened.result is None:
                 raise SplitSealed(
                     f"the {split} split of {partition} was opened and no result was stored.",
-                    "Store what was learnt and set its version before the block ends.",
+                    "Set what was learnt before the block ends.",
                 )
+            text = json.dumps(opened.result, sort_keys=True)
+            version = hashlib.sha256(text.encode()).hexdigest()[:16]
             connection.execute(
                 sa.update(split_access)
                 .where(split_access.c.id == key)
-                .values(result_version=opened.result_version)
+                .values(result=text, result_version=version)
             )
+            connection.commit()
 
     def _read(self, partition: str, split: str, seal: str) -> pd.DataFrame:
         name = f"{partition}/{split}-{seal}"
@@ -145,24 +159,53 @@ class SplitVault:
         return f"{self._root}/{name}.sealed"
 
 
-def _claim(connection: sa.Connection, row: Mapping[str, Any]) -> int:
-    """Take the one opening there is, or wait for whoever holds it; it is free again if their work fails."""
+def _require_model(connection: sa.Connection, row: Mapping[str, Any]) -> None:
     what = f"the {row['split']} split of {row['partition']}"
     model = row["model_fingerprint"]
+    trained = training_runs.c
+    on_record = sa.exists().where(
+        trained.partition == row["partition"], trained.model_fingerprint == row["model_fingerprint"]
+    )
+    if not connection.scalar(sa.select(on_record)):
+        raise SplitSealed(
+            f"{what} opens only for a model that ml_training_runs has; model {model} is not there.",
+            "Materialize trained_model; it records what it trains.",
+        )
     if row["split"] != "test" and not _deployed(connection, row):
         raise SplitSealed(
             f"{what} opens only for a model whose deployment is active; model {model} has none.",
             "Deploy the model first; until then judge it by validation and test.",
         )
-    try:
-        return connection.execute(
-            sa.insert(split_access).values(row).returning(split_access.c.id)
-        ).scalar_one()
-    except sa.exc.IntegrityError as error:
+
+
+def _claim(connection: sa.Connection, row: Mapping[str, Any]) -> tuple[int, str]:
+    """Commit the one opening there is; where it was made already, wait for whoever is at it and take it up.
+
+    Returns:
+        Key of the opening, which stays locked until the transaction of `connection` ends; and the outcome.
+    """
+    what, model = f"the {row['split']} split of {row['partition']}", row["model_fingerprint"]
+    new = connection.scalar(
+        insert(split_access).values(row).on_conflict_do_nothing().returning(split_access.c.id)
+    )
+    connection.commit()
+    opening = split_access.c
+    found = connection.execute(
+        sa.select(opening.id, opening.purpose, opening.result_version)
+        .where(opening.split == row["split"], opening.model_fingerprint == model)
+        .with_for_update()
+    ).one()
+    if found.result_version is not None:
         raise SplitSealed(
             f"{what} was already opened for model {model}; a model meets it once.",
             "Read the published evaluation of this model, or train another model.",
-        ) from error
+        )
+    if found.purpose != row["purpose"]:
+        raise SplitSealed(
+            f"{what} was already opened for model {model} for {found.purpose}, which has not been finished.",
+            f"Materialize {found.purpose}; a model meets the split once, for one purpose.",
+        )
+    return found.id, "opened" if new else "resumed"
 
 
 def _deployed(connection: sa.Connection, row: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from e2i_assets.modeling.identity import fingerprint
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.pipeline_check import PipelineFacts, check_pipeline
@@ -123,11 +124,8 @@ def _tag(name: str, version: str) -> str:
 
 
 def _content(pipeline: Any, schema: str, facts: PipelineFacts) -> str:
-    # joblib's hash compares values; two pickles of equal pipelines may differ by which strings they share.
-    import joblib
-
     sources = [_source(source).read_text(encoding="utf-8") for source in _SOURCES]
-    parts = [str(joblib.hash(pipeline, hash_name="sha1")), schema, *facts.requirements, *sources]
+    parts = [fingerprint(pipeline), schema, *facts.requirements, *sources]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

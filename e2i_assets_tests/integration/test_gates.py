@@ -88,7 +88,7 @@ class World:
             raise AssertionError("no partition is served by this scope")
 
         manager = dg.IOManagerDefinition.hardcoded_io_manager(
-            ArtifactIOManager(self.platform.store, self.platform.settings)
+            ArtifactIOManager(self.platform.store, self.platform.warehouse, self.platform.settings)
         )
         return dg.Definitions(
             assets=[upstream, downstream, not_asked, after_it],

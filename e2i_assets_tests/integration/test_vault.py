@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import multiprocessing
 import secrets
 import threading
@@ -17,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from e2i_assets.resources.records import bentoml_services, split_access, split_attempts
+from e2i_assets.resources.records import bentoml_services, split_access, split_attempts, training_runs
 from e2i_assets.resources.sealing import SealBroken, VaultError, VaultKey, VaultKeyError
 from e2i_assets.resources.vault import SplitSealed, SplitVault
 from e2i_assets.resources.warehouse import Warehouse
@@ -26,15 +27,33 @@ from e2i_assets_tests.conftest import ROOT
 
 TEST = pd.DataFrame({"patient_id": ["patient-a", "patient-b"], "x": [1.0, 2.0]})
 SPLITS = {"test": TEST, "holdout": TEST.head(1)}
+LEARNT = {"auc": 0.71, "bins": [[10, -0.0]]}
 
 
 @pytest.fixture
 def seals(platform: SimpleNamespace) -> dict[str, str]:
+    for model in ("m1", "m2"):
+        train(platform, model)
     return platform.vault.seal("p", SPLITS)
 
 
-def opening(vault: SplitVault, seals: dict[str, str], split: str = "test", model: str = "m1") -> Any:
-    return vault.open("p", split, seals[split], model_fingerprint=model, purpose="evaluation", run_id="r")
+def train(platform: SimpleNamespace, model: str, partition: str = "p") -> None:
+    row = {
+        "partition": partition, "scope": "conversion", "algorithm": "XGBoost", "model_fingerprint": model,
+        "hyperparameters": {}, "training_samples": 1, "validation_samples": 1, "metrics": {},
+        "data_versions": {}, "run_id": "r",
+    }  # fmt: skip
+    platform.warehouse.record(training_runs, [row])
+
+
+def opening(
+    vault: SplitVault,
+    seals: dict[str, str],
+    split: str = "test",
+    model: str = "m1",
+    purpose: str = "evaluation",
+) -> Any:
+    return vault.open("p", split, seals[split], model_fingerprint=model, purpose=purpose, run_id="r")
 
 
 def rows(platform: SimpleNamespace, table: sa.Table) -> list[Any]:
@@ -58,31 +77,72 @@ def test_a_model_meets_test_once(platform: SimpleNamespace, seals: dict[str, str
     assert platform.vault.result("test", "m1") is None
     with opening(platform.vault, seals) as opened:
         pd.testing.assert_frame_equal(opened.frame, TEST)
-        opened.result_version = "v1"
-    assert platform.vault.result("test", "m1") == "v1"
+        opened.result = LEARNT
+    assert platform.vault.result("test", "m1") == LEARNT
     with pytest.raises(SplitSealed, match="already opened for model m1"), opening(platform.vault, seals):
         pass
     with opening(platform.vault, seals, model="m2") as opened:
-        opened.result_version = "v2"
+        opened.result = LEARNT
     (first, second) = rows(platform, split_access)
     assert (first["model_fingerprint"], second["model_fingerprint"]) == ("m1", "m2")
     assert first["run_id"] == "r"
     assert first["opened_by"]
 
 
-def test_failed_work_leaves_the_split_unopened_and_the_attempt_written(
+def test_failed_work_may_be_taken_up_again_and_each_attempt_is_written(
     platform: SimpleNamespace, seals: dict[str, str]
 ) -> None:
     with pytest.raises(ZeroDivisionError), opening(platform.vault, seals):
         raise ZeroDivisionError
     assert platform.vault.result("test", "m1") is None
     with opening(platform.vault, seals) as opened:
-        opened.result_version = "v1"
+        opened.result = LEARNT
     with pytest.raises(SplitSealed), opening(platform.vault, seals):
         pass
     attempts = rows(platform, split_attempts)
-    assert [attempt["outcome"] for attempt in attempts] == ["opened", "opened", "split_sealed"]
+    assert [attempt["outcome"] for attempt in attempts] == ["opened", "resumed", "split_sealed"]
     assert len(rows(platform, split_access)) == 1
+
+
+def test_an_opening_is_on_record_before_a_patient_is_handed_out(
+    platform: SimpleNamespace, seals: dict[str, str]
+) -> None:
+    """Whatever becomes of the process from here on; another connection sees it."""
+    with opening(platform.vault, seals) as opened:
+        (row,), (attempt,) = rows(platform, split_access), rows(platform, split_attempts)
+        assert (row["model_fingerprint"], row["result"], attempt["outcome"]) == ("m1", None, "opened")
+        opened.result = LEARNT
+
+
+def test_an_opening_that_was_not_finished_is_taken_up_for_its_own_purpose_alone(
+    platform: SimpleNamespace, seals: dict[str, str]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), opening(platform.vault, seals):
+        raise KeyboardInterrupt
+    with (
+        pytest.raises(SplitSealed, match="for evaluation, which has not been finished"),
+        opening(platform.vault, seals, purpose="curiosity"),
+    ):
+        pass
+    with opening(platform.vault, seals) as opened:
+        opened.result = LEARNT
+    assert len(rows(platform, split_access)) == 1
+
+
+@pytest.mark.parametrize(("model", "partition"), [("never trained", "p"), ("m3", "another")])
+@pytest.mark.parametrize("split", ["test", "holdout"])
+def test_a_split_opens_only_for_a_model_that_was_trained_on_the_partition(
+    platform: SimpleNamespace, seals: dict[str, str], split: str, model: str, partition: str
+) -> None:
+    train(platform, "m3", partition)
+    deploy(platform, model_fingerprint=model)
+    with (
+        pytest.raises(SplitSealed, match="only for a model that ml_training_runs has"),
+        opening(platform.vault, seals, split, model),
+    ):
+        pass
+    assert rows(platform, split_access) == []
+    assert [attempt["outcome"] for attempt in rows(platform, split_attempts)] == ["split_sealed"]
 
 
 def test_an_opening_without_a_result_does_not_count(platform: SimpleNamespace, seals: dict[str, str]) -> None:
@@ -107,7 +167,7 @@ def test_the_holdout_of_a_deployed_model_opens_once(platform: SimpleNamespace, s
     deploy(platform)
     with opening(platform.vault, seals, "holdout") as opened:
         pd.testing.assert_frame_equal(opened.frame, TEST.head(1))
-        opened.result_version = "v1"
+        opened.result = LEARNT
     with pytest.raises(SplitSealed, match="already opened"), opening(platform.vault, seals, "holdout"):
         pass
 
@@ -128,7 +188,7 @@ def race(settings: Settings, seal: str, start: Any, answers: Any) -> None:
     try:
         with opening(vault, {"test": seal}) as opened:
             time.sleep(0.3)
-            opened.result_version = "v1"
+            opened.result = LEARNT
         answers.put("opened")
     except SplitSealed:
         answers.put("refused")
@@ -148,7 +208,7 @@ def test_two_processes_racing_for_the_same_model_one_wins(
     for contender in contenders:
         contender.join(30)
     (row,) = rows(platform, split_access)
-    assert row["result_version"] == "v1"
+    assert json.loads(row["result"]) == LEARNT
 
 
 def test_whoever_waits_gets_the_split_when_the_first_one_fails(
@@ -165,7 +225,7 @@ def test_whoever_waits_gets_the_split_when_the_first_one_fails(
     def second() -> None:
         inside.wait(10)
         with opening(platform.vault, seals) as opened:
-            opened.result_version = "v1"
+            opened.result = LEARNT
         won.append(True)
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
@@ -229,7 +289,7 @@ def test_another_key_is_named_and_a_new_sealing_recovers(
     assert rows(platform, split_access) == []
     assert vault.seal("p", SPLITS) == seals
     with opening(vault, seals) as opened:
-        opened.result_version = "v1"
+        opened.result = LEARNT
 
 
 def test_a_lost_key_is_not_replaced_in_silence(platform: SimpleNamespace, seals: dict[str, str]) -> None:
@@ -241,7 +301,7 @@ def test_a_lost_key_is_not_replaced_in_silence(platform: SimpleNamespace, seals:
     Path(platform.settings.vault_url).rename(platform.settings.home_dir / "old vault")
     assert platform.vault.seal("p", SPLITS) == seals
     with opening(platform.vault, seals) as opened:
-        opened.result_version = "v1"
+        opened.result = LEARNT
 
 
 def test_a_key_that_others_can_read_is_refused(platform: SimpleNamespace, seals: dict[str, str]) -> None:
@@ -285,18 +345,19 @@ def test_files_from_before_encryption_are_refused_until_they_are_sealed(
     assert not plain.exists()
     with opening(platform.vault, seals) as opened:
         pd.testing.assert_frame_equal(opened.frame, TEST)
-        opened.result_version = "v1"
+        opened.result = LEARNT
 
 
 def test_a_vault_on_object_storage_is_sealed_the_same(platform: SimpleNamespace) -> None:
     remote = platform.settings.model_copy(update={"artifacts": f"memory://{secrets.token_hex(4)}"})
     vault = SplitVault(remote, platform.warehouse)
+    train(platform, "m1")
     seals = vault.seal("p", SPLITS)
     assert vault.seal("p", SPLITS) == seals
     assert platform.settings.vault_key_file.exists()
     with opening(vault, seals) as opened:
         pd.testing.assert_frame_equal(opened.frame, TEST)
-        opened.result_version = "v1"
+        opened.result = LEARNT
 
 
 def test_nothing_else_reads_what_is_sealed() -> None:

@@ -1,0 +1,84 @@
+"""The files of one version of an artifact: which they are, whether they are still what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+DIGITS = 16
+"""Hex digits of a version."""
+FILES = "files.json"
+"""File of a version that lists the others, with their hashes, and what the artifact calls its content."""
+
+
+class File(NamedTuple):
+    """Bytes, and SHA-256 in hex, of one file."""
+
+    size: int
+    sha256: str
+
+
+def hashes(folder: Path) -> dict[str, File]:
+    """Each file of a version by its path, the list of them aside."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name != FILES:
+            with path.open("rb") as file:
+                found[name] = File(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return found
+
+
+def content_hash(folder: Path) -> str:
+    """Sixteen hex digits of the SHA-256 over the names and bytes of a folder's files."""
+    return _hash_of(hashes(folder))
+
+
+def list_files(folder: Path, identity: str | None) -> None:
+    """Write the list of a version's files; `identity` is what the artifact calls its content, if it does."""
+    listed = {"identity": identity, "files": hashes(folder)}
+    (folder / FILES).write_text(json.dumps(listed, indent=1, sort_keys=True))
+
+
+def damage(folder: Path, version: str, *, identified: bool | None = None) -> str | None:
+    """What is wrong with a version, naming the file; None when nothing is.
+
+    Args:
+        identified: whether the artifact names its content itself; if that is not known, the list is believed.
+    """
+    found = hashes(folder)
+    if not (folder / FILES).exists():
+        # A release before there were lists named every version by its files.
+        return (
+            None if _hash_of(found) == version else f"{FILES} is missing, or other files are not as written"
+        )
+    try:
+        listed = json.loads((folder / FILES).read_text())
+        identity, files = listed["identity"], {n: File(*file) for n, file in listed["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError):
+        return f"{FILES} is damaged"
+    wrong = sorted(n for n in files.keys() | found.keys() if files.get(n) != found.get(n))
+    if wrong:
+        return f"{', '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} missing or not as written"
+    named = identity[:DIGITS] if identity and identified is not False else _hash_of(found)
+    return None if named == version else f"{FILES} is of another version"
+
+
+def to_disk(path: Path, *, whole: bool = True) -> None:
+    """Have the system write a file or folder to the disk; `whole` with all that is in it."""
+    for part in (*(path.rglob("*") if whole else ()), path):
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _hash_of(files: dict[str, File]) -> str:
+    digest = hashlib.sha256()
+    for name, file in files.items():
+        digest.update(name.encode() + b"\0" + bytes.fromhex(file.sha256))
+    return digest.hexdigest()[:DIGITS]
