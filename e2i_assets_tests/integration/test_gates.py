@@ -195,6 +195,37 @@ def test_a_gate_added_later_closes_the_versions_it_has_not_judged(world: World) 
     )
 
 
+@pytest.mark.parametrize("of_run", ["that_judged_another_version", "unheard_of"])
+def test_a_pointer_that_claims_gates_without_their_record_is_not_believed(world: World, of_run: str) -> None:
+    """Whoever can write files has not passed a gate by that: neither downstream nor the stage itself believes."""
+    judged = world.run(UPSTREAM)
+    current = world.current()
+    bad = world.platform.store.write("upstream", PARTITION, Number(-1))
+    run_id = of_run if of_run == "unheard_of" else judged.run_id
+    world.platform.store.publish(Published(**{**vars(current), "version": bad, "run_id": run_id}))
+    refused = world.run(DOWNSTREAM)
+    assert not refused.success
+    assert world.current("downstream") is None
+    said = str(next(e for e in refused.all_events if e.is_step_failure).step_failure_data)
+    assert "no passed record of is_positive, is_small in ml_gate_results" in said
+    assert world.run().success
+    assert world.computed == ["upstream", "upstream", "downstream of 1"]
+
+
+def test_a_version_that_a_gate_refused_cannot_be_published_by_hand(world: World) -> None:
+    world.numbers[PARTITION] = -1
+    refused = world.run(UPSTREAM)
+    bad = world.platform.store.write("upstream", PARTITION, Number(-1))
+    gates = {"is_positive": True, "is_small": True}
+    world.platform.store.publish(
+        Published("upstream", PARTITION, bad, "f", gates=gates, run_id=refused.run_id)
+    )
+    result = world.run(DOWNSTREAM)
+    assert not result.success
+    said = str(next(e for e in result.all_events if e.is_step_failure).step_failure_data)
+    assert "no passed record of is_positive in ml_gate_results" in said
+
+
 @pytest.mark.parametrize("broken", [KeyError("patient 17"), ZeroDivisionError("patient 17")])
 def test_a_gate_that_raises_blocks_with_a_typed_reason_and_no_values(world: World, broken: Exception) -> None:
     def judge(_: Number) -> Verdict:

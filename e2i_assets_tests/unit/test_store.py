@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +148,129 @@ def test_a_version_that_was_changed_is_not_handed_out(tmp_path: Path) -> None:
     (tmp_path / "a" / "p" / version / "a.txt").write_text("y")
     with pytest.raises(ArtifactRefused, match="changed after it was judged"):
         store.read("a", "p", version, Files)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", None, "a.txt is missing or not as written"),
+        ("a.txt", "y", "a.txt is missing or not as written"),
+        ("sub/b.txt", "", "sub/b.txt is missing or not as written"),
+        ("more.txt", "x", "more.txt is missing or not as written"),
+        ("files.json", "{", "files.json is damaged"),
+        ("files.json", '{"identity": null, "files": {"a.txt": 1}}', "files.json is damaged"),
+        ("files.json", None, None),
+    ],
+)
+def test_damage_is_named_and_made_good_by_writing_the_same_again(
+    tmp_path: Path, name: str, content: str | None, said: str | None
+) -> None:
+    store = ArtifactStore(str(tmp_path))
+    version = store.write("a", "p", Files("x"))
+    file = tmp_path / "a" / "p" / version / name
+    file.unlink(missing_ok=True)
+    if content is not None:
+        file.write_text(content)
+    if said is None:  # a release before there were lists
+        assert store.damage("a", "p", version) is None
+        assert store.read("a", "p", version, Files).text == "x"
+        return
+    assert store.damage("a", "p", version) == f"{file.parents[name.count('/')]}: {said}"
+    with pytest.raises(ArtifactRefused, match=f"{said}.* Materialize a again"):
+        store.read("a", "p", version, Files)
+    assert store.write("a", "p", Files("x")) == version
+    assert store.damage("a", "p", version) is None
+    assert store.read("a", "p", version, Files).text == "x"
+    assert [path.name for path in (tmp_path / "a" / "p").iterdir()] == [version]
+
+
+def test_a_version_that_is_gone_is_noticed(store: ArtifactStore) -> None:
+    assert store.damage("a", "p", store.write("a", "p", Files("x"))) is None
+    assert str(store.damage("a", "p", "0" * 16)).endswith("is gone")
+
+
+def test_on_object_storage_damage_is_seen_by_names_and_sizes() -> None:
+    store = ArtifactStore(f"memory://{uuid.uuid4().hex}")
+    version = store.write("a", "p", Files("x"))
+    store._fs.rm(f"{store._root}/a/p/{version}/a.txt")
+    assert "a.txt is not what was written" in str(store.damage("a", "p", version))
+    store.write("a", "p", Files("x"))
+    assert store.read("a", "p", version, Files).text == "x"
+
+
+class Fitted(Files):
+    """The same content in other bytes: what a pickle does."""
+
+    padding = ""
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        (folder / "padding.txt").write_text(self.padding)
+
+    def identity(self) -> str:
+        return hashlib.sha256(b"content " + self.text.encode()).hexdigest()
+
+
+def test_an_artifact_that_names_its_content_is_stored_once_whatever_its_bytes(store: ArtifactStore) -> None:
+    one, other = Fitted("x"), Fitted("x")
+    other.padding = "what memory held"
+    assert store.write("a", "p", one) == store.write("a", "p", other) == one.identity()[:16]
+    assert store.write("a", "p", Fitted("y")) != one.identity()[:16]
+    assert store.read("a", "p", one.identity()[:16], Fitted).text == "x"
+
+
+def test_an_artifact_that_is_not_what_it_calls_itself_is_not_handed_out(tmp_path: Path) -> None:
+    """Also where its list of hashes was altered with it."""
+    store = ArtifactStore(str(tmp_path))
+    version, other = (store.write("a", "p", Fitted(text)) for text in "xy")
+    shutil.rmtree(tmp_path / "a" / "p" / version)
+    shutil.copytree(tmp_path / "a" / "p" / other, tmp_path / "a" / "p" / version)
+    assert "files.json is of another version" in str(store.damage("a", "p", version))
+    listed = tmp_path / "a" / "p" / version / "files.json"
+    listed.write_text(listed.read_text().replace(other, version))
+    with pytest.raises(ArtifactRefused, match="its content is not that of this version"):
+        store.read("a", "p", version, Fitted)
+    with pytest.raises(ArtifactRefused, match=r"files\.json is of another version"):
+        store.read("a", "p", version, Files)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"asset": "a"}', '{"asset": "b", "partition": "p", "version": "v", "fingerprint": "f"}']
+)  # fmt: skip
+def test_a_damaged_pointer_is_named_and_replaced_by_publishing(tmp_path: Path, text: str) -> None:
+    store = ArtifactStore(str(tmp_path))
+    version = store.write("a", "p", Record(1))
+    pointer = tmp_path / "a" / "p" / "current.json"
+    pointer.write_text(text)
+    with pytest.raises(ArtifactRefused, match=f"{pointer}.* is damaged .*--force"):
+        store.current("a", "p")
+    store.publish(Published("a", "p", version, "f"))
+    assert store.current("a", "p") == Published("a", "p", version, "f")
+
+
+def test_versions_and_pointers_reach_the_disk_before_they_are_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    synced, rename = os.fsync, Path.rename
+
+    def fsync(descriptor: int) -> None:
+        order.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.split(".")[0])
+        synced(descriptor)
+
+    def renamed(source: Path, target: str) -> Path:
+        order.append("renamed")
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "rename", renamed)
+    store = ArtifactStore(str(tmp_path))
+    version = store.write("a", "p", Files("x"))
+    assert sorted(order[:-2]) == sorted(["a", "sub", "b", "files", version])
+    assert order[-2:] == ["renamed", "p"]
+    order.clear()
+    store.publish(Published("a", "p", version, "f"))
+    assert order == ["current", "renamed", "p"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

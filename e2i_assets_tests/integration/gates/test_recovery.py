@@ -1,0 +1,148 @@
+"""Killed, damaged, lost, made again: a partition ends as an uninterrupted run does, and test is opened once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from e2i_assets.build import build_resources
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import installation
+from e2i_assets_tests.integration.gates.partition import PARTITION, run
+
+MADE_ANEW = (
+    "gate_results", "data_quality_reports", "cohort_executions", "cohort_eligibility_log",
+    "split_assignments", "split_access", "split_attempts", "hpo_studies", "training_runs", "bentoml_services",
+)  # fmt: skip
+
+
+def versions(here: Settings) -> dict[str, str]:
+    """Every published version of the partition."""
+    store = build_resources(here)["store"]
+    root = Path(here.artifacts_url)
+    assets = [path.parent.parent.relative_to(root).as_posix() for path in root.rglob("current.json")]
+    return {asset: current.version for asset in assets if (current := store.current(asset, PARTITION))}
+
+
+def openings(here: Settings) -> tuple[int, int]:
+    """How many openings of test and how many attempts are on record."""
+    count = "SELECT (SELECT count(*) FROM e2i.ml_split_access), (SELECT count(*) FROM e2i.ml_split_attempts)"
+    with build_resources(here)["warehouse"].engine.connect() as connection:
+        one, other = connection.execute(sa.text(count)).one()
+    return one, other
+
+
+def folder_of(here: Settings, asset: str) -> Path:
+    return Path(here.artifacts_url) / asset / PARTITION / versions(here)[asset]
+
+
+def bento(here: Settings) -> Path:
+    (folder,) = [path.parent for path in here.bento_home.rglob("bento.yaml") if PARTITION in str(path)]
+    return folder
+
+
+def test_killed_at_any_stage_and_resumed_ends_as_an_uninterrupted_run(
+    server: str, base: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time the process dies between the records of a stage and its publication; in another folder."""
+    victims = ["splits"] + [
+        f"conversion/{name}" for name in ("preprocessor", "trained_model", "evaluation", "bento_bundle")
+    ]
+    publish = ArtifactStore.publish
+    with installation(server, tmp_path, template=base) as here:
+        for folder in (here.artifacts_url, here.vault_url, here.bento_home):
+            shutil.rmtree(folder)
+        with build_resources(here)["warehouse"].engine.begin() as connection:
+            connection.execute(sa.text(f"TRUNCATE {', '.join(f'e2i.ml_{name}' for name in MADE_ANEW)}"))
+        for victim in victims:
+
+            def killed(store: ArtifactStore, published: Published, victim: str = victim) -> None:
+                if published.asset == victim:
+                    raise KeyboardInterrupt
+                publish(store, published)
+
+            monkeypatch.setattr(ArtifactStore, "publish", killed)
+            assert not run(here, "*").success
+            assert victim not in versions(here)
+        monkeypatch.setattr(ArtifactStore, "publish", publish)
+        assert run(here, "*").success
+        assert versions(here) == versions(base)
+        assert bento(here).name == bento(base).name
+        assert openings(here) == (1, 1)
+
+
+def test_a_model_that_is_trained_again_is_the_same_and_test_stays_closed(here: Settings) -> None:
+    before, store = versions(here), build_resources(here)["store"]
+    result = run(here, 'key:"conversion/trained_model"+', force=True)
+    assert result.success
+    assert len(result.get_asset_materialization_events()) == 3
+    assert versions(here) == before
+    assert store.current("conversion/trained_model", PARTITION).run_id == result.run_id
+    assert openings(here) == (1, 1)
+
+
+def test_what_is_lost_or_damaged_is_noticed_and_made_anew(here: Settings) -> None:
+    """Without reading test, and each as it was."""
+    before, tag = versions(here), bento(here)
+    events = folder_of(here, "raw/treatment_events") / "table.parquet"
+    events.write_bytes(events.read_bytes()[:-100])
+    shutil.rmtree(folder_of(here, "features"))
+    assigned = folder_of(here, "splits") / "assigned.parquet"
+    assigned.write_bytes(assigned.read_bytes() + b"x")
+    evaluation = folder_of(here, "conversion/evaluation")
+    (evaluation / "record.json").write_text("{}")
+    pipeline = next(tag.rglob("pipeline.joblib"))
+    pipeline.write_bytes(pipeline.read_bytes()[:-10])
+    result = run(here, "*")
+    assert result.success
+    made = {
+        "/".join(event.asset_key.path)
+        for event in result.get_asset_materialization_events()
+        if not event.materialization.metadata["reused"].value
+    }
+    assert made == {
+        "raw/treatment_events", "features", "splits", "conversion/evaluation", "conversion/bento_bundle",
+    }  # fmt: skip
+    assert versions(here) == before
+    assert bento(here) == tag
+    assert openings(here) == (1, 1)
+    again = run(here, "*")
+    assert all(e.materialization.metadata["reused"].value for e in again.get_asset_materialization_events())
+
+
+def test_a_damaged_input_is_named_and_a_damaged_pointer_is_replaced_by_force(here: Settings) -> None:
+    before = versions(here)
+    members = folder_of(here, "cohort") / "members.parquet"
+    members.unlink()
+    assert f"{members.parent}: members.parquet is missing" in failure(run(here, "key:features", force=True))
+    pointer = members.parents[1] / "current.json"
+    pointer.write_text(pointer.read_text()[:50])
+    for select in ("key:cohort", "key:features"):
+        said = failure(run(here, select))
+        assert str(pointer) in said
+        assert "--force" in said
+    assert run(here, "key:cohort", force=True).success
+    assert run(here, "*").success
+    assert versions(here) == before
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    assert not result.success
+    return str([e.step_failure_data for e in result.all_events if e.is_step_failure])
+
+
+def test_the_damage_of_one_partition_does_not_hide_the_others(here: Settings) -> None:
+    from e2i_assets.automation.sensors import _published
+
+    store = build_resources(here)["store"]
+    pointer = Path(here.artifacts_url) / "raw/patient_journeys" / PARTITION / "current.json"
+    pointer.write_text("{")
+    with pytest.raises(ArtifactRefused, match="is damaged"):
+        store.current("raw/patient_journeys", PARTITION)
+    context = dg.build_sensor_context()
+    assert dict(_published(context, store, [PARTITION, "fabhalta_pnh"])) == {"fabhalta_pnh": None}
