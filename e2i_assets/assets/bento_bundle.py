@@ -18,6 +18,7 @@ from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.data import FeatureLike, require_features
 from e2i_assets.modeling.errors import ModelingError
+from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.records import bentoml_services
@@ -105,7 +106,7 @@ def _build(
             f"is {model.fingerprint[:16]}: materialize the evaluation of this model first"
         )
     features = [feature for feature in splits.features if feature.name in model.features]
-    categorical = [feature.name for feature in features if feature.kind == "categorical"]
+    levels = preprocessor_summary(model.pipeline[0]).get("categorical", {})
     cell = context.quality.minimum_cell_count
     result = evaluation.evaluation
     return build_bundle(
@@ -121,7 +122,7 @@ def _build(
             "test_auc": result.auc_ci.auc,
             "data_version": context.inputs["splits"].version,
         },
-        levels={name: sorted(splits.train[name].dropna().unique()) for name in categorical},
+        levels={name: [level for level in levels[name]["levels"] if level != MISSING] for name in levels},
         usual=usual_values(splits.train, [f.name for f in features if f.kind == "numeric"], cell),
     )
 

@@ -17,7 +17,10 @@ from e2i_assets.gates.stage import Made, stage
     kinds={"polars", "parquet"},
     code=("assets/features.py", "features", "contracts"),
     inputs={"cohort": "cohort"},
-    config=lambda context: context.programme.to_dict(),
+    config=lambda context: {
+        "programme": context.programme.to_dict(),
+        "minimum_cell_count": context.quality.minimum_cell_count,
+    },
     refusals=(FeatureError,),
 )
 def features(context: StageContext, cohort: Cohort) -> Made:
@@ -33,6 +36,8 @@ def features(context: StageContext, cohort: Cohort) -> Made:
         attributes=programme.attributes,
         include=programme.features.include,
         exclude=programme.features.exclude,
+        event_subtypes=programme.features.event_subtypes,
+        minimum_cell_count=context.quality.minimum_cell_count,
     )
     return Made(
         feature_set,

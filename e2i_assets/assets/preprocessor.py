@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
@@ -9,6 +11,7 @@ from e2i_assets.assets.scoped import feature_names, labelled, scope_keys
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling import preprocessing
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.fitted import verify_fitted_on
 from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary
@@ -28,25 +31,37 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
             "assets/preprocessor.py",
             "assets/scoped.py",
             "gates/rules.py",
+            "modeling/data.py",
+            "modeling/fitted.py",
             "modeling/identity.py",
             "modeling/preprocessing.py",
         ),
         gates=(rules.FITTED_ON_TRAIN,),
         inputs={"splits": "splits"},
-        config=lambda context: scope.model_dump(mode="json"),
+        config=lambda context: {
+            "scope": scope.model_dump(mode="json"),
+            "minimum_cell_count": context.quality.minimum_cell_count,
+        },
         refusals=(ModelingError,),
     )
     def preprocessor(context: StageContext, splits: Splits) -> Made:
         names = feature_names(splits, scope)
-        train = labelled("train", splits.train, names, scope).X
-        fitted = fit_preprocessor(train, [feature for feature in splits.features if feature.name in names])
+        train = labelled("train", splits.train, names, scope)
+        features = [feature for feature in splits.features if feature.name in names]
+        counted: dict[str, Any] = {
+            "patients": train.patients,
+            "minimum_cell_count": context.quality.minimum_cell_count,
+        }
+        fitted = fit_preprocessor(train.X, features, **counted)
         return Made(
             FittedPreprocessor(fitted, tuple(names)),
-            subject=verify_fitted_on(fitted, train),
+            subject=verify_fitted_on(
+                fitted, train.X, lambda frame: preprocessing.fit_preprocessor(frame, features, **counted)
+            ),
             metadata={
                 "features_in": len(names),
                 "columns_out": len(fitted.get_feature_names_out()),
-                "rows_fitted_on": len(train),
+                "rows_fitted_on": len(train.X),
                 "statistics": preprocessor_summary(fitted),
             },
         )

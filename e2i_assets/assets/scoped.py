@@ -42,4 +42,4 @@ def labelled(name: str, frame: pd.DataFrame, features: list[str], scope: Scope) 
     if absent := sorted({*features, scope.target} - set(frame.columns)):
         raise TrainingDataError(f"{name}: columns {', '.join(absent)} are missing")
     known = frame[frame[scope.target].notna()]
-    return LabelledSplit(name, known[features], known[scope.target])
+    return LabelledSplit(name, known[features], known[scope.target], known.get("patient_id"))

@@ -17,7 +17,7 @@ from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
 from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.contracts.base import INDEX, Role, columns
-from e2i_assets.contracts.tables import TABLES, PatientJourneys
+from e2i_assets.contracts.tables import EVENT_TYPES, TABLES, PatientJourneys
 
 OBSERVATION_START = "first_observation_date"
 OBSERVATION_END = "last_observation_date"
@@ -69,11 +69,24 @@ class Attribute(StrictModel):
         return self
 
 
+def _event_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        raise ValueError(f"no such event type; there are {', '.join(EVENT_TYPES)}")
+    return name
+
+
+EventType: TypeAlias = Annotated[str, AfterValidator(_event_type)]
+
+
 class FeatureChoice(StrictModel):
-    """Columns forced into the features (the leakage gate still judges them), and columns left out."""
+    """Columns forced into the features (the leakage gate still judges them), and columns left out.
+
+    `event_subtypes`: event type to those subtypes that are counted as features of their own.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    event_subtypes: dict[EventType, tuple[str, ...]] = Field(default={})
 
 
 class CohortConfig(StrictModel):

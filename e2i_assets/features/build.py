@@ -16,9 +16,10 @@ from e2i_assets.features.events import SOURCE, event_features
 from e2i_assets.features.feature_set import KEYS, Feature, FeatureSet, Kind
 
 JOURNEYS = "patient_journeys"
-MAX_LEVELS = 50
 MIN_ROWS_OF_IDENTIFIER = 20
 """Up to so many rows, a different text in each may be chance; beyond, it identifies the row."""
+IDENTIFYING = 0.9
+"""Share of a text's values that one member alone has, above which it is an identifier with a few repeats."""
 FEATURE_ROLES = ("feature", "treatment")
 
 
@@ -61,6 +62,8 @@ def build_features(
     attributes: Mapping[str, AttributeLike],
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    event_subtypes: Mapping[str, Sequence[str]] | None = None,
+    minimum_cell_count: int = 5,
 ) -> FeatureSet:
     """Features of every member from before the index date.
 
@@ -73,10 +76,12 @@ def build_features(
             is known to come before it: there are no features of events, and `index_date` is empty.
         include: columns of `members` that are made features whatever their role; the leakage gate judges.
         exclude: features or columns to leave out, by name.
+        event_subtypes: event type to those subtypes that become features of their own.
+        minimum_cell_count: patients below whom a kind of event is no feature: its name would tell of them.
 
     Raises:
         FeatureError: a name that is no column, a journey or HCP twice, an HCP that nobody knows, an unknown
-            index date, a type that no model takes, a categorical with too many levels.
+            index date, a type that no model takes.
     """
     described = _described(members, attributes)
     _known("include", include, members.columns)
@@ -91,10 +96,15 @@ def build_features(
         if n not in dates and n not in exclude
     ]
     hcp_frame, from_hcps = _hcp(members, hcps)
-    event_frame, from_events = members.select("patient_journey_id"), list[Feature]()
+    event_frame, from_events, rare = members.select("patient_journey_id"), list[Feature](), dict[str, str]()
     if index_date_field:
-        event_frame, from_events = event_features(
-            members, events, index_date_field=index_date_field, lookback_days=lookback_days
+        event_frame, from_events, rare = event_features(
+            members,
+            events,
+            index_date_field=index_date_field,
+            lookback_days=lookback_days,
+            subtypes=event_subtypes or {},
+            minimum_cell_count=minimum_cell_count,
         )
     _known("exclude", exclude, [*members.columns, *(f.name for f in (*from_hcps, *from_events))])
     candidates = [*own, *(f for f in (*from_hcps, *from_events) if f.name not in exclude)]
@@ -109,12 +119,11 @@ def build_features(
     dropped |= dict.fromkeys(exclude, "excluded")
     if not index_date_field and events.height:
         dropped[SOURCE] = "no index date, so no event is known to come before it"
-    dropped |= {f.name: reason for f in candidates if (reason := _useless(table[f.name]))}
+    dropped |= rare
+    dropped |= {f.name: reason for f in candidates if (reason := _useless(f, table[f.name]))}
     features = tuple(f for f in candidates if f.name not in dropped)
     if not features:
         raise FeatureError("no feature is left; look at the roles of the columns and at exclude")
-    for feature in features:
-        _refuse_many_levels(feature, table)
     frame = pd.DataFrame(
         {name: table[name].to_pandas() for name in KEYS} | {f.name: _values(f, table) for f in features}
     )
@@ -202,23 +211,18 @@ def _hcp(members: pl.DataFrame, hcps: pl.DataFrame) -> tuple[pl.DataFrame, list[
     return hcps.select("hcp_id", *[pl.col(c.name).alias(f"hcp_{c.name}") for c in known]), features
 
 
-def _useless(values: pl.Series) -> str:
+def _useless(feature: Feature, values: pl.Series) -> str:
     """Why a candidate is no feature; empty when it is one."""
-    if values.is_null().all():
+    known = values.drop_nulls()
+    if known.is_empty():
         return "no member has a value"
     if values.n_unique() == 1:
         return "the same for every member"
+    if feature.kind == "categorical" and len(known) > MIN_ROWS_OF_IDENTIFIER:
+        own = known.is_unique().sum()
+        if own > IDENTIFYING * len(known):
+            return f"identifies members: {own} of {len(known)} values are of one member alone"
     return ""
-
-
-def _refuse_many_levels(feature: Feature, table: pl.DataFrame) -> None:
-    levels = table[feature.name].n_unique()
-    identifies = levels == table.height > MIN_ROWS_OF_IDENTIFIER
-    if feature.kind == "categorical" and (levels > MAX_LEVELS or identifies):
-        raise FeatureError(
-            f"{feature.name}: {levels} different values in {table.height} rows; a categorical feature has at "
-            f"most {MAX_LEVELS}, and not one for each row; name it under features.exclude in the cohort file"
-        )
 
 
 def _values(feature: Feature, table: pl.DataFrame) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -19,11 +20,19 @@ READ = (
 )  # fmt: skip
 KNOWN = Availability("feature", INDEX)
 """Events are counted from before the index date only."""
+HAPPENED = ~(pl.col("cost") < 0).fill_null(value=False)
+MEASURED = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null() & HAPPENED
 
 
 def event_features(
-    members: pl.DataFrame, events: pl.DataFrame, *, index_date_field: str, lookback_days: int
-) -> tuple[pl.DataFrame, list[Feature]]:
+    members: pl.DataFrame,
+    events: pl.DataFrame,
+    *,
+    index_date_field: str,
+    lookback_days: int,
+    subtypes: Mapping[str, Sequence[str]],
+    minimum_cell_count: int,
+) -> tuple[pl.DataFrame, list[Feature], dict[str, str]]:
     """Features of the events in the `lookback_days` days that end the day before the index date.
 
     An event on the index date itself is left out: it may be a consequence of what the date marks. An event
@@ -31,20 +40,35 @@ def event_features(
     event of its own. A sum over something unknown is unknown; without any event it is 0, unless the programme
     knows nothing of that column.
 
+    Args:
+        subtypes: event type to those subtypes that are counted by themselves.
+        minimum_cell_count: patients below whom a test or subtype is no feature: its name would tell.
+
     Returns:
-        patient_journey_id and one column per feature, one row per member; and their descriptions.
+        patient_journey_id and one column per feature, one row per member; their descriptions; and what is no
+        feature for want of patients, with the reason.
 
     Raises:
         FeatureError: events without key, journey or date, or two different ones with the same key.
     """
-    index = members.select("patient_journey_id", index_date=pl.col(index_date_field).cast(pl.Date))
+    index = members.select(
+        "patient_journey_id", "patient_id", index_date=pl.col(index_date_field).cast(pl.Date)
+    )
     before = (
         _once(events)
         .join(index, on="patient_journey_id")
         .with_columns(days=(pl.col("index_date") - pl.col("event_date")).dt.total_days())
     )
     window = before.filter(pl.col("days").is_between(1, lookback_days)).sort("event_date", KEY)
-    rules = _rules(window, lookback_days)
+    common = _common(window, minimum_cell_count)
+    few = f"fewer than {minimum_cell_count} patients have one"
+    wanted = [(kind, subtype) for kind, named in subtypes.items() for subtype in named]
+    dropped = {_counter(*pair, lookback_days): few for pair in wanted if pair not in common}
+    measured = window.filter(MEASURED)
+    tests = sorted(subtype for kind, subtype in _common(measured, minimum_cell_count))
+    if rare := measured["event_subtype"].n_unique() - len(tests) - measured["event_subtype"].has_nulls():
+        dropped[f"lab_* ({rare})"] = few
+    rules = _rules(tests, [pair for pair in wanted if pair in common], lookback_days)
     grouped = window.group_by("patient_journey_id").agg(
         [expression.alias(f.name) for f, expression, _ in rules]
     )
@@ -52,9 +76,26 @@ def event_features(
     eventless = ~pl.col("patient_journey_id").is_in(window["patient_journey_id"].unique().to_list())
     collected = {name for name in READ if window[name].count()} | {"event_type"}
     zero = [f.name for f, _, summed in rules if summed in collected]
-    return frame.with_columns(
-        pl.when(eventless).then(0.0).otherwise(pl.col(name)).alias(name) for name in zero
-    ), [f for f, _, _ in rules]
+    return (
+        frame.with_columns(pl.when(eventless).then(0.0).otherwise(pl.col(name)).alias(name) for name in zero),
+        [f for f, _, _ in rules],
+        dropped,
+    )
+
+
+def _common(events: pl.DataFrame, minimum_cell_count: int) -> set[tuple[str, str]]:
+    """Types and subtypes of events that enough patients have."""
+    counts = (
+        events.drop_nulls("event_subtype")
+        .group_by("event_type", "event_subtype")
+        .agg(pl.col("patient_id").n_unique())
+    )
+    enough = counts.filter(pl.col("patient_id") >= minimum_cell_count)
+    return set(enough.select("event_type", "event_subtype").rows())
+
+
+def _counter(kind: str, subtype: str, days: int) -> str:
+    return f"n_{kind}_{subtype}_{days}d"
 
 
 def _once(events: pl.DataFrame) -> pl.DataFrame:
@@ -69,12 +110,13 @@ def _once(events: pl.DataFrame) -> pl.DataFrame:
     return distinct
 
 
-def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]]:
+def _rules(
+    tests: Sequence[str], subtypes: Sequence[tuple[str, str]], days: int
+) -> list[tuple[Feature, pl.Expr, str]]:
     """Feature, aggregation, and of a sum the column that it is over."""
     rules = []
-    happened = ~(pl.col("cost") < 0).fill_null(value=False)
     for kind in EVENT_TYPES:
-        of_kind = (pl.col("event_type") == kind) & happened
+        of_kind = (pl.col("event_type") == kind) & HAPPENED
         counted = _feature(
             f"n_{kind}_{days}d", "events", f"{_said(kind)} events in {days} days before", low=0, integer=True
         )
@@ -83,9 +125,15 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]
         )
         rules.append((counted, _sum(of_kind), "event_type"))
         rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), ""))
-    measured = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null() & happened
-    for test in sorted(window.filter(measured)["event_subtype"].drop_nulls().unique()):
-        values = pl.col("value").filter(measured & (pl.col("event_subtype") == test))
+    for kind, subtype in subtypes:
+        counted = _feature(
+            _counter(kind, subtype, days), "events",
+            f"{_said(kind)} events, {_said(subtype)}, in {days} days before", low=0, integer=True,
+        )  # fmt: skip
+        of_subtype = (pl.col("event_type") == kind) & (pl.col("event_subtype") == subtype)
+        rules.append((counted, _sum(of_subtype.fill_null(value=False) & HAPPENED), "event_type"))
+    for test in tests:
+        values = pl.col("value").filter(MEASURED & (pl.col("event_subtype") == test))
         for name, said, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
             feature = _feature(
                 f"lab_{test}_{name}", None, f"{said} {_said(test)} before the index date", "value"
@@ -97,7 +145,7 @@ def _rules(window: pl.DataFrame, days: int) -> list[tuple[Feature, pl.Expr, str]
         low=0, integer=True,
     )  # fmt: skip
     rules.append((cost, _sum(pl.col("cost")), "cost"))
-    rules.append((adverse, _sum(pl.col("adverse_event_flag").filter(happened)), "adverse_event_flag"))
+    rules.append((adverse, _sum(pl.col("adverse_event_flag").filter(HAPPENED)), "adverse_event_flag"))
     return rules
 
 

@@ -52,13 +52,21 @@ class LabelledSplit:
         name: which split, for error messages.
         X: the raw feature frame; columns beyond the features are ignored by the preprocessor.
         y: 0/1 as int8, shape (rows,).
+        patients: the patient of each row, shape (rows,); None where every row is another's.
     """
 
     name: str
     X: pd.DataFrame
     y: np.ndarray
+    patients: np.ndarray | None
 
-    def __init__(self, name: str, X: pd.DataFrame, y: Sequence[float] | np.ndarray | pd.Series) -> None:
+    def __init__(
+        self,
+        name: str,
+        X: pd.DataFrame,
+        y: Sequence[float] | np.ndarray | pd.Series,
+        patients: pd.Series | None = None,
+    ) -> None:
         """Check that the target is binary and complete.
 
         Raises:
@@ -78,3 +86,4 @@ class LabelledSplit:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "X", X)
         object.__setattr__(self, "y", values.to_numpy(dtype=np.int8))
+        object.__setattr__(self, "patients", None if patients is None else patients.to_numpy())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,18 @@ class FitCheck:
     violations: tuple[str, ...]
 
 
-def verify_fitted_on(preprocessor: BaseEstimator, train: pd.DataFrame) -> FitCheck:
+def verify_fitted_on(
+    preprocessor: BaseEstimator,
+    train: pd.DataFrame,
+    fit: Callable[[pd.DataFrame], BaseEstimator] | None = None,
+) -> FitCheck:
     """Whether the preprocessor is the one that `train` alone gives, whatever transformers it is made of.
 
     One that draws at random needs a `random_state`: what cannot be repeated cannot be shown to be of train.
+
+    Args:
+        fit: makes and fits one anew; a clone is fitted where it is left out, which cannot tell where levels
+            come from that were given as a parameter.
 
     Returns:
         A check without violations when everything learnt agrees (relative tolerance 1e-9) and every feature
@@ -44,10 +52,18 @@ def verify_fitted_on(preprocessor: BaseEstimator, train: pd.DataFrame) -> FitChe
     absent = sorted(set(names) - set(train.columns))
     if absent:
         return FitCheck(0, (f"train: columns {', '.join(absent)} of the preprocessor are missing",))
-    again = clone(preprocessor).fit(train[names])
+    given = () if fit else _given_levels(preprocessor)
+    again = fit(train) if fit else clone(preprocessor).fit(train[names])
     empty = [f"train: feature {name} has no value" for name in names if train[name].isna().all()]
     different = [f"{path}: is not what train alone gives" for path in _differences("", preprocessor, again)]
-    return FitCheck(len(names), (*empty, *dict.fromkeys(different)))
+    return FitCheck(len(names), (*empty, *given, *dict.fromkeys(different)))
+
+
+def _given_levels(preprocessor: BaseEstimator) -> Iterator[str]:
+    """Where levels are a parameter: a clone has them as well, whatever they were taken from."""
+    for name, value in preprocessor.get_params().items():
+        if name.rsplit("__", 1)[-1] == "categories" and not isinstance(value, str):
+            yield f"{name}: levels were given, so that refitting cannot show that they are of train"
 
 
 def _differences(path: str, found: Any, expected: Any, columns: Sequence[str] = ()) -> Iterator[str]:

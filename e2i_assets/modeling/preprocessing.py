@@ -5,7 +5,7 @@ So the fitted object travels inside a bundle and loads where this package is not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,15 +19,23 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The level that stands for a categorical value that is not there."""
+POOLED = "other (pooled)"
+"""Names the column of all levels that are not kept: no row has it, so the encoder takes it for infrequent."""
 MINIMUM_LEVEL = 0.02
-"""A level rarer than this share of train joins the infrequent ones, as do levels never seen in train."""
+"""A level rarer than this share of train is pooled with the other rare ones and those never seen in train."""
+MAX_LEVELS = 50
+"""A feature of more levels than this keeps so many of the most frequent, however small their share."""
+MINIMUM_CELL_COUNT = 5
+"""Patients below whom a level is pooled, and its name forgotten."""
 
 
-def make_preprocessor(features: Sequence[FeatureLike]) -> ColumnTransformer:
-    """The unfitted transformation of these features.
+def make_preprocessor(
+    features: Sequence[FeatureLike], levels: Mapping[str, Sequence[str]]
+) -> ColumnTransformer:
+    """The unfitted transformation of these features; `levels` are those that are kept, by feature.
 
     Numeric: median, an indicator where train has gaps, standardised. Categorical: `missing` as a level of
-    its own, one-hot, rare and unseen levels together. Boolean (0/1/NaN): the more frequent value.
+    its own, one-hot, all other levels together. Boolean (0/1/NaN): the more frequent value.
     A feature without any value in train becomes a constant.
 
     Raises:
@@ -55,7 +63,10 @@ def make_preprocessor(features: Sequence[FeatureLike]) -> ColumnTransformer:
         "categorical": make_pipeline(
             *absent,
             OneHotEncoder(
-                handle_unknown="infrequent_if_exist", min_frequency=MINIMUM_LEVEL, sparse_output=False
+                categories=[[*levels[f.name], POOLED] for f in features if f.kind == "categorical"],
+                handle_unknown="infrequent_if_exist",
+                min_frequency=1,
+                sparse_output=False,
             ),
         ),
         "boolean": SimpleImputer(strategy="most_frequent", keep_empty_features=True),
@@ -66,8 +77,18 @@ def make_preprocessor(features: Sequence[FeatureLike]) -> ColumnTransformer:
     )
 
 
-def fit_preprocessor(train: pd.DataFrame, features: Sequence[FeatureLike]) -> ColumnTransformer:
+def fit_preprocessor(
+    train: pd.DataFrame,
+    features: Sequence[FeatureLike],
+    *,
+    patients: np.ndarray | None = None,
+    minimum_cell_count: int = MINIMUM_CELL_COUNT,
+) -> ColumnTransformer:
     """Fit the transformation on the training split, and on nothing else.
+
+    Args:
+        patients: the patient of each row; every row is a patient where they are left out.
+        minimum_cell_count: patients below whom a level is pooled. The fitted object does not hold its name.
 
     Returns:
         A fitted `ColumnTransformer` that takes any frame with these features, in any column order.
@@ -78,7 +99,21 @@ def fit_preprocessor(train: pd.DataFrame, features: Sequence[FeatureLike]) -> Co
     require_features("train", train, features)
     if train.empty:
         raise TrainingDataError("train: no rows to fit the preprocessor on")
-    return make_preprocessor(features).fit(train[[f.name for f in features]])
+    patients = np.arange(len(train)) if patients is None else patients
+    categorical = [f.name for f in features if f.kind == "categorical"]
+    levels = {name: _kept_levels(train[name], patients, minimum_cell_count) for name in categorical}
+    return make_preprocessor(features, levels).fit(train[[f.name for f in features]])
+
+
+def _kept_levels(values: pd.Series, patients: np.ndarray, minimum_cell_count: int) -> list[str]:
+    """The levels that are encoded by themselves, sorted."""
+    named = values.astype(object).where(values.notna(), MISSING)
+    counts = pd.Series(patients).groupby(named.to_numpy()).nunique()
+    few_levels = len(counts) <= MAX_LEVELS
+    share = MINIMUM_LEVEL * len(np.unique(patients)) if few_levels else 0.0
+    least = max(float(minimum_cell_count), share)
+    frequent = counts[counts.ge(least)].sort_values(ascending=False, kind="stable")
+    return sorted(str(level) for level in frequent.index[:MAX_LEVELS])
 
 
 def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
@@ -86,7 +121,7 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
 
     Returns:
         `n_samples_seen` (None where no feature is numeric), `n_outputs`, and per kind the features with
-        `median`, `mean`, `scale` and `has_gaps`; `levels` and `infrequent` levels; or the `fill` value.
+        `median`, `mean`, `scale` and `has_gaps`; the `levels` that are not pooled; or the `fill` value.
     """
     fitted = preprocessor.named_transformers_
     columns = {name: list(cols) for name, _, cols in preprocessor.transformers_}
@@ -109,12 +144,8 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
         }
     if "categorical" in columns:
         encoder = fitted["categorical"].steps[-1][1]
-        rare = encoder.infrequent_categories_
         summary["categorical"] = {
-            name: {
-                "levels": [str(level) for level in encoder.categories_[i]],
-                "infrequent": [] if rare[i] is None else [str(level) for level in rare[i]],
-            }
+            name: {"levels": [str(level) for level in encoder.categories_[i] if level != POOLED]}
             for i, name in enumerate(columns["categorical"])
         }
     if "boolean" in columns:
@@ -133,9 +164,7 @@ def sources_of(preprocessor: ColumnTransformer) -> list[str]:
         elif kind == "categorical":
             encoder = transformer.steps[-1][1]
             for i, column in enumerate(columns):
-                rare = encoder.infrequent_categories_[i]
-                width = len(encoder.categories_[i]) - (0 if rare is None else len(rare) - 1)
-                sources += [column] * width
+                sources += [column] * len(encoder.categories_[i])
         else:
             sources += columns
     return sources

@@ -17,7 +17,7 @@ from e2i_assets.modeling.algorithms import ALGORITHMS, Algorithm
 from e2i_assets.modeling.data import FeatureLike, LabelledSplit
 from e2i_assets.modeling.delong import delong
 from e2i_assets.modeling.errors import NoCandidateError, TrainingDataError
-from e2i_assets.modeling.preprocessing import make_preprocessor
+from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.scope import Scope, Selection
 
 FINALISTS = 3
@@ -180,17 +180,16 @@ def _benchmark(
     The noise of a difference is DeLong's standard error, paired on the same held-out rows and averaged over
     the folds; three fold scores alone would say too little of it.
     """
-    from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
 
     X, y = _sample(train, seed)
     X = X[[f.name for f in features]]
     aucs, covariances = [], []
-    preprocessor = make_preprocessor(features)
     for fit_on, score_on in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(X, y):
-        models = [make_pipeline(clone(preprocessor), a.build(a.defaults, seed)) for a in finalists]
-        held_out = [m.fit(X.iloc[fit_on], y[fit_on]).predict_proba(X.iloc[score_on])[:, 1] for m in models]
+        preprocessor = fit_preprocessor(X.iloc[fit_on], features)
+        known, held = (preprocessor.transform(X.iloc[rows]) for rows in (fit_on, score_on))
+        models = [a.build(a.defaults, seed) for a in finalists]
+        held_out = [m.fit(known, y[fit_on]).predict_proba(held)[:, 1] for m in models]
         auc, covariance = delong(y[score_on], np.array(held_out))
         aucs.append(auc)
         covariances.append(covariance)

@@ -157,14 +157,16 @@ def to_frame(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> pd.D
 def doubts(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
     """What makes an answer doubtful, in how many rows; no value is repeated.
 
-    A row without any value, a level that training did not have, a number far from those of training.
+    A row without any value, a level that no patient of training has, or few, a number far from theirs.
     """
     counts = {"every feature: null": sum(all(value is None for value in row.values()) for row in rows)}
     for feature in features:
         name, values = feature["name"], [row[feature["name"]] for row in rows]
         if feature["kind"] == "categorical":
             known = {None, *feature["levels"]}
-            counts[f"{name}: level not seen in training"] = sum(value not in known for value in values)
+            counts[f"{name}: level rare or not seen in training"] = sum(
+                value not in known for value in values
+            )
         elif feature["usual"]:
             low, high = feature["usual"]
             margin = FAR * (high - low)

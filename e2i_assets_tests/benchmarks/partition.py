@@ -106,7 +106,7 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     )
     candidate = select_candidate(scope, train, features=made.features, seed=42)
     preprocessor = fit_preprocessor(train.X, made.features)
-    verify_fitted_on(preprocessor, train.X)
+    verify_fitted_on(preprocessor, train.X, lambda frame: fit_preprocessor(frame, made.features))
     joblib.dump(preprocessor, folder / "preprocessor.joblib")
     config = OptunaConfig.from_yaml(here.config_dir / "optuna_config.yaml")
     tuned = tune(candidate, preprocessor, train, validation, config, study_name="plain")

@@ -165,7 +165,7 @@ def test_a_level_that_training_did_not_have_is_answered_with_a_warning(url: str,
     row = ROW | {"region": "Atlantis"}
     answer = post(url, "/predict", {"features": row}).json()
     assert answer["predictions"] == [pytest.approx(in_process(pipeline, [row])[0, 1], abs=1e-6)]
-    assert answer["_metadata"]["warnings"] == ["region: level not seen in training in 1 of 1 rows"]
+    assert answer["_metadata"]["warnings"] == ["region: level rare or not seen in training in 1 of 1 rows"]
 
 
 def test_a_number_far_from_train_is_answered_with_a_warning(url: str) -> None:

@@ -98,7 +98,13 @@ def build(member_frame=None, event_frame=None, hcp_frame=None, **options):
         members() if member_frame is None else member_frame,
         events() if event_frame is None else event_frame,
         hcps() if hcp_frame is None else hcp_frame,
-        **{"index_date_field": "diagnosis_date", "lookback_days": 180, "attributes": ATTRIBUTES, **options},
+        **{
+            "index_date_field": "diagnosis_date",
+            "lookback_days": 180,
+            "attributes": ATTRIBUTES,
+            "minimum_cell_count": 1,
+            **options,
+        },
     )
 
 
@@ -275,13 +281,36 @@ def with_text(rows, levels):
     )
 
 
-def test_text_with_too_many_levels_must_be_excluded():
+def test_text_of_many_levels_is_a_feature_unless_it_identifies_members():
     assert "remark" in build(with_text(60, 50), events([])).frame
-    with pytest.raises(FeatureError, match=r"remark: 51 different values.*features\.exclude"):
-        build(with_text(60, 51), events([]))
-    with pytest.raises(FeatureError, match=r"remark: 25 different values in 25 rows"):
-        build(with_text(25, 25), events([]))
-    assert "remark" not in build(with_text(60, 60), events([]), exclude=["remark"]).frame
+    assert "remark" in build(with_text(400, 180), events([])).frame
+    for rows, levels in ((25, 25), (60, 60), (60, 59)):
+        built = build(with_text(rows, levels), events([]))
+        assert "remark" not in built.frame
+        assert built.dropped["remark"].startswith("identifies members: ")
+    sparse = with_text(60, 60).with_columns(remark=pl.when(pl.int_range(60) < 30).then("remark"))
+    assert "remark" in build(sparse, events([])).dropped
+
+
+def test_a_kind_of_event_that_few_patients_have_is_no_feature():
+    ids = [f"p{i}" for i in range(8)]
+    frame = frame_of(PatientJourneys, patient_journey_id=ids, patient_id=ids, diagnosis_date=[INDEX] * 8)
+    frame = frame.with_columns(uas7=pl.int_range(8))
+    happened = [event(i, f"p{i}", 3, value=1.0 + i, event_subtype="ldh") for i in range(5)]
+    happened += [event(10 + i, f"p{i}", 3, value=1.0 + i, event_subtype="rare_marker") for i in range(4)]
+    happened += [event(20 + i, "p0", 3 + i, value=1.0 + i, event_subtype="rare_marker") for i in range(9)]
+    happened += [event(30 + i, f"p{i}", 3, "consultation", event_subtype="cardiology") for i in range(5)]
+    happened += [event(40 + i, f"p{i}", 9, "consultation", event_subtype="cardiology") for i in range(2)]
+    built = build(
+        frame, events(happened), minimum_cell_count=5,
+        event_subtypes={"consultation": ["cardiology", "urology"], "lab_test": ["ldh"]},
+    )  # fmt: skip
+    assert "lab_ldh_mean" in built.frame
+    assert not any("rare_marker" in name for name in [*built.frame, *built.dropped])
+    assert column(built, "n_consultation_cardiology_180d") == [2, 2, 1, 1, 1, 0, 0, 0]
+    assert column(built, "n_lab_test_ldh_180d") == [1, 1, 1, 1, 1, 0, 0, 0]
+    assert built.dropped["n_consultation_urology_180d"] == "fewer than 5 patients have one"
+    assert built.dropped["lab_* (1)"] == "fewer than 5 patients have one"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,12 @@ from sklearn.preprocessing import (
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
-from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary, sources_of
+from e2i_assets.modeling.preprocessing import MAX_LEVELS, fit_preprocessor, preprocessor_summary, sources_of
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, Column
+
+
+def verified(fitted: ColumnTransformer, X: pd.DataFrame, features: Any = FEATURES) -> FitCheck:
+    return verify_fitted_on(fitted, X, lambda frame: fit_preprocessor(frame, features))
 
 
 def test_statistics_are_those_of_train() -> None:
@@ -50,22 +55,28 @@ def test_no_value_is_missing_after_it_and_numbers_are_standardised() -> None:
 
 def test_verification_passes_on_train_and_on_nothing_else() -> None:
     fitted = fit_preprocessor(TRAIN.X, FEATURES)
-    assert verify_fitted_on(fitted, TRAIN.X) == FitCheck(len(FEATURES), ())
-    assert verify_fitted_on(fitted, TRAIN.X.iloc[::-1]) == FitCheck(len(FEATURES), ())
+    assert verified(fitted, TRAIN.X) == FitCheck(len(FEATURES), ())
+    assert verified(fitted, TRAIN.X.iloc[::-1]) == FitCheck(len(FEATURES), ())
 
     both = pd.concat([TRAIN.X, VALIDATION.X])
-    found = verify_fitted_on(fit_preprocessor(both, FEATURES), TRAIN.X).violations
+    found = verified(fit_preprocessor(both, FEATURES), TRAIN.X).violations
     assert any("n_samples_seen" in line for line in found)
     assert any("mean_" in line for line in found)
     # As many rows, but others: the count alone would not tell.
     other = fit_preprocessor(both.tail(len(TRAIN.X)), FEATURES)
-    assert any("scale_" in line for line in verify_fitted_on(other, TRAIN.X).violations)
+    assert any("scale_" in line for line in verified(other, TRAIN.X).violations)
 
 
 def test_a_level_seen_outside_train_is_found() -> None:
     region = [Column("region", "categorical")]
     leaked = pd.concat([TRAIN.X, TRAIN.X.head(9).assign(region="east")])
-    assert verify_fitted_on(fit_preprocessor(leaked, region), TRAIN.X).violations
+    violations = verified(fit_preprocessor(leaked, region), TRAIN.X, region).violations
+    assert any("categories" in line for line in violations)
+
+
+def test_levels_that_were_given_cannot_be_shown_to_be_of_train_by_a_clone() -> None:
+    (violation,) = verify_fitted_on(fit_preprocessor(TRAIN.X, FEATURES), TRAIN.X).violations
+    assert "levels were given" in violation
 
 
 MADE_OF = {
@@ -96,7 +107,7 @@ def test_whatever_it_is_made_of_it_is_compared(name: str) -> None:
 def test_verification_fails_closed() -> None:
     from e2i_assets.modeling.preprocessing import make_preprocessor
 
-    unfitted = verify_fitted_on(make_preprocessor(FEATURES), TRAIN.X)
+    unfitted = verify_fitted_on(make_preprocessor(FEATURES, {"region": []}), TRAIN.X)
     assert unfitted == FitCheck(0, ("preprocessor: has not been fitted",))
     fitted = fit_preprocessor(TRAIN.X, FEATURES)
     assert "lab_2" in verify_fitted_on(fitted, TRAIN.X.drop(columns="lab_2")).violations[0]
@@ -106,12 +117,48 @@ def test_unseen_rare_and_null_levels_are_taken() -> None:
     X = TRAIN.X.copy()
     X.loc[:3, "region"] = ["islet", "atoll", "islet", "atoll"]
     fitted = fit_preprocessor(X, [Column("region", "categorical")])
-    assert preprocessor_summary(fitted)["categorical"]["region"]["infrequent"] == ["atoll", "islet"]
+    kept = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
+    assert kept == ["missing", "north", "south", "west"]
+    assert b"islet" not in pickle.dumps(fitted)
     rows = fitted.transform(pd.DataFrame({"region": ["islet", "moon", None, np.nan]}))
     names = [n.removeprefix("categorical__region_") for n in fitted.get_feature_names_out()]
     assert [names[i] for i in rows.argmax(axis=1)] == [
         "infrequent_sklearn", "infrequent_sklearn", "missing", "missing",
     ]  # fmt: skip
+
+
+def many_levels(rows: int, levels: int, repeated: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
+    """Clinics of falling size; each patient has `repeated` rows."""
+    clinic = np.sort(np.random.default_rng(3).geometric(0.02, rows) % levels)
+    return (
+        pd.DataFrame({"clinic": np.repeat([f"clinic {c:03d}" for c in clinic], repeated).astype(object)}),
+        np.repeat(np.arange(rows), repeated),
+    )
+
+
+@pytest.mark.parametrize("minimum", [5, 12])
+def test_of_many_levels_the_most_frequent_are_kept_and_the_others_forgotten(minimum: int) -> None:
+    X, patients = many_levels(3_000, 200)
+    clinic = [Column("clinic", "categorical")]
+    fitted = fit_preprocessor(X, clinic, patients=patients, minimum_cell_count=minimum)
+    counts = X["clinic"].value_counts()
+    kept = preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]
+    assert len(kept) == MAX_LEVELS
+    assert counts[kept].min() >= max(minimum, counts.drop(kept).max())
+    held = pickle.dumps(fitted)
+    assert not [level for level in counts.index.difference(kept) if level.encode() in held]
+    out = fitted.transform(pd.DataFrame({"clinic": [kept[0], counts.index[-1], "never seen"]}))
+    assert out[:, -1].tolist() == [0, 1, 1]
+    assert (out.sum(axis=1) == 1).all()
+
+
+def test_patients_are_counted_and_not_their_rows() -> None:
+    X, patients = many_levels(8, 2, repeated=10)
+    X["clinic"] = np.where(patients < 4, "small", "large")
+    fitted = fit_preprocessor(X, [Column("clinic", "categorical")], patients=patients, minimum_cell_count=5)
+    assert preprocessor_summary(fitted)["categorical"]["clinic"]["levels"] == []
+    by_rows = fit_preprocessor(X, [Column("clinic", "categorical")])
+    assert preprocessor_summary(by_rows)["categorical"]["clinic"]["levels"] == ["large", "small"]
 
 
 def test_a_feature_without_any_value_becomes_a_constant_that_verification_names() -> None:
@@ -120,8 +167,10 @@ def test_a_feature_without_any_value_becomes_a_constant_that_verification_names(
     features = [Column("a", "numeric"), Column("b", "categorical"), Column("c", "boolean")]
     fitted = fit_preprocessor(X, features)
     assert np.ptp(fitted.transform(X), axis=0).max() == 0
-    assert verify_fitted_on(fitted, X).violations == tuple(f"train: feature {n} has no value" for n in "abc")
-    assert sources_of(fitted) == ["a", "a", "b", "c"]
+    assert verified(fitted, X, features).violations == tuple(
+        f"train: feature {n} has no value" for n in "abc"
+    )
+    assert sources_of(fitted) == ["a", "a", "b", "b", "c"]
 
 
 def test_every_output_has_its_source() -> None:

@@ -190,5 +190,5 @@ def test_an_answer_that_is_doubtful_says_why(rows: list[dict[str, Any]], expecte
 
 def test_an_unseen_level_is_counted_and_not_repeated() -> None:
     rows = [ROW, ROW | {"region": "Atlantis"}, ROW | {"region": None}]
-    assert doubts(SCHEMA, rows) == ["region: level not seen in training in 1 of 3 rows"]
+    assert doubts(SCHEMA, rows) == ["region: level rare or not seen in training in 1 of 3 rows"]
     assert doubts(SCHEMA, [ROW]) == []

@@ -45,7 +45,7 @@ def test_fitted_on_train(here: Settings, tmp_path: Path, monkeypatch: pytest.Mon
     """A preprocessor that has seen the validation split as well."""
     honest = preprocessor.fit_preprocessor
 
-    def dishonest(train: Any, features: Any) -> Any:
+    def dishonest(train: Any, features: Any, **counted: Any) -> Any:
         return honest(train.sample(frac=0.7, random_state=1), features)
 
     monkeypatch.setattr(preprocessor, "fit_preprocessor", dishonest)

@@ -29,7 +29,7 @@ def table(split: Any, **changes: Any) -> pd.DataFrame:
 
 def fitted(train: pd.DataFrame) -> FitCheck:
     X = labelled("train", train, NAMES, scope()).X
-    return verify_fitted_on(fit_preprocessor(X, FEATURES), X)
+    return verify_fitted_on(fit_preprocessor(X, FEATURES), X, lambda frame: fit_preprocessor(frame, FEATURES))
 
 
 def judged(test: pd.DataFrame) -> tuple[CriterionResult, ...]:
