@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
         pages_url: where `e2i up` serves the pages of reports (`E2I_PAGES_URL`).
         batch_size: rows of a batch of a load (`E2I_BATCH_SIZE`).
         as_of: day on which the age of data is judged, and on which synthetic data end (`E2I_AS_OF`; today).
+        small_cells: `hide` tells counts of few patients as `<5` and rounds the others (`E2I_SMALL_CELLS`).
     """
 
     model_config = SettingsConfigDict(env_prefix="E2I_")
@@ -43,6 +45,7 @@ class Settings(BaseSettings):
     pages_url: str = "http://127.0.0.1:3004"
     batch_size: int = Field(default=1_000, ge=1)
     as_of: dt.date | None = None
+    small_cells: Literal["show", "hide"] = "show"
 
     @field_validator("database_url")
     @classmethod

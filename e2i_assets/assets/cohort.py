@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -11,6 +12,7 @@ from e2i_assets.assets.artifacts import Cohort, RawTable
 from e2i_assets.cohorts import CohortConstructor, CohortError
 from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.cohorts.flow import flow_picture
+from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
@@ -28,12 +30,15 @@ SHOWN_SETS = 50
     code=("assets/cohort.py", "gates/rules.py", "cohorts"),
     gates=(rules.COHORT_SIZE, rules.TEMPORAL_WINDOWS),
     inputs={"qc_report": "qc_report"},
-    config=lambda context: context.programme.to_dict(),
+    config=lambda context: {
+        "programme": context.programme.to_dict(),
+        "told": asdict(context.cells),  # what was shown once would be shown again
+    },
     refusals=(CohortError,),
 )
 def cohort(context: StageContext, qc_report: QCReport) -> Made:
     """Apply criteria and temporal windows."""
-    programme = context.programme
+    programme, cells = context.programme, context.cells
     journeys = context.read_raw("patient_journeys", qc_report.raw_versions, RawTable).frame
     events = context.read_raw("treatment_events", qc_report.raw_versions, RawTable).frame
     members, result = CohortConstructor(programme).construct_cohort(journeys, events)
@@ -42,43 +47,43 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
         Cohort(members, result, qc_report.raw_versions),
         subject=rules.CohortBuilt(members, result, programme.temporal_requirements, programme.minimum_size),
         metadata={
-            "dagster/partition_row_count": result.eligible_count,
-            "patients": result.total_count,
-            "exclusion_rate": result.exclusion_rate,
-            "attrition": shown.table(_attrition(result)),
-            "flow": shown.image(flow_picture(result)),
-            "failing_together": shown.table(_together(result)),
+            "dagster/partition_row_count": cells.rounded(result.eligible_count),
+            "patients": cells.figure(result.total_count),
+            "exclusion_rate": cells.share(result.excluded_count, result.total_count),
+            "attrition": shown.table(_attrition(result, cells)),
+            "flow": shown.image(flow_picture(result, cells)),
+            "failing_together": shown.table(_together(result, cells)),
             "definition": result.config_hash,
         },
     )
 
 
-def _attrition(result: CohortResult) -> Iterator[dict[str, str | int]]:
+def _attrition(result: CohortResult, cells: Cells) -> Iterator[dict[str, str | int]]:
     yield {
         "rule": "All journeys",
         "kind": "",
         "removed": 0,
         "no value": 0,
-        "remaining": result.total_count,
+        "remaining": cells.figure(result.total_count),
         "removed by it alone": 0,
     }
     for entry in result.eligibility_log:
         yield {
             "rule": entry.label,
             "kind": entry.criterion_type,
-            "removed": entry.removed_count,
-            "no value": entry.null_count,
-            "remaining": entry.remaining_count,
-            "removed by it alone": entry.sole_removed_count,
+            "removed": cells.figure(entry.removed_count),
+            "no value": cells.figure(entry.null_count),
+            "remaining": cells.figure(entry.remaining_count),
+            "removed by it alone": cells.figure(entry.sole_removed_count),
         }
 
 
-def _together(result: CohortResult) -> Iterator[dict[str, str | int]]:
+def _together(result: CohortResult, cells: Cells) -> Iterator[dict[str, str | int]]:
     """The most frequent sets of failed rules; `result.json` has all of them."""
     names = {entry.criterion_order: entry.criterion_name for entry in result.eligibility_log}
     for failed, unknown, rows in result.failing_together()[:SHOWN_SETS]:
         listed = (", ".join(names[number] for number in numbers) or "none" for numbers in (failed, unknown))
-        yield {**dict(zip(("failed", "no value"), listed, strict=True)), "rows": rows}
+        yield {**dict(zip(("failed", "no value"), listed, strict=True)), "rows": cells.figure(rows)}
 
 
 def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Cohort, RawTable
 from e2i_assets.features import FeatureError, FeatureSet, build_features
@@ -20,6 +22,7 @@ from e2i_assets.gates.stage import Made, stage
     config=lambda context: {
         "programme": context.programme.to_dict(),
         "minimum_cell_count": context.quality.minimum_cell_count,
+        "told": asdict(context.cells),
     },
     refusals=(FeatureError,),
 )
@@ -42,7 +45,7 @@ def features(context: StageContext, cohort: Cohort) -> Made:
     return Made(
         feature_set,
         metadata={
-            "dagster/partition_row_count": len(feature_set.frame),
+            "dagster/partition_row_count": context.cells.rounded(len(feature_set.frame)),
             "dagster/column_schema": shown.feature_schema(feature_set.features),
             "features": len(feature_set.features),
             "dropped": shown.table({"column": k, "reason": v} for k, v in feature_set.dropped.items()),

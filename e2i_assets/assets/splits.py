@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -58,6 +59,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
         "attributes": context.programme.to_dict()["attributes"],
         "not_collected": list(context.programme.absent),
         "quality": context.quality.model_dump(mode="json"),
+        "told": asdict(context.cells),
     },
     refusals=(LeakageError, SplitError, VaultError, UngradedSplit),
 )
@@ -98,10 +100,14 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
         seals=context.vault.seal(context.partition, {name: frames[name] for name in ("test", "holdout")}),
         counts={name: len(frame) for name, frame in frames.items()},
     )
-    shares = [
-        {"split": name, "patients": divided.validation.counts[name], "journeys": len(frame)}
-        | {"share": divided.validation.ratios[name]}
-        | {f"{target} rate": float(frame[target].mean()) for target in context.targets}
+    cells = context.cells
+    shares: list[dict[str, Any]] = [
+        {"split": name, "patients": cells.figure(divided.validation.counts[name])}
+        | {"journeys": cells.figure(len(frame)), "share": divided.validation.ratios[name]}
+        | {
+            f"{target} rate": cells.share(int(frame[target].sum()), int(frame[target].count()))
+            for target in context.targets
+        }
         for name, frame in frames.items()
     ]
     grades = [{"split": q.split, "status": q.status, "score": q.score, **q.dimensions} for q in quality]
@@ -110,8 +116,8 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
         subject=subject,
         metadata={
             "splits": shown.table(shares),
-            "patients": len(divided.assigned),
-            "new_patients": stability.new,
+            "patients": cells.figure(len(divided.assigned)),
+            "new_patients": cells.figure(stability.new),
             "order": _order(context.scopes),
             "quality": shown.table(grades),
         },

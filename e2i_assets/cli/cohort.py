@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
     from e2i_assets.cohorts.diff import DefinitionDiff, Effect
+    from e2i_assets.cohorts.small_cells import Cells
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +39,10 @@ def show(definition: Definition, json: Json = False) -> None:
     config = cohort_data.definition(here, warehouse, definition)
     versions = cohort_data.versions(warehouse, config)
     if json:
-        print_json({"config_hash": config.config_hash, "definition": config.to_dict(), "versions": versions})
+        print_json(
+            {"config_hash": config.config_hash, "definition": config.to_dict()}
+            | {"versions": cohort_data.cells(here).document(list(versions))}
+        )
         return
     windows = config.temporal_requirements
     say(f"{config.cohort_name} ({config.cohort_id}, {config.status}, hash {config.config_hash})")
@@ -57,7 +61,8 @@ def show(definition: Definition, json: Json = False) -> None:
     )
     say(f"\n{observed}; at least {config.minimum_size} members.\n")
     columns = ["config_hash", "version", "created_at", "total_count", "eligible_count"]
-    show_table("Stored versions", columns, [[version[name] for name in columns] for version in versions])
+    told = [cohort_data.cells(here).document(dict(version)) for version in versions]
+    show_table("Stored versions", columns, [[version[name] for name in columns] for version in told])
 
 
 @app.command()
@@ -85,21 +90,24 @@ def attrition(
     result = execution.result
     entries, dropped = result.in_order(_numbers("--order", order)), _numbers("--without", without)
     what_if = result.eligible_without(dropped) if dropped else None
+    cells = cohort_data.cells(here)
     if png is not None:
-        png.write_bytes(flow_picture(result))
+        png.write_bytes(flow_picture(result, cells))
     if json:
         print_json(
-            execution.to_dict()
-            | {"attrition": [entry.to_dict() for entry in entries]}
-            | ({"without": dropped, "eligible_without": what_if} if dropped else {})
+            cells.document(
+                execution.to_dict()
+                | {"attrition": [entry.to_dict() for entry in entries]}
+                | ({"without": dropped, "eligible_without": what_if} if dropped else {})
+            )
         )
         return
-    _show_attrition(f"{partition}, {execution.standing}", result, entries)
+    _show_attrition(f"{partition}, {execution.standing}", result, entries, cells)
     if what_if is not None:
-        more = what_if - result.eligible_count
-        say(f"\nwithout {', '.join(map(str, dropped))}: {what_if:,} eligible, {more:,} more")
+        more = cells.text(what_if - result.eligible_count)
+        say(f"\nwithout {', '.join(map(str, dropped))}: {cells.text(what_if)} eligible, {more} more")
     if masks:
-        _show_masks(result)
+        _show_masks(result, cells)
     if png is not None:
         say(f"\nflow picture: {png}")
 
@@ -119,7 +127,7 @@ def diff(before: Definition, after: Definition, json: Json = False) -> None:
     here, warehouse = _session()
     one, other = (cohort_data.definition(here, warehouse, name) for name in (before, after))
     changes = diff_definitions(one, other)
-    data = cohort_data.certified(here, other)
+    data, cells = cohort_data.certified(here, other), cohort_data.cells(here)
     effect, unavailable = (
         None,
         f"no certified data of {other.brand} / {other.indication}; materialize qc_report",
@@ -133,8 +141,8 @@ def diff(before: Definition, after: Definition, json: Json = False) -> None:
         print_json(
             {"before": one.config_hash, "after": other.config_hash}
             | changes.to_dict()
-            | {"effect": effect.to_dict() if effect else None, "effect_unavailable": unavailable or None}
-            | {"data": data.versions if data else None}
+            | {"effect": cells.document(effect.to_dict()) if effect else None}
+            | {"effect_unavailable": unavailable or None, "data": data.versions if data else None}
         )
         return
     if one.config_hash == other.config_hash:
@@ -144,7 +152,7 @@ def diff(before: Definition, after: Definition, json: Json = False) -> None:
     if effect is None:
         say(f"\ncounts are unavailable: {unavailable}")
         return
-    _show_effect(effect)
+    _show_effect(effect, cells)
 
 
 def _session() -> tuple[Any, Any]:
@@ -160,24 +168,27 @@ def _numbers(option: str, text: str) -> list[int]:
         raise typer.BadParameter(f"{option} takes numbers of rules, such as 3,1; not {text!r}") from None
 
 
-def _show_attrition(title: str, result: CohortResult, entries: Iterable[EligibilityLogEntry]) -> None:
+def _show_attrition(
+    title: str, result: CohortResult, entries: Iterable[EligibilityLogEntry], cells: Cells
+) -> None:
     from e2i_assets.cli.output import show_table
 
-    rows: list[list[Any]] = [["", "all journeys", "", "", f"{result.total_count:,}", ""]]
+    rows: list[list[Any]] = [["", "all journeys", "", "", cells.text(result.total_count), ""]]
     for e in entries:
         counts = (e.removed_count, e.null_count, e.remaining_count, e.sole_removed_count)
-        rows.append([e.criterion_order, e.criterion_name, *(f"{count:,}" for count in counts)])
+        rows.append([e.criterion_order, e.criterion_name, *map(cells.text, counts)])
     show_table(title, ["#", "rule", "removed", "no value", "left", "alone"], rows)
 
 
-def _show_masks(result: CohortResult) -> None:
+def _show_masks(result: CohortResult, cells: Cells) -> None:
     from e2i_assets.cli.output import show_table
 
     def listed(numbers: tuple[int, ...]) -> str:
         return ", ".join(map(str, numbers)) or "none"
 
     rows = [
-        [listed(failed), listed(unknown), f"{rows:,}"] for failed, unknown, rows in result.failing_together()
+        [listed(failed), listed(unknown), cells.text(rows)]
+        for failed, unknown, rows in result.failing_together()
     ]
     show_table("Rules failed together", ["failed", "no value", "rows"], rows)
 
@@ -198,18 +209,20 @@ def _show_diff(changes: DefinitionDiff) -> None:
         show_table("Settings", ["setting", "before", "after"], rows)
 
 
-def _show_effect(effect: Effect) -> None:
+def _show_effect(effect: Effect, cells: Cells) -> None:
     from e2i_assets.cli.output import say, show_table
     from e2i_assets.cohorts.diff import zip_rules
 
     pairs = zip_rules(effect.before, effect.after)
     rows = [
-        [name, *(_both(getattr(e, figure, None) for e in pair) for figure in FIGURES)] for name, pair in pairs
+        [name, *(_both((getattr(e, figure, None) for e in pair), cells) for figure in FIGURES)]
+        for name, pair in pairs
     ]
     show_table("On the certified data", ["rule", "removed", "left", "alone"], rows)
-    eligible = _both((effect.before.eligible_count, effect.after.eligible_count))
-    say(f"eligible {eligible}: {effect.stayed:,} stay, {effect.gained:,} gained, {effect.lost:,} lost")
+    eligible = _both((effect.before.eligible_count, effect.after.eligible_count), cells)
+    stayed, gained, lost = map(cells.text, (effect.stayed, effect.gained, effect.lost))
+    say(f"eligible {eligible}: {stayed} stay, {gained} gained, {lost} lost")
 
 
-def _both(figures: Iterable[int | None]) -> str:
-    return " → ".join("-" if figure is None else f"{figure:,}" for figure in figures)
+def _both(figures: Iterable[int | None], cells: Cells) -> str:
+    return " → ".join("-" if figure is None else cells.text(figure) for figure in figures)

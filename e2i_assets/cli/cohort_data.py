@@ -14,7 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.cohorts import CohortConfig, CohortResult
+from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.partitions import cohort_files, programme, programmes
+from e2i_assets.quality.config import QualityConfig
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.records import cohort_definitions, cohort_executions
 from e2i_assets.resources.store import ArtifactStore
@@ -51,6 +53,13 @@ class CertifiedData:
     journeys: pl.DataFrame
     events: pl.DataFrame
     versions: Mapping[str, str]
+
+
+def cells(here: Settings) -> Cells:
+    """How counts of patients are told here."""
+    if here.small_cells == "show":
+        return EXACT
+    return Cells(QualityConfig.from_yaml(here.config_dir / "quality.yaml").minimum_cell_count)
 
 
 def definition(here: Settings, warehouse: Warehouse, name: str) -> CohortConfig:

@@ -10,6 +10,7 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.criteria import Rule, RuleKind
 from e2i_assets.cohorts.criterion import Value
 from e2i_assets.cohorts.errors import CohortError
+from e2i_assets.cohorts.small_cells import EXACT, Cells
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,17 @@ class CohortResult:
         """The full table: rules failed, rules without a value (both by `criterion_order`), and rows."""
         return tuple((_numbers(m.failed), _numbers(m.unknown), m.rows) for m in self.masks)
 
-    def attrition_markdown(self) -> str:
+    def attrition_markdown(self, cells: Cells = EXACT) -> str:
         """The attrition as a Markdown table, one row per rule, for people."""
         lines = [
             "| # | Rule | Type | Condition | Removed | No value | Remaining | Removed by it alone |",
             "|--:|---|---|---|--:|--:|--:|--:|",
-            f"| 0 | All journeys | | | | | {self.total_count:,} | |",
+            f"| 0 | All journeys | | | | | {cells.text(self.total_count)} | |",
         ]
         for e in self.eligibility_log:
             rule, condition = (_cell(text) for text in (e.description or e.criterion_name, e.condition))
             counts = (e.removed_count, e.null_count, e.remaining_count, e.sole_removed_count)
-            figures = " | ".join(f"{figure:,}" for figure in counts)
+            figures = " | ".join(map(cells.text, counts))
             lines.append(f"| {e.criterion_order} | {rule} | {e.criterion_type} | `{condition}` | {figures} |")
         return "\n".join(lines)
 

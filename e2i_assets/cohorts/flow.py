@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
+from e2i_assets.cohorts.small_cells import EXACT, Cells
 
 STAGES = {
     "inclusion": "Meet the inclusion criteria",
@@ -30,12 +31,12 @@ class Stage:
     left: str
 
 
-def flow_picture(result: CohortResult) -> bytes:
+def flow_picture(result: CohortResult, cells: Cells = EXACT) -> bytes:
     """PNG: remaining journeys downwards, and beside them what each rule removed, in the order applied."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    stages = list(_stages(result))
+    stages = list(_stages(result, cells))
     main = 2 * LINE + 2 * PADDING
     height = GAP + main + sum(_side_height(stage) + main + 2 * GAP for stage in stages)
     figure = Figure(figsize=(WIDTH, height), dpi=80)
@@ -43,7 +44,7 @@ def flow_picture(result: CohortResult) -> bytes:
     axes.set(xlim=(0, WIDTH), ylim=(0, height))
     axes.axis("off")
     top = height - GAP / 2
-    _box(axes, 0.3, top, 3.2, main, [f"All journeys\nn = {result.total_count:,}"], bold=True)
+    _box(axes, 0.3, top, 3.2, main, [f"All journeys\nn = {cells.text(result.total_count)}"], bold=True)
     for stage in stages:
         above, side = top - main, _side_height(stage)
         top = above - side - 2 * GAP
@@ -58,23 +59,23 @@ def flow_picture(result: CohortResult) -> bytes:
     return picture.getvalue()
 
 
-def _stages(result: CohortResult) -> Iterator[Stage]:
+def _stages(result: CohortResult, cells: Cells) -> Iterator[Stage]:
     for kind, group in groupby(result.eligibility_log, key=lambda entry: entry.criterion_type):
         entries = list(group)
         removed = sum(entry.removed_count for entry in entries)
-        lines = [line for entry in entries for line in _removed(entry)]
+        lines = [line for entry in entries for line in _removed(entry, cells)]
         yield Stage(
-            [f"Removed (n = {removed:,})", *lines],
-            f"{STAGES[kind]}\nn = {entries[-1].remaining_count:,}",
+            [f"Removed (n = {cells.text(removed)})", *lines],
+            f"{STAGES[kind]}\nn = {cells.text(entries[-1].remaining_count)}",
         )
 
 
-def _removed(entry: EligibilityLogEntry) -> list[str]:
+def _removed(entry: EligibilityLogEntry, cells: Cells) -> list[str]:
     exclusion = entry.criterion_type == "exclusion"
     # An exclusion keeps whom it knows nothing of, the others remove them.
-    unknown = f" ({entry.null_count:,} without a value{' kept' if exclusion else ''})"
+    unknown = f" ({cells.text(entry.null_count)} without a value{' kept' if exclusion else ''})"
     noted = unknown if entry.null_count else ""
-    text = f"{'' if exclusion else 'not: '}{entry.label}: {entry.removed_count:,}{noted}"
+    text = f"{'' if exclusion else 'not: '}{entry.label}: {cells.text(entry.removed_count)}{noted}"
     return textwrap.wrap(_plain(text), WRAP, initial_indent="• ", subsequent_indent="   ")
 
 

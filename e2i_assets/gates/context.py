@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.scope import Scope, load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.quality.config import QualityConfig
@@ -63,6 +64,12 @@ class StageContext:
     def quality(self) -> QualityConfig:
         """Weights, thresholds and suites of quality control, as the cohort file changes them."""
         return quality_of(self.settings, self.partition)
+
+    @property
+    def cells(self) -> Cells:
+        """How counts of patients are told."""
+        hide = self.settings.small_cells == "hide"
+        return Cells(self.quality.minimum_cell_count if hide else None)
 
     @property
     def scopes(self) -> list[Scope]:
