@@ -108,6 +108,12 @@ def import_(
     output: Annotated[
         Path | None, typer.Option(help="File for the draft; standard output otherwise.")
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="The delivery is whole: rows of its source that it lacks are removed."
+        ),
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -132,7 +138,7 @@ def import_(
 
     # A mistake in the source or the mapping is told before a database is started.
     warn_of_wrong_files(settings().config_dir)
-    load = importing.read(source, mapping, programmes(settings().config_dir), show=not json)
+    load = importing.read(source, mapping, programmes(settings().config_dir), replace=replace, show=not json)
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
     if json:
@@ -141,6 +147,37 @@ def import_(
     _show_load(report, dry_run)
     for note in load.notes:
         say(note)
+
+
+@app.command()
+def delete(
+    source: Annotated[str, typer.Option(help="The source, as in `data_source` of its rows.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove the rows; without it they are only shown.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Remove a source: its rows, what hangs on them, and its rejected rows.
+
+    Shows what would go, and the partitions that lose rows; with --yes it goes, in one transaction, and the
+    partitions are due. What was published of it before stays among the artifacts.
+    """
+    from e2i_assets.cli.output import print_json, say, show_table
+    from e2i_assets.cli.session import open_session
+
+    _, warehouse = open_session()
+    found = warehouse.remove(source, dry_run=not yes)
+    if json:
+        print_json({"removal": found.to_dict(), "committed": yes})
+        return
+    tables = dict.fromkeys([*found.rows, *found.kept])
+    rows = [[table, f"{found.rows.get(table, 0):,}", f"{found.kept.get(table, 0):,}"] for table in tables]
+    head = ["table", "rows", "stay, others refer to them"]
+    show_table(f"{'Removed' if yes else 'Would be removed'}: source {source}", head, rows)
+    say(f"rejected rows of its loads: {found.rejected:,}")
+    say(f"partitions touched: {', '.join(found.programmes) or 'none'}")
+    if not yes:
+        say("nothing was removed; --yes removes it")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping as Dictionary
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +15,26 @@ if TYPE_CHECKING:
     from e2i_assets.ingest.suggest import Draft
 
 
+class NotReplaceable(ValueError):
+    """A delivery of which nobody says whose rows it replaces."""
+
+
 class NotWritten(ValueError):
     """A draft is not written over a file that is there."""
 
 
-def read(source: str, mapping: Path | None, programmes: Dictionary[str, CohortConfig], *, show: bool) -> Load:
+def read(
+    source: str,
+    mapping: Path | None,
+    programmes: Dictionary[str, CohortConfig],
+    *,
+    replace: bool = False,
+    show: bool,
+) -> Load:
     """Open a source as a load.
+
+    Args:
+        replace: whether rows of the same source that are no longer delivered are to be removed.
 
     Raises:
         SourceError: the source cannot be read.
@@ -33,8 +48,19 @@ def read(source: str, mapping: Path | None, programmes: Dictionary[str, CohortCo
     stated = Mapping.from_yaml(mapping) if mapping else None
     if stated is not None:
         agree_with_cohorts(stated, programmes)
+    owner = _owner(stated) if replace else None
     with Console(stderr=True, quiet=not show).status("opening the source"):
-        return read_source(source, stated, now=datetime.now(UTC))
+        load = read_source(source, stated, now=datetime.now(UTC))
+    return load if owner is None else dataclasses.replace(load, replaces=owner)
+
+
+def _owner(mapping: Mapping | None) -> str:
+    """The source whose rows a whole delivery replaces."""
+    if mapping is None:
+        raise NotReplaceable(
+            "--replace needs a --mapping: its `source` says whose rows the delivery replaces"
+        )
+    return mapping.owner()
 
 
 def agree_with_cohorts(mapping: Mapping, programmes: Dictionary[str, CohortConfig]) -> None:

@@ -288,6 +288,24 @@ class Mapping(_Model):
         """A mistake at a key of the file."""
         return MappingError(self.lines.at(key, message))
 
+    def owner(self) -> str:
+        """The one source that owns the rows: what `data_source` is filled with, or else `source`.
+
+        Raises:
+            MappingError: rows are of several sources, or of one that only they name.
+        """
+        found = {}
+        for table, spec in self.tables.items():
+            how = spec.columns.get("data_source")
+            stated = re.fullmatch(r"'([^']+)'", how.expression) if how is not None and how.is_bare else None
+            if how is not None and stated is None:
+                said = "must be one constant, so that it is known whose rows are replaced"
+                raise self.error(("tables", table, "columns", "data_source"), said)
+            found[stated.group(1) if stated else self.source] = table
+        if len(found) > 1:
+            raise self.error(("source",), f"rows are of several sources: {', '.join(sorted(found))}")
+        return next(iter(found), self.source)
+
     def may_fill(self, brand: str, indication: str) -> bool:
         """Whether journeys of a programme may come from here; a brand that is stated as such decides."""
         spec = self.tables.get("patient_journeys")

@@ -34,7 +34,7 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
     if not _count(cursor, f"SELECT count(*) FROM {known}"):
         if staged_rows:
             _insert(cursor, table, f"{staged} s", staged_rows)
-            _touch(cursor, table, f"SELECT s.{_link(table)} FROM {staged} s", touched)
+            touch(cursor, table, f"SELECT s.{link(table)} FROM {staged} s", touched)
         return staged_rows
     # A row that merely arrived again has not changed.
     arrival = facts_of(TABLES[table]).ingestion_time
@@ -43,7 +43,7 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
     new = ", ".join(_value(c) for c in compared)
     cursor.execute(
         f"CREATE TEMP TABLE changed_{table} ON COMMIT DROP AS "
-        f"SELECT s.{key} AS key, s.{_link(table)} AS link, t.{key} IS NOT NULL AS known "
+        f"SELECT s.{key} AS key, s.{link(table)} AS link, t.{key} IS NOT NULL AS known "
         f"FROM {staged} s LEFT JOIN {SCHEMA}.{table} t ON t.{key} = s.{key} "
         f"WHERE t.{key} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
     )
@@ -56,7 +56,7 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
         # Not an anti join with the table itself: that may scan all that it has just inserted.
         rows = f"{staged} s JOIN changed_{table} c ON c.key = s.{key} AND NOT c.known"
         _insert(cursor, table, rows, added)
-    _touch(cursor, table, f"SELECT link FROM changed_{table}", touched)
+    touch(cursor, table, f"SELECT link FROM changed_{table}", touched)
     return updated + added
 
 
@@ -64,7 +64,7 @@ def _update(cursor: Any, table: str, staged: str, touched: set[str]) -> None:
     """Update the rows that differ; `touched` is given the programmes that rows leave by that."""
     key = key_of(TABLES[table])
     leaves = f"{SCHEMA}.{table} t JOIN changed_{table} c ON c.key = t.{key} AND c.known"
-    _touch(cursor, table, f"SELECT t.{_link(table)} FROM {leaves}", touched)
+    touch(cursor, table, f"SELECT t.{link(table)} FROM {leaves}", touched)
     updates = ", ".join(f"{c.name} = {_value(c)}" for c in columns(TABLES[table]) if not c.key)
     cursor.execute(
         f"UPDATE {SCHEMA}.{table} t SET {updates} "
@@ -123,14 +123,14 @@ def _value(c: Any) -> str:
     return f"s.{c.name}::jsonb" if c.json else f"s.{c.name}"
 
 
-def _link(table: str) -> str:
+def link(table: str) -> str:
     """The column that joins a table to the journeys, and so to programmes."""
     return {"journey": "patient_journey_id", "journey_hcp": "hcp_id", "brand": "brand"}[
         facts_of(TABLES[table]).partition_by
     ]
 
 
-def _touch(cursor: Any, table: str, links: str, touched: set[str], parameters: tuple[Any, ...] = ()) -> None:
+def touch(cursor: Any, table: str, links: str, touched: set[str], parameters: tuple[Any, ...] = ()) -> None:
     """Add the programmes of the journeys with these links to `touched`, as brand/indication.
 
     As a rule a few rows or an earlier table tell them all, and there is no other programme to be looked for.
@@ -140,7 +140,7 @@ def _touch(cursor: Any, table: str, links: str, touched: set[str], parameters: t
     for some in (f"{links} LIMIT {FEW}", links):
         cursor.execute(
             f"SELECT DISTINCT {programme} FROM {SCHEMA}.patient_journeys WHERE {other} AND EXISTS "
-            f"(SELECT FROM {SCHEMA}.patient_journeys WHERE {other}) AND {_link(table)} IN ({some})",
+            f"(SELECT FROM {SCHEMA}.patient_journeys WHERE {other}) AND {link(table)} IN ({some})",
             (*parameters, json.dumps(sorted(touched))),
         )
         touched |= {found for (found,) in cursor.fetchall()}
@@ -191,7 +191,7 @@ def _remove(cursor: Any, staging: Staging, table: str, mine: str, touched: set[s
         f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
         f"AND NOT {staging.kept(table, 't')}"
     )
-    _touch(cursor, table, f"SELECT t.{_link(table)} {gone}", touched, (staging.replaces,))
+    touch(cursor, table, f"SELECT t.{link(table)} {gone}", touched, (staging.replaces,))
     return _count(
         cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", (staging.replaces,)
     )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.ingest.loader import Load, LoadReport, Programme, Progress, run_load
+from e2i_assets.ingest.removal import Removal, remove
 from e2i_assets.resources import holdings, migrations, snapshots
 from e2i_assets.resources.holdings import Holding
 from e2i_assets.resources.postgres import WarehouseUnavailable, url_for
@@ -68,6 +69,15 @@ class Warehouse:
             commit=not dry_run,
             progress=progress,
         )
+
+    def remove(self, source: str, *, dry_run: bool) -> Removal:
+        """Remove a source with all that hangs on it; with `dry_run` only find out what would go.
+
+        Raises:
+            NoSuchSource: nothing is of that source.
+        """
+        assert self.engine is not None
+        return remove(self._connect, source, commit=not dry_run)
 
     @contextmanager
     def snapshot(self, brand: str, indication: str) -> Iterator[Snapshot]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from e2i_assets.cli.main import main
 from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.resources.warehouse import Warehouse
-from e2i_assets.settings import Settings, settings
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 PROGRAMMES = {("Brand", "a")}
@@ -127,25 +125,6 @@ tables:
       first_observation_date: DATE '2024-01-01'
       last_observation_date: DATE '2024-12-31'
 """
-
-
-@pytest.fixture
-def command(
-    here: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str]]]:
-    """`e2i data …` in this process, on the test's database: exit code and all that it said."""
-    assert here.database_url is not None
-    monkeypatch.setenv("E2I_DATABASE_URL", here.database_url.get_secret_value())
-    settings.cache_clear()
-
-    def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr("sys.argv", ["e2i", "data", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return int(left.value.code or 0), "".join(capsys.readouterr())
-
-    yield run
-    settings.cache_clear()
 
 
 def test_each_bad_cell_is_a_rejected_row_and_none_is_ever_shown(
