@@ -74,9 +74,15 @@ def fail(error: Exception) -> int:
     Returns:
         The exit code: 1 where data were refused, 130 after Ctrl-C, 2 where the command could not be asked.
     """
+    from e2i_assets.resources.disk import DiskFull, full_disk
     from e2i_assets.resources.postgres import database_failure
+    from e2i_assets.settings import SettingsError, settings
 
-    if type(error).__module__.startswith("e2i_assets"):
+    ours = type(error).__module__.startswith("e2i_assets")
+    full = None if isinstance(error, SettingsError | DiskFull) else full_disk(error, settings())
+    if full:
+        sys.stderr.write(f"error: {error}\n{full}\n" if ours else f"error: {full}\n")
+    elif ours:
         sys.stderr.write(f"error: {error}\n")
     elif isinstance(error, OSError) and (error.filename or not error.strerror):
         said = f"{error.filename}: {error.strerror}" if error.strerror else str(error)

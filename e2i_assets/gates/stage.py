@@ -21,6 +21,7 @@ from e2i_assets.gates import display
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.verdict import Gate, Verdict, refusal
 from e2i_assets.partitions import partitions, serves
+from e2i_assets.resources.disk import full_disk, naming_full_disk
 from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
 from e2i_assets.resources.records import gate_results
 from e2i_assets.resources.store import Artifact, Published, json_hash
@@ -151,7 +152,23 @@ def make(
     refused: tuple[type[Exception], ...] = (),
     lost: Lost | None = None,
 ) -> Iterator[Any]:
-    """What a stage yields: the published version if it stands, else what is made; with the checks."""
+    """What a stage yields: the published version if it stands, else what is made; with the checks.
+
+    Raises:
+        DiskFull: there was no room; that is no verdict on the data.
+    """
+    with naming_full_disk(context.settings):
+        yield from _make(context, asset_key, compute, gates, refused, lost)
+
+
+def _make(
+    context: StageContext,
+    asset_key: dg.AssetKey,
+    compute: Callable[[], Made],
+    gates: Sequence[Gate],
+    refused: tuple[type[Exception], ...],
+    lost: Lost | None,
+) -> Iterator[Any]:
     forced = context.dagster.run.tags.get(FORCE)
     current = None if forced else context.store.current(asset_name(asset_key), context.partition)
     if current and _stands(context, current, [gate.name for gate in gates], lost):
@@ -160,6 +177,8 @@ def make(
     try:
         made = compute()
     except refused as error:
+        if full_disk(error, context.settings):
+            raise
         yield from _refuse(context, asset_key, gates, error)
         return
     yield from _audit_and_publish(context, asset_key, gates, made)

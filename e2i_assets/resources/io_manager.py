@@ -8,6 +8,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from e2i_assets.partitions import serves
+from e2i_assets.resources.disk import naming_full_disk
 from e2i_assets.resources.records import gate_results
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.resources.warehouse import Warehouse
@@ -34,7 +35,8 @@ class ArtifactIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Published | None) -> None:
         """Make the version current."""
         if obj is not None:
-            self._store.publish(obj)
+            with naming_full_disk(self._settings):
+                self._store.publish(obj)
 
     def load_input(self, context: dg.InputContext) -> Published | None:
         """The published version of the upstream asset.

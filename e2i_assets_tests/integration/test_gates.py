@@ -280,6 +280,17 @@ def test_bad_data_is_a_check_result_and_a_crash_is_an_exception(world: World) ->
     assert checks(crashed) == {}
 
 
+def test_a_full_disk_is_named_and_is_no_verdict_on_the_data(world: World) -> None:
+    world.raises = BadData("the bundle could not be built")
+    world.raises.__cause__ = OSError(28, "No space left on device")
+    full = world.run()
+    assert not full.success
+    assert checks(full) == {}
+    said = str(next(e for e in full.all_events if e.is_step_failure).step_failure_data)
+    assert "DiskFull: the disk at " in said
+    assert str(world.platform.settings.home_dir) in said
+
+
 def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace) -> None:
     world.run(UPSTREAM)
     world.numbers[PARTITION] = -1
