@@ -8,6 +8,9 @@ from typing import Any
 
 from e2i_assets.resources.store import ArtifactStore
 
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""The pages have no scripts and load nothing; should one ever come by, the browser does not run it."""
+
 
 def serve_pages(store: ArtifactStore, host: str, port: int) -> ThreadingHTTPServer:
     """Serve the HTML pages of the store's versions, and nothing else, until `shutdown`.
@@ -25,6 +28,8 @@ def serve_pages(store: ArtifactStore, host: str, port: int) -> ThreadingHTTPServ
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(page)))
+            self.send_header("Content-Security-Policy", POLICY)
+            self.send_header("X-Content-Type-Options", "nosniff")
             self.end_headers()
             self.wfile.write(page)
 

@@ -11,6 +11,7 @@ from e2i_assets.cohorts.criteria import Rule, RuleKind
 from e2i_assets.cohorts.criterion import Value
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.small_cells import EXACT, Cells
+from e2i_assets.contracts.markdown import code, plain
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class CohortResult:
             f"| 0 | All journeys | | | | | {cells.text(self.total_count)} | |",
         ]
         for e in self.eligibility_log:
-            rule, condition = (_cell(text) for text in (e.description or e.criterion_name, e.condition))
+            rule, condition = plain(e.description or e.criterion_name), code(e.condition)
             counts = (e.removed_count, e.null_count, e.remaining_count, e.sole_removed_count)
             figures = " | ".join(map(cells.text, counts))
-            lines.append(f"| {e.criterion_order} | {rule} | {e.criterion_type} | `{condition}` | {figures} |")
+            lines.append(f"| {e.criterion_order} | {rule} | {e.criterion_type} | {condition} | {figures} |")
         return "\n".join(lines)
 
     def _require_rules(self, numbers: Collection[int]) -> None:
@@ -181,7 +182,3 @@ def _steps(masks: Sequence[MaskCount], order: Sequence[int]) -> list[tuple[int, 
 
 def _numbers(mask: int) -> tuple[int, ...]:
     return tuple(i + 1 for i in range(mask.bit_length()) if mask >> i & 1)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from e2i_assets.contracts.base import Column, Table, columns, facts_of, key_of
+from e2i_assets.contracts.markdown import plain
 from e2i_assets.contracts.tables import TABLES
 
 _TYPES: dict[type[pl.DataType], str] = {
@@ -127,7 +128,7 @@ def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
         entry["available_at"] or "not declared", _null(entry), _values(entry),
         "key" if entry["key"] else "unique" if entry["unique"] else reference, entry["description"],
     )  # fmt: skip
-    return tuple(text.replace("|", "\\|") for text in texts)
+    return tuple(plain(text) for text in texts)
 
 
 def _null(entry: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
+from e2i_assets.contracts.markdown import plain
 from e2i_assets.quality.config import DIMENSIONS
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.plots import dimension_chart
@@ -27,9 +28,10 @@ _STYLE = (
 
 def markdown(report: QCReport) -> str:
     """Verdict line, next step, then one table per part that has something to say."""
-    parts = [f"**{report.status}** · {_score(report)}", report.fix_first]
+    parts = [f"**{report.status}** · {_score(report)}", plain(report.fix_first)]
     for title, head, rows in _grids(report):
-        lines = [f"| {' | '.join(_cell(c) for c in row)} |" for row in (head, ["---"] * len(head), *rows)]
+        told = (map(plain, head), ["---"] * len(head), *(map(plain, row) for row in rows))
+        lines = [f"| {' | '.join(row)} |" for row in told]
         parts.append(f"#### {title}\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -65,9 +67,10 @@ def _link(suite: SuiteResult) -> str:
 
 def page(title: str, status: str, body: str) -> str:
     """A page without scripts; `status` is `passed`, `warning` or `failed`, `body` is HTML."""
+    named = escape(title)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<style>{_STYLE}</style></head><body><h1>{title}: <span class="{status}">{status}</span></h1>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{named}</title>'
+        f'<style>{_STYLE}</style></head><body><h1>{named}: <span class="{status}">{status}</span></h1>'
         f"{body}</body></html>\n"
     )
 
@@ -81,10 +84,6 @@ def section(title: str, head: list[str], rows: list[list[str]]) -> str:
 
 def _score(report: QCReport) -> str:
     return f"score {report.score:.3f} (blocks below {report.score_threshold:.2f})"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _grids(report: QCReport) -> list[Grid]:

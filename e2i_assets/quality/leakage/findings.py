@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from e2i_assets.contracts.markdown import plain
+
 Kind = Literal["temporal", "target", "contamination", "plausibility"]
 
 
@@ -105,11 +107,12 @@ class LeakageReport:
         if self.findings:
             lines += ["", "| kind | column | statistic | threshold | evidence |", "|---|---|---|---|---|"]
             lines += [
-                f"| {f.kind} | {f.column} | {f.statistic:.3f} | {f.threshold:.3f} | {f.evidence} |"
+                f"| {f.kind} | {plain(f.column)} | {f.statistic:.3f} | {f.threshold:.3f} "
+                f"| {plain(f.evidence)} |"
                 for f in self.findings
             ]
         if self.undeclared:
-            lines += ["", f"Nobody has said when these are known: {', '.join(self.undeclared)}"]
+            lines += ["", f"Nobody has said when these are known: {plain(', '.join(self.undeclared))}"]
         if self.limits:
-            lines += ["", "Not to be decided:", *(f"- {said}" for said in self.limits)]
+            lines += ["", "Not to be decided:", *(f"- {plain(said)}" for said in self.limits)]
         return "\n".join(lines) + "\n"

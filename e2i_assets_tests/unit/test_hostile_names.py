@@ -1,0 +1,192 @@
+"""Names and values that are HTML, Markdown or script stay text on every page and in Dagit's Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cache
+from html.parser import HTMLParser
+
+import httpx
+import polars as pl
+import pytest
+from markdown_it import MarkdownIt
+
+from e2i_assets.cli.pages import serve_pages
+from e2i_assets.cohorts import CohortConstructor
+from e2i_assets.contracts.dictionary import dictionary, markdown
+from e2i_assets.contracts.markdown import code, plain
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.quality import QCReport, build_qc_report
+from e2i_assets.quality.config import Expectation
+from e2i_assets.quality.leakage.findings import Finding, LeakageReport
+from e2i_assets.quality.leakage.render import html as leakage_page
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
+from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg/onload=alert(1)>",
+    "a | b `c` | <b>d</b>",
+    "[x](javascript:alert(1))",
+    "![x](https://elsewhere.example/p.png)",
+    "<javascript:alert(1)>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "</title></style><iframe src=javascript:alert(1)>",
+    "{{ 7*7 }} $x ${x} %s",
+    "x\n\n<script>alert(1)</script>\n# heading",
+)
+NAMED = " ".join(HOSTILE)
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page, as a browser would see them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def require_harmless(html: str, *shown: str) -> None:
+    """No tag, handler or address came of a text, and the texts are there as they were."""
+    page = Page(html)
+    assert {tag for tag, _ in page.tags}.isdisjoint(
+        {"script", "svg", "iframe", "object", "embed", "link", "base"}
+    )
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for address in (attributes.get("src"), attributes.get("href")):
+            allowed = ("data:image/png;base64,",) if tag == "img" else ("../report.html", "data_docs/", "#")
+            assert address is None or address.startswith(allowed) or address.endswith(".html"), address
+    told = " ".join(page.text.split())
+    for text in shown:
+        assert " ".join(text.split()) in told
+
+
+@cache
+def quality_report() -> QCReport:
+    """Declared columns of hostile names that are missing, and a suite whose texts and values are hostile."""
+    settings = quality_config("causal_paths")
+    (suite,) = settings.suites
+    broken = [
+        Expectation(
+            type="expect_column_values_to_be_in_set",
+            kwargs={"column": c, "value_set": list(HOSTILE)},
+            why=NAMED,
+        )
+        for c in ("source_node", "target_node")
+    ]
+    pattern = Expectation(
+        type="expect_column_values_to_match_regex", kwargs={"column": "brand", "regex": HOSTILE[1]}, why="x"
+    )
+    suite = suite.model_copy(update={"expectations": (*broken, pattern), "description": NAMED})
+    return build_qc_report(
+        clean_tables(60), attributes=ATTRIBUTES | {name: Declared("integer") for name in HOSTILE},
+        raw_versions=dict.fromkeys(TABLES, "v"), config=settings.model_copy(update={"suites": (suite,)}),
+    )  # fmt: skip
+
+
+def leakage_report() -> LeakageReport:
+    findings = tuple(Finding("target", name, 0.9, 0.8, f"{name} tells the target") for name in HOSTILE)
+    return LeakageReport(NAMED, 10, findings, {"target": 3}, HOSTILE, HOSTILE, HOSTILE)
+
+
+def attrition() -> str:
+    frame = observed(pl.DataFrame({"patient_journey_id": ["a"], HOSTILE[1]: ["x"]}))
+    _, result = CohortConstructor(config([(HOSTILE[1], "==", HOSTILE[0])])).construct_cohort(frame)
+    entry = dataclasses.replace(result.eligibility_log[0], description=NAMED)
+    return dataclasses.replace(result, eligibility_log=(entry,)).attrition_markdown()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "quality report": lambda: quality_report().to_html(),
+    "leakage audit": lambda: leakage_page({NAMED: leakage_report()}),
+}
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "quality report": lambda: quality_report().to_markdown(),
+    "leakage audit": lambda: leakage_report().to_markdown(),
+    "attrition": attrition,
+    "dictionary": lambda: markdown(
+        dictionary({"p": {name: dataclasses.replace(_DECLARED, description=name) for name in HOSTILE}})
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attribute(Declared):
+    unit: str | None = None
+    description: str = ""
+
+
+_DECLARED = _Attribute("integer")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_show_names_and_obey_none(name: str) -> None:
+    require_harmless(PAGES[name](), *HOSTILE)
+
+
+def test_data_docs_show_rules_and_obey_none() -> None:
+    pages = [suite.page for suite in quality_report().suites if suite.page]
+    assert pages
+    for page in pages:
+        require_harmless(page, NAMED, HOSTILE[0])
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_markdown_shows_names_and_obeys_none(name: str) -> None:
+    """Rendered with HTML allowed, which Dagit does not: nothing may depend on its sanitizer."""
+    rendered = (
+        MarkdownIt("commonmark", {"html": True, "linkify": False}).enable("table").render(DOCUMENTS[name]())
+    )
+    page = Page(rendered)
+    assert {tag for tag, _ in page.tags} <= {
+        "p", "table", "thead", "tbody", "tr", "th", "td", "strong", "h1", "h2", "h4", "ul", "li", "code",
+    }  # fmt: skip
+    rows = [row.count("<td") + row.count("<th") for row in rendered.split("</tr>")[:-1]]
+    assert len(set(rows)) <= len(Page(rendered).text.split("\n"))
+    assert "alert(1)" in page.text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_cell_stays_one_cell_and_says_what_it_said(text: str) -> None:
+    parser = MarkdownIt("commonmark", {"html": True}).enable("table")
+    for cell, tags in ((plain(text), []), (code(text), ["code"])):
+        page = Page(parser.render(f"| a | b |\n|---|---|\n| {cell} | end |"))
+        assert [t for t, _ in page.tags] == [
+            "table",
+            "thead",
+            "tr",
+            "th",
+            "th",
+            "tbody",
+            "tr",
+            "td",
+            *tags,
+            "td",
+        ]
+        said = " ".join(text.split())
+        assert (said if not tags else said.replace("`", "'")) in " ".join(page.text.split())
+
+
+def test_a_browser_is_told_to_run_nothing(tmp_path) -> None:
+    (tmp_path / "qc_report" / "p").mkdir(parents=True)
+    (tmp_path / "qc_report" / "p" / "report.html").write_text("<script>alert(1)</script>")
+    server = serve_pages(ArtifactStore(str(tmp_path)), "127.0.0.1", 0)
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{server.server_port}/qc_report/p/report.html")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    finally:
+        server.shutdown()
+        server.server_close()
