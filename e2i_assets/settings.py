@@ -61,8 +61,11 @@ class Settings(BaseSettings):
 
     @property
     def home_dir(self) -> Path:
-        """Absolute `E2I_HOME`."""
-        return self.home.expanduser().resolve()
+        """Absolute `E2I_HOME`; else `.e2i` where it is here, or that of the project whose clone this is."""
+        chosen = self.home.expanduser().resolve()
+        project = Path(__file__).resolve().parent.parent
+        elsewhere = "home" not in self.model_fields_set and not chosen.is_dir()
+        return project / ".e2i" if elsewhere and (project / "config").is_dir() else chosen
 
     @property
     def config_dir(self) -> Path:

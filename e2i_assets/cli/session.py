@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ def open_session() -> tuple[Settings, Warehouse]:
     """
     quiet()
     here = settings()
+    if not here.home_dir.is_dir():
+        sys.stderr.write(f"making {here.home_dir}, where everything is kept (E2I_HOME)\n")
     try:
         export(here)
         warehouse = Warehouse(here)

@@ -2,52 +2,135 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
+from fasteners import InterProcessLock
 
 from e2i_assets.cli.output import say
 from e2i_assets.cli.pages import serve_pages
 from e2i_assets.cli.session import open_session
+from e2i_assets.resources.home import open_home
 from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.settings import settings
 
 PAGES_PORT = 3004
 """Where E2I_PAGES_URL names no port, as behind a proxy."""
 ROOT = Path(__file__).resolve().parent.parent.parent
+PR_SET_PDEATHSIG = 1
+"""The number of prctl(2) for the signal that a process gets when its parent dies."""
+STOPS_WITHIN = 20.0
+"""Seconds that processes left over from a killed `e2i up` have to end by themselves."""
 
 
 class PortUnavailable(RuntimeError):
     """An address that cannot be listened on."""
 
 
+class AlreadyUp(RuntimeError):
+    """Another `e2i up` has this home open."""
+
+
 def run_up(host: str, port: int) -> int:
     """Serve until interrupted; this process keeps the embedded warehouse running meanwhile.
 
     Raises:
+        AlreadyUp: another one serves this home.
         PortUnavailable: something else listens there. Dagster would go on without its web server.
     """
-    _require_free(host, port)
-    here, _ = open_session()
-    pages_port = urlsplit(here.pages_url).port or PAGES_PORT
-    command = [
-        str(Path(sys.executable).with_name("dagster")), "dev",
-        "--workspace", str(ROOT / "workspace.yaml"), "--host", host, "--port", str(port),
-    ]  # fmt: skip
-    say(f"Dagit: http://{host}:{port} (Ctrl-C stops it)")
-    try:
-        serve_pages(ArtifactStore(here.artifacts_url), host, pages_port)
-    except OSError as error:
-        say(
-            f"Pages of reports are not served: {host}:{pages_port}: {error.strerror}. Set E2I_PAGES_URL to "
-            "a port that is free."
+    open_home(settings().home_dir)
+    with _alone(settings().home_dir, f"http://{host}:{port}") as note:
+        _require_free(host, port)
+        here, _ = open_session()
+        command = [
+            str(Path(sys.executable).with_name("dagster")), "dev",
+            "--workspace", str(ROOT / "workspace.yaml"), "--host", host, "--port", str(port),
+        ]  # fmt: skip
+        say(f"Dagit: http://{host}:{port} (Ctrl-C stops it), on {here.home_dir}")
+        # A session of its own: Ctrl-C reaches it through us, once.
+        process = subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent)
+        _remember(note, process)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, lambda *_: process.send_signal(signal.SIGINT))
+        pages_port = urlsplit(here.pages_url).port or PAGES_PORT
+        try:
+            serve_pages(ArtifactStore(here.artifacts_url), host, pages_port)
+        except OSError as error:
+            say(
+                f"Pages of reports are not served: {host}:{pages_port}: {error.strerror}. Set E2I_PAGES_URL "
+                "to a port that is free."
+            )
+        return process.wait()
+
+
+def _end_with_parent() -> None:
+    """Have Linux end Dagster where this process is killed; elsewhere the next `e2i up` does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def _alone(home: Path, url: str) -> Iterator[Path]:
+    """Hold the home for one `e2i up`, and end what a killed one left running; yields the file that says what.
+
+    Raises:
+        AlreadyUp: another one holds it.
+    """
+    note = home / "up.json"
+    lock = InterProcessLock(home / "up.lock")
+    if not lock.acquire(blocking=False):
+        raise AlreadyUp(
+            f"{home} is served already, at {_noted(note).get('url', 'another port')}. Stop that one first "
+            "(Ctrl-C), or set E2I_HOME to another folder."
         )
-    process = subprocess.Popen(command)
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: process.send_signal(signal.SIGINT))
-    return process.wait()
+    try:
+        _end_left_over(_noted(note))
+        note.write_text(json.dumps({"url": url}))
+        yield note
+        note.unlink()
+    finally:
+        lock.release()
+
+
+def _remember(note: Path, process: subprocess.Popen[bytes]) -> None:
+    with suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).create_time()
+        note.write_text(json.dumps({**_noted(note), "dagster": process.pid, "started": started}))
+
+
+def _noted(note: Path) -> dict[str, object]:
+    """What the file says; nothing where it was being written."""
+    try:
+        return dict(json.loads(note.read_text()))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def _end_left_over(noted: dict[str, object]) -> None:
+    """End Dagster and its children, if the process of that number is still the one that was started."""
+    try:
+        dagster = psutil.Process(int(str(noted["dagster"])))
+        if dagster.create_time() != noted["started"]:
+            return
+        left = [dagster, *dagster.children(recursive=True)]
+    except (KeyError, psutil.NoSuchProcess):
+        return
+    say(f"ending Dagster (process {dagster.pid}), which an `e2i up` that was killed left running")
+    dagster.terminate()
+    _, alive = psutil.wait_procs(left, timeout=STOPS_WITHIN)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=STOPS_WITHIN)
 
 
 def _require_free(host: str, port: int) -> None:
