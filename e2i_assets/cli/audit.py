@@ -43,14 +43,13 @@ def leakage(
     partition: Annotated[
         str | None, typer.Option("--partition", "-p", help="Audit the published splits of a partition.")
     ] = None,
-    html: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("leakage.html"),
+    html: Annotated[Path | None, typer.Option(help="File for the report as a page; none otherwise.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Look for temporal and target leakage and contamination; exits with 1 when there is any.
 
     A contract finds what the data cannot tell: [discharge_date], or {discharge_date: {role: post_outcome}};
     the name of one of our tables is one, too.
-    Exit codes: 0 no finding, 1 a finding, 2 nothing could be audited.
     Of a partition train and validation are audited, for each of its scopes; test and holdout stay sealed.
     """
     from rich.console import Console
@@ -78,12 +77,14 @@ def leakage(
     except Exception as error:
         fail(error)
         raise typer.Exit(2) from error  # 1 is a finding and nothing else
-    html.write_text(page(reports))
+    if html is not None:
+        html.write_text(page(reports))
     if json:
         print_json({name: report.to_dict() for name, report in reports.items()})
     else:
         _show(reports)
-    say(f"report: {html}", as_json=json)
+    if html is not None:
+        say(f"report: {html}", as_json=json)
     raise typer.Exit(int(any(not report.ok for report in reports.values())))
 
 

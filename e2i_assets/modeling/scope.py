@@ -32,6 +32,8 @@ CLASSIFICATION_METRICS = {
 """What a success criterion may be about: its name there, and the metric's name in an evaluation."""
 
 
+BOUNDS = {"log_loss": (0, math.inf), "calibration_slope": (-math.inf, math.inf)}
+"""The values that a metric can have, where they are not from 0 to 1."""
 PLAUSIBILITY = "plausible_max_auc"
 """Name of the limit among a model's criteria."""
 
@@ -129,6 +131,10 @@ class Scope(YamlModel):
             raise ValueError(
                 f"{', '.join(unknown)}: no such metric; known are {', '.join(CLASSIFICATION_METRICS)}"
             )
+        for c in value:
+            low, high = BOUNDS.get(c.metric, (0, 1))
+            if not low <= c.threshold <= high:
+                raise ValueError(f"{c.name} is {c.threshold:g}, but {c.metric} lies in [{low:g}, {high:g}]")
         return value
 
     @classmethod

@@ -37,7 +37,7 @@ def audit(*arguments: str) -> Result:
 
 
 def test_a_leak_is_shown_written_and_exits_with_1(folder: Path) -> None:
-    done = audit("trial.csv", "--target", "cens")
+    done = audit("trial.csv", "--target", "cens", "--html", "leakage.html")
     assert done.exit_code == 1
     assert "time" in done.stdout
     page = (folder / "leakage.html").read_text()
@@ -70,8 +70,10 @@ def test_a_contract_and_a_patient_of_another_split_are_found(folder: Path) -> No
 
 
 def test_a_list_of_columns_is_a_contract(folder: Path) -> None:
+    before = set(folder.iterdir())
     done = audit("train.parquet", "--target", "cens", "--contract", "list.yaml", "--json")
     assert done.exit_code == 1
+    assert set(folder.iterdir()) == before  # no page that was not asked for
     (report,) = json.loads(done.stdout).values()
     assert [f["column"] for f in report["findings"]] == ["pnodes"]
 
