@@ -13,6 +13,7 @@ from e2i_assets.contracts.base import INDEX, OUTCOME, Column, columns, facts_of
 from e2i_assets.contracts.dictionary import AttributeLike, type_name
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features.feature_set import Feature
+from e2i_assets.gates.display import plain
 
 
 def image(png: bytes) -> dg.MetadataValue:
@@ -22,14 +23,8 @@ def image(png: bytes) -> dg.MetadataValue:
 
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
     """A table of plain figures; `none` when it has no rows."""
-    records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in rows]
+    records = [dg.TableRecord({k: plain(v) for k, v in row.items()}) for row in rows]
     return dg.MetadataValue.table(records) if records else dg.MetadataValue.text("none")
-
-
-def _cell(value: Any) -> str | int | float | bool:
-    if isinstance(value, float):
-        return round(value, 4)
-    return value if isinstance(value, str | int | bool) else ("" if value is None else str(value))
 
 
 def contract_schema(name: str) -> dg.TableSchema:

@@ -57,6 +57,8 @@ def leakage(
     from e2i_assets.cli import audit_data
     from e2i_assets.cli.output import fail, print_json, say
     from e2i_assets.quality.leakage.render import html as page
+    from e2i_assets.quality.render import stamped
+    from e2i_assets.settings import settings
 
     if (file is None) == (partition is None) or (file is not None and not target):
         raise typer.BadParameter("give either a file and its --target, or a --partition")
@@ -78,7 +80,7 @@ def leakage(
         fail(error)
         raise typer.Exit(2) from error  # 1 is a finding and nothing else
     if html is not None:
-        html.write_text(page(reports))
+        html.write_text(stamped(page(reports), f"{', '.join(reports)}, {settings().today}"), encoding="utf-8")
     if json:
         print_json({name: report.to_dict() for name, report in reports.items()})
     else:

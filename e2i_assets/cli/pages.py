@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+from e2i_assets.quality.render import stamped
 from e2i_assets.resources.store import ArtifactStore
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -25,13 +26,15 @@ def serve_pages(store: ArtifactStore, host: str, port: int) -> ThreadingHTTPServ
             if page is None:
                 self.send_error(404, "no such page")
                 return
+            about = f"{page.partition}, {page.asset}, made {page.made:%Y-%m-%d}, version {page.version}"
+            body = stamped(page.html, about).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(page)))
+            self.send_header("Content-Length", str(len(body)))
             self.send_header("Content-Security-Policy", POLICY)
             self.send_header("X-Content-Type-Options", "nosniff")
             self.end_headers()
-            self.wfile.write(page)
+            self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             """Dagit's own log is enough."""

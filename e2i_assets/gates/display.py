@@ -18,18 +18,37 @@ NOT_SERVED = "not_served"
 
 
 def check(
-    asset_key: dg.AssetKey, gate: str, verdict: Verdict, where: Mapping[str, Any]
+    asset_key: dg.AssetKey, gate: str, verdict: Verdict, about: str, where: Mapping[str, Any]
 ) -> dg.AssetCheckResult:
-    """A verdict as Dagster's check result; `where` holds links to what was judged."""
+    """A verdict as Dagster's check result, the most important first.
+
+    Args:
+        about: partition and day, because Dagit shows an asset's last result whatever partition it is of.
+        where: links to what was judged.
+    """
     figures = {k: v if v is not None else "none" for k, v in verdict.figures.items()}
     advice = {"next_step": verdict.next_step} if verdict.next_step else {}
+    rows = [dg.TableRecord({k: plain(v) for k, v in row.items()}) for row in verdict.rows]
+    found = {"found": dg.MetadataValue.table(rows)} if rows else {}
     return dg.AssetCheckResult(
         passed=verdict.passed,
         asset_key=asset_key,
         check_name=gate,
-        description=verdict.summary,
-        metadata={"reason": verdict.reason, **figures, **advice, **where},
+        description=f"{about}: {verdict.summary}",
+        metadata=rounded({"reason": verdict.reason, **advice, **found, **figures, **where}),
     )
+
+
+def rounded(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as a person reads them, to four digits; what is computed with them keeps them all."""
+    return {name: plain(value) if isinstance(value, float) else value for name, value in metadata.items()}
+
+
+def plain(value: Any) -> str | int | float | bool:
+    """A cell of a table."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    return value if isinstance(value, str | int | bool) else ("" if value is None else str(value))
 
 
 def not_served(scope: str, partition: str) -> dg.MaterializeResult:
@@ -52,9 +71,14 @@ def passed_over(scope: str, partition: str) -> str:
     )
 
 
-def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]) -> str:
-    """What Dagit shows of a publication, to be shown again when the version is reused."""
+def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult], pages: str) -> str:
+    """What Dagit shows of a publication, to be shown again when the version is reused.
+
+    Args:
+        pages: where its links lead to.
+    """
     shown: Any = {
+        "pages": pages,
         "metadata": dict(dg.AssetMaterialization(asset_key="_", metadata=metadata).metadata),
         "checks": {
             c.check_name: {"description": c.description, "metadata": dict(c.metadata)} for c in checks
@@ -63,9 +87,11 @@ def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]
     return dg.serialize_value(shown)
 
 
-def republished(current: Published) -> dg.MaterializeResult:
-    """The published version once more, as it was shown when it was made."""
+def republished(current: Published, pages: str) -> dg.MaterializeResult:
+    """The published version once more, as it was shown when it was made, its links to where pages are now."""
     shown = dg.deserialize_value(current.display, dict)
+    if shown.get("pages", pages) != pages:
+        shown = dg.deserialize_value(current.display.replace(shown["pages"], pages), dict)
     key = dg.AssetKey(current.asset.split("/"))
     return dg.MaterializeResult(
         asset_key=key,

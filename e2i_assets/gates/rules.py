@@ -79,6 +79,7 @@ def _no_blockers(quality: Quality) -> Verdict:
         "quality_blockers",
         f"{len(blockers)} blocking issues: {named}{more}.",
         quality.report.fix_first,
+        [vars(blocker) for blocker in blockers],
         blockers=len(blockers),
     )
 
@@ -281,12 +282,14 @@ def _no_leakage(made: SplitsMade) -> Verdict:
     named = "; ".join(
         f"{f.kind} leakage in {f.column} for {target}: {f.evidence}" for target, f in findings[:5]
     )
+    rows = [{"target": target, **vars(finding)} for target, finding in findings]
     if all(f.kind == "plausibility" for _, f in findings):
-        return refuse("implausible", f"{named}.", _ASK, findings=len(findings))
+        return refuse("implausible", f"{named}.", _ASK, rows, findings=len(findings))
     return refuse(
         "leakage",
         f"{named}.",
         "Take the columns out of the features, or correct their role and availability.",
+        rows,
         findings=len(findings),
     )
 

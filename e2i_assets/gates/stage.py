@@ -172,7 +172,7 @@ def _make(
     forced = context.dagster.run.tags.get(FORCE)
     current = None if forced else context.store.current(asset_name(asset_key), context.partition)
     if current and _stands(context, current, [gate.name for gate in gates], lost):
-        yield display.republished(current)
+        yield display.republished(current, _pages(context))
         return
     try:
         made = compute()
@@ -221,11 +221,13 @@ def _audit_and_publish(
     verdicts = {gate.name: gate.verdict(subject) for gate in gates}
     _record(context, name, verdicts, version)
     address = context.store.locate(name, context.partition, version)
-    pages = f"{context.settings.pages_url.rstrip('/')}/{name}/{context.partition}/{version}"
+    pages = f"{_pages(context)}/{name}/{context.partition}/{version}"
     where = {"dagster/uri": address} | {
         page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in made.pages.items()
     }
-    checks = [display.check(asset_key, gate, verdict, where) for gate, verdict in verdicts.items()]
+    checks = [
+        display.check(asset_key, gate, verdict, _about(context), where) for gate, verdict in verdicts.items()
+    ]
     if not all(verdict.passed for verdict in verdicts.values()):
         for gate, verdict in verdicts.items():
             if not verdict.passed:
@@ -233,7 +235,7 @@ def _audit_and_publish(
         yield from checks
         return
     sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in context.inputs.items()}
-    metadata = {**made.metadata, **where, **sources}
+    metadata = display.rounded({**made.metadata, **where, **sources})
     published = Published(
         asset=name,
         partition=context.partition,
@@ -241,7 +243,7 @@ def _audit_and_publish(
         fingerprint=context.fingerprint,
         gates={gate: verdict.passed for gate, verdict in verdicts.items()},
         attributes=dict(made.attributes),
-        display=display.serialize(metadata, checks),
+        display=display.serialize(metadata, checks, _pages(context)),
         run_id=context.run_id,
     )
     yield dg.MaterializeResult(
@@ -265,7 +267,15 @@ def _refuse(
     _record(context, asset_name(asset_key), verdicts)
     context.log.error(verdict.summary)
     for gate, answer in verdicts.items():
-        yield display.check(asset_key, gate, answer, {})
+        yield display.check(asset_key, gate, answer, _about(context), {})
+
+
+def _about(context: StageContext) -> str:
+    return f"{context.partition}, {context.settings.today}"
+
+
+def _pages(context: StageContext) -> str:
+    return context.settings.pages_url.rstrip("/")
 
 
 def _record(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ class Verdict:
         message: the rule, the figure and the threshold, in a sentence.
         figures: what was measured and compared.
         next_step: what to do about a failure.
+        rows: each thing that was found, where there are several.
     """
 
     passed: bool
@@ -28,6 +29,7 @@ class Verdict:
     message: str
     figures: Mapping[str, Figure] = field(default_factory=dict)
     next_step: str = ""
+    rows: tuple[Mapping[str, Figure], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -39,6 +41,7 @@ class Verdict:
         return {
             "passed": self.passed, "reason": self.reason, "message": self.message,
             "figures": dict(self.figures), "next_step": self.next_step,
+            "rows": [_plain(row) for row in self.rows],
         }  # fmt: skip
 
 
@@ -52,9 +55,16 @@ def not_asked_for(message: str) -> Verdict:
     return Verdict(True, "not_asked_for", message)
 
 
-def refuse(reason: str, message: str, next_step: str, **figures: Figure) -> Verdict:
-    """A gate that blocks."""
-    return Verdict(False, reason, message, _plain(figures), next_step)
+def refuse(
+    reason: str,
+    message: str,
+    next_step: str,
+    found: Iterable[Mapping[str, Figure]] = (),
+    /,
+    **figures: Figure,
+) -> Verdict:
+    """A gate that blocks, with each thing that was `found`."""
+    return Verdict(False, reason, message, _plain(figures), next_step, tuple(found))
 
 
 def _plain(figures: Mapping[str, Figure]) -> dict[str, Figure]:

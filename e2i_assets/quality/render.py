@@ -75,6 +75,12 @@ def page(title: str, status: str, body: str) -> str:
     )
 
 
+def stamped(page: str, about: str) -> str:
+    """A page that says at its top, and in its title, of what and when it is."""
+    line = escape(about)
+    return page.replace("<title>", f"<title>{line}: ", 1).replace("<body>", f"<body><p>{line}</p>", 1)
+
+
 def section(title: str, head: list[str], rows: list[list[str]]) -> str:
     """A heading and a table, its texts escaped."""
     headings = "".join(f"<th>{escape(h)}</th>" for h in head)

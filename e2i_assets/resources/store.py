@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
@@ -80,7 +81,21 @@ class Published:
     run_id: str = ""
 
 
-PAGE = re.compile(r"([\w-]+/)+[\w-]+\.html", re.ASCII)
+PAGE = re.compile(
+    rf"(?P<asset>[\w/-]+)/(?P<partition>[\w-]+)/(?P<version>[0-9a-f]{{{DIGITS}}})/([\w-]+/)*[\w-]+\.html",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a version, of which partition and asset it is, and when it was made."""
+
+    html: str
+    asset: str
+    partition: str
+    version: str
+    made: datetime
 
 
 class ArtifactStore:
@@ -189,11 +204,14 @@ class ArtifactStore:
         """Address of a version, for people."""
         return self._fs.unstrip_protocol(self._version(asset, partition, version))
 
-    def page(self, path: str) -> bytes | None:
+    def page(self, path: str) -> Page | None:
         """An HTML page of a version, by its path below the root; None for anything else."""
-        if not PAGE.fullmatch(path) or not self._fs.exists(f"{self._root}/{path}"):
+        file = f"{self._root}/{path}"
+        named = PAGE.fullmatch(path)
+        if not named or not self._fs.exists(file):
             return None
-        return bytes(self._fs.cat_file(f"{self._root}/{path}"))
+        text = bytes(self._fs.cat_file(file)).decode()
+        return Page(text, named["asset"], named["partition"], named["version"], self._fs.modified(file))
 
     def _version(self, asset: str, partition: str, version: str) -> str:
         return f"{self._root}/{asset}/{partition}/{version}"

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from e2i_assets.cli.runner import _was_interrupted
 from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.display import check
 from e2i_assets.gates.stage import FORCE, Made, stage
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 from e2i_assets.partitions import partitions
@@ -63,7 +64,8 @@ class World:
             world.computed.append("upstream")
             if world.raises:
                 raise world.raises
-            return Made(Number(world.numbers[context.partition]), metadata={"number": 1})
+            pages = {"page": "report.html"}
+            return Made(Number(world.numbers[context.partition]), metadata={"number": 1}, pages=pages)
 
         @stage(
             key="downstream", group="test", description="", kinds=set(), code=("settings.py",),
@@ -303,7 +305,8 @@ def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace
     assert rows[2]["reason"] == "not_positive"
     assert rows[2]["details"]["next_step"] == "Give a positive number."
     (shown,) = [e for e in refused.get_asset_check_evaluations() if not e.passed]
-    assert shown.description == "-1 is not positive. Give a positive number."
+    today = platform.settings.today
+    assert shown.description == f"{PARTITION}, {today}: -1 is not positive. Give a positive number."
     assert rows[2]["run_id"] == refused.run_id
 
 
@@ -345,3 +348,26 @@ def test_a_run_interrupted_before_publication_leaves_the_old_version(
     assert not stopped.success
     assert _was_interrupted(stopped)
     assert world.current() == before
+
+
+def test_links_of_a_version_that_stands_lead_to_where_pages_are_now(world: World) -> None:
+    world.run(UPSTREAM)
+    world.platform.settings = world.platform.settings.model_copy(
+        update={"pages_url": "http://127.0.0.1:9999/"}
+    )
+    again = world.run(UPSTREAM)
+    (made,) = again.get_asset_materialization_events()
+    assert made.materialization.metadata["reused"].value
+    (link,) = {e.metadata["page"].value for e in again.get_asset_check_evaluations()}
+    assert link == made.materialization.metadata["page"].value
+    assert link.startswith(f"http://127.0.0.1:9999/upstream/{PARTITION}/")
+
+
+def test_what_was_found_is_a_table_and_numbers_are_rounded() -> None:
+    verdict = refuse(
+        "bad", "two are bad.", "Mend them.", [{"column": "a", "share": 1 / 3}, {"column": "b", "share": 1e-7 / 3}], share=2 / 3
+    )  # fmt: skip
+    shown = check(dg.AssetKey("a"), "is_good", verdict, "p, 2024-01-01", {}).metadata
+    assert list(shown) == ["reason", "next_step", "found", "share"]
+    assert shown["share"].value == 0.6667
+    assert [record.data["share"] for record in shown["found"].records] == [0.3333, 3.333e-8]

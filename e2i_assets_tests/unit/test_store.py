@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
 import shutil
@@ -56,12 +57,14 @@ def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
             super().save(folder)
             (folder / "sub" / "index.html").write_text(self.text)
 
-    version = store.write("b/c", "p", Report("hello"))
+    version = store.write("b/c", "p", Report("<title>Quality</title><body>hello</body>"))
     server = serve_pages(store, "127.0.0.1", 0)
     root = f"http://127.0.0.1:{server.server_address[1]}"
     try:
         answer = httpx.get(f"{root}/b/c/p/{version}/sub/index.html")
-        assert (answer.status_code, answer.text) == (200, "hello")
+        about = f"p, b/c, made {dt.datetime.now(dt.UTC):%Y-%m-%d}, version {version}"
+        told = f"<title>{about}: Quality</title><body><p>{about}</p>hello</body>"
+        assert (answer.status_code, answer.text) == (200, told)
         assert answer.headers["Content-Type"].startswith("text/html")
         for path in (
             f"b/c/p/{version}/a.txt", f"b/c/p/{version}/no.html", f"b/c/p/{version}", "", "index.html",
