@@ -62,8 +62,9 @@ class Splits:
     """Train and validation patients, the split of everybody, and the seals of test and holdout, which the
     vault keeps.
 
-    `assigned` has patient_id and split of every patient, of test and holdout nothing more. `train` and
-    `validation` have patient_journey_id, patient_id, index_date, the features and the outcomes.
+    `assigned` has patient_id and split of every patient, and `alike`, the group of patients with equal rows
+    (null for most), of test and holdout nothing more. `train` and `validation` have patient_journey_id,
+    patient_id, index_date, the features and the outcomes.
     """
 
     train: pd.DataFrame

@@ -10,15 +10,17 @@ import sqlalchemy as sa
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Cohort, RawTable, Splits
+from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.alike import tellable
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.split_policy import SplitOrder
 from e2i_assets.modeling.splits import compare_assignments, divide
-from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, audit_leakage
+from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, audit_leakage, row_keys
 from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments
@@ -41,6 +43,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
         "assets/splits.py",
         "gates/rules.py",
         "gates/context.py",
+        "modeling/alike.py",
         "modeling/split_enforcer.py",
         "modeling/split_policy.py",
         "modeling/splits.py",
@@ -56,6 +59,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
         "plausible": [[scope.plausible_max_auc, scope.plausible_max_r2] for scope in context.scopes],
         "stratified_by": _stratified_by(context.scopes),
         "order": _order(context.scopes),
+        "equal_rows": context.programme.equal_rows,
         "attributes": context.programme.to_dict()["attributes"],
         "not_collected": list(context.programme.absent),
         "quality": context.quality.model_dump(mode="json"),
@@ -73,6 +77,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
         )
     _require_dates(context)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
+    names = [feature.name for feature in features.features]
     existing = _existing(context)
     divided = divide(
         rows,
@@ -81,20 +86,22 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
         order=_order(context.scopes),
         time_column="index_date",
         seed=SEED,
+        equal_rows=context.programme.equal_rows,
+        keys=[row_keys(rows, [*names, target]) for target in context.targets],
     )
     frames = dict(divided.frames)
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
     audited = context.scopes if divided.validation.is_valid else []
-    leakage = {scope.target: _audit(frames, features, scope) for scope in audited}
+    leakage = {scope.target: _audit(frames, features, scope, context.programme) for scope in audited}
     quality = _quality(context, cohort, frames) if divided.validation.is_valid else ()
     stability = compare_assignments(_published(context, existing), divided.assigned)
-    subject = rules.SplitsMade(divided.validation, leakage, stability, quality)
+    subject = rules.SplitsMade(divided.validation, leakage, stability, quality, divided.alike)
     if all(gate.verdict(subject).passed for gate in GATES):
         _remember(context, existing, divided.assigned)
     made = Splits(
         train=frames["train"],
         validation=frames["validation"],
-        assigned=divided.assigned,
+        assigned=divided.assigned.assign(alike=tellable(divided.assigned)),
         features=features.features,
         outcomes=tuple(str(column) for column in features.outcomes if column != "patient_journey_id"),
         seals=context.vault.seal(context.partition, {name: frames[name] for name in ("test", "holdout")}),
@@ -119,6 +126,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
             "patients": cells.figure(len(divided.assigned)),
             "new_patients": cells.figure(stability.new),
             "order": _order(context.scopes),
+            "equal_rows": divided.alike.said,
             "quality": shown.table(grades),
         },
         attributes={LEAKAGE: {target: report.to_dict() for target, report in leakage.items()}},
@@ -187,7 +195,9 @@ def undated(report: LeakageReport) -> LeakageReport:
     return replace(report, limits=(*report.limits, said))
 
 
-def _audit(frames: dict[str, pd.DataFrame], features: FeatureSet, scope: Scope) -> LeakageReport:
+def _audit(
+    frames: dict[str, pd.DataFrame], features: FeatureSet, scope: Scope, programme: CohortConfig
+) -> LeakageReport:
     target, time = scope.target, event_times(features.frame)
     wanted = ["patient_id", *filter(None, [time]), *[f.name for f in features.features], target]
     known = {name: frame.loc[frame[target].notna(), wanted] for name, frame in frames.items()}
@@ -197,6 +207,7 @@ def _audit(frames: dict[str, pd.DataFrame], features: FeatureSet, scope: Scope) 
         id_column="patient_id",
         contract={feature.name: feature.declared for feature in features.features},
         event_times=time,
+        equal_rows=programme.equal_rows == "allow",
         other_splits={name: frame for name, frame in known.items() if name != "train"},
         plausible=Plausible(scope.plausible_max_auc, scope.plausible_max_r2),
     )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from e2i_assets.assets.artifacts import Splits
 from e2i_assets.assets.splits import event_times, undated
+from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.config_files import ConfigFileError, parse_yaml, read_yaml
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
@@ -130,10 +131,10 @@ def audit_partition(here: Settings, store: ArtifactStore, partition: str) -> dic
         raise UnusableAuditInput(f"{partition}: no splits are published; materialize them first")
     splits = store.read("splits", partition, current.version, Splits)
     scopes = load_scopes(here.config_dir / "scopes")
-    return {f"{partition}, {name}": _audit(splits, scopes[name]) for name in cohort.scopes}
+    return {f"{partition}, {name}": _audit(splits, scopes[name], cohort) for name in cohort.scopes}
 
 
-def _audit(splits: Splits, scope: Scope) -> LeakageReport:
+def _audit(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageReport:
     target, time = scope.target, event_times(splits.train)
     wanted = ["patient_id", *filter(None, [time]), *[feature.name for feature in splits.features], target]
     train, validation = (
@@ -147,5 +148,6 @@ def _audit(splits: Splits, scope: Scope) -> LeakageReport:
         other_splits={"validation": validation},
         event_times=time,
         plausible=Plausible(scope.plausible_max_auc, scope.plausible_max_r2),
+        equal_rows=cohort.equal_rows == "allow",
     )
     return report if time else undated(report)

@@ -103,6 +103,8 @@ class CohortConfig(StrictModel):
         refresh: `none` for data that are complete, such as a finished trial's.
         quality: thresholds of this partition that differ from `config/quality.yaml`, with their reason.
         temporal_requirements: None asks for no window: the programme has no index date and no observation.
+        equal_rows: of different patients: `same_split` assigns them together, `allow` takes them for chance,
+            `refuse` takes them for copies.
         minimum_size: members below which the cohort is refused.
     """
 
@@ -122,6 +124,7 @@ class CohortConfig(StrictModel):
     not_collected: tuple[str, ...] = ()
     refresh: Refresh = "continuous"
     quality: QualityTerms | None = None
+    equal_rows: Literal["refuse", "same_split", "allow"] = "same_split"
     minimum_size: int = Field(default=100, ge=1)
 
     @model_validator(mode="after")

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.verdict import Gate, Verdict, not_asked_for, ok, refuse
+from e2i_assets.gates.verdict import Gate, Verdict, not_asked_for, not_judged, ok, refuse
+from e2i_assets.modeling.alike import NOBODY_ALIKE, Alike
 from e2i_assets.modeling.scope import PLAUSIBILITY
-from e2i_assets.modeling.split_policy import RATIOS
+from e2i_assets.modeling.split_policy import MINIMUM_COHORT, RATIOS
 
 if TYPE_CHECKING:
     from e2i_assets.cohorts.attrition import CohortResult
@@ -208,18 +209,24 @@ def _absent(members: pl.DataFrame, *names: str) -> Verdict | None:
 
 COHORT_SIZE = Gate("cohort_size", "The cohort has members enough, as its attrition table says.", _cohort_size)
 TEMPORAL_WINDOWS = Gate(
-    "temporal_windows", "Every member is observed through lookback and follow-up.", _temporal_windows
+    "temporal_windows",
+    "Every member is observed through lookback and follow-up.",
+    _temporal_windows,
+    ("CC_005",),
 )
 
 
 @dataclass(frozen=True)
 class SplitsMade:
-    """The four splits' validation, the leakage audit of each target, who kept their split, and grades."""
+    """The four splits' validation, the leakage audit of each target, who kept their split, grades, and who
+    is alike.
+    """
 
     validation: SplitValidation
     leakage: Mapping[str, LeakageReport]
     stability: Stability
     quality: tuple[SplitQuality, ...] = ()
+    alike: Alike = NOBODY_ALIKE
 
 
 SPLIT_REMEDIES = {
@@ -228,6 +235,8 @@ SPLIT_REMEDIES = {
     "id_types": "Give patient_id one type in all splits.",
     "too_few_patients": "Load more patients, or relax the criterion that removes most.",
     "patient_overlap": "ml_split_assignments was altered from outside; restore it.",
+    "one_class": "Look at what fills the outcome in the mapping, at its follow-up and at the criteria: both "
+    "outcomes must be there.",
     "bad_dates": "Give every journey an index date in one time zone.",
     "temporal_order": "ml_split_assignments was altered from outside; restore it.",
 }
@@ -235,6 +244,20 @@ LEFT = (
     "Splits never move a patient, so a cohort that many have left may not be within 2 % any more: bring the "
     "cohort back to what it was, or copy its file under a new name, which is split anew."
 )
+TOGETHER = (
+    "Patients with equal rows are kept in one split, and so many of them leave no way to the ratios: where "
+    "equal rows are chance (few columns of few values), set equal_rows: allow in the cohort file."
+)
+
+
+def _remedy(made: SplitsMade) -> str:
+    """What to do about the first violation: shares that are missed have one of several reasons."""
+    broken, patients = made.validation.broken[0], sum(made.validation.counts.values())
+    enough = broken in ("ratios", "stratification") or patients >= MINIMUM_COHORT
+    together = made.alike.policy != "allow" and made.alike.groups
+    if together and enough and broken in ("ratios", "stratification", "too_few_patients"):
+        return TOGETHER
+    return SPLIT_REMEDIES.get(broken, LEFT)
 
 
 def _split_ratios(made: SplitsMade) -> Verdict:
@@ -245,7 +268,7 @@ def _split_ratios(made: SplitsMade) -> Verdict:
         return refuse(
             validation.broken[0],
             "; ".join(validation.violations[:5]) + (f"; and {more} more." if more > 0 else "."),
-            SPLIT_REMEDIES.get(validation.broken[0], LEFT),
+            _remedy(made),
             broken=", ".join(dict.fromkeys(validation.broken)),
             **ratios,
         )
@@ -270,11 +293,22 @@ def _stable_splits(made: SplitsMade) -> Verdict:
 
 
 def _no_leakage(made: SplitsMade) -> Verdict:
+    if not made.leakage and not made.validation.is_valid:
+        return not_judged("split_ratios")
+    if made.alike.policy == "refuse" and made.alike.patients:
+        return refuse(
+            "equal_rows",
+            f"{made.alike.said}.",
+            "Mend the copies at the source (column alike of assigned.parquet says who they are), or set "
+            "equal_rows: same_split in the cohort file.",
+            patients=made.alike.patients,
+            groups=made.alike.groups,
+        )
     if not made.leakage:
         return refuse(
             "nothing_evaluated",
-            "no target was audited: no scope is named, or the splits are refused.",
-            "Name a scope in the cohort file, or mend the splits.",
+            "no target was audited: no scope is named.",
+            "Name a scope in the cohort file.",
         )
     findings = [(target, finding) for target, report in made.leakage.items() for finding in report.findings]
     if not findings:
@@ -288,7 +322,7 @@ def _no_leakage(made: SplitsMade) -> Verdict:
     return refuse(
         "leakage",
         f"{named}.",
-        "Take the columns out of the features, or correct their role and availability.",
+        " ".join(dict.fromkeys(LEAKAGE_REMEDIES[f.kind] for _, f in findings)),
         rows,
         findings=len(findings),
     )
@@ -298,9 +332,20 @@ _ASK = (
     "Ask when each of these columns became known, and say so in the cohort file: available_at: index if on "
     "the index date, role: post_outcome and available_at: outcome if only afterwards."
 )
+_COLUMNS = "Take the columns out of the features, or correct their role and availability."
+LEAKAGE_REMEDIES = {
+    "temporal": _COLUMNS,
+    "target": _COLUMNS,
+    "plausibility": _ASK,
+    "contamination": "Rows of one split are in another: remove copies at the source; patients alike who were "
+    "assigned earlier stay apart, so copy the cohort file under a new name to split anew, or set equal_rows: "
+    "allow where equal rows are chance.",
+}
 
 
 def _split_quality(made: SplitsMade) -> Verdict:
+    if not made.quality and not made.validation.is_valid:
+        return not_judged("split_ratios")
     if ungraded := [name for name in RATIOS if name not in {q.split for q in made.quality}]:
         reason = "not_graded" if made.quality else "nothing_evaluated"
         return refuse(reason, f"{', '.join(ungraded)} not graded.", "Mend the splits, and grade all four.")
@@ -352,11 +397,18 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
 
 
 SPLIT_RATIOS = Gate(
-    "split_ratios", "60/20/15/5 within 2 %, by patient, stratified, in order where asked.", _split_ratios
+    "split_ratios",
+    "60/20/15/5 within 2 %, by patient, stratified, in order where asked.",
+    _split_ratios,
+    ("SplitError", "VaultError"),
 )
 STABLE_SPLITS = Gate("stable_splits", "A patient keeps their split for ever.", _stable_splits)
-SPLIT_QUALITY = Gate("split_quality", "The quality score of every split is at least 0.80.", _split_quality)
-NO_LEAKAGE = Gate("no_leakage", "No feature knows the outcome, the future or another split.", _no_leakage)
+SPLIT_QUALITY = Gate(
+    "split_quality", "The quality score of every split is at least 0.80.", _split_quality, ("UngradedSplit",)
+)
+NO_LEAKAGE = Gate(
+    "no_leakage", "No feature knows the outcome, the future or another split.", _no_leakage, ("LeakageError",)
+)
 
 
 def _fitted_on_train(check: FitCheck) -> Verdict:

@@ -19,7 +19,7 @@ import dagster as dg
 
 from e2i_assets.gates import display
 from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.verdict import Gate, Verdict, refusal
+from e2i_assets.gates.verdict import Gate, Verdict, refusal, refusals
 from e2i_assets.partitions import partitions, serves
 from e2i_assets.resources.disk import full_disk, naming_full_disk
 from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
@@ -84,7 +84,7 @@ def stage(
             or published, and no gate is asked.
         config: JSON-able configuration that decides the result, also what changes outside (a watermark).
         refusals: exceptions that mean bad data rather than a crash; their text, which names no values,
-            becomes the verdict of every gate, as does a library that cannot be imported.
+            becomes the verdict of the gate that answers for them, as does a library that cannot be imported.
         lost: tells what is wrong with something that the published version stands for and that is kept
             elsewhere; None when nothing is.
     """
@@ -263,7 +263,7 @@ def _refuse(
     verdict = refusal(error)
     if not gates:
         raise dg.Failure(verdict.summary, allow_retries=False) from error
-    verdicts = {gate.name: verdict for gate in gates}
+    verdicts = refusals(gates, error)
     _record(context, asset_name(asset_key), verdicts)
     context.log.error(verdict.summary)
     for gate, answer in verdicts.items():

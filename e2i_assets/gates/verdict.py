@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,25 @@ def refusal(error: Exception) -> Verdict:
     )
 
 
+def not_judged(because: str) -> Verdict:
+    """A gate that blocks for want of a subject, which another gate tells the reason of."""
+    return refuse(
+        "not_judged", f"not judged, because {because} refuses.", f"Do what {because} says, and run again."
+    )
+
+
 @dataclass(frozen=True)
 class Gate:
-    """A rule that guards an asset: its name, what it holds, and the pure function that judges."""
+    """A rule that guards an asset: its name, what it holds, and the pure function that judges.
+
+    Attributes:
+        answers_for: kinds or codes of the stage's refusals that this gate tells; the first gate tells others.
+    """
 
     name: str
     description: str
     judge: Callable[[Any], Verdict]
+    answers_for: tuple[str, ...] = ()
 
     def verdict(self, subject: Any) -> Verdict:
         """Judge; a judge that raises, or answers with anything but a verdict, blocks.
@@ -127,3 +139,10 @@ class Gate:
                 "gate_error", f"{self.name} gave no verdict", "Return a Verdict from the gate's judge."
             )
         return answer
+
+
+def refusals(gates: Sequence[Gate], error: Exception) -> dict[str, Verdict]:
+    """The verdicts of all gates when the stage could make nothing: the reason is told once."""
+    told = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "code", "")}
+    owner = next((gate.name for gate in gates if told & set(gate.answers_for)), gates[0].name)
+    return {gate.name: refusal(error) if gate.name == owner else not_judged(owner) for gate in gates}

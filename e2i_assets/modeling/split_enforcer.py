@@ -25,7 +25,8 @@ NUMBERS = ("integer", "floating", "boolean")
 
 class Violation(NamedTuple):
     """A rule that does not hold: `missing_column`, `null_ids`, `id_types`, `too_few_patients`,
-    `patient_overlap`, `ratios`, `stratification`, `bad_dates` or `temporal_order`; and how, in words.
+    `patient_overlap`, `ratios`, `one_class`, `stratification`, `bad_dates` or `temporal_order`; and how, in
+    words.
     """
 
     rule: str
@@ -162,8 +163,8 @@ def _stratification(members: Mapping[str, pd.DataFrame], targets: Sequence[str])
     table = pd.DataFrame({split: values.value_counts() for split, values in labels.items()}).fillna(0)
     if len(table) < 2:
         yield Violation(
-            "stratification",
-            f"every patient has the same {', '.join(targets)}, so no stratification can be judged",
+            "one_class",
+            f"every patient has the same {', '.join(targets)}, so there is nothing to tell apart",
         )
     everyone = float(table.to_numpy().sum())
     for stratum, counts in table.iterrows():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from e2i_assets.modeling.alike import Alike, EqualRows, alike_groups, place_alike, summary
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.split_enforcer import SplitEnforcer, SplitValidation
 from e2i_assets.modeling.split_policy import MINIMUM_COHORT, RATIOS, SplitOrder, patients_of
@@ -19,11 +20,17 @@ _NAMES = np.array(list(RATIOS), dtype=object)
 
 @dataclass(frozen=True)
 class Divided:
-    """Rows divided into four splits, the split of each patient (`patient_id`, `split`), and the verdict."""
+    """Rows divided into four splits, the split of each patient, and the verdict.
+
+    Attributes:
+        assigned: `patient_id`, `split`, and `alike`, the group of patients with equal rows; null for most.
+        alike: the counts of those.
+    """
 
     frames: Mapping[str, pd.DataFrame]
     assigned: pd.DataFrame
     validation: SplitValidation
+    alike: Alike
 
 
 def divide(
@@ -34,6 +41,8 @@ def divide(
     order: SplitOrder,
     time_column: str,
     seed: int,
+    equal_rows: EqualRows = "same_split",
+    keys: Sequence[np.ndarray] = (),
 ) -> Divided:
     """Split rows by patient, stratified by the targets, and judge the result.
 
@@ -43,16 +52,23 @@ def divide(
         targets: outcomes of the classification scopes; none where nothing is classified.
         order: `temporal` puts every index date of a split before those of the next.
         time_column: the index date; read in temporal order only.
+        equal_rows: `allow` assigns patients alike as any others, else they come into one split.
+        keys: for each outcome a number per row, equal for rows of equal features and outcome.
 
     Raises:
         SplitError: patients cannot be assigned; the code and the message say what stands against it.
     """
     read = time_column if order == "temporal" else None
-    assigned = assign_splits(patients_of(rows, targets, read), existing, seed=seed, order=order)
+    alike = alike_groups(rows["patient_id"], keys) if len(keys) else pd.Series(dtype=float)
+    patients = patients_of(rows, targets, read)
+    if len(alike) and equal_rows != "allow":
+        patients = patients.assign(alike=patients["patient_id"].map(alike))
+    assigned = assign_splits(patients, existing, seed=seed, order=order)
+    assigned["alike"] = assigned["patient_id"].map(alike).astype("Int64")
     split = rows["patient_id"].map(assigned.set_index("patient_id")["split"])
     frames = {name: rows[split == name].reset_index(drop=True) for name in RATIOS}
     validation = SplitEnforcer().validate_splits(*frames.values(), targets=targets, time_column=read)
-    return Divided(frames, assigned, validation)
+    return Divided(frames, assigned, validation, summary(assigned, equal_rows))
 
 
 def assign_splits(
@@ -63,11 +79,12 @@ def assign_splits(
     In random order new patients fill what each stratum lacks of its ratios, counting old and new. Whole
     places go by need; each one left over by rounding goes where it mends most, of what the stratum lacks and
     of what the strata before it left uneven, so that many small strata cannot add up to a wrong total.
-    In temporal order see `assign_in_order`.
+    In temporal order see `assign_in_order`. Patients alike come into one split (see `place_alike`).
 
     Args:
         patients: one row per patient now in the cohort, columns `patient_id` and `stratum`, in temporal
-            order `first` and `last` index day as well.
+            order `first` and `last` index day as well; where there are patients alike, `alike`, the number of
+            their group, null for others.
         existing: earlier assignments, columns `patient_id` and `split`. Patients who have left the cohort
             may be there; they count for nothing here.
         seed: of the draw. The result depends on it and on the sets of patients, not on the order of rows.
@@ -94,8 +111,11 @@ def assign_splits(
     table["split"] = table["patient_id"].map(existing.set_index("patient_id")["split"]).astype(object)
     if order == "temporal":
         table["split"] = assign_in_order(table)
-    elif table["split"].isna().any():
-        _fill(table, seed)
+    else:
+        if "alike" in table:
+            place_alike(table, seed)
+        if table["split"].isna().any():
+            _fill(table, seed)
     return table[["patient_id", "split"]]
 
 

@@ -18,6 +18,7 @@ WISHES = {
     "stratification": "each split having its share of every outcome",
     "stability": "every patient staying in the split assigned before",
     "patients": "all journeys of a patient being in one split",
+    "alike": "patients with equal rows being in one split",
 }
 _NEXT_STEPS = {
     "stratification": "Look at how the outcome changes over the index dates and shorten the period of the "
@@ -25,6 +26,7 @@ _NEXT_STEPS = {
     "stability": "Keep the cohort to the period that was split by a criterion on the index date, or copy the "
     "cohort file under a new name: a new partition is split anew.",
     "patients": "Keep one journey of each patient by a criterion, or set split_order: random in the scope.",
+    "alike": "Set equal_rows: allow in the cohort file, or split_order: random in the scope.",
     "ratios": "Too many patients share an index date; lengthen the period, or set split_order: random in the "
     "scope.",
 }
@@ -37,17 +39,33 @@ def assign_in_order(patients: pd.DataFrame) -> pd.Series:
     (as a share of what is allowed) is smallest. Nothing is drawn: the same patients give the same splits.
 
     Args:
-        patients: `stratum`, `first` and `last` index day, and `split`, null for the new ones.
+        patients: `stratum`, `first` and `last` index day, and `split`, null for the new ones; perhaps
+            `alike`, groups of whom nobody is parted.
 
     Raises:
         SplitError: no cuts keep all; the code (`order_against_…`) and the message say which wishes clash.
     """
-    table = patients.sort_values(["first", "last"], kind="stable")
-    cuts = _cuts(_Problem.of(table))
+    table = _in_order(_together(patients))
+    cuts = _cuts(_Problem.of(patients))
     if cuts is None:
-        raise _refusal(table)
+        raise _refusal(patients)
     bounds = [0, *cuts, len(table)]
     return pd.Series(np.repeat(_NAMES, np.diff(bounds)), index=table.index).reindex(patients.index)
+
+
+def _in_order(patients: pd.DataFrame) -> pd.DataFrame:
+    return patients.sort_values(["first", "last"], kind="stable")
+
+
+def _together(patients: pd.DataFrame) -> pd.DataFrame:
+    """Patients alike reach from the first day of them all to the last, so that no cut parts them."""
+    if "alike" not in patients:
+        return patients
+    groups = patients.dropna(subset="alike").groupby("alike")
+    return patients.assign(
+        first=groups["first"].transform("min").reindex(patients.index).fillna(patients["first"]),
+        last=groups["last"].transform("max").reindex(patients.index).fillna(patients["last"]),
+    )
 
 
 @dataclass(frozen=True)
@@ -68,17 +86,19 @@ class _Problem:
     window: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, *, without: tuple[str, ...] = ()) -> _Problem:
+    def of(cls, patients: pd.DataFrame, *, without: tuple[str, ...] = ()) -> _Problem:
+        table = patients.assign(last=patients["first"]) if "patients" in without else patients
+        table = _in_order(table if "alike" in without else _together(table))
         size = len(table)
         groups = pd.get_dummies(table["stratum"]).to_numpy(int)
         if "stratification" in without:
             groups = groups[:, :0]
         running = np.vstack([np.zeros(groups.shape[1] + 1, int), np.c_[np.ones(size, int), groups].cumsum(0)])
         slack = np.full((running.shape[1], len(RATIOS)), TOLERANCE * size + 1e-9)
-        for group, patients in enumerate(running[-1, 1:], start=1):
-            slack[group] = [stratum_tolerance(patients, size, share) for share in _SHARES]
+        for group, count in enumerate(running[-1, 1:], start=1):
+            slack[group] = [stratum_tolerance(count, size, share) for share in _SHARES]
         first = table["first"].to_numpy()
-        last = first if "patients" in without else np.maximum.accumulate(table["last"].to_numpy())
+        last = np.maximum.accumulate(table["last"].to_numpy())
         known = table["split"].map({name: i for i, name in enumerate(RATIOS)}).to_numpy(float)
         if "stability" in without:
             known = np.full(size, np.nan)

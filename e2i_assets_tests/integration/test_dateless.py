@@ -72,14 +72,17 @@ def extract(rows: int = 500) -> pd.DataFrame:
     rng = np.random.default_rng(5)
     contract = rng.choice(["monthly", "yearly"], rows)
     tenure, charge = rng.integers(0, 72, rows), rng.normal(65, 30, rows).round(2)
+    contract[-6:], tenure[-6:], charge[-6:] = contract[:6], tenure[:6], charge[:6]  # honest repeats
     odds = 1.6 * (contract == "monthly") - 0.05 * tenure + 0.02 * charge - 1
+    gone = rng.random(rows) < 1 / (1 + np.exp(-odds))
+    gone[-6:] = gone[:6]
     return pd.DataFrame(
         {
             "customer": [f"c{i:04d}" for i in range(rows)],
             "contract": contract,
             "tenure": tenure,
             "charge": charge,
-            "gone": rng.random(rows) < 1 / (1 + np.exp(-odds)),
+            "gone": gone,
         }
     )
 
@@ -143,6 +146,8 @@ def test_a_table_without_dates_goes_the_whole_way(here: Settings, tmp_path: Path
     splits = published("splits", Splits)
     assert {f.name for f in splits.features} == {"contract", "tenure", "charge"}
     assert splits.train["index_date"].isna().all()
+    alike = splits.assigned.dropna(subset="alike").groupby("alike")["split"]
+    assert (alike.size().sum(), set(alike.nunique())) == (12, {1})
     evaluated = published("churn/evaluation", Evaluated)
     assert evaluated.evaluation.metrics["test"]["roc_auc"] > 0.6
     (time,) = [row for row in evaluated.leakage_sheet if "order of time" in row.result]

@@ -274,8 +274,11 @@ def test_bad_data_is_a_check_result_and_a_crash_is_an_exception(world: World) ->
     world.raises = BadData("column x is missing")
     refused = world.run()
     assert checks(refused) == {"is_positive": False, "is_small": False}
-    (reason,) = {e.metadata["reason"].value for e in refused.get_asset_check_evaluations()}
-    assert reason == "bad_data"
+    told = {e.check_name: e for e in refused.get_asset_check_evaluations()}
+    assert told["is_positive"].metadata["reason"].value == "bad_data"
+    assert told["is_small"].metadata["reason"].value == "not_judged"  # the reason is told once
+    assert "is_positive" in told["is_small"].description
+    assert "column x" not in told["is_small"].description
     world.raises = RuntimeError("disk gone")
     crashed = world.run()
     assert not crashed.success

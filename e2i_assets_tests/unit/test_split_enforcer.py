@@ -110,7 +110,7 @@ def test_the_stratification_of_one_outcome_only_cannot_be_judged() -> None:
     verdict = SplitEnforcer().validate_splits(
         **outcomes((120, 40, 30, 10), (0, 0, 0, 0)), targets=["started"]
     )
-    assert verdict.broken == ("stratification",)
+    assert verdict.broken == ("one_class",)
     assert "every patient has the same started" in verdict.violations[0]
 
 

@@ -39,6 +39,7 @@ def audit_leakage(
     other_splits: Mapping[str, Frame] | None = None,
     event_times: str | None = None,
     plausible: Plausible = PLAUSIBLE,
+    equal_rows: bool = False,
 ) -> LeakageReport:
     """Look for leakage in a training frame; every column but target, id and index date is a feature.
 
@@ -54,6 +55,7 @@ def audit_leakage(
         other_splits: name to frame; every pair of splits is compared, train among them.
         event_times: name of the column with each row's index date.
         plausible: how well all features together may tell the target.
+        equal_rows: rows of different ids may be equal between splits; told among the limits, no finding.
 
     Raises:
         LeakageError: nothing was found, and nothing can be said of the target: no rows, no such column, no
@@ -82,7 +84,7 @@ def audit_leakage(
         late, examined["temporal"] = date_findings(train, features, index_date)
         findings += late
     if others:
-        between = contamination_findings({"train": train, **others}, id_column)
+        between = contamination_findings({"train": train, **others}, id_column, equal_rows=equal_rows)
         findings += between.findings
         examined["contamination"], limits = between.compared, between.limits
     groups = train[id_column] if id_column else None

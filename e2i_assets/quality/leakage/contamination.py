@@ -36,10 +36,15 @@ class Contamination:
     limits: tuple[str, ...]
 
 
-def contamination_findings(splits: Mapping[str, pd.DataFrame], id_column: str | None) -> Contamination:
+def contamination_findings(
+    splits: Mapping[str, pd.DataFrame], id_column: str | None, *, equal_rows: bool = False
+) -> Contamination:
     """Compare every pair of splits by id (as text), by HCP-patient pair, and by row.
 
     Columns named as patient and HCP ids are compared beside `id_column`.
+
+    Args:
+        equal_rows: rows of different patients may be equal; how many are is told as a limit.
 
     Raises:
         LeakageError: a split is empty, lacks the id column, or has rows without an id.
@@ -66,7 +71,11 @@ def contamination_findings(splits: Mapping[str, pd.DataFrame], id_column: str | 
     compared = len(splits) * (len(splits) - 1) // 2
     told = any(c.same is not None or c.seen_from for c in copied)
     limits = tuple(said for c in copied if (said := _limit(c)))
-    return Contamination(findings + list(_copies(copied)), compared if keys or told else 0, limits)
+    if equal_rows:
+        limits += tuple(said for c in copied if (said := _allowed(c)))
+    else:
+        findings += _copies(copied)
+    return Contamination(findings, compared if keys or told else 0, limits)
 
 
 def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
@@ -115,6 +124,16 @@ def _copies(copied: Iterable[Copies]) -> Iterator[Finding]:
                 "number that chance would put there, by pairs as alike within the splits"
             )
             yield Finding("contamination", f"{c.a} and {c.b}", c.near.pairs, c.near.expected, evidence)
+
+
+def _allowed(copied: Copies) -> str | None:
+    """Copies that are no finding where equal rows are allowed."""
+    if not copied.same and not copied.near.pairs:
+        return None
+    nearly = f" and {copied.near.pairs} pairs nearly" if copied.near.pairs else ""
+    return (
+        f"{copied.a} and {copied.b}: {copied.same or 0} rows are equal{nearly}, which the cohort file allows"
+    )
 
 
 def _limit(copied: Copies) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -62,7 +62,7 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: boo
     for a, b in pairs:
         same: int | None = int(np.isin(hashes[split == b], hashes[split == a]).sum())
         by_chance = usual * sizes[b]
-        if usual > _COMMON:
+        if same and usual > _COMMON:
             same = None
         elif not apart and same <= 2 * by_chance + 3 * np.sqrt(by_chance) + _ACCIDENTS:
             same = 0
@@ -72,6 +72,12 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: boo
         names = list(splits)
         found.append(Copies(names[a], names[b], same, alike, seen_from, few))
     return found
+
+
+def row_keys(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """A number for each row, the same for rows that would be taken for equal."""
+    values, _ = zip(*(_values([frame[name]]) for name in columns), strict=True)
+    return _hashed(values)
 
 
 def _repeated(hashes: np.ndarray) -> float:

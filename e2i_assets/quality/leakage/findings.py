@@ -16,7 +16,8 @@ _NEXT_STEPS = {
     "missing_column": "Name columns that the frame has, or add the missing one.",
     "missing_value": "Fill the column in every row, or leave these rows out.",
     "not_a_date": "Name a column of dates that can be read in every row.",
-    "too_few_rows": "Audit more rows: at least 30 with a target, 5 of them outside the largest class.",
+    "too_few_rows": "Load more rows, or widen the cohort: the audit needs 30 with a target, 5 of them "
+    "outside the largest class.",
     "one_class": "Take rows of both outcomes, or another target.",
     "nothing_to_judge": "Give the frame features that have values.",
     "contract": "Name the columns known only afterwards, or give each column its role and available_at.",

@@ -58,9 +58,7 @@ RATIOS = {
     "missing library": Case(without_pandas, "missing_library", without="pandas"),
     "exception inside": EXCEPTION,
     "empty input": Case(partial(judged, *four(rows().head(0))), "too_few_patients"),
-    "all-null column": Case(
-        partial(judged, *four(rows(started=np.nan)), targets=["started"]), "stratification"
-    ),
+    "all-null column": Case(partial(judged, *four(rows(started=np.nan)), targets=["started"]), "one_class"),
     "one row": Case(partial(made, rows().head(1)), "too_few_patients"),
     "wrong time zone": Case(
         partial(judged, *four(rows(index_date=ZONES)), time_column="index_date"), "bad_dates"
