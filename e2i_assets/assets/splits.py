@@ -12,7 +12,7 @@ from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Cohort, RawTable, Splits
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.features import FeatureSet
-from e2i_assets.gates import rules
+from e2i_assets.gates import split_rules as rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.alike import tellable
@@ -41,7 +41,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
     kinds={"python", "parquet"},
     code=(
         "assets/splits.py",
-        "gates/rules.py",
+        "gates/split_rules.py",
         "gates/context.py",
         "modeling/alike.py",
         "modeling/split_enforcer.py",

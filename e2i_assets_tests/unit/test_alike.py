@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2i_assets.gates import rules as gates
-from e2i_assets.gates.rules import SplitsMade
+from e2i_assets.gates import split_rules as gates
+from e2i_assets.gates.split_rules import SplitsMade
 from e2i_assets.gates.verdict import refusals
 from e2i_assets.modeling.alike import Alike, alike_groups, summary, tellable
 from e2i_assets.modeling.errors import SplitError

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from e2i_assets.build import build_assets
-from e2i_assets.gates import rules
+from e2i_assets.gates import rules, split_rules
 from e2i_assets.gates.stage import REFUSALS
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refuse
 from e2i_assets.modeling.scope import load_scopes
@@ -18,7 +18,12 @@ from e2i_assets_tests.unit.fail_closed import HAZARDS, Case, cohort, hidden, lea
 
 REGISTERS = (qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES)
 REGISTER = {gate: cases for register in REGISTERS for gate, cases in register.items()}
-RULES = {gate.name: gate for gate in vars(rules).values() if isinstance(gate, Gate)}
+RULES = {
+    gate.name: gate
+    for module in (rules, split_rules)
+    for gate in vars(module).values()
+    if isinstance(gate, Gate)
+}
 
 
 @cache

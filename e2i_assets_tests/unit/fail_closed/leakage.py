@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.contracts.base import Availability
-from e2i_assets.gates.rules import SplitsMade
+from e2i_assets.gates.split_rules import SplitsMade
 from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality.leakage import LeakageReport, audit_leakage
