@@ -126,7 +126,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
             "patients": cells.figure(len(divided.assigned)),
             "new_patients": cells.figure(stability.new),
             "order": _order(context.scopes),
-            "equal_rows": divided.alike.said,
+            "equal_rows": divided.alike.said(cells.text),
             "quality": shown.table(grades),
         },
         attributes={LEAKAGE: {target: report.to_dict() for target, report in leakage.items()}},

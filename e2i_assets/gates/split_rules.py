@@ -99,7 +99,7 @@ def _no_leakage(made: SplitsMade) -> Verdict:
     if made.alike.policy == "refuse" and made.alike.patients:
         return refuse(
             "equal_rows",
-            f"{made.alike.said}.",
+            f"{made.alike.said()}.",
             "Mend the copies at the source (column alike of assigned.parquet says who they are), or set "
             "equal_rows: same_split in the cohort file.",
             patients=made.alike.patients,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,15 +32,14 @@ class Alike:
     largest: int = 0
     parted: int = 0
 
-    @property
-    def said(self) -> str:
-        """The counts, for a person."""
+    def said(self, count: Callable[[int], str] = str) -> str:
+        """The counts, for a person; `count` writes one, for pages that hide small ones."""
         if not self.patients:
             return f"no two patients have equal rows (equal_rows: {self.policy})"
-        parted = f"; {self.parted} groups were parted by earlier assignments" if self.parted else ""
+        parted = f"; parted by earlier assignments: {count(self.parted)} groups" if self.parted else ""
         return (
-            f"{self.patients} patients have a row that another has as well, in {self.groups} groups of up to "
-            f"{self.largest} (equal_rows: {self.policy}){parted}"
+            f"{count(self.patients)} patients have a row that another has as well, groups: "
+            f"{count(self.groups)}, largest: {count(self.largest)} (equal_rows: {self.policy}){parted}"
         )
 
 

@@ -98,7 +98,7 @@ def test_those_parted_earlier_are_reported_and_stay() -> None:
     split_of = divided.assigned.set_index("patient_id")["split"]
     assert split_of[["p0000", "p0001", "p0002", "p0003"]].tolist() == ["test", "train", "test", "test"]
     assert (divided.alike.parted, divided.alike.groups, divided.alike.patients) == (1, 1, 4)
-    assert "1 groups were parted by earlier assignments" in divided.alike.said
+    assert "parted by earlier assignments: 1 groups" in divided.alike.said()
     # Who is sealed is not told by the row of an open one.
     told = divided.assigned.assign(alike=tellable(divided.assigned)).set_index("patient_id")["alike"]
     assert told[["p0000", "p0001", "p0002", "p0003"]].notna().tolist() == [False, True, False, False]
@@ -173,7 +173,7 @@ def test_groups_too_large_for_the_ratios_are_refused_with_their_own_advice() -> 
 def test_nobody_alike_is_said() -> None:
     assigned = pd.DataFrame({"patient_id": ["a"], "split": ["train"], "alike": [None]})
     assert summary(assigned, "refuse") == Alike("refuse")
-    assert "no two patients have equal rows" in Alike("same_split").said
+    assert "no two patients have equal rows" in Alike("same_split").said()
 
 
 def one_class() -> tuple[SplitsMade, None]:
