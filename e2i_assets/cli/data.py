@@ -103,10 +103,14 @@ def import_(
         ),
     ] = None,
     suggest: Annotated[
-        bool, typer.Option("--suggest", help="Load nothing: draft a mapping from the source's columns.")
+        bool, typer.Option("--suggest", help="Load nothing: draft a mapping, a cohort and a scope file.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(help="File for the draft; standard output otherwise.")
+        Path | None,
+        typer.Option(
+            help="File for the drafted mapping, with cohorts/ and scopes/ beside it; without it the mapping "
+            "alone is printed."
+        ),
     ] = None,
     replace: Annotated[
         bool,
@@ -126,11 +130,11 @@ def import_(
     from e2i_assets.cli.output import print_json, say, warn_of_wrong_files
 
     if suggest:
-        draft = importing.draft(source, output)
+        draft, files = importing.draft(source, output)
         if json:
             print_json(draft.to_dict())
         else:
-            say(f"written to {output}" if output else draft.text.rstrip())
+            say(f"written: {', '.join(map(str, files))}" if output else draft.text.rstrip())
         return
     from e2i_assets.cli.session import open_session
     from e2i_assets.partitions import programmes

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from e2i_assets.cohorts.config import CohortConfig
+    from e2i_assets.ingest.drafts import Draft
     from e2i_assets.ingest.load import Load
     from e2i_assets.ingest.mapping import Mapping
-    from e2i_assets.ingest.suggest import Draft
 
 
 class NotReplaceable(ValueError):
@@ -86,19 +86,32 @@ def agree_with_cohorts(mapping: Mapping, programmes: Dictionary[str, CohortConfi
         raise MappingError("\n".join(mistakes))
 
 
-def draft(source: str, output: Path | None) -> Draft:
-    """Draft a mapping, and write it where it is wanted.
+def draft(source: str, output: Path | None) -> tuple[Draft, list[Path]]:
+    """Draft a mapping, and write it where it is wanted, with its cohort and scope file below that folder.
 
     Raises:
         SourceError: the source cannot be read.
         NotWritten: the file is there already.
     """
+    from e2i_assets.ingest.drafts import suggest
     from e2i_assets.ingest.opening import open_source
-    from e2i_assets.ingest.suggest import suggest
 
-    if output is not None and output.exists():
-        raise NotWritten(f"{output}: is there already; choose another --output, or remove it")
-    found = suggest(open_source(source))
-    if output is not None:
-        output.write_text(found.text, encoding="utf-8")
-    return found
+    _not_there(output)
+    found = suggest(open_source(source), datetime.now(UTC).date())
+    if output is None:
+        return found, []
+    files = {output: found.text}
+    for folder, made in (("cohorts", found.cohort), ("scopes", found.scope)):
+        if made is not None:
+            files[output.parent / folder / f"{made[0]}.yaml"] = made[1]
+    for path in files:
+        _not_there(path)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return found, list(files)
+
+
+def _not_there(path: Path | None) -> None:
+    if path is not None and path.exists():
+        raise NotWritten(f"{path}: is there already; choose another --output, or remove it")

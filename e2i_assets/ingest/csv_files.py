@@ -32,6 +32,8 @@ AS_KEPT = "__as_kept_"
 """Prefix of a CSV column in the form in which it is kept until somebody declares its type."""
 ONLY_OURS = (FILE, AS_WRITTEN, AS_KEPT)
 """How columns of a view begin that the source does not have."""
+ROW_NAMES = "Unnamed: 0"
+"""What a first column without a name is called, as by pandas: R and pandas write their row names so."""
 COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"\xfd7zXZ")
 """How files begin that gzip, zstd, zip and xz made."""
 MARKS = {
@@ -80,7 +82,10 @@ def header(opened: BinaryIO, file: str, reading: Reading) -> tuple[list[str], st
         strict=True,
     )
     try:
-        return next(rows, []), delimiter
+        names = next(rows, [])
+        if len(names) > 1 and not names[0].strip():
+            names[0] = ROW_NAMES
+        return names, delimiter
     except csv.Error as error:
         raise SourceError(f"{file}: its header has a quote that does not end on its line") from error
 

