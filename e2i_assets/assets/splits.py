@@ -15,12 +15,12 @@ from e2i_assets.features import FeatureSet
 from e2i_assets.gates import split_rules as rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
-from e2i_assets.modeling.alike import tellable
+from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.split_policy import SplitOrder
 from e2i_assets.modeling.splits import compare_assignments, divide
-from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, audit_leakage, row_keys
+from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, audit_leakage
 from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from e2i_assets.gates import split_rules as gates
 from e2i_assets.gates.split_rules import SplitsMade
 from e2i_assets.gates.verdict import refusals
-from e2i_assets.modeling.alike import Alike, alike_groups, summary, tellable
+from e2i_assets.modeling.alike import Alike, alike_groups, row_keys, summary, tellable
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.split_policy import RATIOS
 from e2i_assets.modeling.splits import Divided, compare_assignments, divide
-from e2i_assets.quality.leakage import LeakageError, audit_leakage, row_keys
+from e2i_assets.quality.leakage import LeakageError, audit_leakage
 
 NOBODY = pd.DataFrame({"patient_id": pd.Series(dtype=object), "split": pd.Series(dtype=object)})
 GATES = {g.name: g for g in (gates.SPLIT_RATIOS, gates.NO_LEAKAGE, gates.SPLIT_QUALITY)}
@@ -229,3 +229,17 @@ def test_each_reason_has_its_own_advice_and_one_gate_tells_it(
         if name != gate:
             assert verdict.passed or verdict.reason in ("not_judged", "nothing_evaluated")
             assert advice not in verdict.summary
+
+
+def test_equal_is_equal_in_every_digit_and_whatever_the_spelling() -> None:
+    table = pd.DataFrame(
+        {
+            "n": [1e9, 1e9 + 1, 1e9, 1e9, np.nan, np.nan, np.nan],
+            "t": ["a", "a", " A", None, None, None, "a"],
+        }
+    )
+    keys = row_keys(table, ["n", "t"])
+    assert keys[0] == keys[2]
+    assert keys[4] == keys[5]
+    assert len(set(keys)) == 5
+    assert len(set(row_keys(table, ["t", "n"]))) == 5

@@ -5,17 +5,8 @@ little.
 """
 
 from e2i_assets.quality.leakage.audit import audit_leakage
-from e2i_assets.quality.leakage.copies import row_keys
 from e2i_assets.quality.leakage.declared import AvailabilityLike
 from e2i_assets.quality.leakage.findings import Finding, LeakageError, LeakageReport
 from e2i_assets.quality.leakage.plausible import Plausible
 
-__all__ = [
-    "AvailabilityLike",
-    "Finding",
-    "LeakageError",
-    "LeakageReport",
-    "Plausible",
-    "audit_leakage",
-    "row_keys",
-]
+__all__ = ["AvailabilityLike", "Finding", "LeakageError", "LeakageReport", "Plausible", "audit_leakage"]

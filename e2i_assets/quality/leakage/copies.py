@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -72,12 +72,6 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: boo
         names = list(splits)
         found.append(Copies(names[a], names[b], same, alike, seen_from, few))
     return found
-
-
-def row_keys(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """A number for each row, the same for rows that would be taken for equal."""
-    values, _ = zip(*(_values([frame[name]]) for name in columns), strict=True)
-    return _hashed(values)
 
 
 def _repeated(hashes: np.ndarray) -> float:
