@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from e2i_assets.contracts.base import columns, key_of
+from e2i_assets.contracts.spelling import key
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import beyond_years, cast, written
@@ -261,7 +262,7 @@ def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -
             how = plan.spec.columns.get(c.name, attributes.AS_IT_IS)
             done = cast(given.get_column(c.name), c.dtype, how, plan.reading)
             bad.append((c.name, done.bad, done.rule))
-            made.append(done.values)
+            made.append(key(done.values) if c.role == "id" and c.dtype == pl.String else done.values)
         elif c.name == attributes.COLUMN and (plan.spec.attributes or plan.carried):
             carried = {CARRIED + name: name for name in plan.carried}
             held = attributes.collect(given, plan.spec.attributes, carried, plan.reading)

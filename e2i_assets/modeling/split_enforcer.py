@@ -8,8 +8,9 @@ from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import pandas as pd
-from pandas.api.types import infer_dtype
+from pandas.api.types import infer_dtype, is_float_dtype
 
+from e2i_assets.contracts.spelling import as_key
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.split_policy import (
     MINIMUM_PATIENTS,
@@ -21,6 +22,8 @@ from e2i_assets.modeling.split_policy import (
 )
 
 NUMBERS = ("integer", "floating", "boolean")
+EXACT = 2**53
+"""From here on several integers are the same float."""
 
 
 class Violation(NamedTuple):
@@ -79,7 +82,7 @@ class SplitEnforcer:
 
         Args:
             train_df, val_df, test_df, holdout_df: the splits; a patient may have several rows in one.
-            id_column: the column that tells patients apart.
+            id_column: the column that tells patients apart, however it is spelt (`contracts.spelling`).
             targets: outcomes to be stratified by: each of their combinations is split 60/20/15/5, too
                 (`stratum_tolerance`). Nothing is checked when left out.
             time_column: the index date, where the splits are to be in temporal order: every day of a split
@@ -93,15 +96,15 @@ class SplitEnforcer:
             if not isinstance(frame, pd.DataFrame):
                 raise TypeError(f"{split} must be a pandas DataFrame, not {type(frame)}")
         found = list(_columns(frames, [id_column, *targets]))
+        named = {split: frame for split, frame in frames.items() if id_column in frame.columns}
+        found += _id_types({split: frame[id_column].dropna() for split, frame in named.items()})
+        frames |= {s: frame.assign(**{id_column: as_key(frame[id_column])}) for s, frame in named.items()}
         members = {
-            split: frame.dropna(subset=id_column).drop_duplicates(id_column)
-            for split, frame in frames.items()
-            if id_column in frame.columns
+            split: frames[split].dropna(subset=id_column).drop_duplicates(id_column) for split in named
         }
         counts = {split: len(frame) for split, frame in members.items()}
         ratios = _ratios(counts)
         found += _sizes(counts, ratios)
-        found += _id_types({split: frame[id_column] for split, frame in members.items()})
         found += _overlaps({split: pd.Index(frame[id_column]) for split, frame in members.items()})
         if not any(violation.rule == "missing_column" for violation in found):
             found += _nulls(frames, id_column)
@@ -144,12 +147,15 @@ def _sizes(counts: Mapping[str, int], ratios: Mapping[str, float]) -> Iterator[V
 
 
 def _id_types(ids: Mapping[str, pd.Series[Any]]) -> Iterator[Violation]:
-    """The number 17 and the text "17" are one patient, and would not be seen to be."""
+    """The number 17 may have been the text "17" or "017"; and a float may have been one of several ids."""
     kinds = {split: infer_dtype(values.astype(object)) for split, values in ids.items() if len(values)}
     mixed = any(kind.startswith("mixed") for kind in kinds.values())
     if mixed or len({"number" if kind in NUMBERS else kind for kind in kinds.values()}) > 1:
         found = ", ".join(f"{kind} in {split}" for split, kind in kinds.items())
         yield Violation("id_types", f"patients are told apart by different types: {found}")
+    for split, values in ids.items():
+        if is_float_dtype(values) and (values.abs() >= EXACT).any():
+            yield Violation("id_types", f"{split}: ids as large as 2^53 cannot be told apart as floats")
 
 
 def _overlaps(members: Mapping[str, pd.Index]) -> Iterator[Violation]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from e2i_assets.contracts.spelling import as_label
 from e2i_assets.modeling.errors import SplitError
 
 SplitOrder = Literal["random", "temporal"]
@@ -36,9 +37,7 @@ def stratum_tolerance(stratum: float, everyone: float, share: float) -> float:
 
 def strata(rows: pd.DataFrame, targets: Sequence[str]) -> pd.Series:
     """The outcomes that a row is stratified by, as one label such as `started=1`; unknown ones count, too."""
-    labels = [
-        f"{target}=" + rows[target].astype("string").fillna("unknown").astype(object) for target in targets
-    ]
+    labels = [f"{target}=" + as_label(rows[target]).fillna("unknown").astype(object) for target in targets]
     if not labels:
         return pd.Series("everyone", index=rows.index, dtype=object)
     return reduce(lambda one, other: one + ", " + other, labels)

@@ -9,10 +9,10 @@ from itertools import combinations
 
 import pandas as pd
 
+from e2i_assets.contracts.spelling import as_key
 from e2i_assets.quality.leakage.copies import Copies, copies
 from e2i_assets.quality.leakage.findings import Finding, LeakageError
 from e2i_assets.quality.leakage.names import squeezed
-from e2i_assets.quality.leakage.texts import as_text
 
 _BY_CHANCE = 0.01  # equal rows that chance alone may bring before equality stops being evidence
 _KEY = r"_(id|key|no|nr|number|code|npi)"
@@ -89,22 +89,16 @@ def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
 def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:
     if key not in frame.columns:
         raise LeakageError("missing_column", f"split {split}: no column {key!r}")
-    ids = frame[key]
+    ids = as_key(frame[key])
     missing = int(ids.isna().sum())
     if missing and whole:
         raise LeakageError("missing_value", f"split {split}: {missing} of {len(ids)} rows have no {key}")
-    return set(_as_key(ids.dropna()))
-
-
-def _as_key(ids: pd.Series) -> pd.Series:
-    if pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all():
-        ids = ids.astype("int64")  # an integer key that met a null on its way
-    return as_text(ids).str.strip().str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
+    return set(ids.dropna())
 
 
 def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:
     both = frame.loc[frame[patient].notna() & frame[hcp].notna(), [patient, hcp]]
-    return set(_as_key(both[patient]) + "\x1f" + _as_key(both[hcp]))
+    return set(as_key(both[patient]) + "\x1f" + as_key(both[hcp]))
 
 
 def _are_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> bool:

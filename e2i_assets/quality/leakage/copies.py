@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from e2i_assets.contracts.spelling import as_text
 from e2i_assets.quality.leakage.coding import as_numbers
 from e2i_assets.quality.leakage.excess import Excess, excess, needed
 from e2i_assets.quality.leakage.linkage import nearest
-from e2i_assets.quality.leakage.texts import as_text
 
 _ACCIDENTS = 2
 """Equal rows that are let pass where they come by chance."""

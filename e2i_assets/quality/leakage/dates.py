@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from e2i_assets.quality.leakage.texts import as_text
+from e2i_assets.contracts.spelling import as_text
 
 _SAMPLE = 200
 _MOSTLY = 0.95

@@ -84,7 +84,7 @@ def _entry(name: str, entry: Any, columns: Collection[str]) -> AvailabilityLike:
                 "contract", f"contract of {name}: {entry['available_at']!r} is no role and no column"
             )
     if isinstance(entry, Mapping):
-        if not {"role", "available_at"} & set(entry):
+        if not {"role", "available_at", "dtype"} & set(entry):
             raise LeakageError("contract", f"contract of {name}: neither role nor available_at")
         role = str(entry.get("role", "feature"))
         by_role = OUTCOME if role in AFTERWARDS else None

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from e2i_assets.contracts.spelling import as_key, as_label
 from e2i_assets.quality.leakage import names
 from e2i_assets.quality.leakage.coding import Coded, as_numbers
 from e2i_assets.quality.leakage.findings import LeakageError
-from e2i_assets.quality.leakage.texts import as_text
 
 MIN_ROWS = 30
 MIN_CLASS = 5
@@ -70,6 +70,7 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
         raise LeakageError(
             "too_few_rows", f"target {target.name}: {len(target)} rows with a value, of {MIN_ROWS} needed"
         )
+    target = target if pd.api.types.is_numeric_dtype(target) else as_label(target)
     codes, classes = pd.factorize(target, sort=False)
     if len(classes) < 2:
         raise LeakageError(
@@ -160,5 +161,5 @@ def _folds(strata: np.ndarray, groups: pd.Series | None) -> np.ndarray:
         folds = np.empty(len(strata), dtype=np.int64)
         folds[order] = np.arange(len(strata)) % _FOLDS
         return folds
-    codes, values = pd.factorize(as_text(groups), sort=True)
+    codes, values = pd.factorize(as_key(groups), sort=True)
     return (rng.permutation(len(values)) % _FOLDS)[codes]
