@@ -68,10 +68,12 @@ def test_the_end_of_a_scale_is_no_leak_though_every_case_there_is_one(clean):
 
 
 def test_a_trait_of_one_class_of_several_is_no_leak(clean):
-    """An island may have one species only."""
-    species = rng().choice(list("abc"), N)
-    island = np.where(species == "a", rng().choice(["x", "y"], N), rng().choice(["y", "z"], N))
+    """An island may have one species only, which lives on another as well."""
+    species, draw = np.random.default_rng(7).choice(list("abc"), N), rng()
+    island = np.where(species == "a", draw.choice(["x", "y"], N), draw.choice(["y", "z"], N))
     assert leaks(clean.assign(started=species, island=island)) == set()
+    only_there = np.where(species == "a", "x", draw.choice(["y", "z"], N))
+    assert leaks(clean.assign(started=species, island=only_there)) == {("target", "island")}
 
 
 @pytest.mark.parametrize(

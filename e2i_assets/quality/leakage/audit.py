@@ -17,6 +17,7 @@ from e2i_assets.quality.leakage.temporal import (
     date_findings,
     declared_early,
     read_dates,
+    uncompared,
 )
 
 
@@ -80,13 +81,15 @@ def audit_leakage(
     if known:
         findings += availability_findings(train, features, known, index_date)
         examined["availability"] = sum(f in known and f not in undeclared for f in features)
-    if index_date is not None:
+    if index_date is None:
+        limits += uncompared(train, features)
+    else:
         late, examined["temporal"] = date_findings(train, features, index_date)
         findings += late
     if others:
         between = contamination_findings({"train": train, **others}, id_column, equal_rows=equal_rows)
         findings += between.findings
-        examined["contamination"], limits = between.compared, between.limits
+        examined["contamination"], limits = between.compared, limits + between.limits
     groups = train[id_column] if id_column else None
     try:
         if len(unjudged) == len(features):
@@ -98,6 +101,8 @@ def audit_leakage(
         left = [c for c in columns if c.name not in leaks and c.name not in unjudged]
         questions = plausibility(left, outcome, asked, plausible)
         findings, limits = findings + questions.findings, limits + questions.limits
+        if outcome.left_out:
+            limits += (f"{outcome.left_out} classes of {target} are too rare, or too many, to be compared",)
         examined["target"] = len(features) - len(unjudged)
     except LeakageError:
         if not findings:  # what contract, dates and splits say is true whatever the target is

@@ -9,9 +9,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from e2i_assets.contracts.spelling import as_text
+from e2i_assets.contracts.spelling import as_key, as_text
 from e2i_assets.quality.leakage.coding import as_numbers
 from e2i_assets.quality.leakage.excess import Excess, excess, needed
+from e2i_assets.quality.leakage.joint import spread
 from e2i_assets.quality.leakage.linkage import nearest
 
 _ACCIDENTS = 2
@@ -20,6 +21,8 @@ _COMMON = 0.01
 """Share of rows repeated in one split above which equal rows say nothing."""
 _MANY = 0.05
 """Share of a split above which the copies needed to be seen are told."""
+_SAMPLE, _APART = 20_000, 0.9
+_INEXACT = 2.0**53  # several integers are one such number
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: multiplying by it mixes bits
 
 
@@ -50,12 +53,16 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: boo
         columns: those that every split has.
         apart: equal rows do not come by chance. Where they do, only more of them than in one split count.
     """
-    parts = [[frame[name] for frame in splits.values()] for name in columns]
-    values, ordered = zip(*(_values(part) for part in parts), strict=True)
-    hashes = _hashed(values)
     sizes = [len(frame) for frame in splits.values()]
+    values, ordered, hashes = [], [], np.zeros(sum(sizes), dtype=np.uint64)
+    for name in columns:
+        numbers, has_order, exact = _values([frame[name] for frame in splits.values()])
+        values.append(numbers)
+        ordered.append(has_order)
+        hashes = (hashes ^ exact) * _ODD
+        hashes ^= hashes >> np.uint64(29)
     split = np.repeat(np.arange(len(sizes)), sizes)
-    near = nearest(list(values), list(ordered), hashes)
+    near = nearest(values, ordered, hashes)
     usual = 0.0 if apart else _repeated(hashes[split == int(np.argmax(sizes))])
     pairs = list(combinations(range(len(sizes)), 2))
     found = []
@@ -74,16 +81,23 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: boo
     return found
 
 
+def _is_single(numbers: np.ndarray) -> bool:
+    """Whether fractions are told apart by single precision as well, in which some may have been written."""
+    sample = numbers[spread(len(numbers), _SAMPLE)]
+    fractions = bool((sample % 1 != 0).any())
+    return fractions and len(np.unique(sample.astype(np.float32))) > _APART * len(np.unique(sample))
+
+
 def _repeated(hashes: np.ndarray) -> float:
     """Share of rows that are there again."""
     _, counts = np.unique(hashes, return_counts=True)
     return float(counts[counts > 1].sum() / counts.sum())
 
 
-def _values(parts: list[pd.Series]) -> tuple[np.ndarray, bool]:
-    """One column of all splits as single-precision numbers, and whether they have an order.
+def _values(parts: list[pd.Series]) -> tuple[np.ndarray, bool, np.ndarray]:
+    """One column of all splits as numbers, whether they have an order, and what is equal for equal values.
 
-    Text is told by its level, however it is spelt.
+    The numbers are of single precision, from their median on. Text is told by its level, however it is spelt.
     """
     column = pd.concat(parts, ignore_index=True)
     numbers = as_numbers(column)
@@ -92,13 +106,12 @@ def _values(parts: list[pd.Series]) -> tuple[np.ndarray, bool]:
         codes, texts = pd.factorize(as_text(column))
         plain, _ = pd.factorize(pd.Series(texts, dtype="string").str.strip().str.lower())
         numbers = np.where(codes < 0, np.nan, np.append(plain, 0)[codes])
-    return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float32), ordered
-
-
-def _hashed(columns: tuple[np.ndarray, ...]) -> np.ndarray:
-    hashes = np.zeros(len(columns[0]), dtype=np.uint64)
-    for column in columns:
-        plain = np.where(np.isnan(column), np.float32(np.nan), column + np.float32(0))
-        hashes = (hashes ^ plain.view(np.uint32)) * _ODD
-        hashes ^= hashes >> np.uint64(29)
-    return hashes
+    there = np.isfinite(numbers)
+    exact = np.where(there, numbers, np.nan) + 0.0  # -0.0 is 0.0
+    if there.any() and np.abs(numbers[there]).max() >= _INEXACT:
+        exact = pd.factorize(as_key(column))[0].astype(float)
+    elif _is_single(numbers[there]):
+        exact = exact.astype(np.float32).astype(float)
+    middle = np.median(numbers[there]) if there.any() else 0.0
+    near = np.where(there, numbers - middle, np.nan).astype(np.float32)
+    return near, ordered, exact.view(np.uint64)

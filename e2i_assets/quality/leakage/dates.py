@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -53,18 +53,26 @@ class Dates:
         instant: the same in UTC; None when no zone is given.
         unreadable: values that are there and are no dates, in a column that is mostly dates.
         whole: the values are dates and nothing else.
+        swapped: `wall` with day and month exchanged, where the values leave open which is which.
     """
 
     wall: pd.Series
     instant: pd.Series | None
     unreadable: int
     whole: bool
+    swapped: pd.Series | None = None
 
     @property
     def in_days(self) -> bool:
         """Every date is at midnight: days are known, hours are not."""
         there = self.wall.dropna()
         return bool((there == there.dt.normalize()).all())
+
+    def readings(self) -> tuple[Dates, ...]:
+        """What the dates may be: one reading, or both where day and month cannot be told apart."""
+        if self.swapped is None:
+            return (self,)
+        return (replace(self, swapped=None), replace(self, wall=self.swapped, instant=None, swapped=None))
 
     def after(self, other: Dates) -> pd.Series:
         """Rows whose date is after the other's, or may be, where only one side tells a zone.
@@ -94,6 +102,12 @@ def read(column: pd.Series) -> Dates | None:
     if pd.api.types.is_numeric_dtype(column):
         return _numbers(column)
     return _text(column)
+
+
+def are_dates(column: pd.Series) -> bool:
+    """Whether the first values of a column are dates and nothing else."""
+    found = read(column.dropna().head(_SAMPLE))
+    return found is not None and found.whole
 
 
 def _typed(column: pd.Series) -> Dates:
@@ -142,9 +156,10 @@ def _text(column: pd.Series) -> Dates | None:
         if epoch is not None:
             return epoch
     if texts.head(_SAMPLE).str.fullmatch(_ISO).mean() >= _MOSTLY:
-        wall, instant, whole = *_iso(texts), pd.Series(True, index=texts.index)
+        wall, instant, whole, swapped = *_iso(texts), pd.Series(True, index=texts.index), None
     else:
-        wall, instant, whole = _searched(texts)
+        wall, instant, whole, is_open = _searched(texts)
+        swapped = _searched(texts, day_first=True)[0] if is_open else None
     if not wall.notna().any():
         return None
     is_whole = bool(whole[wall.notna()].mean() >= _MOSTLY and wall.notna().mean() >= 0.5)
@@ -156,6 +171,7 @@ def _text(column: pd.Series) -> Dates | None:
         None if instant is None else _spread(instant, codes, column.index),
         missed,
         is_whole,
+        None if swapped is None else _spread(swapped, codes, column.index),
     )
 
 
@@ -178,17 +194,24 @@ def _iso(texts: pd.Series) -> tuple[pd.Series, pd.Series | None]:
     return wall, pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
 
 
-def _searched(texts: pd.Series) -> tuple[pd.Series, pd.Series | None, pd.Series]:
-    """The latest date in each text, the same in UTC, and whether the text is that date and no more."""
+def _searched(
+    texts: pd.Series, *, day_first: bool = False
+) -> tuple[pd.Series, pd.Series | None, pd.Series, bool]:
+    """The latest date in each text, the same in UTC, and whether the text is that date and no more.
+
+    The last of the four: whether it is left open what is day and what is month, so that `day_first` decides.
+    """
     wall = pd.Series(np.datetime64("NaT", "ns"), index=texts.index)
-    instant, whole = wall.copy(), pd.Series(False, index=texts.index)
+    instant, whole, is_open = wall.copy(), pd.Series(False, index=texts.index), False
     lower = texts.str.lower()
     hinted = lower[lower.str.contains(_HINT).fillna(value=False)]
     for form in _FORMS if len(hinted) else ():
         found = hinted.str.extractall(form + _CLOCK)
         if found.empty:
             continue
-        stamps, offset = _stamps(found), _offsets(found)
+        told = _day_first(found)
+        is_open |= told is None
+        stamps, offset = _stamps(found, day_first if told is None else told), _offsets(found)
         stamps = stamps.dropna()
         newest = stamps.groupby(level=0).max()
         later = newest[~(wall.reindex(newest.index) >= newest)]
@@ -197,10 +220,20 @@ def _searched(texts: pd.Series) -> tuple[pd.Series, pd.Series | None, pd.Series]
         instant.loc[later.index] = utc.reindex(later.index)
         whole |= lower.str.fullmatch(form + _CLOCK).fillna(value=False)
     zoned = wall.notna().any() and instant[wall.notna()].notna().all()
-    return wall, instant if zoned else None, whole
+    return wall, instant if zoned else None, whole, is_open
 
 
-def _stamps(found: pd.DataFrame) -> pd.Series:
+def _day_first(found: pd.DataFrame) -> bool | None:
+    """Whether the day stands before the month; None where no value tells, unless all read the same."""
+    if "first" not in found:
+        return False
+    first, second = found["first"].astype(int), found["next"].astype(int)
+    if (first > 12).any() or (found["mark"] == ".").all():
+        return True
+    return False if (second > 12).any() or (first == second).all() else None
+
+
+def _stamps(found: pd.DataFrame, day_first: bool) -> pd.Series:
     year = found["year"].astype(float)
     year = year.where(year > 99, year + np.where(year < 70, 2000, 1900))
     if "week" in found:
@@ -209,7 +242,6 @@ def _stamps(found: pd.DataFrame) -> pd.Series:
         return stamps + _clock(found)
     if "first" in found:
         first, second = found["first"].astype(float), found["next"].astype(float)
-        day_first = bool((first > 12).any() or (found["mark"] == ".").all())
         day, month = (first, second) if day_first else (second, first)
     else:
         day = found["day"].astype(float).fillna(1) if "day" in found else pd.Series(1.0, index=found.index)

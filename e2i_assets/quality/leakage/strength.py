@@ -34,6 +34,7 @@ class Outcome:
         weights: share of each class, shape (k,).
         folds: fold of each row, shape (n,).
         is_event: the values may say whether an event was seen: numbers do, and words such as `dead`.
+        left_out: classes of too few rows, or beyond the 20 commonest, with which nothing is compared.
     """
 
     kind: Literal["binary", "classes", "regression"]
@@ -41,6 +42,7 @@ class Outcome:
     weights: np.ndarray
     folds: np.ndarray
     is_event: bool = True
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     shares = counts[wanted] / counts[wanted].sum()
     kind: Literal["binary", "classes"] = "binary" if len(classes) == 2 else "classes"
     is_event = names.are_of_an_event(tuple(str(value) for value in classes[:_MAX_CLASSES]))
-    return Outcome(kind, columns, shares, _folds(codes, groups), is_event)
+    left_out = 0 if kind == "binary" else len(classes) - len(wanted)
+    return Outcome(kind, columns, shares, _folds(codes, groups), is_event, left_out)
 
 
 def fit(coded: Coded, outcome: Outcome) -> Fit:

@@ -93,7 +93,9 @@ def _add(found: dict[str, Finding], findings: Iterable[Finding]) -> None:
 
 def _ahead(columns: Sequence[Column], outcome: Outcome, declared: frozenset[str]) -> list[Finding]:
     """What is suspect and ahead of all unsuspicious columns together, and what holds the target's sum."""
-    if outcome.kind != "binary":
+    if outcome.kind == "classes":
+        return _ahead_for_a_class(columns, outcome)
+    if outcome.kind == "regression":
         return determined_findings(columns, outcome)
     alone = np.zeros(len(outcome.folds))  # naive Bayes, out of fold like each of its columns
     weak = alone.copy()
@@ -106,6 +108,29 @@ def _ahead(columns: Sequence[Column], outcome: Outcome, declared: frozenset[str]
     found = [f for c in columns if (f := _stands_out(c, others))]
     found += [f for c in columns if c.name not in declared and (f := weak_name(c, without))]
     return found + (determined_findings(columns, outcome) if others <= AUC_LIMIT else [])
+
+
+def _ahead_for_a_class(columns: Sequence[Column], outcome: Outcome) -> list[Finding]:
+    """What tells one class from the rest, and is ahead of all other columns together in that.
+
+    A species that differs from the others by its petals does so in length and in width.
+    """
+    suspects = [c for c in columns if c.strongest > AUC_CERTAIN and not names.is_history(c.name)]
+    fits = {c.name: fit(c.coded, outcome) for c in columns} if suspects else {}
+    odds = sum(_log_odds(f.means)[f.cells] for f in fits.values())
+    ones, found = np.ones(len(outcome.folds)), []
+    for column in suspects:
+        own = fits[column.name]
+        rest = odds - _log_odds(own.means)[own.cells]
+        others = np.array([auc(x, y, ones) for x, y in zip(rest.T, outcome.columns.T, strict=True)])
+        best = int(np.argmax(own.strengths - others))
+        if own.strengths[best] > max(AUC_CERTAIN, others[best] + LEAD):
+            evidence = (
+                "cross-validated AUC of this column alone for one class against the rest; all other columns "
+                f"together: {others[best]:.3f}"
+            )
+            found.append(Finding("target", column.name, float(own.strengths[best]), AUC_CERTAIN, evidence))
+    return found
 
 
 def _finding(column: Column, outcome: Outcome) -> Finding | None:
@@ -164,12 +189,29 @@ def _deciding_level(column: Column, outcome: Outcome) -> Finding | None:
         hits = np.bincount(coded.codes, weights=indicator, minlength=coded.levels)
         pure = _pure_presence(coded, counts, hits, float(indicator.mean()))
         pure = chain(pure, _pure_rest(column, counts, hits, float(indicator.mean())))
-        if outcome.kind == "binary":  # of many classes a trait of one is natural: an island's only species
+        if outcome.kind == "binary":
             pure = chain(pure, _pure_values(column, counts, hits, indicator))
+        elif same := _same_as_class(coded, counts, hits, indicator):
+            evidence = f"AUC of one of its values, in {same[1]} rows, for one class against the rest"
+            return Finding("target", column.name, same[0], AUC_CERTAIN, evidence)
         for what, support in pure:
             evidence = f"{what} comes with one outcome only, in all of {support} rows"
             return Finding("target", column.name, 1.0, 1.0, evidence)
     return None
+
+
+def _same_as_class(
+    coded: Coded, counts: np.ndarray, hits: np.ndarray, indicator: np.ndarray
+) -> tuple[float, int] | None:
+    """AUC and rows of a value that nearly all of one class has, and nearly none of the rest.
+
+    That some of a class alone has a trait is natural: an island's only species.
+    """
+    base, total = float(indicator.mean()), float(indicator.sum())
+    told = (hits / total + 1 - (counts - hits) / (len(indicator) - total)) / 2
+    same = coded.real & (told >= AUC_CERTAIN) & (counts * (1 - base) >= EXPECTED_EXCEPTIONS)
+    best = int(np.argmax(np.where(same, told, 0)))
+    return (float(told[best]), int(counts[best])) if same[best] else None
 
 
 def _pure_presence(

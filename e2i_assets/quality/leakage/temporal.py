@@ -53,10 +53,13 @@ def date_findings(
         if found is None:
             continue
         judged += 1
-        late = int(found.after(index_date).sum())
+        counts = [int(reading.after(index_date).sum()) for reading in found.readings()]
+        late = max(counts)
         if late:
             where = "" if found.whole else ", in the text of the value"
             evidence = f"share of rows with a date after the index date ({late} of {len(train)}{where})"
+            if not min(counts):
+                evidence += f", or before it, for {AMBIGUOUS}"
             findings.append(Finding("temporal", name, late / len(train), 0.0, evidence))
         elif found.unreadable:
             share = found.unreadable / len(train)
@@ -66,6 +69,17 @@ def date_findings(
             )
             findings.append(Finding("temporal", name, share, 0.0, evidence))
     return findings, judged
+
+
+AMBIGUOUS = "day and month cannot be told apart: write the dates as 2024-01-31, or state their format"
+
+
+def uncompared(train: pd.DataFrame, features: Sequence[str]) -> tuple[str, ...]:
+    """In words, the columns of dates that no index date is there to be compared with."""
+    dated = [n for n in features if dates.are_dates(train[n])]
+    if not dated:
+        return ()
+    return (f"{', '.join(dated)}: dates, but no index date to compare them with (event_times) is named",)
 
 
 def read_dates(train: pd.DataFrame, name: str) -> Dates:
@@ -78,6 +92,8 @@ def read_dates(train: pd.DataFrame, name: str) -> Dates:
         raise LeakageError(
             "not_a_date", f"index date {name}: {unreadable} of {len(train)} rows have no readable date"
         )
+    if found.swapped is not None:
+        raise LeakageError("not_a_date", f"index date {name}: {AMBIGUOUS}")
     return found
 
 
@@ -86,8 +102,8 @@ def _known_from(train: pd.DataFrame, name: str, since: str, index_date: Dates | 
     if known_since is None or index_date is None:
         evidence = f"the contract says that it is known from {since} on, which cannot be compared here"
         return [Finding("temporal", name, 1.0, 0.0, evidence)]
-    unknown = known_since.wall.isna()
-    late = int(((known_since.after(index_date) | unknown) & train[name].notna()).sum())
+    unknown, filled = known_since.wall.isna(), train[name].notna()
+    late = max(int(((r.after(index_date) | unknown) & filled).sum()) for r in known_since.readings())
     if not late:
         return []
     evidence = (
