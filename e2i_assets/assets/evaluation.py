@@ -58,13 +58,16 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
                 "test_auc_95": f"{result.auc_ci.low:.3f} to {result.auc_ci.high:.3f}",
                 "validation_auc": result.validation_auc_ci.auc,
                 "test_patients": result.n_test,
+                "roc": shown.image(roc),
+                "calibration": shown.image(calibration),
                 "metrics": shown.table(
                     {"metric": name, "validation": result.metrics["validation"][name], "test": value}
                     for name, value in result.metrics["test"].items()
                 ),
                 "leakage": shown.table(vars(row) for row in made.leakage_sheet),
-                "roc": shown.image(roc),
-                "calibration": shown.image(calibration),
+                "mlflow_run": dg.MetadataValue.url(
+                    context.tracking.page(context.inputs["model"].attributes[MLFLOW_RUN])
+                ),
             },
         )
 

@@ -76,6 +76,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 "importance": shown.image(importance),
                 "fingerprint": trained.fingerprint[:16],
                 MLFLOW_RUN: run_id,
+                "mlflow_run": dg.MetadataValue.url(context.tracking.page(run_id)),
             },
             attributes={MLFLOW_RUN: run_id, GATES: dict(context.inputs["preprocessor"].gates)},
         )

