@@ -45,7 +45,13 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
     _record(context, result, qc_report.raw_versions)
     return Made(
         Cohort(members, result, qc_report.raw_versions),
-        subject=rules.CohortBuilt(members, result, programme.temporal_requirements, programme.minimum_size),
+        subject=rules.CohortBuilt(
+            members,
+            result,
+            programme.temporal_requirements,
+            programme.minimum_size,
+            programme.death_date_field,
+        ),
         metadata={
             "dagster/partition_row_count": cells.rounded(result.eligible_count),
             "patients": cells.figure(result.total_count),

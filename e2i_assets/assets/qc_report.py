@@ -16,8 +16,8 @@ from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.freshness import stale_tables
+from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets.quality.plots import dimension_chart, history_chart
-from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.report import DIMENSIONS, QCReport, build_qc_report
 from e2i_assets.resources.records import data_quality_reports
 
@@ -41,6 +41,7 @@ _SHOWN = 30
         "suites": context.config_files("expectations"),
         "programme": context.programme.to_dict(),
         "stale": _stale(context),
+        "not_collected": context.not_collected,
     },
 )
 def qc_report(
@@ -69,8 +70,9 @@ def qc_report(
         raw_versions={name: published.version for name, published in context.inputs.items()},
         config=context.quality,
         required=context.programme.required_tables,
-        not_collected={JOURNEYS: context.programme.absent},
+        not_collected=context.config["not_collected"],
         stale=context.config["stale"],
+        dates=_dates(context),
     )
     _record(context, report)
     history = _history(context)
@@ -104,6 +106,13 @@ def qc_report(
         attributes={STALE: context.config["stale"]},
         pages={"report_page": "report.html", "data_docs": f"{FOLDER}/index.html"},
     )
+
+
+def _dates(context: StageContext) -> LifeDates:
+    programme = context.programme
+    windows = programme.temporal_requirements
+    index = windows.index_date_field if windows else None
+    return LifeDates(index, programme.birth_date_field, programme.death_date_field)
 
 
 def _stale(context: StageContext) -> list[str]:

@@ -21,7 +21,6 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.split_policy import SplitOrder
 from e2i_assets.modeling.splits import compare_assignments, divide
 from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, audit_leakage
-from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
@@ -61,7 +60,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
         "order": _order(context.scopes),
         "equal_rows": context.programme.equal_rows,
         "attributes": context.programme.to_dict()["attributes"],
-        "not_collected": list(context.programme.absent),
+        "not_collected": context.not_collected,
         "quality": context.quality.model_dump(mode="json"),
         "told": asdict(context.cells),
     },
@@ -143,7 +142,7 @@ def _quality(
         raw,
         context.quality,
         attributes=context.programme.attributes,
-        not_collected={JOURNEYS: context.programme.absent},
+        not_collected=context.config["not_collected"],
     )
     context.warehouse.record(
         data_quality_reports,

@@ -21,6 +21,8 @@ from e2i_assets.contracts.tables import EVENT_TYPES, TABLES, PatientJourneys
 
 OBSERVATION_START = "first_observation_date"
 OBSERVATION_END = "last_observation_date"
+RECORDED = "source_timestamp"
+"""When the source recorded a row: what is said of later days is not known."""
 JOURNEY_KEY = "patient_journey_id"
 EVENT_KEY = "treatment_event_id"
 EVENT_DATE = "event_date"
@@ -98,8 +100,10 @@ class CohortConfig(StrictModel):
         attributes: clinical columns beyond the contract of `patient_journeys`, by name.
         features: columns forced in or left out.
         required_tables: tables without which the programme's quality cannot be judged.
-        not_collected: columns of patient_journeys that the programme's sources do not have, so that their
-            emptiness is no fault of the data.
+        not_collected: columns of patient_journeys, or `table.column`, that the sources do not have, so that
+            their emptiness is no fault of the data; what a mapping does not bring need not be named.
+        death_date_field, birth_date_field: columns of the journeys, where they have such: observation ends
+            with death, and nothing happens before birth.
         refresh: `none` for data that are complete, such as a finished trial's.
         quality: thresholds of this partition that differ from `config/quality.yaml`, with their reason.
         temporal_requirements: None asks for no window: the programme has no index date and no observation.
@@ -122,6 +126,8 @@ class CohortConfig(StrictModel):
     features: FeatureChoice = FeatureChoice()
     required_tables: tuple[TableName, ...] = tuple(TABLES)
     not_collected: tuple[str, ...] = ()
+    death_date_field: str | None = Field(default=None, min_length=1)
+    birth_date_field: str | None = Field(default=None, min_length=1)
     refresh: Refresh = "continuous"
     quality: QualityTerms | None = None
     equal_rows: Literal["refuse", "same_split", "allow"] = "same_split"
@@ -133,8 +139,11 @@ class CohortConfig(StrictModel):
         if criteria > MAX_CRITERIA:
             raise ValueError(f"{criteria} criteria, at most {MAX_CRITERIA} are allowed")
         contract = {column.name for column in columns(PatientJourneys)}
-        if unknown := sorted(set(self.not_collected) - contract):
-            raise ValueError(f"not_collected {unknown}: no such columns of patient_journeys")
+        others = {f"{table}.{column.name}" for table in TABLES for column in columns(TABLES[table])}
+        if unknown := sorted(set(self.not_collected) - contract - others):
+            raise ValueError(
+                f"not_collected {unknown}: no such columns of patient_journeys, nor table.column of another"
+            )
         if self.event_criteria and self.temporal_requirements is None:
             named = ", ".join(criterion.name for criterion in self.event_criteria)
             raise ValueError(
@@ -212,17 +221,22 @@ class CohortConfig(StrictModel):
         key = [JOURNEY_KEY] if self.event_criteria else []
         return tuple(dict.fromkeys([*criteria, *self.date_fields, *key]))
 
-    @property
-    def absent(self) -> tuple[str, ...]:
-        """Columns of patient_journeys whose emptiness is no fault: not collected, or dates not asked for."""
-        undated = (OBSERVATION_START, OBSERVATION_END, "diagnosis_date")
-        return tuple(dict.fromkeys([*self.not_collected, *(() if self.temporal_requirements else undated)]))
+    def absent(self, table: str) -> frozenset[str]:
+        """Columns of a table whose emptiness is no fault: not collected, or dates that are not asked for."""
+        own = {name.removeprefix(f"{table}.") for name in self.not_collected if name.startswith(f"{table}.")}
+        if table != PatientJourneys.Config.name:
+            return frozenset(own)
+        undated = () if self.temporal_requirements else (OBSERVATION_START, OBSERVATION_END, "diagnosis_date")
+        return frozenset({*own, *undated, *(name for name in self.not_collected if "." not in name)})
 
     @property
     def date_fields(self) -> tuple[str, ...]:
         """Columns of the journeys that the windows read as dates; none where no window is asked for."""
         windows = self.temporal_requirements
-        return (windows.index_date_field, OBSERVATION_START, OBSERVATION_END) if windows else ()
+        if windows is None:
+            return ()
+        death = [self.death_date_field] if self.death_date_field else []
+        return (windows.index_date_field, OBSERVATION_START, OBSERVATION_END, *death)
 
     @property
     def criteria(self) -> tuple[Criterion | EventCriterion, ...]:

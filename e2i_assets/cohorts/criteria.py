@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from e2i_assets.cohorts.config import OBSERVATION_END, OBSERVATION_START, CohortConfig
+from e2i_assets.cohorts.config import (
+    OBSERVATION_END,
+    OBSERVATION_START,
+    RECORDED,
+    CohortConfig,
+)
 from e2i_assets.cohorts.criterion import (
     ORDER_OPERATORS,
     Criterion,
@@ -263,7 +268,7 @@ def _temporal_rules(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
         return ()
     index = index_date(config, table)
     start = day(table, OBSERVATION_START, config.cohort_id)
-    end = day(table, OBSERVATION_END, config.cohort_id)
+    end = _known_until(config, table)
     undated, unstarted, unended = index.isnull(), start.isnull(), end.isnull()
     before = days_between(start, index) >= windows.lookback_days
     after = days_between(index, end) >= windows.followup_days
@@ -282,10 +287,40 @@ def _temporal_rules(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
         Rule(
             "followup_days", "temporal", ">=", windows.followup_days,
             f"followup_days >= {windows.followup_days}",
-            f"At least {windows.followup_days} days observed after the index date", "",
+            f"At least {windows.followup_days} days observed after the index date, alive and on record", "",
             failed=~after | undated | unended, unknown=undated | unended,
         ),
     )  # fmt: skip
+
+
+def _known_until(config: CohortConfig, table: ir.Table) -> Any:
+    """Last day of observation, which outlasts neither the patient nor the day of the source's record.
+
+    Clocks of sources are in zones, so the day after the record in UTC is allowed.
+    """
+    import ibis
+
+    end = day(table, OBSERVATION_END, config.cohort_id)
+    limits = []
+    if RECORDED in table.columns and not is_untyped(table[RECORDED].type()):
+        limits.append(_recorded_on(table, config.cohort_id) + ibis.interval(days=1))
+    if config.death_date_field:
+        limits.append(day(table, config.death_date_field, config.cohort_id))
+    for limit in limits:
+        # A limit that is not known is none.
+        end = (limit < end).ifelse(limit, end)
+    return end
+
+
+def _recorded_on(table: ir.Table, cohort_id: str) -> Any:
+    column = table[RECORDED]
+    if column.type().is_date() or column.type().is_timestamp():
+        return column.cast("date")
+    raise CohortError(
+        "CC_005",
+        f"{cohort_id}: {RECORDED} is {column.type()}; observation ends with it, so convert it to a time or a "
+        "date, or leave it out",
+    )
 
 
 def _everyone() -> Rule:

@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from e2i_assets.cohorts.attrition import MaskCount
-from e2i_assets.cohorts.config import EVENT_COST, EVENT_DATE, EVENT_KEY, JOURNEY_KEY, CohortConfig
+from e2i_assets.cohorts.config import EVENT_COST, EVENT_DATE, EVENT_KEY, JOURNEY_KEY, RECORDED, CohortConfig
 from e2i_assets.cohorts.criteria import ISO, Rule, require_read
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.masks import eligible, evaluated, tally, with_flags
@@ -180,13 +180,26 @@ def _frames(config: CohortConfig, journeys: Frame | pl.LazyFrame, events: Any) -
     frame, happened = _collected(journeys), None if events is None else _collected(events)
     _require_columns(config, frame, happened)
     key = [JOURNEY_KEY] if JOURNEY_KEY in _names(frame) else []
-    columns = list(dict.fromkeys([*config.required_fields, *key]))
+    recorded = [RECORDED] if config.date_fields and RECORDED in _names(frame) else []
+    columns = list(dict.fromkeys([*config.required_fields, *key, *recorded]))
     read = _dated(_narrow(frame, columns), config.date_fields, config.cohort_id)
+    if recorded:
+        read = _recorded_days(read, config.cohort_id)
     read_events = None if happened is None else _once(config, happened)
     with ThreadPoolExecutor(1) as beside:
         repeated = beside.submit(_repeated, read)
         lazy = isinstance(journeys, pl.LazyFrame)
         yield FrameSource(config.cohort_id, frame, read, read_events, repeated, lazy)
+
+
+def _recorded_days(read: pl.DataFrame, cohort_id: str) -> pl.DataFrame:
+    """Times of record that are text, in ISO form and perhaps with a zone, as days."""
+    written = read[RECORDED]
+    if written.dtype != pl.String:
+        return read
+    days = written.str.head(10).str.to_date("%Y-%m-%d", strict=False)
+    require_read(days.null_count() - written.null_count(), RECORDED, cohort_id)
+    return read.with_columns(days)
 
 
 def _once(config: CohortConfig, happened: Frame) -> pl.DataFrame:

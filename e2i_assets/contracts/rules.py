@@ -21,6 +21,10 @@ INDEXED_BYTES = 2_000
 """Longest text in an indexed column; PostgreSQL refuses index entries above 2,704 bytes."""
 FIRST_DAY, LAST_DAY = dt.date(1, 1, 1), dt.date(9999, 12, 31)
 """Days that both Python and PostgreSQL can hold."""
+EARLIEST = dt.date(1900, 1, 1)
+"""No patient is observed before; an earlier day is a year of two digits, or a stand-in for none."""
+AHEAD = dt.timedelta(days=1)
+"""A day may be this far ahead of the time of its record in UTC: clocks of sources are in zones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +32,8 @@ class Rule:
     """One condition that each row of a table must meet.
 
     Attributes:
-        name: `null`, `allowed`, `low`, `high`, `not_finite`, `nul`, `too_long`, `day`, `json` or
-            `check:<name>` for a condition over several columns.
+        name: `null`, `allowed`, `low`, `high`, `not_finite`, `nul`, `too_long`, `day`, `json`, or
+            `check:<name>` for a condition over several columns; of a day, `too_early` or `after_extract`.
         column: the column to look at; None for a condition over several.
         text: what must hold, for a person.
         broken: True in each row that breaks the rule. A null breaks only `null`; the expression may give
@@ -54,6 +58,28 @@ def row_rules(table: str) -> tuple[Rule, ...]:
         needs = tuple(sorted(set(holds.meta.root_names())))
         found.append(Rule(f"check:{name}", None, f"must hold: {sql}", ~holds, needs))
     return tuple(found)
+
+
+@cache
+def date_rules(table: str) -> tuple[Rule, ...]:
+    """What a day breaks that the calendar has and that cannot be, for quality control.
+
+    A row with such a day can be stored; whether it may be used is judged with the rest of its partition.
+    """
+    contract = TABLES[table]
+    dates = [c for c in columns(contract) if c.role == "time"]
+    text = f"must be in the year {EARLIEST.year} or later"
+    found = [_rule(c, "too_early", text, pl.col(c.name).cast(pl.Date) < EARLIEST) for c in dates]
+    if recorded := facts_of(contract).event_time:
+        found += [known_when_recorded(c.name, recorded) for c in dates]
+    return tuple(found)
+
+
+def known_when_recorded(name: str, recorded: str) -> Rule:
+    """What a source recorded on a day it cannot know of a later one: an open end (9999) is no observation."""
+    seen = pl.col(recorded).dt.convert_time_zone("UTC").dt.date() + AHEAD
+    text = f"must not be after the day of {recorded}, on which the source recorded the row"
+    return Rule("after_extract", name, text, pl.col(name).cast(pl.Date) > seen, (name, recorded))
 
 
 def _rule(c: Column, name: str, text: str, broken: pl.Expr) -> Rule:

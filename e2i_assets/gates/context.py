@@ -9,9 +9,11 @@ import dagster as dg
 
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.modeling.scope import Scope, load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.quality.config import QualityConfig
+from e2i_assets.resources.holdings import not_collected
 from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
@@ -70,6 +72,14 @@ class StageContext:
         """How counts of patients are told."""
         hide = self.settings.small_cells == "hide"
         return Cells(self.quality.minimum_cell_count if hide else None)
+
+    @property
+    def not_collected(self) -> dict[str, list[str]]:
+        """Columns by table that the sources do not have, as their mappings and the cohort file say."""
+        programme = self.programme
+        with self.warehouse.engine.connect() as connection:
+            by_loads = not_collected(connection, (programme.brand, programme.indication))
+        return {table: sorted(programme.absent(table) | by_loads.get(table, frozenset())) for table in TABLES}
 
     @property
     def scopes(self) -> list[Scope]:

@@ -115,6 +115,7 @@ class CohortBuilt:
     result: CohortResult
     windows: TemporalRequirements | None
     minimum_size: int
+    death_date_field: str | None = None
 
 
 def _cohort_size(built: CohortBuilt) -> Verdict:
@@ -158,7 +159,7 @@ def _temporal_windows(built: CohortBuilt) -> Verdict:
     if windows is None:
         return refuse("nothing_evaluated", "there are no members.", "Read e2i cohort attrition.")
     dates = (windows.index_date_field, "first_observation_date", "last_observation_date")
-    if missing := _absent(built.members, *dates):
+    if missing := _absent(built.members, *dates, *filter(None, [built.death_date_field])):
         return missing
     if zoned := [name for name in dates if not _counts_days(built.members[name].dtype)]:
         return refuse(
@@ -168,6 +169,7 @@ def _temporal_windows(built: CohortBuilt) -> Verdict:
             columns=", ".join(zoned),
         )
     index, start, end = (pl.col(name).cast(pl.Date) for name in dates)
+    end = _known_until(built, end)
     holds = ((index - start).dt.total_days() >= windows.lookback_days) & (
         (end - index).dt.total_days() >= windows.followup_days
     )
@@ -183,6 +185,16 @@ def _temporal_windows(built: CohortBuilt) -> Verdict:
         "Correct the observation dates or the temporal requirements.",
         outside=outside,
     )
+
+
+def _known_until(built: CohortBuilt, end: pl.Expr) -> pl.Expr:
+    """The last day of observation, no later than death and the day after the source's record."""
+    limits = [end]
+    if isinstance(built.members.schema.get("source_timestamp"), pl.Datetime):
+        limits.append(pl.col("source_timestamp").dt.date() + pl.duration(days=1))
+    if built.death_date_field:
+        limits.append(pl.col(built.death_date_field).cast(pl.Date))
+    return pl.when(end.is_not_null()).then(pl.min_horizontal(limits))
 
 
 def _counts_days(dtype: pl.DataType) -> bool:

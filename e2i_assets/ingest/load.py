@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
@@ -57,6 +57,7 @@ class Load:
             it must not where the same key may mean another patient.
         truth: declared truth of generated data.
         notes: what a person should know of how it was read, without values.
+        not_collected: table to columns that the source does not have, so that their emptiness is no fault.
     """
 
     tables: Mapping[str, Rows]
@@ -66,6 +67,7 @@ class Load:
     keeps_rejected: bool = True
     truth: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    not_collected: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def origin(self, table: str) -> str:
         """The file or generator that a table came from."""

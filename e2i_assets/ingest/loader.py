@@ -185,10 +185,11 @@ class _Loader:
 
     def _register(self, cursor: Any) -> int:
         truth = json.dumps(self.load.truth) if self.load.truth is not None else None
+        absent = {table: sorted(names) for table, names in self.load.not_collected.items()}
         cursor.execute(
-            f"INSERT INTO {LOADS} (source, fingerprint, status, truth, committed_at) "
-            "VALUES ($1, $2, 'staging', $3::jsonb, NULL) RETURNING load_id",
-            (self.load.source, self.fingerprint, truth),
+            f"INSERT INTO {LOADS} (source, fingerprint, status, truth, not_collected, committed_at) "
+            "VALUES ($1, $2, 'staging', $3::jsonb, $4::jsonb, NULL) RETURNING load_id",
+            (self.load.source, self.fingerprint, truth, json.dumps(absent)),
         )
         return cursor.fetchone()[0]
 
@@ -398,6 +399,7 @@ def _fingerprint(load: Load, rules: Mapping[str, Collection[Rule]], batch_size: 
         "origins": dict(load.origins),
         "replaces": (load.replaces, load.keeps_rejected),
         "truth": load.truth,
+        "not_collected": {table: sorted(names) for table, names in load.not_collected.items()},
         "write_size": batch_size * BATCHES_PER_WRITE,
         "contracts": {table: repr((columns(TABLES[table]), facts_of(TABLES[table]))) for table in rules},
         "rules": {

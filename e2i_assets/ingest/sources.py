@@ -78,8 +78,25 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
     notes += tuple(note for made in plans for note in made.notes())
     tables: dict[str, Rows] = {made.table: parts(made, now) for made in plans}
     return Load(
-        tables, source=mapping.source, origins={made.table: made.origin for made in plans}, notes=notes
+        tables,
+        source=mapping.source,
+        origins={made.table: made.origin for made in plans},
+        notes=notes,
+        not_collected={table: _not_brought(table, spec, mapping) for table, (_, spec) in filled.items()},
     )
+
+
+def _not_brought(table: str, spec: TableMapping, mapping: Mapping) -> list[str]:
+    """Columns of ours that may be empty, and that the mapping fills with nothing."""
+    nothing = {name for name, how in spec.columns.items() if how.expression.strip().upper() == "NULL"}
+    if mapping.omop is not None and table == "patient_journeys":
+        counted = {
+            "comorbidity_count": mapping.omop.comorbidities,
+            "prior_treatment_count": mapping.omop.prior_treatments,
+        }
+        nothing |= {name for name, sets in counted.items() if not sets}
+    filled = set(spec.columns) - nothing | {"data_source", "ingestion_timestamp"}
+    return [c.name for c in columns(TABLES[table]) if c.nullable and not c.json and c.name not in filled]
 
 
 def _opened(source: Source, table: str, spec: TableMapping, mapping: Mapping) -> Opened:

@@ -1,4 +1,4 @@
-"""Rules between columns of a row and between tables: foreign keys, table checks, one patient per journey.
+"""Rules between columns of a row and between tables: foreign keys, table checks, days that cannot be.
 
 The schema layer blocks on them and the consistency dimension grades them, so they are stated once, here.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from e2i_assets.contracts.base import TableFacts, columns, facts_of
-from e2i_assets.contracts.rules import row_rules
+from e2i_assets.contracts.rules import date_rules, row_rules
 from e2i_assets.contracts.tables import TABLES
 
 JOURNEYS = "patient_journeys"
@@ -40,8 +40,8 @@ def judge_rows(name: str, frame: pl.DataFrame, tables: Mapping[str, pl.DataFrame
     point at a table that is not in `tables` are left out: that table's absence is for the caller to judge.
     """
     facts = facts_of(TABLES[name])
-    conditions = [rule for rule in row_rules(name) if rule.column is None]
-    outcomes = [_outcome(rule.name, name, frame, rule.needs, rule.broken) for rule in conditions]
+    conditions = [*(rule for rule in row_rules(name) if rule.column is None), *date_rules(name)]
+    outcomes = [_outcome(r.name, r.column or name, frame, r.needs, r.broken) for r in conditions]
     for c in columns(TABLES[name]):
         parent, _, key = (c.references or "").partition(".")
         if parent in tables:

@@ -20,13 +20,14 @@ from e2i_assets.quality.config import DIMENSIONS, AttributeLike, QualityConfig
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, overall, weighted_score
 from e2i_assets.quality.expectations import SuiteResult, run_suites
+from e2i_assets.quality.plausibility import Contradiction, LifeDates, contradictions
 from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.render import data_docs_index, html, markdown
 from e2i_assets.quality.schema import MISSING, WRONG_TYPE, SchemaResult, check_schema, extraction_columns
 
 Reason = Literal[
-    "missing_table", "unknown_table", "empty_table", "too_few_rows", "all_null", "schema", "dimension",
-    "score", "suite", "suite_error",
+    "missing_table", "unknown_table", "empty_table", "too_few_rows", "all_null", "schema", "date",
+    "dimension", "score", "suite", "suite_error",
 ]  # fmt: skip
 
 _UNGRADED = ("missing_table", "empty_table", "too_few_rows", "all_null")
@@ -156,6 +157,7 @@ def build_qc_report(
     required: Collection[str] = tuple(TABLES),
     not_collected: Mapping[str, Collection[str]] | None = None,
     stale: Collection[str] = (),
+    dates: LifeDates | None = None,
 ) -> QCReport:
     """Judge the raw extracts of one partition.
 
@@ -165,6 +167,7 @@ def build_qc_report(
         raw_versions: table to data version of the extracts given.
         required: tables that block when they are empty; the others only warn.
         not_collected: columns by table that the programme's sources do not have.
+        dates: columns of patient_journeys that are index date, birth and death.
         stale: tables whose newest record is too old on the day of judgement (`freshness.is_stale`).
 
     What is wrong with the data is in the report; only a mistake in the program raises.
@@ -176,6 +179,7 @@ def build_qc_report(
     graded = tuple(grade_table(n, known, config, declared[n], absent[n], stale=n in stale) for n in known)
     grades = overall(graded)
     score = weighted_score(grades, config)
+    impossible = contradictions(known, dates or LifeDates())
     suites = run_suites(config.suites, known, config.suite_status)
     lowest = min(config.asked, key=lambda d: (grades[d] is not None, grades[d] or 0.0))
     advice = _advice(lowest, grades, graded)
@@ -183,11 +187,16 @@ def build_qc_report(
         *_table_blockers(tables, required, config.minimum_rows),
         *_schema_blockers(schema),
         *_all_null_blockers(known, absent.get(JOURNEYS, ())),
+        *(_date_blocker(found) for found in impossible if found.decides),
         *_dimension_blockers(graded, config),
         *_suite_blockers(suites, required),
         *_score_blockers(score, config, advice),
     )
-    warnings = (*_warnings(known, graded, grades, suites, config), *_undeclared(known, attributes))
+    warnings = (
+        *_warnings(known, graded, grades, suites, config),
+        *(f"{found}; nobody of them is a member" for found in impossible if not found.decides),
+        *_undeclared(known, attributes),
+    )
     return QCReport(
         status="failed" if blockers else "warning" if warnings else "passed",
         score=score,
@@ -230,6 +239,11 @@ def _schema_blockers(schema: tuple[SchemaResult, ...]) -> Iterator[Blocker]:
                 "correct the source and load again"
             )
             yield Blocker("schema", result.table, f"{f.column}:{f.rule}", message)
+
+
+def _date_blocker(found: Contradiction) -> Blocker:
+    message = f"{found}; correct the source, or leave such rows out of it, and load again"
+    return Blocker("date", found.table, f"{found.column}:{found.rule}", message)
 
 
 def _all_null_blockers(

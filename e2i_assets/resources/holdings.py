@@ -112,6 +112,21 @@ def of_extract(connection: sa.Connection, table: str, programme: Programme, extr
     )
 
 
+def not_collected(connection: sa.Connection, programme: Programme) -> dict[str, frozenset[str]]:
+    """Columns by table that no source of a programme has, by the last load of each source."""
+    loads = records.load_batches.c
+    query = (
+        sa.select(loads.source, loads.rows, loads.not_collected)
+        .where(loads.status == "committed", loads.programmes.contains(["/".join(programme)]))
+        .order_by(loads.load_id)
+    )
+    absent: dict[str, dict[str, frozenset[str]]] = {}
+    for source, rows, missing in connection.execute(query):
+        for table in rows:
+            absent.setdefault(table, {})[source] = frozenset(missing.get(table, ()))
+    return {table: frozenset.intersection(*sources.values()) for table, sources in absent.items()}
+
+
 def last_load(
     connection: sa.Connection, table: str | None = None, programme: Programme | None = None
 ) -> LastLoad | None:

@@ -45,6 +45,7 @@ load_batches = sa.Table(
     _empty("rejected", "table to rows that broke a rule"),
     _empty("programmes", "brand/indication pairs that the load touched", "[]"),
     sa.Column("truth", JSONB, comment="declared truth of generated data"),
+    _empty("not_collected", "table to columns that the source does not have"),
     _now("started_at"),
     sa.Column(
         "committed_at",

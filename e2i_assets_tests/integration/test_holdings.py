@@ -17,7 +17,7 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.loader import Load
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.partitions import programmes
-from e2i_assets.resources.holdings import Holding, total
+from e2i_assets.resources.holdings import Holding, not_collected, total
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.load_frames import frame
@@ -195,3 +195,31 @@ def test_the_command_tells_every_table_and_partition(
     wrong = CliRunner().invoke(app, ["status", "--partition", "nowhere"])
     assert wrong.exit_code == 2
     assert keys[0] in wrong.stderr
+
+
+def test_a_column_is_not_collected_when_no_source_of_the_programme_has_it(warehouse: Warehouse) -> None:
+    """By the last load of each source: what one of them brings is collected."""
+
+    def collect(source: str, key: str, programme: tuple[str, str], *absent: str) -> None:
+        journeys = frame(
+            "patient_journeys",
+            patient_journey_id=[key], patient_id=[key], brand=[programme[0]], indication=[programme[1]],
+            first_observation_date=[DAY], last_observation_date=[DAY], source_timestamp=[STAMP],
+            ingestion_timestamp=[STAMP],
+        )  # fmt: skip
+        load = Load({"patient_journeys": journeys}, source, not_collected={"patient_journeys": absent})
+        warehouse.load(load, {programme, ("Other", "b")})
+
+    def absent(programme: tuple[str, str]) -> dict[str, frozenset[str]]:
+        with warehouse.engine.connect() as connection:
+            return not_collected(connection, programme)
+
+    mine = ("Brand", "a")
+    assert absent(mine) == {}
+    collect("clinic", "j1", mine, "gender", "hcp_id")
+    collect("elsewhere", "o1", ("Other", "b"))
+    assert absent(mine) == {"patient_journeys": {"gender", "hcp_id"}}
+    collect("registry", "j2", mine, "hcp_id", "insurance_type")
+    assert absent(mine) == {"patient_journeys": {"hcp_id"}}
+    collect("registry", "j3", mine)
+    assert absent(mine) == {"patient_journeys": frozenset()}

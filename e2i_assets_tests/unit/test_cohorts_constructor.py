@@ -3,6 +3,8 @@
 import dataclasses
 import datetime as dt
 import json
+from pathlib import Path
+from typing import Any
 
 import ibis
 import pandas as pd
@@ -494,3 +496,71 @@ def test_events_are_dated_by_iso_text_as_well():
     assert list(asked.construct_cohort(frame, events)[0]["patient_journey_id"]) == ["c"]
     with pytest.raises(CohortError, match="event_date holds text, and 1 of its rows no ISO date"):
         asked.construct_cohort(frame, events.assign(event_date="30.01.2024"))
+
+
+def open_ended(**columns: list[object]) -> pl.DataFrame:
+    """Index dates in May 2024, observed for years on paper, recorded on 1 June."""
+    index = [dt.date(2024, 5, 1) + dt.timedelta(days) for days in range(10)]
+    return pl.DataFrame(
+        {
+            "patient_journey_id": [f"j{i}" for i in range(10)],
+            "diagnosis_date": index,
+            "first_observation_date": [dt.date(2022, 1, 1)] * 10,
+            "last_observation_date": [dt.date(9999, 12, 31)] * 10,
+            "source_timestamp": [dt.datetime(2024, 6, 1, tzinfo=dt.UTC)] * 10,
+            **columns,
+        }
+    )
+
+
+def members_of(frame: Any, followup: int, **named: str) -> int:
+    config = CohortConfig.model_validate({
+        "cohort_name": "c", "brand": "b", "indication": "i", "inclusion_criteria": [],
+        "temporal_requirements": {"lookback_days": 90, "followup_days": followup}, **named,
+    })  # fmt: skip
+    members, _ = CohortConstructor(config).construct_cohort(frame)
+    return len(members)
+
+
+@pytest.mark.parametrize(("followup", "expected"), [(90, 0), (30, 3), (27, 6), (0, 10)])
+@pytest.mark.parametrize("kind", ["polars", "pandas", "text", "parquet", "other zone", "date"])
+def test_nobody_is_observed_after_the_day_of_the_record(
+    tmp_path: Path, kind: str, followup: int, expected: int
+) -> None:
+    """1 June and the day after, which a clock east of UTC may call the same: 31 days after 2 May."""
+    frame: Any = open_ended()
+    if kind == "pandas":
+        frame = frame.to_pandas()
+    elif kind == "text":
+        frame = frame.with_columns(pl.col("source_timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    elif kind == "date":
+        frame = frame.with_columns(pl.col("source_timestamp").dt.date())
+    elif kind == "other zone":
+        frame = frame.with_columns(pl.col("source_timestamp").dt.convert_time_zone("Asia/Tokyo"))
+    elif kind == "parquet":
+        frame.write_parquet(tmp_path / "journeys.parquet")
+        frame = tmp_path / "journeys.parquet"
+    assert members_of(frame, followup) == expected
+
+
+def test_a_record_without_its_time_limits_nothing() -> None:
+    unknown = open_ended(source_timestamp=[None] * 10, last_observation_date=[dt.date(2025, 1, 1)] * 10)
+    assert members_of(unknown, 90) == 10
+    assert members_of(unknown.drop("source_timestamp"), 90) == 10
+
+
+def test_a_time_of_record_that_is_no_date_is_refused_without_its_value() -> None:
+    with pytest.raises(
+        CohortError, match=r"CC_005.*source_timestamp holds text, and 10 of its rows"
+    ) as refused:
+        members_of(open_ended(source_timestamp=["yesterday"] * 10), 90)
+    assert "yesterday" not in str(refused.value)
+
+
+def test_observation_ends_with_death_where_the_definition_names_it() -> None:
+    """Dead before the index date, on it, within the follow-up, after it; and alive."""
+    died = [dt.date(2024, 4, 1), dt.date(2024, 5, 2), dt.date(2024, 5, 22), dt.date(2024, 5, 30)]
+    frame = open_ended(died=[*died, *[None] * 6])
+    assert members_of(frame, 20) == 10
+    assert members_of(frame, 20, death_date_field="died") == 7
+    assert members_of(frame, 0, death_date_field="died") == 9

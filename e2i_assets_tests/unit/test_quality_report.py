@@ -1,12 +1,13 @@
 import json
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality import QCReport, build_qc_report, dimension_chart
+from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
 
 CONFIG = quality_config("causal_paths", "triggers")
@@ -64,6 +65,22 @@ BLOCKED = {
     ),
     "not in the closed set": (JOURNEYS, lambda f: f.with_columns(first("gender", "X")), "schema", "gender:allowed"),
     "infinite": (EVENTS, lambda f: f.with_columns(first("cost", float("inf"))), "schema", "cost:not_finite"),
+    "open end": (
+        JOURNEYS, lambda f: f.with_columns(first("last_observation_date", date(9999, 12, 31))),
+        "schema", "last_observation_date:after_extract",
+    ),
+    "year of two digits": (
+        JOURNEYS, lambda f: f.with_columns(first("first_observation_date", date(23, 1, 1))),
+        "schema", "first_observation_date:too_early",
+    ),
+    "index after the extract": (
+        JOURNEYS, lambda f: f.with_columns(first("diagnosis_date", date(2025, 1, 1))),
+        "schema", "diagnosis_date:after_extract",
+    ),
+    "event after the extract": (
+        EVENTS, lambda f: f.with_columns(first("event_date", date(2025, 1, 1))),
+        "schema", "event_date:after_extract",
+    ),
     "time without zone": (
         EVENTS,
         lambda f: f.with_columns(pl.col("source_timestamp").dt.replace_time_zone(None)),
@@ -279,3 +296,58 @@ def test_rows_of_the_given_frames_are_left_alone(tables):
     before = {name: frame.clone() for name, frame in tables.items()}
     report(tables)
     assert all(tables[name].equals(before[name]) for name in tables)
+
+
+def test_a_day_later_than_the_record_by_the_clock_of_a_zone_is_none_too_late(tables):
+    recorded = pl.col("source_timestamp").dt.date()
+    edge = tables[EVENTS].with_columns(event_date=recorded + pl.duration(days=1))
+    assert report({**tables, EVENTS: edge}).passed
+    late = tables[EVENTS].with_columns(event_date=recorded + pl.duration(days=2))
+    (blocker,) = [b for b in report({**tables, EVENTS: late}).blockers if b.reason == "schema"]
+    assert "event_date: rule after_extract broken in 180 of 180 rows" in blocker.message
+
+
+def test_columns_of_any_table_that_no_source_has_are_listed_and_not_graded(tables):
+    empty = {name: pl.lit(None).cast(tables[EVENTS].schema[name]).alias(name) for name in ("cost", "hcp_id")}
+    patchy = {**tables, EVENTS: tables[EVENTS].with_columns(**empty)}
+    (graded,) = [t for t in report(patchy).tables if t.table == EVENTS]
+    assert graded.scores["completeness"] < 0.9
+    excused = report(patchy, not_collected={EVENTS: ["hcp_id", "cost"]})
+    (graded,) = [t for t in excused.tables if t.table == EVENTS]
+    assert graded.scores["completeness"] == 1
+    for page in (excused.to_markdown(), excused.to_html()):
+        assert "cost, hcp_id" in page
+
+
+LIFE = LifeDates(index="diagnosis_date", birth="born", death="died")
+DATES = {
+    "birth after the index date": (
+        {"born": pl.col("diagnosis_date") + pl.duration(days=1)}, "born:birth_after_index",
+    ),
+    "birth in a year of two digits": ({"born": pl.lit(date(64, 1, 1))}, "born:too_early"),
+    "birth after death": (
+        {"born": pl.lit(date(2021, 1, 2)), "died": pl.lit(date(2021, 1, 1))}, "born:birth_after_death",
+    ),
+    "death after the record": ({"died": pl.lit(date(9999, 12, 31))}, "died:after_extract"),
+    "events before birth": ({"born": pl.lit(date(2022, 5, 31))}, "event_date:event_before_birth"),
+}  # fmt: skip
+
+
+def lived(tables, **days):
+    known = {"born": pl.lit(date(1970, 1, 1)), "died": pl.lit(None, pl.Date), **days}
+    return {**tables, JOURNEYS: tables[JOURNEYS].with_columns(**known)}
+
+
+@pytest.mark.parametrize("case", DATES)
+def test_days_that_contradict_each_other_block(tables, case):
+    days, rule = DATES[case]
+    judged = report(lived(tables, **days), dates=LIFE)
+    assert rule in {b.rule for b in judged.blockers if b.reason == "date"}
+    assert report(lived(tables, **days)).passed
+
+
+def test_who_died_before_the_index_date_is_named_and_blocks_nobody_else(tables):
+    early = pl.when(pl.int_range(pl.len()) < 7).then(pl.col("diagnosis_date") - pl.duration(days=60))
+    judged = report(lived(tables, died=early), dates=LIFE)
+    assert judged.passed
+    assert any("died: rule death_before_index broken in 7 of 60 rows" in w for w in judged.warnings)

@@ -45,6 +45,31 @@ def test_columns_that_a_table_cannot_carry_are_told(tmp_path: Path) -> None:
     assert read_source(given(tmp_path, "id,x\n1,2\n"), mapped(tmp_path, {}), now=NOW).notes == ()
 
 
+def test_columns_of_ours_that_a_mapping_does_not_fill_are_not_collected(tmp_path: Path) -> None:
+    given(tmp_path, "id,age,day\n1,40,2024-01-01\n")
+    stamp = "TIMESTAMPTZ '2025-01-01 00:00:00+00'"
+    event = {
+        "treatment_event_id": "id", "patient_journey_id": "id", "patient_id": "id", "event_date": "day",
+        "event_type": "'lab_test'", "source_timestamp": stamp, "cost": "NULL",
+    }  # fmt: skip
+    document = (
+        mapped(tmp_path, {"age_at_diagnosis": "age"}).tables["patient_journeys"].model_dump(by_alias=True)
+    )
+    tables = {
+        "patient_journeys": {"file": "people.csv", "columns": document["columns"]},
+        "treatment_events": {"file": "people.csv", "columns": event},
+    }
+    text = yaml.safe_dump({"source": "test", "tables": tables})
+    absent = read_source(tmp_path, Mapping.from_text(text, tmp_path), now=NOW).not_collected
+    assert {"gender", "hcp_id", "treatment_initiated"} <= set(absent["patient_journeys"])
+    filled = {"age_at_diagnosis", "patient_id", "data_source", "ingestion_timestamp", "clinical_attributes"}
+    assert filled.isdisjoint(absent["patient_journeys"])
+    assert sorted(absent["treatment_events"]) == [
+        "adverse_event_flag", "brand", "cost", "discontinuation_flag", "duration_days", "event_subtype", "hcp_id",
+        "value",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
