@@ -23,7 +23,7 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.records import bentoml_services
 from e2i_assets.resources.store import ArtifactRefused, Published
-from e2i_assets.resources.version_files import content_hash
+from e2i_assets.resources.version_files import content_hash, to_disk
 from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
 
 PROBES = 20
@@ -54,6 +54,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         with bento_store(context.settings.bento_home):
             _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
             bundle = _build(context, scope, splits, model, evaluation)
+        to_disk(bundle.path)
         _record(context, scope, bundle, model)
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
         return Made(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Evaluated, Splits
@@ -79,7 +79,14 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
     kind = TypeAdapter(Evaluated)
     learnt = context.vault.result("test", model.fingerprint)
     if learnt is not None:
-        return kind.validate_python(learnt)
+        try:
+            return kind.validate_python(learnt)
+        except ValidationError as error:
+            raise VaultError(
+                f"what test told of model {model.fingerprint[:16]} was recorded by another release, in a "
+                "form that this one cannot read; test does not open for it again.",
+                "Use that release for this model, or train another model.",
+            ) from error
     names = list(model.features)
     with context.vault.open(
         context.partition,

@@ -24,12 +24,19 @@ from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, a
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
 from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
-from e2i_assets.resources.store import ArtifactRefused
+from e2i_assets.resources.store import ArtifactRefused, Published
 
 SEED = 42
 LEAKAGE = "leakage"
 """Attribute of published splits: the leakage audit of each target."""
+SEALS = "seals"
+"""Attribute of published splits: the seals of test and holdout."""
 GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_QUALITY)
+
+
+def _lost(context: StageContext, current: Published) -> str | None:
+    missing = context.vault.missing(context.partition, current.attributes.get(SEALS, {}))
+    return f"{', '.join(missing)} is gone from the vault" if missing else None
 
 
 @stage(
@@ -65,6 +72,7 @@ GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_
         "told": asdict(context.cells),
     },
     refusals=(LeakageError, SplitError, VaultError, UngradedSplit),
+    lost=_lost,
 )
 def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     """Assign patients, audit for leakage, seal."""
@@ -128,7 +136,10 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
             "equal_rows": divided.alike.said(cells.text),
             "quality": shown.table(grades),
         },
-        attributes={LEAKAGE: {target: report.to_dict() for target, report in leakage.items()}},
+        attributes={
+            LEAKAGE: {target: report.to_dict() for target, report in leakage.items()},
+            SEALS: dict(made.seals),
+        },
     )
 
 

@@ -81,6 +81,8 @@ class Published:
     run_id: str = ""
 
 
+CHECK = "check"
+"""Key of a pointer: hash of the others."""
 PAGE = re.compile(
     rf"(?P<asset>[\w/-]+)/(?P<partition>[\w-]+)/(?P<version>[0-9a-f]{{{DIGITS}}})/([\w-]+/)*[\w-]+\.html",
     re.ASCII,
@@ -176,7 +178,8 @@ class ArtifactStore:
         """
         pointer = self._pointer(published.asset, published.partition)
         with self._writing(), self._renamed(pointer) as temporary, self._fs.open(temporary, "w") as file:
-            json.dump(asdict(published), file, indent=1, sort_keys=True)
+            content = asdict(published)
+            json.dump({**content, CHECK: json_hash(content)}, file, indent=1, sort_keys=True)
 
     def current(self, asset: str, partition: str) -> Published | None:
         """The published version, or None when nothing was ever published.
@@ -189,11 +192,16 @@ class ArtifactStore:
             return None
         try:
             with self._fs.open(pointer, "r") as file:
-                found = TypeAdapter(Published).validate_json(file.read(), strict=True)
-            if (found.asset, found.partition) == (asset, partition):
+                content = json.load(file)
+            check = content.pop(CHECK, None)
+            found = TypeAdapter(Published).validate_python(content)
+            if (found.asset, found.partition) != (asset, partition):
+                reason = f"it is of {found.asset} [{found.partition}]"
+            elif check not in (None, json_hash(content)):  # the first release wrote none
+                reason = "it was changed"
+            else:
                 return found
-            reason = f"it is of {found.asset} [{found.partition}]"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             reason = type(error).__name__
         raise ArtifactRefused(
             f"{pointer}, which tells the published version of {asset} [{partition}], is damaged ({reason}). "

@@ -34,6 +34,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.resources.records import ACTIVE, bentoml_services, split_access, split_attempts, training_runs
 from e2i_assets.resources.sealing import RESEAL, SealBroken, VaultError, VaultKey
+from e2i_assets.resources.version_files import to_disk
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -78,6 +79,11 @@ class SplitVault:
             self._fs.rm(path)
         contents = {split: frame.to_parquet(index=False) or b"" for split, frame in splits.items()}
         return {split: self._store(partition, split, content) for split, content in contents.items()}
+
+    def missing(self, partition: str, seals: Mapping[str, str]) -> list[str]:
+        """Sealed splits that are not there any more, by name; whether they can be opened is not tried."""
+        names = [f"{partition}/{split}-{seal}" for split, seal in seals.items()]
+        return [name for name in names if not self._fs.exists(self._path(name))]
 
     def result(self, split: str, model_fingerprint: str) -> Any:
         """What was learnt when the split was opened for a model; None when nothing has been."""
@@ -144,7 +150,7 @@ class SplitVault:
         seal = hashlib.sha256(content).hexdigest()[:16]
         name = f"{partition}/{split}-{seal}"
         path = self._path(name)
-        if self._fs.exists(path) and self._key.sealed_by_this(self._fs.head(path, 64)):
+        if self._holds(name, content):
             return seal
         self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         part = f"{path}.{uuid.uuid4().hex}"
@@ -152,8 +158,18 @@ class SplitVault:
         if "file" in self._fs.protocol:
             Path(part).chmod(0o600)
             Path(path).parent.chmod(0o700)
+            to_disk(Path(part))
         self._fs.mv(part, path)
+        if "file" in self._fs.protocol:
+            to_disk(Path(path).parent, whole=False)
         return seal
+
+    def _holds(self, name: str, content: bytes) -> bool:
+        """Whether a file is there that this key opens to the content; what is damaged is sealed anew."""
+        try:
+            return self._key.unseal(self._fs.cat_file(self._path(name)), name) == content
+        except (FileNotFoundError, VaultError):
+            return False
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}.sealed"

@@ -331,6 +331,13 @@ def test_a_spoilt_file_is_refused(platform: SimpleNamespace, seals: dict[str, st
             }[spoil]
         )
     refused(platform.vault, seals, SealBroken, r"test-[0-9a-f]{16} (has been|is not)")
+    # What the refusal advises.
+    assert platform.vault.missing("p", seals) == ([f"p/test-{seals['test']}"] if spoil == "gone" else [])
+    assert platform.vault.seal("p", SPLITS) == seals
+    assert platform.vault.missing("p", seals) == []
+    with opening(platform.vault, seals) as opened:
+        pd.testing.assert_frame_equal(opened.frame, TEST)
+        opened.result = LEARNT
 
 
 def test_files_from_before_encryption_are_refused_until_they_are_sealed(

@@ -238,12 +238,15 @@ def test_an_artifact_that_is_not_what_it_calls_itself_is_not_handed_out(tmp_path
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"asset": "a"}', '{"asset": "b", "partition": "p", "version": "v", "fingerprint": "f"}']
+    "text", ["altered", "", "{", "[]", '{"asset": "a"}', '{"asset": "b", "partition": "p", "version": "v", "fingerprint": "f"}']
 )  # fmt: skip
 def test_a_damaged_pointer_is_named_and_replaced_by_publishing(tmp_path: Path, text: str) -> None:
     store = ArtifactStore(str(tmp_path))
     version = store.write("a", "p", Record(1))
     pointer = tmp_path / "a" / "p" / "current.json"
+    if text == "altered":
+        store.publish(Published("a", "p", version, "f", display="shown"))
+        text = pointer.read_text().replace("shown", "shawn")
     pointer.write_text(text)
     with pytest.raises(ArtifactRefused, match=f"{pointer}.* is damaged .*--force"):
         store.current("a", "p")

@@ -92,6 +92,8 @@ def test_what_is_lost_or_damaged_is_noticed_and_made_anew(here: Settings) -> Non
     events = folder_of(here, "raw/treatment_events") / "table.parquet"
     events.write_bytes(events.read_bytes()[:-100])
     shutil.rmtree(folder_of(here, "features"))
+    sealed = next((Path(here.vault_url) / PARTITION).glob("holdout-*.sealed"))
+    sealed.unlink()
     assigned = folder_of(here, "splits") / "assigned.parquet"
     assigned.write_bytes(assigned.read_bytes() + b"x")
     evaluation = folder_of(here, "conversion/evaluation")
@@ -110,6 +112,7 @@ def test_what_is_lost_or_damaged_is_noticed_and_made_anew(here: Settings) -> Non
     }  # fmt: skip
     assert versions(here) == before
     assert bento(here) == tag
+    assert sealed.exists()
     assert openings(here) == (1, 1)
     again = run(here, "*")
     assert all(e.materialization.metadata["reused"].value for e in again.get_asset_materialization_events())
