@@ -143,7 +143,9 @@ def _cohort_size(built: CohortBuilt) -> Verdict:
     return refuse(
         "cohort_too_small",
         f"{size} eligible of {built.result.total_count}; at least {max(1, built.minimum_size)} are needed.",
-        "Read e2i cohort attrition: the rule that alone keeps most out comes first.",
+        "Read e2i cohort attrition: the rule that alone keeps most out comes first."
+        if size < built.result.total_count
+        else "Every journey is eligible: load more, or lower minimum_size in the cohort file.",
         members=size,
         minimum=built.minimum_size,
     )
@@ -157,7 +159,7 @@ def _temporal_windows(built: CohortBuilt) -> Verdict:
             "what was known when is not judged"
         )
     if windows is None:
-        return refuse("nothing_evaluated", "there are no members.", "Read e2i cohort attrition.")
+        return _nobody()
     dates = (windows.index_date_field, "first_observation_date", "last_observation_date")
     if missing := _absent(built.members, *dates, *filter(None, [built.death_date_field])):
         return missing
@@ -179,8 +181,10 @@ def _temporal_windows(built: CohortBuilt) -> Verdict:
     )
     if built.members.height and not outside:
         return ok(f"every member is observed {limits}", members=built.members.height)
+    if not built.members.height:
+        return _nobody()
     return refuse(
-        "outside_window" if outside else "nothing_evaluated",
+        "outside_window",
         f"{outside} of {built.members.height} members are not observed {limits}.",
         "Correct the observation dates or the temporal requirements.",
         outside=outside,
@@ -195,6 +199,12 @@ def _known_until(built: CohortBuilt, end: pl.Expr) -> pl.Expr:
     if built.death_date_field:
         limits.append(pl.col(built.death_date_field).cast(pl.Date))
     return pl.when(end.is_not_null()).then(pl.min_horizontal(limits))
+
+
+def _nobody() -> Verdict:
+    return refuse(
+        "nothing_evaluated", "there are no members to look at.", "Read e2i cohort attrition: nobody is left."
+    )
 
 
 def _counts_days(dtype: pl.DataType) -> bool:

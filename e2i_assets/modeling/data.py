@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from e2i_assets.modeling.errors import TrainingDataError
+from e2i_assets.modeling.errors import MORE_OF_THE_RARER, TrainingDataError
 
 FeatureKind = Literal["numeric", "categorical", "boolean"]
 
@@ -81,7 +81,8 @@ class LabelledSplit:
         positive = int(values.sum())
         if positive in (0, len(values)):
             raise TrainingDataError(
-                f"{name}: {positive} of {len(values)} rows are positive; a classifier needs both outcomes"
+                f"{name}: {positive} of {len(values)} rows are positive; a classifier needs both outcomes",
+                MORE_OF_THE_RARER,
             )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "X", X)

@@ -24,7 +24,20 @@ class SplitError(ModelingError):
 
 
 class TrainingDataError(ModelingError):
-    """Features or target cannot be modelled; the message names the split and the columns."""
+    """Features or target cannot be modelled; the message names the split and the columns.
+
+    Attributes:
+        next_step: what to do about it.
+    """
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+MORE_OF_THE_RARER = (
+    "Load more patients, or widen the cohort by its criteria: more must have the rarer outcome."
+)
 
 
 class NoCandidateError(ModelingError):

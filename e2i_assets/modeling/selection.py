@@ -16,7 +16,7 @@ import numpy as np
 from e2i_assets.modeling.algorithms import ALGORITHMS, Algorithm
 from e2i_assets.modeling.data import FeatureLike, LabelledSplit
 from e2i_assets.modeling.delong import delong
-from e2i_assets.modeling.errors import NoCandidateError, TrainingDataError
+from e2i_assets.modeling.errors import MORE_OF_THE_RARER, NoCandidateError, TrainingDataError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.scope import Scope, Selection
 
@@ -217,7 +217,8 @@ def _sample(train: LabelledSplit, seed: int) -> tuple[Any, np.ndarray]:
     fewest = int(min(train.y.sum(), (1 - train.y).sum()))
     if fewest < 2 * FOLDS:
         raise TrainingDataError(
-            f"{train.name}: {fewest} rows of the rarer outcome, {2 * FOLDS} are needed to compare algorithms"
+            f"{train.name}: {fewest} rows of the rarer outcome, {2 * FOLDS} are needed to compare algorithms",
+            MORE_OF_THE_RARER,
         )
     if len(train.y) <= BENCHMARK_ROWS:
         return train.X, train.y

@@ -564,3 +564,24 @@ def test_observation_ends_with_death_where_the_definition_names_it() -> None:
     assert members_of(frame, 20) == 10
     assert members_of(frame, 20, death_date_field="died") == 7
     assert members_of(frame, 0, death_date_field="died") == 9
+
+
+@pytest.mark.parametrize(
+    ("rows", "minimum", "advice"),
+    [
+        (journeys(), 100, "the rule that alone keeps most out"),
+        (
+            journeys().filter(pl.col("patient_journey_id") == "j5"),
+            100,
+            "Every journey is eligible: load more",
+        ),
+        (journeys().filter(pl.col("patient_journey_id") == "j6"), 1, "the rule that alone keeps most out"),
+    ],
+)
+def test_a_small_cohort_has_the_advice_that_fits(rows, minimum, advice):
+    members, result = CohortConstructor(RULES).construct_cohort(rows)
+    built = CohortBuilt(members, result, RULES.temporal_requirements, minimum)
+    refused = COHORT_SIZE.verdict(built)
+    assert (refused.reason, advice in refused.next_step) == ("cohort_too_small", True)
+    windows = TEMPORAL_WINDOWS.verdict(built)
+    assert windows.passed or "nobody is left" in windows.next_step
