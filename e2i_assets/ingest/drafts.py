@@ -120,6 +120,8 @@ def _table(name: str, one: SuggestedTable, today: dt.date) -> list[str]:
     if one.carried:
         lines.append(f"    # Carried along as clinical attributes: {', '.join(map(scalar, one.carried))}.")
         lines.append("    # `leave_out:` keeps some of them from the warehouse.")
+    if one.left_out:
+        lines.append(f"    leave_out: [{', '.join(map(scalar, one.left_out))}]  # row numbers")
     if taken := _taken(one):
         lines.append("    attributes:")
         lines += [f"      {scalar(ours)}: {scalar(identifier(theirs))}" for theirs, ours in taken.items()]

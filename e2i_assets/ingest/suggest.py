@@ -15,6 +15,7 @@ import polars as pl
 from e2i_assets.contracts.base import Column, column_of, columns, key_of
 from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.undeclared import is_row_number
 from e2i_assets.ingest.attributes import AS_IT_IS
 from e2i_assets.ingest.casting import Cast, cast
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
@@ -106,6 +107,7 @@ class SuggestedTable:
         several: whether the source has several rows of a patient.
         carried: the columns left over, with what they hold (a key of `attributes.DTYPES`).
         binary: those of them that have two values, as an outcome has.
+        left_out: row numbers that pandas or R wrote beside the table.
     """
 
     table: str
@@ -117,6 +119,7 @@ class SuggestedTable:
     columns: tuple[Suggested, ...]
     carried: dict[str, str]
     binary: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     @property
     def found(self) -> int:
@@ -191,11 +194,13 @@ def _judged(
     order = [c.name for c in columns(TABLES[table])]
     lines.sort(key=lambda line: order.index(line.target))
     used = {line.source for line in lines if line.fits}
-    carried = [n for n in given if n not in used] if table == "patient_journeys" else []
+    left = [n for n in given if n not in used] if table == "patient_journeys" else []
+    left_out = tuple(n for n in left if is_row_number(sample.get_column(n)))
+    carried = [n for n in left if n not in left_out]
     place = ("table", spec.table) if spec.table else ("file", spec.file) if spec.file else None
     binary = tuple(n for n in carried if sample.get_column(n).drop_nulls().n_unique() == 2)
     holds = {n: _holds(sample, n) for n in carried}
-    return SuggestedTable(table, name, place, found, key, several, tuple(lines), holds, binary)
+    return SuggestedTable(table, name, place, found, key, several, tuple(lines), holds, binary, left_out)
 
 
 def _usable(table: str, matched: dict[str, str], name: str, opened: Opened) -> bool:
