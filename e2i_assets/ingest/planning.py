@@ -152,7 +152,7 @@ def plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Pl
         for name, tree in named.items()
         if isinstance(tree, exp.Column) and spec.expressions[name].is_bare
     }
-    left = [n for n in types if n.lower() not in used and n not in spec.leave_out]
+    left = [n for n in types if n.lower() not in used and n not in (*spec.leave_out, *extra)]
     carried, dropped = (tuple(left), ()) if table == "patient_journeys" else ((), tuple(left))
     consumed = tuple(n for n in types if n.lower() in used - whole and n not in spec.leave_out)
     _check_carried(made, types, carried)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,9 @@ def test_persons_with_the_index_event_are_the_journeys(
         cdm, f"SELECT count(*) FROM ({OBSERVED}) JOIN person USING (person_id) WHERE gender_concept_id = 8507"
     )
     assert journeys.filter(gender="M").height == men
+    # Nothing of how the rows were judged is carried along.
+    held = {key for document in journeys["clinical_attributes"] for key in json.loads(document)}
+    assert held == {"treated_before_index"}
     birthdays = cdm.execute(
         f"SELECT 'eunomia_' || person_id, date_sub('year', birth_datetime, day) FROM ({OBSERVED}) "
         "JOIN person USING (person_id) ORDER BY 1"
@@ -280,6 +284,7 @@ def test_a_missing_column_of_the_cdm_is_named(tmp_path: Path) -> None:
 def test_a_programme_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dict[str, pl.DataFrame]) -> None:
     load = read_source(EUNOMIA, Mapping.from_yaml(MAPPING), now=NOW)
     report = warehouse.load(load, {("Celecoxib", "osteoarthritis")})
+    assert not any("__refuse" in note for note in load.notes)
     assert load.notes[0].startswith("64 of 2,694 persons with osteoarthritis are left out")
     assert report.rows == {"patient_journeys": 2630, "treatment_events": eunomia["treatment_events"].height}
     stored = warehouse.extract("treatment_events", "Celecoxib", "osteoarthritis")
