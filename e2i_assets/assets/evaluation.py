@@ -77,7 +77,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
 def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: TrainedModel) -> Evaluated:
     """Open test for this model, or take what was learnt when it was opened."""
     kind = TypeAdapter(Evaluated)
-    learnt = context.vault.result("test", model.fingerprint)
+    learnt = context.vault.result(context.partition, "test", model.fingerprint)
     if learnt is not None:
         try:
             return kind.validate_python(learnt)

@@ -201,7 +201,7 @@ split_access = sa.Table(
     _text("run_id"),
     _text("opened_by", nullable=True),
     _now("accessed_at"),
-    sa.UniqueConstraint("model_fingerprint", "split", name="ml_split_access_once"),
+    sa.UniqueConstraint("partition", "model_fingerprint", "split", name="ml_split_access_once"),
     sa.CheckConstraint("split IN ('test', 'holdout')", name="ml_split_access_split"),
     schema=SCHEMA,
     comment="Sealed splits open once for a model.",

@@ -85,13 +85,15 @@ class SplitVault:
         names = [f"{partition}/{split}-{seal}" for split, seal in seals.items()]
         return [name for name in names if not self._fs.exists(self._path(name))]
 
-    def result(self, split: str, model_fingerprint: str) -> Any:
+    def result(self, partition: str, split: str, model_fingerprint: str) -> Any:
         """What was learnt when the split was opened for a model; None when nothing has been."""
         opening = split_access.c
         with self._warehouse.engine.connect() as connection:
             text = connection.scalar(
                 sa.select(opening.result).where(
-                    opening.split == split, opening.model_fingerprint == model_fingerprint
+                    opening.partition == partition,
+                    opening.split == split,
+                    opening.model_fingerprint == model_fingerprint,
                 )
             )
         return None if text is None else json.loads(text)
@@ -208,7 +210,11 @@ def _claim(connection: sa.Connection, row: Mapping[str, Any]) -> tuple[int, str]
     opening = split_access.c
     found = connection.execute(
         sa.select(opening.id, opening.purpose, opening.result_version)
-        .where(opening.split == row["split"], opening.model_fingerprint == model)
+        .where(
+            opening.partition == row["partition"],
+            opening.split == row["split"],
+            opening.model_fingerprint == model,
+        )
         .with_for_update()
     ).one()
     if found.result_version is not None:

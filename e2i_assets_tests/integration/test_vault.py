@@ -74,11 +74,11 @@ def sealed_files(platform: SimpleNamespace) -> list[Path]:
 
 
 def test_a_model_meets_test_once(platform: SimpleNamespace, seals: dict[str, str]) -> None:
-    assert platform.vault.result("test", "m1") is None
+    assert platform.vault.result("p", "test", "m1") is None
     with opening(platform.vault, seals) as opened:
         pd.testing.assert_frame_equal(opened.frame, TEST)
         opened.result = LEARNT
-    assert platform.vault.result("test", "m1") == LEARNT
+    assert platform.vault.result("p", "test", "m1") == LEARNT
     with pytest.raises(SplitSealed, match="already opened for model m1"), opening(platform.vault, seals):
         pass
     with opening(platform.vault, seals, model="m2") as opened:
@@ -89,12 +89,29 @@ def test_a_model_meets_test_once(platform: SimpleNamespace, seals: dict[str, str
     assert first["opened_by"]
 
 
+def test_what_one_partition_told_of_a_model_is_not_what_another_tells(
+    platform: SimpleNamespace, seals: dict[str, str]
+) -> None:
+    """Two partitions may come to the same model: copies of a cohort file do."""
+    with opening(platform.vault, seals) as opened:
+        opened.result = LEARNT
+    assert platform.vault.result("q", "test", "m1") is None
+    train(platform, "m1", "q")
+    others = platform.vault.seal("q", {"test": TEST.tail(1)})
+    with platform.vault.open(
+        "q", "test", others["test"], model_fingerprint="m1", purpose="evaluation", run_id="r"
+    ) as opened:
+        pd.testing.assert_frame_equal(opened.frame, TEST.tail(1).reset_index(drop=True))
+        opened.result = {"auc": 0.5}
+    assert platform.vault.result("p", "test", "m1") == LEARNT
+
+
 def test_failed_work_may_be_taken_up_again_and_each_attempt_is_written(
     platform: SimpleNamespace, seals: dict[str, str]
 ) -> None:
     with pytest.raises(ZeroDivisionError), opening(platform.vault, seals):
         raise ZeroDivisionError
-    assert platform.vault.result("test", "m1") is None
+    assert platform.vault.result("p", "test", "m1") is None
     with opening(platform.vault, seals) as opened:
         opened.result = LEARNT
     with pytest.raises(SplitSealed), opening(platform.vault, seals):
@@ -148,7 +165,7 @@ def test_a_split_opens_only_for_a_model_that_was_trained_on_the_partition(
 def test_an_opening_without_a_result_does_not_count(platform: SimpleNamespace, seals: dict[str, str]) -> None:
     with pytest.raises(SplitSealed, match="no result was stored"), opening(platform.vault, seals):
         pass
-    assert platform.vault.result("test", "m1") is None
+    assert platform.vault.result("p", "test", "m1") is None
 
 
 @pytest.mark.parametrize(
