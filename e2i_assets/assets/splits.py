@@ -134,6 +134,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
             "new_patients": cells.figure(stability.new),
             "order": _order(context.scopes),
             "equal_rows": divided.alike.said(cells.text),
+            "equal_rows_compared": ", ".join([*names, *context.targets]),
             "quality": shown.table(grades),
         },
         attributes={
