@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -27,6 +30,7 @@ from e2i_assets.resources.version_files import content_hash, to_disk
 from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
 
 PROBES = 20
+PORT = 3001
 FILES = "files"
 """Attribute of a published bundle: hash of its files in BentoML's store."""
 
@@ -53,7 +57,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
     ) -> Made:
         with bento_store(context.settings.bento_home):
             _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
-            bundle = _build(context, scope, splits, model, evaluation)
+            bundle, example = _build(context, scope, splits, model, evaluation)
         to_disk(bundle.path)
         _record(context, scope, bundle, model)
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
@@ -64,6 +68,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
                 "tag": bundle.tag,
                 "path": dg.MetadataValue.path(str(bundle.path)),
                 "serve": _how(bundle, context),
+                "predict": _ask(example),
             },
             attributes={FILES: content_hash(bundle.path)},
         )
@@ -100,17 +105,20 @@ def _remove_unless_known(context: StageContext, tag: str) -> None:
 
 def _build(
     context: StageContext, scope: Scope, splits: Splits, model: TrainedModel, evaluation: Evaluated
-) -> Bundle:
+) -> tuple[Bundle, dict[str, Any]]:
+    """The bundle, and the features of a request to it."""
     if evaluation.model_fingerprint != model.fingerprint:
         raise BundleError(
             f"the published evaluation is of model {evaluation.model_fingerprint[:16]}, the published model "
             f"is {model.fingerprint[:16]}: materialize the evaluation of this model first"
         )
     features = [feature for feature in splits.features if feature.name in model.features]
-    levels = preprocessor_summary(model.pipeline[0]).get("categorical", {})
-    cell = context.quality.minimum_cell_count
+    seen = preprocessor_summary(model.pipeline[0]).get("categorical", {})
+    levels = {name: [level for level in seen[name]["levels"] if level != MISSING] for name in seen}
+    numeric = [feature.name for feature in features if feature.kind == "numeric"]
+    usual = usual_values(splits.train, numeric, context.quality.minimum_cell_count)
     result = evaluation.evaluation
-    return build_bundle(
+    bundle = build_bundle(
         model.pipeline,
         features,
         name=_name(context, scope),
@@ -123,9 +131,10 @@ def _build(
             "test_auc": result.auc_ci.auc,
             "data_version": context.inputs["splits"].version,
         },
-        levels={name: [level for level in levels[name]["levels"] if level != MISSING] for name in levels},
-        usual=usual_values(splits.train, [f.name for f in features if f.kind == "numeric"], cell),
+        levels=levels,
+        usual=usual,
     )
+    return bundle, example_features(features, levels, usual)
 
 
 def usual_values(train: pd.DataFrame, names: Sequence[str], cell: int) -> dict[str, tuple[float, float]]:
@@ -162,9 +171,34 @@ def _answer(bundle: Bundle, probes: pd.DataFrame) -> np.ndarray:
 
 
 def _how(bundle: Bundle, context: StageContext) -> str:
-    return (
-        f"BENTOML_HOME={context.settings.bento_home} bentoml serve {bundle.tag} --host 127.0.0.1 --port 3001"
-    )
+    home = shlex.quote(str(context.settings.bento_home))
+    return f"BENTOML_HOME={home} bentoml serve {bundle.tag} --host 127.0.0.1 --port {PORT}"
+
+
+def _ask(example: Mapping[str, Any]) -> str:
+    body = shlex.quote(json.dumps({"features": example}, ensure_ascii=False))
+    return f"curl -s http://127.0.0.1:{PORT}/predict -H 'Content-Type: application/json' -d {body}"
+
+
+def example_features(
+    features: Sequence[FeatureLike],
+    levels: Mapping[str, Sequence[str]],
+    usual: Mapping[str, tuple[float, float]],
+) -> dict[str, Any]:
+    """Features of a request that is answered without a warning; made of ranges and levels, of no patient."""
+
+    def example(feature: FeatureLike) -> Any:
+        if feature.kind == "boolean":
+            return False
+        if feature.kind == "categorical":
+            return next(iter(levels.get(feature.name, ())), None)
+        low, high = usual.get(feature.name, (None, None))
+        if low is None or high is None:
+            return None
+        whole = low.is_integer() and high.is_integer()
+        return (low + high) // 2 if whole else float(f"{(low + high) / 2:.4g}")
+
+    return {feature.name: example(feature) for feature in features}
 
 
 def _record(context: StageContext, scope: Scope, bundle: Bundle, model: TrainedModel) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import httpx
 import numpy as np
 import pandas as pd
@@ -111,7 +113,14 @@ def test_the_bundle_answers_as_the_model_does(
             features | {name: None if features[name] is None else bool(features[name]) for name in boolean}
         )
     (tag,) = [row["bundle"] for row in demo["partitions"] if row["partition"] == ONE]
+    published = store.current("conversion/bento_bundle", ONE).display
+    request = shlex.split(dg.deserialize_value(published, dict)["metadata"]["predict"].value)[-1]
     with served(tag, Path(env["E2I_HOME"]) / "bentoml", tmp_path / "serve.log") as url:
+        copied = httpx.post(
+            f"{url}/predict", content=request, headers={"Content-Type": "application/json"}, timeout=60
+        )
+        assert copied.status_code == 200
+        assert not copied.json().get("warnings")
         single = [httpx.post(f"{url}/predict", json={"features": row}, timeout=60) for row in rows]
         assert [answer.status_code for answer in single] == [200] * len(rows)
         np.testing.assert_allclose([a.json()["predictions"][0] for a in single], expected, rtol=0, atol=1e-6)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from e2i_assets.assets.bento_bundle import example_features
 from e2i_assets.serving import Bundle, BundleConflictError, BundleError, bento_store, build_bundle
 from e2i_assets.serving.pipeline_check import check_pipeline
-from e2i_assets.serving.request_schema import doubts
+from e2i_assets.serving.request_schema import doubts, request_models
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.store import build_into_store, stored
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, ToyFeature, toy_data, toy_pipeline
@@ -280,3 +282,21 @@ def test_the_positive_class_is_found_by_name_or_is_class_1(
     if labels == ["no", "yes"]:
         with pytest.raises(BundleError, match="positive class"):
             check_pipeline(model, SCHEMA, "initiated")
+
+
+def test_a_request_to_copy_is_made_of_ranges_and_levels() -> None:
+    kinds = {
+        "age": "numeric",
+        "dose": "numeric",
+        "rare": "numeric",
+        "region": "categorical",
+        "treated": "boolean",
+    }
+    features = [SimpleNamespace(name=name, kind=kind) for name, kind in kinds.items()]
+    usual = {"age": (31.0, 78.0), "dose": (0.125, 0.875)}
+    assert example_features(features, {"region": ["north", "south"]}, usual) == {
+        "age": 54, "dose": 0.5, "rare": None, "region": "north", "treated": False,
+    }  # fmt: skip
+    row = example_features(FEATURES, LEVELS, USUAL)
+    request_models(SCHEMA)[0].model_validate({"features": row})
+    assert not doubts(SCHEMA, [row])
