@@ -19,6 +19,7 @@ import dagster as dg
 
 from e2i_assets.gates import display
 from e2i_assets.gates.context import StageContext
+from e2i_assets.gates.downstream import tell_downstream
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refusals
 from e2i_assets.partitions import partitions, serves
 from e2i_assets.resources.disk import full_disk, naming_full_disk
@@ -107,7 +108,12 @@ def stage(
             code_version=version,
             output_required=False,
             required_resource_keys=RESOURCES,
-            metadata={GATES: names, REFUSALS: [kind.__name__ for kind in refusals], **(metadata or {})},
+            metadata={
+                GATES: names,
+                REFUSALS: [kind.__name__ for kind in refusals],
+                SCOPE: scope,
+                **(metadata or {}),
+            },
             check_specs=[_check_spec(gate, asset_key) for gate in gates],
         )
         def asset(context: dg.AssetExecutionContext, **given: Published) -> Iterator[Any]:
@@ -232,6 +238,7 @@ def _audit_and_publish(
         for gate, verdict in verdicts.items():
             if not verdict.passed:
                 context.log.error(f"{gate}: {verdict.summary}")
+        tell_downstream(context, asset_key, _about(context))
         yield from checks
         return
     sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in context.inputs.items()}
@@ -266,6 +273,7 @@ def _refuse(
     verdicts = refusals(gates, error)
     _record(context, asset_name(asset_key), verdicts)
     context.log.error(verdict.summary)
+    tell_downstream(context, asset_key, _about(context))
     for gate, answer in verdicts.items():
         yield display.check(asset_key, gate, answer, _about(context), {})
 

@@ -209,9 +209,15 @@ def _membership(expectation: Expectation, tables: Mapping[str, pl.DataFrame]) ->
 
 def _source() -> PandasDatasource:
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    context = gx.get_context(mode="ephemeral")
+    # Its own default has a site in the temporary folder, in whose name it takes a `$` for a variable.
+    nothing_on_disk = DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults())
+    context = gx.get_context(mode="ephemeral", project_config=nothing_on_disk)
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context.data_sources.add_pandas("extracts")

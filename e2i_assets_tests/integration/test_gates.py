@@ -89,11 +89,18 @@ class World:
         def after_it(context: StageContext, number: Number) -> Made:
             raise AssertionError("no partition is served by this scope")
 
+        @stage(
+            key="judged", group="test", description="", kinds=set(), code=("settings.py",),
+            gates=(Gate("is_judged", "", lambda _: ok("judged")),), inputs={"number": "downstream"},
+        )  # fmt: skip
+        def judged(context: StageContext, number: Number) -> Made:
+            return Made(number)
+
         manager = dg.IOManagerDefinition.hardcoded_io_manager(
             ArtifactIOManager(self.platform.store, self.platform.warehouse, self.platform.settings)
         )
         return dg.Definitions(
-            assets=[upstream, downstream, not_asked, after_it],
+            assets=[upstream, downstream, judged, not_asked, after_it],
             jobs=[dg.define_asset_job("both", partitions_def=partitions())],
             resources={**vars(self.platform), "io_manager": manager},
             executor=dg.in_process_executor,
@@ -374,3 +381,31 @@ def test_what_was_found_is_a_table_and_numbers_are_rounded() -> None:
     assert list(shown) == ["reason", "next_step", "found", "share"]
     assert shown["share"].value == 0.6667
     assert [record.data["share"] for record in shown["found"].records] == [0.3333, 3.333e-8]
+
+
+@pytest.mark.parametrize("raises", [None, BadData("column x is missing")])
+def test_a_gate_that_did_not_run_says_whose_refusal_it_was(world: World, raises: Exception | None) -> None:
+    everything = [dg.AssetKey(name) for name in ("upstream", "downstream", "judged", "not_asked", "after_it")]
+    judged = dg.AssetCheckKey(dg.AssetKey("judged"), "is_judged")
+    assert world.run(*everything).success
+    world.numbers[PARTITION], world.raises = -1, raises
+    assert not world.run(*everything).success
+
+    def last(check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation:
+        (record,) = world.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
+        return record.event.dagster_event.asset_check_evaluation_data
+
+    told = last(judged)
+    assert (told.passed, told.severity, told.partition) == (False, dg.AssetCheckSeverity.WARN, PARTITION)
+    assert told.description.startswith(f"{PARTITION}, ")
+    assert "did not run, because upstream was refused" in told.description
+    not_asked = dg.AssetCheckKey(dg.AssetKey("not_asked"), "is_not_asked")
+    history = world.instance.event_log_storage.get_asset_check_execution_history(not_asked, limit=5)
+    assert not [
+        record
+        for record in history
+        if record.event and record.event.dagster_event.event_type_value == "ASSET_CHECK_EVALUATION"
+    ]
+    world.numbers[PARTITION], world.raises = 1, None
+    assert world.run(*everything).success
+    assert last(judged).passed

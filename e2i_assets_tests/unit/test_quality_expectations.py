@@ -1,13 +1,15 @@
 import asyncio
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from e2i_assets.quality import DataQualityValidator, QualityConfigError
 from e2i_assets.quality.config import Expectation, Suite, SuiteStatus
-from e2i_assets.quality.expectations import SuiteResult, run_suites
+from e2i_assets.quality.expectations import SuiteResult, _source, run_suites
 from e2i_assets_tests.unit.quality_frames import clean_tables, quality_config
 
 BARS = SuiteStatus()
@@ -241,3 +243,11 @@ def test_validator_fails_a_broken_contract_whatever_the_suite_says(tables):
 def test_validator_refuses_a_suite_of_another_table(tables, table, name):
     with pytest.raises(QualityConfigError, match="causal_paths"):
         DataQualityValidator(tables).validate_table_sync(table, name)
+
+
+def test_a_temporary_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / 'it\'s "a" $x'
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert _source().name == "extracts"
+    assert list(folder.iterdir()) == []
