@@ -49,6 +49,7 @@ def _lost(context: StageContext, current: Published) -> str | None:
         "assets/splits.py",
         "gates/split_rules.py",
         "gates/context.py",
+        "contracts/spelling.py",
         "modeling/alike.py",
         "modeling/split_enforcer.py",
         "modeling/split_policy.py",

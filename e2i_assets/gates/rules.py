@@ -264,7 +264,8 @@ def _success_criteria(results: tuple[CriterionResult, ...]) -> Verdict:
     if doubted := [r.reason for r in results if r.name == PLAUSIBILITY and not r.ok]:
         return refuse("implausible", f"{doubted[0]}.", ASK, **figures)
     if all(r.ok for r in results):
-        return ok(said, **figures)
+        high = [f"; {r.reason}" for r in results if r.name == PLAUSIBILITY and (r.value or 0) > r.threshold]
+        return ok(said + "".join(high), **figures)
     return refuse(
         "criteria_not_met",
         f"{said}.",

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -67,6 +68,31 @@ def test_a_contract_and_a_patient_of_another_split_are_found(folder: Path) -> No
     (report,) = json.loads(done.stdout).values()
     found = {(f["kind"], f["column"]) for f in report["findings"]}
     assert found == {("temporal", "pnodes"), ("contamination", "train and overlapping.csv")}
+
+
+def test_a_contract_has_to_say_when_a_strong_column_is_known(folder: Path) -> None:
+    """Two columns of which only both tell the outcome, and one that is the outcome in nine rows of ten."""
+    table, rng = pd.read_parquet("train.parquet"), np.random.default_rng(0)
+    left = rng.integers(0, 2, len(table))
+    almost = np.where(rng.random(len(table)) < 0.9, table["cens"], 1 - table["cens"])
+    table.assign(left=left, right=left ^ table["cens"], almost=almost).to_csv("strong.csv", index=False)
+    entries = dict.fromkeys(table.columns.drop(["cens", "patient"]), "index")
+    asked = ("left", "right", "almost")
+    for entry, exit_code in (
+        (None, 1),
+        ({"dtype": "integer"}, 1),
+        ({"role": "feature", "available_at": "index"}, 0),
+    ):
+        stated = entries if entry is None else entries | dict.fromkeys(asked, entry)
+        Path("stated.yaml").write_text(json.dumps(stated))
+        done = audit(
+            "strong.csv", "--target", "cens", "--id-column", "patient", "--contract", "stated.yaml", "--json"
+        )
+        assert done.exit_code == exit_code, done.output
+        (report,) = json.loads(done.stdout).values()
+        found = {(f["kind"], f["column"]) for f in report["findings"]}
+        assert found == ({("plausibility", name) for name in asked} if exit_code else set())
+        assert report["undeclared"] == (list(asked) if exit_code else [])
 
 
 def test_a_list_of_columns_is_a_contract(folder: Path) -> None:

@@ -134,6 +134,15 @@ def test_a_number_is_explained_too_well(clean, noise):
     assert {f.kind for f in found} == ({"target"} if noise < 0.5 else {"plausibility"})
 
 
+def test_two_numbers_that_say_the_same_are_no_pair(clean):
+    cost = clean["severity"] + np.random.default_rng(5).normal(0, 0.8, N)
+    alike = {
+        name: clean["severity"] + np.random.default_rng(i).normal(0, 0.05, N) for i, name in enumerate("ab")
+    }
+    table = clean.drop(columns="severity").assign(started=cost, **alike)
+    assert audit(table, contract=DECLARED | dict.fromkeys("ab", OPEN)).ok
+
+
 def test_one_class_of_several(clean):
     grade = pd.cut(clean["severity"], [-9, -0.5, 0.5, 9], labels=["none", "partial", "full"]).astype(str)
     table = clean.drop(columns="severity").assign(

@@ -203,6 +203,7 @@ def test_a_test_auc_that_is_too_good_is_a_question(evaluation, auc, limit, undec
     results = (*meets(asked.success_criteria, found), plausibility(asked, found, undeclared))
     verdict = SUCCESS_CRITERIA.verdict(results)
     assert verdict.passed is passes
+    assert ("every feature is declared" in verdict.message) is (auc > limit and not undeclared)
     if not passes:
         assert verdict.reason == "implausible"
         assert "cd420" in verdict.message

@@ -16,7 +16,7 @@ import numpy as np
 from e2i_assets.quality.leakage.coding import Coded
 from e2i_assets.quality.leakage.findings import Finding
 from e2i_assets.quality.leakage.joint import Joint, spread
-from e2i_assets.quality.leakage.later import Column
+from e2i_assets.quality.leakage.later import Column, correlation
 from e2i_assets.quality.leakage.strength import Outcome, fit, separation
 
 ALONE_AUC, ALONE_R2 = 0.80, 0.64
@@ -161,6 +161,8 @@ def _scores(coded: Coded, outcome: Outcome) -> np.ndarray:
 
 
 def _strongest(scores: np.ndarray, outcome: Outcome) -> float:
+    if outcome.kind == "regression":  # a sum of two that say the same is twice as large, and no worse
+        return correlation(scores[:, 0], outcome.columns[:, 0]) ** 2
     return max(separation(s, y, outcome.kind) for s, y in zip(scores.T, outcome.columns.T, strict=True))
 
 
