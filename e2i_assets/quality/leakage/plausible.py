@@ -15,9 +15,9 @@ import numpy as np
 
 from e2i_assets.quality.leakage.coding import Coded
 from e2i_assets.quality.leakage.findings import Finding
-from e2i_assets.quality.leakage.joint import Joint, spread
+from e2i_assets.quality.leakage.joint import ROWS, Joint, spread
 from e2i_assets.quality.leakage.later import Column, correlation
-from e2i_assets.quality.leakage.strength import Outcome, fit, separation
+from e2i_assets.quality.leakage.strength import MIN_CLASS, Outcome, fit, separation
 
 ALONE_AUC, ALONE_R2 = 0.80, 0.64
 """Above these one undeclared feature, or two that only tell together, are a question. Whole models of
@@ -102,7 +102,16 @@ def _either(outcome: Outcome, auc: float, r2: float) -> float:
 
 
 def _told(outcome: Outcome, column: Column) -> float:
-    return column.strongest**2 if outcome.kind == "regression" else column.strongest
+    """What a column tells by its levels, or by its order, which few rows are enough for."""
+    rows = spread(len(outcome.folds), ROWS)
+    numbers = np.full(len(rows), np.nan) if column.numbers is None else column.numbers[rows]
+    there = np.isfinite(numbers)
+    x, wanted = numbers[there], outcome.columns[rows][there]
+    if outcome.kind == "regression":
+        return max(column.strongest**2, correlation(x, wanted[:, 0]) ** 2)
+    enough = [y for y in wanted.T if MIN_CLASS <= y.sum() <= len(y) - MIN_CLASS]
+    ranked = [separation(x, y, outcome.kind) for y in enough]
+    return max([column.strongest, *ranked, *(1 - auc for auc in ranked)])
 
 
 def _pairs(
