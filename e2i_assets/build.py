@@ -23,7 +23,7 @@ from e2i_assets.automation.jobs import build_refresh_job
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.modeling.scope import Scope, load_scopes, wrong_scopes
 from e2i_assets.resources.io_manager import ArtifactIOManager
-from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.resources.warehouse import Warehouse
@@ -73,7 +73,7 @@ def build_assets(scopes: list[Scope]) -> list[dg.AssetsDefinition]:
 def build_resources(here: Settings) -> dict[str, Any]:
     """The doors to the outside; none opens before it is used."""
     warehouse = Warehouse(here)
-    store = ArtifactStore(here.artifacts_url)
+    store = open_store(here)
     return {
         "settings": here,
         "warehouse": warehouse,

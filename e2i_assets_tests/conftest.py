@@ -22,7 +22,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from e2i_assets.ingest.synthetic.spec import AS_OF
 from e2i_assets.resources.postgres import export, url_for
-from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.resources.warehouse import Warehouse
@@ -105,8 +105,9 @@ def postgres_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the session's embedded server; it stops with the test process."""
+    tmp_path_factory.getbasetemp()  # before temporary folders are those of the server's home
     with postgres_home() as home:
         yield url_for(Settings(home=home), "public", "")
 
@@ -163,7 +164,7 @@ def warehouse(here: Settings) -> Warehouse:
 @pytest.fixture
 def platform(here: Settings, warehouse: Warehouse) -> SimpleNamespace:
     """The resources of a code location, on the test's own installation."""
-    store = ArtifactStore(here.artifacts_url)
+    store = open_store(here)
     return SimpleNamespace(
         settings=here,
         warehouse=warehouse,

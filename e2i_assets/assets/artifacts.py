@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 import polars as pl
@@ -23,6 +23,7 @@ from e2i_assets.resources.store import read_json, write_json
 class RawTable:
     """One table's extract for one partition."""
 
+    SEALED: ClassVar = ("table.parquet",)
     frame: pl.DataFrame
 
     def save(self, folder: Path) -> None:
@@ -39,6 +40,7 @@ class RawTable:
 class Cohort:
     """Eligible journeys, how they became so, and the raw versions that they were drawn from."""
 
+    SEALED: ClassVar = ("members.parquet",)
     members: pl.DataFrame
     result: CohortResult
     raw_versions: Mapping[str, str]
@@ -67,6 +69,7 @@ class Splits:
     patient_id, index_date, the features and the outcomes.
     """
 
+    SEALED: ClassVar = ("assigned.parquet",)
     train: pd.DataFrame
     validation: pd.DataFrame
     assigned: pd.DataFrame

@@ -17,7 +17,7 @@ from e2i_assets.gates.stage import Made, stage
     description="One row per cohort member: journey, clinical, HCP and event features from before the index "
     "date, with the outcomes kept apart.",
     kinds={"polars", "parquet"},
-    code=("assets/features.py", "features", "contracts"),
+    code=("assets/features.py", "features", "contracts", "resources/sealed_store.py"),
     inputs={"cohort": "cohort"},
     config=lambda context: {
         "programme": context.programme.to_dict(),

@@ -27,7 +27,7 @@ NEWEST = "newest_record"
 """Attribute of a raw version: day on which the source recorded its newest row, where rows say so."""
 CODE = (
     "assets/raw.py", "contracts", "resources/snapshots.py", "ingest/attributes.py", "ingest/casting.py",
-    "quality/freshness.py",
+    "quality/freshness.py", "resources/sealed_store.py",
 )  # fmt: skip
 REFUSED = (attributes.AttributeMismatch,)
 

@@ -56,6 +56,7 @@ def _lost(context: StageContext, current: Published) -> str | None:
         "modeling/splits.py",
         "modeling/temporal_order.py",
         "quality",
+        "resources/sealed_store.py",
         "resources/sealing.py",
         "resources/vault.py",
     ),

@@ -19,7 +19,7 @@ from e2i_assets.partitions import cohort_files, programme, programmes
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.records import cohort_definitions, cohort_executions
-from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -121,7 +121,7 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
             f"the cohort of {partition} was never constructed: "
             f"`e2i materialize --partition {partition} --select '*cohort'`"
         )
-    published = ArtifactStore(here.artifacts_url).current("cohort", partition)
+    published = open_store(here).current("cohort", partition)
     stands = published is not None and published.run_id == row.run_id
     standing = "published" if stands else "not published, read its gates"
     result = TypeAdapter(CohortResult).validate_python(row.result)
@@ -132,7 +132,7 @@ def certified(here: Settings, config: CohortConfig) -> CertifiedData | None:
     """The data that its cohort would be made of; None when no quality report is published."""
     named = {(known.brand, known.indication): key for key, known in programmes(here.config_dir).items()}
     partition = named.get((config.brand, config.indication))
-    store = ArtifactStore(here.artifacts_url)
+    store = open_store(here)
     report = store.current("qc_report", partition) if partition else None
     if partition is None or report is None:
         return None

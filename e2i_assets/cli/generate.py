@@ -14,7 +14,8 @@ from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.loader import LoadReport
 from e2i_assets.ingest.synthetic import GeneratorSpec, SyntheticData, generate
 from e2i_assets.ingest.synthetic.dirt import MANIFEST
-from e2i_assets.resources.store import ArtifactStore, Published, read_json, write_json
+from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.resources.store import Published, read_json, write_json
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -72,7 +73,7 @@ def generate_and_load(
         made.tables, source=f"{GENERATED}:{spec.dgp}", replaces=GENERATED, keeps_rejected=False,
         truth=made.truth,
     )  # fmt: skip
-    store = ArtifactStore(here.artifacts_url)
+    store = open_store(here)
     if dry_run:
         store.rehearse()
         report = load_with_progress(here, warehouse, load, dry_run=True, show=show)
@@ -96,6 +97,6 @@ def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
 
 def oracle(here: Settings) -> pl.DataFrame | None:
     """True outcome probability (`p_true`) by patient_journey_id; None when the data are not synthetic."""
-    store = ArtifactStore(here.artifacts_url)
+    store = open_store(here)
     current = store.current(DECLARED, GENERATED)
     return store.read(DECLARED, GENERATED, current.version, Declared).oracle if current else None

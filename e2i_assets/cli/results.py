@@ -11,7 +11,7 @@ from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.partitions import programmes
 from e2i_assets.quality.report import QCReport
-from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -36,7 +36,7 @@ def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, a
 
 def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) -> dict[str, Any]:
     """What is published for a partition and scope now; a run that failed shows the last good versions."""
-    store = ArtifactStore(here.artifacts_url)
+    store = open_store(here)
 
     def published(asset: str, kind: type[Any]) -> Any:
         current = store.current(asset, run.partition)

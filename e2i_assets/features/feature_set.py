@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import pandas as pd
 
@@ -62,6 +62,7 @@ class FeatureSet:
         dropped: column to the reason why it is no feature.
     """
 
+    SEALED: ClassVar = ("features.parquet", "outcomes.parquet")
     frame: pd.DataFrame
     features: tuple[Feature, ...]
     outcomes: pd.DataFrame

@@ -93,7 +93,7 @@ class VaultKey:
         if key_id != _id(secret):
             raise VaultKeyError(
                 f"{name} was sealed with key {key_id.hex()}; the key here is {_id(secret).hex()}.",
-                f"Give the key that sealed it (E2I_VAULT_KEY or {self._file}). If it is lost: {RESEAL}",
+                f"Give the key that sealed it (E2I_VAULT_KEY or {self._file}). If it is lost: {ANEW}",
             )
         try:
             return AESGCM(secret).decrypt(nonce, body[ID_BYTES + NONCE_BYTES :], name.encode())
@@ -110,7 +110,7 @@ class VaultKey:
             raise VaultKeyError(
                 f"the vault's key {self._file} cannot be read: {error.strerror}.",
                 "Restore the file, or set E2I_VAULT_KEY to the key. If the key is lost, move the vault's "
-                f"folder away. {RESEAL}",
+                f"folder away. {ANEW}",
             ) from error
         if others:
             raise VaultKeyError(
@@ -120,6 +120,7 @@ class VaultKey:
         return _decode(text, str(self._file))
 
 
+ANEW = "Materialize everything once more (e2i materialize --force): what is sealed is sealed anew."
 RESEAL = "Materialize splits once more (e2i materialize --select key:splits --force): it seals them anew."
 
 

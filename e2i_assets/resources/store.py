@@ -5,7 +5,9 @@ a reader never meets half a version, and the same content is stored once. Publis
 is there stays, but for a damaged version when the same one is written again.
 
 A version is named by a hash of its files, or by what the artifact says that its content is where the same
-content may have other bytes (a fitted model). `files.json` holds the hash of each file either way.
+content may have other bytes (a fitted model). `files.json` holds the hash of each file either way. Files that
+an artifact class names as SEALED, as patients of sealed splits are in them, are stored encrypted; the version
+is the same under any key, named before that.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 import fsspec
 from pydantic import TypeAdapter
 
+from e2i_assets.resources.sealing import MAGIC, VaultError
 from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
 
 
@@ -55,8 +58,25 @@ class Identified(Protocol):
         """Hex digits, the same for the same content before it is saved and after it is loaded."""
 
 
+class Sealer(Protocol):
+    """Encrypts with a key that whoever may read the store alone does not have."""
+
+    def seal(self, content: bytes, name: str) -> bytes:
+        """Encrypt under a name."""
+
+    def unseal(self, sealed: bytes, name: str) -> bytes:
+        """Decrypt what was sealed under this name."""
+
+    def opens(self, start: bytes) -> bool:
+        """Whether contents with this start were sealed with this key."""
+
+
 class ArtifactRefused(RuntimeError):
     """The store does not hand an artifact out; the message says which and what to do."""
+
+
+class ArtifactLocked(VaultError, ArtifactRefused):
+    """The vault's key does not open, or cannot seal, an artifact; `code` says the kind."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +121,10 @@ class Page:
 
 
 class ArtifactStore:
-    """Versions and pointers under one root, local or any fsspec URL."""
+    """Versions and pointers under one root, local or any fsspec URL; without a seal, of what needs none."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, sealer: Sealer | None = None) -> None:
+        self._sealer = sealer
         self._fs, path = fsspec.core.url_to_fs(root)
         self._root = path.rstrip("/")
         self._is_local = "file" in self._fs.protocol
@@ -120,8 +141,14 @@ class ArtifactStore:
             _save(artifact, folder)
             identity = artifact.identity() if isinstance(artifact, Identified) else None
             version = identity[:DIGITS] if identity else content_hash(folder)
-            list_files(folder, identity)
-            self._upload(folder, asset, partition, version)
+            sealed = _sealed(type(artifact))
+            for name in sealed:
+                content = (folder / name).read_bytes()
+                with self._keyed(asset, partition):
+                    content = self._seal.seal(content, f"{asset}/{partition}/{version}/{name}")
+                (folder / name).write_bytes(content)
+            list_files(folder, version if sealed else identity)
+            self._upload(folder, asset, partition, version, sealed)
         return version
 
     def rehearse(self) -> None:
@@ -141,19 +168,23 @@ class ArtifactStore:
 
         Raises:
             ArtifactRefused: there is no such version, or it is not what was written.
+            ArtifactLocked: it is sealed, and not with the key that is here.
         """
         source = self._version(asset, partition, version)
         if not self._fs.exists(source):
             raise ArtifactRefused(
                 f"{asset} [{partition}] has no version {version} in {self._root}. Materialize {asset} again."
             )
-        with self._local(source) as folder:
-            if found := damage(folder, version, identified=issubclass(kind, Identified)):
+        with self._local(source) as stored:
+            named = issubclass(kind, Identified) or bool(_sealed(kind))
+            if found := damage(stored, version, identified=named):
                 raise _altered(source, found, asset)
-            artifact = _load(kind, folder)
-            # The list of hashes may have been altered with the files; the content says what it is.
-            named = artifact.identity() if isinstance(artifact, Identified) else version
-            if (folder / FILES).exists() and named[:DIGITS] != version:
+            with self._opened(stored, asset, partition, version, kind) as folder:
+                artifact = _load(kind, folder)
+                # The list of hashes may have been altered with the files; the content says what it is.
+                content = artifact.identity() if isinstance(artifact, Identified) else version
+                content = content_hash(folder) if folder != stored else content
+            if (stored / FILES).exists() and content[:DIGITS] != version:
                 raise _altered(source, "its content is not that of this version", asset)
             return artifact
 
@@ -227,9 +258,11 @@ class ArtifactStore:
     def _pointer(self, asset: str, partition: str) -> str:
         return f"{self._root}/{asset}/{partition}/current.json"
 
-    def _upload(self, folder: Path, asset: str, partition: str, version: str) -> None:
+    def _upload(
+        self, folder: Path, asset: str, partition: str, version: str, sealed: tuple[str, ...]
+    ) -> None:
         target = self._version(asset, partition, version)
-        if not self.damage(asset, partition, version):
+        if not self.damage(asset, partition, version) and self._opens(target, sealed):
             return
         if not self._is_local:
             # Objects cannot be renamed together; the same content goes to the same names, and is whole before
@@ -257,6 +290,47 @@ class ArtifactStore:
         }
         wrong = sorted(name for name, (size, _) in listed.items() if found.get(name) != size)
         return f"{source}: {', '.join(wrong)} is not what was written" if wrong else None
+
+    def _opens(self, target: str, sealed: tuple[str, ...]) -> bool:
+        """Whether files are sealed with the key that is here: not in the clear, nor with a lost one."""
+        return all(self._seal.opens(self._fs.head(f"{target}/{name}", 64)) for name in sealed)
+
+    @property
+    def _seal(self) -> Sealer:
+        if self._sealer is None:
+            raise ArtifactRefused(
+                f"{self._root} was opened without the vault's key, which patients of sealed splits need. "
+                "Open it with open_store(settings())."
+            )
+        return self._sealer
+
+    @contextmanager
+    def _opened(
+        self, stored: Path, asset: str, partition: str, version: str, kind: type[Any]
+    ) -> Iterator[Path]:
+        """A version with its files in the clear, for as long as it takes to load it."""
+        # A release before sealing wrote them in the clear, and the first one lacked some.
+        sealed = [name for name in _sealed(kind) if _starts(stored / name, MAGIC)]
+        if not sealed:
+            yield stored
+            return
+        with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
+            folder = Path(shutil.copytree(stored, Path(scratch) / "version"))
+            for name in sealed:
+                with self._keyed(asset, partition):
+                    where = f"{asset}/{partition}/{version}/{name}"
+                    content = self._seal.unseal((folder / name).read_bytes(), where)
+                (folder / name).write_bytes(content)
+            yield folder
+
+    @contextmanager
+    def _keyed(self, asset: str, partition: str) -> Iterator[None]:
+        try:
+            yield
+        except VaultError as error:
+            locked = ArtifactLocked(f"{asset} [{partition}]: {error}", error.next_step)
+            locked.code = error.code
+            raise locked from error
 
     @contextmanager
     def _renamed(self, target: str) -> Iterator[str]:
@@ -297,6 +371,15 @@ class ArtifactStore:
             yield scratch / "version"
         finally:
             shutil.rmtree(scratch)
+
+
+def _sealed(kind: type[Any]) -> tuple[str, ...]:
+    """Files of an artifact class that are stored encrypted."""
+    return getattr(kind, "SEALED", ())
+
+
+def _starts(file: Path, magic: bytes) -> bool:
+    return file.exists() and file.read_bytes().startswith(magic)
 
 
 def _altered(source: str, found: str, asset: str) -> ArtifactRefused:

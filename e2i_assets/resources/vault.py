@@ -9,9 +9,10 @@ and the same purpose, and for nothing else, until there is a result: the model i
 are those that the first attempt would have given, and no choice between models can be made by them. Each
 attempt is written down; two at once wait for one another.
 
-What the seal keeps out: whoever can read the vault's folder, bucket or backup but not its key, and every code
-path but this one. What it does not: a process of the same user or of root can read the key file; whoever may
-read `features` and `ml_split_assignments` can tell for themselves who is in test.
+What the seal keeps out: whoever can read the vault's or the artifacts' folder, bucket or backup but not the
+key, and every code path but this one. What it does not: a process of the same user or of root can read the
+key file; whoever may read the warehouse's tables of patients and `ml_split_assignments` can tell for
+themselves who is in test.
 """
 
 from __future__ import annotations
@@ -53,13 +54,45 @@ class Opened:
     result: Any = None
 
 
+class VaultSeal:
+    """Seals and opens contents with the key of an installation's vault."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._fs, path = fsspec.core.url_to_fs(settings.vault_url)
+        self._root = path.rstrip("/")
+        self._key = VaultKey(settings.vault_key_file, settings.vault_key)
+
+    def seal(self, content: bytes, name: str) -> bytes:
+        """Encrypt under a name; the vault's key is made when there is nothing sealed yet.
+
+        Raises:
+            VaultKeyError: the key cannot be used, or is gone while splits sealed with it are there.
+        """
+        # A new key beside splits of a lost one would hide the loss until they are wanted.
+        if not self._fs.glob(f"{self._root}/*/*.sealed"):
+            self._key.create_if_absent()
+        return self._key.seal(content, name)
+
+    def unseal(self, sealed: bytes, name: str) -> bytes:
+        """Decrypt what was sealed under this name.
+
+        Raises:
+            SealBroken, VaultKeyError: see `VaultKey.unseal`.
+        """
+        return self._key.unseal(sealed, name)
+
+    def opens(self, start: bytes) -> bool:
+        """Whether contents with this start were sealed with this key."""
+        return self._key.sealed_by_this(start)
+
+
 class SplitVault:
     """Sealed splits under one root, and the rule that each opens once for a model."""
 
     def __init__(self, settings: Settings, warehouse: Warehouse) -> None:
         self._fs, path = fsspec.core.url_to_fs(settings.vault_url)
         self._root = path.rstrip("/")
-        self._key = VaultKey(settings.vault_key_file, settings.vault_key)
+        self._seal = VaultSeal(settings)
         self._warehouse = warehouse
 
     def seal(self, partition: str, splits: Mapping[str, pd.DataFrame]) -> dict[str, str]:
@@ -70,9 +103,6 @@ class SplitVault:
         Raises:
             VaultKeyError: the key cannot be used, or is gone while splits sealed with it are there.
         """
-        # A new key beside splits of a lost one would hide the loss until they are wanted.
-        if not self._fs.glob(f"{self._root}/*/*.sealed"):
-            self._key.create_if_absent()
         for path in self._fs.glob(f"{self._root}/{partition}/*.parquet"):
             split = path.rsplit("/", 1)[1].rsplit("-", 1)[0]
             self._store(partition, split, self._fs.cat_file(path))
@@ -146,7 +176,7 @@ class SplitVault:
             sealed = self._fs.cat_file(self._path(name))
         except FileNotFoundError as error:
             raise SealBroken(f"{name} is not in the vault {self._root} as a sealed file.", RESEAL) from error
-        return pd.read_parquet(io.BytesIO(self._key.unseal(sealed, name)))
+        return pd.read_parquet(io.BytesIO(self._seal.unseal(sealed, name)))
 
     def _store(self, partition: str, split: str, content: bytes) -> str:
         seal = hashlib.sha256(content).hexdigest()[:16]
@@ -156,7 +186,7 @@ class SplitVault:
             return seal
         self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         part = f"{path}.{uuid.uuid4().hex}"
-        self._fs.pipe_file(part, self._key.seal(content, name))
+        self._fs.pipe_file(part, self._seal.seal(content, name))
         if "file" in self._fs.protocol:
             Path(part).chmod(0o600)
             Path(path).parent.chmod(0o700)
@@ -169,7 +199,7 @@ class SplitVault:
     def _holds(self, name: str, content: bytes) -> bool:
         """Whether a file is there that this key opens to the content; what is damaged is sealed anew."""
         try:
-            return self._key.unseal(self._fs.cat_file(self._path(name)), name) == content
+            return self._seal.unseal(self._fs.cat_file(self._path(name)), name) == content
         except (FileNotFoundError, VaultError):
             return False
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from e2i_assets.assets.artifacts import BundleRef, Cohort, Splits
-from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import config_with_examples, postgres_home
 from e2i_assets_tests.e2e.bring_your_own import EXAMPLE, PARTITION, SOURCE, e2i, environment
 
@@ -30,7 +31,7 @@ def test_the_trial_goes_the_whole_way(env: dict[str, str]) -> None:
     assert (row["cohort"], row["scope"]) == (623, "recurrence")
     assert all(row[name] for name in ("bundle", "algorithm", "test_auc_95"))
     assert "conversion/trained_model" not in run["computed"]
-    store = ArtifactStore(f"{env['E2I_HOME']}/artifacts")
+    store = open_store(Settings(home=Path(env["E2I_HOME"])))
 
     def published(asset: str, kind: type) -> object:
         current = store.current(asset, PARTITION)

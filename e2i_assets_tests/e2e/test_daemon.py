@@ -15,7 +15,8 @@ import dagster as dg
 import httpx
 import pytest
 
-from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import config_with_examples, postgres_home
 from e2i_assets_tests.e2e.bring_your_own import (
     E2I,
@@ -122,7 +123,7 @@ def _backfill_of_everything(dagit: Dagit) -> str:
 def test_sensor_and_backfill_publish_good_data_and_hold_bad_data(
     dagit: Dagit, env: dict[str, str], tmp_path: Path
 ) -> None:
-    store = ArtifactStore(f"{env['E2I_HOME']}/artifacts")
+    store = open_store(Settings(home=Path(env["E2I_HOME"])))
 
     def load(file: Path) -> dict[str, Any]:
         return json.loads(

@@ -17,7 +17,9 @@ import pytest
 
 from e2i_assets.assets.artifacts import Splits
 from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import CONFIG, postgres_home
 from e2i_assets_tests.e2e.bring_your_own import e2i, environment
 from e2i_assets_tests.serve_process import served
@@ -44,7 +46,7 @@ def demo(env: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def store(env: dict[str, str]) -> ArtifactStore:
-    return ArtifactStore(f"{env['E2I_HOME']}/artifacts")
+    return open_store(Settings(home=Path(env["E2I_HOME"])))
 
 
 def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
@@ -83,7 +85,7 @@ def test_another_fresh_installation_makes_the_same_versions(
         e2i("data", "generate", "--small", "--json", env=other)
         up_to_metrics = ("-p", ONE, "-s", '+key:"conversion/evaluation"')
         assert json.loads(e2i("materialize", *up_to_metrics, "--json", env=other))["success"]
-        fresh = ArtifactStore(f"{other['E2I_HOME']}/artifacts")
+        fresh = open_store(Settings(home=Path(other["E2I_HOME"])))
         versions = {asset: fresh.current(asset, ONE).version for asset in UP_TO_METRICS}
     assert versions == {asset: store.current(asset, ONE).version for asset in UP_TO_METRICS}
 

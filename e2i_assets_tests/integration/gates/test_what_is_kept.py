@@ -48,6 +48,20 @@ def test_every_stage_leaves_its_records(base: Settings) -> None:
     }
 
 
+def test_nobody_of_a_sealed_split_is_in_any_file_in_the_clear(base: Settings) -> None:
+    """Neither among the artifacts nor in MLflow, bundles or reports; of train and validation two files."""
+    query = sa.text("SELECT patient_id FROM e2i.ml_split_assignments WHERE split IN ('test', 'holdout')")
+    with build_resources(base)["warehouse"].engine.connect() as connection:
+        sealed = [patient.encode() for patient in connection.scalars(query)]
+    files = [path for path in base.home_dir.rglob("*") if path.is_file()]
+    assert len(sealed) > 50
+    contents = {path: path.read_bytes() for path in files}
+    assert not [path for path, content in contents.items() if any(patient in content for patient in sealed)]
+    clear = {path.name for path, content in contents.items() if content.startswith(b"PAR1")}
+    assert clear == {"train.parquet", "validation.parquet"}
+    assert not [path for path in files if path.stat().st_mode & 0o077]
+
+
 def test_an_evaluation_says_what_covers_each_type_of_leakage(base: Settings) -> None:
     """Made from what ran, kept with the artifact, and shown in Dagit as a table."""
     store = build_resources(base)["store"]
