@@ -328,7 +328,8 @@ class ArtifactStore:
         try:
             yield
         except VaultError as error:
-            locked = ArtifactLocked(f"{asset} [{partition}]: {error}", error.next_step)
+            told = f"{asset} [{partition}]: {error} {error.next_step}"
+            locked = ArtifactLocked(told, "Give the vault its key, or have everything sealed anew.")
             locked.code = error.code
             raise locked from error
 

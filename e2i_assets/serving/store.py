@@ -123,6 +123,8 @@ def build_into_store(tag: str, content: str, folder: Path, options: Mapping[str,
                 _bento_store=BentoStore(staging),
                 **options,
             )
+        for path in Path(built.path).rglob("*"):
+            path.chmod(path.stat().st_mode & 0o700)  # a script of BentoML's brings its own mode
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             Path(built.path).rename(target)

@@ -91,6 +91,7 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     assert "xgboost" not in " ".join(requirements)
     assert (home / "bentos" / NAME / "latest").read_text() == "v1"
     assert list((home / "tmp").glob("e2i-*")) == []
+    assert not [path for path in (source, *bundle.path.rglob("*.sh")) if path.stat().st_mode & 0o077]
 
 
 def test_in_a_container_the_service_listens_beyond_the_loopback_interface(
