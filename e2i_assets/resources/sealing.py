@@ -100,6 +100,10 @@ class VaultKey:
         except (InvalidTag, ValueError) as error:
             raise SealBroken(f"{name} has been altered since it was sealed.", RESEAL) from error
 
+    def sealed_by_this(self, start: bytes) -> bool:
+        """Whether a file with this start was sealed with this key."""
+        return start.startswith(MAGIC + _id(self._secret()))
+
     def _secret(self) -> bytes:
         if self._given:
             return _decode(self._given.get_secret_value(), "E2I_VAULT_KEY")
