@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Collection
 from collections.abc import Mapping as Dictionary
 
-import duckdb
 import polars as pl
 from sqlglot import exp
 
@@ -32,14 +31,14 @@ def local_moment(tree: exp.Expr) -> str | None:
     return None
 
 
-def not_bound(error: duckdb.Error, tree: exp.Expr, types: Collection[str]) -> str:
-    """What keeps an expression from being one over the columns."""
-    known = {name.lower(): name for name in types}
-    unknown = next((c.name for c in tree.find_all(exp.Column) if c.name.lower() not in known), None)
-    if unknown is None or not isinstance(error, duckdb.BinderException):
-        return f": {first_line(error)}"
-    near = difflib.get_close_matches(unknown.strip().lower(), known, n=1)
-    return f" has no column {unknown}" + (f"; is it `{known[near[0]]}`?" if near else "")
+def no_column(name: str, known: Dictionary[str, str]) -> str:
+    """That there is no such column, and which one may be meant.
+
+    Args:
+        known: the columns, by their names in small letters.
+    """
+    near = difflib.get_close_matches(name.strip().lower(), known, n=1)
+    return f"has no column {name}" + (f"; is it `{known[near[0]]}`?" if near else "")
 
 
 def over_cells(

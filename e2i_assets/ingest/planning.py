@@ -15,7 +15,7 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.allowed import refusal
 from e2i_assets.ingest.csv_files import AS_KEPT, AS_WRITTEN, FILE, quoted
-from e2i_assets.ingest.expressions import first_line, local_moment, not_bound, over_cells
+from e2i_assets.ingest.expressions import first_line, local_moment, no_column, over_cells
 from e2i_assets.ingest.mapping import (
     Mapping,
     MappingError,
@@ -198,8 +198,19 @@ def _trees(
             raise plan.error(name, str(error)) from error
         if said := refusal(tree) or local_moment(tree):
             raise plan.error(name, said)
-        found[name] = tree
+        found[name] = _named(plan, name, tree, types)
     return found
+
+
+def _named(plan: Plan, name: str, tree: exp.Expr, types: Dictionary[str, str]) -> exp.Expr:
+    """The expression with its columns by their exact names: `user` is no function where it is a column."""
+    known = {column.lower(): column for column in types}
+    for column in tree.find_all(exp.Column):
+        first = column.parts[0]
+        if first.name.lower() not in known:
+            raise plan.error(name, f"{plan.origin} {no_column(first.name, known)}")
+        first.replace(exp.to_identifier(known[first.name.lower()], quoted=True))
+    return tree
 
 
 def _bound(
@@ -208,11 +219,11 @@ def _bound(
     """SQL of an expression, of which it is known that the source's columns can give it."""
     as_text = {n: dtype for n, dtype in types.items() if AS_WRITTEN + n in relation.columns}
     # What was judged is what is evaluated, and not what somebody wrote.
-    sql = over_cells(plan.table, name, plan.spec, tree, as_text, plan.as_kept).sql("duckdb")
+    sql = over_cells(plan.table, name, plan.spec, tree, as_text, plan.as_kept).sql("duckdb", comments=False)
     try:
         made = relation.project(f"({sql}) AS made")
     except duckdb.Error as error:
-        raise plan.error(name, f"{plan.origin}{not_bound(error, tree, types)}") from error
+        raise plan.error(name, f"{plan.origin}: {first_line(error)}") from error
     dtype = str(made.types[0])
     if dtype.startswith(NOT_ARROW):
         raise plan.error(name, f"{plan.origin}: {tree.sql('duckdb')!r} is of type {dtype}; {HELP}")

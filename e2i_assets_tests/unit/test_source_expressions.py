@@ -160,15 +160,25 @@ def test_a_column_may_have_the_name_of_a_command(tmp_path: Path) -> None:
         read(tmp_path, "id,execute\n1,a\n", {"diagnosis_code": "execute || id"})
 
 
+def test_a_column_may_have_the_name_of_a_function(tmp_path: Path) -> None:
+    columns = {"patient_id": "user", "diagnosis_code": "upper(USER) -- */ (SELECT 1)"}
+    part = read(tmp_path, "id,user\n1,ann\n", columns)
+    assert part.frame.select("patient_id", "diagnosis_code").row(0) == ("ann", "ANN")
+    with pytest.raises(MappingError, match="has no column user"):
+        read(tmp_path, "id\n1\n", {"patient_id": "user"})
+    with pytest.raises(MappingError, match="has no column rowid"):
+        read(tmp_path, "id\n1\n", {"patient_id": "rowid::VARCHAR"})
+
+
 @pytest.mark.parametrize(
     "source", ["people.csv", "people.csv.gz", "people.parquet", "people.duckdb", "latin-1"]
 )
 @pytest.mark.parametrize(
     "sql",
     [
-        "(SELECT content FROM read_text('{other}'))",
-        "(SELECT file FROM glob('{folder}/*') LIMIT 1)",
-        "(SELECT id FROM '{other}')",
+        "(SELECT count(*)::VARCHAR FROM read_text('{other}'))",
+        "(SELECT count(*)::VARCHAR FROM glob('{folder}/*'))",
+        "(SELECT count(*)::VARCHAR FROM '{other}')",
     ],
 )
 def test_what_gets_past_the_list_still_reaches_no_other_file(
