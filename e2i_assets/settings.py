@@ -82,6 +82,12 @@ class Settings(BaseSettings):
         return self.artifacts or str(self.home_dir / "artifacts")
 
     @property
+    def mlflow_root(self) -> str:
+        """Root of MLflow's files as a URL, which no quote or space of a folder's name is in."""
+        root = f"{self.artifacts_url}/mlflow"
+        return root if "://" in root else Path(root).absolute().as_uri()
+
+    @property
     def bento_home(self) -> Path:
         """BentoML's store of bundles."""
         return self.home_dir / "bentoml"

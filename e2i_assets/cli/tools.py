@@ -49,7 +49,7 @@ def mlflow_environment(here: Settings) -> dict[str, str]:
     """Where MLflow keeps its runs; by the environment, because every user of a machine sees arguments."""
     return {
         "MLFLOW_BACKEND_STORE_URI": ExperimentTracking(here).uri,
-        "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"{here.artifacts_url}/mlflow",
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": here.mlflow_root,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a dozen processes for what nobody asks here
     }
 

@@ -266,6 +266,8 @@ def export(settings: Settings) -> None:
     os.environ["E2I_DAGSTER_URL"] = url_for(settings, "dagster", "psycopg2")
     os.environ["BENTOML_HOME"] = str(settings.bento_home)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    # Left alone MLflow names ./mlruns in its first experiment, and writes that name into SQL as it is.
+    os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = settings.mlflow_root
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     # MLflow sets its own level when it is imported.

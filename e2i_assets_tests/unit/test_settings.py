@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from dagster_postgres.utils import DagsterPostgresException
@@ -100,6 +103,14 @@ def test_a_temporary_folder_of_somebody_else_is_no_place_for_the_name(
     (tmp_path / f"e2i-{os.getuid()}").symlink_to(tmp_path / "theirs")
     with pytest.raises(WarehouseUnavailable, match="Set TMPDIR to a folder of yours"):
         _plain_name(tmp_path / "a b")
+
+
+def test_mlflow_is_given_a_root_without_quotes(tmp_path: Path) -> None:
+    """It writes the name of its first experiment's folder into a statement."""
+    local = Settings(home=tmp_path / 'it\'s "a" ü').mlflow_root
+    assert re.fullmatch(r"file://[\w/.%-]+", local, flags=re.ASCII)
+    assert url2pathname(urlsplit(local).path) == str(tmp_path / 'it\'s "a" ü' / "artifacts" / "mlflow")
+    assert Settings(artifacts="s3://bucket/e2i").mlflow_root == "s3://bucket/e2i/mlflow"
 
 
 def test_programs_that_no_shell_can_name_are_refused(tmp_path: Path) -> None:
