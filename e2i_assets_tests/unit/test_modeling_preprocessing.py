@@ -229,3 +229,27 @@ def test_a_target_must_be_binary_and_complete(y: list[object], words: str) -> No
 def test_nullable_and_boolean_targets_are_taken() -> None:
     for y in (pd.Series([0, 1, 1], dtype="Int8"), np.array([False, True, True]), [0.0, 1.0, 1.0]):
         assert LabelledSplit("train", TRAIN.X.head(3), y).y.tolist() == [0, 1, 1]
+
+
+def test_a_model_of_many_levels_can_be_served() -> None:
+    """Levels that were pooled and those never seen are answered, and alike."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    from e2i_assets.serving.pipeline_check import check_pipeline
+    from e2i_assets.serving.request_schema import doubts, to_frame
+    from e2i_assets.serving.schema import feature_schema
+    from e2i_assets_tests.serving_toy import ToyFeature
+
+    X, patients = many_levels(3_000, 200)
+    y = (X["clinic"] < "clinic 020").to_numpy() ^ (patients % 7 == 0)
+    fitted = fit_preprocessor(X, [Column("clinic", "categorical")], patients=patients)
+    model = make_pipeline(fitted, LogisticRegression().fit(fitted.transform(X), y))
+    levels = preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]
+    schema = feature_schema([ToyFeature("clinic", "categorical", None, "Clinic")], {"clinic": levels}, {})
+    assert check_pipeline(model, schema, "started").positive_index == 1
+    rare = X["clinic"].value_counts().index[-1]
+    rows = [{"clinic": name} for name in (levels[0], rare, "never seen")]
+    known, pooled, unseen = model.predict_proba(to_frame(schema, rows))[:, 1]
+    assert pooled == unseen != known
+    assert doubts(schema, rows) == ["clinic: level rare or not seen in training in 2 of 3 rows"]
