@@ -196,7 +196,7 @@ def example_features(
         if low is None or high is None:
             return None
         whole = low.is_integer() and high.is_integer()
-        return (low + high) // 2 if whole else float(f"{(low + high) / 2:.4g}")
+        return int(low + high) // 2 if whole else float(f"{(low + high) / 2:.4g}")
 
     return {feature.name: example(feature) for feature in features}
 

@@ -111,7 +111,7 @@ def stage(
             metadata={
                 GATES: names,
                 REFUSALS: [kind.__name__ for kind in refusals],
-                SCOPE: scope,
+                **({SCOPE: scope} if scope else {}),
                 **(metadata or {}),
             },
             check_specs=[_check_spec(gate, asset_key) for gate in gates],
