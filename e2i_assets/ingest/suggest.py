@@ -16,6 +16,7 @@ from e2i_assets.contracts.base import Column, column_of, columns, key_of
 from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.undeclared import is_row_number
+from e2i_assets.ingest.aliases import ALIASES, WORDS
 from e2i_assets.ingest.attributes import AS_IT_IS
 from e2i_assets.ingest.casting import Cast, cast
 from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
@@ -34,41 +35,6 @@ DATE_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m
 TODO = "TODO"
 NOW = "NOW"
 """Stands for the day of the draft."""
-
-ALIASES: dict[str, tuple[str, ...]] = {
-    "patient_id": (
-        "patient", "patid", "pat_id", "pid", "subject", "subject_id", "usubjid", "subjid", "person_id",
-        "patient_number", "patient_no", "pidnum", "mrn", "record_id", "id",
-    ),
-    "hcp_id": ("hcp", "physician_id", "provider_id", "prescriber_id", "doctor_id"),
-    "diagnosis_code": ("icd10", "icd_10", "icd", "icd_code", "dx_code", "icd10_code"),
-    "diagnosis_date": ("dx_date", "date_of_diagnosis", "index_date", "diagnosed", "diagnosed_on"),
-    "first_observation_date": ("enrollment_date", "enrolment_date", "observation_start", "start_date"),
-    "last_observation_date": ("observation_end", "end_date", "last_contact", "last_visit", "followup_end"),
-    "age_at_diagnosis": ("age", "age_years", "age_at_dx"),
-    "gender": ("sex",),
-    "geographic_region": ("region",),
-    "insurance_type": ("payer", "insurance", "payer_type"),
-    "disease_severity": ("severity", "severity_score"),
-    "comorbidity_count": ("comorbidities", "n_comorbidities"),
-    "prior_treatment_count": ("prior_lines", "prior_therapies", "prior_treatments"),
-    "treatment_event_id": ("event_id",),
-    "event_date": ("date", "service_date", "visit_date", "lab_date", "fill_date", "prescription_date"),
-    "event_type": ("type", "event"),
-    "event_subtype": ("test", "test_name", "lab_test", "drug", "drug_name", "subtype"),
-    "value": ("result", "lab_value", "result_value"),
-    "duration_days": ("days_supply", "days_of_supply"),
-    "cost": ("amount", "paid_amount", "billed_amount"),
-    "source_timestamp": ("recorded_at", "updated_at", "modified", "last_modified", "extract_date"),
-    "years_experience": ("experience", "years_in_practice"),
-}  # fmt: skip
-"""Names that other people give to our columns."""
-
-WORDS: dict[str, dict[str, str]] = {
-    "gender": {"female": "F", "f": "F", "w": "F", "woman": "F", "male": "M", "m": "M", "man": "M"},
-}
-"""Words of this file, not of a source, that stand for values of ours."""
-
 
 PROGRAMME = ("brand", "indication")
 """Columns of ours that no column of a source fills: a draft names its programme."""
