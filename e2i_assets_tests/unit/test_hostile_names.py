@@ -180,11 +180,12 @@ def test_a_cell_stays_one_cell_and_says_what_it_said(text: str) -> None:
 
 
 def test_a_browser_is_told_to_run_nothing(tmp_path) -> None:
-    (tmp_path / "qc_report" / "p").mkdir(parents=True)
-    (tmp_path / "qc_report" / "p" / "report.html").write_text("<script>alert(1)</script>")
+    page = f"qc_report/p/{'0' * 16}/report.html"
+    (tmp_path / page).parent.mkdir(parents=True)
+    (tmp_path / page).write_text("<script>alert(1)</script>")
     server = serve_pages(ArtifactStore(str(tmp_path)), "127.0.0.1", 0)
     try:
-        answer = httpx.get(f"http://127.0.0.1:{server.server_port}/qc_report/p/report.html")
+        answer = httpx.get(f"http://127.0.0.1:{server.server_port}/{page}")
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
     finally:
