@@ -118,7 +118,7 @@ def test_a_refresh_moves_nobody_and_splits_the_new(here: Settings) -> None:
     query = sa.text("SELECT patient_id, split FROM e2i.ml_split_assignments")
     with engine.connect() as connection:
         before = dict(connection.execute(query).tuples().all())
-    spoil(here, "UPDATE e2i.patient_journeys SET last_observation_date = last_observation_date + 400")
+    spoil(here, "UPDATE e2i.patient_journeys SET first_observation_date = first_observation_date - 400")
     result = run(here, "*")
     assert result.success
     with engine.connect() as connection:
