@@ -113,7 +113,7 @@ def test_assignments_that_another_run_wrote_meanwhile_stand(here: Settings) -> N
 
 
 def test_a_refresh_moves_nobody_and_splits_the_new(here: Settings) -> None:
-    """More patients arrive: those assigned stay where they are, and the ratios hold."""
+    """More patients qualify, observed from earlier on: those assigned stay, and the ratios hold."""
     engine = build_resources(here)["warehouse"].engine
     query = sa.text("SELECT patient_id, split FROM e2i.ml_split_assignments")
     with engine.connect() as connection:
