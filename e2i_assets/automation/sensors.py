@@ -1,40 +1,19 @@
-"""Sensors: a committed load asks for a run of each partition that it touched."""
+"""Sensors: a committed load asks for a run of each partition that it touched, until one has answered."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 
+from e2i_assets.automation.attempts import LOAD, MAX_ATTEMPTS, attempts_of, next_step
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programmes, wrong_files
-from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
 NEWEST_RAW = "raw/patient_journeys"
-
-
-@dataclass(frozen=True)
-class Due:
-    """A partition whose warehouse rows are newer than its raw tables."""
-
-    partition: str
-    load: int
-
-
-def due(loads: Mapping[str, int | None], published: Mapping[str, int | None]) -> list[Due]:
-    """Partitions that a load has touched since their raw tables were extracted.
-
-    Args:
-        loads: partition to the last committed load that touched it; None when none ever did.
-        published: partition to the load that its published raw tables contain; None when there are none.
-    """
-    return [
-        Due(partition, load)
-        for partition, load in loads.items()
-        if load is not None and load != published.get(partition)
-    ]
 
 
 def build_new_data_sensor() -> dg.SensorDefinition:
@@ -46,7 +25,7 @@ def build_new_data_sensor() -> dg.SensorDefinition:
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"settings", "warehouse", "store"},
-        description="Requests a run of each partition that a committed load touched.",
+        description="Requests a run of each partition whose newest load no run of all stages has answered.",
     )
     def new_data_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         resources = context.resources
@@ -57,39 +36,48 @@ def build_new_data_sensor() -> dg.SensorDefinition:
             context.log.error(f"{partition} is left out: {said}")
         if not requests:
             left_out = f"; left out for a wrong file: {', '.join(wrong)}" if wrong else ""
-            yield dg.SkipReason(f"no load since the last extracts{left_out}")
+            yield dg.SkipReason(f"no load is waiting for a run{left_out}")
 
     return new_data_sensor
 
 
 def _published(
     context: dg.SensorEvaluationContext, store: ArtifactStore, partitions: Iterable[str]
-) -> Iterator[tuple[str, int | None]]:
-    """Partition to the load in its raw tables; without those of which it cannot be read, which is logged."""
+) -> Iterator[tuple[str, Published | None]]:
+    """Partition to its raw tables; without those of which it cannot be read, which is logged."""
     for key in partitions:
         try:
-            current = store.current(NEWEST_RAW, key)
+            yield key, store.current(NEWEST_RAW, key)
         except ArtifactRefused as error:
             context.log.error(str(error))
-        else:
-            yield key, current.attributes["load"] if current else None
 
 
 def _requests(
     context: dg.SensorEvaluationContext, settings: Settings, warehouse: Warehouse, store: ArtifactStore
 ) -> Iterator[dg.RunRequest]:
     known = programmes(settings.config_dir)
-    loads = {key: warehouse.watermark(p.brand, p.indication) for key, p in known.items()}
-    published = dict(_published(context, store, list(known)))
-    loads = {key: load for key, load in loads.items() if key in published}
     assert context.repository_def is not None
     keys = sorted(context.repository_def.asset_graph.executable_asset_keys)
     scopes = load_scopes(settings.config_dir / "scopes")
-    for item in due(loads, published):
+    for partition, raw in _published(context, store, list(known)):
+        load = warehouse.watermark(known[partition].brand, known[partition].indication)
+        if load is None:
+            continue
+        stages = served_assets(keys, known[partition].scopes, scopes)
+        extracted_by = raw.run_id if raw and raw.attributes["load"] == load else None
+        attempts = attempts_of(context.instance, warehouse, partition, stages)
+        step = next_step(load, extracted_by, attempts, datetime.now(UTC))
+        if step is not None and step.alert:
+            context.log.error(
+                f"{partition}: {MAX_ATTEMPTS} runs for load {load} died before a stage answered; none is "
+                f"requested any more. Read the last one's error, then: e2i materialize -p {partition}"
+            )
+        if step is None or step.number is None:
+            continue
         yield dg.RunRequest(
-            # The load is part of the key: Dagster never runs the same key twice.
-            run_key=f"{item.partition}-load-{item.load}",
-            partition_key=item.partition,
-            asset_selection=served_assets(keys, known[item.partition].scopes, scopes),
-            tags={"e2i/load": str(item.load)},
+            # Dagster never runs the same key twice: a tick repeated after a crash starts nothing new.
+            run_key=f"{partition}-load-{load}-attempt-{step.number}",
+            partition_key=partition,
+            asset_selection=stages,
+            tags={LOAD: str(load)},
         )

@@ -1,0 +1,113 @@
+"""Whether a load has been answered: by a run of every stage that ended with publications or a refusal."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import dagster as dg
+import sqlalchemy as sa
+
+from e2i_assets.resources.records import gate_results
+from e2i_assets.resources.warehouse import Warehouse
+
+LOAD = "e2i/load"
+"""Run tag: the load that the run is an attempt to answer."""
+MAX_ATTEMPTS = 5
+"""Runs for one load that die before somebody has to look."""
+RECENT_RUNS = 100
+LAUNCHED = ".dagster/grpc_info"
+"""Tag of a run that Dagster's daemon or web server launched, and whose process Dagster watches. A command's
+own run that was killed stays unfinished for ever and says nothing."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run of a partition and how it ended; `answered` is published, reused or refused by a gate."""
+
+    run_id: str
+    outcome: Literal["in flight", "answered", "died"]
+    created: datetime
+    ended: datetime | None
+    load: str | None
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done for a load: request attempt `number`, nothing yet, or nothing any more (`alert`)."""
+
+    number: int | None
+    alert: bool = False
+
+
+def next_step(load: int, extracted_by: str | None, attempts: Sequence[Attempt], now: datetime) -> Step | None:
+    """What to do for a partition's newest load; None when it has been answered.
+
+    Args:
+        extracted_by: run that extracted this load's raw tables; None when they are of an earlier load.
+        attempts: the runs of the partition.
+        now: with time zone. Attempt n + 1 waits 2^n minutes after the end of attempt n.
+    """
+    if extracted_by is not None:
+        since = min((a.created for a in attempts if a.run_id == extracted_by), default=None)
+        later = [a for a in attempts if since is None or a.created >= since]
+        if any(a.whole and a.outcome == "answered" for a in later):
+            return None
+    mine = [attempt for attempt in attempts if attempt.load == str(load)]
+    if any(attempt.outcome == "in flight" for attempt in attempts):
+        return Step(None)
+    if len(mine) >= MAX_ATTEMPTS:
+        return Step(None, alert=True)
+    ended = max((attempt.ended for attempt in mine if attempt.ended), default=None)
+    if ended is not None and now < ended + timedelta(minutes=2 ** len(mine)):
+        return Step(None)
+    return Step(len(mine) + 1)
+
+
+def attempts_of(
+    instance: dg.DagsterInstance, warehouse: Warehouse, partition: str, stages: Collection[dg.AssetKey]
+) -> list[Attempt]:
+    """The newest runs of a partition, as far as they say whether a load has been answered.
+
+    Args:
+        stages: every asset that applies to the partition; a run of fewer is not `whole`.
+    """
+    tags = {"dagster/partition": partition}
+    records = instance.get_run_records(dg.RunsFilter(tags=tags), limit=RECENT_RUNS)
+    refused = _refused(warehouse, [record.dagster_run.run_id for record in records])
+    attempts = (_attempt(record, refused, stages) for record in records)
+    return [attempt for attempt in attempts if attempt is not None]
+
+
+def _attempt(
+    record: dg.RunRecord, refused: Collection[str], stages: Collection[dg.AssetKey]
+) -> Attempt | None:
+    run = record.dagster_run
+    if not run.is_finished and not (run.status == dg.DagsterRunStatus.QUEUED or LAUNCHED in run.tags):
+        return None
+    answered = run.is_success or run.run_id in refused
+    selected = run.asset_selection
+    return Attempt(
+        run_id=run.run_id,
+        outcome="in flight" if not run.is_finished else "answered" if answered else "died",
+        created=_utc(record.create_timestamp),
+        ended=datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
+        load=run.tags.get(LOAD),
+        whole=selected is None or set(stages) <= selected,
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _refused(warehouse: Warehouse, run_ids: Iterable[str]) -> set[str]:
+    """Those of the runs in which a gate refused."""
+    statement = (
+        sa.select(gate_results.c.run_id)
+        .where(gate_results.c.run_id.in_(list(run_ids)), ~gate_results.c.passed)
+        .distinct()
+    )
+    with warehouse.engine.connect() as connection:
+        return set(connection.execute(statement).scalars())
