@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,10 @@ from pydantic import ValidationError
 
 DEEPEST = 20
 """Levels of keys; no file of ours has as many, one with an alias to itself has no end of them."""
+DIGITS = 18
+"""Characters of a whole number: as many fit into 64 bits."""
+MOST = 100_000
+"""Values of a file, those that aliases repeat among them: a few lines of aliases to aliases make billions."""
 
 
 class ConfigFileError(ValueError):
@@ -49,8 +54,9 @@ class Lines:
 class _Mistake(yaml.constructor.ConstructorError):
     """What YAML allows and we do not."""
 
-    def __init__(self, problem: str, node: yaml.Node) -> None:
-        super().__init__(problem=problem, problem_mark=node.start_mark)
+    def __init__(self, problem: str, node: yaml.Node | yaml.Event) -> None:
+        mark: Any = node.start_mark
+        super().__init__(problem=problem, problem_mark=mark)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -71,12 +77,19 @@ for _tag, _written, _first in (
 
 
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
-    return int(_without_zeros(node))
+    text = _without_zeros(node)
+    if len(text) > DIGITS:
+        raise _Mistake(f"a whole number of more than {DIGITS} characters is text: put it in quotes", node)
+    return int(text)
 
 
 def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
     text = _without_zeros(node).lower()
-    return float(text.replace(".", "") if text.endswith(("inf", "nan")) else text)
+    if text.endswith(("inf", "nan")):
+        return float(text.replace(".", ""))
+    if math.isinf(number := float(text)):
+        raise _Mistake(f"{text} is larger than any number: write .inf for one without end", node)
+    return number
 
 
 def _without_zeros(node: yaml.ScalarNode) -> str:
@@ -117,6 +130,7 @@ def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
     lines: dict[tuple[str, ...], int] = {}
     loader = _Loader(text)
     try:
+        _check_extent(text)
         node = loader.get_single_node()
         return (None if node is None else _Builder(loader, lines).build(node, ())), Lines(path, lines)
     except yaml.YAMLError as error:
@@ -127,6 +141,32 @@ def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
         raise ConfigFileError(f"{where}: {kind}{said}") from error
     finally:
         loader.dispose()
+
+
+def _check_extent(text: str) -> None:
+    """Refuse what would cost stack, memory or time without end once nodes are made of it, and tags."""
+    open_since: list[tuple[str | None, int]] = []
+    sizes: dict[str, int] = {}
+    size = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_since.pop()
+            if anchor is not None:
+                sizes[anchor] = size - before
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            size += sizes.get(event.anchor or "", 1)
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            size += 1
+            if event.tag is not None:
+                said = f"the tag {event.tag} is not YAML that all readers take alike: leave it out"
+                raise _Mistake(said, event)
+        if size > MOST:
+            raise _Mistake(f"holds more than {MOST} values, those that aliases repeat among them", event)
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_since.append((event.anchor, size))
+            if len(open_since) > DEEPEST + 1:
+                raise _Mistake("is nested too deeply", event)
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], Lines]:

@@ -21,6 +21,12 @@ from e2i_assets_tests.conftest import CONFIG, ROOT
 FILE = Path("file.yaml")
 
 
+def _aliases(first: str, more: str) -> str:
+    """Nine lines, each nine times the one before."""
+    nine = [more.format(", ".join([f"*a{i}"] * 9)) for i in range(8)]
+    return "\n".join(f"a{i}: &a{i} {value}" for i, value in enumerate([first, *nine]))
+
+
 @pytest.mark.parametrize(
     ("written", "value"),
     [
@@ -46,6 +52,16 @@ def test_a_plain_scalar_is_what_it_looks_like(written: str, value: Any) -> None:
         ("[1]: 2", "a key must be text"),
         ("a: !!python/name:os.system x", "is not YAML"),
         ("a: 1\n---\nb: 2", "another document"),
+        ("a: 1\nb: !!int abc", "file.yaml:2: the tag"),
+        ("a: !!timestamp x", "file.yaml:1: the tag"),
+        ("a: !!bool maybe", "file.yaml:1: the tag"),
+        ("a: !!python/object/apply:os.system [id]", "file.yaml:1: the tag"),
+        ("a: " + "9" * 5000, "file.yaml:1: a whole number of more than 18 characters"),
+        ("a: 1\nb: -1e999", "file.yaml:2: -1e999 is larger than any number"),
+        ("a:\n  " + "[" * 100_000, "file.yaml:2: is nested too deeply"),
+        ("{a: " * 100_000, "file.yaml:1: is nested too deeply"),
+        (_aliases("[1, 1]", "[{}]"), "file.yaml:6: holds more than 100000 values"),
+        (_aliases("{k: 1}", "{{<<: [{}]}}"), "file.yaml:6: holds more"),
     ],
 )
 def test_what_readers_take_differently_is_refused_with_its_line(text: str, said: str) -> None:
