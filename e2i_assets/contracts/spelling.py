@@ -9,14 +9,21 @@ A label is its number where it is one: 1, 1.0, True, "1", "1.0" and "true" are o
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 import polars as pl
 
-BLANKS = " \t\r\n\f\v\xa0\u2007\u202f\u200b\ufeff"
+BLANKS = " \t\r\n\f\v\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200E))
+)
+"""Spaces of every width, none among them."""
 WHOLE = r"^([+-]?\d+)\.0*$"
 _NUMBER = r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?"
 _ZEROS = r"(\.\d*?)0+$"
+_PADDED = re.compile(r"(?<![\d.])0+(?=\d)")
 _TRUTH = {"true": "1", "false": "0"}
 _EXACT = 2**63
 
@@ -35,8 +42,21 @@ def as_key(ids: pd.Series) -> pd.Series:
         if (ids.dropna() % 1 == 0).all():
             ids = ids.astype("Int64")
     codes, values = pd.factorize(as_text(ids))
-    texts = pd.Series(values, dtype="string").str.strip(BLANKS).str.replace(WHOLE, r"\1", regex=True)
+    texts = pd.Series(values, dtype="string").str.normalize("NFC").str.strip(BLANKS)
+    texts = texts.str.replace(WHOLE, r"\1", regex=True)
     return _spread(texts.mask(texts == ""), codes, ids)
+
+
+def apart_by_zeros(one: Collection[str], other: Collection[str]) -> int:
+    """Keys of two splits that differ in leading zeros alone, where only one of the two writes such zeros.
+
+    `00270` and `270` are two patients, unless one side has lost its zeros: the spelling does not tell.
+    """
+    if any(map(_PADDED.search, one)) == any(map(_PADDED.search, other)):
+        return 0
+    only = (set(one).difference(other), set(other).difference(one))
+    bare = [{_PADDED.sub("", key) for key in keys} for keys in only]
+    return len(bare[0] & bare[1])
 
 
 def as_label(labels: pd.Series) -> pd.Series:
@@ -50,7 +70,7 @@ def as_label(labels: pd.Series) -> pd.Series:
 
 def key(ids: pl.Series) -> pl.Series:
     """Identifiers of type String in one spelling; blank ones are null."""
-    texts = ids.str.strip_chars(BLANKS).str.replace(WHOLE, "${1}")
+    texts = ids.str.normalize("NFC").str.strip_chars(BLANKS).str.replace(WHOLE, "${1}")
     return texts.set(texts == "", None)
 
 

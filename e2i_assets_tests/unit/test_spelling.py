@@ -101,6 +101,17 @@ def test_numbers_and_texts_are_compared_and_still_refused():
     assert "id_types" in SplitEnforcer().validate_splits(**large).broken
 
 
+def test_spaces_and_accents_of_any_encoding_are_one_spelling():
+    ids = [
+        "Andr\u00e9-1",
+        "Andre\u0301-1",
+        "\u3000Andr\u00e9-1",
+        "Andr\u00e9-1\u200d",
+        "\u2003Andr\u00e9-1\u2060",
+    ]
+    assert set(as_key(pd.Series(ids))) == set(key(pl.Series(ids))) == {"Andr\u00e9-1"}
+
+
 def test_a_patient_spelt_twice_in_one_split_counts_once():
     made = splits()
     again = made["train_df"].assign(patient_id=made["train_df"]["patient_id"] + ".0")
