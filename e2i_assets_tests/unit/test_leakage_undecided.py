@@ -40,6 +40,25 @@ def test_dates_that_may_be_late_are_a_finding(clean, form):
     assert "state their format" in finding.evidence
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{:02d}-{:02d}-24",
+        "{:02d} {:02d} 2024",
+        "{:02d}_{:02d}_2024",
+        "{:02d}{:02d}2024",
+        "24-{1:02d}-{0:02d}",
+    ],
+)
+def test_dates_that_are_told_by_the_whole_column_are_compared(clean, form):
+    seen = ambiguous((9, 10, 11, 12), 1, form)
+    table = clean.assign(index_date=days(**SUMMER), seen=seen)
+    assert [(f.kind, f.column, f.statistic) for f in audit(table).findings] == [("temporal", "seen", 1.0)]
+    assert audit(table.assign(index_date=pd.Timestamp("2025-01-01"))).ok
+    codes = [f"{i % 97:02d}-{i % 89:02d}-{i % 83:02d}" for i in range(N)]
+    assert audit(table.assign(seen=codes)).ok
+
+
 def test_dates_that_are_early_either_way_are_none(clean):
     table = clean.assign(index_date=days("2025-01-01", "2025-03-01"), seen=ambiguous((9, 10, 11, 12), 1))
     assert audit(table).ok
@@ -134,6 +153,68 @@ def test_what_tells_one_class_of_several_is_found(clean, case):
     table = graded(clean)
     table["leak"] = ONE_CLASS[case](table["started"])
     assert [(f.kind, f.column) for f in audit(table).findings] == [("target", "leak")]
+
+
+def response(table):
+    """RECIST's four classes."""
+    best = rng().choice(["CR", "PR", "SD", "PD"], len(table), p=[0.1, 0.3, 0.3, 0.3])
+    return table.drop(columns="severity").assign(started=best)
+
+
+SEVERAL_CLASSES = {
+    "a flag": lambda y: y.isin(["CR", "PR"]),
+    "a flag as text": lambda y: np.where(y.isin(["SD", "PD"]), "no", "yes"),
+    "missing for two": lambda y: np.where(y.isin(["CR", "PR"]), np.nan, rng().normal(size=len(y))),
+    "an amount for two": lambda y: np.where(y.isin(["CR", "PR"]), 0.0, rng().gamma(2.0, size=len(y))),
+    "nearly a flag": lambda y: y.isin(["CR", "PR"]) ^ (rng().random(len(y)) < 0.005),
+    "a level of three": lambda y: np.where(y.isin(["CR", "PR"]), "x", rng().choice(["a", "b"], len(y))),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL_CLASSES)
+def test_what_tells_some_classes_from_the_others_is_found(clean, case):
+    """Whether there was a response tells complete and partial from the rest, and neither of them alone."""
+    table = response(clean)
+    table["leak"] = SEVERAL_CLASSES[case](table["started"])
+    (finding,) = audit(table).findings
+    assert (finding.kind, finding.column) == ("target", "leak")
+    assert "2 classes against the rest" in finding.evidence
+
+
+def test_what_only_some_of_several_classes_have_is_no_leak(clean):
+    table = response(clean)
+    some = table["started"].isin(["CR", "PR"]) & (np.random.default_rng(5).random(N) < 0.7)
+    assert audit(table.assign(biopsy=some)).ok
+
+
+@pytest.mark.parametrize("names", [(0, 0.5, 1), (0.1, 0.2, 0.7), (1.5, 2.5, 3.5)])
+def test_a_few_fractions_are_classes(clean, names):
+    table = graded(clean)
+    table["leak"] = table["started"] == "none"
+    table["started"] = table["started"].map(dict(zip(["none", "partial", "full"], names, strict=True)))
+    assert [(f.kind, f.column) for f in audit(table).findings] == [("target", "leak")]
+
+
+@pytest.mark.parametrize("form", [str, "{}.0".format, "{:.2f}".format, " {} ".format])
+def test_copies_are_found_where_one_split_has_text(form):
+    whole = large(1_000_000_000, 1_200).sample(frac=1, random_state=0)
+    train, test = whole.iloc[:900], pd.concat([whole.iloc[:60], whole.iloc[900:]])
+    for column in ("num", "y"):
+        (finding,) = audit_leakage(
+            train, "y", other_splits={"test": test.assign(**{column: test[column].map(form)})}
+        ).findings
+        assert (finding.kind, finding.statistic) == ("contamination", 60)
+
+
+def test_ids_that_only_one_split_pads_are_a_limit(clean):
+    train = clean.assign(patient_id=[f"P-{i:05d}" for i in range(N)])
+    test = clean.assign(age=clean["age"] + 1.5, patient_id=[f"P-{i}" for i in range(N - 30, 2 * N - 30)])
+    said = audit(train, other_splits={"test": test}).limits
+    assert any(
+        "train and test: 30 values of patient_id differ in leading zeros alone" in limit for limit in said
+    )
+    alike = test.assign(patient_id=[f"P-{i:05d}" for i in range(N, 2 * N)])
+    assert not any("zeros" in limit for limit in audit(train, other_splits={"test": alike}).limits)
 
 
 def test_classes_that_are_not_compared_are_a_limit(clean):

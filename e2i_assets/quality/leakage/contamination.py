@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from e2i_assets.contracts.spelling import as_key
+from e2i_assets.contracts.spelling import apart_by_zeros, as_key
 from e2i_assets.quality.leakage.copies import Copies, copies
 from e2i_assets.quality.leakage.findings import Finding, LeakageError
 from e2i_assets.quality.leakage.names import squeezed
@@ -56,9 +56,11 @@ def contamination_findings(
     keys = {id_column} if id_column else set()
     keys |= {c for c in shared if _PATIENT.fullmatch(squeezed(c))}
     findings: list[Finding] = []
+    unsure: tuple[str, ...] = ()
     for key in sorted(keys):
         ids = {name: _ids(frame, name, key, whole=key == id_column) for name, frame in splits.items()}
         findings += _overlaps(ids, f"values of {key} that are in both splits")
+        unsure += tuple(_zeros(ids, key))
     patient = next((c for c in sorted(keys) if _PATIENT.fullmatch(squeezed(c))), id_column)
     hcp = next((c for c in shared if c != patient and _HCP.fullmatch(squeezed(c))), None)
     if patient and hcp:
@@ -70,7 +72,7 @@ def contamination_findings(
     copied = copies(splits, values, apart=_are_apart(splits, values)) if values else []
     compared = len(splits) * (len(splits) - 1) // 2
     told = any(c.same is not None or c.seen_from for c in copied)
-    limits = tuple(said for c in copied if (said := _limit(c)))
+    limits = unsure + tuple(said for c in copied if (said := _limit(c)))
     if equal_rows:
         limits += tuple(said for c in copied if (said := _allowed(c)))
     else:
@@ -84,6 +86,15 @@ def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
         for a, b in combinations(sets, 2)
         if (shared := len(sets[a] & sets[b]))
     ]
+
+
+def _zeros(ids: Mapping[str, set[str]], key: str) -> Iterator[str]:
+    for a, b in combinations(ids, 2):
+        if zeros := apart_by_zeros(ids[a], ids[b]):
+            yield (
+                f"{a} and {b}: {zeros} values of {key} differ in leading zeros alone, which one of them "
+                "lacks: write them alike, or the same patients go unseen"
+            )
 
 
 def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:

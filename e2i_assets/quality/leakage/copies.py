@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from e2i_assets.contracts.spelling import as_key, as_text
+from e2i_assets.contracts.spelling import as_key, as_label, as_text
 from e2i_assets.quality.leakage.coding import as_numbers
 from e2i_assets.quality.leakage.excess import Excess, excess, needed
 from e2i_assets.quality.leakage.joint import spread
@@ -99,6 +99,8 @@ def _values(parts: list[pd.Series]) -> tuple[np.ndarray, bool, np.ndarray]:
 
     The numbers are of single precision, from their median on. Text is told by its level, however it is spelt.
     """
+    if len({part.dtype.kind in "biufc" for part in parts}) > 1:  # numbers in one split, text in another
+        parts = [as_label(part) for part in parts]
     column = pd.concat(parts, ignore_index=True)
     numbers = as_numbers(column)
     ordered = numbers is not None

@@ -32,6 +32,9 @@ _FORMS = (
     rf"(?<!\d){_YEAR}(?P<month>[01]\d)(?P<day>[0-3]\d)(?:[0-2]\d[0-5]\d[0-5]\d)?(?!\d)",
     rf"(?<!\d){_YEAR}-?w(?P<week>[0-5]\d)(?:-?(?P<weekday>[1-7]))?(?!\d)",
 )
+_SHORT = r"\d{1,2}([-._ \\])\d{1,2}\1\d\d(?:\d\d)?|\d{8}"
+_SHORT_ORDERS = ("%m-%d-%Y", "%d-%m-%Y", "%m-%d-%y", "%d-%m-%y", "%y-%m-%d", "%m%d%Y", "%d%m%Y")
+"""Of values that are dates only if all of them are, as 01-09-24 and 01092024: alone they may be codes."""
 _ISO = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
 _OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
 _NOTHING = {"", "-", ".", "na", "n/a", "nan", "nat", "none", "null", "unknown", "missing"}
@@ -161,7 +164,10 @@ def _text(column: pd.Series) -> Dates | None:
         wall, instant, whole, is_open = _searched(texts)
         swapped = _searched(texts, day_first=True)[0] if is_open else None
     if not wall.notna().any():
-        return None
+        if not (orders := _short(texts)):
+            return None
+        wall, instant, whole = orders[0], None, pd.Series(True, index=texts.index)
+        swapped = pd.concat(orders[1:], axis="columns").max(axis="columns") if orders[1:] else None
     is_whole = bool(whole[wall.notna()].mean() >= _MOSTLY and wall.notna().mean() >= 0.5)
     unreadable = wall.isna() & ~texts.str.lower().isin(_NOTHING)
     rows = np.bincount(codes[codes >= 0], minlength=len(texts))
@@ -173,6 +179,18 @@ def _text(column: pd.Series) -> Dates | None:
         is_whole,
         None if swapped is None else _spread(swapped, codes, column.index),
     )
+
+
+def _short(texts: pd.Series) -> list[pd.Series]:
+    """Dates in each order of day, month and year in which nearly all of the texts are dates."""
+    there = texts.mask(texts.str.lower().isin(_NOTHING))
+    matched = there.str.fullmatch(_SHORT)
+    if not matched.sum() >= max(1, _MOSTLY * there.notna().sum()):
+        return []
+    plain = there.where(matched.fillna(value=False)).str.replace(r"[._ \\]", "-", regex=True)
+    orders = [pd.to_datetime(plain, format=order, errors="coerce") for order in _SHORT_ORDERS]
+    dated = [order.where(order.dt.year.between(1900, 2099)) for order in orders]
+    return [order for order in dated if order.notna().sum() >= _MOSTLY * there.notna().sum()]
 
 
 def _spread(values: pd.Series, codes: np.ndarray, index: pd.Index) -> pd.Series:

@@ -21,7 +21,7 @@ SHRINK = 5.0
 
 _FOLDS = 5
 _MAX_CLASSES = 20
-_MAX_NUMBERED = 10  # whole numbers with at most so many values are classes
+_MAX_NUMBERED = 10  # numbers with at most so many values are classes
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Fit:
 
 
 def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
-    """The target without nulls as `Outcome`; numbers with more than two values are a regression.
+    """The target without nulls as `Outcome`; numbers of more than ten values are a regression.
 
     Raises:
         LeakageError: fewer than 30 rows, one class, fewer than 5 rows outside the largest, infinite values.
@@ -151,8 +151,8 @@ def _regression(target: pd.Series, numbers: np.ndarray, groups: pd.Series | None
 
 
 def _few(numbers: np.ndarray) -> bool:
-    """Whether numbers are but names of classes: a few whole ones."""
-    return len(numbers) <= _MAX_NUMBERED and bool((numbers % 1 == 0).all())
+    """Whether numbers are but names of classes: a few, as 0, 0.5 and 1 for no, partial and full response."""
+    return len(numbers) <= _MAX_NUMBERED and bool(np.isfinite(numbers).all())
 
 
 def _folds(strata: np.ndarray, groups: pd.Series | None) -> np.ndarray:

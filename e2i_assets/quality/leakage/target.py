@@ -184,6 +184,11 @@ def _evidence(coded: Coded, outcome: Outcome) -> str:
 def _deciding_level(column: Column, outcome: Outcome) -> Finding | None:
     """A value, or presence or absence as such, with real support and not one exception."""
     coded, classes = column.coded, outcome.columns
+    if outcome.kind == "classes" and (same := _same_as_classes(coded, classes)):
+        told, support, of = same
+        side = "one class" if of == 1 else f"{of} classes"
+        evidence = f"AUC of one of its values, in {support} rows, for {side} against the rest"
+        return Finding("target", column.name, told, AUC_CERTAIN, evidence)
     counts = np.bincount(coded.codes, minlength=coded.levels)
     for indicator in np.column_stack([classes, 1 - classes]).T if outcome.kind == "binary" else classes.T:
         hits = np.bincount(coded.codes, weights=indicator, minlength=coded.levels)
@@ -191,27 +196,32 @@ def _deciding_level(column: Column, outcome: Outcome) -> Finding | None:
         pure = chain(pure, _pure_rest(column, counts, hits, float(indicator.mean())))
         if outcome.kind == "binary":
             pure = chain(pure, _pure_values(column, counts, hits, indicator))
-        elif same := _same_as_class(coded, counts, hits, indicator):
-            evidence = f"AUC of one of its values, in {same[1]} rows, for one class against the rest"
-            return Finding("target", column.name, same[0], AUC_CERTAIN, evidence)
         for what, support in pure:
             evidence = f"{what} comes with one outcome only, in all of {support} rows"
             return Finding("target", column.name, 1.0, 1.0, evidence)
     return None
 
 
-def _same_as_class(
-    coded: Coded, counts: np.ndarray, hits: np.ndarray, indicator: np.ndarray
-) -> tuple[float, int] | None:
-    """AUC and rows of a value that nearly all of one class has, and nearly none of the rest.
+def _same_as_classes(coded: Coded, classes: np.ndarray) -> tuple[float, int, int] | None:
+    """AUC, rows and number of classes of a value that nearly all of these have, and nearly none of the rest.
 
     That some of a class alone has a trait is natural: an island's only species.
     """
-    base, total = float(indicator.mean()), float(indicator.sum())
-    told = (hits / total + 1 - (counts - hits) / (len(indicator) - total)) / 2
-    same = coded.real & (told >= AUC_CERTAIN) & (counts * (1 - base) >= EXPECTED_EXCEPTIONS)
-    best = int(np.argmax(np.where(same, told, 0)))
-    return (float(told[best]), int(counts[best])) if same[best] else None
+    sizes = classes.sum(axis=0)
+    having = np.array([np.bincount(coded.codes, weights=c, minlength=coded.levels) for c in classes.T])
+    inside = having > sizes[:, None] / 2
+    rows = inside.T @ sizes
+    counts, hits = np.bincount(coded.codes, minlength=coded.levels), (having * inside).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        told = (hits / rows + 1 - (counts - hits) / (len(classes) - rows)) / 2
+    enough = counts * (1 - rows / len(classes)) >= EXPECTED_EXCEPTIONS
+    same = np.where(coded.real & enough, np.nan_to_num(told), 0)
+    best = int(np.argmax(same))
+    return (
+        (float(same[best]), int(counts[best]), int(inside[:, best].sum()))
+        if same[best] >= AUC_CERTAIN
+        else None
+    )
 
 
 def _pure_presence(
