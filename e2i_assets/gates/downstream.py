@@ -20,16 +20,23 @@ def tell_downstream(context: StageContext, refused: dg.AssetKey, about: str) -> 
     """
     name = refused.to_user_string()
     for key in _gates_below(context, refused):
-        context.dagster.instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key.asset_key,
-                check_name=key.name,
-                passed=False,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"{about}: did not run, because {name} was refused. Read the checks of {name}.",
-                metadata={"reason": "upstream_refused", "upstream": dg.MetadataValue.asset(refused)},
-                partition=context.partition,
-            )
+        told = dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{about}: did not run, because {name} was refused. Read the checks of {name}.",
+            metadata={"reason": "upstream_refused", "upstream": dg.MetadataValue.asset(refused)},
+            partition=context.partition,
+        )
+        # Of this run: without one, Dagster keeps one result of a check and partition and raises at a second.
+        context.dagster.instance.report_dagster_event(
+            dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+                job_name=context.dagster.job_name,
+                event_specific_data=told,
+            ),
+            run_id=context.dagster.run_id,
         )
 
 

@@ -389,13 +389,18 @@ def test_a_gate_that_did_not_run_says_whose_refusal_it_was(world: World, raises:
     judged = dg.AssetCheckKey(dg.AssetKey("judged"), "is_judged")
     assert world.run(*everything).success
     world.numbers[PARTITION], world.raises = -1, raises
-    assert not world.run(*everything).success
+    refused = [world.run(*everything) for _ in range(2)]
+    for run in refused:
+        (failure,) = [e for e in run.all_events if e.is_step_failure]
+        assert failure.step_failure_data.error.cls_name == "DagsterAssetCheckFailedError"
 
     def last(check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation:
         (record,) = world.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
         return record.event.dagster_event.asset_check_evaluation_data
 
     told = last(judged)
+    history = world.instance.event_log_storage.get_asset_check_execution_history(judged, limit=2)
+    assert [record.run_id for record in history] == [run.run_id for run in reversed(refused)]
     assert (told.passed, told.severity, told.partition) == (False, dg.AssetCheckSeverity.WARN, PARTITION)
     assert told.description.startswith(f"{PARTITION}, ")
     assert "did not run, because upstream was refused" in told.description
