@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -257,20 +257,23 @@ def _success_criteria(results: tuple[CriterionResult, ...]) -> Verdict:
     if not results:
         return refuse("no_criteria", "the scope states no success criteria.", "State them in config/scopes.")
     figures = {r.name: r.value for r in results}
-    said = "; ".join(
-        f"{r.name}: {'unavailable' if r.value is None else f'{r.value:.3f}'} against {r.threshold}"
-        for r in results
-    )
     if doubted := [r.reason for r in results if r.name == PLAUSIBILITY and not r.ok]:
         return refuse("implausible", f"{doubted[0]}.", ASK, **figures)
-    if all(r.ok for r in results):
-        high = [f"; {r.reason}" for r in results if r.name == PLAUSIBILITY and (r.value or 0) > r.threshold]
-        return ok(said + "".join(high), **figures)
-    return refuse(
-        "criteria_not_met",
-        f"{said}.",
-        "Look at the validation metrics and features; this model is not published further.",
-        **figures,
+    if failed := [r for r in results if not r.ok]:
+        return refuse(
+            "criteria_not_met",
+            f"{_against(failed)}.",
+            "Look at the validation metrics and features; this model is not published further.",
+            **figures,
+        )
+    high = [f"; {r.reason}" for r in results if r.name == PLAUSIBILITY and (r.value or 0) > r.threshold]
+    return ok(_against(results) + "".join(high), **figures)
+
+
+def _against(results: Iterable[CriterionResult]) -> str:
+    return "; ".join(
+        f"{r.name}: {'unavailable' if r.value is None else f'{r.value:.3f}'} against {r.threshold}"
+        for r in results
     )
 
 

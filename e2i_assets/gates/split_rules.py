@@ -168,6 +168,14 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
     """An audit that found nothing passes only when it has looked everywhere."""
     for target, report in reports.items():
         idle = [kind for kind in ("availability", "target", "contamination") if not report.examined.get(kind)]
+        if idle == ["availability"] and report.undeclared:
+            return refuse(
+                "nothing_declared",
+                f"of no feature for {target} has anybody said when it is known: "
+                f"{', '.join(report.undeclared)}.",
+                ASK,
+                undeclared=len(report.undeclared),
+            )
         if idle:
             return refuse(
                 "nothing_evaluated",

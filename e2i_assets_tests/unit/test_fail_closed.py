@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -79,3 +80,12 @@ def test_figures_that_json_does_not_know_are_kept_as_text() -> None:
         "differs", "the figures differ.", "Compute them again.", gap=float("nan"), top=float("inf")
     )
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["figures"] == {"gap": "nan", "top": "inf"}
+
+
+def test_an_audit_of_columns_that_nobody_declared_asks_for_their_availability() -> None:
+    ((target, report),) = leakage.audited(leakage.frame()).leakage.items()
+    undeclared = replace(report, examined={**report.examined, "availability": 0}, undeclared=("dose", "arm"))
+    answer = split_rules.NO_LEAKAGE.verdict(leakage.made(undeclared))
+    assert (answer.passed, answer.reason) == (False, "nothing_declared")
+    assert answer.message == f"of no feature for {target} has anybody said when it is known: dose, arm."
+    assert "available_at: index" in answer.next_step

@@ -210,6 +210,15 @@ def test_a_test_auc_that_is_too_good_is_a_question(evaluation, auc, limit, undec
         assert "available_at: index" in verdict.next_step
 
 
+def test_only_criteria_that_are_not_met_are_named_in_a_refusal(evaluation):
+    found = dataclasses.replace(evaluation, metrics={"test": evaluation.metrics["test"] | {"roc_auc": 0.32}})
+    results = (*meets(scope().success_criteria, found), plausibility(scope(), found, []))
+    verdict = SUCCESS_CRITERIA.verdict(results)
+    assert verdict.reason == "criteria_not_met"
+    assert "min_auc: 0.320 against" in verdict.message
+    assert "plausible" not in verdict.message
+
+
 def test_many_rows_give_few_points() -> None:
     data = toy(5000, seed=9)
     found = evaluate(trained("LogisticRegression"), data.split("test", 0, 5000), VALIDATION)
