@@ -19,19 +19,16 @@ from e2i_assets.contracts.undeclared import is_row_number
 from e2i_assets.ingest.aliases import ALIASES, WORDS
 from e2i_assets.ingest.attributes import AS_IT_IS
 from e2i_assets.ingest.casting import Cast, cast
-from e2i_assets.ingest.csv_files import AS_WRITTEN, FILE, quoted
+from e2i_assets.ingest.csv_files import FILE, quoted
 from e2i_assets.ingest.errors import SourceError
-from e2i_assets.ingest.frames import CUSTOMARY
+from e2i_assets.ingest.guesses import FITS, as_written, guessed, identifies
 from e2i_assets.ingest.mapping import Reading, TableMapping
 from e2i_assets.ingest.opening import Opened, Source
 
 SAMPLE = 10_000
 """Rows from which a column is judged."""
-FITS = 0.95
-"""Share of a sample's cells that must be values of the column that they are suggested for."""
 ALIKE = 0.85
 """Similarity (difflib) from which a name counts as a spelling of another."""
-DATE_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%d-%b-%Y")
 TODO = "TODO"
 NOW = "NOW"
 """Stands for the day of the draft."""
@@ -149,7 +146,9 @@ def _judged(
     table = max(scores, key=lambda t: scores[t], default="patient_journeys" if alone else None)
     if table is None:
         return None
-    found = _reading(table, matched[table], sample, reading)
+    if table == "patient_journeys" and "patient_id" not in matched[table]:
+        matched[table] |= identifies(sample, [n for n in given if n not in matched[table].values()])
+    found = guessed(table, matched[table], sample, reading)
     if found != reading:
         opened = source.open(f"suggest {name} as read", spec, found, most=SAMPLE)
         sample = opened.connection.cursor().table(opened.view).limit(SAMPLE).pl()
@@ -239,54 +238,14 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
 
 
-def _cells(sample: pl.DataFrame, name: str) -> pl.Series:
-    """A column as it is written, where the source is text."""
-    return sample.get_column(AS_WRITTEN + name if AS_WRITTEN + name in sample.columns else name)
-
-
 def _holds(sample: pl.DataFrame, name: str) -> str:
     """What a column holds, as a key of `attributes.DTYPES`; numbers that are spelt in two ways are codes."""
     cells = sample.get_column(name)
     if cells.dtype.is_integer():
         return "integer"
     if cells.dtype.is_float() or cells.dtype.is_decimal():
-        return "number" if cells.n_unique() == _cells(sample, name).n_unique() else "string"
+        return "number" if cells.n_unique() == as_written(sample, name).n_unique() else "string"
     return {pl.Boolean: "boolean", pl.Date: "date"}.get(cells.dtype.base_type(), "string")
-
-
-def _reading(table: str, matched: dict[str, str], sample: pl.DataFrame, reading: Reading) -> Reading:
-    """The empty cells, the decimal mark and the day format that the sample has, where only one fits."""
-    wanted = {c.name: c.dtype for c in columns(TABLES[table])}
-    written = [sample.get_column(n) for n in sample.columns if n.startswith(AS_WRITTEN)]
-    empty = [word for word in CUSTOMARY.nulls if any((cells == word).any() for cells in written)]
-    if empty:
-        reading = reading.model_copy(update={"nulls": tuple(empty)})
-
-    def fits(dtype: type[pl.DataType], how: Reading) -> bool:
-        cells = [_without(_cells(sample, n), how) for ours, n in matched.items() if wanted[ours] == dtype]
-        return bool(cells) and all(_share(c, dtype(), how) >= FITS for c in cells)
-
-    comma = reading.model_copy(update={"decimal": ","})
-    if not fits(pl.Float64, reading) and fits(pl.Float64, comma):
-        reading = comma
-    if not fits(pl.Date, reading):
-        tried = [reading.model_copy(update={"date_format": f}) for f in DATE_FORMATS]
-        fitting = [how for how in tried if fits(pl.Date, how)]
-        if len(fitting) == 1:
-            return fitting[0]
-    return reading
-
-
-def _without(cells: pl.Series, reading: Reading) -> pl.Series:
-    if cells.dtype != pl.String or not reading.nulls:
-        return cells
-    return pl.select(pl.when(~cells.is_in(list(reading.nulls))).then(cells)).to_series().alias(cells.name)
-
-
-def _share(cells: pl.Series, dtype: pl.DataType, reading: Reading) -> float:
-    """Share of the cells that are values of the type; 1 where there are none."""
-    held = len(cells) - cells.null_count()
-    return 1 - int(cast(cells, dtype, AS_IT_IS, reading).bad.sum()) / held if held else 1.0
 
 
 def _lines(table: str, matched: dict[str, str], sample: pl.DataFrame, reading: Reading) -> list[Suggested]:
@@ -315,7 +274,7 @@ def _lines(table: str, matched: dict[str, str], sample: pl.DataFrame, reading: R
 
 
 def _line(table: str, c: Column, name: str, sample: pl.DataFrame, reading: Reading) -> tuple[Suggested, Cast]:
-    cells = _cells(sample, name)
+    cells = as_written(sample, name)
     seen = f"{cells.dtype}, {cells.null_count() / max(len(cells), 1):.0%} empty, {cells.n_unique()} distinct"
     values, unknown = _value_map(c, cells) if c.allowed else ({}, 0)
     how = AS_IT_IS.model_copy(update={"values": values}) if values else AS_IT_IS

