@@ -101,6 +101,7 @@ class Published:
     run_id: str = ""
 
 
+OTHER_CONTENT = "its content is not that of this version"
 CHECK = "check"
 """Key of a pointer: hash of the others."""
 PAGE = re.compile(
@@ -180,12 +181,13 @@ class ArtifactStore:
             if found := damage(stored, version, identified=named):
                 raise _altered(source, found, asset)
             with self._opened(stored, asset, partition, version, kind) as folder:
-                artifact = _load(kind, folder)
                 # The list of hashes may have been altered with the files; the content says what it is.
-                content = artifact.identity() if isinstance(artifact, Identified) else version
-                content = content_hash(folder) if folder != stored else content
+                if _sealed(kind) and content_hash(folder) != version:
+                    raise _altered(source, OTHER_CONTENT, asset)
+                artifact = _load(kind, folder)
+            content = artifact.identity() if isinstance(artifact, Identified) else version
             if (stored / FILES).exists() and content[:DIGITS] != version:
-                raise _altered(source, "its content is not that of this version", asset)
+                raise _altered(source, OTHER_CONTENT, asset)
             return artifact
 
     def damage(self, asset: str, partition: str, version: str) -> str | None:

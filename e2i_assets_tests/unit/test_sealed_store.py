@@ -17,6 +17,7 @@ from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.features import Feature, FeatureSet
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, content_hash
+from e2i_assets.resources.version_files import list_files
 from e2i_assets.settings import Settings
 from e2i_assets_tests.unit.test_cohorts_constructor import RULES, journeys
 
@@ -108,6 +109,19 @@ def test_a_sealed_file_of_another_place_is_no_substitute(tmp_path: Path) -> None
         (target / file.name).write_bytes(file.read_bytes())
     with pytest.raises(ArtifactRefused, match="altered"):
         store.read("raw/t", "p", one, RawTable)
+
+
+@pytest.mark.parametrize("asset", artifacts())
+def test_a_file_in_the_clear_is_no_substitute_whatever_the_list_says(asset: str, tmp_path: Path) -> None:
+    artifact, store = artifacts()[asset], open_store(settings(tmp_path))
+    version = store.write(asset, "p", artifact)
+    target = tmp_path / "artifacts" / asset / "p" / version
+    artifact.save(target)
+    forged = pl.read_parquet(target / artifact.SEALED[0]).head(1)
+    forged.write_parquet(target / artifact.SEALED[0])
+    list_files(target, version)
+    with pytest.raises(ArtifactRefused, match="not that of this version; it was changed after it was judged"):
+        store.read(asset, "p", version, type(artifact))
 
 
 def _saved(artifact: Any, folder: Path) -> Path:
