@@ -15,7 +15,7 @@ from e2i_assets.ingest.loader import LoadReport
 from e2i_assets.ingest.synthetic import GeneratorSpec, SyntheticData, generate
 from e2i_assets.ingest.synthetic.dirt import MANIFEST
 from e2i_assets.resources.sealed_store import open_store
-from e2i_assets.resources.store import Published, read_json, write_json
+from e2i_assets.resources.store import ArtifactRefused, Published, read_json, write_json
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -96,7 +96,16 @@ def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
 
 
 def oracle(here: Settings) -> pl.DataFrame | None:
-    """True outcome probability (`p_true`) by patient_journey_id; None when the data are not synthetic."""
+    """True outcome probability (`p_true`) by patient_journey_id; None when the data are not synthetic.
+
+    Raises:
+        ArtifactRefused: what is kept of it is damaged.
+    """
     store = open_store(here)
     current = store.current(DECLARED, GENERATED)
-    return store.read(DECLARED, GENERATED, current.version, Declared).oracle if current else None
+    if current is None:
+        return None
+    if damage := store.damage(DECLARED, GENERATED, current.version):
+        said = f"{damage}. Run `e2i data generate` again with the same options: it keeps the truth anew."
+        raise ArtifactRefused(said)
+    return store.read(DECLARED, GENERATED, current.version, Declared).oracle

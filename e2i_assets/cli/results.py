@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from e2i_assets.assets.artifacts import BundleRef, Cohort, Evaluated
@@ -12,6 +12,7 @@ from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.partitions import programmes
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.resources.store import ArtifactRefused
 from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
 
@@ -24,7 +25,7 @@ def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, a
         for run in runs
         for scope in (known[run.partition].scopes if run.partition in known else ())
     ]
-    success = bool(runs) and all(run.success for run in runs)
+    success = bool(runs) and all(run.success for run in runs) and not any(row["damaged"] for row in rows)
     unchanged = all(run.success and not run.computed for run in runs)
     if as_json:
         listed = [run.to_dict() for run in runs]
@@ -35,12 +36,23 @@ def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, a
 
 
 def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) -> dict[str, Any]:
-    """What is published for a partition and scope now; a run that failed shows the last good versions."""
+    """What is published for a partition and scope now; a run that failed shows the last good versions.
+
+    What is damaged is listed as such, and takes neither the other figures nor the verdicts with it.
+    """
     store = open_store(here)
+    damaged: list[str] = []
+
+    def readable(read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except ArtifactRefused as error:
+            damaged.append(str(error))
+            return None
 
     def published(asset: str, kind: type[Any]) -> Any:
-        current = store.current(asset, run.partition)
-        return store.read(asset, run.partition, current.version, kind) if current else None
+        current = readable(lambda: store.current(asset, run.partition))
+        return current and readable(lambda: store.read(asset, run.partition, current.version, kind))
 
     cohort: Cohort | None = published("cohort", Cohort)
     report: QCReport | None = published("qc_report", QCReport)
@@ -58,12 +70,15 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
         "validation_auc_95": list(result.validation_auc_ci[1:3]) if result else None,
         "test_auc": result.auc_ci.auc if result else None,
         "test_auc_95": list(result.auc_ci[1:3]) if result else None,
-        "oracle_auc": oracle_auc(here, warehouse, run.partition, cohort, scope) if cohort else None,
+        "oracle_auc": readable(lambda: oracle_auc(here, warehouse, run.partition, cohort, scope))
+        if cohort
+        else None,
         "gates_passed": run.gates_passed,
         "gates_failed": len(run.failed_gates),
         "bundle": bundle.tag if bundle else None,
         "seconds": run.seconds,
         "success": run.success,
+        "damaged": damaged,
     }
 
 
@@ -92,6 +107,9 @@ def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchange
             say(f"FAILED {run.partition} {run.error}")
         if run.passed_over:
             say(f"{run.partition}: {run.passed_over}")
+    for row in rows:
+        for message in row["damaged"]:
+            say(f"DAMAGED {row['partition']} {message}")
     if unchanged and any(run.reused for run in runs):
         say("Nothing changed since the last run; nothing was computed.")
     say("Open Dagit with `make up` (or `e2i up`): http://127.0.0.1:3000")

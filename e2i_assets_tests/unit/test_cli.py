@@ -16,12 +16,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from e2i_assets.assets.artifacts import BundleRef
 from e2i_assets.cli.main import app
 from e2i_assets.cli.output import EXIT_CODES, fail
-from e2i_assets.cli.runner import Interrupted
+from e2i_assets.cli.results import end
+from e2i_assets.cli.runner import Interrupted, PartitionRun
 from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.problems import LoadError, Problem
 from e2i_assets.ingest.synthetic.spec import Dgp
+from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.resources.store import Published
+from e2i_assets.settings import Settings
 
 E2I = str(Path(sys.executable).with_name("e2i"))
 
@@ -190,3 +195,22 @@ def test_an_exit_code_tells_a_refusal_from_what_could_not_be_asked(
     told = capsys.readouterr().err
     assert said in told
     assert "Traceback" not in told
+
+
+def test_what_is_damaged_does_not_hide_what_was_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Settings(home=tmp_path)
+    store = open_store(here)
+    version = store.write("conversion/bento_bundle", "fabhalta_pnh", BundleRef("a:b", "service", "f"))
+    store.publish(Published("conversion/bento_bundle", "fabhalta_pnh", version, "f"))
+    folder = Path(here.artifacts_url) / "conversion" / "bento_bundle" / "fabhalta_pnh" / version
+    (folder / "record.json").write_text("{}")
+    blocked = PartitionRun("fabhalta_pnh", "run", False, 1.0, failed_gates={"qc_score": "is 0.1"})
+    passed = PartitionRun("fabhalta_pnh", "run", True, 1.0)
+    for ended in (blocked, passed):
+        assert end([ended], here, None, as_json=False) == 1  # type: ignore[arg-type]  # no cohort, no question
+    shown = capsys.readouterr()
+    told = " ".join((shown.out + shown.err).split())
+    assert "BLOCKED fabhalta_pnh qc_score: is 0.1" in told
+    assert told.count("record.json is missing or not as written") == 2
