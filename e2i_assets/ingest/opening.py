@@ -39,6 +39,18 @@ class Opened:
     source: Source
     below: str | None = None
 
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """The view's rows.
+
+        Raises:
+            SourceError: they are of a view of the source that reads something else, a file maybe.
+        """
+        try:
+            return self.connection.table(self.view)
+        except duckdb.PermissionException as error:
+            said = "is a view that reads files, which a source's expressions may not; name a table instead"
+            raise SourceError(f"{self.origin}: {said}") from error
+
     def columns(self) -> dict[str, str]:
         """The columns and their DuckDB types, without those that are only ours."""
         relation = self.connection.cursor().table(self.view)

@@ -124,7 +124,7 @@ def plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Pl
     Raises:
         MappingError: naming the line of what cannot be done with the table's columns.
     """
-    relation = opened.connection.table(opened.view)
+    relation = opened.relation()
     types = opened.columns()
     as_kept = frozenset(name for name in types if AS_KEPT + name in relation.columns)
     extra = tuple(name for name in (FILE, omop.REFUSE) if name in relation.columns)

@@ -14,6 +14,7 @@ import sqlglot
 
 from e2i_assets.ingest import planning
 from e2i_assets.ingest.allowed import refusal
+from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import MappingError
 from e2i_assets.ingest.opening import open_source
 from e2i_assets.ingest.sources import read_source
@@ -203,6 +204,16 @@ def test_what_gets_past_the_list_still_reaches_no_other_file(
     mapping = mapped(tmp_path, {"diagnosis_code": sql.format(other=other, folder=other.parent)}, how, **place)
     with pytest.raises(MappingError, match="disabled by configuration"):
         read_source(path, mapping, now=NOW)
+
+
+def test_a_view_of_a_database_reads_no_file(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    with duckdb.connect(str(tmp_path / "clinic.duckdb")) as database:
+        text = f"SELECT content FROM read_text('{tmp_path}/secret.txt')"
+        database.execute(f"CREATE VIEW people AS SELECT 1 AS id, ({text}) AS code")
+    mapping = mapped(tmp_path, {"diagnosis_code": "code"}, table="people")
+    with pytest.raises(SourceError, match=r"clinic\.duckdb main\.people: is a view that reads files"):
+        read_source(tmp_path / "clinic.duckdb", mapping, now=NOW)
 
 
 def test_the_settings_of_a_source_are_locked(tmp_path: Path) -> None:
