@@ -101,7 +101,6 @@ class Published:
     run_id: str = ""
 
 
-OTHER_CONTENT = "its content is not that of this version"
 CHECK = "check"
 """Key of a pointer: hash of the others."""
 PAGE = re.compile(
@@ -183,11 +182,11 @@ class ArtifactStore:
             with self._opened(stored, asset, partition, version, kind) as folder:
                 # The list of hashes may have been altered with the files; the content says what it is.
                 if _sealed(kind) and content_hash(folder) != version:
-                    raise _altered(source, OTHER_CONTENT, asset)
+                    raise _forged(source, asset)
                 artifact = _load(kind, folder)
             content = artifact.identity() if isinstance(artifact, Identified) else version
             if (stored / FILES).exists() and content[:DIGITS] != version:
-                raise _altered(source, OTHER_CONTENT, asset)
+                raise _forged(source, asset)
             return artifact
 
     def damage(self, asset: str, partition: str, version: str) -> str | None:
@@ -389,6 +388,13 @@ def _altered(source: str, found: str, asset: str) -> ArtifactRefused:
     return ArtifactRefused(
         f"{source}: {found}; it was changed after it was judged. Materialize {asset} again: what is damaged "
         "is made anew."
+    )
+
+
+def _forged(source: str, asset: str) -> ArtifactRefused:
+    return ArtifactRefused(
+        f"{source}: its content is not that of this version, whatever its {FILES} says; it was changed after "
+        f"it was judged. Remove this folder and materialize {asset} again: it is made anew."
     )
 
 
