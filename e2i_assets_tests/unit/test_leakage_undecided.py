@@ -57,6 +57,7 @@ def test_dates_that_are_told_by_the_whole_column_are_compared(clean, form):
     assert audit(table.assign(index_date=pd.Timestamp("2025-01-01"))).ok
     codes = [f"{i % 97:02d}-{i % 89:02d}-{i % 83:02d}" for i in range(N)]
     assert audit(table.assign(seen=codes)).ok
+    assert audit(table.assign(seen=[("10 20 30", "05 10 15")[i // 7 % 2] for i in range(N)])).ok
 
 
 def test_dates_that_are_early_either_way_are_none(clean):

@@ -35,6 +35,8 @@ _FORMS = (
 _SHORT = r"\d{1,2}([-._ \\])\d{1,2}\1\d\d(?:\d\d)?|\d{8}"
 _SHORT_ORDERS = ("%m-%d-%Y", "%d-%m-%Y", "%m-%d-%y", "%d-%m-%y", "%y-%m-%d", "%m%d%Y", "%d%m%Y")
 """Of values that are dates only if all of them are, as 01-09-24 and 01092024: alone they may be codes."""
+_SHORT_LEAST = 4
+"""So many different values it takes: fewer may be the levels of anything, as doses of 10 20 30."""
 _ISO = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
 _OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
 _NOTHING = {"", "-", ".", "na", "n/a", "nan", "nat", "none", "null", "unknown", "missing"}
@@ -185,7 +187,7 @@ def _short(texts: pd.Series) -> list[pd.Series]:
     """Dates in each order of day, month and year in which nearly all of the texts are dates."""
     there = texts.mask(texts.str.lower().isin(_NOTHING))
     matched = there.str.fullmatch(_SHORT)
-    if not matched.sum() >= max(1, _MOSTLY * there.notna().sum()):
+    if matched.sum() < max(_SHORT_LEAST, _MOSTLY * there.notna().sum()):
         return []
     plain = there.where(matched.fillna(value=False)).str.replace(r"[._ \\]", "-", regex=True)
     orders = [pd.to_datetime(plain, format=order, errors="coerce") for order in _SHORT_ORDERS]
