@@ -1,6 +1,6 @@
 """Sensor: a feed that has stopped is judged again, although no load asks for a run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -8,9 +8,9 @@ import dagster as dg
 from e2i_assets.assets.qc_report import STALE
 from e2i_assets.assets.raw import NEWEST
 from e2i_assets.automation.jobs import REFRESH
+from e2i_assets.automation.loaded import loaded_programmes
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.context import quality_of
-from e2i_assets.partitions import programmes
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
@@ -42,7 +42,7 @@ def build_freshness_sensor() -> dg.SensorDefinition:
     )
     def freshness_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings, store = context.resources.settings, context.resources.store
-        judged = _judged(settings, store)
+        judged = _judged(loaded_programmes(context, settings.config_dir), store)
         now = {key: _stale_now(settings, store, key) for key in judged}
         requests = outdated(judged, now)
         for partition in requests:
@@ -55,8 +55,8 @@ def build_freshness_sensor() -> dg.SensorDefinition:
     return freshness_sensor
 
 
-def _judged(settings: Settings, store: ArtifactStore) -> dict[str, list[str]]:
-    reports = {key: store.current("qc_report", key) for key in programmes(settings.config_dir)}
+def _judged(known: Iterable[str], store: ArtifactStore) -> dict[str, list[str]]:
+    reports = {key: store.current("qc_report", key) for key in known}
     return {key: list(report.attributes.get(STALE, ())) for key, report in reports.items() if report}
 
 

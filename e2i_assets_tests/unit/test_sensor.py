@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -12,6 +14,8 @@ import pytest
 from e2i_assets.automation import attempts
 from e2i_assets.automation.attempts import LAUNCHED, LOAD, Attempt, Step, attempts_of, next_step
 from e2i_assets.automation.jobs import served_assets
+from e2i_assets.automation.loaded import loaded_programmes
+from e2i_assets_tests.conftest import ROOT
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STAGES = [dg.AssetKey("cohort"), dg.AssetKey(["conversion", "bento_bundle"])]
@@ -85,3 +89,19 @@ def test_a_partition_runs_the_shared_assets_and_those_of_its_scopes() -> None:
         dg.AssetKey(["recurrence", "evaluation"]),
     ]
     assert served_assets(keys, ["recurrence"], ["conversion", "recurrence"]) == [keys[0], keys[2]]
+
+
+def test_a_cohort_file_newer_than_what_is_loaded_asks_for_a_reload(tmp_path: Path) -> None:
+    """Dagster would fail the whole tick over a partition that it does not know."""
+    config = tmp_path / "config"
+    shutil.copytree(ROOT / "config", config)
+    first, second, *_ = sorted(path.stem for path in (config / "cohorts").glob("*.yaml"))
+
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition([first]))
+    def made() -> None: ...
+
+    said: list[str] = []
+    context = dg.build_sensor_context(definitions=dg.Definitions(assets=[made]))
+    with context, patch.object(context.log, "error", said.append):
+        assert list(loaded_programmes(context, config)) == [first]
+    assert next(line for line in said if line.startswith(second)).endswith("(Deployment, Code locations)")
