@@ -144,7 +144,7 @@ def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
 
 
 def _check_extent(text: str) -> None:
-    """Refuse what would cost stack, memory or time without end once nodes are made of it, and tags."""
+    """Refuse what would cost stack, memory or time without end once nodes are made of it."""
     open_since: list[tuple[str | None, int]] = []
     sizes: dict[str, int] = {}
     size = 0
@@ -153,20 +153,24 @@ def _check_extent(text: str) -> None:
             anchor, before = open_since.pop()
             if anchor is not None:
                 sizes[anchor] = size - before
-            continue
-        if isinstance(event, yaml.AliasEvent):
+        elif isinstance(event, yaml.AliasEvent):
             size += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            _check_content(event)
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_since.append((event.anchor, size))
             size += 1
-            if event.tag is not None:
-                said = f"the tag {event.tag} is not YAML that all readers take alike: leave it out"
-                raise _Mistake(said, event)
+        if len(open_since) > DEEPEST + 1:
+            raise _Mistake("is nested too deeply", event)
         if size > MOST:
             raise _Mistake(f"holds more than {MOST} values, those that aliases repeat among them", event)
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_since.append((event.anchor, size))
-            if len(open_since) > DEEPEST + 1:
-                raise _Mistake("is nested too deeply", event)
+
+
+def _check_content(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+    if event.tag is not None:
+        raise _Mistake(f"the tag {event.tag} is not YAML that all readers take alike: leave it out", event)
+    if isinstance(event, yaml.ScalarEvent) and "\0" in event.value:
+        raise _Mistake("holds a NUL character, which no database keeps: leave it out", event)
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], Lines]:

@@ -59,8 +59,10 @@ def test_a_plain_scalar_is_what_it_looks_like(written: str, value: Any) -> None:
         ("a: " + "9" * 5000, "file.yaml:1: a whole number of more than 18 characters"),
         ("a: 1\nb: -1e999", "file.yaml:2: -1e999 is larger than any number"),
         ("a:\n  " + "[" * 100_000, "file.yaml:2: is nested too deeply"),
+        ('a: 1\nb: ["x\\0"]', "file.yaml:2: holds a NUL character"),
         ("{a: " * 100_000, "file.yaml:1: is nested too deeply"),
         (_aliases("[1, 1]", "[{}]"), "file.yaml:6: holds more than 100000 values"),
+        (_aliases("[]", "[{}]"), "file.yaml:7: holds more"),
         (_aliases("{k: 1}", "{{<<: [{}]}}"), "file.yaml:6: holds more"),
     ],
 )
