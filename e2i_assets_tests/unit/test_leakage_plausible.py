@@ -34,6 +34,23 @@ def halves(table):
     return {"a": a, "b": np.abs(b) * np.sign(a) * (1 - 2 * table["started"])}
 
 
+def exclusive_or_of_three(table):
+    """Three columns of which only all together tell the outcome, and few rows to learn that from."""
+    a, b = rng().integers(0, 2, (2, len(table)))
+    return {"a": a, "b": b, "c": a ^ b ^ almost(table["started"], 0.95)}
+
+
+@pytest.mark.parametrize("rows", [360, N])
+def test_what_three_columns_tell_together_is_a_question(clean, rows):
+    table = clean.assign(**exclusive_or_of_three(clean)).head(rows)
+    report = audit(table, contract=DECLARED | dict.fromkeys("abc", OPEN))
+    assert {(f.kind, f.column) for f in report.findings} == {("plausibility", name) for name in "abc"}
+    known = audit(table, contract=DECLARED | dict.fromkeys("abc", Known()))
+    assert known.ok
+    noise = table.assign(c=np.random.default_rng(11).integers(0, 2, rows))
+    assert audit(noise, contract=DECLARED | dict.fromkeys("abc", OPEN)).ok
+
+
 def parts(table):
     """Three numbers, none of them strong, whose sum is."""
     noise = rng().normal(size=(2, len(table)))

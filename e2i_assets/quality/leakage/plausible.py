@@ -32,6 +32,7 @@ PARTNER = 0.25
 """Share of the greatest loss from which on a feature carries the figure, too, as the other of a pair does."""
 _MOST = 150  # columns; beyond them pairs are too many
 _PAIR_ROWS = 5_000
+_MOST_IN_THREES, _FEW_LEVELS = 20, 3  # columns, beyond which threes are too many; levels of each
 _LEVELS = 8
 _ROUNDS = 15
 _LISTED = 5
@@ -85,6 +86,8 @@ def plausibility(
     else:
         for pair in _pairs(left, outcome, undeclared, least):
             found.setdefault(pair.column, pair)
+    if undeclared is not None:
+        found |= _threes([c for c in left if c.name not in found], outcome, undeclared, least)
     left = [c for c in left if c.name not in found]
     joint, said = _together(left, outcome, undeclared, plausible.limit(outcome))
     return Asked([*found.values(), *joint], (*limits, *said))
@@ -139,6 +142,37 @@ def _pairs(
                     Finding(kind, name, told, least, said + ("" if undeclared is None else _ANSWER))  # type: ignore[arg-type]
                 )
     return sorted(found, key=lambda f: -f.statistic)
+
+
+def _threes(
+    columns: Sequence[Column], outcome: Outcome, undeclared: frozenset[str], least: float
+) -> dict[str, Finding]:
+    """Three columns of few levels that tell together what they do not tell apart, nor any two of them.
+
+    All features together show it as well where there are enough rows to learn it from.
+    """
+    rows = spread(len(outcome.folds), _PAIR_ROWS)
+    sample = replace(outcome, columns=outcome.columns[rows], folds=outcome.folds[rows])
+    coarse = {c.name: coded for c in columns if 1 < (coded := _coarse(c, rows)).levels <= _FEW_LEVELS}
+    if len(coarse) > _MOST_IN_THREES:
+        return {}
+    found: dict[str, Finding] = {}
+    for names in combinations(coarse, 3):
+        if not undeclared.intersection(names):
+            continue
+        a, b, c = (coarse[name] for name in names)
+        codes = (a.codes * b.levels + b.codes) * c.levels + c.codes
+        told = _strongest(
+            _scores(Coded(codes, a.levels * b.levels * c.levels, np.empty(0), None), sample), sample
+        )
+        apart = np.sum([_scores(coarse[name], sample) for name in names], axis=0)
+        if told <= least or told <= _strongest(apart, sample) + TOGETHER:
+            continue
+        for name in undeclared.intersection(names):
+            others = " and ".join(n for n in names if n != name)
+            said = f"{_figure(outcome)} with {others}, neither of which tells it apart{_ANSWER}"
+            found.setdefault(name, Finding("plausibility", name, told, least, said))
+    return found
 
 
 def _coarse(column: Column, rows: np.ndarray) -> Coded:
