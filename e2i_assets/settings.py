@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         return self.as_of or dt.datetime.now(dt.UTC).date()
 
     @property
+    def day_of_judgement(self) -> str:
+        """`today` for a report, which says where it is not the calendar's."""
+        return f"{self.today} (E2I_AS_OF)" if self.as_of else str(self.today)
+
+    @property
     def home_dir(self) -> Path:
         """Absolute `E2I_HOME`; else `.e2i` where it is here, or that of the project whose clone this is."""
         chosen = self.home.expanduser().resolve()

@@ -61,9 +61,10 @@ CONFIG = shipped_config(Path(_config_home.name))
 """What tests take for the configuration of the installation, in this process and in those that it starts."""
 os.environ["E2I_CONFIG"] = str(CONFIG)
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# How long an example takes says how busy the machine is. The examples are the same in every run, as everything
+# else is; `pytest --hypothesis-profile default` draws others.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 LONGEST_FIRST = ("e2e", "integration/gates", "integration")
 

@@ -72,7 +72,7 @@ def qc_report(
         required=context.programme.required_tables,
         not_collected=context.config["not_collected"],
         stale=context.config["stale"],
-        dates=_dates(context),
+        dates=LifeDates.of(context.programme),
     )
     _record(context, report)
     history = _history(context)
@@ -106,13 +106,6 @@ def qc_report(
         attributes={STALE: context.config["stale"]},
         pages={"report_page": "report.html", "data_docs": f"{FOLDER}/index.html"},
     )
-
-
-def _dates(context: StageContext) -> LifeDates:
-    programme = context.programme
-    windows = programme.temporal_requirements
-    index = windows.index_date_field if windows else None
-    return LifeDates(index, programme.birth_date_field, programme.death_date_field)
 
 
 def _stale(context: StageContext) -> list[str]:

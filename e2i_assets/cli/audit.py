@@ -80,7 +80,8 @@ def leakage(
         fail(error)
         raise typer.Exit(2) from error  # 1 is a finding and nothing else
     if html is not None:
-        html.write_text(stamped(page(reports), f"{', '.join(reports)}, {settings().today}"), encoding="utf-8")
+        about = f"{', '.join(reports)}, {settings().day_of_judgement}"
+        html.write_text(stamped(page(reports), about), encoding="utf-8")
     if json:
         print_json({name: report.to_dict() for name, report in reports.items()})
     else:

@@ -201,6 +201,20 @@ def status(
 
 
 @app.command()
+def check(
+    partition: Annotated[str, typer.Option("--partition", "-p", help="Partition whose rows are looked at.")],
+    json: Json = False,
+) -> None:
+    """List the rows that quality control refuses: days that cannot be, broken references, contradictions.
+
+    Prints the rows' keys with column and rule, nothing else of them, and exits with 1 when there are any.
+    """
+    from e2i_assets.cli.check import run_check
+
+    raise typer.Exit(run_check(partition, as_json=json))
+
+
+@app.command()
 def dictionary(json: Json = False) -> None:
     """What every column means: type, unit, role, availability, allowed values. Markdown, or JSON.
 

@@ -279,7 +279,7 @@ def _refuse(
 
 
 def _about(context: StageContext) -> str:
-    return f"{context.partition}, {context.settings.today}"
+    return f"{context.partition}, {context.settings.day_of_judgement}"
 
 
 def _pages(context: StageContext) -> str:

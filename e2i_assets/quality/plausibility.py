@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.rules import EARLIEST, known_when_recorded
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.relations import JOURNEYS
+
+if TYPE_CHECKING:
+    from e2i_assets.cohorts.config import CohortConfig
 
 EVENTS = "treatment_events"
 RECORDED = "source_timestamp"
@@ -27,6 +31,13 @@ class LifeDates:
     birth: str | None = None
     death: str | None = None
 
+    @classmethod
+    def of(cls, cohort: CohortConfig) -> Self:
+        """What a cohort file names."""
+        windows = cohort.temporal_requirements
+        index = windows.index_date_field if windows else None
+        return cls(index, cohort.birth_date_field, cohort.death_date_field)
+
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -35,6 +46,7 @@ class Contradiction:
     Attributes:
         decides: whether membership or outcome rests on the day; where the rest of the row decides it anyway
             (nobody who died before the index date is a member), the row is only named.
+        keys: of the rows, for whoever corrects them; they stay out of the text.
     """
 
     table: str
@@ -43,6 +55,7 @@ class Contradiction:
     count: int
     of: int
     decides: bool
+    keys: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}: rule {self.rule} broken in {self.count} of {self.of} rows"
@@ -103,7 +116,7 @@ def _before_birth(events: pl.DataFrame, journeys: pl.DataFrame, birth: str) -> l
     born = journeys.select("patient_journey_id", born=pl.col(birth).cast(pl.Date)).unique(
         "patient_journey_id"
     )
-    dated = events.select(*needed).join(born, on="patient_journey_id", how="left")
+    dated = events.join(born, on="patient_journey_id", how="left", maintain_order="left")
     return [
         _counted(dated, "event_date", "event_before_birth", pl.col("event_date") < pl.col("born"), EVENTS)
     ]
@@ -118,5 +131,6 @@ def _counted(
     *,
     decides: bool = True,
 ) -> Contradiction:
-    count = int(frame.select(broken.fill_null(value=False).sum()).item())
-    return Contradiction(table, column, rule, count, frame.height, decides)
+    rows = frame.filter(broken.fill_null(value=False))
+    keys = rows.get_column(key_of(TABLES[table]), default=pl.Series([], dtype=pl.String))
+    return Contradiction(table, column, rule, rows.height, frame.height, decides, tuple(keys.to_list()))

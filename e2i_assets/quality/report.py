@@ -206,7 +206,7 @@ def build_qc_report(
         schema=schema,
         suites=suites,
         lowest_dimension=lowest,
-        fix_first=f"Fix first: {blockers[0].message}. {advice}" if blockers else advice,
+        fix_first=f"Fix first: {blockers[0].message}. {_where(blockers)}{advice}" if blockers else advice,
         blockers=blockers,
         warnings=warnings,
         table_rows={name: frame.height for name, frame in known.items()},
@@ -239,6 +239,11 @@ def _schema_blockers(schema: tuple[SchemaResult, ...]) -> Iterator[Blocker]:
                 "correct the source and load again"
             )
             yield Blocker("schema", result.table, f"{f.column}:{f.rule}", message)
+
+
+def _where(blockers: tuple[Blocker, ...]) -> str:
+    rows = any(b.reason in ("schema", "date") and not b.rule.endswith(_UNUSABLE) for b in blockers)
+    return "`e2i data check` lists the rows. " if rows else ""
 
 
 def _date_blocker(found: Contradiction) -> Blocker:

@@ -7,6 +7,7 @@ import pytest
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality import QCReport, build_qc_report, dimension_chart
+from e2i_assets.quality.broken_rows import broken_rows
 from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
 
@@ -336,6 +337,22 @@ DATES = {
 def lived(tables, **days):
     known = {"born": pl.lit(date(1970, 1, 1)), "died": pl.lit(None, pl.Date), **days}
     return {**tables, JOURNEYS: tables[JOURNEYS].with_columns(**known)}
+
+
+def test_the_rows_behind_a_count_are_told_by_their_keys(tables):
+    late = pl.when(pl.int_range(pl.len()) == 5).then(pl.lit(date(9999, 12, 31)))
+    changed = lived(
+        {**tables, EVENTS: tables[EVENTS].with_columns(event_date=late.otherwise("event_date"))},
+        born=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit(date(64, 1, 1))).otherwise(date(1970, 1, 1)),
+    )
+    assert [(row.table, row.key, row.column, row.rule) for row in broken_rows(changed, LIFE)] == [
+        (EVENTS, tables[EVENTS]["treatment_event_id"][5], "event_date", "after_extract"),
+        (JOURNEYS, tables[JOURNEYS]["patient_journey_id"][7], "born", "too_early"),
+    ]
+    assert not list(broken_rows(lived(tables), LIFE))
+    judged = report(changed, dates=LIFE)
+    assert "e2i data check" in judged.fix_first
+    assert not any(row.key in str(judged.to_dict()) for row in broken_rows(changed, LIFE))
 
 
 @pytest.mark.parametrize("case", DATES)
