@@ -296,14 +296,20 @@ def _temporal_rules(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
 def _known_until(config: CohortConfig, table: ir.Table) -> Any:
     """Last day of observation, which outlasts neither the patient nor the day of the source's record.
 
-    Clocks of sources are in zones, so the day after the record in UTC is allowed.
+    Clocks of sources are in zones, so the day after the record in UTC is allowed. Where no record is dated,
+    nobody has been observed beyond today.
     """
     import ibis
 
+    from e2i_assets.settings import settings
+
     end = day(table, OBSERVATION_END, config.cohort_id)
-    limits = []
+    today = ibis.literal(settings().today)
+    limits = [today]
     if RECORDED in table.columns and not is_untyped(table[RECORDED].type()):
-        limits.append(_recorded_on(table, config.cohort_id) + ibis.interval(days=1))
+        limits = [
+            (_recorded_on(table, config.cohort_id) + ibis.interval(days=1)).cast("date").coalesce(today)
+        ]
     if config.death_date_field:
         limits.append(day(table, config.death_date_field, config.cohort_id))
     for limit in limits:

@@ -117,6 +117,8 @@ def _no_leakage(made: SplitsMade) -> Verdict:
     named = "; ".join(
         f"{f.kind} leakage in {f.column} for {target}: {f.evidence}" for target, f in findings[:5]
     )
+    if len(findings) > 5:
+        named += f"; and {len(findings) - 5} more"
     rows = [{"target": target, **vars(finding)} for target, finding in findings]
     if all(f.kind == "plausibility" for _, f in findings):
         return refuse("implausible", f"{named}.", ASK, rows, findings=len(findings))

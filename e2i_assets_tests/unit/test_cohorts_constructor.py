@@ -24,6 +24,7 @@ from e2i_assets.cohorts import (
 )
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.gates.rules import COHORT_SIZE, TEMPORAL_WINDOWS, CohortBuilt
+from e2i_assets.settings import Settings
 
 DAY = dt.date(2023, 6, 1)
 
@@ -547,6 +548,16 @@ def test_a_record_without_its_time_limits_nothing() -> None:
     unknown = open_ended(source_timestamp=[None] * 10, last_observation_date=[dt.date(2025, 1, 1)] * 10)
     assert members_of(unknown, 90) == 10
     assert members_of(unknown.drop("source_timestamp"), 90) == 10
+
+
+@pytest.mark.parametrize(("followup", "expected"), [(90, 0), (30, 2), (0, 10)])
+def test_nobody_is_observed_after_today_where_no_record_is_dated(
+    monkeypatch: pytest.MonkeyPatch, followup: int, expected: int
+) -> None:
+    monkeypatch.setattr("e2i_assets.settings.settings", lambda: Settings(as_of=dt.date(2024, 6, 1)))
+    undated = open_ended(source_timestamp=[None] * 10)
+    assert members_of(undated, followup) == expected
+    assert members_of(undated.drop("source_timestamp"), followup) == expected
 
 
 def test_a_time_of_record_that_is_no_date_is_refused_without_its_value() -> None:
