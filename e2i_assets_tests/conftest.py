@@ -79,6 +79,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give each test the process as it began: an installation takes over umask and temporary folder for good."""
+    os.umask(_UMASK)
+    tempfile.tempdir = None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """The temporary folder also after the fixtures, some of which are installations."""
+    tempfile.tempdir = None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """Keep the tests of the gates with one worker, which makes the partition that all of them start from."""

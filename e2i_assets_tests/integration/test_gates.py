@@ -315,8 +315,9 @@ def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace
     assert rows[2]["reason"] == "not_positive"
     assert rows[2]["details"]["next_step"] == "Give a positive number."
     (shown,) = [e for e in refused.get_asset_check_evaluations() if not e.passed]
-    today = platform.settings.today
-    assert shown.description == f"{PARTITION}, {today}: -1 is not positive. Give a positive number."
+    judged = platform.settings.day_of_judgement
+    assert judged.endswith("(E2I_AS_OF)")
+    assert shown.description == f"{PARTITION}, {judged}: -1 is not positive. Give a positive number."
     assert rows[2]["run_id"] == refused.run_id
 
 

@@ -64,7 +64,7 @@ def _under_another_key(table: str) -> Fault:
 
 FAULTS = (
     _missing("hcp_profiles", "specialty", "quality"),
-    _missing("patient_journeys", "first_observation_date", "load"),
+    _missing("patient_journeys", "source_timestamp", "load"),
     _missing("patient_journeys", "disease_severity", "quality"),
     _again("patient_journeys"),
     _late("patient_journeys"),
