@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadFileScheduling
 
 from e2i_assets.ingest.synthetic.spec import AS_OF
+from e2i_assets.resources.home import SCRATCH
 from e2i_assets.resources.postgres import export, url_for
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
@@ -145,7 +146,8 @@ def installation(server: str, folder: Path, template: Settings | None = None) ->
             )
         connection.execute(f"CREATE DATABASE {name}{copied}")
     if template:
-        shutil.copytree(template.home_dir, folder / "home")
+        # The copy may lie in the scratch folder of the home that is copied.
+        shutil.copytree(template.home_dir, folder / "home", ignore=shutil.ignore_patterns(SCRATCH))
     url = server.replace("/postgres?", f"/{name}?").split("&options")[0].split("?options")[0]
     before, temporary = dict(os.environ), tempfile.tempdir
     settings = Settings(home=folder / "home", database_url=SecretStr(url), config=CONFIG, as_of=AS_OF)

@@ -29,7 +29,6 @@ from e2i_assets.cohorts import CohortConfig, CohortConstructor
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features import build_features
-from e2i_assets.gates.context import availability
 from e2i_assets.ingest import attributes
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
@@ -97,7 +96,7 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     wanted = ["patient_id", "index_date", *names, scope.target]
     audit = audit_leakage(
         frames["train"][wanted], scope.target, id_column="patient_id", event_times="index_date",
-        contract=availability(programme, made.features),
+        contract={feature.name: feature.declared for feature in made.features},
         other_splits={n: frames[n][wanted] for n in ("validation", "test", "holdout")},
     )  # fmt: skip
     train, validation, test = (
