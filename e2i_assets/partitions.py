@@ -23,7 +23,10 @@ def cohort_files(config: Path) -> dict[str, Path]:
     """
     found = {path.stem: path for path in sorted((config / "cohorts").glob("*.yaml"))}
     if not found:
-        raise FileNotFoundError(f"no cohort file (*.yaml) in {config / 'cohorts'}; set E2I_CONFIG")
+        raise FileNotFoundError(
+            f"no cohort file (*.yaml) in {config / 'cohorts'}. Write one, name another folder in E2I_CONFIG, "
+            "or write those that come along: e2i init FOLDER"
+        )
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -68,18 +69,35 @@ class Settings(BaseSettings):
 
     @property
     def home_dir(self) -> Path:
-        """Absolute `E2I_HOME`; else `.e2i` where it is here, or that of the project whose clone this is."""
+        """Absolute `E2I_HOME`; else `.e2i` where it is here, or that of the clone that this is."""
         chosen = self.home.expanduser().resolve()
-        project = Path(__file__).resolve().parent.parent
         elsewhere = "home" not in self.model_fields_set and not chosen.is_dir()
-        return project / ".e2i" if elsewhere and (project / "config").is_dir() else chosen
+        return clone / ".e2i" if elsewhere and (clone := _clone()) else chosen
 
     @property
     def config_dir(self) -> Path:
-        """Absolute configuration folder: `E2I_CONFIG`, else `config/` here or beside the package."""
+        """Absolute configuration folder: `E2I_CONFIG`, else `config/` here or that of the clone that this is.
+
+        Raises:
+            SettingsError: there is no such folder.
+        """
         chosen = self.config.expanduser().resolve()
-        beside = Path(__file__).resolve().parent.parent / "config"
-        return beside if "config" not in self.model_fields_set and not chosen.is_dir() else chosen
+        if chosen.is_dir():
+            return chosen
+        if "config" in self.model_fields_set:
+            raise SettingsError(f"E2I_CONFIG: {chosen} is no folder. `e2i init FOLDER` writes FOLDER/config.")
+        if clone := _clone():
+            return clone / "config"
+        raise SettingsError(
+            f"{chosen.parent} has no configuration (config/). Go to a folder that has one, name it in "
+            "E2I_CONFIG, or write one to start from: e2i init FOLDER"
+        )
+
+    @property
+    def workspace(self) -> Path:
+        """Dagster's list of code locations: that beside the configuration, else the one that is shipped."""
+        beside = self.config_dir.with_name("workspace.yaml")
+        return beside if beside.is_file() else shipped("workspace.yaml")
 
     @property
     def artifacts_url(self) -> str:
@@ -111,6 +129,20 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """Dagster's instance folder."""
         return self.home_dir / "dagster"
+
+
+def shipped(name: str) -> Path:
+    """What comes along with the package: `config`, `deploy` or `workspace.yaml`.
+
+    In a clone these are links to its top level.
+    """
+    return Path(str(files("e2i_assets"))) / "shipped" / name
+
+
+def _clone() -> Path | None:
+    """The clone that this package is used from; None where it is installed."""
+    config = shipped("config")
+    return config.resolve().parent if config.is_symlink() else None
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,6 +43,16 @@ def e2i(
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; made where it is not there.")],
+) -> None:
+    """Write a configuration to start from: cohorts, scopes, quality, expectations, workspace.yaml."""
+    from e2i_assets.cli.init import run_init
+
+    raise typer.Exit(run_init(folder))
 
 
 @app.command()

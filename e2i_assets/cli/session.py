@@ -7,17 +7,15 @@ import os
 import shutil
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2i_assets.resources.postgres import WarehouseUnavailable, export
 from e2i_assets.resources.warehouse import Warehouse
-from e2i_assets.settings import Settings, settings
+from e2i_assets.settings import Settings, settings, shipped
 
 if TYPE_CHECKING:
     import dagster as dg
 
-DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
 NOISY = ("alembic", "mlflow", "bentoml", "great_expectations", "httpx", "dagster", "psycopg")
 
 
@@ -25,17 +23,20 @@ def open_session() -> tuple[Settings, Warehouse]:
     """Settings and warehouse, with the environment set for Dagster, MLflow and BentoML.
 
     Raises:
+        SettingsError: there is no configuration; nothing was made.
         WarehouseUnavailable: the database or the home folder cannot be used.
     """
     quiet()
     here = settings()
     if not here.home_dir.is_dir():
-        sys.stderr.write(f"making {here.home_dir}, where everything is kept (E2I_HOME)\n")
+        sys.stderr.write(
+            f"making {here.home_dir}, where everything is kept (E2I_HOME), for {here.config_dir}\n"
+        )
     try:
         export(here)
         warehouse = Warehouse(here)
         assert warehouse.engine is not None
-        shutil.copyfile(DEPLOY / "dagster.yaml", here.dagster_home / "dagster.yaml")
+        shutil.copyfile(shipped("deploy") / "dagster.yaml", here.dagster_home / "dagster.yaml")
     except OSError as error:
         raise WarehouseUnavailable(
             f"cannot use {error.filename}: {error.strerror}. Make it a folder that can be written, or set "

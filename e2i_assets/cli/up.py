@@ -25,7 +25,6 @@ from e2i_assets.settings import settings
 
 PAGES_PORT = 3004
 """Where E2I_PAGES_URL names no port, as behind a proxy."""
-ROOT = Path(__file__).resolve().parent.parent.parent
 PR_SET_PDEATHSIG = 1
 """The number of prctl(2) for the signal that a process gets when its parent dies."""
 STOPS_WITHIN = 20.0
@@ -47,13 +46,14 @@ def run_up(host: str, port: int) -> int:
         AlreadyUp: another one serves this home.
         PortUnavailable: something else listens there. Dagster would go on without its web server.
     """
+    workspace = settings().workspace
     open_home(settings().home_dir)
     with _alone(settings().home_dir, f"http://{host}:{port}") as note:
         require_free(host, port)
         here, _ = open_session()
         command = [
-            str(Path(sys.executable).with_name("dagster")), "dev",
-            "--workspace", str(ROOT / "workspace.yaml"), "--host", host, "--port", str(port),
+            sys.executable, "-m", "dagster", "dev",
+            "--workspace", str(workspace), "--host", host, "--port", str(port),
         ]  # fmt: skip
         say(f"Dagit: http://{host}:{port} (Ctrl-C stops it), on {here.home_dir}")
         # A session of its own: Ctrl-C reaches it through us, once.

@@ -23,10 +23,12 @@ def environment(home: Path, config: Path) -> dict[str, str]:
     return {**kept, "E2I_HOME": str(home), "E2I_CONFIG": str(config)}
 
 
-def e2i(*arguments: str, env: dict[str, str], expect: int = 0) -> str:
+def e2i(
+    *arguments: str, env: dict[str, str], expect: int = 0, program: str = E2I, cwd: Path | None = None
+) -> str:
     """Run a command and return what it printed; the exit code must be as expected."""
     done = subprocess.run(
-        [E2I, *arguments], env=env, capture_output=True, text=True, timeout=900, check=False
+        [program, *arguments], env=env, cwd=cwd, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr if expect else done.stdout

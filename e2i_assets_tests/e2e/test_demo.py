@@ -1,4 +1,7 @@
-"""What the README promises of its first command: every partition, every gate, a bundle that answers."""
+"""What the README promises of its first command: every partition, every gate, a bundle that answers.
+
+Seen as a user sees it, from a wheel in a folder whose name has spaces and letters of other languages.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import CONFIG, postgres_home
 from e2i_assets_tests.e2e.bring_your_own import e2i, environment
+from e2i_assets_tests.e2e.installed import Installed, install
 from e2i_assets_tests.serve_process import served
 
 PARTITIONS = {"fabhalta_c3g", "fabhalta_pnh", "kisqali_hr_her2_bc", "remibrutinib_csu"}
@@ -34,19 +38,21 @@ UP_TO_METRICS = [
 
 
 @pytest.fixture(scope="module")
-def env() -> Iterator[dict[str, str]]:
+def installed() -> Iterator[Installed]:
     with postgres_home() as folder:
-        yield environment(folder / "home", CONFIG)
+        here = install(folder)
+        here.e2i("init", ".")
+        yield here
 
 
 @pytest.fixture(scope="module")
-def demo(env: dict[str, str]) -> dict[str, Any]:
-    return json.loads(e2i("demo", "--json", env=env))
+def demo(installed: Installed) -> dict[str, Any]:
+    return json.loads(installed.e2i("demo", "--json"))
 
 
 @pytest.fixture(scope="module")
-def store(env: dict[str, str]) -> ArtifactStore:
-    return open_store(Settings(home=Path(env["E2I_HOME"])))
+def store(demo: dict[str, Any], installed: Installed) -> ArtifactStore:
+    return open_store(Settings(home=installed.home))
 
 
 def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
@@ -65,9 +71,9 @@ def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
         assert row["bundle"].startswith(f"e2i-conversion-{row['partition']}:")
 
 
-def test_the_second_run_computes_nothing_and_says_so(demo: dict[str, Any], env: dict[str, str]) -> None:
+def test_the_second_run_computes_nothing_and_says_so(demo: dict[str, Any], installed: Installed) -> None:
     assert not demo["unchanged"]
-    again = json.loads(e2i("demo", "--json", env=env))
+    again = json.loads(installed.e2i("demo", "--json"))
     assert again["success"]
     assert again["unchanged"]
     assert all(run["computed"] == [] for run in again["runs"])
@@ -77,9 +83,7 @@ def test_the_second_run_computes_nothing_and_says_so(demo: dict[str, Any], env: 
     ]
 
 
-def test_another_fresh_installation_makes_the_same_versions(
-    demo: dict[str, Any], store: ArtifactStore
-) -> None:
+def test_a_fresh_home_of_this_clone_has_the_same_versions(demo: dict[str, Any], store: ArtifactStore) -> None:
     with postgres_home() as folder:
         other = environment(folder / "home", CONFIG)
         e2i("data", "generate", "--small", "--json", env=other)
@@ -99,7 +103,7 @@ def named(row: pd.Series) -> dict[str, Any]:
 
 
 def test_the_bundle_answers_as_the_model_does(
-    demo: dict[str, Any], env: dict[str, str], store: ArtifactStore, tmp_path: Path
+    installed: Installed, demo: dict[str, Any], store: ArtifactStore, tmp_path: Path
 ) -> None:
     model = store.read(
         "conversion/trained_model", ONE, store.current("conversion/trained_model", ONE).version, TrainedModel
@@ -117,7 +121,7 @@ def test_the_bundle_answers_as_the_model_does(
     (tag,) = [row["bundle"] for row in demo["partitions"] if row["partition"] == ONE]
     published = store.current("conversion/bento_bundle", ONE).display
     request = shlex.split(dg.deserialize_value(published, dict)["metadata"]["predict"].value)[-1]
-    with served(tag, Path(env["E2I_HOME"]) / "bentoml", tmp_path / "serve.log") as url:
+    with served(tag, installed.home / "bentoml", tmp_path / "serve.log") as url:
         copied = httpx.post(
             f"{url}/predict", content=request, headers={"Content-Type": "application/json"}, timeout=60
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from e2i_assets import settings
 from e2i_assets.cli.up import AlreadyUp, _alone, _remember
-from e2i_assets.settings import Settings
+from e2i_assets.settings import Settings, SettingsError
 from e2i_assets_tests.conftest import ROOT
 
 HOLD = "import sys; from fasteners import InterProcessLock; lock = InterProcessLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
@@ -78,3 +80,27 @@ def test_the_home_is_found_from_another_folder(tmp_path: Path, monkeypatch: pyte
     (tmp_path / ".e2i").mkdir()
     assert Settings().home_dir == tmp_path / ".e2i"
     assert Settings(home=Path("other")).home_dir == tmp_path / "other"
+
+
+def test_the_configuration_is_that_of_the_folder_or_of_the_clone_and_never_of_a_neighbour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("E2I_HOME", "E2I_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert Settings().config_dir == ROOT / "config"
+    assert Settings().workspace == ROOT / "workspace.yaml"
+    with pytest.raises(SettingsError, match=r"^E2I_CONFIG: .*/nowhere is no folder\. .*e2i init"):
+        _ = Settings(config=Path("nowhere")).config_dir
+    # Another package's folder named `config` may lie beside an installed one.
+    beside = tmp_path / "site-packages" / "config"
+    shutil.copytree(ROOT / "config", beside)
+    monkeypatch.setattr(settings, "shipped", lambda name: beside.parent / "e2i_assets" / "shipped" / name)
+    with pytest.raises(SettingsError, match=r"has no configuration \(config/\)\. .*e2i init FOLDER$"):
+        _ = Settings().config_dir
+    assert Settings().home_dir == tmp_path / ".e2i"
+    (tmp_path / "config").mkdir()
+    assert Settings().config_dir == tmp_path / "config"
+    assert Settings().workspace == settings.shipped("workspace.yaml")
+    (tmp_path / "workspace.yaml").write_text("load_from: []")
+    assert Settings().workspace == tmp_path / "workspace.yaml"

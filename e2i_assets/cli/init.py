@@ -1,0 +1,45 @@
+"""`e2i init`: a folder of one's own to work in, filled with the configuration that comes along."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+from e2i_assets.cli.output import say
+from e2i_assets.settings import shipped
+
+CONFIG, WORKSPACE, IGNORE = "config", "workspace.yaml", ".gitignore"
+HOME = ".e2i/"
+
+
+class FolderTaken(RuntimeError):
+    """What would be written is there already."""
+
+
+def run_init(folder: Path) -> int:
+    """Write `config/`, `workspace.yaml` and a `.gitignore` for the home; nothing that is there is touched.
+
+    Raises:
+        FolderTaken: a configuration is there; nothing was written.
+    """
+    if taken := [str(folder / name) for name in (CONFIG, WORKSPACE) if (folder / name).exists()]:
+        raise FolderTaken(
+            f"{', '.join(taken)}: there already; nothing was written. Give a new folder, or move that away."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(shipped(CONFIG), folder / CONFIG)
+    shutil.copyfile(shipped(WORKSPACE), folder / WORKSPACE)
+    say(f"wrote {folder / CONFIG} and {folder / WORKSPACE}")
+    if (folder / IGNORE).exists():
+        say(f"add {HOME} to {folder / IGNORE}: everything is kept there, patients and keys too")
+    else:
+        (folder / IGNORE).write_text(f"# Everything that is kept: database, artifacts, keys.\n{HOME}\n")
+    say(
+        "Next:\n"
+        f"  cd {shlex.quote(str(folder))}\n"
+        "  e2i demo     # synthetic patients, every partition from raw tables to a Bento bundle\n"
+        "  e2i up       # Dagit on what the demo made\n"
+        f"A file in {CONFIG}/cohorts is a partition, one in {CONFIG}/scopes a question; all of it is yours."
+    )
+    return 0
