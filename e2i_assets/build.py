@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -41,13 +41,25 @@ STAGES_OF_A_SCOPE = (
 
 
 def build_defs(
-    here: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
+    here: Settings | None = None,
+    *,
+    resource_overrides: Mapping[str, Any] | None = None,
+    check_overrides: Sequence[dg.AssetChecksDefinition] | None = None,
+    sensor_overrides: Sequence[dg.SensorDefinition] | None = None,
+    schedule_overrides: Sequence[dg.ScheduleDefinition] | None = None,
+    executor: dg.ExecutorDefinition = dg.in_process_executor,
 ) -> dg.Definitions:
     """A fresh set of definitions.
 
+    Gates are part of the assets that they guard; no override takes one away.
+
     Args:
         here: the installation; the one of the environment when left out.
-        resource_overrides: resource key to object, instead of the real one.
+        resource_overrides: resource key to object, instead of ours of that key.
+        check_overrides: checks that only report, instead of ours.
+        sensor_overrides: sensors instead of all of `build_sensors`; empty for a location without automation.
+        schedule_overrides: schedules instead of ours.
+        executor: how the stages of a run are run; a process per stage costs more than most stages do.
     """
     here = here or settings()
     scopes = load_scopes(here.config_dir / "scopes")
@@ -57,10 +69,11 @@ def build_defs(
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
         jobs=[build_refresh_job()],
-        sensors=[build_new_data_sensor(), build_freshness_sensor()],
+        asset_checks=check_overrides or (),
+        sensors=build_sensors() if sensor_overrides is None else sensor_overrides,
+        schedules=schedule_overrides or (),
         resources={**build_resources(here), **(resource_overrides or {})},
-        # One process per run: a process per step costs more than most steps do.
-        executor=dg.in_process_executor,
+        executor=executor,
     )
 
 
@@ -68,6 +81,11 @@ def build_assets(scopes: list[Scope]) -> list[dg.AssetsDefinition]:
     """Every asset: the shared stages, then those of each scope."""
     shared = [*build_raw_assets(), qc_report, cohort, features, splits]
     return shared + [build(scope) for scope in scopes for build in STAGES_OF_A_SCOPE]
+
+
+def build_sensors() -> list[dg.SensorDefinition]:
+    """What asks for runs without a person."""
+    return [build_new_data_sensor(), build_freshness_sensor()]
 
 
 def build_resources(here: Settings) -> dict[str, Any]:

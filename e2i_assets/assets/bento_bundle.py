@@ -15,7 +15,7 @@ import pandas as pd
 from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.assets.artifacts import BundleRef, Evaluated, Splits
-from e2i_assets.assets.scoped import scope_keys
+from e2i_assets.assets.scoped import stage_key
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
@@ -37,17 +37,20 @@ FILES = "files"
 
 def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/bento_bundle`."""
-    keys = scope_keys(scope)
 
     @stage(
-        key=keys["bento_bundle"],
+        key=stage_key(scope, "bento_bundle"),
         group=scope.name,
         scope=scope.name,
         description="Self-contained bundle that `bentoml serve` answers from.",
         kinds={"bentoml"},
         code=("assets/bento_bundle.py", "gates/rules.py", "modeling/identity.py", "serving"),
         gates=(rules.BUNDLE_ANSWERS,),
-        inputs={"splits": "splits", "model": keys["trained_model"], "evaluation": keys["evaluation"]},
+        inputs={
+            "splits": "splits",
+            "model": stage_key(scope, "trained_model"),
+            "evaluation": stage_key(scope, "evaluation"),
+        },
         config=lambda context: {"minimum_cell_count": context.quality.minimum_cell_count},
         refusals=(BundleError, ModelingError),
         lost=_lost,

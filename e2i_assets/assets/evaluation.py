@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Evaluated, Splits
-from e2i_assets.assets.scoped import labelled, scope_keys
+from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.assets.splits import LEAKAGE
 from e2i_assets.assets.trained_model import GATES, MLFLOW_RUN
 from e2i_assets.gates import rules
@@ -29,17 +29,16 @@ from e2i_assets.resources.sealing import VaultError
 
 def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/evaluation`."""
-    keys = scope_keys(scope)
 
     @stage(
-        key=keys["evaluation"],
+        key=stage_key(scope, "evaluation"),
         group=scope.name,
         scope=scope.name,
         description="Metrics of the model on the test split, which the vault opens once for it.",
         kinds={"scikitlearn", "mlflow"},
         code=("assets/evaluation.py", "assets/scoped.py", "gates/rules.py", "modeling", "quality/leakage"),
         gates=(rules.SUCCESS_CRITERIA,),
-        inputs={"splits": "splits", "model": keys["trained_model"]},
+        inputs={"splits": "splits", "model": stage_key(scope, "trained_model")},
         config=lambda context: scope.model_dump(mode="json"),
         refusals=(ModelingError, VaultError),
     )

@@ -6,7 +6,7 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import Splits
-from e2i_assets.assets.scoped import SEED, feature_names, labelled, scope_keys
+from e2i_assets.assets.scoped import SEED, feature_names, labelled, stage_key
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.errors import ModelingError
@@ -18,7 +18,7 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/model_candidate`."""
 
     @stage(
-        key=scope_keys(scope)["model_candidate"],
+        key=stage_key(scope, "model_candidate"),
         group=scope.name,
         scope=scope.name,
         description="Algorithm that fits the scope's constraints and does best in cross-validation on train.",

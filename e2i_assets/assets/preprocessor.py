@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
-from e2i_assets.assets.scoped import feature_names, labelled, scope_keys
+from e2i_assets.assets.scoped import feature_names, labelled, stage_key
 from e2i_assets.gates import rules
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
@@ -22,7 +22,7 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/preprocessor`."""
 
     @stage(
-        key=scope_keys(scope)["preprocessor"],
+        key=stage_key(scope, "preprocessor"),
         group=scope.name,
         scope=scope.name,
         description="Imputation, scaling and encoding with statistics of the train split alone.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import dagster as dg
 import pandas as pd
 
@@ -15,17 +13,9 @@ from e2i_assets.modeling.scope import Scope
 SEED = 42
 
 
-def scope_keys(scope: Scope) -> Mapping[str, dg.AssetKey]:
-    """Asset keys of a scope by their last part."""
-    stages = (
-        "model_candidate",
-        "preprocessor",
-        "tuned_params",
-        "trained_model",
-        "evaluation",
-        "bento_bundle",
-    )
-    return {name: dg.AssetKey([scope.name, name]) for name in stages}
+def stage_key(scope: Scope, stage: str) -> dg.AssetKey:
+    """Asset key of a stage of a scope; which stages there are stands in `build.py`."""
+    return dg.AssetKey([scope.name, stage])
 
 
 def feature_names(splits: Splits, scope: Scope) -> list[str]:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
-from e2i_assets.assets.scoped import SEED, labelled, scope_keys
+from e2i_assets.assets.scoped import SEED, labelled, stage_key
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.errors import ModelingError
@@ -29,10 +29,9 @@ GATES = "preprocessor_gates"
 
 def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/trained_model`."""
-    keys = scope_keys(scope)
 
     @stage(
-        key=keys["trained_model"],
+        key=stage_key(scope, "trained_model"),
         group=scope.name,
         scope=scope.name,
         description="Preprocessor and estimator as one pipeline, logged to MLflow.",
@@ -40,9 +39,9 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         code=("assets/trained_model.py", "assets/scoped.py", "modeling"),
         inputs={
             "splits": "splits",
-            "candidate": keys["model_candidate"],
-            "preprocessor": keys["preprocessor"],
-            "tuned": keys["tuned_params"],
+            "candidate": stage_key(scope, "model_candidate"),
+            "preprocessor": stage_key(scope, "preprocessor"),
+            "tuned": stage_key(scope, "tuned_params"),
         },
         config=lambda context: scope.model_dump(mode="json"),
         refusals=(ModelingError,),

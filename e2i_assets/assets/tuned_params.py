@@ -8,7 +8,7 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
-from e2i_assets.assets.scoped import labelled, scope_keys
+from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.gates.context import StageContext
 from e2i_assets.gates.stage import Made, stage
 from e2i_assets.modeling.errors import ModelingError
@@ -24,10 +24,9 @@ def _config(context: StageContext) -> OptunaConfig:
 
 def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/tuned_params`."""
-    keys = scope_keys(scope)
 
     @stage(
-        key=keys["tuned_params"],
+        key=stage_key(scope, "tuned_params"),
         group=scope.name,
         scope=scope.name,
         description="Best hyperparameters of the candidate, by validation AUC.",
@@ -35,8 +34,8 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
         code=("assets/tuned_params.py", "assets/scoped.py", "modeling"),
         inputs={
             "splits": "splits",
-            "candidate": keys["model_candidate"],
-            "preprocessor": keys["preprocessor"],
+            "candidate": stage_key(scope, "model_candidate"),
+            "preprocessor": stage_key(scope, "preprocessor"),
         },
         config=lambda context: [scope.model_dump(mode="json"), _config(context).model_dump(mode="json")],
         refusals=(ModelingError,),

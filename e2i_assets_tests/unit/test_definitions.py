@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs
 from e2i_assets_tests.conftest import ROOT
 
@@ -55,6 +56,52 @@ def test_every_asset_says_what_it_is_and_has_partitions(defs: dg.Definitions) ->
     for spec in defs.resolve_all_asset_specs():
         assert spec.description, spec.key
         assert spec.partitions_def is not None, spec.key
+
+
+def test_what_a_stage_reads_is_an_asset_of_ours(defs: dg.Definitions) -> None:
+    known = {spec.key for spec in defs.resolve_all_asset_specs()}
+    assert {dep.asset_key for spec in defs.resolve_all_asset_specs() for dep in spec.deps} <= known
+
+
+@dg.asset_check(asset="cohort")
+def watched() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+@dg.sensor(job_name=REFRESH)
+def other_sensor() -> dg.SkipReason:
+    return dg.SkipReason("nothing")
+
+
+NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
+OVERRIDES = {
+    "a check beside the gates": ({"check_overrides": [watched]}, {"check cohort: watched, reporting"}, set()),
+    "a sensor instead of ours": (
+        {"sensor_overrides": [other_sensor]},
+        {"sensor other_sensor"},
+        {"sensor freshness_sensor", "sensor new_data_sensor"},
+    ),
+    "no sensor": ({"sensor_overrides": []}, set(), {"sensor freshness_sensor", "sensor new_data_sensor"}),
+    "a schedule": ({"schedule_overrides": [NIGHTLY]}, {"schedule nightly"}, set()),
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_an_override_changes_what_it_names_and_nothing_else(defs: dg.Definitions, name: str) -> None:
+    arguments, added, gone = OVERRIDES[name]
+    changed, ours = set(described(build_defs(**arguments))), set(described(defs))
+    assert (changed - ours, ours - changed) == (added, gone)
+
+
+def test_resources_and_the_executor_can_be_others(defs: dg.Definitions) -> None:
+    vault = object()
+    changed = build_defs(resource_overrides={"vault": vault}, executor=dg.multiprocess_executor)
+    assert changed.resources is not None
+    assert defs.resources is not None
+    assert changed.resources["vault"] is vault
+    assert set(changed.resources) == set(defs.resources)
+    assert changed.resolve_job_def(REFRESH).executor_def is dg.multiprocess_executor
+    assert defs.resolve_job_def(REFRESH).executor_def is dg.in_process_executor
 
 
 def test_loading_the_code_location_imports_nothing_heavy(tmp_path: Path) -> None:
