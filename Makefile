@@ -47,8 +47,8 @@ bench: $(INSTALLED) ## The figures that the README quotes
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo --full
 
 revision: $(INSTALLED) ## Write a migration of what contracts and records changed: m="what changes"
-	@$(BIN)/python -m e2i_assets.resources.migrations "$(m)"
-	@$(BIN)/ruff format --quiet e2i_assets/resources/migrations/versions
+	@$(BIN)/python -m e2i_assets.warehouse.migrations "$(m)"
+	@$(BIN)/ruff format --quiet e2i_assets/warehouse/migrations/versions
 
 lock: ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --upgrade --quiet --no-header \

@@ -26,8 +26,8 @@ from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings, settings
+from e2i_assets.warehouse.warehouse import Warehouse
 
 OWNERS = ["team:brand-analytics"]
 STAGES_OF_A_SCOPE = (

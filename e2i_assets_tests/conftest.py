@@ -20,14 +20,14 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadFileScheduling
 
+from e2i_assets.home import SCRATCH
 from e2i_assets.ingest.synthetic.spec import AS_OF
-from e2i_assets.resources.home import SCRATCH
-from e2i_assets.resources.postgres import export, url_for
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import export, url_for
+from e2i_assets.warehouse.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = {

@@ -14,20 +14,21 @@ import numpy as np
 import pandas as pd
 from sqlalchemy.dialects.postgresql import insert
 
-from e2i_assets.assets.artifacts import BundleRef, Evaluated, Splits
 from e2i_assets.assets.scoped import stage_key
-from e2i_assets.gates import rules
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.gates import bento_bundle as rules
+from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import FeatureLike, require_features
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.resources.records import bentoml_services
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.resources.version_files import content_hash, to_disk
 from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
+from e2i_assets.serving.bundle_ref import BundleRef
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
+from e2i_assets.warehouse.records import bentoml_services
 
 PROBES = 20
 PORT = 3001
@@ -44,7 +45,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Self-contained bundle that `bentoml serve` answers from.",
         kinds={"bentoml"},
-        code=("assets/bento_bundle.py", "gates/rules.py", "modeling/identity.py", "serving"),
+        code=("assets/bento_bundle.py", "gates/bento_bundle.py", "modeling/identity.py", "serving"),
         gates=(rules.BUNDLE_ANSWERS,),
         inputs={
             "splits": "splits",

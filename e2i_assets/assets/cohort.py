@@ -8,16 +8,17 @@ from dataclasses import asdict
 from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import Cohort, RawTable
 from e2i_assets.cohorts import CohortConstructor, CohortError
 from e2i_assets.cohorts.attrition import CohortResult
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import Cells
-from e2i_assets.gates import rules
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.gates import cohort as rules
+from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.quality.report import QCReport
-from e2i_assets.resources.records import cohort_definitions, cohort_eligibility_log, cohort_executions
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
+from e2i_assets.warehouse.records import cohort_definitions, cohort_eligibility_log, cohort_executions
 
 SHOWN_SETS = 50
 
@@ -27,7 +28,7 @@ SHOWN_SETS = 50
     group="cohort",
     description="Eligible patients of the programme, drawn from the raw versions that QC certifies.",
     kinds={"ibis", "parquet"},
-    code=("assets/cohort.py", "gates/rules.py", "cohorts", "resources/sealed_store.py"),
+    code=("assets/cohort.py", "gates/cohort.py", "cohorts", "resources/sealed_store.py"),
     gates=(rules.COHORT_SIZE, rules.TEMPORAL_WINDOWS),
     inputs={"qc_report": "qc_report"},
     config=lambda context: {

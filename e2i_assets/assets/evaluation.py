@@ -10,21 +10,21 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import Evaluated, Splits
 from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.assets.splits import LEAKAGE
 from e2i_assets.assets.trained_model import GATES, MLFLOW_RUN
-from e2i_assets.gates import rules
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.gates import evaluation as rules
+from e2i_assets.leakage import LeakageReport
+from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
+from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets, plausibility
 from e2i_assets.modeling.plots import calibration_plot, roc_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.quality.leakage import LeakageReport
-from e2i_assets.quality.leakage.sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.resources.sealing import VaultError
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
 
 
 def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
@@ -36,7 +36,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Metrics of the model on the test split, which the vault opens once for it.",
         kinds={"scikitlearn", "mlflow"},
-        code=("assets/evaluation.py", "assets/scoped.py", "gates/rules.py", "modeling", "quality/leakage"),
+        code=("assets/evaluation.py", "assets/scoped.py", "gates/evaluation.py", "modeling", "leakage"),
         gates=(rules.SUCCESS_CRITERIA,),
         inputs={"splits": "splits", "model": stage_key(scope, "trained_model")},
         config=lambda context: scope.model_dump(mode="json"),

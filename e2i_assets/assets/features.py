@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import Cohort, RawTable
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.features import FeatureError, FeatureSet, build_features
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
 
 
 @stage(

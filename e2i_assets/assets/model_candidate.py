@@ -5,13 +5,13 @@ from __future__ import annotations
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import Splits
 from e2i_assets.assets.scoped import SEED, feature_names, labelled, stage_key
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import select_candidate
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
 
 
 def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:

@@ -6,16 +6,16 @@ from typing import Any
 
 import dagster as dg
 
-from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
 from e2i_assets.assets.scoped import feature_names, labelled, stage_key
-from e2i_assets.gates import rules
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.gates import preprocessor as rules
 from e2i_assets.modeling import preprocessing
+from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.fitted import verify_fitted_on
 from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
 
 
 def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
@@ -30,7 +30,7 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
         code=(
             "assets/preprocessor.py",
             "assets/scoped.py",
-            "gates/rules.py",
+            "gates/preprocessor.py",
             "modeling/data.py",
             "modeling/fitted.py",
             "modeling/identity.py",

@@ -8,18 +8,18 @@ import dagster as dg
 import sqlalchemy as sa
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.assets.raw import LOAD, NEWEST, SNAPSHOT
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates import rules
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.gates import qc_report as rules
+from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets.quality.plots import dimension_chart, history_chart
 from e2i_assets.quality.report import DIMENSIONS, QCReport, build_qc_report
-from e2i_assets.resources.records import data_quality_reports
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
+from e2i_assets.warehouse.records import data_quality_reports
 
 STALE = "stale"
 """Attribute of a published report: tables that were stale on the day of judgement."""
@@ -33,7 +33,7 @@ _SHOWN = 30
     description="Schema, five quality dimensions and expectation suites over the raw tables. Names the raw "
     "versions that it certifies; the cohort reads those.",
     kinds={"pandera", "greatexpectations"},
-    code=("assets/qc_report.py", "gates/rules.py", "quality", "contracts"),
+    code=("assets/qc_report.py", "gates/qc_report.py", "quality", "contracts"),
     gates=(rules.SAME_SNAPSHOT, rules.NO_BLOCKERS, rules.QC_SCORE),
     inputs={name: dg.AssetKey(["raw", name]) for name in TABLES},
     config=lambda context: {

@@ -11,22 +11,22 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import REFUSALS, RESOURCES, Made, code_version, make, stage_context_of
 from e2i_assets.ingest import attributes
+from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.partitions import partitions
 from e2i_assets.quality.freshness import newest_record
-from e2i_assets.resources.holdings import Holding
-from e2i_assets.resources.snapshots import Snapshot
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import REFUSALS, RESOURCES, Made, code_version, make, stage_context_of
+from e2i_assets.warehouse.snapshots import Snapshot
+from e2i_assets.warehouse.table_status import Holding
 
 LOAD, SNAPSHOT = "load", "snapshot"
 """Attributes of a raw version: the last committed load that it contains, and what its extract could see."""
 NEWEST = "newest_record"
 """Attribute of a raw version: day on which the source recorded its newest row, where rows say so."""
 CODE = (
-    "assets/raw.py", "contracts", "resources/snapshots.py", "ingest/attributes.py", "ingest/casting.py",
+    "assets/raw.py", "contracts", "warehouse/snapshots.py", "ingest/attributes.py", "ingest/casting.py",
     "quality/freshness.py", "resources/sealed_store.py",
 )  # fmt: skip
 REFUSED = (attributes.AttributeMismatch,)

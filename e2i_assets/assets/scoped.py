@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pandas as pd
 
-from e2i_assets.assets.artifacts import Splits
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.scope import Scope

@@ -13,7 +13,7 @@ from e2i_assets.contracts.base import INDEX, OUTCOME, Column, columns, facts_of
 from e2i_assets.contracts.dictionary import AttributeLike, type_name
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features.feature_set import Feature
-from e2i_assets.gates.display import plain
+from e2i_assets.stages.display import plain
 
 
 def image(png: bytes) -> dg.MetadataValue:

@@ -9,22 +9,24 @@ import pandas as pd
 import sqlalchemy as sa
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import Cohort, RawTable, Splits
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.features import FeatureSet
-from e2i_assets.gates import split_rules as rules
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.gates import splits as rules
+from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.leakage import LeakageError, LeakageReport, Plausible, audit_leakage
 from e2i_assets.modeling.alike import row_keys, tellable
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.split_policy import SplitOrder
 from e2i_assets.modeling.splits import compare_assignments, divide
-from e2i_assets.quality.leakage import LeakageError, LeakageReport, Plausible, audit_leakage
 from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
-from e2i_assets.resources.records import data_quality_reports, split_assignments
 from e2i_assets.resources.sealing import VaultError
 from e2i_assets.resources.store import ArtifactRefused, Published
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
+from e2i_assets.warehouse.records import data_quality_reports, split_assignments
 
 SEED = 42
 LEAKAGE = "leakage"
@@ -47,8 +49,8 @@ def _lost(context: StageContext, current: Published) -> str | None:
     kinds={"python", "parquet"},
     code=(
         "assets/splits.py",
-        "gates/split_rules.py",
-        "gates/context.py",
+        "gates/splits.py",
+        "stages/context.py",
         "contracts/spelling.py",
         "modeling/alike.py",
         "modeling/split_enforcer.py",

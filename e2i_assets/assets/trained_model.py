@@ -8,17 +8,17 @@ from pathlib import Path
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
 from e2i_assets.assets.scoped import SEED, labelled, stage_key
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import TunedParams
-from e2i_assets.resources.records import training_runs
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
+from e2i_assets.warehouse.records import training_runs
 
 MLFLOW_RUN = "mlflow_run_id"
 """Attribute of a trained model: the MLflow run that its evaluation goes on with."""

@@ -7,15 +7,15 @@ import dataclasses
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.artifacts import FittedPreprocessor, Splits
 from e2i_assets.assets.scoped import labelled, stage_key
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.stage import Made, stage
+from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.tuning import OptunaConfig, TunedParams, tune
-from e2i_assets.resources.records import hpo_studies
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import Made, stage
+from e2i_assets.warehouse.records import hpo_studies
 
 
 def _config(context: StageContext) -> OptunaConfig:

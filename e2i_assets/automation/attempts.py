@@ -8,8 +8,8 @@ from typing import Literal
 import dagster as dg
 import sqlalchemy as sa
 
-from e2i_assets.resources.records import gate_results
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.records import gate_results
+from e2i_assets.warehouse.warehouse import Warehouse
 
 LOAD = "e2i/load"
 """Run tag: the load that the run is an attempt to answer."""

@@ -10,10 +10,10 @@ from e2i_assets.assets.raw import NEWEST
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.automation.loaded import loaded_programmes
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.context import quality_of
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
+from e2i_assets.stages.context import quality_of
 
 JUDGED = [dg.AssetKey("qc_report"), dg.AssetKey("cohort")]
 """What a verdict on the age of data concerns; nothing behind the cohort changes with it."""

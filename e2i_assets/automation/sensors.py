@@ -11,8 +11,8 @@ from e2i_assets.automation.loaded import loaded_programmes
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import wrong_files
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.warehouse import Warehouse
 
 NEWEST_RAW = "raw/patient_journeys"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from e2i_assets.quality.leakage import LeakageReport
+    from e2i_assets.leakage import LeakageReport
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look for leakage in a table.")
 
@@ -56,7 +56,7 @@ def leakage(
 
     from e2i_assets.cli import audit_data
     from e2i_assets.cli.output import fail, print_json, say
-    from e2i_assets.quality.leakage.render import html as page
+    from e2i_assets.leakage.render import html as page
     from e2i_assets.quality.render import stamped
     from e2i_assets.settings import settings
 

@@ -15,7 +15,7 @@ from e2i_assets.ingest import attributes
 from e2i_assets.partitions import cohort_files, programme
 from e2i_assets.quality.broken_rows import broken_rows
 from e2i_assets.quality.plausibility import LifeDates
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.warehouse import Warehouse
 
 SHOWN = 50
 

@@ -12,16 +12,16 @@ import polars as pl
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.cohorts import CohortConfig, CohortResult
 from e2i_assets.cohorts.small_cells import EXACT, Cells
+from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.partitions import cohort_files, programme, programmes
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.quality.report import QCReport
-from e2i_assets.resources.records import cohort_definitions, cohort_executions
 from e2i_assets.resources.sealed_store import open_store
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.records import cohort_definitions, cohort_executions
+from e2i_assets.warehouse.warehouse import Warehouse
 
 HASH = re.compile(r"[0-9a-f]{4,16}")
 

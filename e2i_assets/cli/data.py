@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from e2i_assets.ingest.loader import Load, LoadReport
+    from e2i_assets.warehouse.loader import Load, LoadReport
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Fill the warehouse, and say what is in it."

@@ -12,8 +12,8 @@ from e2i_assets.cli.runner import run_partitions
 from e2i_assets.cli.session import dagster_instance, open_session
 from e2i_assets.ingest.synthetic import GeneratorSpec
 from e2i_assets.partitions import cohort_files, programmes
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.warehouse import Warehouse
 
 
 def run_demo(*, full: bool, seed: int, as_of: date | None, as_json: bool) -> int:

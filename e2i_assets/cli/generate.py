@@ -11,13 +11,14 @@ import polars as pl
 from e2i_assets.cli.data import load_with_progress
 from e2i_assets.contracts.tables import GENERATED
 from e2i_assets.ingest.load import Load
-from e2i_assets.ingest.loader import LoadReport
 from e2i_assets.ingest.synthetic import GeneratorSpec, SyntheticData, generate
 from e2i_assets.ingest.synthetic.dirt import MANIFEST
+from e2i_assets.json_files import read_json, write_json
 from e2i_assets.resources.sealed_store import open_store
-from e2i_assets.resources.store import ArtifactRefused, Published, read_json, write_json
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.loader import LoadReport
+from e2i_assets.warehouse.warehouse import Warehouse
 
 DECLARED = "synthetic_truth"
 

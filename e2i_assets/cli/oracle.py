@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from e2i_assets.assets.artifacts import Cohort
 from e2i_assets.cli.generate import oracle
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.modeling.scope import load_scopes
-from e2i_assets.resources.records import split_assignments
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.records import split_assignments
+from e2i_assets.warehouse.warehouse import Warehouse
 
 UNAVAILABLE = "unavailable"
 """Real data have no oracle."""

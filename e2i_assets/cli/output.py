@@ -75,8 +75,8 @@ def fail(error: Exception) -> int:
         The exit code: 1 where data were refused, 130 after Ctrl-C, 2 where the command could not be asked.
     """
     from e2i_assets.resources.disk import DiskFull, full_disk
-    from e2i_assets.resources.postgres import database_failure
     from e2i_assets.settings import SettingsError, settings
+    from e2i_assets.warehouse.postgres import database_failure
 
     ours = type(error).__module__.startswith("e2i_assets")
     full = None if isinstance(error, SettingsError | DiskFull) else full_disk(error, settings())

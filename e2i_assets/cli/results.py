@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from e2i_assets.assets.artifacts import BundleRef, Cohort, Evaluated
 from e2i_assets.cli.oracle import oracle_auc
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.runner import PartitionRun
+from e2i_assets.cohorts.cohort import Cohort
+from e2i_assets.modeling.artifacts import Evaluated
 from e2i_assets.partitions import programmes
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactRefused
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.warehouse import Warehouse
 
 
 def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, as_json: bool) -> int:

@@ -24,11 +24,11 @@ from rich.progress import (
 from sqlalchemy.exc import DBAPIError
 
 from e2i_assets.automation.jobs import REFRESH, served_assets
-from e2i_assets.gates.display import REUSED
-from e2i_assets.gates.stage import FORCE
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programme, wrong_files
 from e2i_assets.settings import Settings
+from e2i_assets.stages.display import REUSED
+from e2i_assets.stages.stage import FORCE
 
 _EXAMPLES = (
     "For instance: cohort, 'cohort+' (and what is made of it), 'key:\"conversion/trained_model\"', "

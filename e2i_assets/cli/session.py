@@ -9,9 +9,9 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-from e2i_assets.resources.postgres import WarehouseUnavailable, export
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings, settings, shipped
+from e2i_assets.warehouse.postgres import WarehouseUnavailable, export
+from e2i_assets.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -11,7 +11,7 @@ from rich.console import Console
 from e2i_assets.cli.output import print_json, show_table, warn_of_wrong_files
 from e2i_assets.cli.session import open_session
 from e2i_assets.partitions import programmes
-from e2i_assets.resources.holdings import Holding, LastLoad, total
+from e2i_assets.warehouse.table_status import Holding, LastLoad, total
 
 HEADS = ["rows", "rejected", "first", "last", "age", "load"]
 

@@ -16,9 +16,9 @@ from sqlalchemy.engine import make_url
 from e2i_assets.cli.output import say
 from e2i_assets.cli.session import open_session
 from e2i_assets.cli.up import require_free
-from e2i_assets.resources.postgres import url_for
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import url_for
 
 MLFLOW_PORT = 5000
 """Where E2I_MLFLOW_URL names no port."""

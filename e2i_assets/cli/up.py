@@ -19,7 +19,7 @@ from fasteners import InterProcessLock
 from e2i_assets.cli.output import say
 from e2i_assets.cli.pages import serve_pages
 from e2i_assets.cli.session import open_session
-from e2i_assets.resources.home import open_home
+from e2i_assets.home import open_home
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import settings
 

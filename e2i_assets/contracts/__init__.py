@@ -2,5 +2,5 @@
 
 DDL, the rules of loading and of quality control, Dagster's table schemas, the data dictionary and the feature
 builder all read these contracts; a fact about a column stands here and nowhere else. Changing one takes a
-revision: `resources/migrations` says how.
+revision: `warehouse/migrations` says how.
 """

@@ -1,10 +1,9 @@
-"""Is the data fit for use? Contract, five graded dimensions, business rules, and the leakage audit.
+"""Is the data fit for use? Contract, five graded dimensions and business rules.
 
 Verdicts only: what a verdict stops, and where it is recorded, is decided elsewhere.
 """
 
 from e2i_assets.quality.config import QualityConfig, QualityConfigError
-from e2i_assets.quality.leakage import Finding, LeakageError, LeakageReport, audit_leakage
 from e2i_assets.quality.plots import dimension_chart
 from e2i_assets.quality.report import QCReport, build_qc_report
 from e2i_assets.quality.schema import SchemaFailure, SchemaResult, check_schema
@@ -13,9 +12,6 @@ from e2i_assets.quality.validator import DataQualityValidator, TableValidation
 
 __all__ = [
     "DataQualityValidator",
-    "Finding",
-    "LeakageError",
-    "LeakageReport",
     "QCReport",
     "QualityConfig",
     "QualityConfigError",
@@ -24,7 +20,6 @@ __all__ = [
     "SplitQuality",
     "TableValidation",
     "UngradedSplit",
-    "audit_leakage",
     "build_qc_report",
     "check_schema",
     "dimension_chart",

@@ -97,6 +97,6 @@ class DataQualityValidator:
 
 def _read_warehouse(table: str) -> pl.DataFrame:
     # The one place where this package meets a store, so that the guide's call works as it stands.
-    from e2i_assets.resources.warehouse import Warehouse
+    from e2i_assets.warehouse.warehouse import Warehouse
 
     return Warehouse(settings()).table(table)

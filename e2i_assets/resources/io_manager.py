@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from e2i_assets.partitions import serves
 from e2i_assets.resources.disk import naming_full_disk
-from e2i_assets.resources.records import gate_results
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.records import gate_results
+from e2i_assets.warehouse.warehouse import Warehouse
 
 GATES = "e2i/gates"
 """Definition metadata: the gates an asset declares."""

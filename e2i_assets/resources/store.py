@@ -12,13 +12,12 @@ is the same under any key, named before that.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -28,6 +27,7 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 import fsspec
 from pydantic import TypeAdapter
 
+from e2i_assets.json_files import json_hash, read_json, write_json
 from e2i_assets.resources.sealing import MAGIC, VaultError
 from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
 
@@ -411,19 +411,3 @@ def _load(kind: type[A], folder: Path) -> A:
     if issubclass(kind, Folder):
         return kind.load(folder)
     return TypeAdapter(kind).validate_python(read_json(folder, "record.json"))
-
-
-def write_json(folder: Path, name: str, value: Any) -> None:
-    """Write canonical JSON, so that equal values give equal bytes."""
-    (folder / name).write_text(json.dumps(value, indent=1, sort_keys=True))
-
-
-def read_json(folder: Path, name: str) -> Any:
-    """Read what `write_json` wrote."""
-    return json.loads((folder / name).read_text())
-
-
-def json_hash(value: Any, default: Callable[[Any], Any] = str) -> str:
-    """Sixteen hex digits of the SHA-256 over canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=default)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from e2i_assets.resources.postgres import url_for
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import url_for
 
 
 class ExperimentTracking:

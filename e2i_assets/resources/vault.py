@@ -33,11 +33,11 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from e2i_assets.resources.records import ACTIVE, bentoml_services, split_access, split_attempts, training_runs
 from e2i_assets.resources.sealing import RESEAL, SealBroken, VaultError, VaultKey
 from e2i_assets.resources.version_files import to_disk
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.records import ACTIVE, bentoml_services, split_access, split_attempts, training_runs
+from e2i_assets.warehouse.warehouse import Warehouse
 
 
 class SplitSealed(VaultError):

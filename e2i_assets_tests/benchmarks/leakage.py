@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from e2i_assets.quality.leakage import audit_leakage
+from e2i_assets.leakage import audit_leakage
 
 SHARES = {"train": 0.60, "validation": 0.20, "test": 0.15, "holdout": 0.05}
 

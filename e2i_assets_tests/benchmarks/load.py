@@ -29,10 +29,10 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.loader import Load
-from e2i_assets.resources.postgres import url_for
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.loader import Load
+from e2i_assets.warehouse.postgres import url_for
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import postgres_home
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)

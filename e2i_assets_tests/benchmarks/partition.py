@@ -33,6 +33,8 @@ from e2i_assets.ingest import attributes
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.ingest.synthetic.spec import Scale
+from e2i_assets.leakage import audit_leakage
+from e2i_assets.leakage.info_sheet import Evidence, largest_shift, leakage_sheet
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.evaluation import evaluate, meets
 from e2i_assets.modeling.fitted import verify_fitted_on
@@ -44,13 +46,12 @@ from e2i_assets.modeling.splits import divide
 from e2i_assets.modeling.training import train_model
 from e2i_assets.modeling.tuning import OptunaConfig, tune
 from e2i_assets.partitions import programmes
-from e2i_assets.quality import QualityConfig, audit_leakage, build_qc_report
-from e2i_assets.quality.leakage.sheet import Evidence, largest_shift, leakage_sheet
+from e2i_assets.quality import QualityConfig, build_qc_report
 from e2i_assets.quality.plots import dimension_chart, history_chart
 from e2i_assets.quality.splits import grade_splits
-from e2i_assets.resources.postgres import url_for
 from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import url_for
 from e2i_assets_tests.conftest import installation, postgres_home
 
 PARTITION = "remibrutinib_csu"

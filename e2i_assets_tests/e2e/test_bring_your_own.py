@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from e2i_assets.assets.artifacts import BundleRef, Cohort, Splits
+from e2i_assets.cohorts.cohort import Cohort
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import config_with_examples, postgres_home
 from e2i_assets_tests.e2e.bring_your_own import EXAMPLE, PARTITION, SOURCE, e2i, environment

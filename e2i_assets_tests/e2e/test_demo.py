@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.assets.artifacts import Splits
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactStore

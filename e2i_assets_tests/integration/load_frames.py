@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.warehouse import Warehouse
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 PROGRAMMES = {("Brand", "a"), ("Brand", "b")}

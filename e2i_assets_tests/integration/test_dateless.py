@@ -15,18 +15,19 @@ import pytest
 import yaml
 
 from e2i_assets.assets import splits as splits_asset
-from e2i_assets.assets.artifacts import BundleRef, Evaluated, Splits
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cohorts import CohortConfig
-from e2i_assets.gates.split_rules import SPLIT_RATIOS
+from e2i_assets.gates.splits import SPLIT_RATIOS
 from e2i_assets.gates.verdict import refusals
 from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.ingest.sources import read_source
+from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scope import Scope
-from e2i_assets.resources.postgres import export
+from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import export
 from e2i_assets_tests.conftest import ROOT
 
 KEY = "fabhalta_c3g"

@@ -18,9 +18,9 @@ from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.ingest.synthetic.dirt import FAULTS
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.quality.dimensions import grade_table
-from e2i_assets.resources.records import rejected_rows
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.records import rejected_rows
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import CONFIG
 
 SPEC = GeneratorSpec(scale="small", dirty=0.04)

@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.cli.runner import _was_interrupted
-from e2i_assets.gates.context import StageContext
-from e2i_assets.gates.display import check
-from e2i_assets.gates.stage import FORCE, Made, stage
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 from e2i_assets.partitions import partitions
 from e2i_assets.resources.io_manager import ArtifactIOManager
-from e2i_assets.resources.records import gate_results
 from e2i_assets.resources.store import Published
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.display import check
+from e2i_assets.stages.stage import FORCE, Made, stage
+from e2i_assets.warehouse.records import gate_results
 
 PARTITION, OTHER = partitions().get_partition_keys()[:2]
 UPSTREAM, DOWNSTREAM = dg.AssetKey("upstream"), dg.AssetKey("downstream")

@@ -14,12 +14,12 @@ from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs
 from e2i_assets.cli.data import app
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.loader import Load
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.partitions import programmes
-from e2i_assets.resources.holdings import Holding, not_collected, total
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.loader import Load
+from e2i_assets.warehouse.table_status import Holding, not_collected, total
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import frame
 
 N = 60

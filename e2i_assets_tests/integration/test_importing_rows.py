@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.ingest.sources import read_source
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.warehouse import Warehouse
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 PROGRAMMES = {("Brand", "a")}

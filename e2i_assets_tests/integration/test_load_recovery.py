@@ -20,11 +20,11 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.loader import Load, LoadInterrupted
-from e2i_assets.ingest.transactions import DatabaseRefused
-from e2i_assets.resources.postgres import url_for
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.loader import Load, LoadInterrupted
+from e2i_assets.warehouse.postgres import url_for
+from e2i_assets.warehouse.transactions import DatabaseRefused
+from e2i_assets.warehouse.warehouse import Warehouse
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 PROGRAMMES = {("Brand", "a")}
@@ -99,8 +99,8 @@ def in_small_batches(here: Settings) -> Warehouse:
 
 LOADS_UNTIL_KILLED = """
 import os, sys
-from e2i_assets.ingest.loader import Load
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.loader import Load
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.test_load_recovery import PROGRAMMES, tables
 

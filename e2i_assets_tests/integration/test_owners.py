@@ -9,7 +9,7 @@ import pytest
 
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.problems import LoadError
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import (
     NOW,
     PROGRAMMES,

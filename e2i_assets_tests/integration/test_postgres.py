@@ -16,15 +16,15 @@ import psycopg
 import pytest
 
 from e2i_assets.cli.tools import mlflow_environment, run_psql
-from e2i_assets.resources.postgres import url_for
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import url_for
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import postgres_home
 
 SCRIPT = """
 import sys, time
 from e2i_assets.settings import Settings
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.warehouse import Warehouse
 warehouse = Warehouse(Settings(home=sys.argv[1]))
 import sqlalchemy as sa
 with warehouse.engine.begin() as connection:

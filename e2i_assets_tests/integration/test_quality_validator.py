@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.quality import DataQualityValidator, QualityConfigError
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings, settings
+from e2i_assets.warehouse.warehouse import Warehouse
 
 PROGRAMMES = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
 

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest import loader
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.problems import LoadError
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse import loader
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import (
     BROKEN,
     NOW,

@@ -11,8 +11,8 @@ import pytest
 
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.mapping import Mapping, MappingError
-from e2i_assets.ingest.removal import NoSuchSource
-from e2i_assets.resources.warehouse import Warehouse
+from e2i_assets.warehouse.removal import NoSuchSource
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import PROGRAMMES, changed, many, query, rows, small_tables
 
 

@@ -18,11 +18,11 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from e2i_assets.resources.records import bentoml_services, split_access, split_attempts, training_runs
 from e2i_assets.resources.sealing import SealBroken, VaultError, VaultKey, VaultKeyError
 from e2i_assets.resources.vault import SplitSealed, SplitVault
-from e2i_assets.resources.warehouse import Warehouse
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.records import bentoml_services, split_access, split_attempts, training_runs
+from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import ROOT
 
 TEST = pd.DataFrame({"patient_id": ["patient-a", "patient-b"], "x": [1.0, 2.0]})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from e2i_assets.quality import audit_leakage
+from e2i_assets.leakage import audit_leakage
 
 N = 1200
 

@@ -16,7 +16,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from e2i_assets.assets.artifacts import BundleRef
 from e2i_assets.cli.main import app
 from e2i_assets.cli.output import EXIT_CODES, fail
 from e2i_assets.cli.results import end
@@ -26,6 +25,7 @@ from e2i_assets.ingest.problems import LoadError, Problem
 from e2i_assets.ingest.synthetic.spec import Dgp
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import Published
+from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 
 E2I = str(Path(sys.executable).with_name("e2i"))

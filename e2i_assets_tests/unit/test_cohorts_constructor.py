@@ -23,7 +23,7 @@ from e2i_assets.cohorts import (
     Operator,
 )
 from e2i_assets.cohorts.flow import flow_picture
-from e2i_assets.gates.rules import COHORT_SIZE, TEMPORAL_WINDOWS, CohortBuilt
+from e2i_assets.gates.cohort import COHORT_SIZE, TEMPORAL_WINDOWS, CohortBuilt
 from e2i_assets.settings import Settings
 
 DAY = dt.date(2023, 6, 1)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 
 import pytest
 
+from e2i_assets import gates
 from e2i_assets.build import build_assets
-from e2i_assets.gates import rules, split_rules
-from e2i_assets.gates.stage import REFUSALS
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refuse
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.resources.io_manager import GATES
+from e2i_assets.stages.stage import REFUSALS
 from e2i_assets_tests.conftest import ROOT
 from e2i_assets_tests.unit.fail_closed import HAZARDS, Case, cohort, hidden, leakage, models, qc, splits
 
@@ -21,8 +23,8 @@ REGISTERS = (qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES)
 REGISTER = {gate: cases for register in REGISTERS for gate, cases in register.items()}
 RULES = {
     gate.name: gate
-    for module in (rules, split_rules)
-    for gate in vars(module).values()
+    for module in pkgutil.iter_modules(gates.__path__, "e2i_assets.gates.")
+    for gate in vars(import_module(module.name)).values()
     if isinstance(gate, Gate)
 }
 
@@ -85,7 +87,7 @@ def test_figures_that_json_does_not_know_are_kept_as_text() -> None:
 def test_an_audit_of_columns_that_nobody_declared_asks_for_their_availability() -> None:
     ((target, report),) = leakage.audited(leakage.frame()).leakage.items()
     undeclared = replace(report, examined={**report.examined, "availability": 0}, undeclared=("dose", "arm"))
-    answer = split_rules.NO_LEAKAGE.verdict(leakage.made(undeclared))
+    answer = RULES["no_leakage"].verdict(leakage.made(undeclared))
     assert (answer.passed, answer.reason) == (False, "nothing_declared")
     assert answer.message == f"of no feature for {target} has anybody said when it is known: dose, arm."
     assert "available_at: index" in answer.next_step

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from e2i_assets.resources.home import SCRATCH, close, open_home
+from e2i_assets.home import SCRATCH, close, open_home
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets_tests.unit.test_store import Files
 
@@ -58,7 +58,7 @@ def test_a_home_of_somebody_else_is_left_as_it_is(home: Path) -> None:
 
 def test_scratch_of_a_killed_process_goes_and_of_a_living_one_stays(home: Path) -> None:
     """The number of the killed one may have come again: with another start it counts as gone."""
-    waits = f"from e2i_assets.resources.home import open_home; from pathlib import Path; import sys; \
+    waits = f"from e2i_assets.home import open_home; from pathlib import Path; import sys; \
 open_home(Path({str(home)!r})); print('ready', flush=True); sys.stdin.read()"
     processes = [
         subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -17,10 +17,10 @@ from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.contracts.dictionary import dictionary, markdown
 from e2i_assets.contracts.markdown import code, plain
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.leakage.findings import Finding, LeakageReport
+from e2i_assets.leakage.render import html as leakage_page
 from e2i_assets.quality import QCReport, build_qc_report
 from e2i_assets.quality.config import Expectation
-from e2i_assets.quality.leakage.findings import Finding, LeakageReport
-from e2i_assets.quality.leakage.render import html as leakage_page
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
 from e2i_assets_tests.unit.test_cohorts_constructor import config, observed

@@ -9,8 +9,8 @@ import pandera.pandas as pa
 import polars as pl
 import pytest
 
-from e2i_assets.quality import LeakageError, LeakageReport, audit_leakage
-from e2i_assets.quality.leakage.strength import auc
+from e2i_assets.leakage import LeakageError, LeakageReport, audit_leakage
+from e2i_assets.leakage.univariate import auc
 from e2i_assets_tests.unit.leakage_frames import Known, N, audit, frame, leaks, rng, splits
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.quality import audit_leakage
+from e2i_assets.leakage import audit_leakage
 from e2i_assets_tests.unit.leakage_frames import N, frame, leaks, rng
 
 

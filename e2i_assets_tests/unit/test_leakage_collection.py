@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from e2i_assets.quality import audit_leakage
-from e2i_assets.quality.leakage.names import (
+from e2i_assets.leakage import audit_leakage
+from e2i_assets.leakage.name_rules import (
     are_of_an_event,
     endpoints,
     is_survival_target,

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.quality import audit_leakage
-from e2i_assets.quality.leakage import LeakageReport
-from e2i_assets.quality.leakage.excess import excess
-from e2i_assets.quality.leakage.linkage import nearest
+from e2i_assets.leakage import LeakageReport, audit_leakage
+from e2i_assets.leakage.linkage import nearest
+from e2i_assets.leakage.pair_test import excess
 from e2i_assets_tests.unit.leakage_frames import N, audit, frame, leaks, rng, splits
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.quality import audit_leakage
-from e2i_assets.quality.leakage import Plausible
+from e2i_assets.leakage import Plausible, audit_leakage
 from e2i_assets_tests.leakage_cases import CASES
 from e2i_assets_tests.unit.leakage_frames import Known, N, audit, frame, rng
 

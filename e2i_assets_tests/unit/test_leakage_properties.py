@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from e2i_assets.quality.leakage import audit_leakage, dates, names
+from e2i_assets.leakage import audit_leakage, dates, name_rules
 
 ANY_VALUE = st.one_of(
     st.none(), st.text(max_size=30), st.integers(-(10**15), 10**15), st.floats(), st.booleans(),
@@ -79,7 +79,7 @@ def test_a_date_is_read_in_any_form(days: list[dt.date], form: str) -> None:
 def test_no_value_and_no_name_make_it_crash(values: list[object], name: str) -> None:
     found = dates.read(pd.Series(values, name=name, dtype=object))
     assert found is None or len(found.wall) == len(values)
-    names.meaning_of(name)
-    names.is_survival_target(name)
-    names.not_before(name, name[::-1])
-    names.repeated_measures([name, name + "0", name + "12"])
+    name_rules.meaning_of(name)
+    name_rules.is_survival_target(name)
+    name_rules.not_before(name, name[::-1])
+    name_rules.repeated_measures([name, name + "0", name + "12"])

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.quality.leakage import Finding, LeakageReport
-from e2i_assets.quality.leakage.sheet import NOT_COVERED, Evidence, largest_shift, leakage_sheet
+from e2i_assets.leakage import Finding, LeakageReport
+from e2i_assets.leakage.info_sheet import NOT_COVERED, Evidence, largest_shift, leakage_sheet
 
 EXAMINED = {"availability": 9, "temporal": 0, "target": 9, "contamination": 6}
 ALL = Evidence(

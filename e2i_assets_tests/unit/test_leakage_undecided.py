@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.quality import audit_leakage
-from e2i_assets.quality.leakage import LeakageError
+from e2i_assets.leakage import LeakageError, audit_leakage
 from e2i_assets_tests.unit.leakage_frames import N, audit, frame, rng
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from e2i_assets.gates.rules import SUCCESS_CRITERIA
+from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.modeling.delong import auc_interval, delong
 from e2i_assets.modeling.evaluation import (
     Evaluation,

@@ -4,7 +4,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from e2i_assets.gates.split_rules import SPLIT_QUALITY, SplitsMade
+from e2i_assets.gates.splits import SPLIT_QUALITY, SplitsMade
 from e2i_assets.modeling import SplitValidation
 from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality import UngradedSplit, grade_splits

@@ -13,9 +13,11 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from e2i_assets.assets.artifacts import Cohort, RawTable, Splits
 from e2i_assets.cohorts import CohortConstructor
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.features import Feature, FeatureSet
+from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, content_hash
 from e2i_assets.resources.version_files import list_files

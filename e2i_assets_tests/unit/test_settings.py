@@ -16,9 +16,9 @@ from psycopg2 import OperationalError
 from sqlalchemy.exc import OperationalError as SqlError
 
 from e2i_assets.cli.output import fail
-from e2i_assets.ingest.transactions import _reason
-from e2i_assets.resources import postgres
-from e2i_assets.resources.postgres import (
+from e2i_assets.settings import Settings, SettingsError, settings
+from e2i_assets.warehouse import postgres
+from e2i_assets.warehouse.postgres import (
     WarehouseUnavailable,
     _is_plain,
     _plain_name,
@@ -26,7 +26,7 @@ from e2i_assets.resources.postgres import (
     _why_not,
     server_url,
 )
-from e2i_assets.settings import Settings, SettingsError, settings
+from e2i_assets.warehouse.transactions import _reason
 
 WRONG = {
     "E2I_DATABASE_URL": ["mysql://me:topsecret@host/db", "me:topsecret"],

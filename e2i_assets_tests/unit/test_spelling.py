@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from e2i_assets.contracts.spelling import as_key, as_label, key
+from e2i_assets.leakage import audit_leakage
 from e2i_assets.modeling import SplitEnforcer
-from e2i_assets.quality import audit_leakage
 from e2i_assets_tests.unit.leakage_frames import frame as clean_frame
 from e2i_assets_tests.unit.source_frames import read
 

@@ -15,8 +15,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from e2i_assets.assets.artifacts import Splits
 from e2i_assets.cli.pages import serve_pages
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 
 

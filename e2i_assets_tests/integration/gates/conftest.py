@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from e2i_assets.build import build_resources
-from e2i_assets.ingest.loader import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.loader import Load
 from e2i_assets_tests.conftest import installation
 from e2i_assets_tests.integration.gates.partition import (
     PROGRAMMES,

@@ -12,8 +12,8 @@ import yaml
 
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
-from e2i_assets.gates.stage import FORCE
 from e2i_assets.settings import Settings
+from e2i_assets.stages.stage import FORCE
 from e2i_assets_tests.conftest import shipped_config
 
 PARTITION = "fabhalta_c3g"

@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from e2i_assets.assets.artifacts import Cohort
 from e2i_assets.build import build_resources
 from e2i_assets.cli.cohort_data import NothingToShow
 from e2i_assets.cli.main import app
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.gates.partition import (
     COHORT_FILE,

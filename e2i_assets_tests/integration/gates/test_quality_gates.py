@@ -9,13 +9,13 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from e2i_assets.assets.artifacts import RawTable
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.rules import SAME_SNAPSHOT, Origin, Quality
+from e2i_assets.gates.qc_report import SAME_SNAPSHOT, Origin, Quality
+from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.quality.report import QCReport
-from e2i_assets.resources.snapshots import Extract, Snapshot
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.snapshots import Extract, Snapshot
 from e2i_assets_tests.integration.gates.partition import (
     PARTITION,
     checks,

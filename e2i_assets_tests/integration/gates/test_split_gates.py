@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.assets import splits as splits_asset
-from e2i_assets.assets.artifacts import Splits
 from e2i_assets.build import build_resources
+from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.gates.partition import (

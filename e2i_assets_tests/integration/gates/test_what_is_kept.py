@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from e2i_assets.assets.artifacts import Evaluated
 from e2i_assets.build import build_resources
 from e2i_assets.cli.audit_data import audit_partition
-from e2i_assets.quality.leakage.sheet import NOT_COVERED
+from e2i_assets.leakage.info_sheet import NOT_COVERED
+from e2i_assets.modeling.artifacts import Evaluated
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import config_with_examples
 from e2i_assets_tests.integration.gates.partition import (

@@ -9,7 +9,7 @@ from functools import partial
 import polars as pl
 
 from e2i_assets.cohorts import CohortConfig, CohortConstructor
-from e2i_assets.gates.rules import CohortBuilt
+from e2i_assets.gates.cohort import CohortBuilt
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 
 DAY = dt.date(2023, 6, 1)

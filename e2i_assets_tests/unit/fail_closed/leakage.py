@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.contracts.base import Availability
-from e2i_assets.gates.split_rules import SplitsMade
+from e2i_assets.gates.splits import SplitsMade
+from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.splits import Stability
-from e2i_assets.quality.leakage import LeakageReport, audit_leakage
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 
 SIZES = {"train": 600, "validation": 200, "test": 150, "holdout": 50}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from e2i_assets.assets.bento_bundle import _answer, probe_rows
 from e2i_assets.assets.scoped import labelled
-from e2i_assets.gates.rules import Answers
+from e2i_assets.gates.bento_bundle import Answers
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
 from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
 from e2i_assets.modeling.preprocessing import fit_preprocessor

@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.gates.rules import Origin, Quality
-from e2i_assets.gates.split_rules import SplitsMade
+from e2i_assets.gates.qc_report import Origin, Quality
+from e2i_assets.gates.splits import SplitsMade
 from e2i_assets.modeling import SplitValidation
 from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality import QualityConfig, build_qc_report, grade_splits

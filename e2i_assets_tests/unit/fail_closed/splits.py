@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from e2i_assets.gates.split_rules import SplitsMade
+from e2i_assets.gates.splits import SplitsMade
 from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.splits import Stability, compare_assignments, divide
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases

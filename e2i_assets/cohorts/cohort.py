@@ -1,0 +1,37 @@
+"""A cohort as it is kept: its members, how they became so, and from which data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from e2i_assets.cohorts.attrition import CohortResult
+from e2i_assets.json_files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Eligible journeys, how they became so, and the raw versions that they were drawn from."""
+
+    SEALED: ClassVar = ("members.parquet",)
+    members: pl.DataFrame
+    result: CohortResult
+    raw_versions: Mapping[str, str]
+
+    def save(self, folder: Path) -> None:
+        """members.parquet, result.json and raw_versions.json"""
+        self.members.write_parquet(folder / "members.parquet")
+        write_json(folder, "raw_versions.json", dict(self.raw_versions))
+        write_json(folder, "result.json", TypeAdapter(CohortResult).dump_python(self.result, mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read all three files."""
+        members = pl.read_parquet(folder / "members.parquet")
+        result = TypeAdapter(CohortResult).validate_python(read_json(folder, "result.json"))
+        return cls(members, result, read_json(folder, "raw_versions.json"))

@@ -1,0 +1,165 @@
+"""Contamination: the same patient, the same patient at the same HCP, or the same row, in two splits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+
+from e2i_assets.contracts.spelling import apart_by_zeros, as_key
+from e2i_assets.leakage.copies import Copies, copies
+from e2i_assets.leakage.findings import Finding, LeakageError
+from e2i_assets.leakage.name_rules import squeezed
+
+_BY_CHANCE = 0.01  # equal rows that chance alone may bring before equality stops being evidence
+_KEY = r"_(id|key|no|nr|number|code|npi)"
+_PATIENT = re.compile(
+    rf"(\w+_)?(patient|pt|subject|person|member|beneficiary){_KEY}|patient_?(id|nr|no)|u?subj_?id|pat(id|nr|no)|mrn"
+)
+_HCP = re.compile(rf"(\w+_)?(hcp|physician|provider|prescriber|doctor|clinician){_KEY}|(\w+_)?npi")
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """What was found between splits.
+
+    Attributes:
+        compared: pairs of splits of which anything could be said.
+        limits: in words, what could not be seen.
+    """
+
+    findings: list[Finding]
+    compared: int
+    limits: tuple[str, ...]
+
+
+def contamination_findings(
+    splits: Mapping[str, pd.DataFrame], id_column: str | None, *, equal_rows: bool = False
+) -> Contamination:
+    """Compare every pair of splits by id (as text), by HCP-patient pair, and by row.
+
+    Columns named as patient and HCP ids are compared beside `id_column`.
+
+    Args:
+        equal_rows: rows of different patients may be equal; how many are is told as a limit.
+
+    Raises:
+        LeakageError: a split is empty, lacks the id column, or has rows without an id.
+    """
+    for name, frame in splits.items():
+        if frame.empty:
+            raise LeakageError("empty_input", f"split {name} is empty, so nothing can be compared with it")
+    shared = [str(c) for c in next(iter(splits.values())) if all(c in f for f in splits.values())]
+    keys = {id_column} if id_column else set()
+    keys |= {c for c in shared if _PATIENT.fullmatch(squeezed(c))}
+    findings: list[Finding] = []
+    unsure: tuple[str, ...] = ()
+    for key in sorted(keys):
+        ids = {name: _ids(frame, name, key, whole=key == id_column) for name, frame in splits.items()}
+        findings += _overlaps(ids, f"values of {key} that are in both splits")
+        unsure += tuple(_zeros(ids, key))
+    patient = next((c for c in sorted(keys) if _PATIENT.fullmatch(squeezed(c))), id_column)
+    hcp = next((c for c in shared if c != patient and _HCP.fullmatch(squeezed(c))), None)
+    if patient and hcp:
+        pairs = {name: _pairs(frame, patient, hcp) for name, frame in splits.items()}
+        findings += _overlaps(
+            pairs, f"pairs of {hcp} and {patient} (HCP and patient) that are in both splits"
+        )
+    values = [c for c in shared if c not in keys]
+    copied = copies(splits, values, apart=_are_apart(splits, values)) if values else []
+    compared = len(splits) * (len(splits) - 1) // 2
+    told = any(c.same is not None or c.seen_from for c in copied)
+    limits = unsure + tuple(said for c in copied if (said := _limit(c)))
+    if equal_rows:
+        limits += tuple(said for c in copied if (said := _allowed(c)))
+    else:
+        findings += _copies(copied)
+    return Contamination(findings, compared if keys or told else 0, limits)
+
+
+def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
+    return [
+        Finding("contamination", f"{a} and {b}", shared, 0.0, evidence)
+        for a, b in combinations(sets, 2)
+        if (shared := len(sets[a] & sets[b]))
+    ]
+
+
+def _zeros(ids: Mapping[str, set[str]], key: str) -> Iterator[str]:
+    for a, b in combinations(ids, 2):
+        if zeros := apart_by_zeros(ids[a], ids[b]):
+            yield (
+                f"{a} and {b}: {zeros} values of {key} differ in leading zeros alone, which one of them "
+                "lacks: write them alike, or the same patients go unseen"
+            )
+
+
+def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:
+    if key not in frame.columns:
+        raise LeakageError("missing_column", f"split {split}: no column {key!r}")
+    ids = as_key(frame[key])
+    missing = int(ids.isna().sum())
+    if missing and whole:
+        raise LeakageError("missing_value", f"split {split}: {missing} of {len(ids)} rows have no {key}")
+    return set(ids.dropna())
+
+
+def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:
+    both = frame.loc[frame[patient].notna() & frame[hcp].notna(), [patient, hcp]]
+    return set(as_key(both[patient]) + "\x1f" + as_key(both[hcp]))
+
+
+def _are_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> bool:
+    """Whether equal rows are not to be expected by chance."""
+    largest, second, *_ = sorted(splits.values(), key=len, reverse=True)
+    return _expected_by_chance(largest[columns], len(second)) <= _BY_CHANCE
+
+
+def _copies(copied: Iterable[Copies]) -> Iterator[Finding]:
+    for c in copied:
+        if c.same:
+            evidence = "rows of the second split that are in the first as well, value for value"
+            yield Finding("contamination", f"{c.a} and {c.b}", c.same, 0.0, evidence)
+        if c.near.pairs:
+            evidence = (
+                "pairs of rows that are nearly the same and lie between the two splits; the threshold is the "
+                "number that chance would put there, by pairs as alike within the splits"
+            )
+            yield Finding("contamination", f"{c.a} and {c.b}", c.near.pairs, c.near.expected, evidence)
+
+
+def _allowed(copied: Copies) -> str | None:
+    """Copies that are no finding where equal rows are allowed."""
+    if not copied.same and not copied.near.pairs:
+        return None
+    nearly = f" and {copied.near.pairs} pairs nearly" if copied.near.pairs else ""
+    return (
+        f"{copied.a} and {copied.b}: {copied.same or 0} rows are equal{nearly}, which the cohort file allows"
+    )
+
+
+def _limit(copied: Copies) -> str | None:
+    """What could not be seen of copies."""
+    said = [] if copied.same is not None else ["equal rows are common, so they say nothing"]
+    if copied.seen_from is None:
+        said.append(
+            "copies with one value changed would go unseen, even a tenth of the rows: "
+            "too few rows, or too many that are alike by nature"
+        )
+    elif not copied.few:
+        said.append(
+            f"copies with one value changed would be seen from about {copied.seen_from} on, not fewer"
+        )
+    return f"{copied.a} and {copied.b}: {'; '.join(said)}" if said else None
+
+
+def _expected_by_chance(frame: pd.DataFrame, others: int) -> float:
+    """Expected equal pairs if columns were independent: a few yes/no columns coincide all the time."""
+    chance = float(len(frame)) * others
+    for name in frame.columns:
+        shares = frame[name].value_counts(normalize=True, dropna=False).to_numpy()
+        chance *= float((shares**2).sum())
+    return chance

@@ -1,0 +1,109 @@
+"""What a stage may use: its partition, its configuration, and the doors to the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.cohorts.small_cells import Cells
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.modeling.scope import Scope, load_scopes
+from e2i_assets.partitions import programme
+from e2i_assets.quality.config import QualityConfig
+from e2i_assets.resources.store import ArtifactStore, Published
+from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.resources.vault import SplitVault
+from e2i_assets.settings import Settings
+from e2i_assets.warehouse.table_status import not_collected
+from e2i_assets.warehouse.warehouse import Warehouse
+
+A = TypeVar("A")
+
+
+def quality_of(settings: Settings, partition: str) -> QualityConfig:
+    """Settings of quality control for one partition: every partition's, as its cohort file changes them."""
+    everywhere = QualityConfig.from_yaml(settings.config_dir / "quality.yaml")
+    cohort = programme(settings.config_dir, partition)
+    return everywhere.under(cohort.refresh, cohort.quality)
+
+
+class StageContext:
+    """One stage of one partition in one run; `inputs` are the published versions that it was given.
+
+    `config` is what the stage settled as its configuration; `fingerprint` is the hash of code, configuration
+    and input versions: of all that the result is made from.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        inputs: Mapping[str, Published],
+        config: Any = None,
+        fingerprint: str = "",
+    ) -> None:
+        self.dagster = context
+        self.log = context.log
+        self.inputs = inputs
+        self.config = config
+        self.fingerprint = fingerprint
+        self.partition: str = context.partition_key
+        self.run_id: str = context.run_id
+        self.settings: Settings = context.resources.settings
+        self.warehouse: Warehouse = context.resources.warehouse
+        self.store: ArtifactStore = context.resources.store
+        self.vault: SplitVault = context.resources.vault
+        self.tracking: ExperimentTracking = context.resources.tracking
+
+    @property
+    def programme(self) -> CohortConfig:
+        """The cohort file of this partition."""
+        return programme(self.settings.config_dir, self.partition)
+
+    @property
+    def quality(self) -> QualityConfig:
+        """Weights, thresholds and suites of quality control, as the cohort file changes them."""
+        return quality_of(self.settings, self.partition)
+
+    @property
+    def cells(self) -> Cells:
+        """How counts of patients are told."""
+        hide = self.settings.small_cells == "hide"
+        return Cells(self.quality.minimum_cell_count if hide else None)
+
+    @property
+    def not_collected(self) -> dict[str, list[str]]:
+        """Columns by table that the sources do not have, as their mappings and the cohort file say."""
+        programme = self.programme
+        with self.warehouse.engine.connect() as connection:
+            by_loads = not_collected(connection, (programme.brand, programme.indication))
+        return {table: sorted(programme.absent(table) | by_loads.get(table, frozenset())) for table in TABLES}
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """The scopes that serve this partition, in the order of the cohort file."""
+        scopes = load_scopes(self.settings.config_dir / "scopes")
+        return [scopes[name] for name in self.programme.scopes]
+
+    @property
+    def targets(self) -> list[str]:
+        """Target column of each scope that serves this partition."""
+        return [scope.target for scope in self.scopes]
+
+    def read_raw(self, table: str, versions: Mapping[str, str], kind: type[A]) -> A:
+        """A raw table in the version that a certificate names."""
+        return self.store.read(f"raw/{table}", self.partition, versions[table], kind)
+
+    def config_files(self, folder: str) -> dict[str, str]:
+        """Text of every file of a configuration folder, by name: for fingerprints."""
+        return {
+            p.name: p.read_text()
+            for p in sorted((self.settings.config_dir / folder).iterdir())
+            if p.is_file()
+        }
+
+    def open(self, published: Published, kind: type[A]) -> A:
+        """Load a published version as its artifact class."""
+        return self.store.read(published.asset, published.partition, published.version, kind)

@@ -1,0 +1,319 @@
+"""The one helper that makes an asset of ours: write, audit, publish.
+
+A stage computes its artifact, the artifact store keeps it, the gates judge it, and only when all pass is it
+published (https://docs.dagster.io/guides/test/asset-checks). When one does not, the step fails, the last good
+version stays in force and nothing downstream has anything new to read, in this run or in any later one. When
+nothing that a stage depends on has changed, its published version stands and nothing is computed.
+"""
+
+import hashlib
+import typing
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from e2i_assets.gates.verdict import Gate, Verdict, refusal, refusals
+from e2i_assets.json_files import json_hash
+from e2i_assets.partitions import partitions, serves
+from e2i_assets.resources.disk import full_disk, naming_full_disk
+from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
+from e2i_assets.resources.store import Artifact, Published
+from e2i_assets.stages import display
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.downstream import tell_downstream
+from e2i_assets.warehouse.records import gate_results
+
+FORCE = "e2i/force"
+"""Run tag: compute although nothing changed."""
+REFUSALS = "e2i/refusals"
+"""Definition metadata: the exceptions of a stage that its gates answer for."""
+
+PACKAGE = Path(__file__).resolve().parent.parent
+RESOURCES = {"settings", "warehouse", "store", "vault", "tracking"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage made.
+
+    Attributes:
+        artifact: what is published.
+        metadata: what a person wants to see in Dagit; never a patient's row.
+        subject: what the gates judge, the artifact itself unless said otherwise.
+        attributes: facts about the making that are not content (they do not enter the data version).
+        pages: name to file of the artifact that a person may open; linked in Dagit, also when a gate refuses.
+    """
+
+    artifact: Artifact
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    subject: Any = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    pages: Mapping[str, str] = field(default_factory=dict)
+
+
+Compute = Callable[..., Made]
+Lost = Callable[[StageContext, Published], str | None]
+
+
+def stage(
+    *,
+    key: dg.AssetKey | str,
+    group: str,
+    description: str,
+    kinds: set[str],
+    code: Sequence[str],
+    gates: Sequence[Gate] = (),
+    inputs: Mapping[str, dg.AssetKey | str] | None = None,
+    scope: str | None = None,
+    config: Callable[[StageContext], Any] | None = None,
+    refusals: tuple[type[Exception], ...] = (),
+    metadata: Mapping[str, Any] | None = None,
+    lost: Lost | None = None,
+) -> Callable[[Compute], dg.AssetsDefinition]:
+    """Make an asset of a function `(context: StageContext, **inputs) -> Made`.
+
+    Args:
+        code: files and folders of the package whose source decides the result; a change there makes the
+            published version stale.
+        gates: all must pass before anything is published.
+        inputs: parameter name to the asset that it loads; each parameter's annotation is its artifact class.
+        scope: the scope that the stage belongs to; of a partition that it does not serve nothing is computed
+            or published, and no gate is asked.
+        config: JSON-able configuration that decides the result, also what changes outside (a watermark).
+        refusals: exceptions that mean bad data rather than a crash; their text, which names no values,
+            becomes the verdict of the gate that answers for them, as does a library that cannot be imported.
+        lost: tells what is wrong with something that the published version stands for and that is kept
+            elsewhere; None when nothing is.
+    """
+    asset_key = dg.AssetKey.from_coercible(key)
+    sources = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
+    names = [gate.name for gate in gates]
+
+    def decorate(compute: Compute) -> dg.AssetsDefinition:
+        version = code_version(tuple(code))
+        refused: tuple[type[Exception], ...] = (*refusals, ImportError)
+        kinds_of = {name: typing.get_type_hints(compute)[name] for name in sources}
+
+        @dg.asset(
+            key=asset_key,
+            group_name=group,
+            description=description,
+            kinds=kinds,
+            ins={name: dg.AssetIn(key=source, metadata={SCOPE: scope}) for name, source in sources.items()},
+            partitions_def=partitions(),
+            code_version=version,
+            output_required=False,
+            required_resource_keys=RESOURCES,
+            metadata={
+                GATES: names,
+                REFUSALS: [kind.__name__ for kind in refusals],
+                **({SCOPE: scope} if scope else {}),
+                **(metadata or {}),
+            },
+            check_specs=[_check_spec(gate, asset_key) for gate in gates],
+        )
+        def asset(context: dg.AssetExecutionContext, **given: Published) -> Iterator[Any]:
+            config_dir = context.resources.settings.config_dir
+            if scope and not serves(config_dir, scope, context.partition_key):
+                context.log.info(display.passed_over(scope, context.partition_key))
+                yield display.not_served(scope, context.partition_key)
+                for check in context.selected_asset_check_keys:
+                    # Nothing is judged, so there is no result; Dagster wants an output all the same.
+                    output = context.assets_def.get_output_name_for_asset_check_key(check)
+                    yield dg.Output(None, output_name=output)
+                return
+            settled = config(StageContext(context, given)) if config else None
+            stage_context = stage_context_of(context, version, settled, given)
+
+            def made() -> Made:
+                loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
+                return compute(stage_context, **loaded)
+
+            yield from make(stage_context, asset_key, made, gates=gates, refused=refused, lost=lost)
+
+        return asset
+
+    return decorate
+
+
+def stage_context_of(
+    context: dg.AssetExecutionContext, version: str, settled: Any, given: Mapping[str, Published]
+) -> StageContext:
+    """The context of a stage whose code version, configuration and inputs are known."""
+    inputs = {name: published.version for name, published in given.items()}
+    fingerprint = json_hash({"code": version, "config": settled, "inputs": inputs})
+    return StageContext(context, given, settled, fingerprint)
+
+
+def make(
+    context: StageContext,
+    asset_key: dg.AssetKey,
+    compute: Callable[[], Made],
+    *,
+    gates: Sequence[Gate] = (),
+    refused: tuple[type[Exception], ...] = (),
+    lost: Lost | None = None,
+) -> Iterator[Any]:
+    """What a stage yields: the published version if it stands, else what is made; with the checks.
+
+    Raises:
+        DiskFull: there was no room; that is no verdict on the data.
+    """
+    with naming_full_disk(context.settings):
+        yield from _make(context, asset_key, compute, gates, refused, lost)
+
+
+def _make(
+    context: StageContext,
+    asset_key: dg.AssetKey,
+    compute: Callable[[], Made],
+    gates: Sequence[Gate],
+    refused: tuple[type[Exception], ...],
+    lost: Lost | None,
+) -> Iterator[Any]:
+    forced = context.dagster.run.tags.get(FORCE)
+    current = None if forced else context.store.current(asset_name(asset_key), context.partition)
+    if current and _stands(context, current, [gate.name for gate in gates], lost):
+        yield display.republished(current, _pages(context))
+        return
+    try:
+        made = compute()
+    except refused as error:
+        if full_disk(error, context.settings):
+            raise
+        yield from _refuse(context, asset_key, gates, error)
+        return
+    yield from _audit_and_publish(context, asset_key, gates, made)
+
+
+def _check_spec(gate: Gate, asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
+    with warnings.catch_warnings():
+        # Partitioned checks are preview in Dagster 1.13; this is the only place that makes them.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            gate.name,
+            asset=asset_key,
+            description=gate.description,
+            blocking=True,
+            partitions_def=partitions(),
+        )
+
+
+def _stands(context: StageContext, current: Published, gates: Sequence[str], lost: Lost | None) -> bool:
+    """Whether the published version is what would be made now, judged and whole."""
+    if current.fingerprint != context.fingerprint:
+        return False
+    damage = context.store.damage(current.asset, current.partition, current.version)
+    damage = damage or (lost(context, current) if lost else None)
+    if damage:
+        context.log.warning(f"{damage}; {current.asset} is made again.")
+        return False
+    return not unproven(current, gates, context.warehouse)
+
+
+def _audit_and_publish(
+    context: StageContext,
+    asset_key: dg.AssetKey,
+    gates: Sequence[Gate],
+    made: Made,
+) -> Iterator[Any]:
+    name = asset_name(asset_key)
+    version = context.store.write(name, context.partition, made.artifact)
+    subject = made.artifact if made.subject is None else made.subject
+    verdicts = {gate.name: gate.verdict(subject) for gate in gates}
+    _record(context, name, verdicts, version)
+    address = context.store.locate(name, context.partition, version)
+    pages = f"{_pages(context)}/{name}/{context.partition}/{version}"
+    where = {"dagster/uri": address} | {
+        page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in made.pages.items()
+    }
+    checks = [
+        display.check(asset_key, gate, verdict, _about(context), where) for gate, verdict in verdicts.items()
+    ]
+    if not all(verdict.passed for verdict in verdicts.values()):
+        for gate, verdict in verdicts.items():
+            if not verdict.passed:
+                context.log.error(f"{gate}: {verdict.summary}")
+        tell_downstream(context, asset_key, _about(context))
+        yield from checks
+        return
+    sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in context.inputs.items()}
+    metadata = display.rounded({**made.metadata, **where, **sources})
+    published = Published(
+        asset=name,
+        partition=context.partition,
+        version=version,
+        fingerprint=context.fingerprint,
+        gates={gate: verdict.passed for gate, verdict in verdicts.items()},
+        attributes=dict(made.attributes),
+        display=display.serialize(metadata, checks, _pages(context)),
+        run_id=context.run_id,
+    )
+    yield dg.MaterializeResult(
+        asset_key=asset_key,
+        value=published,
+        metadata={**metadata, display.REUSED: False},
+        data_version=dg.DataVersion(version),
+        # Passing results travel with the materialization that they judged; yielded before it they would
+        # have no target (dagster-io/dagster#16732).
+        check_results=checks,
+    )
+
+
+def _refuse(
+    context: StageContext, asset_key: dg.AssetKey, gates: Sequence[Gate], error: Exception
+) -> Iterator[dg.AssetCheckResult]:
+    verdict = refusal(error)
+    if not gates:
+        raise dg.Failure(verdict.summary, allow_retries=False) from error
+    verdicts = refusals(gates, error)
+    _record(context, asset_name(asset_key), verdicts)
+    context.log.error(verdict.summary)
+    tell_downstream(context, asset_key, _about(context))
+    for gate, answer in verdicts.items():
+        yield display.check(asset_key, gate, answer, _about(context), {})
+
+
+def _about(context: StageContext) -> str:
+    return f"{context.partition}, {context.settings.day_of_judgement}"
+
+
+def _pages(context: StageContext) -> str:
+    return context.settings.pages_url.rstrip("/")
+
+
+def _record(
+    context: StageContext, asset: str, verdicts: Mapping[str, Verdict], version: str | None = None
+) -> None:
+    context.warehouse.record(
+        gate_results,
+        [
+            {
+                "asset": asset, "partition": context.partition, "version": version, "gate": name,
+                "passed": verdict.passed,
+                "reason": verdict.reason, "details": verdict.to_dict(), "run_id": context.run_id,
+            }
+            for name, verdict in verdicts.items()
+        ],
+    )  # fmt: skip
+
+
+@cache
+def code_version(sources: tuple[str, ...]) -> str:
+    """Hash of the named files and folders of the package: what Dagster calls the code version.
+
+    Raises:
+        FileNotFoundError: a name that is no file or folder of the package.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        path = PACKAGE / name
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        for file in files:
+            digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]

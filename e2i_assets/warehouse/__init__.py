@@ -1,0 +1,1 @@
+"""All that is PostgreSQL: connection, embedded server, migrations, records, loads, extracts, queries."""

@@ -1,0 +1,129 @@
+"""The warehouse: seven data tables and the record tables in PostgreSQL, Arrow in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.settings import Settings
+from e2i_assets.warehouse import migrations, snapshots, table_status
+from e2i_assets.warehouse.loader import Load, LoadReport, Programme, Progress, run_load
+from e2i_assets.warehouse.postgres import WarehouseUnavailable, url_for
+from e2i_assets.warehouse.removal import Removal, remove
+from e2i_assets.warehouse.snapshots import Snapshot
+from e2i_assets.warehouse.table_status import Holding
+
+
+class Warehouse:
+    """One PostgreSQL database. Opening it brings its schema to the newest revision, all or nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy engine; it keeps one connection, for a stage writes several records."""
+        engine = sa.create_engine(url_for(self._settings, SCHEMA), pool_size=1, pool_pre_ping=True)
+        with _reachable(engine.url):
+            migrations.upgrade(engine)
+        return engine
+
+    @contextmanager
+    def adbc(self) -> Iterator[Any]:
+        """An ADBC connection for bulk work, inside a transaction."""
+        with self._connect() as connection:
+            yield connection
+
+    def _connect(self) -> Any:
+        import adbc_driver_postgresql.dbapi as adbc
+
+        assert self.engine is not None  # the schema exists before anything is copied into it
+        return adbc.connect(url_for(self._settings, SCHEMA, ""))
+
+    def load(
+        self,
+        load: Load,
+        programmes: Collection[Programme],
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> LoadReport:
+        """Load in batches, as `warehouse.loader` says; with `dry_run` everything is done but the commit.
+
+        Raises:
+            LoadError: a table is unusable or too many of its rows are; nothing was loaded.
+            WarehouseUnavailable: the database cannot be reached.
+        """
+        assert self.engine is not None
+        return run_load(
+            self._connect,
+            load,
+            programmes,
+            batch_size=self._settings.batch_size,
+            commit=not dry_run,
+            progress=progress,
+        )
+
+    def remove(self, source: str, *, dry_run: bool) -> Removal:
+        """Remove a source with all that hangs on it; with `dry_run` only find out what would go.
+
+        Raises:
+            NoSuchSource: nothing is of that source.
+        """
+        assert self.engine is not None
+        return remove(self._connect, source, commit=not dry_run)
+
+    @contextmanager
+    def snapshot(self, brand: str, indication: str) -> Iterator[Snapshot]:
+        """The programme as it is at this moment, whatever loads commit while the block lasts."""
+        with snapshots.taken(self.engine, self._connect, brand, indication) as snapshot:
+            yield snapshot
+
+    def extract(self, table: str, brand: str, indication: str) -> pl.DataFrame:
+        """Rows of one programme, ordered by key, with the contract's columns and types."""
+        with self.snapshot(brand, indication) as snapshot:
+            return snapshot.extract(table).frame
+
+    def table(self, table: str) -> pl.DataFrame:
+        """All rows of a table, ordered by key, with the contract's columns and types."""
+        with self.adbc() as connection, connection.cursor() as cursor:
+            return snapshots.rows(cursor, table)
+
+    def watermark(self, brand: str, indication: str) -> int | None:
+        """Number of the last committed load that touched a programme; None when none did."""
+        with self.engine.connect() as connection:
+            return snapshots.watermark(connection, brand, indication)
+
+    def status(self) -> list[Holding]:
+        """What every data table holds, in loading order."""
+        with self.engine.connect() as connection:
+            return table_status.of_tables(connection)
+
+    def status_of(self, programmes: Collection[Programme]) -> dict[Programme, list[Holding]]:
+        """What every data table holds of each programme."""
+        with self.engine.connect() as connection:
+            return table_status.of_programmes(connection, programmes)
+
+    def record(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows to a record table."""
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(sa.insert(table), list(rows))
+
+
+@contextmanager
+def _reachable(url: sa.URL) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+        raise WarehouseUnavailable(
+            f"the database {url.render_as_string(hide_password=True)} does not answer: {reason}. "
+            "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server)."
+        ) from error
