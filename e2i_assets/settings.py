@@ -29,7 +29,6 @@ class Settings(BaseSettings):
             `mlflow` schema otherwise).
         vault_key: key of the split vault, 32 bytes in base64 (`E2I_VAULT_KEY`; the file `<home>/vault.key`
             otherwise, made when the first splits are sealed).
-        pages_url: where `e2i up` serves the pages of reports (`E2I_PAGES_URL`).
         mlflow_url: where `e2i mlflow` serves the runs that Dagit links to (`E2I_MLFLOW_URL`).
         batch_size: rows of a batch of a load (`E2I_BATCH_SIZE`).
         as_of: day on which the age of data is judged, and on which synthetic data end (`E2I_AS_OF`; today).
@@ -44,7 +43,6 @@ class Settings(BaseSettings):
     artifacts: str | None = Field(default=None)
     mlflow_tracking_uri: str | None = None
     vault_key: SecretStr | None = None
-    pages_url: str = "http://127.0.0.1:3004"
     mlflow_url: str = "http://127.0.0.1:5000"
     batch_size: int = Field(default=1_000, ge=1)
     as_of: dt.date | None = None

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from e2i_assets.cli.output import say
 from e2i_assets.cli.session import open_session
-from e2i_assets.cli.up import require_free
+from e2i_assets.cli.up import listen
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import url_for
@@ -39,7 +39,7 @@ def run_mlflow(host: str, port: int | None) -> int:
         say(f"MLflow: {here.mlflow_tracking_uri} (E2I_MLFLOW_TRACKING_URI)")
         return 0
     port = port or urlsplit(here.mlflow_url).port or MLFLOW_PORT
-    require_free(host, port)
+    listen(host, port).close()
     say(f"MLflow: http://{host}:{port} (Ctrl-C stops it)")
     server = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     return _attend(server, mlflow_environment(here))

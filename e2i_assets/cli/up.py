@@ -11,20 +11,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 from fasteners import InterProcessLock
 
+from e2i_assets.cli.front import LOOPBACK, front, serving
 from e2i_assets.cli.output import say
-from e2i_assets.cli.pages import serve_pages
 from e2i_assets.cli.session import open_session
 from e2i_assets.home import open_home
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import settings
 
-PAGES_PORT = 3004
-"""Where E2I_PAGES_URL names no port, as behind a proxy."""
 PR_SET_PDEATHSIG = 1
 """The number of prctl(2) for the signal that a process gets when its parent dies."""
 STOPS_WITHIN = 20.0
@@ -44,32 +41,29 @@ def run_up(host: str, port: int) -> int:
 
     Raises:
         AlreadyUp: another one serves this home.
-        PortUnavailable: something else listens there. Dagster would go on without its web server.
+        PortUnavailable: something else listens there.
     """
     workspace = settings().workspace
     open_home(settings().home_dir)
     with _alone(settings().home_dir, f"http://{host}:{port}") as note:
-        require_free(host, port)
+        listening = listen(host, port)
         here, _ = open_session()
+        own = _free_port()
         command = [
             sys.executable, "-m", "dagster", "dev",
-            "--workspace", str(workspace), "--host", host, "--port", str(port),
+            "--workspace", str(workspace), "--host", LOOPBACK, "--port", str(own),
         ]  # fmt: skip
-        say(f"Dagit: http://{host}:{port} (Ctrl-C stops it), on {here.home_dir}")
+        say(
+            f"Dagit: http://{host}:{port} (Ctrl-C stops it), on {here.home_dir}. Port {own}, which Dagster "
+            "tells below, is behind it and has no pages of reports."
+        )
         # A session of its own: Ctrl-C reaches it through us, once.
         process = subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent)
         _remember(note, process)
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: process.send_signal(signal.SIGINT))
-        pages_port = urlsplit(here.pages_url).port or PAGES_PORT
-        try:
-            serve_pages(ArtifactStore(here.artifacts_url), host, pages_port)
-        except OSError as error:
-            say(
-                f"Pages of reports are not served: {host}:{pages_port}: {error.strerror}. Set E2I_PAGES_URL "
-                "to a port that is free."
-            )
-        return process.wait()
+        with serving(front(ArtifactStore(here.artifacts_url), own), listening):
+            return process.wait()
 
 
 def _end_with_parent() -> None:
@@ -133,15 +127,20 @@ def _end_left_over(noted: dict[str, object]) -> None:
     psutil.wait_procs(alive, timeout=STOPS_WITHIN)
 
 
-def require_free(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on.
+def _free_port() -> int:
+    with listen(LOOPBACK, 0) as free:
+        return int(free.getsockname()[1])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
 
     Raises:
         PortUnavailable: with the reason.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((host, port), family=family).close()
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         raise PortUnavailable(
             f"cannot listen on {host}, port {port}: {error.strerror}. Stop what listens there, or choose "

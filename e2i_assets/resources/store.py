@@ -103,6 +103,8 @@ class Published:
 
 CHECK = "check"
 """Key of a pointer: hash of the others."""
+PAGES = "/pages"
+"""Where `e2i up` serves the pages of versions, at Dagit's own address: a link of Dagit needs no more."""
 PAGE = re.compile(
     rf"(?P<asset>[\w/-]+)/(?P<partition>[\w-]+)/(?P<version>[0-9a-f]{{{DIGITS}}})/([\w-]+/)*[\w-]+\.html",
     re.ASCII,

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.gates.verdict import Verdict
-from e2i_assets.resources.store import Published
+from e2i_assets.resources.store import PAGES, Published
 
 REUSED = "reused"
 """Metadata key: the published version stood, nothing was computed."""
@@ -71,14 +71,9 @@ def passed_over(scope: str, partition: str) -> str:
     )
 
 
-def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult], pages: str) -> str:
-    """What Dagit shows of a publication, to be shown again when the version is reused.
-
-    Args:
-        pages: where its links lead to.
-    """
+def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]) -> str:
+    """What Dagit shows of a publication, to be shown again when the version is reused."""
     shown: Any = {
-        "pages": pages,
         "metadata": dict(dg.AssetMaterialization(asset_key="_", metadata=metadata).metadata),
         "checks": {
             c.check_name: {"description": c.description, "metadata": dict(c.metadata)} for c in checks
@@ -87,11 +82,11 @@ def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]
     return dg.serialize_value(shown)
 
 
-def republished(current: Published, pages: str) -> dg.MaterializeResult:
-    """The published version once more, as it was shown when it was made, its links to where pages are now."""
+def republished(current: Published) -> dg.MaterializeResult:
+    """The published version once more, as it was shown when it was made."""
     shown = dg.deserialize_value(current.display, dict)
-    if shown.get("pages", pages) != pages:
-        shown = dg.deserialize_value(current.display.replace(shown["pages"], pages), dict)
+    if "pages" in shown:  # a version from when pages had a host and a port of their own
+        shown = dg.deserialize_value(current.display.replace(shown["pages"], PAGES), dict)
     key = dg.AssetKey(current.asset.split("/"))
     return dg.MaterializeResult(
         asset_key=key,

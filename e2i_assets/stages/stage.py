@@ -22,7 +22,7 @@ from e2i_assets.json_files import json_hash
 from e2i_assets.partitions import partitions, serves
 from e2i_assets.resources.disk import full_disk, naming_full_disk
 from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
-from e2i_assets.resources.store import Artifact, Published
+from e2i_assets.resources.store import PAGES, Artifact, Published
 from e2i_assets.stages import display
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
@@ -179,7 +179,7 @@ def _make(
     forced = context.dagster.run.tags.get(FORCE)
     current = None if forced else context.store.current(asset_name(asset_key), context.partition)
     if current and _stands(context, current, [gate.name for gate in gates], lost):
-        yield display.republished(current, _pages(context))
+        yield display.republished(current)
         return
     try:
         made = compute()
@@ -228,7 +228,7 @@ def _audit_and_publish(
     verdicts = {gate.name: gate.verdict(subject) for gate in gates}
     _record(context, name, verdicts, version)
     address = context.store.locate(name, context.partition, version)
-    pages = f"{_pages(context)}/{name}/{context.partition}/{version}"
+    pages = f"{PAGES}/{name}/{context.partition}/{version}"
     where = {"dagster/uri": address} | {
         page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in made.pages.items()
     }
@@ -251,7 +251,7 @@ def _audit_and_publish(
         fingerprint=context.fingerprint,
         gates={gate: verdict.passed for gate, verdict in verdicts.items()},
         attributes=dict(made.attributes),
-        display=display.serialize(metadata, checks, _pages(context)),
+        display=display.serialize(metadata, checks),
         run_id=context.run_id,
     )
     yield dg.MaterializeResult(
@@ -281,10 +281,6 @@ def _refuse(
 
 def _about(context: StageContext) -> str:
     return f"{context.partition}, {context.settings.day_of_judgement}"
-
-
-def _pages(context: StageContext) -> str:
-    return context.settings.pages_url.rstrip("/")
 
 
 def _record(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -361,17 +363,22 @@ def test_a_run_interrupted_before_publication_leaves_the_old_version(
     assert world.current() == before
 
 
-def test_links_of_a_version_that_stands_lead_to_where_pages_are_now(world: World) -> None:
+@pytest.mark.parametrize("published_with_a_host", [False, True])
+def test_links_name_no_host_so_that_none_is_lost_with_it(world: World, published_with_a_host: bool) -> None:
     world.run(UPSTREAM)
-    world.platform.settings = world.platform.settings.model_copy(
-        update={"pages_url": "http://127.0.0.1:9999/"}
-    )
+    store = world.platform.store
+    current = store.current("upstream", PARTITION)
+    if published_with_a_host:  # as versions were before pages had Dagit's own address
+        old = {"pages": "http://127.0.0.1:3004"} | json.loads(
+            current.display.replace("/pages/", "http://127.0.0.1:3004/")
+        )
+        store.publish(dataclasses.replace(current, display=json.dumps(old)))
     again = world.run(UPSTREAM)
     (made,) = again.get_asset_materialization_events()
     assert made.materialization.metadata["reused"].value
     (link,) = {e.metadata["page"].value for e in again.get_asset_check_evaluations()}
     assert link == made.materialization.metadata["page"].value
-    assert link.startswith(f"http://127.0.0.1:9999/upstream/{PARTITION}/")
+    assert link == f"/pages/upstream/{PARTITION}/{current.version}/report.html"
 
 
 def test_what_was_found_is_a_table_and_numbers_are_rounded() -> None:

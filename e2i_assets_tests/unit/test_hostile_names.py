@@ -11,8 +11,10 @@ import httpx
 import polars as pl
 import pytest
 from markdown_it import MarkdownIt
+from starlette.applications import Starlette
 
-from e2i_assets.cli.pages import serve_pages
+from e2i_assets.cli.front import LOOPBACK
+from e2i_assets.cli.pages import pages_route
 from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.contracts.dictionary import dictionary, markdown
 from e2i_assets.contracts.markdown import code, plain
@@ -24,6 +26,7 @@ from e2i_assets.quality.config import Expectation
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
 from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
+from e2i_assets_tests.unit.test_front import served
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -183,11 +186,12 @@ def test_a_browser_is_told_to_run_nothing(tmp_path) -> None:
     page = f"qc_report/p/{'0' * 16}/report.html"
     (tmp_path / page).parent.mkdir(parents=True)
     (tmp_path / page).write_text("<script>alert(1)</script>")
-    server = serve_pages(ArtifactStore(str(tmp_path)), "127.0.0.1", 0)
-    try:
-        answer = httpx.get(f"http://127.0.0.1:{server.server_port}/{page}")
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert answer.headers["x-content-type-options"] == "nosniff"
-    finally:
-        server.shutdown()
-        server.server_close()
+    app = Starlette(routes=[pages_route(ArtifactStore(str(tmp_path)))])
+    with served(app) as port, httpx.Client(base_url=f"http://{LOOPBACK}:{port}") as browser:
+        for path, status in ((page, 200), ("<script>alert(1)</script>", 404)):
+            answer = browser.get(f"/pages/{path}")
+            assert answer.status_code == status
+            assert {"sandbox", "default-src 'none'"} < set(
+                answer.headers["content-security-policy"].split("; ")
+            )
+            assert answer.headers["x-content-type-options"] == "nosniff"

@@ -14,10 +14,13 @@ from typing import Self
 import httpx
 import pandas as pd
 import pytest
+from starlette.applications import Starlette
 
-from e2i_assets.cli.pages import serve_pages
+from e2i_assets.cli.front import LOOPBACK
+from e2i_assets.cli.pages import pages_route
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
+from e2i_assets_tests.unit.test_front import served
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,11 @@ def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
             (folder / "sub" / "index.html").write_text(self.text)
 
     version = store.write("b/c", "p", Report("<title>Quality</title><body>hello</body>"))
-    server = serve_pages(store, "127.0.0.1", 0)
-    root = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        answer = httpx.get(f"{root}/b/c/p/{version}/sub/index.html")
+    with (
+        served(Starlette(routes=[pages_route(store)])) as port,
+        httpx.Client(base_url=f"http://{LOOPBACK}:{port}") as browser,
+    ):
+        answer = browser.get(f"/pages/b/c/p/{version}/sub/index.html")
         about = f"p, b/c, made {dt.datetime.now(dt.UTC):%Y-%m-%d}, version {version}"
         told = f"<title>{about}: Quality</title><body><p>{about}</p>hello</body>"
         assert (answer.status_code, answer.text) == (200, told)
@@ -70,10 +74,7 @@ def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
             f"b/c/p/{version}/a.txt", f"b/c/p/{version}/no.html", f"b/c/p/{version}", "", "index.html",
             f"b/c/p/x/..%2F{version}/sub/index.html", f"/b/c/p/{version}//sub/index.html",
         ):  # fmt: skip
-            assert httpx.get(f"{root}/{path}").status_code == 404
-    finally:
-        server.shutdown()
-        server.server_close()
+            assert browser.get(f"/pages/{path}").status_code == 404
 
 
 def test_the_version_is_the_content(store: ArtifactStore) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
+from e2i_assets.resources.store import PAGES
 from e2i_assets.settings import Settings
 from e2i_assets.stages.stage import FORCE
 from e2i_assets_tests.conftest import shipped_config
@@ -65,8 +66,8 @@ def changed(here: Settings, folder: Path, file: str, edit: Callable[[Any], None]
 
 
 def page_of(here: Settings, link: str) -> Path:
-    assert link.startswith(here.pages_url)
-    return Path(here.artifacts_url) / link.removeprefix(here.pages_url).lstrip("/")
+    assert link.startswith(f"{PAGES}/")
+    return Path(here.artifacts_url) / link.removeprefix(f"{PAGES}/")
 
 
 def spoil(here: Settings, *statements: str) -> None:
