@@ -137,12 +137,11 @@ def import_(
             say(f"written: {', '.join(map(str, files))}" if output else draft.text.rstrip())
         return
     from e2i_assets.cli.session import open_session
-    from e2i_assets.partitions import programmes
     from e2i_assets.settings import settings
 
     # A mistake in the source or the mapping is told before a database is started.
     warn_of_wrong_files(settings().config_dir)
-    load = importing.read(source, mapping, programmes(settings().config_dir), replace=replace, show=not json)
+    load = importing.read(source, mapping, settings().config_dir, replace=replace, show=not json)
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
     if json:

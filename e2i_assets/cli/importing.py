@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping as Dictionary
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +28,7 @@ class NotWritten(ValueError):
 def read(
     source: str,
     mapping: Path | None,
-    programmes: Dictionary[str, CohortConfig],
+    config: Path,
     *,
     replace: bool = False,
     show: bool,
@@ -34,20 +36,23 @@ def read(
     """Open a source as a load.
 
     Args:
+        config: folder of the configuration, whose cohort files the mapping must agree with.
         replace: whether rows of the same source that are no longer delivered are to be removed.
 
     Raises:
         SourceError: the source cannot be read.
-        MappingError: the mapping is wrong, or contradicts a cohort file.
+        MappingError: the mapping is wrong, contradicts a cohort file, or is of a programme that has none.
     """
     from rich.console import Console
 
     from e2i_assets.ingest.mapping import Mapping
     from e2i_assets.ingest.sources import read_source
+    from e2i_assets.partitions import programmes
 
     stated = Mapping.from_yaml(mapping) if mapping else None
     if stated is not None:
-        agree_with_cohorts(stated, programmes)
+        require_cohort_file(stated, config)
+        agree_with_cohorts(stated, programmes(config))
     owner = _owner(stated) if replace else None
     with Console(stderr=True, quiet=not show).status("opening the source"):
         load = read_source(source, stated, now=datetime.now(UTC))
@@ -61,6 +66,54 @@ def _owner(mapping: Mapping | None) -> str:
             "--replace needs a --mapping: its `source` says whose rows the delivery replaces"
         )
     return mapping.owner()
+
+
+def require_cohort_file(mapping: Mapping, config: Path) -> None:
+    """Refuse a mapping of a brand and indication that are no partition: every row would be rejected.
+
+    Raises:
+        MappingError: naming the files to copy, where they lie beside the mapping as drafts and examples do.
+    """
+    from e2i_assets.partitions import declared_programmes
+
+    programme = mapping.programme()
+    if programme is None or programme in declared_programmes(config):
+        return
+    copies = [
+        f"`cp {_from_here(path)} {_from_here(config / kind)}`"
+        for kind, path in _beside(mapping.lines.path.parent, programme, config)
+    ]
+    name = re.sub(r"[^a-z0-9]+", "_", "_".join(programme).lower()).strip("_")
+    step = " and ".join(copies) or (
+        f"Make {_from_here(config / 'cohorts' / name)}.yaml with that brand and indication: copy one that is "
+        "there and change it, or have it drafted with `e2i data import SOURCE --suggest --output "
+        "draft/mapping.yaml`"
+    )
+    at = ("omop", "brand") if mapping.omop else ("tables", "patient_journeys", "columns", "brand")
+    raise mapping.error(at, f"no cohort file is of {' / '.join(programme)}. {step}; then import again")
+
+
+def _beside(folder: Path, programme: tuple[str, str], config: Path) -> list[tuple[str, Path]]:
+    """The cohort file of a programme near its mapping, and the scope files that it lists, by their folder."""
+    from e2i_assets.config_files import ConfigFileError, read_settings
+
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("cohorts/*.yaml")]):
+        with suppress(ConfigFileError):
+            stated, _ = read_settings(path)
+            if (stated.get("brand"), stated.get("indication")) == programme:
+                wanted = [f"{name}.yaml" for name in stated.get("scopes") or ()]
+                scopes = [
+                    near / name
+                    for name in wanted
+                    for near in (folder, folder / "scopes")
+                    if (near / name).is_file() and not (config / "scopes" / name).exists()
+                ]
+                return [("cohorts", path), *(("scopes", scope) for scope in scopes)]
+    return []
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def agree_with_cohorts(mapping: Mapping, programmes: Dictionary[str, CohortConfig]) -> None:

@@ -297,14 +297,22 @@ class Mapping(_Model):
         found = {}
         for table, spec in self.tables.items():
             how = spec.columns.get("data_source")
-            stated = re.fullmatch(r"'([^']+)'", how.expression) if how is not None and how.is_bare else None
+            stated = _constant(how)
             if how is not None and stated is None:
                 said = "must be one constant, so that it is known whose rows are replaced"
                 raise self.error(("tables", table, "columns", "data_source"), said)
-            found[stated.group(1) if stated else self.source] = table
+            found[stated or self.source] = table
         if len(found) > 1:
             raise self.error(("source",), f"rows are of several sources: {', '.join(sorted(found))}")
         return next(iter(found), self.source)
+
+    def programme(self) -> tuple[str, str] | None:
+        """Brand and indication of the journeys; None where rows tell them."""
+        if self.omop is not None:
+            return self.omop.brand, self.omop.indication
+        stated = self.tables["patient_journeys"].columns if "patient_journeys" in self.tables else {}
+        brand, indication = (_constant(stated.get(name)) for name in ("brand", "indication"))
+        return (brand, indication) if brand and indication else None
 
     def may_fill(self, brand: str, indication: str) -> bool:
         """Whether journeys of a programme may come from here; a brand that is stated as such decides."""
@@ -360,6 +368,12 @@ def generated_keys(table: str, spec: TableMapping) -> tuple[str, ...]:
 def must_be_stated(c: Column) -> bool:
     """Whether a mapping must say what fills a column; when a row arrived the load knows."""
     return not c.nullable and c.name != "ingestion_timestamp"
+
+
+def _constant(how: ColumnMapping | None) -> str | None:
+    """The text that a column is filled with in every row; None where rows may differ."""
+    stated = re.fullmatch(r"'([^']+)'", how.expression) if how is not None and how.is_bare else None
+    return stated.group(1) if stated else None
 
 
 def _may_be(expression: str, value: str) -> bool:

@@ -17,6 +17,12 @@ from e2i_assets.ingest.load import ROW, Write
 
 ROWS_NAMED = 5
 """How many row numbers a problem lists; the count tells the rest."""
+NO_PROGRAMME = "is no brand"
+NEW_PROGRAMME = (
+    "A brand and indication becomes a partition by its cohort file, config/cohorts/<partition>.yaml: copy "
+    "one of those and change it, or have one drafted with `e2i data import SOURCE --suggest --output "
+    "draft/mapping.yaml`; then load again."
+)
 REJECTED_SCHEMA = {"row_number": pl.Int64, "key": pl.String, "column_name": pl.String, "rule": pl.String,
                    "reason": pl.String, "content": pl.String}  # fmt: skip
 
@@ -46,8 +52,9 @@ class LoadError(ValueError):
 
     def __init__(self, problems: Sequence[Problem], note: str = "") -> None:
         self.problems = tuple(problems)
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"nothing was loaded:\n{lines}" + (f"\n{note}" if note else ""))
+        new = NEW_PROGRAMME if any(p.rule.startswith(NO_PROGRAMME) for p in self.problems) else ""
+        lines = [f"  - {problem}" for problem in self.problems]
+        super().__init__("\n".join(["nothing was loaded:", *lines, *filter(None, (note, new))]))
 
 
 def structural_problems(table: str, frame: pl.DataFrame, origin: str) -> list[Problem]:
@@ -81,10 +88,10 @@ def _programme_rule(table: str, programmes: Collection[tuple[str, str]]) -> Rule
     if "indication" in names:
         needs: tuple[str, ...] = ("brand", "indication")
         known = sorted(f"{brand}/{indication}" for brand, indication in programmes)
-        what = "is no brand and indication of config/cohorts"
+        what = f"{NO_PROGRAMME} and indication of config/cohorts"
     else:
         needs, known = ("brand",), sorted({brand for brand, _ in programmes})
-        what = "is no brand of config/cohorts"
+        what = f"{NO_PROGRAMME} of config/cohorts"
     broken = ~pl.concat_str(needs, separator="/").is_in(known)
     return Rule("programme", "brand", f"{what} ({', '.join(known)})", broken, needs)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from e2i_assets.cli.importing import NotWritten, agree_with_cohorts, draft
+from e2i_assets.cli.importing import NotWritten, agree_with_cohorts, draft, require_cohort_file
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.ingest.mapping import Mapping, MappingError
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.conftest import CONFIG, ROOT, config_with_examples
 
 GBSG2 = CohortConfig.from_yaml(ROOT / "examples" / "gbsg2" / "tamoxifen_breast_cancer.yaml")
 TEXT = """
@@ -64,6 +64,47 @@ def test_only_programmes_that_the_mapping_may_fill_are_asked() -> None:
     agreed("new", "role: outcome, available_at: outcome", other)
     with pytest.raises(MappingError, match="is not declared"):
         agreed("new", "role: outcome, available_at: outcome", TEXT.replace("\"'Tamoxifen'\"", "drug"))
+
+
+@pytest.mark.parametrize(
+    ("example", "said"),
+    [
+        (
+            "gbsg2",
+            "mapping.yaml:10: tables.patient_journeys.columns.brand: no cohort file is of Tamoxifen / "
+            "breast_cancer. `cp {folder}/tamoxifen_breast_cancer.yaml {config}/cohorts` and "
+            "`cp {folder}/recurrence.yaml {config}/scopes`; then import again",
+        ),
+        (
+            "omop",
+            "mapping.yaml:7: omop.brand: no cohort file is of Celecoxib / osteoarthritis. "
+            "`cp {folder}/celecoxib_osteoarthritis.yaml {config}/cohorts`; then import again",
+        ),
+    ],
+)
+def test_without_its_cohort_file_the_files_to_copy_are_named(
+    example: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    folder = Path("examples") / example
+    mapping = Mapping.from_yaml(folder / "mapping.yaml")
+    with pytest.raises(MappingError) as error:
+        require_cohort_file(mapping, CONFIG)
+    assert str(error.value).endswith(said.format(folder=folder, config=CONFIG))
+    require_cohort_file(mapping, config_with_examples(tmp_path))
+
+
+def test_without_a_cohort_file_anywhere_its_name_is_told() -> None:
+    mapping = Mapping.from_text(TEXT.replace("      NAME: {from: x, STATED}", "      {}"), Path("m.yaml"))
+    with pytest.raises(
+        MappingError, match=r"cohorts/tamoxifen_breast_cancer\.yaml with that brand .* --suggest"
+    ):
+        require_cohort_file(mapping, CONFIG)
+
+
+def test_a_brand_that_rows_tell_is_left_to_the_load() -> None:
+    text = TEXT.replace("      NAME: {from: x, STATED}", "      {}").replace("\"'Tamoxifen'\"", "drug")
+    require_cohort_file(Mapping.from_text(text, Path("m.yaml")), CONFIG)
 
 
 def test_a_draft_is_not_written_over_a_file(tmp_path: Path) -> None:
