@@ -16,6 +16,12 @@ SCRATCH = "scratch"
 
 
 @cache
+def shared_temporary() -> Path:
+    """The temporary folder that the machine's processes share; known before a home takes its place here."""
+    return Path(tempfile.gettempdir())
+
+
+@cache
 def open_home(home: Path) -> None:
     """Make the home, and let this process keep what it writes to itself, whatever the umask was.
 
@@ -42,6 +48,7 @@ def close(folder: Path, *, passable: bool = False) -> None:
 
 
 def _use_scratch(root: Path) -> None:
+    shared_temporary()
     root.mkdir(exist_ok=True)
     own = root / _name(psutil.Process())
     for folder in root.iterdir():

