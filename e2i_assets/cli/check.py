@@ -10,7 +10,7 @@ import typer
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.cohorts.config import CohortConfig
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import TABLES, PatientJourneys
 from e2i_assets.ingest import attributes
 from e2i_assets.partitions import cohort_files, programme
 from e2i_assets.quality.broken_rows import broken_rows
@@ -20,17 +20,28 @@ from e2i_assets.warehouse.warehouse import Warehouse
 SHOWN = 50
 
 
+class NothingToCheck(ValueError):
+    """A partition without rows, of which nothing can be said."""
+
+
 def run_check(partition: str, *, as_json: bool) -> int:
     """Print the keys of the rows with the rules that they break; 1 when there are any.
 
     Raises:
         typer.BadParameter: there is no such partition.
+        NothingToCheck: the warehouse has no rows of it.
     """
     here, warehouse = open_session()
     if partition not in (known := cohort_files(here.config_dir)):
         raise typer.BadParameter(f"no partition {partition!r}; there are {', '.join(known)}")
     config = programme(here.config_dir, partition)
-    rows = list(broken_rows(_extracts(warehouse, config), LifeDates.of(config)))
+    tables = _extracts(warehouse, config)
+    if tables[PatientJourneys.Config.name].is_empty():
+        raise NothingToCheck(
+            f"the warehouse has no rows of {config.brand}/{config.indication}, so nothing was checked; load "
+            "some with `e2i data import`"
+        )
+    rows = list(broken_rows(tables, LifeDates.of(config)))
     if as_json:
         print_json({"partition": partition, "rows": [asdict(row) for row in rows]})
         return int(bool(rows))
