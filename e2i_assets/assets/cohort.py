@@ -55,7 +55,7 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
         ),
         metadata={
             "dagster/partition_row_count": cells.rounded(result.eligible_count),
-            "patients": cells.figure(result.total_count),
+            "journeys": cells.figure(result.total_count),
             "exclusion_rate": cells.share(result.excluded_count, result.total_count),
             "attrition": shown.table(_attrition(result, cells)),
             "flow": shown.image(flow_picture(result, cells)),

@@ -113,8 +113,8 @@ def _shown(holding: Holding) -> dict[str, Any]:
 def _load(snapshot: Snapshot, brand: str, indication: str) -> int:
     if snapshot.load is None:
         raise dg.Failure(
-            f"the warehouse has no rows of {brand}/{indication}: load data first with "
-            "`e2i data generate` or `e2i data import`.",
+            f"the warehouse has no rows of {brand}/{indication}: load some with `e2i data import`, or with "
+            "`e2i data generate` if it is one of the programmes that come with the platform.",
             allow_retries=False,
         )
     return snapshot.load

@@ -18,6 +18,9 @@ from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.warehouse import Warehouse
 
+BEGUN = ("gates_passed", "gates_failed", "qc_score", "cohort", "bundle", "damaged")
+"""Figures of which a row has one once anything of it was judged, published or lost; else it says nothing."""
+
 
 def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, as_json: bool) -> int:
     """Print how runs ended; the exit code: 0 when every one succeeded."""
@@ -64,7 +67,7 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
     return {
         "partition": run.partition,
         "scope": scope,
-        "patients": cohort.result.total_count if cohort else None,
+        "journeys": cohort.result.total_count if cohort else None,
         "cohort": cohort.result.eligible_count if cohort else None,
         "qc_score": report.score if report else None,
         "algorithm": result.algorithm if result else None,
@@ -85,23 +88,9 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
 
 
 def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchanged: bool) -> None:
-    show_table(
-        "E2I assets",
-        [
-            "partition",
-            "patients",
-            "cohort",
-            "QC",
-            "algorithm",
-            "validation AUC (95 %)",
-            "test AUC (95 %)",
-            "oracle",
-            "gates",
-            "bundle",
-            "s",
-        ],
-        [_cells(row) for row in rows],
-    )
+    begun = [row for row in rows if any(row[name] for name in BEGUN)]
+    if begun:
+        _show_figures(begun)
     for run in runs:
         for gate, message in run.failed_gates.items():
             say(f"BLOCKED {run.partition} {gate}: {message}")
@@ -114,13 +103,34 @@ def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchange
             say(f"DAMAGED {row['partition']} {message}")
     if unchanged and any(run.reused for run in runs):
         say("Nothing changed since the last run; nothing was computed.")
-    say("Open Dagit with `make up` (or `e2i up`): http://127.0.0.1:3000")
+    if begun:
+        say("Open Dagit with `make up` (or `e2i up`): http://127.0.0.1:3000")
+
+
+def _show_figures(rows: Sequence[dict[str, Any]]) -> None:
+    show_table(
+        "E2I assets",
+        [
+            "partition",
+            "journeys",
+            "cohort",
+            "QC",
+            "algorithm",
+            "validation AUC (95 %)",
+            "test AUC (95 %)",
+            "oracle",
+            "gates",
+            "bundle",
+            "s",
+        ],
+        [_cells(row) for row in rows],
+    )
 
 
 def _cells(row: dict[str, Any]) -> list[Any]:
     return [
         row["partition"],
-        row["patients"],
+        row["journeys"],
         row["cohort"],
         _figure(row["qc_score"]),
         row["algorithm"],

@@ -182,8 +182,10 @@ def build_qc_report(
     impossible = contradictions(known, dates or LifeDates())
     suites = run_suites(config.suites, known, config.suite_status)
     lowest = min(config.asked, key=lambda d: (grades[d] is not None, grades[d] or 0.0))
-    advice = _advice(lowest, grades, graded)
-    blockers = (
+    # Of what is not there every other rule would complain as well.
+    nothing = tuple(_nothing_loaded(tables, required))
+    advice = "" if nothing else _advice(lowest, grades, graded)
+    blockers = nothing or (
         *_table_blockers(tables, required, config.minimum_rows),
         *_schema_blockers(schema),
         *_all_null_blockers(known, absent.get(JOURNEYS, ())),
@@ -206,7 +208,9 @@ def build_qc_report(
         schema=schema,
         suites=suites,
         lowest_dimension=lowest,
-        fix_first=f"Fix first: {blockers[0].message}. {_where(blockers)}{advice}" if blockers else advice,
+        fix_first=f"Fix first: {blockers[0].message}. {_where(blockers)}{advice}".strip()
+        if blockers
+        else advice,
         blockers=blockers,
         warnings=warnings,
         table_rows={name: frame.height for name, frame in known.items()},
@@ -214,6 +218,12 @@ def build_qc_report(
         agreed=config.agreed,
         not_collected={table: names for table, names in absent.items() if names},
     )
+
+
+def _nothing_loaded(tables: Mapping[str, pl.DataFrame], required: Collection[str]) -> Iterator[Blocker]:
+    if JOURNEYS in required and JOURNEYS in tables and tables[JOURNEYS].is_empty():
+        message = f"{JOURNEYS}: 0 rows; load data for this programme (`e2i data import`)"
+        yield Blocker("empty_table", JOURNEYS, "rows", message)
 
 
 def _table_blockers(

@@ -61,7 +61,7 @@ def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
     assert set(rows) == PARTITIONS
     for row in rows.values():
         assert (row["gates_passed"], row["gates_failed"]) == (12, 0)
-        assert row["patients"] == 625
+        assert row["journeys"] == 625
         assert row["cohort"] >= 300
         assert row["qc_score"] >= 0.8
         for split in ("validation", "test"):

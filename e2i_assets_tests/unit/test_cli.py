@@ -197,6 +197,14 @@ def test_an_exit_code_tells_a_refusal_from_what_could_not_be_asked(
     assert "Traceback" not in told
 
 
+def test_a_partition_without_rows_is_one_line_with_the_next_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = PartitionRun("fabhalta_pnh", "run", False, 1.0, error="raw: the warehouse has no rows: load some")
+    assert end([run], Settings(home=tmp_path), None, as_json=False) == 1  # type: ignore[arg-type]
+    assert capsys.readouterr().out == "FAILED fabhalta_pnh raw: the warehouse has no rows: load some\n"
+
+
 def test_what_is_damaged_does_not_hide_what_was_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -166,6 +166,15 @@ def test_an_exception_inside_a_suite_blocks(tables, monkeypatch):
     assert "Jane" not in json.dumps(judged.to_dict())
 
 
+def test_of_a_programme_without_journeys_nothing_else_is_said(tables):
+    """Its source was removed: every extract is cut by the journeys."""
+    judged = report({name: frame.clear() for name, frame in tables.items()})
+    (blocker,) = judged.blockers
+    assert (blocker.reason, blocker.table) == ("empty_table", JOURNEYS)
+    assert judged.score < CONFIG.block_below_score
+    assert judged.fix_first == f"Fix first: {blocker.message}."
+
+
 def test_an_empty_table_that_is_not_required_warns_and_does_not_count_as_good(tables):
     judged = report({**tables, "triggers": tables["triggers"].clear()}, required=[JOURNEYS])
     assert judged.status == "warning"
