@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Without bytecode on disk every process compiles its 3,000 modules anew, which takes 10 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test up lint lock bench revision
+.PHONY: help demo test check up lint lock bench revision
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -21,9 +21,15 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED) ## Every brand and indication, from raw tables to a Bento bundle
 	@$(BIN)/e2i demo
 
-# More workers than cores: many tests wait for a server. Those of a file stay together and share what it sets up.
+# Tests of a file stay with one worker and share what it sets up.
+PARALLEL := --dist loadfile --no-loadscope-reorder
+
+# More workers than cores: many tests wait for a server.
 test: $(INSTALLED) ## All tests
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest $(PARALLEL) --numprocesses 3
+
+check: lint ## What to run before a commit: lint and the unit tests, in three minutes
+	@$(BIN)/pytest $(PARALLEL) --numprocesses 2 e2i_assets_tests/unit
 
 up: $(INSTALLED) ## Open Dagit on http://127.0.0.1:3000
 	@$(BIN)/e2i up

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from e2i_assets import settings
+from e2i_assets.cli import up
 from e2i_assets.cli.up import AlreadyUp, _alone, _remember
 from e2i_assets.settings import Settings, SettingsError
 from e2i_assets_tests.conftest import ROOT
@@ -46,7 +47,10 @@ def test_a_home_is_served_once(tmp_path: Path) -> None:
     assert not note.exists()
 
 
-def test_what_a_killed_one_left_running_is_ended_and_nothing_else(tmp_path: Path) -> None:
+def test_what_a_killed_one_left_running_is_ended_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "STOPS_WITHIN", 1.0)  # the child does not end by itself
     note = tmp_path / "up.json"
     with python(TREE) as left:
         child = psutil.Process(int(first_line(left)))
