@@ -25,8 +25,9 @@ demo: $(INSTALLED) ## Every brand and indication, from raw tables to a Bento bun
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
 # More workers than cores: many tests wait for a server.
-test: $(INSTALLED) ## All tests
-	@$(BIN)/pytest $(PARALLEL) --numprocesses 3
+test: $(INSTALLED) ## All tests, and what of each package they cover
+	@$(BIN)/pytest $(PARALLEL) --numprocesses 3 --cov --cov-report=
+	@$(BIN)/python -m e2i_assets_tests.coverage_report
 
 check: lint ## What to run before a commit: lint and the unit tests, in three minutes
 	@$(BIN)/pytest $(PARALLEL) --numprocesses 2 e2i_assets_tests/unit
