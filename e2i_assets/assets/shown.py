@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from e2i_assets.contracts import markdown
 from e2i_assets.contracts.base import INDEX, OUTCOME, Column, columns, facts_of
 from e2i_assets.contracts.dictionary import AttributeLike, type_name
 from e2i_assets.contracts.tables import TABLES
@@ -60,20 +61,27 @@ def _contract_column(c: Column) -> dg.TableColumn:
         *([f"references {c.references}"] if c.references else []),
         *([f"wanted when {c.wanted_when}"] if c.wanted_when else []),
     ]
-    return dg.TableColumn(
+    return _column(
         c.name,
         type_name(c),
         f"{c.meaning}. Role {c.role}, {_known(c.available_at)}.",
-        constraints=dg.TableColumnConstraints(nullable=c.nullable, unique=c.unique, other=other),
+        dg.TableColumnConstraints(nullable=c.nullable, unique=c.unique, other=other),
     )
 
 
 def _attribute_column(name: str, dtype: str, declared: AttributeLike | None) -> dg.TableColumn:
     if declared is None:
-        return dg.TableColumn(name, dtype, "Clinical attribute that the cohort file does not declare")
+        return _column(name, dtype, "Clinical attribute that the cohort file does not declare")
     unit = f" ({declared.unit})" if declared.unit else ""
     said = f"{declared.description}{unit}. Clinical attribute. Role {declared.role}"
-    return dg.TableColumn(name, declared.dtype, f"{said}, {_known(declared.available_at)}.")
+    return _column(name, declared.dtype, f"{said}, {_known(declared.available_at)}.")
+
+
+def _column(
+    name: str, dtype: str, said: str, constraints: dg.TableColumnConstraints | None = None
+) -> dg.TableColumn:
+    """A column, of which Dagit takes the description, and nothing else, for Markdown."""
+    return dg.TableColumn(name, dtype, markdown.plain(said), constraints=constraints)
 
 
 def _known(available_at: str | None) -> str:
@@ -87,9 +95,7 @@ def feature_schema(features: Iterable[Feature]) -> dg.TableSchema:
     """Schema of a feature set."""
     return dg.TableSchema(
         [
-            dg.TableColumn(
-                f.name, f.kind, f"{f.description}{f' ({f.unit})' if f.unit else ''}. From {f.source}."
-            )
+            _column(f.name, f.kind, f"{f.description}{f' ({f.unit})' if f.unit else ''}. From {f.source}.")
             for f in features
         ]
     )

@@ -24,6 +24,7 @@ from rich.progress import (
 from sqlalchemy.exc import DBAPIError
 
 from e2i_assets.automation.jobs import REFRESH, served_assets
+from e2i_assets.contracts import markdown
 from e2i_assets.modeling.scope import load_scopes
 from e2i_assets.partitions import programme, wrong_files
 from e2i_assets.settings import Settings
@@ -159,8 +160,8 @@ def _run(
         if evaluation.passed:
             run.gates_passed += 1
         else:
-            run.failed_gates[f"{'/'.join(evaluation.asset_key.path)}: {evaluation.check_name}"] = str(
-                evaluation.description
+            run.failed_gates[f"{'/'.join(evaluation.asset_key.path)}: {evaluation.check_name}"] = (
+                markdown.told(str(evaluation.description))
             )
     if not result.success and not run.failed_gates:
         run.error = _error(result)

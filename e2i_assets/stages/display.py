@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from e2i_assets.contracts import markdown
 from e2i_assets.gates.verdict import Verdict
 from e2i_assets.resources.store import PAGES, Published
 
@@ -34,7 +35,8 @@ def check(
         passed=verdict.passed,
         asset_key=asset_key,
         check_name=gate,
-        description=f"{about}: {verdict.summary}",
+        # Dagit takes it for Markdown, and what was found names columns and values of data.
+        description=markdown.plain(f"{about}: {verdict.summary}"),
         metadata=rounded({"reason": verdict.reason, **advice, **found, **figures, **where}),
     )
 

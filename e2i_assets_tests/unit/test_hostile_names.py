@@ -7,23 +7,28 @@ from collections.abc import Callable
 from functools import cache
 from html.parser import HTMLParser
 
+import dagster as dg
 import httpx
 import polars as pl
 import pytest
 from markdown_it import MarkdownIt
 from starlette.applications import Starlette
 
+from e2i_assets.assets import shown
 from e2i_assets.cli.front import LOOPBACK
 from e2i_assets.cli.pages import pages_route
 from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.contracts.dictionary import dictionary, markdown
-from e2i_assets.contracts.markdown import code, plain
+from e2i_assets.contracts.markdown import code, plain, told
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.features.feature_set import Feature
+from e2i_assets.gates.verdict import refuse
 from e2i_assets.leakage.findings import Finding, LeakageReport
 from e2i_assets.leakage.render import html as leakage_page
 from e2i_assets.quality import QCReport, build_qc_report
 from e2i_assets.quality.config import Expectation
 from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.stages.display import check
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
 from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
 from e2i_assets_tests.unit.test_front import served
@@ -111,6 +116,18 @@ def attrition() -> str:
     return dataclasses.replace(result, eligibility_log=(entry,)).attrition_markdown()
 
 
+def described(schema: dg.TableSchema) -> str:
+    return "\n\n".join(column.description or "" for column in schema.columns)
+
+
+def features() -> list[Feature]:
+    return [Feature(name, "numeric", unit=name, description=name, source=name) for name in HOSTILE]
+
+
+def hostile_attributes() -> dict[str, Declared]:
+    return {name: dataclasses.replace(_DECLARED, unit=name, description=name) for name in HOSTILE}
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "quality report": lambda: quality_report().to_html(),
     "leakage audit": lambda: leakage_page({NAMED: leakage_report()}),
@@ -119,9 +136,16 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "quality report": lambda: quality_report().to_markdown(),
     "leakage audit": lambda: leakage_report().to_markdown(),
     "attrition": attrition,
-    "dictionary": lambda: markdown(
-        dictionary({"p": {name: dataclasses.replace(_DECLARED, description=name) for name in HOSTILE}})
+    "schema of features": lambda: described(shown.feature_schema(features())),
+    "schema of an extract": lambda: described(
+        shown.raw_schema(
+            "patient_journeys", pl.DataFrame({name: [1] for name in HOSTILE}), hostile_attributes()
+        )
     ),
+    "result of a check": lambda: str(
+        check(dg.AssetKey("a"), "is_good", refuse("bad", NAMED, NAMED), "p, 2024-01-01", {}).description
+    ),
+    "dictionary": lambda: markdown(dictionary({"p": hostile_attributes()})),
 }
 
 
@@ -163,6 +187,7 @@ def test_markdown_shows_names_and_obeys_none(name: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_cell_stays_one_cell_and_says_what_it_said(text: str) -> None:
+    assert told(plain(text)) == " ".join(text.split())
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     for cell, tags in ((plain(text), []), (code(text), ["code"])):
         page = Page(parser.render(f"| a | b |\n|---|---|\n| {cell} | end |"))
