@@ -1,8 +1,8 @@
 """Loading treatment events: through the platform, by a bare ADBC COPY, and by chunked `DataFrame.to_sql`.
 
 All three write the same rows into the same constrained tables (keys, foreign keys, CHECKs, indexes), which hold
-their journeys and HCPs already and are emptied before each turn. All take turns in one process, COPY and loader
-several times. `to_sql` goes through psycopg 3 in chunks of 1,000 rows in one transaction: as it is, which psycopg
+their journeys and HCPs already and are emptied before each turn. All take turns in one process, several rounds of
+them, and are compared within each round: other work on the machine comes and goes. `to_sql` goes through psycopg 3 in chunks of 1,000 rows in one transaction: as it is, which psycopg
 turns into pipelined statements of one row each, and with `method="multi"`, a statement per chunk, which is so slow
 that it writes fewer rows. Peak memory is that of a process of its own
 which loads from a Parquet file part by part.
@@ -146,7 +146,7 @@ def peak_memory(warehouse: Warehouse, url: str, rows: int) -> tuple[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of COPY and loader")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each")
     parser.add_argument("--memory", nargs=2, metavar=("URL", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
@@ -159,15 +159,18 @@ def main() -> None:
         parents = {"hcp_profiles": hcps(-(-of // JOURNEYS_PER_HCP)), "patient_journeys": journeys(of)}
         warehouse.load(Load(parents, "benchmark"), PROGRAMMES)
         multi = partial(by_to_sql, method="multi")
-        turns = [("COPY", by_copy, rows), ("loader", by_loader, rows)] * options.rounds
+        turns = [("COPY", by_copy, rows), ("loader", by_loader, rows)]
         turns += [("to_sql", by_to_sql, rows), ("to_sql multi", multi, rows.head(10_000))]
         found: dict[str, list[float]] = {name: [] for name, _, _ in turns}
-        for name, load, given in turns:
+        for name, load, given in turns * options.rounds:
             found[name].append(given.height / seconds(warehouse, load, given))
             print(f"{name}: {found[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
-        pace = {name: statistics.median(rates) for name, rates in found.items()}
-        for name, rate in pace.items():
-            print(f"{name:14}{rate:10,.0f} rows/s, {pace['loader'] / rate:5.2f} times as fast by the loader")
+        for name, rates in found.items():
+            ahead = [ours / rate for ours, rate in zip(found["loader"], rates, strict=True)]
+            print(
+                f"{name:14}{statistics.median(rates):10,.0f} rows/s, {statistics.median(ahead):5.2f} times as fast "
+                f"by the loader ({min(ahead):.2f} to {max(ahead):.2f})"
+            )
         for count in (options.rows // 5, options.rows):
             before, peak = peak_memory(warehouse, url_for(here, "public", ""), count)
             print(f"{count:>12,} rows from Parquet: peak {peak} MB, {before} MB before the load")
