@@ -41,6 +41,8 @@ def as_key(ids: pd.Series) -> pd.Series:
         ids = ids.astype("Float64")
         if (ids.dropna() % 1 == 0).all():
             ids = ids.astype("Int64")
+    if pd.api.types.is_integer_dtype(ids):  # digits have one spelling
+        return as_text(ids)
     codes, values = pd.factorize(as_text(ids))
     texts = pd.Series(values, dtype="string").str.normalize("NFC").str.strip(BLANKS)
     texts = texts.str.replace(WHOLE, r"\1", regex=True)

@@ -92,8 +92,8 @@ def _code_numbers(numbers: np.ndarray) -> Coded:
     if len(values) <= bins:
         codes = np.where(missing, -1, np.searchsorted(values, numbers))
         return _with_missing(codes, np.ones(len(values), dtype=bool))
-    atoms = values[counts >= max(_ATOM_SHARE * len(numbers), _ROWS_PER_BIN)]
-    rest = np.sort(numbers[~missing & ~np.isin(numbers, atoms)])
+    frequent = counts >= max(_ATOM_SHARE * len(numbers), _ROWS_PER_BIN)
+    atoms, rest = values[frequent], np.repeat(values[~frequent], counts[~frequent])
     edges = np.unique(rest[np.linspace(0, len(rest) - 1, bins + 1).astype(int)[1:-1]]) if len(rest) else rest
     codes = np.searchsorted(edges, numbers, side="left")
     ranges = len(edges) + 1

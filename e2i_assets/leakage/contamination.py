@@ -104,12 +104,12 @@ def _ids(frame: pd.DataFrame, split: str, key: str, *, whole: bool) -> set[str]:
     missing = int(ids.isna().sum())
     if missing and whole:
         raise LeakageError("missing_value", f"split {split}: {missing} of {len(ids)} rows have no {key}")
-    return set(ids.dropna())
+    return set(ids.dropna().to_numpy())
 
 
 def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:
     both = frame.loc[frame[patient].notna() & frame[hcp].notna(), [patient, hcp]]
-    return set(as_key(both[patient]) + "\x1f" + as_key(both[hcp]))
+    return set((as_key(both[patient]) + "\x1f" + as_key(both[hcp])).to_numpy())
 
 
 def _are_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> bool:
