@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Without bytecode on disk every process compiles its 3,000 modules anew, which takes 10 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check up lint lock bench revision
+.PHONY: help demo test check map up lint lock bench revision
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -41,6 +41,9 @@ lint: $(INSTALLED) ## Style, types, layers and loadable definitions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate --workspace workspace.yaml
+
+map: $(INSTALLED) ## Draw docs/house.svg, the map of the packages, from the code
+	@$(BIN)/python -m e2i_assets_tests.house_map
 
 bench: $(INSTALLED) ## The figures that the README quotes
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.imports
