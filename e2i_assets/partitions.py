@@ -11,7 +11,7 @@ import dagster as dg
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.config_files import ConfigFileError, read_settings
-from e2i_assets.modeling.scope import wrong_scopes
+from e2i_assets.modeling.scopes import wrong_scopes
 from e2i_assets.settings import config_dir
 
 

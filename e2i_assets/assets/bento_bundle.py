@@ -20,6 +20,7 @@ from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import FeatureLike, require_features
 from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
+from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.store import ArtifactRefused, Published
@@ -31,7 +32,6 @@ from e2i_assets.stages.stage import Made, stage
 from e2i_assets.warehouse.records import bentoml_services
 
 PROBES = 20
-PORT = 3001
 FILES = "files"
 """Attribute of a published bundle: hash of its files in BentoML's store."""
 
@@ -45,7 +45,13 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Self-contained bundle that `bentoml serve` answers from.",
         kinds={"bentoml"},
-        code=("assets/bento_bundle.py", "gates/bento_bundle.py", "modeling/identity.py", "serving"),
+        code=(
+            "assets/bento_bundle.py",
+            "gates/bento_bundle.py",
+            "modeling/identity.py",
+            "modeling/problems",
+            "serving",
+        ),
         gates=(rules.BUNDLE_ANSWERS,),
         inputs={
             "splits": "splits",
@@ -61,18 +67,18 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
     ) -> Made:
         with bento_store(context.settings.bento_home):
             _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
-            bundle, example = _build(context, scope, splits, model, evaluation)
+            bundle, example, port = _build(context, scope, splits, model, evaluation)
         to_disk(bundle.path)
         _record(context, scope, bundle, model)
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
         return Made(
             BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
-            subject=rules.Answers(model.predict_proba(probes), _answer(bundle, probes)),
+            subject=rules.Answers(model.predict(probes), _answer(bundle, probes, scope.problem)),
             metadata={
                 "tag": bundle.tag,
                 "path": dg.MetadataValue.path(str(bundle.path)),
-                "serve": _how(bundle, context),
-                "predict": _ask(example),
+                "serve": _how(bundle, context, port),
+                "predict": _ask(example, port),
             },
             attributes={FILES: content_hash(bundle.path)},
         )
@@ -109,8 +115,8 @@ def _remove_unless_known(context: StageContext, tag: str) -> None:
 
 def _build(
     context: StageContext, scope: Scope, splits: Splits, model: TrainedModel, evaluation: Evaluated
-) -> tuple[Bundle, dict[str, Any]]:
-    """The bundle, and the features of a request to it."""
+) -> tuple[Bundle, dict[str, Any], int]:
+    """The bundle, the features of a request to it, and the port of its service."""
     if evaluation.model_fingerprint != model.fingerprint:
         raise BundleError(
             f"the published evaluation is of model {evaluation.model_fingerprint[:16]}, the published model "
@@ -122,23 +128,24 @@ def _build(
     numeric = [feature.name for feature in features if feature.kind == "numeric"]
     usual = usual_values(splits.train, numeric, context.quality.minimum_cell_count)
     result = evaluation.evaluation
+    classes = getattr(model.pipeline, "classes_", ())
+    answer = scope.problem.answer(classes, scope.target, result.threshold)
     bundle = build_bundle(
         model.pipeline,
         features,
         name=_name(context, scope),
         version=context.fingerprint,
-        positive_class=scope.target,
-        threshold=result.threshold,
+        answer=answer,
         metadata={
             "algorithm": model.algorithm,
             "model_fingerprint": model.fingerprint,
-            "test_auc": result.auc_ci.auc,
             "data_version": context.inputs["splits"].version,
+            **({} if (test := result.primary("test")) is None else {f"test_{result.primary_metric}": test}),
         },
         levels=levels,
         usual=usual,
     )
-    return bundle, example_features(features, levels, usual)
+    return bundle, example_features(features, levels, usual), answer.port
 
 
 def usual_values(train: pd.DataFrame, names: Sequence[str], cell: int) -> dict[str, tuple[float, float]]:
@@ -166,22 +173,22 @@ def probe_rows(validation: pd.DataFrame, features: Sequence[FeatureLike]) -> pd.
     return validation[[feature.name for feature in features]].head(PROBES)
 
 
-def _answer(bundle: Bundle, probes: pd.DataFrame) -> np.ndarray:
-    """Probabilities by the pipeline file that travels in the bundle."""
+def _answer(bundle: Bundle, probes: pd.DataFrame, problem: Problem) -> np.ndarray:
+    """Predictions by the pipeline file that travels in the bundle."""
     import joblib
 
     (packed,) = bundle.path.rglob("pipeline.joblib")
-    return joblib.load(packed).predict_proba(probes)[:, 1]
+    return problem.predict(joblib.load(packed), probes)
 
 
-def _how(bundle: Bundle, context: StageContext) -> str:
+def _how(bundle: Bundle, context: StageContext, port: int) -> str:
     home = shlex.quote(str(context.settings.bento_home))
-    return f"BENTOML_HOME={home} bentoml serve {bundle.tag} --host 127.0.0.1 --port {PORT}"
+    return f"BENTOML_HOME={home} bentoml serve {bundle.tag} --host 127.0.0.1 --port {port}"
 
 
-def _ask(example: Mapping[str, Any]) -> str:
+def _ask(example: Mapping[str, Any], port: int) -> str:
     body = shlex.quote(json.dumps({"features": example}, ensure_ascii=False))
-    return f"curl -s http://127.0.0.1:{PORT}/predict -H 'Content-Type: application/json' -d {body}"
+    return f"curl -s http://127.0.0.1:{port}/predict -H 'Content-Type: application/json' -d {body}"
 
 
 def example_features(

@@ -18,8 +18,8 @@ from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.errors import ModelingError
-from e2i_assets.modeling.evaluation import Evaluation, evaluate, meets, plausibility
-from e2i_assets.modeling.plots import calibration_plot, roc_plot
+from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
+from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.sealing import VaultError
@@ -47,20 +47,27 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         result = made.evaluation
         undeclared = [f.name for f in splits.features if f.name in model.features and not f.known_at_index]
         criteria = (*meets(scope.success_criteria, result), plausibility(scope, result, undeclared))
-        roc, calibration = roc_plot(result), calibration_plot(result)
-        _log(context, result, {"roc.png": roc, "calibration.png": calibration}, all(c.ok for c in criteria))
+        plots = scope.problem.plots(result)
+        _log(context, result, plots, all(c.ok for c in criteria))
+        primary = result.primary_metric
         return Made(
             made,
             subject=criteria,
             metadata={
-                "test_auc": result.auc_ci.auc,
-                "test_auc_95": f"{result.auc_ci.low:.3f} to {result.auc_ci.high:.3f}",
-                "validation_auc": result.validation_auc_ci.auc,
+                "primary_metric": primary,
+                f"test_{primary}": result.primary("test"),
+                f"test_{primary}_95": shown.interval(result.interval("test")),
+                f"validation_{primary}": result.primary("validation"),
+                f"baseline_{primary}": result.baseline,
                 "test_patients": result.n_test,
-                "roc": shown.image(roc),
-                "calibration": shown.image(calibration),
+                **{Path(name).stem: shown.image(png) for name, png in plots.items()},
                 "metrics": shown.table(
-                    {"metric": name, "validation": result.metrics["validation"][name], "test": value}
+                    {
+                        "metric": name,
+                        "validation": result.metrics["validation"][name],
+                        "test": value,
+                        "test 95 %": shown.interval(result.intervals["test"].get(name)),
+                    }
                     for name, value in result.metrics["test"].items()
                 ),
                 "leakage": shown.table(vars(row) for row in made.leakage_sheet),
@@ -141,8 +148,15 @@ def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], pas
     ) as mlflow:
         mlflow.log_metrics(
             {f"test_{name}": value for name, value in result.metrics["test"].items() if value is not None}
-            | {"test_auc_low": result.auc_ci.low, "test_auc_high": result.auc_ci.high}
+            | {
+                f"test_{name}_{end}": value
+                for name, ends in result.intervals["test"].items()
+                if ends is not None
+                for end, value in zip(("low", "high"), ends, strict=True)
+            }
+            | ({} if result.baseline is None else {f"baseline_{result.primary_metric}": result.baseline})
         )
+        mlflow.set_tag("primary_metric", result.primary_metric)
         mlflow.set_tag("success_criteria", "passed" if passed else "failed")
         with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
             for name, png in plots.items():

@@ -27,9 +27,9 @@ def labelled(name: str, frame: pd.DataFrame, features: list[str], scope: Scope) 
     """Features and target of one split; patients whose outcome is not known are left out.
 
     Raises:
-        TrainingDataError: a column is missing, or the target is not binary with both outcomes.
+        TrainingDataError: a column is missing, or the target is not one of the scope's problem type.
     """
     if absent := sorted({*features, scope.target} - set(frame.columns)):
         raise TrainingDataError(f"{name}: columns {', '.join(absent)} are missing")
     known = frame[frame[scope.target].notna()]
-    return LabelledSplit(name, known[features], known[scope.target], known.get("patient_id"))
+    return LabelledSplit(name, known[features], known[scope.target], scope.problem, known.get("patient_id"))

@@ -22,6 +22,11 @@ def image(png: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
+def interval(ends: tuple[float, float] | None) -> str:
+    """A 95 % interval in words; empty where there is none."""
+    return f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else ""
+
+
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
     """A table of plain figures; `none` when it has no rows."""
     records = [dg.TableRecord({k: plain(v) for k, v in row.items()}) for row in rows]

@@ -53,6 +53,8 @@ def _lost(context: StageContext, current: Published) -> str | None:
         "stages/context.py",
         "contracts/spelling.py",
         "modeling/alike.py",
+        "modeling/problem_types.py",
+        "modeling/problems",
         "modeling/split_enforcer.py",
         "modeling/split_policy.py",
         "modeling/splits.py",
@@ -66,7 +68,7 @@ def _lost(context: StageContext, current: Published) -> str | None:
     inputs={"features": "features", "cohort": "cohort"},
     config=lambda context: {
         "targets": context.targets,
-        "plausible": [[scope.plausible_max_auc, scope.plausible_max_r2] for scope in context.scopes],
+        "plausible": [scope.plausible for scope in context.scopes],
         "stratified_by": _stratified_by(context.scopes),
         "order": _order(context.scopes),
         "equal_rows": context.programme.equal_rows,
@@ -123,8 +125,9 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
         {"split": name, "patients": cells.figure(divided.validation.counts[name])}
         | {"journeys": cells.figure(len(frame)), "share": divided.validation.ratios[name]}
         | {
-            f"{target} rate": cells.share(int(frame[target].sum()), int(frame[target].count()))
-            for target in context.targets
+            name: figure
+            for scope in context.scopes
+            for name, figure in scope.problem.shares(scope.target, frame[scope.target], cells).items()
         }
         for name, frame in frames.items()
     ]
@@ -181,8 +184,8 @@ def _quality(
 
 
 def _stratified_by(scopes: list[Scope]) -> list[str]:
-    """The outcomes that are classified, each once."""
-    return list(dict.fromkeys(s.target for s in scopes if s.problem_type == "binary_classification"))
+    """The outcomes that splits are stratified by, each once."""
+    return list(dict.fromkeys(scope.target for scope in scopes if scope.problem.stratified))
 
 
 def _order(scopes: list[Scope]) -> SplitOrder:
@@ -210,6 +213,11 @@ def undated(report: LeakageReport) -> LeakageReport:
     return replace(report, limits=(*report.limits, said))
 
 
+def plausible_of(scope: Scope) -> Plausible:
+    """What the audit takes for plausible of the scope's features together."""
+    return Plausible(**{scope.plausible.name: scope.plausible.limit})
+
+
 def _audit(
     frames: dict[str, pd.DataFrame], features: FeatureSet, scope: Scope, programme: CohortConfig
 ) -> LeakageReport:
@@ -224,7 +232,7 @@ def _audit(
         event_times=time,
         equal_rows=programme.equal_rows == "allow",
         other_splits={name: frame for name, frame in known.items() if name != "train"},
-        plausible=Plausible(scope.plausible_max_auc, scope.plausible_max_r2),
+        plausible=plausible_of(scope),
     )
     return report if time else undated(report)
 

@@ -62,15 +62,17 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
             labelled("validation", splits.validation, names, scope),
             seed=SEED,
         )
-        importance = importance_plot(trained)
+        importance, primary = importance_plot(trained), scope.problem.primary_metric
         run_id = _log(context, scope, trained, preprocessor, tuned, importance)
         _record(context, scope, trained, run_id)
         return Made(
             trained,
             metadata={
                 "algorithm": trained.algorithm,
-                "train_auc": trained.metrics["train_auc"],
-                "validation_auc": trained.metrics["validation_auc"],
+                **{
+                    f"{split}_{primary}": trained.metrics[f"{split}_{primary}"]
+                    for split in ("train", "validation")
+                },
                 "params": dict(trained.params),
                 "importance": shown.image(importance),
                 "fingerprint": trained.fingerprint[:16],

@@ -29,7 +29,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
         key=stage_key(scope, "tuned_params"),
         group=scope.name,
         scope=scope.name,
-        description="Best hyperparameters of the candidate, by validation AUC.",
+        description=f"Best hyperparameters of the candidate, by {scope.problem.scorer} on validation.",
         kinds={"optuna"},
         code=("assets/tuned_params.py", "assets/scoped.py", "modeling"),
         inputs={

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
-from e2i_assets.assets.splits import event_times, undated
+from e2i_assets.assets.splits import event_times, plausible_of, undated
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.config_files import ConfigFileError, parse_yaml, read_yaml
 from e2i_assets.contracts.base import columns
@@ -17,10 +17,11 @@ from e2i_assets.ingest.attributes import DTYPES
 from e2i_assets.ingest.files import GZIP, SUFFIXES
 from e2i_assets.ingest.frames import CUSTOMARY, read_frames
 from e2i_assets.ingest.mapping import Reading
-from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
+from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.leakage.contract import Contract
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.scope import Scope, load_scopes
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
@@ -147,7 +148,7 @@ def _audit(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageReport:
         contract={feature.name: feature.declared for feature in splits.features},
         other_splits={"validation": validation},
         event_times=time,
-        plausible=Plausible(scope.plausible_max_auc, scope.plausible_max_r2),
+        plausible=plausible_of(scope),
         equal_rows=cohort.equal_rows == "allow",
     )
     return report if time else undated(report)

@@ -1,4 +1,4 @@
-"""The best AUC that any model could reach on the test patients: that of the true probability."""
+"""The best score that any model could reach on the test patients: that of the true probability."""
 
 from __future__ import annotations
 
@@ -6,32 +6,38 @@ import sqlalchemy as sa
 
 from e2i_assets.cli.generate import oracle
 from e2i_assets.cohorts.cohort import Cohort
-from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.records import split_assignments
 from e2i_assets.warehouse.warehouse import Warehouse
 
 UNAVAILABLE = "unavailable"
 """Real data have no oracle."""
+KNOWN_OUTCOME = "treatment_initiated"
+"""The outcome whose true probability the generator keeps."""
 
 
-def oracle_auc(
+def oracle_score(
     here: Settings, warehouse: Warehouse, partition: str, cohort: Cohort, scope: str
 ) -> float | str | None:
-    """AUC of the generator's probability on the cohort's test patients, or `unavailable` for real data."""
+    """The scope's primary metric, of the generator's probability on the cohort's test patients.
+
+    `unavailable` for real data, and for a target that the generator knows no probability of.
+    """
     import polars as pl
-    from sklearn.metrics import roc_auc_score
 
     known = oracle(here)
-    target = load_scopes(here.config_dir / "scopes")[scope].target
+    asked = load_scopes(here.config_dir / "scopes")[scope]
+    target = asked.target
     stored = split_assignments.c
     query = sa.select(stored.patient_id).where(stored.partition == partition, stored.split == "test")
     with warehouse.engine.connect() as connection:
         test = connection.scalars(query).all()
-    if known is None or target not in cohort.members.columns or not test:
+    if known is None or target != KNOWN_OUTCOME or target not in cohort.members.columns or not test:
         return UNAVAILABLE
     members = cohort.members.filter(pl.col("patient_id").is_in(list(test)), pl.col(target).is_not_null())
     rows = members.join(known, on="patient_journey_id")
     if rows.is_empty():
         return UNAVAILABLE
-    return float(roc_auc_score(rows.get_column(target), rows.get_column("p_true")))
+    outcome = rows.get_column(target).cast(pl.Int8).to_numpy()
+    return asked.problem.measure(outcome, rows.get_column("p_true").to_numpy())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from e2i_assets.cli.oracle import oracle_auc
+from e2i_assets.cli.oracle import oracle_score
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.modeling.artifacts import Evaluated
+from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.partitions import programmes
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store
@@ -18,6 +19,7 @@ from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.warehouse import Warehouse
 
+SPLITS = ("validation", "test")
 BEGUN = ("gates_passed", "gates_failed", "qc_score", "cohort", "bundle", "damaged")
 """Figures of which a row has one once anything of it was judged, published or lost; else it says nothing."""
 
@@ -71,11 +73,11 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
         "cohort": cohort.result.eligible_count if cohort else None,
         "qc_score": report.score if report else None,
         "algorithm": result.algorithm if result else None,
-        "validation_auc": result.validation_auc_ci.auc if result else None,
-        "validation_auc_95": list(result.validation_auc_ci[1:3]) if result else None,
-        "test_auc": result.auc_ci.auc if result else None,
-        "test_auc_95": list(result.auc_ci[1:3]) if result else None,
-        "oracle_auc": readable(lambda: oracle_auc(here, warehouse, run.partition, cohort, scope))
+        "metric": result.primary_metric if result else None,
+        **{split: result.primary(split) if result else None for split in SPLITS},
+        **{f"{split}_95": _ends(result, split) for split in SPLITS},
+        "baseline": result.baseline if result else None,
+        "oracle": readable(lambda: oracle_score(here, warehouse, run.partition, cohort, scope))
         if cohort
         else None,
         "gates_passed": run.gates_passed,
@@ -116,8 +118,9 @@ def _show_figures(rows: Sequence[dict[str, Any]]) -> None:
             "cohort",
             "QC",
             "algorithm",
-            "validation AUC (95 %)",
-            "test AUC (95 %)",
+            "metric",
+            "validation (95 %)",
+            "test (95 %)",
             "oracle",
             "gates",
             "bundle",
@@ -134,17 +137,22 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         row["cohort"],
         _figure(row["qc_score"]),
         row["algorithm"],
-        _interval(row["validation_auc"], row["validation_auc_95"]),
-        _interval(row["test_auc"], row["test_auc_95"]),
-        _figure(row["oracle_auc"]),
+        row["metric"],
+        *[_interval(row[split], row[f"{split}_95"]) for split in SPLITS],
+        _figure(row["oracle"]),
         f"{row['gates_passed']}/{row['gates_passed'] + row['gates_failed']}",
         row["bundle"],
         f"{row['seconds']:.1f}",
     ]
 
 
-def _interval(auc: float | None, bounds: Sequence[float] | None) -> str:
-    return f"{auc:.3f} ({bounds[0]:.3f}-{bounds[1]:.3f})" if bounds else ""
+def _ends(result: Evaluation | None, split: str) -> list[float] | None:
+    ends = result and result.interval(split)
+    return list(ends) if ends else None
+
+
+def _interval(value: float | None, ends: Sequence[float] | None) -> str:
+    return f"{value:.3f} ({ends[0]:.3f}-{ends[1]:.3f})" if value is not None and ends else _figure(value)
 
 
 def _figure(value: float | str | None) -> str:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.contracts import markdown
-from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import programme, wrong_files
 from e2i_assets.settings import Settings
 from e2i_assets.stages.display import REUSED

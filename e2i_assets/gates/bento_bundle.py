@@ -11,7 +11,7 @@ from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 
 @dataclass(frozen=True)
 class Answers:
-    """Probabilities of the same probe rows by the model and by the bundle, shape (n,)."""
+    """Predictions of the same probe rows by the model and by the bundle, one row each."""
 
     model: np.ndarray
     bundle: np.ndarray
@@ -33,7 +33,7 @@ def _bundle_answers(answers: Answers) -> Verdict:
         )
     if not (np.isfinite(answers.model).all() and np.isfinite(answers.bundle).all()):
         return refuse(
-            "no_probability",
+            "not_finite",
             "model or bundle answered a probe row with something that is no number.",
             "Look at the features that are missing in the validation split, and train again.",
         )
@@ -48,4 +48,4 @@ def _bundle_answers(answers: Answers) -> Verdict:
     )
 
 
-BUNDLE_ANSWERS = Gate("bundle_answers", "The bundle gives the model's own probabilities.", _bundle_answers)
+BUNDLE_ANSWERS = Gate("bundle_answers", "The bundle gives the model's own predictions.", _bundle_answers)

@@ -17,7 +17,7 @@ def _success_criteria(results: tuple[CriterionResult, ...]) -> Verdict:
     if not results:
         return refuse("no_criteria", "the scope states no success criteria.", "State them in config/scopes.")
     figures = {r.name: r.value for r in results}
-    if doubted := [r.reason for r in results if r.name == PLAUSIBILITY and not r.ok]:
+    if doubted := [r.reason for r in results if r.name.startswith(PLAUSIBILITY) and not r.ok]:
         return refuse("implausible", f"{doubted[0]}.", ASK, **figures)
     if failed := [r for r in results if not r.ok]:
         return refuse(
@@ -26,7 +26,9 @@ def _success_criteria(results: tuple[CriterionResult, ...]) -> Verdict:
             "Look at the validation metrics and features; this model is not published further.",
             **figures,
         )
-    high = [f"; {r.reason}" for r in results if r.name == PLAUSIBILITY and (r.value or 0) > r.threshold]
+    high = [
+        f"; {r.reason}" for r in results if r.name.startswith(PLAUSIBILITY) and (r.value or 0) > r.threshold
+    ]
     return ok(_against(results) + "".join(high), **figures)
 
 

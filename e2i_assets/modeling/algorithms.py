@@ -1,17 +1,18 @@
-"""The registered algorithms: what each promises, its defaults, its search space, and how it is built.
+"""The table of algorithms: what each promises, its defaults, its search space, and how it is built.
 
+A problem type takes from it what fits its target, and says which estimator and which figures are watched.
 Latency, memory, interpretability and success rates are the guide's planning figures, used to rank before
 anything is measured. Search spaces have the guide's format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from e2i_assets.modeling.fitting import Fit, fit_lightgbm, fit_plain, fit_xgboost
-from e2i_assets.modeling.scope import ProblemType
+from e2i_assets.modeling.fitting import Fit, Watched, fit_lightgbm, fit_plain, fit_xgboost
 
 Params = Mapping[str, Any]
 SearchSpace = Mapping[str, Mapping[str, Any]]
@@ -39,7 +40,6 @@ class Algorithm:
 
     name: str
     family: str
-    problem_types: frozenset[ProblemType]
     interpretability: float
     latency_ms: float
     memory_gb: float
@@ -50,25 +50,121 @@ class Algorithm:
     fit: Fit = field(default=fit_plain)
 
 
-def _xgboost(params: Params, seed: int) -> Any:
-    from xgboost import XGBClassifier
+def xgboost(estimator: str, watched: Watched) -> Algorithm:
+    """XGBoost's `XGBClassifier` or `XGBRegressor`, stopped early by what is watched on validation."""
 
-    return XGBClassifier(**params, tree_method="hist", random_state=seed, n_jobs=THREADS, verbosity=0)
+    def build(params: Params, seed: int) -> Any:
+        import xgboost
 
+        return getattr(xgboost, estimator)(
+            **params, tree_method="hist", random_state=seed, n_jobs=THREADS, verbosity=0
+        )
 
-def _lightgbm(params: Params, seed: int) -> Any:
-    from lightgbm import LGBMClassifier
-
-    return LGBMClassifier(
-        **params, subsample_freq=1, random_state=seed, n_jobs=THREADS, deterministic=True,
-        force_row_wise=True, verbose=-1,
+    return Algorithm(
+        name="XGBoost",
+        family="gradient_boosting",
+        interpretability=0.6,
+        latency_ms=20,
+        memory_gb=2.0,
+        success_rate=0.78,
+        defaults={
+            "n_estimators": 100, "max_depth": 3, "learning_rate": 0.05, "subsample": 0.8,
+            "colsample_bytree": 0.8, "min_child_weight": 5, "reg_lambda": 1.0,
+        },
+        search_space={
+            "max_depth": {"type": "int", "low": 2, "high": 6},
+            "learning_rate": {"type": "float", "low": 0.03, "high": 0.3, "log": True},
+            "subsample": {"type": "float", "low": 0.6, "high": 1.0},
+            "colsample_bytree": {"type": "float", "low": 0.4, "high": 1.0},
+            "min_child_weight": {"type": "int", "low": 1, "high": 20},
+            "reg_lambda": {"type": "float", "low": 0.1, "high": 30.0, "log": True},
+        },
+        build=build,
+        fit=partial(fit_xgboost, watched=watched),
     )  # fmt: skip
 
 
-def _random_forest(params: Params, seed: int) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
+def lightgbm(estimator: str, watched: Watched) -> Algorithm:
+    """LightGBM's `LGBMClassifier` or `LGBMRegressor`, stopped early by what is watched on validation."""
 
-    return RandomForestClassifier(**params, random_state=seed, n_jobs=THREADS)
+    def build(params: Params, seed: int) -> Any:
+        import lightgbm
+
+        return getattr(lightgbm, estimator)(
+            **params, subsample_freq=1, random_state=seed, n_jobs=THREADS, deterministic=True,
+            force_row_wise=True, verbose=-1,
+        )  # fmt: skip
+
+    return Algorithm(
+        name="LightGBM",
+        family="gradient_boosting",
+        interpretability=0.6,
+        latency_ms=15,
+        memory_gb=1.5,
+        success_rate=0.76,
+        defaults={
+            "n_estimators": 100, "num_leaves": 7, "learning_rate": 0.05, "subsample": 0.8,
+            "colsample_bytree": 0.8, "min_child_samples": 20, "reg_lambda": 1.0,
+        },
+        search_space={
+            "num_leaves": {"type": "int", "low": 3, "high": 31},
+            "learning_rate": {"type": "float", "low": 0.03, "high": 0.3, "log": True},
+            "subsample": {"type": "float", "low": 0.6, "high": 1.0},
+            "colsample_bytree": {"type": "float", "low": 0.4, "high": 1.0},
+            "min_child_samples": {"type": "int", "low": 5, "high": 50},
+            "reg_lambda": {"type": "float", "low": 0.1, "high": 30.0, "log": True},
+        },
+        build=build,
+        fit=partial(fit_lightgbm, watched=watched),
+    )  # fmt: skip
+
+
+def random_forest(estimator: str, features: Sequence[str | float] = ("sqrt", "log2")) -> Algorithm:
+    """scikit-learn's `RandomForestClassifier` or `RandomForestRegressor`.
+
+    Args:
+        features: how many a split looks at; the first is the default.
+    """
+
+    def build(params: Params, seed: int) -> Any:
+        from sklearn import ensemble
+
+        return getattr(ensemble, estimator)(**params, random_state=seed, n_jobs=THREADS)
+
+    return Algorithm(
+        name="RandomForest",
+        family="ensemble",
+        interpretability=0.5,
+        latency_ms=30,
+        memory_gb=3.0,
+        success_rate=0.72,
+        defaults={
+            "n_estimators": 100, "max_depth": 10, "min_samples_split": 5, "min_samples_leaf": 5,
+            "max_features": features[0],
+        },
+        search_space={
+            "max_depth": {"type": "int", "low": 3, "high": 20},
+            "min_samples_split": {"type": "int", "low": 2, "high": 20},
+            "min_samples_leaf": {"type": "int", "low": 1, "high": 20},
+            "max_features": {"type": "categorical", "choices": list(features)},
+        },
+        build=build,
+    )  # fmt: skip
+
+
+def linear(name: str, build: Callable[[Params, int], Any], defaults: Params, space: SearchSpace) -> Algorithm:
+    """A linear model, whose name, penalty and solver depend on the target."""
+    return Algorithm(
+        name=name,
+        family="linear",
+        interpretability=1.0,
+        latency_ms=1,
+        memory_gb=0.1,
+        success_rate=0.65,
+        defaults=defaults,
+        search_space=space,
+        build=build,
+    )
 
 
 def _logistic_regression(params: Params, seed: int) -> Any:
@@ -79,92 +175,24 @@ def _logistic_regression(params: Params, seed: int) -> Any:
     return LogisticRegression(**params, solver=solver, max_iter=5000, tol=1e-3, random_state=seed)
 
 
-_BINARY: frozenset[ProblemType] = frozenset({"binary_classification"})
-
-ALGORITHMS: Mapping[str, Algorithm] = {
-    a.name: a
-    for a in (
-        Algorithm(
-            name="XGBoost",
-            family="gradient_boosting",
-            problem_types=_BINARY,
-            interpretability=0.6,
-            latency_ms=20,
-            memory_gb=2.0,
-            success_rate=0.78,
-            defaults={
-                "n_estimators": 100, "max_depth": 3, "learning_rate": 0.05, "subsample": 0.8,
-                "colsample_bytree": 0.8, "min_child_weight": 5, "reg_lambda": 1.0,
-            },
-            search_space={
-                "max_depth": {"type": "int", "low": 2, "high": 6},
-                "learning_rate": {"type": "float", "low": 0.03, "high": 0.3, "log": True},
-                "subsample": {"type": "float", "low": 0.6, "high": 1.0},
-                "colsample_bytree": {"type": "float", "low": 0.4, "high": 1.0},
-                "min_child_weight": {"type": "int", "low": 1, "high": 20},
-                "reg_lambda": {"type": "float", "low": 0.1, "high": 30.0, "log": True},
-            },
-            build=_xgboost,
-            fit=fit_xgboost,
-        ),
-        Algorithm(
-            name="LightGBM",
-            family="gradient_boosting",
-            problem_types=_BINARY,
-            interpretability=0.6,
-            latency_ms=15,
-            memory_gb=1.5,
-            success_rate=0.76,
-            defaults={
-                "n_estimators": 100, "num_leaves": 7, "learning_rate": 0.05, "subsample": 0.8,
-                "colsample_bytree": 0.8, "min_child_samples": 20, "reg_lambda": 1.0,
-            },
-            search_space={
-                "num_leaves": {"type": "int", "low": 3, "high": 31},
-                "learning_rate": {"type": "float", "low": 0.03, "high": 0.3, "log": True},
-                "subsample": {"type": "float", "low": 0.6, "high": 1.0},
-                "colsample_bytree": {"type": "float", "low": 0.4, "high": 1.0},
-                "min_child_samples": {"type": "int", "low": 5, "high": 50},
-                "reg_lambda": {"type": "float", "low": 0.1, "high": 30.0, "log": True},
-            },
-            build=_lightgbm,
-            fit=fit_lightgbm,
-        ),
-        Algorithm(
-            name="RandomForest",
-            family="ensemble",
-            problem_types=_BINARY,
-            interpretability=0.5,
-            latency_ms=30,
-            memory_gb=3.0,
-            success_rate=0.72,
-            defaults={
-                "n_estimators": 100, "max_depth": 10, "min_samples_split": 5, "min_samples_leaf": 5,
-                "max_features": "sqrt",
-            },
-            search_space={
-                "max_depth": {"type": "int", "low": 3, "high": 20},
-                "min_samples_split": {"type": "int", "low": 2, "high": 20},
-                "min_samples_leaf": {"type": "int", "low": 1, "high": 20},
-                "max_features": {"type": "categorical", "choices": ["sqrt", "log2"]},
-            },
-            build=_random_forest,
-        ),
-        Algorithm(
-            name="LogisticRegression",
-            family="linear",
-            problem_types=_BINARY,
-            interpretability=1.0,
-            latency_ms=1,
-            memory_gb=0.1,
-            success_rate=0.65,
-            defaults={"C": 1.0, "l1_ratio": 0.0},
-            search_space={
+def classifiers(xgboost_watches: Watched, lightgbm_watches: Watched) -> Mapping[str, Algorithm]:
+    """Every algorithm that tells classes apart, by name."""
+    return by_name(
+        xgboost("XGBClassifier", xgboost_watches),
+        lightgbm("LGBMClassifier", lightgbm_watches),
+        random_forest("RandomForestClassifier"),
+        linear(
+            "LogisticRegression",
+            _logistic_regression,
+            {"C": 1.0, "l1_ratio": 0.0},
+            {
                 "C": {"type": "float", "low": 0.001, "high": 10.0, "log": True},
                 "l1_ratio": {"type": "categorical", "choices": [0.0, 0.25, 0.5, 0.75, 1.0]},
             },
-            build=_logistic_regression,
         ),
     )
-}  # fmt: skip
-"""Every algorithm that can be run, by name."""
+
+
+def by_name(*algorithms: Algorithm) -> Mapping[str, Algorithm]:
+    """Algorithms by name, in their order."""
+    return {a.name: a for a in algorithms}

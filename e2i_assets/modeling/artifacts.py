@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import pandas as pd
+from pydantic import BeforeValidator
 
 from e2i_assets.features.feature_set import Feature
 from e2i_assets.json_files import read_json, write_json
 from e2i_assets.leakage.info_sheet import SheetRow
-from e2i_assets.modeling.evaluation import Evaluation
+from e2i_assets.modeling.earlier import as_written_now
 from e2i_assets.modeling.identity import fingerprint
+from e2i_assets.modeling.problems.base import Evaluation
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,6 @@ class FittedPreprocessor:
 class Evaluated:
     """The evaluation of one model, on the test split opened once, and what protects it from leakage."""
 
-    evaluation: Evaluation
+    evaluation: Annotated[Evaluation, BeforeValidator(as_written_now)]
     model_fingerprint: str
     leakage_sheet: tuple[SheetRow, ...] = ()  # empty in evaluations from before there were sheets

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
-from e2i_assets.modeling.errors import MORE_OF_THE_RARER, TrainingDataError
+from e2i_assets.modeling.errors import TrainingDataError
+from e2i_assets.modeling.fitting import Matrices
+from e2i_assets.modeling.problems.base import Problem
 
 FeatureKind = Literal["numeric", "categorical", "boolean"]
 
@@ -46,18 +48,20 @@ def require_features(name: str, frame: pd.DataFrame, features: Sequence[FeatureL
 
 @dataclass(frozen=True, init=False)
 class LabelledSplit:
-    """Features and binary target of one split, rows in the same order.
+    """Features and target of one split, rows in the same order.
 
     Attributes:
         name: which split, for error messages.
         X: the raw feature frame; columns beyond the features are ignored by the preprocessor.
-        y: 0/1 as int8, shape (rows,).
+        y: the target as its problem type has it, shape (rows,).
+        problem: what the target is.
         patients: the patient of each row, shape (rows,); None where every row is another's.
     """
 
     name: str
     X: pd.DataFrame
     y: np.ndarray
+    problem: Problem
     patients: np.ndarray | None
 
     def __init__(
@@ -65,26 +69,26 @@ class LabelledSplit:
         name: str,
         X: pd.DataFrame,
         y: Sequence[float] | np.ndarray | pd.Series,
+        problem: Problem,
         patients: pd.Series | None = None,
     ) -> None:
-        """Check that the target is binary and complete.
+        """Check that the target is complete and one of its problem type.
 
         Raises:
-            TrainingDataError: lengths differ, a null or a value other than 0 and 1, or one class only.
+            TrainingDataError: lengths differ, or see `Problem.target`.
         """
-        values = pd.to_numeric(pd.Series(np.asarray(y)), errors="coerce")
+        values = pd.Series(np.asarray(y))
         if len(values) != len(X):
             raise TrainingDataError(f"{name}: {len(X)} rows of features, {len(values)} of the target")
-        bad = int((~values.isin([0, 1])).sum())
-        if bad:
-            raise TrainingDataError(f"{name}: the target of {bad} of {len(values)} rows is neither 0 nor 1")
-        positive = int(values.sum())
-        if positive in (0, len(values)):
-            raise TrainingDataError(
-                f"{name}: {positive} of {len(values)} rows are positive; a classifier needs both outcomes",
-                MORE_OF_THE_RARER,
-            )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "X", X)
-        object.__setattr__(self, "y", values.to_numpy(dtype=np.int8))
+        object.__setattr__(self, "y", problem.target(name, values))
+        object.__setattr__(self, "problem", problem)
         object.__setattr__(self, "patients", None if patients is None else patients.to_numpy())
+
+
+def transform(preprocessor: Any, train: LabelledSplit, validation: LabelledSplit) -> Matrices:
+    """Both splits through a fitted preprocessor."""
+    return Matrices(
+        preprocessor.transform(train.X), train.y, preprocessor.transform(validation.X), validation.y
+    )

@@ -50,3 +50,7 @@ class TuningError(ModelingError):
 
 class ModelFileError(ModelingError):
     """A saved model is incomplete, or is not the one its record describes."""
+
+
+class ServedModelError(ModelingError):
+    """A pipeline does not answer as its problem type does; no bundle can be made of it."""

@@ -1,7 +1,7 @@
 """Fitting one estimator on transformed data; the boosted ones stop early on the validation split.
 
-Early stopping watches log loss, which is smoother than AUC on a small split and keeps probabilities
-calibrated; the AUC of each reported round goes to the observer, who may end the fit by raising.
+Early stopping watches the loss, which is smoother than a score on a small split and keeps probabilities
+calibrated; the score of each reported round goes to the observer, who may end the fit by raising.
 """
 
 from __future__ import annotations
@@ -12,20 +12,32 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from e2i_assets.modeling.data import LabelledSplit
-
 MAX_ROUNDS = 500
 PATIENCE = 30
-"""Rounds without a better log loss after which boosting stops."""
+"""Rounds without a better loss after which boosting stops."""
 REPORT_EVERY = 5
 
 OnRound = Callable[[int, float], None]
-"""Receives the round (from 1) and the validation AUC; an exception ends the fit and is passed on."""
+"""Receives the round (from 1) and the score on validation; an exception ends the fit and is passed on."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Figures that boosting is watched by on validation, by the library's names.
+
+    Attributes:
+        loss: less is better; boosting stops by it.
+        score: what the observer hears, times `sign`, so that more is better.
+    """
+
+    loss: str
+    score: str
+    sign: int = 1
 
 
 @dataclass(frozen=True)
 class Matrices:
-    """Transformed features (float64, rows by outputs) and 0/1 targets of train and validation."""
+    """Transformed features (float64, rows by outputs) and targets of train and validation."""
 
     X_train: np.ndarray
     y_train: np.ndarray
@@ -45,20 +57,20 @@ def fit_plain(estimator: Any, data: Matrices, on_round: OnRound | None = None) -
     estimator.fit(data.X_train, data.y_train)
 
 
-def fit_xgboost(estimator: Any, data: Matrices, on_round: OnRound | None = None) -> int:
-    """Fit an `XGBClassifier`; the booster is cut at its best round."""
+def fit_xgboost(estimator: Any, data: Matrices, on_round: OnRound | None = None, *, watched: Watched) -> int:
+    """Fit an estimator of XGBoost; the booster is cut at its best round."""
     from xgboost.callback import EarlyStopping, TrainingCallback
 
     class Report(TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             if on_round and (epoch + 1) % REPORT_EVERY == 0:
-                on_round(epoch + 1, evals_log["validation_0"]["auc"][-1])
+                on_round(epoch + 1, watched.sign * evals_log["validation_0"][watched.score][-1])
             return False
 
     estimator.set_params(
         n_estimators=MAX_ROUNDS,
-        eval_metric=["auc", "logloss"],
-        callbacks=[Report(), EarlyStopping(rounds=PATIENCE, metric_name="logloss", save_best=True)],
+        eval_metric=list(dict.fromkeys((watched.score, watched.loss))),
+        callbacks=[Report(), EarlyStopping(rounds=PATIENCE, metric_name=watched.loss, save_best=True)],
     )
     estimator.fit(
         data.X_train, data.y_train, eval_set=[(data.X_validation, data.y_validation)], verbose=False
@@ -69,15 +81,16 @@ def fit_xgboost(estimator: Any, data: Matrices, on_round: OnRound | None = None)
     return rounds
 
 
-def fit_lightgbm(estimator: Any, data: Matrices, on_round: OnRound | None = None) -> int:
-    """Fit an `LGBMClassifier`; it predicts with the trees up to its best round."""
+def fit_lightgbm(estimator: Any, data: Matrices, on_round: OnRound | None = None, *, watched: Watched) -> int:
+    """Fit an estimator of LightGBM; it predicts with the trees up to its best round."""
     from lightgbm import early_stopping
 
     def report(env: Any) -> None:
         if on_round and (env.iteration + 1) % REPORT_EVERY == 0:
-            on_round(env.iteration + 1, next(r[2] for r in env.evaluation_result_list if r[1] == "auc"))
+            score = next(r[2] for r in env.evaluation_result_list if r[1] == watched.score)
+            on_round(env.iteration + 1, watched.sign * score)
 
-    estimator.set_params(n_estimators=MAX_ROUNDS, metric=["binary_logloss", "auc"])
+    estimator.set_params(n_estimators=MAX_ROUNDS, metric=list(dict.fromkeys((watched.loss, watched.score))))
     estimator.fit(
         data.X_train,
         data.y_train,
@@ -87,10 +100,3 @@ def fit_lightgbm(estimator: Any, data: Matrices, on_round: OnRound | None = None
     )
     estimator.set_params(n_estimators=estimator.best_iteration_)
     return int(estimator.best_iteration_)
-
-
-def transform(preprocessor: Any, train: LabelledSplit, validation: LabelledSplit) -> Matrices:
-    """Both splits through a fitted preprocessor."""
-    return Matrices(
-        preprocessor.transform(train.X), train.y, preprocessor.transform(validation.X), validation.y
-    )

@@ -1,8 +1,8 @@
 """Which algorithm a scope gets: filtered by what it must meet, ranked, then decided by measurement.
 
-The ranking only picks who is measured. Three finalists are compared by cross-validated ROC-AUC on the
-training split, each fold with its own preprocessing; one that is ahead by more than the noise of the
-comparison wins, and among those within the noise the simplest and fastest.
+The ranking only picks who is measured. Three finalists are compared by the cross-validated score of their
+problem type on the training split, each fold with its own preprocessing; one that is ahead by more than the
+noise of the comparison wins, and among those within the noise the simplest and fastest.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from e2i_assets.modeling.algorithms import ALGORITHMS, Algorithm
+from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.data import FeatureLike, LabelledSplit
-from e2i_assets.modeling.delong import delong
-from e2i_assets.modeling.errors import MORE_OF_THE_RARER, NoCandidateError, TrainingDataError
+from e2i_assets.modeling.errors import NoCandidateError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.scope import Scope, Selection
 
@@ -34,14 +33,14 @@ class Finalist:
 
     Attributes:
         selection_score: of the ranking, 0 to 1.
-        auc_mean, auc_std: ROC-AUC over the folds.
-        behind, noise: how far its AUC is behind the best one, and the standard error of that difference.
+        score_mean, score_std: over the folds; more is better.
+        behind, noise: how far its score is behind the best one, and the standard error of that difference.
     """
 
     algorithm: str
     selection_score: float
-    auc_mean: float
-    auc_std: float
+    score_mean: float
+    score_std: float
     behind: float
     noise: float
 
@@ -55,13 +54,15 @@ class ModelCandidate:
     """The chosen algorithm, and why.
 
     Attributes:
-        finalists: what was measured, best AUC first.
+        metric: what the finalists are compared by.
+        finalists: what was measured, best first.
         search_space, defaults: of the chosen algorithm.
         rationale: in words, for a person.
         alternatives: algorithm to the reason why it was not chosen; everyone but the chosen.
     """
 
     scope: str
+    metric: str
     algorithm: str
     family: str
     selection_score: float
@@ -101,26 +102,28 @@ def select_candidate(
 
     Raises:
         NoCandidateError: nothing meets the scope; there is no fallback.
-        TrainingDataError: fewer rows of a class than two per fold.
+        TrainingDataError: too few rows to compare algorithms on.
     """
     eligible, refused = _eligible(scope)
     scores = {a.name: ranking_score(a, scope.selection) for a in eligible}
     ranked = sorted(eligible, key=lambda a: (-scores[a.name], a.name))
     measured = _benchmark(ranked[:FINALISTS], scores, train, features, seed)
 
+    known, metric = scope.problem.algorithms, scope.problem.scorer
     level = [f for f in measured if f.behind <= f.noise]
-    chosen = ALGORITHMS[min(level, key=_simplicity).algorithm]
+    chosen = known[min(level, key=lambda f: _simplicity(known[f.algorithm], f)).algorithm]
     unmeasured = {a.name: f"ranked below the {FINALISTS} that were measured" for a in ranked[FINALISTS:]}
     return ModelCandidate(
         scope=scope.name,
+        metric=metric,
         algorithm=chosen.name,
         family=chosen.family,
         selection_score=scores[chosen.name],
         finalists=tuple(measured),
         search_space=chosen.search_space,
         defaults=chosen.defaults,
-        rationale=_rationale(chosen, measured, level, scope.selection),
-        alternatives=_reasons(chosen, measured) | unmeasured | refused,
+        rationale=_rationale(chosen, measured, level, scope),
+        alternatives=_reasons(chosen, measured, metric) | unmeasured | refused,
         n_rows=min(len(train.y), BENCHMARK_ROWS),
     )
 
@@ -142,9 +145,8 @@ def ranking_score(algorithm: Algorithm, selection: Selection) -> float:
 
 def _eligible(scope: Scope) -> tuple[list[Algorithm], dict[str, str]]:
     """Algorithms that meet the scope, and the reason for each that does not."""
-    wanted = scope.selection
+    wanted, known = scope.selection, scope.problem.algorithms
     rules: list[tuple[Callable[[Algorithm], bool], str]] = [
-        (lambda a: scope.problem_type in a.problem_types, f"does not do {scope.problem_type}"),
         (lambda a: a.latency_ms <= wanted.max_latency_ms, f"slower than {wanted.max_latency_ms:g} ms"),
         (lambda a: a.memory_gb <= wanted.max_memory_gb, f"needs more than {wanted.max_memory_gb:g} GB"),
         (lambda a: a.name not in wanted.excluded_algorithms, "excluded by the scope"),
@@ -154,11 +156,10 @@ def _eligible(scope: Scope) -> tuple[list[Algorithm], dict[str, str]]:
         ),
     ]
     broken = {
-        name: [reason for holds, reason in rules if not holds(algorithm)]
-        for name, algorithm in ALGORITHMS.items()
+        name: [reason for holds, reason in rules if not holds(algorithm)] for name, algorithm in known.items()
     }
     refused = {name: ", ".join(reasons) for name, reasons in broken.items() if reasons}
-    eligible = [ALGORITHMS[name] for name, reasons in broken.items() if not reasons]
+    eligible = [known[name] for name, reasons in broken.items() if not reasons]
     if not eligible:
         raise NoCandidateError(
             f"scope {scope.name}: no algorithm is left ("
@@ -175,88 +176,79 @@ def _benchmark(
     features: Sequence[FeatureLike],
     seed: int,
 ) -> list[Finalist]:
-    """ROC-AUC of each finalist on the same folds, best first.
-
-    The noise of a difference is DeLong's standard error, paired on the same held-out rows and averaged over
-    the folds; three fold scores alone would say too little of it.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
+    """Score of each finalist on the same folds, best first."""
+    problem = train.problem
     X, y = _sample(train, seed)
     X = X[[f.name for f in features]]
-    aucs, covariances = [], []
-    for fit_on, score_on in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(X, y):
+    targets, predictions = [], []
+    for fit_on, score_on in problem.folds(y, FOLDS, seed):
         preprocessor = fit_preprocessor(X.iloc[fit_on], features)
         known, held = (preprocessor.transform(X.iloc[rows]) for rows in (fit_on, score_on))
-        models = [a.build(a.defaults, seed) for a in finalists]
-        held_out = [m.fit(known, y[fit_on]).predict_proba(held)[:, 1] for m in models]
-        auc, covariance = delong(y[score_on], np.array(held_out))
-        aucs.append(auc)
-        covariances.append(covariance)
-    means, covariance = np.mean(aucs, axis=0), np.sum(covariances, axis=0) / FOLDS**2
-    best = int(np.argmax(means))
-    variances = np.diag(covariance) + covariance[best, best] - 2 * covariance[best]
-    noise = np.sqrt(np.clip(variances, 0, None))
+        models = [a.build(a.defaults, seed).fit(known, y[fit_on]) for a in finalists]
+        targets.append(y[score_on])
+        predictions.append([problem.predict(model, held) for model in models])
+    compared = problem.compare(targets, predictions)
     found = [
         Finalist(
             algorithm=a.name,
             selection_score=scores[a.name],
-            auc_mean=float(means[i]),
-            auc_std=float(np.std(aucs, axis=0)[i]),
-            behind=float(means[best] - means[i]),
-            noise=float(noise[i]),
+            score_mean=float(compared.means[i]),
+            score_std=float(compared.stds[i]),
+            behind=float(compared.means.max() - compared.means[i]),
+            noise=float(compared.noise[i]),
         )
         for i, a in enumerate(finalists)
     ]
-    return sorted(found, key=lambda f: (-f.auc_mean, f.algorithm))
+    return sorted(found, key=lambda f: (-f.score_mean, f.algorithm))
 
 
 def _sample(train: LabelledSplit, seed: int) -> tuple[Any, np.ndarray]:
     from sklearn.model_selection import train_test_split
 
-    fewest = int(min(train.y.sum(), (1 - train.y).sum()))
-    if fewest < 2 * FOLDS:
-        raise TrainingDataError(
-            f"{train.name}: {fewest} rows of the rarer outcome, {2 * FOLDS} are needed to compare algorithms",
-            MORE_OF_THE_RARER,
-        )
+    train.problem.require_folds(train.name, train.y, FOLDS)
     if len(train.y) <= BENCHMARK_ROWS:
         return train.X, train.y
     X, _, y, _ = train_test_split(
-        train.X, train.y, train_size=BENCHMARK_ROWS, stratify=train.y, random_state=seed
+        train.X,
+        train.y,
+        train_size=BENCHMARK_ROWS,
+        stratify=train.problem.strata(train.y),
+        random_state=seed,
     )
     return X, y
 
 
-def _simplicity(finalist: Finalist) -> tuple[float, float, float]:
+def _simplicity(algorithm: Algorithm, finalist: Finalist) -> tuple[float, float, float]:
     """Order of preference among equals: the more interpretable, then the faster, then the better measured."""
-    algorithm = ALGORITHMS[finalist.algorithm]
     return (-algorithm.interpretability, algorithm.latency_ms, finalist.behind)
 
 
-def _reasons(chosen: Algorithm, measured: Sequence[Finalist]) -> dict[str, str]:
+def _reasons(chosen: Algorithm, measured: Sequence[Finalist], metric: str) -> dict[str, str]:
     """Why each measured finalist but the chosen one was not taken."""
     winner = next(f for f in measured if f.algorithm == chosen.name)
     reasons = {}
     for other in measured:
         if other.algorithm == chosen.name:
             continue
-        gap = winner.auc_mean - other.auc_mean
+        gap = winner.score_mean - other.score_mean
         if gap < 0:
-            why = f"AUC {-gap:.3f} ahead, within the noise of the comparison; less simple or slower"
+            why = f"{metric} {-gap:.3f} ahead, within the noise of the comparison; less simple or slower"
         elif other.behind <= other.noise:
-            why = f"AUC {gap:.3f} behind, within the noise of the comparison; less simple or slower"
+            why = f"{metric} {gap:.3f} behind, within the noise of the comparison; less simple or slower"
         else:
-            why = f"AUC {gap:.3f} behind"
+            why = f"{metric} {gap:.3f} behind"
         reasons[other.algorithm] = why
     return reasons
 
 
 def _rationale(
-    chosen: Algorithm, measured: Sequence[Finalist], level: Sequence[Finalist], selection: Selection
+    chosen: Algorithm, measured: Sequence[Finalist], level: Sequence[Finalist], scope: Scope
 ) -> str:
     winner = next(f for f in measured if f.algorithm == chosen.name)
-    text = f"{chosen.name}: cross-validated AUC {winner.auc_mean:.3f} ± {winner.auc_std:.3f} on train"
+    text = (
+        f"{chosen.name}: cross-validated {scope.problem.scorer} {winner.score_mean:.3f} "
+        f"± {winner.score_std:.3f} on train"
+    )
     best = measured[0]
     if winner is best and len(level) == 1:
         text += f", the best of {len(measured)} measured"
@@ -267,7 +259,7 @@ def _rationale(
             f"; {best.algorithm} measured {winner.behind:.3f} more, within the noise of the comparison"
             f" ({winner.noise:.3f}), and {chosen.name} is simpler or faster"
         )
-    unknown = [n for n in selection.excluded_algorithms if n not in ALGORITHMS]
+    unknown = [n for n in scope.selection.excluded_algorithms if n not in scope.problem.algorithms]
     if unknown:
         text += f". Excluded by the scope but not registered: {', '.join(unknown)}"
     return text

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from e2i_assets.modeling.algorithms import ALGORITHMS
-from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.data import LabelledSplit, transform
 from e2i_assets.modeling.errors import ModelFileError
-from e2i_assets.modeling.fitting import transform
 from e2i_assets.modeling.identity import fingerprint
 from e2i_assets.modeling.preprocessing import sources_of
+from e2i_assets.modeling.problem_types import problem_of
+from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.selection import ModelCandidate
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ MODEL_FILE = "model.joblib"
 RECORD_FILE = "model.json"
 FILE_HASH = "model_file_sha256"
 """Key of the record: SHA-256 of the model's file."""
+_TUPLES = ("features", "labels", "baseline")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class TrainedModel:
     Attributes:
         pipeline: takes a frame with the raw feature columns; scikit-learn and the booster's classes only.
         features: the columns that it needs, in the order of training.
-        metrics: `train_auc`, `validation_auc`, `train_log_loss`, `validation_log_loss`.
+        labels: classes in the order of their probabilities, where the scope names them.
+        metrics: the problem type's training metrics, each as `train_<name>` and `validation_<name>`.
+        baseline: what a model that knows the target of train and no feature predicts for any row.
         best_iteration: boosting rounds kept by early stopping; None for other algorithms.
         feature_importance: share of each raw feature, largest first, sum 1: gain for boosting, impurity for
             forests, absolute standardised coefficient for linear models.
@@ -48,10 +51,13 @@ class TrainedModel:
 
     pipeline: Pipeline
     scope: str
+    problem_type: str
+    labels: tuple[str, ...]
     algorithm: str
     params: Mapping[str, Any]
     features: tuple[str, ...]
     metrics: Mapping[str, float]
+    baseline: tuple[float, ...]
     best_iteration: int | None
     feature_importance: Mapping[str, float]
     n_train: int
@@ -61,15 +67,20 @@ class TrainedModel:
     # Kept from the moment of training: predicting may touch an estimator, and its bytes would change.
     _pickle: bytes = field(repr=False)
 
-    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        """Probability of the outcome for each row of a raw feature frame, shape (rows,)."""
-        return np.asarray(self.pipeline.predict_proba(X)[:, 1], dtype=float)
+    @property
+    def problem(self) -> Problem:
+        """The problem type that it was trained for."""
+        return problem_of(self.problem_type, self.labels)
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """The prediction for each row of a raw feature frame; its shape is the problem type's."""
+        return self.problem.predict(self.pipeline, X)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pipeline, as plain JSON types."""
         plain = {n: v for n, v in vars(self).items() if n not in ("pipeline", "_pickle")}
         return {n: dict(v) if isinstance(v, Mapping) else v for n, v in plain.items()} | {
-            "features": list(self.features)
+            n: list(getattr(self, n)) for n in _TUPLES
         }
 
     def identity(self) -> str:
@@ -108,7 +119,9 @@ class TrainedModel:
         pipeline = joblib.load(io.BytesIO(pickled))
         if fingerprint(pipeline) != record["fingerprint"]:
             raise ModelFileError(other)
-        fields = record | {"features": tuple(record["features"])}
+        if "problem_type" not in record:
+            raise ModelFileError(f"{folder}: was saved by an earlier release; train the model again")
+        fields = record | {n: tuple(record[n]) for n in _TUPLES}
         return cls(pipeline=pipeline, _pickle=pickled, **fields)
 
 
@@ -134,7 +147,8 @@ def train_model(
     import joblib
     from sklearn.pipeline import Pipeline
 
-    algorithm = ALGORITHMS[candidate.algorithm]
+    problem = train.problem
+    algorithm = problem.algorithms[candidate.algorithm]
     data = transform(preprocessor, train, validation)
     estimator = algorithm.build(params, seed)
     rounds = algorithm.fit(estimator, data)
@@ -146,11 +160,20 @@ def train_model(
     return TrainedModel(
         pipeline=pipeline,
         scope=candidate.scope,
+        problem_type=problem.problem_type,
+        labels=problem.labels,
         algorithm=algorithm.name,
         params=dict(params) | ({"n_estimators": rounds} if rounds else {}),
         features=tuple(str(name) for name in preprocessor.feature_names_in_),
-        metrics=_metrics(estimator, data.X_train, data.y_train, "train")
-        | _metrics(estimator, data.X_validation, data.y_validation, "validation"),
+        metrics={
+            f"{split}_{name}": value
+            for split, X, y in (
+                ("train", data.X_train, data.y_train),
+                ("validation", data.X_validation, data.y_validation),
+            )
+            for name, value in problem.training_metrics(y, problem.predict(estimator, X)).items()
+        },
+        baseline=problem.baseline(data.y_train),
         best_iteration=rounds,
         feature_importance=_importance(estimator, preprocessor),
         n_train=len(train.y),
@@ -161,16 +184,10 @@ def train_model(
     )
 
 
-def _metrics(estimator: Any, X: np.ndarray, y: np.ndarray, split: str) -> dict[str, float]:
-    from sklearn.metrics import log_loss, roc_auc_score
-
-    p = estimator.predict_proba(X)[:, 1]
-    return {f"{split}_auc": float(roc_auc_score(y, p)), f"{split}_log_loss": float(log_loss(y, p))}
-
-
 def _importance(estimator: Any, preprocessor: ColumnTransformer) -> dict[str, float]:
+    estimator = getattr(estimator, "regressor_", estimator)  # inside of what transforms the target
     if hasattr(estimator, "coef_"):
-        raw = np.abs(estimator.coef_[0])
+        raw = np.abs(np.atleast_2d(estimator.coef_)).mean(axis=0)
     elif hasattr(estimator, "booster_"):
         raw = estimator.booster_.feature_importance(importance_type="gain")
     else:

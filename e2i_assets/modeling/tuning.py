@@ -1,4 +1,4 @@
-"""Hyperparameters: Optuna, fitted on train and scored by ROC-AUC on validation.
+"""Hyperparameters: Optuna, fitted on train and scored on validation, as the problem type scores.
 
 The best of many trials on one validation split is a flattering figure, the more so the smaller the split;
 it chooses parameters, and the test split tells how good they are. The defaults are the first trial, so that
@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from e2i_assets.modeling.algorithms import ALGORITHMS, Algorithm
+from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.config import YamlModel
-from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.data import LabelledSplit, transform
 from e2i_assets.modeling.errors import TuningError
-from e2i_assets.modeling.fitting import REPORT_EVERY, Matrices, transform
+from e2i_assets.modeling.fitting import REPORT_EVERY, Matrices
+from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.selection import ModelCandidate
 
 if TYPE_CHECKING:
     import optuna
     from sklearn.compose import ColumnTransformer
-
-METRIC = "roc_auc"
 
 
 class SamplerConfig(BaseModel):
@@ -76,8 +75,9 @@ class TunedParams:
 
     Attributes:
         best_params: the defaults with the best trial's parameters; what `train_model` takes.
-        best_value: ROC-AUC on validation of the best trial, the first of equals.
-        trials: number, state, params, value (a pruned one's last) of each trial, in order.
+        metric: what trials are scored by on validation; more is better.
+        best_value: score of the best trial, the first of equals.
+        trials: number, state, params, value (a pruned one's last that was watched) of each trial, in order.
         durations: seconds of each trial, in order; apart, because they differ from run to run.
     """
 
@@ -121,7 +121,8 @@ def tune(
     """
     import optuna
 
-    algorithm = ALGORITHMS[candidate.algorithm]
+    problem = train.problem
+    algorithm = problem.algorithms[candidate.algorithm]
     data = transform(preprocessor, train, validation)
 
     def tell(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -141,7 +142,7 @@ def tune(
         )
         study.enqueue_trial({name: algorithm.defaults[name] for name in algorithm.search_space})
         study.optimize(
-            lambda trial: _objective(trial, algorithm, data, config.sampler.seed),
+            lambda trial: _objective(trial, problem, algorithm, data, config.sampler.seed),
             n_trials=config.optimization.n_trials,
             timeout=config.optimization.timeout,
             n_jobs=config.optimization.n_jobs,
@@ -149,7 +150,7 @@ def tune(
         )
     finally:
         optuna.logging.set_verbosity(shown)
-    return _outcome(study, algorithm)
+    return _outcome(study, algorithm, problem.scorer)
 
 
 def _sampler(config: SamplerConfig) -> optuna.samplers.BaseSampler:
@@ -164,12 +165,13 @@ def _sampler(config: SamplerConfig) -> optuna.samplers.BaseSampler:
         )
 
 
-def _objective(trial: optuna.Trial, algorithm: Algorithm, data: Matrices, seed: int) -> float:
+def _objective(
+    trial: optuna.Trial, problem: Problem, algorithm: Algorithm, data: Matrices, seed: int
+) -> float:
     import optuna
-    from sklearn.metrics import roc_auc_score
 
-    def report(boosting_round: int, auc: float) -> None:
-        trial.report(float(auc), boosting_round // REPORT_EVERY)
+    def report(boosting_round: int, score: float) -> None:
+        trial.report(float(score), boosting_round // REPORT_EVERY)
         if trial.should_prune():
             raise optuna.TrialPruned
 
@@ -177,12 +179,12 @@ def _objective(trial: optuna.Trial, algorithm: Algorithm, data: Matrices, seed: 
     try:
         estimator = algorithm.build(params, seed)
         algorithm.fit(estimator, data, report)
-        scores = estimator.predict_proba(data.X_validation)[:, 1]
+        prediction = problem.predict(estimator, data.X_validation)
     except optuna.TrialPruned:
         raise
     except Exception as error:
         raise TuningError(f"{algorithm.name}: trial {trial.number} with {params} failed: {error}") from error
-    return float(roc_auc_score(data.y_validation, scores))
+    return problem.score(data.y_validation, prediction)
 
 
 def suggest(trial: optuna.Trial, space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -205,7 +207,7 @@ def _plain(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     }
 
 
-def _outcome(study: optuna.Study, algorithm: Algorithm) -> TunedParams:
+def _outcome(study: optuna.Study, algorithm: Algorithm, metric: str) -> TunedParams:
     trials = tuple(_plain(t) for t in study.trials)
     states = [t["state"] for t in trials]
     if "COMPLETE" not in states:
@@ -214,7 +216,7 @@ def _outcome(study: optuna.Study, algorithm: Algorithm) -> TunedParams:
     return TunedParams(
         study_name=study.study_name,
         algorithm=algorithm.name,
-        metric=METRIC,
+        metric=metric,
         best_params={**algorithm.defaults, **study.best_params},
         best_value=float(study.best_value),
         default_value=float(trials[0]["value"]),

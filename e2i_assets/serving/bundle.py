@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from e2i_assets.modeling.identity import fingerprint
+from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.pipeline_check import PipelineFacts, check_pipeline
 from e2i_assets.serving.schema import FeatureLike, feature_schema, render
 
-SERVICE_NAME = "classification-service"
 _SOURCES = {
     "service_template.py": "service.py",
     "request_schema.py": "request_schema.py",
@@ -55,8 +55,7 @@ def build_bundle(
     *,
     name: str,
     version: str,
-    positive_class: str,
-    threshold: float,
+    answer: Answer,
     metadata: Mapping[str, str | float],
     levels: Mapping[str, Sequence[str]],
     usual: Mapping[str, tuple[float, float]],
@@ -69,12 +68,11 @@ def build_bundle(
     time per process: BentoML changes directory while it imports the service.
 
     Args:
-        pipeline: fitted binary classifier (a scikit-learn Pipeline) that takes a frame of the raw features.
+        pipeline: fitted scikit-learn Pipeline that takes a frame of the raw features.
         features: the raw features, in the order of the frame.
         name: lower case, at most 63 characters of `a-z 0-9 . _ -`, letters or digits at both ends.
         version: as `name`.
-        positive_class: one of the pipeline's classes, or a name for the class 1 of {0, 1}.
-        threshold: probability (0 to 1) from which a row counts as positive; stated, not applied.
+        answer: what a prediction looks like to a client, as the problem type says.
         metadata: what to tell about the model (data version, metrics, run id); text or finite numbers.
         levels: levels that training saw, for every categorical feature; others are answered with a warning.
         usual: ends of what was usual in training, for numeric features; values far from it, likewise.
@@ -86,18 +84,18 @@ def build_bundle(
     """
     tag = _tag(name, version)
     described = feature_schema(features, levels, usual)
-    facts = check_pipeline(pipeline, described, positive_class)
+    facts = check_pipeline(pipeline, described, answer)
     text = render(
         {
             "model_id": tag,
             "model_name": name,
             "version": version,
             "features": described,
-            "positive_class": positive_class,
-            "positive_index": facts.positive_index,
-            "threshold": threshold,
+            **(answer.facts or {}),
+            "service": answer.service,
+            "answer": answer.to_dict(),
             "metadata": dict(metadata),
-            "self_check": {"all_missing": facts.all_missing},
+            "self_check": {"all_missing": list(facts.all_missing)},
         }
     )
     content = _content(pipeline, text, facts)
@@ -108,7 +106,7 @@ def build_bundle(
             f"bundle {tag}: {error.strerror or 'copying failed'} at {error.filename or 'the bundle store'}; "
             "check that the folder is writable and has room"
         ) from error
-    return Bundle(tag, version, path, SERVICE_NAME, content)
+    return Bundle(tag, version, path, answer.service, content)
 
 
 def _tag(name: str, version: str) -> str:
@@ -155,8 +153,8 @@ def _build(
 
 def _options(tag: str, facts: PipelineFacts) -> dict[str, Any]:
     return {
-        "service": "service:ClassificationService",
-        "description": f"# {tag}\n\nNamed features in, a probability out; `GET /model_info` lists them.\n",
+        "service": "service:PredictionService",
+        "description": f"# {tag}\n\nNamed features in, predictions out; `GET /model_info` lists them.\n",
         "include": [*_SOURCES.values(), "schema.json", "pipeline.joblib"],
         "python": {"packages": list(facts.requirements), "lock_packages": False},
     }

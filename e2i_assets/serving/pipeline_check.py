@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
+from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.request_schema import bounds, to_frame
 
@@ -25,45 +26,38 @@ class PipelineFacts:
     Attributes:
         requirements: pinned distributions, `name==version`, of the modules that the pipeline's pickle names
             and of what the service itself imports.
-        positive_index: column of the positive class in `predict_proba`.
-        all_missing: probability of the positive class when every feature is null; the served bundle must
-            give the same before it answers anything.
+        all_missing: what the pipeline gives when every feature is null, as a client would get it; the served
+            bundle must give the same before it answers anything.
     """
 
     requirements: tuple[str, ...]
-    positive_index: int
-    all_missing: float
+    all_missing: tuple[float, ...]
 
 
-def check_pipeline(
-    pipeline: Any, features: Sequence[Mapping[str, Any]], positive_class: str
-) -> PipelineFacts:
+def check_pipeline(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answer) -> PipelineFacts:
     """Try the pipeline as a bundle would use it: read back from its pickle, on nulls, unknowns, extremes.
 
     Args:
-        pipeline: fitted binary classifier that takes a frame of the raw features.
+        pipeline: fitted, takes a frame of the raw features.
         features: features of the bundle's schema.
-        positive_class: one of the pipeline's classes, or a name for the class 1 of {0, 1}.
+        answer: what it gives to a client.
 
     Raises:
         BundleError: it does not pickle, needs code that is not in an installed distribution, wants other
-            columns, is not binary, or fails on nulls, unknown levels or the ends of a contract.
+            columns, or fails on nulls, unknown levels or the ends of a contract.
     """
     restored, modules = _round_trip(pipeline)
     _check_columns(restored, features)
-    positive = _positive_index(restored, positive_class)
     nulls = dict.fromkeys((f["name"] for f in features), None)
     unknown = nulls | {f["name"]: _UNKNOWN_LEVEL for f in features if f["kind"] == "categorical"}
     lowest, highest = (
         {f["name"]: bounds(f)[end] if f["kind"] == "numeric" else None for f in features} for end in (0, 1)
     )
     for row in (lowest, highest):
-        _probability(restored, features, row, positive, "the ends of what its contract allows")
-    all_missing = _probability(restored, features, nulls, positive, "null for every feature; add an imputer")
-    _probability(
-        restored, features, unknown, positive, "an unknown category; let the encoder handle unknowns"
-    )
-    return PipelineFacts(_requirements(modules), positive, all_missing)
+        _given(restored, features, row, answer, "the ends of what its contract allows")
+    all_missing = _given(restored, features, nulls, answer, "null for every feature; add an imputer")
+    _given(restored, features, unknown, answer, "an unknown category; let the encoder handle unknowns")
+    return PipelineFacts(_requirements(modules), all_missing)
 
 
 class _Recorder(pickle.Unpickler):
@@ -105,30 +99,20 @@ def _check_columns(pipeline: Any, features: Sequence[Mapping[str, Any]]) -> None
         )
 
 
-def _positive_index(pipeline: Any, positive_class: str) -> int:
-    classes = list(pipeline.classes_)
-    if len(classes) != 2:
-        raise BundleError(f"a classification bundle needs two classes, the pipeline has {len(classes)}")
-    names = [str(label) for label in classes]
-    if positive_class in names:
-        return names.index(positive_class)
-    if classes == [0, 1]:
-        return 0 if positive_class == "0" else 1
-    raise BundleError("the positive class is neither of the pipeline's classes, and these are not 0 and 1")
-
-
-def _probability(
-    pipeline: Any, features: Sequence[Mapping[str, Any]], row: Mapping[str, Any], positive: int, rule: str
-) -> float:
+def _given(
+    pipeline: Any, features: Sequence[Mapping[str, Any]], row: Mapping[str, Any], answer: Answer, rule: str
+) -> tuple[float, ...]:
+    """What a client would get for one row: a number for each column of the answer, or one."""
     import numpy as np
 
     try:
-        scores = np.asarray(pipeline.predict_proba(to_frame(features, [row])), dtype=float)
+        given = np.asarray(getattr(pipeline, answer.method)(to_frame(features, [row])), dtype=float)
     except Exception as error:
         raise BundleError(f"the pipeline does not answer {rule} ({type(error).__name__})") from error
-    if scores.shape != (1, 2) or not np.isfinite(scores).all():
-        raise BundleError(f"the pipeline gives no two finite probabilities for {rule}")
-    return float(scores[0, positive])
+    wanted = (1, len(answer.columns)) if answer.columns else (1,)
+    if given.shape != wanted or not np.isfinite(given).all():
+        raise BundleError(f"the pipeline gives no {wanted[-1]} finite numbers for {rule}")
+    return tuple((given[0, list(answer.columns)] if answer.columns else given).tolist())
 
 
 def _requirements(modules: set[str]) -> tuple[str, ...]:

@@ -96,9 +96,8 @@ def render(schema: Mapping[str, Any]) -> str:
     """`schema` as the text of `schema.json`; the same content gives the same text.
 
     Raises:
-        BundleError: a threshold outside 0 to 1, or metadata that is neither text nor a finite number.
+        BundleError: metadata that is neither text nor a finite number.
     """
-    _require(0 <= schema["threshold"] <= 1, "the threshold must lie between 0 and 1")
     bad = sorted(
         key
         for key, value in schema["metadata"].items()

@@ -1,4 +1,4 @@
-"""The service inside a classification bundle; copied there as `service.py` beside `schema.json`.
+"""The service inside a bundle; copied there as `service.py` beside `schema.json`.
 
 It knows nothing of the package that built it: the bundle carries all that it needs.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import bentoml
 from admission import Admission
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from request_schema import Row, doubts, request_models, to_frame
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -35,16 +35,40 @@ class Metadata(BaseModel):
     warnings: list[str]
 
 
-class PredictResponse(BaseModel):
-    """Per row: the probability of the positive class, and the probabilities [negative, positive]."""
+ANSWER: dict[str, Any] = SCHEMA["answer"]
+_COLUMNS, _LABELS, _GIVES = ANSWER["columns"], ANSWER["labels"], ANSWER["gives"]
+_FIELDS: dict[str, dict[str, Any]] = {
+    "probability": {"predictions": (list[float], ...), "probabilities": (list[list[float]], ...)},
+    "class": {"predictions": (list[str], ...), "probabilities": (list[dict[str, float]], ...)},
+    "value": {"predictions": (list[float], ...)},
+}
+_MEANS = {
+    "probability": "the probability of the positive class, and the probabilities [negative, positive]",
+    "class": "the most probable class, and the probability of each class",
+    "value": "the predicted value",
+}
+PredictResponse = create_model(
+    "PredictResponse",
+    __config__=ConfigDict(serialize_by_alias=True),
+    __doc__=f"Per row: {_MEANS[_GIVES]}.",
+    **_FIELDS[_GIVES],
+    model_id=(str, ...),
+    prediction_time_ms=(float, ...),
+    metadata=(Metadata, Field(alias="_metadata")),
+)
 
-    model_config = ConfigDict(serialize_by_alias=True)
 
-    predictions: list[float]
-    probabilities: list[list[float]]
-    model_id: str
-    prediction_time_ms: float
-    metadata: Metadata = Field(alias="_metadata")
+def _told(given: Any) -> dict[str, Any]:
+    """What a client gets of what the pipeline gave for some rows."""
+    if _GIVES == "value":
+        return {"predictions": given.tolist()}
+    rows = given.tolist()
+    if _GIVES == "probability":
+        return {"predictions": [row[-1] for row in rows], "probabilities": rows}
+    return {
+        "predictions": [_LABELS[best] for best in given.argmax(axis=1)],
+        "probabilities": [dict(zip(_LABELS, row, strict=True)) for row in rows],
+    }
 
 
 async def health(_: Request) -> JSONResponse:
@@ -56,21 +80,21 @@ async def health(_: Request) -> JSONResponse:
 
 
 async def model_info(_: Request) -> JSONResponse:
-    """What the model is: features, positive class, threshold and the metadata recorded when it was built."""
+    """What the model is: features, what it answers and the metadata recorded when it was built."""
     return JSONResponse({key: SCHEMA[key] for key in SCHEMA if key != "self_check"})
 
 
 @bentoml.asgi_app(Starlette(routes=[Route("/health", health), Route("/model_info", model_info)]))
 @bentoml.service(
-    name="classification-service",
+    name=SCHEMA["service"],
     resources={"cpu": "2", "memory": "4Gi"},
     traffic={"timeout": 30},
     http={"host": "127.0.0.1"},
     # Becomes a variable of the container image only: there, the loopback interface would reach nobody.
     envs=[{"name": "BENTOML_HOST", "value": "0.0.0.0"}],
 )
-class ClassificationService:
-    """Answers named features with the probability of the positive class."""
+class PredictionService:
+    """Answers named features with predictions."""
 
     def __init__(self) -> None:
         # Imported by the workers only: the process that supervises them reads this file for its routes.
@@ -81,29 +105,29 @@ class ClassificationService:
         self._check_self()
 
     def _check_self(self) -> None:
-        """Refuse to serve when the libraries here do not give the probability that was seen when building."""
+        """Refuse to serve when the libraries here do not give what was seen when building."""
         missing = dict.fromkeys((feature["name"] for feature in SCHEMA["features"]), None)
-        probability = self._probabilities([missing])[0][1]
-        if abs(probability - SCHEMA["self_check"]["all_missing"]) > TOLERANCE:
-            raise RuntimeError(
-                f"{SCHEMA['model_id']}: self-check failed, the pipeline does not give the probability "
-                "that it gave when the bundle was built; install the versions in env/python/requirements.txt"
-            )
+        given = self._given([missing]).ravel().tolist()
+        for now, then in zip(given, SCHEMA["self_check"]["all_missing"], strict=True):
+            if abs(now - then) > TOLERANCE * max(1.0, abs(then)):
+                raise RuntimeError(
+                    f"{SCHEMA['model_id']}: self-check failed, the pipeline does not give what it gave when "
+                    "the bundle was built; install the versions in env/python/requirements.txt"
+                )
 
-    def _probabilities(self, rows: list[Row]) -> list[list[float]]:
-        positive = SCHEMA["positive_index"]
-        scores = self.pipeline.predict_proba(to_frame(SCHEMA["features"], rows))
-        return scores[:, [1 - positive, positive]].astype(float).tolist()
+    def _given(self, rows: list[Row]) -> Any:
+        """What the pipeline gives for each row: a number for each column of the answer, or one."""
+        given = getattr(self.pipeline, ANSWER["method"])(to_frame(SCHEMA["features"], rows)).astype(float)
+        return given[:, _COLUMNS] if _COLUMNS else given
 
-    def _answer(self, rows: list[Row]) -> PredictResponse:
+    def _answer(self, rows: list[Row]) -> BaseModel:
         start = time.perf_counter()
         warnings = doubts(SCHEMA["features"], rows)
         before = time.perf_counter()
-        probabilities = self._probabilities(rows)
+        given = self._given(rows)
         end = time.perf_counter()
         return PredictResponse(
-            predictions=[positive for _, positive in probabilities],
-            probabilities=probabilities,
+            **_told(given),
             model_id=SCHEMA["model_id"],
             prediction_time_ms=round(1000 * (end - before), 3),
             _metadata=Metadata(
@@ -115,14 +139,14 @@ class ClassificationService:
         )
 
     @bentoml.api(input_spec=PredictRequest, output_spec=PredictResponse)
-    def predict(self, features: Row) -> PredictResponse:
-        """Probability of the positive class for one row of named features."""
+    def predict(self, features: Row) -> BaseModel:
+        """The prediction for one row of named features."""
         return self._answer([features])
 
     @bentoml.api(input_spec=PredictBatchRequest, output_spec=PredictResponse)
-    def predict_batch(self, features_list: list[Row]) -> PredictResponse:
-        """Probabilities of the positive class for 1 to 1000 rows of named features, in their order."""
+    def predict_batch(self, features_list: list[Row]) -> BaseModel:
+        """Predictions for 1 to 1000 rows of named features, in their order."""
         return self._answer(features_list)
 
 
-ClassificationService.add_asgi_middleware(Admission)  # type: ignore[attr-defined]  # a Service by now
+PredictionService.add_asgi_middleware(Admission)  # type: ignore[attr-defined]  # a Service by now

@@ -10,7 +10,8 @@ import dagster as dg
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.modeling.scope import Scope, load_scopes
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import programme
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.resources.store import ArtifactStore, Published

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
 
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets_tests.serve_process import served
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
@@ -53,8 +54,7 @@ def _bundle(pipeline: Pipeline, home: Path) -> str:
             FEATURES,
             name="e2i-bench",
             version="v1",
-            positive_class="initiated",
-            threshold=0.5,
+            answer=Binary().answer(pipeline.classes_, "initiated", 0.5),
             metadata={},
             levels=LEVELS,
             usual=USUAL,

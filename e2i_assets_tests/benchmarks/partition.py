@@ -38,9 +38,10 @@ from e2i_assets.leakage.info_sheet import Evidence, largest_shift, leakage_sheet
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.evaluation import evaluate, meets
 from e2i_assets.modeling.fitted import verify_fitted_on
-from e2i_assets.modeling.plots import calibration_plot, importance_plot, roc_plot
+from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.preprocessing import fit_preprocessor
-from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.problem_types import problem_of
+from e2i_assets.modeling.scopes import read_scope
 from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.modeling.splits import divide
 from e2i_assets.modeling.training import train_model
@@ -60,7 +61,7 @@ PARTITION = "remibrutinib_csu"
 def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     """The same library calls, one after the other; returns the test AUC."""
     programme = CohortConfig.from_yaml(here.config_dir / "cohorts" / f"{PARTITION}.yaml")
-    scope = Scope.from_yaml(here.config_dir / "scopes" / "conversion.yaml")
+    scope = read_scope(here.config_dir / "scopes" / "conversion.yaml")
     raw = {name: warehouse.extract(name, programme.brand, programme.indication) for name in TABLES}
     raw["patient_journeys"] = attributes.expand(raw["patient_journeys"], programme.attributes)
     for name, frame in raw.items():
@@ -101,7 +102,7 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
         other_splits={n: frames[n][wanted] for n in ("validation", "test", "holdout")},
     )  # fmt: skip
     train, validation, test = (
-        LabelledSplit(n, frames[n][names], frames[n][scope.target].astype(int))
+        LabelledSplit(n, frames[n][names], frames[n][scope.target].astype(int), scope.problem)
         for n in ("train", "validation", "test")
     )
     candidate = select_candidate(scope, train, features=made.features, seed=42)
@@ -115,14 +116,10 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     meets(scope.success_criteria, result)
     shift = largest_shift(frames["train"], frames["test"], names)
     leakage_sheet(Evidence({}, audit, len(test.X), names, names, shift, 0.0))
-    plots = {
-        "importance.png": importance_plot(model),
-        "roc.png": roc_plot(result),
-        "calibration.png": calibration_plot(result),
-    }
+    plots = {"importance.png": importance_plot(model), **scope.problem.plots(result)}
     track(here, model, result, plots, folder)
     bundle(here, made, frames["train"], model, result)
-    return result.auc_ci.auc
+    return result.primary("test")
 
 
 def track(here: Settings, model: Any, result: Any, plots: dict[str, bytes], folder: Path) -> None:
@@ -161,8 +158,8 @@ def bundle(here: Settings, made: Any, train: pd.DataFrame, model: Any, result: A
     }
     with bento_store(here.bento_home):
         build_bundle(
-            model.pipeline, made.features, name="plain", version=f"v{time.time_ns()}", positive_class="y",
-            threshold=result.threshold, metadata={}, levels=levels, usual={},
+            model.pipeline, made.features, name="plain", version=f"v{time.time_ns()}",
+            answer=problem_of(result.problem_type).answer([0, 1], "y", result.threshold), metadata={}, levels=levels, usual={},
         )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def test_the_trial_goes_the_whole_way(env: dict[str, str]) -> None:
     (run,), (row,) = done["runs"], done["partitions"]
     assert run["success"], run
     assert (row["cohort"], row["scope"]) == (623, "recurrence")
-    assert all(row[name] for name in ("bundle", "algorithm", "test_auc_95"))
+    assert all(row[name] for name in ("bundle", "algorithm", "test_95"))
     assert "conversion/trained_model" not in run["computed"]
     store = open_store(Settings(home=Path(env["E2I_HOME"])))
 

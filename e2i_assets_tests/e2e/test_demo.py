@@ -65,9 +65,9 @@ def test_every_partition_passes_every_gate(demo: dict[str, Any]) -> None:
         assert row["cohort"] >= 300
         assert row["qc_score"] >= 0.8
         for split in ("validation", "test"):
-            low, high = row[f"{split}_auc_95"]
-            assert 0.5 < low < row[f"{split}_auc"] < high <= 1
-        assert 0.7 < row["oracle_auc"] < 1
+            low, high = row[f"{split}_95"]
+            assert row["baseline"] == 0.5 < low < row[split] < high <= 1
+        assert 0.7 < row["oracle"] < 1
         assert row["bundle"].startswith(f"e2i-conversion-{row['partition']}:")
 
 
@@ -77,7 +77,7 @@ def test_the_second_run_computes_nothing_and_says_so(demo: dict[str, Any], insta
     assert again["success"]
     assert again["unchanged"]
     assert all(run["computed"] == [] for run in again["runs"])
-    same = ("test_auc", "bundle", "cohort", "oracle_auc", "gates_passed")
+    same = ("test", "bundle", "cohort", "oracle", "gates_passed")
     assert [[r[k] for k in same] for r in again["partitions"]] == [
         [r[k] for k in same] for r in demo["partitions"]
     ]
@@ -111,7 +111,7 @@ def test_the_bundle_answers_as_the_model_does(
     splits = store.read("splits", ONE, store.current("splits", ONE).version, Splits)
     boolean = [f.name for f in splits.features if f.kind == "boolean"]
     patients = splits.validation[list(model.features)].head(8)
-    expected = model.predict_proba(patients)
+    expected = model.predict(patients)
     rows = []
     for _, patient in patients.iterrows():
         features = named(patient)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from sklearn.pipeline import Pipeline
 
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets.serving.admission import MAX_AT_A_TIME, MAX_BODY
 from e2i_assets.serving.request_schema import to_frame
@@ -52,8 +53,7 @@ def url(pipeline: Pipeline, log: Path) -> Iterator[str]:
             FEATURES,
             name="e2i-conversion-toy",
             version="v1",
-            positive_class="initiated",
-            threshold=0.5,
+            answer=Binary().answer(pipeline.classes_, "initiated", 0.5),
             metadata={"data_version": "abc"},
             levels=LEVELS,
             usual=USUAL,
@@ -227,12 +227,12 @@ def test_a_bundle_whose_pipeline_answers_otherwise_refuses_to_serve(
 
     with bento_store(tmp_path) as home:
         bundle = build_bundle(
-            pipeline, FEATURES, name="e2i-conversion-toy", version="v2", positive_class="initiated",
-            threshold=0.5, metadata={}, levels=LEVELS, usual=USUAL,
+            pipeline, FEATURES, name="e2i-conversion-toy", version="v2",
+            answer=Binary().answer(pipeline.classes_, "initiated", 0.5), metadata={}, levels=LEVELS, usual=USUAL,
         )  # fmt: skip
         schema = bundle.path / "src" / "schema.json"
         changed = json.loads(schema.read_text())
-        changed["self_check"]["all_missing"] += 1e-3
+        changed["self_check"]["all_missing"][1] += 1e-3
         schema.write_text(json.dumps(changed))
         monkeypatch.chdir(home)
         service = bentoml.load(bundle.tag)

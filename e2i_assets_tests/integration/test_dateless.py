@@ -24,7 +24,7 @@ from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.errors import SplitError
-from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import export
@@ -158,7 +158,7 @@ def test_a_table_without_dates_goes_the_whole_way(here: Settings, tmp_path: Path
 
 
 def test_what_needs_a_date_is_refused_with_its_reason() -> None:
-    scopes = [Scope.model_validate(SCOPE | {"split_order": "temporal"})]
+    scopes = [as_scope(SCOPE | {"split_order": "temporal"})]
     programme = CohortConfig.model_validate(COHORT)
     context: Any = SimpleNamespace(partition=KEY, scopes=scopes, programme=programme)
     with pytest.raises(SplitError, match="no index date") as refused:

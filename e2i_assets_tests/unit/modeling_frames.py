@@ -10,7 +10,9 @@ import pandas as pd
 
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.training import TrainedModel, train_model
 
@@ -33,7 +35,8 @@ class Toy(NamedTuple):
     p: np.ndarray
 
     def split(self, name: str, start: int, stop: int) -> LabelledSplit:
-        return LabelledSplit(name, self.X.iloc[start:stop].reset_index(drop=True), self.y[start:stop])
+        X = self.X.iloc[start:stop].reset_index(drop=True)
+        return LabelledSplit(name, X, self.y[start:stop], Binary())
 
 
 def toy(rows: int, seed: int = 0, *, interaction: float = 0.0) -> Toy:
@@ -61,16 +64,15 @@ def scope(**changes: object) -> Scope:
         "target": "started",
         "success_criteria": {"min_auc": 0.7},
     }
-    return Scope.model_validate(document | changes)
+    return as_scope(document | changes)
 
 
 def candidate(algorithm: str) -> ModelCandidate:
     """A candidate as selection gives it, for a named algorithm."""
-    from e2i_assets.modeling.algorithms import ALGORITHMS
-
-    chosen = ALGORITHMS[algorithm]
+    chosen = Binary.algorithms[algorithm]
     return ModelCandidate(
         scope="conversion",
+        metric="roc_auc",
         algorithm=algorithm,
         family=chosen.family,
         selection_score=0.5,

@@ -13,7 +13,7 @@ from e2i_assets.cli.audit_data import read_contract
 from e2i_assets.cohorts import CohortConfig
 from e2i_assets.config_files import ConfigFileError, parse_yaml
 from e2i_assets.ingest.mapping import Mapping
-from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import read_scope
 from e2i_assets.modeling.tuning import OptunaConfig
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets_tests.conftest import CONFIG, ROOT
@@ -81,7 +81,7 @@ def test_a_merged_key_may_be_said_otherwise() -> None:
 
 READERS: dict[str, Callable[[Path], object]] = {
     "config/cohorts/fabhalta_c3g.yaml": CohortConfig.from_yaml,
-    "config/scopes/conversion.yaml": Scope.from_yaml,
+    "config/scopes/conversion.yaml": read_scope,
     "config/optuna_config.yaml": OptunaConfig.from_yaml,
     "config/quality.yaml": QualityConfig.from_yaml,
     "config/expectations/triggers.yaml": lambda path: QualityConfig.from_yaml(path.parent.parent / "quality.yaml"),

@@ -13,7 +13,7 @@ import pytest
 from e2i_assets import gates
 from e2i_assets.build import build_assets
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refuse
-from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.resources.io_manager import GATES
 from e2i_assets.stages.stage import REFUSALS
 from e2i_assets_tests.conftest import ROOT

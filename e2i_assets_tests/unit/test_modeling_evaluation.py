@@ -8,18 +8,16 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
+from e2i_assets.modeling.calibration import calibration_bins, calibration_line
 from e2i_assets.modeling.delong import auc_interval, delong
-from e2i_assets.modeling.evaluation import (
-    Evaluation,
-    calibration_bins,
-    calibration_line,
+from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
+from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.problems.binary import (
+    calibration_plot,
     classification_metrics,
-    evaluate,
-    meets,
-    plausibility,
+    roc_plot,
     youden_threshold,
 )
-from e2i_assets.modeling.plots import calibration_plot, roc_plot
 from e2i_assets.modeling.scope import SuccessCriteria
 from e2i_assets_tests.unit.modeling_frames import TEST, VALIDATION, scope, toy, trained
 
@@ -169,21 +167,28 @@ def test_bins_hold_every_row_once() -> None:
 
 def test_the_threshold_comes_from_validation_not_test(evaluation: Evaluation) -> None:
     model = trained("LogisticRegression")
-    assert evaluation.threshold == youden_threshold(VALIDATION.y, model.predict_proba(VALIDATION.X))
+    assert evaluation.threshold == youden_threshold(VALIDATION.y, model.predict(VALIDATION.X))
     flipped = dataclasses.replace(TEST)
     object.__setattr__(flipped, "y", (1 - TEST.y).astype(np.int8))
     assert evaluate(model, flipped, VALIDATION).threshold == evaluation.threshold
 
 
 def test_the_figures_of_an_evaluation_fit_together(evaluation: Evaluation) -> None:
-    cells = evaluation.confusion
+    cells = evaluation.curves["confusion"]
     assert sum(cells.values()) == evaluation.n_test == len(TEST.y)
     assert cells["tp"] / (cells["tp"] + cells["fn"]) == pytest.approx(
         evaluation.metrics["test"]["recall_at_threshold"]
     )
-    assert evaluation.auc_ci.auc == pytest.approx(evaluation.metrics["test"]["roc_auc"])
-    assert evaluation.roc[0] == (0, 0)
-    assert evaluation.roc[-1] == (1, 1)
+    assert evaluation.primary("test") == pytest.approx(
+        auc_interval(TEST.y, trained("LogisticRegression").predict(TEST.X)).auc
+    )
+    assert (
+        evaluation.interval("test")
+        == auc_interval(TEST.y, trained("LogisticRegression").predict(TEST.X))[1:3]
+    )
+    assert evaluation.curves["roc"][0] == [0, 0]
+    assert evaluation.curves["roc"][-1] == [1, 1]
+    assert evaluation.baseline == 0.5
     json.dumps(evaluation.to_dict(), allow_nan=False)
 
 
@@ -222,10 +227,10 @@ def test_only_criteria_that_are_not_met_are_named_in_a_refusal(evaluation):
 def test_many_rows_give_few_points() -> None:
     data = toy(5000, seed=9)
     found = evaluate(trained("LogisticRegression"), data.split("test", 0, 5000), VALIDATION)
-    assert len(found.roc) <= 200
-    assert len(found.calibration) == 10
+    assert len(found.curves["roc"]) <= 200
+    assert len(found.curves["calibration"]) == 10
     # Gaps in the data cost something that the true probability does not lose.
-    assert roc_auc_score(data.y, data.p) - 0.04 < found.auc_ci.auc < roc_auc_score(data.y, data.p)
+    assert roc_auc_score(data.y, data.p) - 0.04 < found.primary("test") < roc_auc_score(data.y, data.p)
 
 
 def test_pictures_are_small_and_the_same_each_time(evaluation: Evaluation) -> None:

@@ -12,8 +12,8 @@ import joblib
 import numpy as np
 import pytest
 
-from e2i_assets.modeling.algorithms import ALGORITHMS
 from e2i_assets.modeling.identity import UnidentifiableError, fingerprint
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.unit.modeling_frames import TEST, trained
 
 
@@ -23,7 +23,7 @@ def again(value: Any) -> Any:
     return joblib.load(buffer)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", Binary.algorithms)
 def test_a_model_keeps_its_identity_whatever_its_bytes(algorithm: str) -> None:
     model = trained(algorithm)
     pipeline = again(model.pipeline)
@@ -56,7 +56,7 @@ def test_another_model_is_another(change: Callable[[Any], None]) -> None:
     assert fingerprint(pipeline) != trained("LogisticRegression").fingerprint
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", Binary.algorithms)
 def test_what_was_learnt_tells_models_apart(algorithm: str) -> None:
     """One leaf, one coefficient."""
     model = trained(algorithm)

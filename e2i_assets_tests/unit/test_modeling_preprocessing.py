@@ -26,6 +26,7 @@ from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
 from e2i_assets.modeling.preprocessing import MAX_LEVELS, fit_preprocessor, preprocessor_summary, sources_of
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, Column
 
 
@@ -223,12 +224,12 @@ def test_what_cannot_be_fitted_is_refused(frame: pd.DataFrame, features: list[Co
 )
 def test_a_target_must_be_binary_and_complete(y: list[object], words: str) -> None:
     with pytest.raises(TrainingDataError, match=f"train: .*{words}"):
-        LabelledSplit("train", TRAIN.X.head(3), y)
+        LabelledSplit("train", TRAIN.X.head(3), y, Binary())
 
 
 def test_nullable_and_boolean_targets_are_taken() -> None:
     for y in (pd.Series([0, 1, 1], dtype="Int8"), np.array([False, True, True]), [0.0, 1.0, 1.0]):
-        assert LabelledSplit("train", TRAIN.X.head(3), y).y.tolist() == [0, 1, 1]
+        assert LabelledSplit("train", TRAIN.X.head(3), y, Binary()).y.tolist() == [0, 1, 1]
 
 
 def test_a_model_of_many_levels_can_be_served() -> None:
@@ -247,7 +248,9 @@ def test_a_model_of_many_levels_can_be_served() -> None:
     model = make_pipeline(fitted, LogisticRegression().fit(fitted.transform(X), y))
     levels = preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]
     schema = feature_schema([ToyFeature("clinic", "categorical", None, "Clinic")], {"clinic": levels}, {})
-    assert check_pipeline(model, schema, "started").positive_index == 1
+    answer = Binary().answer(model.classes_, "started", 0.5)
+    assert answer.columns == (0, 1)
+    assert len(check_pipeline(model, schema, answer).all_missing) == 2
     rare = X["clinic"].value_counts().index[-1]
     rows = [{"clinic": name} for name in (levels[0], rare, "never seen")]
     known, pooled, unseen = model.predict_proba(to_frame(schema, rows))[:, 1]

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from e2i_assets.modeling.algorithms import ALGORITHMS
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.unit.modeling_frames import trained
 
 CODE = """
-from e2i_assets.modeling.algorithms import ALGORITHMS
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.unit.modeling_frames import trained
-print(*(trained(name).fingerprint for name in ALGORITHMS))
+print(*(trained(name).fingerprint for name in Binary.algorithms))
 """
 
 
@@ -25,4 +25,4 @@ def test_a_fresh_process_trains_the_same_bytes() -> None:
         text=True,
         check=True,
     )
-    assert out.stdout.split() == [trained(name).fingerprint for name in ALGORITHMS]
+    assert out.stdout.split() == [trained(name).fingerprint for name in Binary.algorithms]

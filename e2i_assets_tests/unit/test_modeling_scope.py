@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from e2i_assets.modeling.errors import ConfigError
-from e2i_assets.modeling.scope import Scope, SuccessCriteria, load_scopes
+from e2i_assets.modeling.scope import SuccessCriteria
+from e2i_assets.modeling.scopes import load_scopes, read_scope
 from e2i_assets.modeling.tuning import OptunaConfig
 from e2i_assets_tests.conftest import CONFIG
 
@@ -22,7 +23,7 @@ def test_the_shipped_files_are_valid() -> None:
     scope = load_scopes(CONFIG / "scopes")["conversion"]
     assert scope.target == "treatment_initiated"
     assert [tuple(c) for c in scope.success_criteria] == [("min_auc", "min", "auc", 0.7)]
-    assert (scope.plausible_max_auc, scope.plausible_max_r2) == (0.95, 0.9)
+    assert scope.plausible == ("max_auc", 0.95)
     config = OptunaConfig.from_yaml(CONFIG / "optuna_config.yaml")
     assert (config.optimization.n_trials, config.sampler.seed) == (50, 42)
 
@@ -33,7 +34,7 @@ def test_the_shipped_files_are_valid() -> None:
         ({"targets": "x"}, "targets: no such key"),
         ({"selection": {"max_latency": 3}}, "selection.max_latency: no such key"),
         ({"selection": {"max_latency_ms": 0}}, "selection.max_latency_ms"),
-        ({"problem_type": "regression"}, "problem_type: .*regression has no algorithms yet"),
+        ({"problem_type": "regression"}, "min_auc: no such metric; known are rmse"),
         ({"problem_type": "ranking"}, "problem_type"),
         ({"success_criteria": {}}, "at least one criterion"),
         ({"success_criteria": {"auc": 0.7}}, "auc must read min_<metric>"),
@@ -45,7 +46,11 @@ def test_the_shipped_files_are_valid() -> None:
         ({"success_criteria": {"max_log_loss": -0.1}}, "max_log_loss is -0.1, but log_loss lies in"),
         ({"target": ""}, "target"),
         ({"plausible_max_auc": 0.5}, "plausible_max_auc"),
-        ({"plausible_max_r2": 1.5}, "plausible_max_r2"),
+        ({"plausible_max_r2": 0.9}, "plausible_max_r2: no such key"),
+        (
+            {"problem_type": "regression", "success_criteria": {"min_r2": 0.1}, "plausible_max_r2": 1.5},
+            "plausible_max_r2",
+        ),
         ({"name": "churn"}, "name: is 'churn'"),
     ],
 )
@@ -53,7 +58,7 @@ def test_a_wrong_scope_names_the_file_and_the_key(
     tmp_path: Path, changes: dict[str, object], words: str
 ) -> None:
     with pytest.raises(ConfigError, match=rf"conversion\.yaml(:\d+)?: .*{words}"):
-        Scope.from_yaml(write(tmp_path, changes))
+        read_scope(write(tmp_path, changes))
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "name: [", ""])
@@ -61,12 +66,12 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "conversion.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"conversion\.yaml"):
-        Scope.from_yaml(path)
+        read_scope(path)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"churn\.yaml"):
-        Scope.from_yaml(tmp_path / "churn.yaml")
+        read_scope(tmp_path / "churn.yaml")
     with pytest.raises(ConfigError, match="no scope file"):
         load_scopes(tmp_path)
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from e2i_assets.modeling.algorithms import ALGORITHMS
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError, TrainingDataError
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.scope import Selection
 from e2i_assets.modeling.selection import ModelCandidate, ranking_score, select_candidate
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, scope, toy
@@ -19,7 +19,7 @@ def choose(train: LabelledSplit = TRAIN, **selection: object) -> ModelCandidate:
 
 def test_the_ranking_is_the_guide_formula() -> None:
     wanted = Selection(preferred_algorithms=("XGBoost",))
-    scores = {name: ranking_score(a, wanted) for name, a in ALGORITHMS.items()}
+    scores = {name: ranking_score(a, wanted) for name, a in Binary.algorithms.items()}
     assert scores["LogisticRegression"] == pytest.approx(
         0.4 * 0.65 + 0.2 * 199 / 200 + 0.15 * 15.9 / 16 + 0.15
     )
@@ -40,11 +40,11 @@ def test_measurement_beats_ranking_when_the_difference_is_real() -> None:
 def test_the_simpler_wins_where_nothing_is_lost() -> None:
     found = choose()
     assert found.algorithm == "LogisticRegression"
-    assert found.measured.auc_mean > 0.7
-    assert [f.auc_mean for f in found.finalists] == sorted(
-        (f.auc_mean for f in found.finalists), reverse=True
+    assert found.measured.score_mean > 0.7
+    assert [f.score_mean for f in found.finalists] == sorted(
+        (f.score_mean for f in found.finalists), reverse=True
     )
-    assert set(found.alternatives) == set(ALGORITHMS) - {"LogisticRegression"}
+    assert set(found.alternatives) == set(Binary.algorithms) - {"LogisticRegression"}
     assert "LogisticRegression" in found.rationale
 
 
@@ -82,4 +82,4 @@ def test_too_few_rows_of_a_class_are_refused() -> None:
     y = np.zeros(60, dtype=int)
     y[:5] = 1
     with pytest.raises(TrainingDataError, match="5 rows of the rarer outcome"):
-        choose(LabelledSplit("train", TRAIN.X.head(60), y))
+        choose(LabelledSplit("train", TRAIN.X.head(60), y, Binary()))

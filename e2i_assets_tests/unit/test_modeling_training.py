@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2i_assets.modeling.algorithms import ALGORITHMS
 from e2i_assets.modeling.errors import ModelFileError
 from e2i_assets.modeling.plots import importance_plot
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, trained
 
-pytestmark = pytest.mark.parametrize("algorithm", ALGORITHMS)
+pytestmark = pytest.mark.parametrize("algorithm", Binary.algorithms)
 
 
 def test_the_pipeline_takes_raw_features_and_finds_the_signal(algorithm: str) -> None:
     model = trained(algorithm)
-    p = model.predict_proba(TEST.X)
+    p = model.predict(TEST.X)
     assert p.shape == (len(TEST.y),)
     assert ((p > 0) & (p < 1)).all()
-    assert model.metrics["validation_auc"] > 0.7
+    assert model.metrics["validation_roc_auc"] > 0.7
     np.testing.assert_array_equal(p, model.pipeline.predict_proba(TEST.X)[:, 1])
     assert model.features == tuple(f.name for f in FEATURES)
     assert (model.n_train, model.n_validation) == (len(TRAIN.y), 120)
@@ -38,7 +38,7 @@ def test_importance_is_by_raw_feature(algorithm: str) -> None:
 
 def test_boosting_stopped_early_and_kept_its_best_round(algorithm: str) -> None:
     model = trained(algorithm)
-    if ALGORITHMS[algorithm].family != "gradient_boosting":
+    if Binary.algorithms[algorithm].family != "gradient_boosting":
         assert model.best_iteration is None
         return
     estimator = model.pipeline[-1]
@@ -49,11 +49,11 @@ def test_boosting_stopped_early_and_kept_its_best_round(algorithm: str) -> None:
 
 def test_a_saved_model_is_the_same_after_predicting_and_loading(algorithm: str, tmp_path: Path) -> None:
     model = trained(algorithm)
-    model.predict_proba(TEST.X)
+    model.predict(TEST.X)
     model.save(tmp_path / "model")
     again = TrainedModel.load(tmp_path / "model")
     assert again.to_dict() == model.to_dict()
-    np.testing.assert_array_equal(again.predict_proba(TEST.X), model.predict_proba(TEST.X))
+    np.testing.assert_array_equal(again.predict(TEST.X), model.predict(TEST.X))
     again.save(tmp_path / "again")
     for name in ("model.joblib", "model.json"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from e2i_assets.modeling import tuning
-from e2i_assets.modeling.algorithms import ALGORITHMS
 from e2i_assets.modeling.errors import TuningError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.training import train_model
 from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, PrunerConfig, TunedParams, tune
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
@@ -34,10 +33,10 @@ def told(algorithm: str) -> tuple[TunedParams, list[Any]]:
     return study(algorithm, on_trial=heard.append), heard
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", Binary.algorithms)
 def test_it_starts_at_the_defaults_and_never_ends_below(algorithm: str) -> None:
     found, heard = told(algorithm)
-    space, defaults = ALGORITHMS[algorithm].search_space, ALGORITHMS[algorithm].defaults
+    space, defaults = Binary.algorithms[algorithm].search_space, Binary.algorithms[algorithm].defaults
     assert found.trials[0]["params"] == {name: defaults[name] for name in space}
     assert found.best_value >= found.default_value == found.trials[0]["value"]
     assert set(found.best_params) == set(defaults)
@@ -61,12 +60,12 @@ def test_boosting_trials_are_really_pruned(algorithm: str) -> None:
     assert {t["state"] for t in found.trials} == {"COMPLETE", "PRUNED"}
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", Binary.algorithms)
 def test_training_with_the_best_parameters_gives_the_best_trial(algorithm: str) -> None:
     found, _ = told(algorithm)
     seed = BRIEF.sampler.seed
     model = train_model(candidate(algorithm), found.best_params, PREPROCESSOR, TRAIN, VALIDATION, seed=seed)
-    assert model.metrics["validation_auc"] == found.best_value
+    assert model.metrics["validation_roc_auc"] == found.best_value
 
 
 def test_every_value_is_inside_the_space() -> None:
@@ -79,7 +78,7 @@ def test_a_failing_trial_is_an_error_with_its_parameters(monkeypatch: pytest.Mon
     def build(params: Any, seed: int) -> Any:
         raise MemoryError("no room")
 
-    broken = dataclasses.replace(ALGORITHMS["LogisticRegression"], build=build)
-    monkeypatch.setattr(tuning, "ALGORITHMS", {"LogisticRegression": broken})
+    broken = dataclasses.replace(Binary.algorithms["LogisticRegression"], build=build)
+    monkeypatch.setattr(Binary, "algorithms", {"LogisticRegression": broken})
     with pytest.raises(TuningError, match=r"LogisticRegression: trial 0 with .*'C': 1.0.* failed: no room"):
         study("LogisticRegression")

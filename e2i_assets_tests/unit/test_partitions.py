@@ -9,7 +9,7 @@ import pytest
 
 from e2i_assets.build import build_defs
 from e2i_assets.cli.runner import NothingSelected, run_partitions
-from e2i_assets.modeling.scope import load_scopes
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import UnknownScope, declared_programmes, programme, programmes, wrong_files
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import CONFIG, config_with_examples, shipped_config

@@ -20,9 +20,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from e2i_assets.assets.bento_bundle import example_features
+from e2i_assets.modeling.errors import ServedModelError
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import Bundle, BundleConflictError, BundleError, bento_store, build_bundle
 from e2i_assets.serving.pipeline_check import check_pipeline
-from e2i_assets.serving.request_schema import doubts, request_models
+from e2i_assets.serving.request_schema import doubts, request_models, to_frame
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.store import build_into_store, stored
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, ToyFeature, toy_data, toy_pipeline
@@ -47,8 +49,7 @@ def build(pipeline: Pipeline, **changes: Any) -> Bundle:
         "features": FEATURES,
         "name": NAME,
         "version": "v1",
-        "positive_class": "initiated",
-        "threshold": 0.5,
+        "answer": Binary().answer([0, 1], "initiated", 0.5),
         "metadata": {"validation_auc": 0.71},
         "levels": LEVELS,
         "usual": USUAL,
@@ -111,7 +112,7 @@ def test_the_same_content_is_built_once(home: Path) -> None:
 def test_other_content_under_the_same_version_is_refused(pipeline: Pipeline, home: Path) -> None:
     build(pipeline)
     with pytest.raises(BundleConflictError, match="new version"):
-        build(pipeline, threshold=0.4)
+        build(pipeline, answer=Binary().answer([0, 1], "initiated", 0.4))
     with pytest.raises(BundleConflictError):
         build(toy_pipeline(LogisticRegression(C=0.1)))
 
@@ -173,7 +174,7 @@ def test_of_two_builders_the_slower_takes_what_the_faster_made(
 ) -> None:
     first = build(pipeline, build_dir=tmp_path / "sources")
     options = {
-        "service": "service:ClassificationService",
+        "service": "service:PredictionService",
         "python": {"packages": ["numpy"], "lock_packages": False},
     }
     again = build_into_store(first.tag, first.content, tmp_path / "sources", options)
@@ -217,7 +218,6 @@ def test_a_store_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         {"version": "V1"},
         {"name": "e2i conversion"},
         {"name": "x" * 64},
-        {"threshold": 1.5},
         {"metadata": {"auc": float("nan")}},
         {"levels": {}},
         {"levels": LEVELS | {"age": ["1"]}},
@@ -261,13 +261,13 @@ def _three_classes() -> Pipeline:
         (lambda: toy_pipeline(LogisticRegression(), handle_unknown="error"), SCHEMA, "unknown category"),
         (lambda: _with_step(FunctionTransformer(lambda frame: frame)), SCHEMA, "cannot be pickled"),
         (lambda: _with_step(FunctionTransformer(doubts)), SCHEMA, "needs code of"),
-        (_three_classes, SCHEMA, "two classes"),
+        (_three_classes, SCHEMA, "2 finite numbers"),
     ],
     ids=["nulls", "unknown", "lambda", "own-code", "classes"],
 )
 def test_a_pipeline_that_could_not_serve_is_refused(make: Any, features: Any, rule: str) -> None:
     with pytest.raises(BundleError, match=rule):
-        check_pipeline(make(), features, "initiated")
+        check_pipeline(make(), features, Binary().answer([0, 1], "initiated", 0.5))
 
 
 @pytest.mark.parametrize(
@@ -279,10 +279,21 @@ def test_the_positive_class_is_found_by_name_or_is_class_1(
 ) -> None:
     frame, outcome = toy_data()
     model = toy_pipeline(LogisticRegression()).fit(frame, np.array(labels)[outcome])
-    assert check_pipeline(model, SCHEMA, positive).positive_index == index
+    answer = Binary().answer(model.classes_, positive, 0.5)
+    assert answer.columns == (1 - index, index)
+    negative, given = check_pipeline(model, SCHEMA, answer).all_missing
+    nobody = dict.fromkeys((feature["name"] for feature in SCHEMA), None)
+    assert given == model.predict_proba(to_frame(SCHEMA, [nobody]))[0, index] == 1 - negative
     if labels == ["no", "yes"]:
-        with pytest.raises(BundleError, match="positive class"):
-            check_pipeline(model, SCHEMA, "initiated")
+        with pytest.raises(ServedModelError, match="positive class"):
+            Binary().answer(model.classes_, "initiated", 0.5)
+
+
+def test_an_answer_that_is_not_binary_is_refused() -> None:
+    with pytest.raises(ServedModelError, match="two classes"):
+        Binary().answer(_three_classes().classes_, "initiated", 0.5)
+    with pytest.raises(ServedModelError, match="between 0 and 1"):
+        Binary().answer([0, 1], "initiated", 1.5)
 
 
 def test_a_request_to_copy_is_made_of_ranges_and_levels() -> None:

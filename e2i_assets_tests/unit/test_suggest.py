@@ -25,7 +25,7 @@ from e2i_assets.ingest.mapping import Mapping, Reading
 from e2i_assets.ingest.opening import open_source
 from e2i_assets.ingest.problems import judge, rules_for
 from e2i_assets.ingest.sources import read_source
-from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import read_scope
 from e2i_assets_tests.unit.source_frames import given
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -79,7 +79,7 @@ def loaded(source: Path, draft: Draft, folder: Path) -> dict[str, pl.DataFrame]:
     """What the drafted mapping makes of the source, every row of which keeps the rules; the files are sound."""
     assert draft.cohort is not None
     assert draft.scope is not None
-    for (name, text), read in ((draft.cohort, CohortConfig.from_yaml), (draft.scope, Scope.from_yaml)):
+    for (name, text), read in ((draft.cohort, CohortConfig.from_yaml), (draft.scope, read_scope)):
         (folder / f"{name}.yaml").write_text(text)
         read(folder / f"{name}.yaml")
     cohort = CohortConfig.from_yaml(folder / f"{draft.cohort[0]}.yaml")

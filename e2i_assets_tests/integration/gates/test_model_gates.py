@@ -70,7 +70,7 @@ def test_success_criteria(here: Settings, tmp_path: Path) -> None:
 
 def test_bundle_answers(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = bento_bundle._answer
-    monkeypatch.setattr(bento_bundle, "_answer", lambda bundle, probes: honest(bundle, probes) + 1e-5)
+    monkeypatch.setattr(bento_bundle, "_answer", lambda *asked: honest(*asked) + 1e-5)
     before = published(here)
     result = run(here, 'key:"conversion/bento_bundle"', force=True)
     assert reason(result, "bundle_answers") == "bundle_differs"

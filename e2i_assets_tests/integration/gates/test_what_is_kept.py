@@ -117,8 +117,15 @@ def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
     assert run.info.status == "FINISHED"
     assert run.data.tags["partition"] == PARTITION
     assert run.data.tags["success_criteria"] == "passed"
+    assert run.data.tags["primary_metric"] == "roc_auc"
     assert {"algorithm", "seed", "data_splits"} <= set(run.data.params)
-    assert {"train_auc", "validation_auc", "test_roc_auc", "test_auc_low"} <= set(run.data.metrics)
+    assert {
+        "train_roc_auc",
+        "validation_roc_auc",
+        "test_roc_auc",
+        "test_roc_auc_low",
+        "baseline_roc_auc",
+    } <= set(run.data.metrics)
     kept = {
         file.path
         for folder in ("plots", "preprocessor")

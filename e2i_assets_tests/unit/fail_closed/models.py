@@ -14,6 +14,7 @@ from e2i_assets.gates.bento_bundle import Answers
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
 from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
 from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.scope import SuccessCriteria
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDATION, scope, trained
@@ -40,7 +41,7 @@ def judged(test: pd.DataFrame) -> tuple[CriterionResult, ...]:
 
 
 def answered(validation: pd.DataFrame) -> Answers:
-    answers = trained("LogisticRegression").predict_proba(probe_rows(validation, FEATURES))
+    answers = trained("LogisticRegression").predict(probe_rows(validation, FEATURES))
     return Answers(answers, answers)
 
 
@@ -66,10 +67,10 @@ EVALUATION = {
 }
 BUNDLE = {
     "missing column": Case(partial(answered, table(VALIDATION).drop(columns="lab_1")), BAD),
-    "missing library": Case(partial(_answer, None, None), "missing_library", without="joblib"),
+    "missing library": Case(partial(_answer, None, None, Binary()), "missing_library", without="joblib"),
     "exception inside": EXCEPTION,
     "empty input": Case(lambda: Answers(np.empty(0), np.empty(0)), "nothing_evaluated"),
-    "all-null column": Case(lambda: Answers(np.full(20, np.nan), np.full(20, np.nan)), "no_probability"),
+    "all-null column": Case(lambda: Answers(np.full(20, np.nan), np.full(20, np.nan)), "not_finite"),
     "one row": Case(partial(answered, table(VALIDATION).head(1)), "too_few_answers"),
     "wrong time zone": Case(partial(answered, table(VALIDATION, **DATED)), BAD),
     "nothing evaluated": Case(lambda: Answers(np.full(20, 0.5), np.empty(0)), "too_few_answers"),

@@ -1,0 +1,246 @@
+"""What a problem type is: everything that depends on the kind of target, and nothing else.
+
+Each stage asks the problem of its scope; no stage knows which kinds there are. What is the same for every
+kind (ranking, tuning, saving, gates) is not here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.cohorts.small_cells import Cells
+from e2i_assets.modeling.algorithms import Algorithm
+from e2i_assets.modeling.intervals import Interval
+
+Metrics = Mapping[str, float | None]
+Intervals = Mapping[str, Interval | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models on the same held-out rows, each array of shape (models,).
+
+    Attributes:
+        means, stds: score over the folds; more is better.
+        noise: standard error of the difference to the best one.
+    """
+
+    means: np.ndarray
+    stds: np.ndarray
+    noise: np.ndarray
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a prediction looks like to a client; part of a bundle's `schema.json`.
+
+    Attributes:
+        service, port: which service answers, and where it listens by default.
+        method: of the pipeline, `predict_proba` or `predict`.
+        gives: `probability` of the last of the columns, the most probable `class`, or the `value` itself.
+        columns: of what the method gives, in the order in which a client gets them; none for a value.
+        labels: of the columns.
+        facts: what else the service tells of its answers.
+    """
+
+    service: str
+    port: int
+    method: Literal["predict", "predict_proba"]
+    gives: Literal["probability", "class", "value"]
+    columns: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    facts: Mapping[str, str | float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the service needs to answer, as plain JSON types."""
+        return {
+            "method": self.method,
+            "gives": self.gives,
+            "columns": list(self.columns),
+            "labels": list(self.labels),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of one model. Aggregates only.
+
+    Attributes:
+        primary_metric: the metric that models of this problem type are chosen by.
+        fingerprint: of the model.
+        metrics: split (`validation`, `test`) to metrics, None where one cannot be computed. The model was
+            tuned on validation: there it flatters.
+        intervals: the same, to 95 % intervals.
+        curves: of test; what the plots are made of.
+        threshold: from which prediction on a row is decided positive, chosen on validation; None where
+            nothing is decided.
+        baseline: primary metric on test of a model that knows the target of train and no feature.
+    """
+
+    problem_type: str
+    primary_metric: str
+    fingerprint: str
+    algorithm: str
+    metrics: Mapping[str, Metrics]
+    intervals: Mapping[str, Intervals]
+    curves: Mapping[str, Any]
+    threshold: float | None
+    baseline: float | None
+    n_test: int
+    n_validation: int
+
+    def primary(self, split: str) -> float | None:
+        """The primary metric on a split."""
+        return self.metrics[split][self.primary_metric]
+
+    def interval(self, split: str) -> Interval | None:
+        """The 95 % interval of the primary metric on a split."""
+        return self.intervals[split].get(self.primary_metric)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return dict(vars(self)) | {
+            "metrics": {split: dict(values) for split, values in self.metrics.items()},
+            "intervals": {
+                split: {name: list(ends) if ends else None for name, ends in values.items()}
+                for split, values in self.intervals.items()
+            },
+            "curves": dict(self.curves),
+        }
+
+
+@dataclass(frozen=True)
+class Problem(ABC):
+    """One problem type.
+
+    A prediction is an array with one row per row of features: of shape (rows,) a probability or a value, of
+    shape (rows, labels) a probability for each label.
+
+    Attributes:
+        labels: the classes that a scope names, in the order of their probabilities; none where it names none.
+    """
+
+    labels: tuple[str, ...] = ()
+
+    problem_type: ClassVar[str]
+    primary_metric: ClassVar[str]
+    """Name, among `metrics`, of what models are chosen by."""
+    greater_is_better: ClassVar[bool] = True
+    stratified: ClassVar[bool]
+    """Whether splits are stratified by the target."""
+    criteria: ClassVar[Mapping[str, str]]
+    """What a success criterion may be about: its name there, and the metric's name in an evaluation."""
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The values that a criterion's metric can have, where they are not from 0 to 1."""
+    plausible_metric: ClassVar[str]
+    """The metric that may be too good to be true."""
+    algorithms: ClassVar[Mapping[str, Algorithm]]
+    """Every algorithm that can be run, by name."""
+
+    @property
+    def scorer(self) -> str:
+        """Name of the score: the primary metric, with `neg_` before it where less of that is better."""
+        return self.primary_metric if self.greater_is_better else f"neg_{self.primary_metric}"
+
+    def score(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """The primary metric, negated where less of it is better; more is better."""
+        value = self.measure(y, prediction)
+        return value if self.greater_is_better else -value
+
+    @abstractmethod
+    def target(self, name: str, values: pd.Series) -> np.ndarray:
+        """The target of a split as models take it, shape (rows,).
+
+        Raises:
+            TrainingDataError: a value is missing or no value of such a target, or there are too few.
+        """
+
+    @abstractmethod
+    def require_folds(self, name: str, y: np.ndarray, folds: int) -> None:
+        """Check that a split has rows enough to compare models on so many folds.
+
+        Raises:
+            TrainingDataError: it has not.
+        """
+
+    @abstractmethod
+    def folds(self, y: np.ndarray, folds: int, seed: int) -> Any:
+        """Pairs of row numbers, to fit on and to score on."""
+
+    @abstractmethod
+    def strata(self, y: np.ndarray) -> np.ndarray | None:
+        """What a sample of rows is stratified by; None where by nothing."""
+
+    @abstractmethod
+    def predict(self, estimator: Any, X: Any) -> np.ndarray:
+        """The prediction of a fitted estimator or pipeline."""
+
+    @abstractmethod
+    def measure(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """The primary metric."""
+
+    @abstractmethod
+    def compare(
+        self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]
+    ) -> Comparison:
+        """Models by their score on held-out rows, with the noise of the comparison.
+
+        Args:
+            targets: of each fold.
+            predictions: of each fold, those of each model.
+        """
+
+    @abstractmethod
+    def baseline(self, y: np.ndarray) -> tuple[float, ...]:
+        """What a model that knows the target of train and no feature predicts for any row."""
+
+    def baseline_prediction(self, baseline: Sequence[float], rows: int) -> np.ndarray:
+        """The baseline's prediction of so many rows."""
+        constant = np.tile(np.asarray(baseline, dtype=float), (rows, 1))
+        return constant if self.labels else constant[:, 0]
+
+    @abstractmethod
+    def training_metrics(self, y: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+        """A few figures of how well a model fits, the primary metric among them."""
+
+    def threshold(self, y: np.ndarray, prediction: np.ndarray) -> float | None:
+        """From which prediction on a row is decided positive; None where nothing is decided."""
+        return None
+
+    @abstractmethod
+    def metrics(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Metrics:
+        """All metrics; None where one cannot be computed."""
+
+    @abstractmethod
+    def intervals(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Intervals:
+        """The 95 % interval of each metric; None where it cannot be computed."""
+
+    @abstractmethod
+    def curves(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> dict[str, Any]:
+        """What the plots are made of, as plain JSON types: aggregates, never a row."""
+
+    @abstractmethod
+    def plots(self, evaluation: Evaluation) -> dict[str, bytes]:
+        """Pictures of an evaluation as PNG, by name; the same figures give the same bytes."""
+
+    @abstractmethod
+    def answer(self, classes: Sequence[Any], target: str, threshold: float | None) -> Answer:
+        """What a client gets from a pipeline.
+
+        Args:
+            classes: of the pipeline; none where it has none.
+            target: name of the target, or of the class that counts as positive.
+
+        Raises:
+            ServedModelError: the pipeline is none of this problem type.
+        """
+
+    @abstractmethod
+    def shares(self, target: str, values: pd.Series, cells: Cells) -> dict[str, Any]:
+        """How the target is spread in a split, for a person; small cells are hidden."""
