@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from e2i_assets.cohorts.attrition import MaskCount
 from e2i_assets.cohorts.config import EVENT_COST, EVENT_DATE, EVENT_KEY, JOURNEY_KEY, RECORDED, CohortConfig
-from e2i_assets.cohorts.criteria import ISO, Rule, require_read
+from e2i_assets.cohorts.criteria import Rule
 from e2i_assets.cohorts.errors import CohortError
+from e2i_assets.cohorts.iso_days import ISO, require_read
 from e2i_assets.cohorts.masks import eligible, evaluated, tally, with_flags
 from e2i_assets.cohorts.parquet import fetched, open_parquet, require_nan_kept
 

@@ -8,7 +8,6 @@ and asks for no refresh.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -16,9 +15,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
 
-from e2i_assets.contracts.base import columns, facts_of
+from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.ddl import SCHEMA
-from e2i_assets.contracts.rules import Rule
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.load import ROW, Load, LoadReport, Part, Write, read_ahead, writes
 from e2i_assets.ingest.problems import (
@@ -30,7 +28,8 @@ from e2i_assets.ingest.problems import (
     rules_for,
     structural_problems,
 )
-from e2i_assets.warehouse import publish
+from e2i_assets.warehouse import load_records, publish
+from e2i_assets.warehouse.load_records import LOADS
 from e2i_assets.warehouse.staging import Addition, Staging, Tally
 from e2i_assets.warehouse.transactions import Transactions
 
@@ -46,7 +45,6 @@ ENOUGH = 95
 """Percent of a table's rows that must be loadable (the guide's figure)."""
 STAGING, REHEARSAL = "e2i_staging", "e2i_dry_run"
 """Schema of a load's staged rows, and how that of a dry run begins: it leaves an unfinished load alone."""
-LOADS = f"{SCHEMA}.ml_load_batches"
 LOST = "the server lost staged rows in a crash; nothing was loaded, run the load again"
 
 
@@ -107,7 +105,7 @@ class _Loader:
         self.rules = {table: rules_for(table, programmes) for table in self.order}
         schema = STAGING if commit else f"{REHEARSAL}_{uuid.uuid4().hex[:12]}"
         self.staging = Staging(schema, self.order, load.replaces, keeps_rejected=load.keeps_rejected)
-        self.fingerprint = _fingerprint(load, self.rules, batch_size)
+        self.fingerprint = load_records.fingerprint(load, self.rules, batch_size * BATCHES_PER_WRITE)
         self.load_id: int | None = None
         self.ledger: dict[str, dict[int, str]] = {table: {} for table in self.order}
         self.given = dict.fromkeys(self.order, 0)
@@ -178,20 +176,10 @@ class _Loader:
             self.ledger = self.staging.ledger(cursor)
         else:
             self.staging.create(cursor)
-            self.load_id = self._register(cursor)
+            self.load_id = load_records.register(cursor, self.load, self.fingerprint)
         cursor.execute(
             f"UPDATE {LOADS} SET status = 'abandoned' WHERE status = 'staging' AND load_id <> {self.load_id}"
         )
-
-    def _register(self, cursor: Any) -> int:
-        truth = json.dumps(self.load.truth) if self.load.truth is not None else None
-        absent = {table: sorted(names) for table, names in self.load.not_collected.items()}
-        cursor.execute(
-            f"INSERT INTO {LOADS} (source, fingerprint, status, truth, not_collected, committed_at) "
-            "VALUES ($1, $2, 'staging', $3::jsonb, $4::jsonb, NULL) RETURNING load_id",
-            (self.load.source, self.fingerprint, truth, json.dumps(absent)),
-        )
-        return cursor.fetchone()[0]
 
     def _still_mine(self, cursor: Any) -> None:
         """While the connection was lost, and the lock with it, another load may have begun."""
@@ -319,7 +307,7 @@ class _Loader:
     def _record_failure(self, cursor: Any) -> None:
         if self.load_id is not None and self.staging.exists(cursor):
             publish.keep_rejected(cursor, self.staging, self.load_id)
-            self._record(cursor, self.load_id, "failed", self._report(self.load_id, {}, ()))
+            load_records.finish(cursor, self.load_id, "failed", self._report(self.load_id, {}, ()))
             self.staging.drop(cursor)
 
     def _discard(self, cursor: Any) -> None:
@@ -334,7 +322,7 @@ class _Loader:
             return self._published(cursor, self.load_id)
         if self.staging.tallies(cursor) != self.tallies:
             raise LoadInterrupted(LOST)
-        load_id = self.load_id or self._register(cursor)
+        load_id = self.load_id or load_records.register(cursor, self.load, self.fingerprint)
         publish.prepare(cursor)
         changed, touched = dict.fromkeys(self.order, 0), set[str]()
         if self.load.replaces is not None:
@@ -349,7 +337,7 @@ class _Loader:
         why = self.staging.problems(cursor, [t for t in self.order if self.tallies[t].rejected])
         report = replace(self._report(load_id, changed, tuple(sorted(touched))), reasons=tuple(map(str, why)))
         if any(changed.values()) or not publish.rejects_as_before(cursor, self.staging, load_id):
-            self._record(cursor, load_id, "committed", report)
+            load_records.finish(cursor, load_id, "committed", report)
             publish.keep_rejected(cursor, self.staging, load_id)
         else:
             cursor.execute(f"DELETE FROM {LOADS} WHERE load_id = {load_id}")
@@ -378,32 +366,6 @@ class _Loader:
             programmes=programmes,
         )
 
-    def _record(self, cursor: Any, load_id: int, status: str, report: LoadReport) -> None:
-        parts = (report.rows, report.changed, report.rejected, report.programmes)
-        committed = "now()" if status == "committed" else "NULL"
-        cursor.execute(
-            f"UPDATE {LOADS} SET status = '{status}', committed_at = {committed}, rows = $1::jsonb, "
-            f"changed = $2::jsonb, rejected = $3::jsonb, programmes = $4::jsonb WHERE load_id = {load_id}",
-            tuple(json.dumps(part) for part in parts),
-        )
-
 
 def _parents(table: str) -> set[str]:
     return {c.references.split(".")[0] for c in columns(TABLES[table]) if c.references}
-
-
-def _fingerprint(load: Load, rules: Mapping[str, Collection[Rule]], batch_size: int) -> str:
-    """What makes two runs the same load; whether their rows are the same, the digests of the writes say."""
-    stated = {
-        "source": load.source,
-        "origins": dict(load.origins),
-        "replaces": (load.replaces, load.keeps_rejected),
-        "truth": load.truth,
-        "not_collected": {table: sorted(names) for table, names in load.not_collected.items()},
-        "write_size": batch_size * BATCHES_PER_WRITE,
-        "contracts": {table: repr((columns(TABLES[table]), facts_of(TABLES[table]))) for table in rules},
-        "rules": {
-            table: [(rule.name, rule.column, rule.text) for rule in found] for table, found in rules.items()
-        },
-    }
-    return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
