@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,11 +19,8 @@ READY_WITHIN_S = 120
 
 @contextmanager
 def served(target: str, home: Path, log: Path) -> Iterator[str]:
-    """Serve a Bento tag of the store in `home`, or an import string of the current folder; yields its URL.
-
-    The server and its workers are ended and waited for on the way out.
-    """
-    port = _free_port()
+    """Serve a Bento tag of the store in `home`, or an import string of the current folder; yields its URL."""
+    port = free_port()
     environment = os.environ | {
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "True",
@@ -31,8 +28,20 @@ def served(target: str, home: Path, log: Path) -> Iterator[str]:
     }
     command = [sys.executable, "-m", "bentoml", "serve", target]
     options = ["--host", "127.0.0.1", "--port", str(port), "--api-workers", "1"]
+    with running(command + options, environment, home, log, port) as url:
+        yield url
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, port: int
+) -> Iterator[str]:
+    """A command in a folder that serves a bundle on a port of this machine, while it does; yields its URL.
+
+    The server and its workers are ended and waited for on the way out.
+    """
     with log.open("wb") as output:
-        process = subprocess.Popen(command + options, env=environment, cwd=home, stdout=output, stderr=output)
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(process, url, log)
@@ -41,7 +50,8 @@ def served(target: str, home: Path, log: Path) -> Iterator[str]:
         _stop(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The German Breast Cancer Study Group trial from CSV to a bundle, by configuration alone."""
+"""What a user of their own data is told; that such data go the whole way is in test_demo.py."""
 
 from __future__ import annotations
 
@@ -8,46 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from e2i_assets.cohorts.cohort import Cohort
-from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.resources.sealed_store import open_store
-from e2i_assets.serving.bundle_ref import BundleRef
-from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import config_with_examples, postgres_home
-from e2i_assets_tests.e2e.bring_your_own import EXAMPLE, PARTITION, SOURCE, e2i, environment
+from e2i_assets_tests.e2e.bring_your_own import PARTITION, SOURCE, e2i, environment
 
 
 @pytest.fixture(scope="module")
 def env() -> Iterator[dict[str, str]]:
     with postgres_home() as folder:
         yield environment(folder / "home", config_with_examples(folder))
-
-
-def test_the_trial_goes_the_whole_way(env: dict[str, str]) -> None:
-    mapping = str(EXAMPLE / "mapping.yaml")
-    loaded = json.loads(e2i("data", "import", str(SOURCE), "--mapping", mapping, "--json", env=env))
-    assert loaded["load"]["rows"] == {"patient_journeys": 686}
-    done = json.loads(e2i("materialize", "--partition", PARTITION, "--json", env=env))
-    (run,), (row,) = done["runs"], done["partitions"]
-    assert run["success"], run
-    assert (row["cohort"], row["scope"]) == (623, "recurrence")
-    assert all(row[name] for name in ("bundle", "algorithm", "test_95"))
-    assert "conversion/trained_model" not in run["computed"]
-    store = open_store(Settings(home=Path(env["E2I_HOME"])))
-
-    def published(asset: str, kind: type) -> object:
-        current = store.current(asset, PARTITION)
-        assert current is not None
-        return store.read(asset, PARTITION, current.version, kind)
-
-    cohort = published("cohort", Cohort)
-    assert (cohort.result.total_count, cohort.result.eligible_count) == (686, 623)
-    splits = published("splits", Splits)
-    assert {"tsize", "tgrade", "pnodes", "progrec", "estrec", "menostat", "horTh"} <= {
-        f.name for f in splits.features
-    }
-    assert not {"time", "cens", "recurrence_2y"} & {f.name for f in splits.features}
-    assert published("recurrence/bento_bundle", BundleRef).tag.startswith(f"e2i-recurrence-{PARTITION}:")
 
 
 def test_a_scope_that_does_not_serve_the_partition_says_so(env: dict[str, str]) -> None:

@@ -18,14 +18,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import CONFIG, postgres_home
+from e2i_assets_tests.e2e import readme_commands
+from e2i_assets_tests.e2e.bring_your_own import PARTITION as TRIAL
 from e2i_assets_tests.e2e.bring_your_own import e2i, environment
 from e2i_assets_tests.e2e.installed import Installed, install
+from e2i_assets_tests.readme import command_lines
 from e2i_assets_tests.serve_process import served
 
 PARTITIONS = {"fabhalta_c3g", "fabhalta_pnh", "kisqali_hr_her2_bc", "remibrutinib_csu"}
@@ -142,3 +147,47 @@ def test_the_bundle_answers_as_the_model_does(
     assert 400 <= wrong.status_code < 500
     assert "age_at_diagnosis" in wrong.text
     assert "forty" not in wrong.text
+
+
+@pytest.fixture(scope="module")
+def typed(demo: dict[str, Any], installed: Installed) -> list[readme_commands.Typed]:
+    """The README's commands, typed in its order; the tests below are the last ones, as these change things."""
+    readme_commands.lay_out(installed.cwd)
+    return list(readme_commands.type_all(installed.cwd))
+
+
+def test_what_the_readme_says_to_type_runs(typed: list[readme_commands.Typed]) -> None:
+    assert readme_commands.NOT_RUN.keys() < set(command_lines()), "a command is gone"
+    wrong = [one for one in typed if one.exit_code != one.expected]
+    assert not wrong, "\n\n".join(map(str, wrong))
+    said = {one.command.split()[2].rpartition("/")[2]: one.said for one in typed if one.command[:4] == "curl"}
+    assert "disease_severity" in said["model_info"]
+    assert "disease_severity" in said["predict"], "it is missing in the request"
+
+
+def test_the_trial_goes_the_whole_way(
+    typed: list[readme_commands.Typed], installed: Installed, store: ArtifactStore
+) -> None:
+    """The German Breast Cancer Study Group trial from CSV to a bundle, by configuration alone."""
+    done = json.loads(installed.e2i("materialize", "--partition", TRIAL, "--json"))
+    (run,), (row,) = done["runs"], done["partitions"]
+    assert run["success"], run
+    assert run["computed"] == []
+    assert (row["cohort"], row["scope"]) == (623, "recurrence")
+    assert all(row[name] for name in ("bundle", "algorithm", "test_95"))
+    assert "conversion/trained_model" not in run["reused"]
+
+    def published(asset: str, kind: type) -> Any:
+        current = store.current(asset, TRIAL)
+        assert current is not None
+        return store.read(asset, TRIAL, current.version, kind)
+
+    assert store.current("conversion/trained_model", TRIAL) is None
+    cohort = published("cohort", Cohort)
+    assert (cohort.result.total_count, cohort.result.eligible_count) == (686, 623)
+    splits = published("splits", Splits)
+    assert {"tsize", "tgrade", "pnodes", "progrec", "estrec", "menostat", "horTh"} <= {
+        f.name for f in splits.features
+    }
+    assert not {"time", "cens", "recurrence_2y"} & {f.name for f in splits.features}
+    assert published("recurrence/bento_bundle", BundleRef).tag.startswith(f"e2i-recurrence-{TRIAL}:")

@@ -1,0 +1,122 @@
+"""The commands of README.md, typed in its order into a folder that looks like the checkout.
+
+Every command is run unless it is in NOT_RUN, and must end with 0 unless the text says otherwise (EXIT_CODES).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import yaml
+
+from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.tables import HcpProfiles
+from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.e2e.bring_your_own import SOURCE
+from e2i_assets_tests.readme import command_lines
+from e2i_assets_tests.serve_process import free_port, running
+
+NOT_RUN = {
+    "make demo": "sets up .venv and is `e2i demo`, which the folder begins with",
+    "cd brand-teams && e2i demo": "is what the folder begins with",
+    "make test": "is these tests",
+    "make up": "is `e2i up`, which serves until Ctrl-C; test_daemon.py opens it",
+    ".venv/bin/e2i mlflow": "serves until Ctrl-C on a port that may be taken",
+}
+ADDED = {
+    ".venv/bin/e2i data generate": "--dry-run",
+}
+"""What is added to commands that begin so: other data would take the place of those that the rest works on."""
+EXIT_CODES = {".venv/bin/e2i audit leakage trial.csv": 1, ".venv/bin/e2i audit leakage train.parquet": 1}
+"""Of commands that begin so, where it is not 0: an audit exits with 1 on a finding, and both tables have one."""
+PLACEHOLDERS = {"PARTITION": "fabhalta_pnh"}
+PORT = "3001"
+SERVES = "bentoml serve"
+TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A command as it was typed, and what came of it."""
+
+    command: str
+    expected: int
+    exit_code: int
+    said: str
+
+    def __str__(self) -> str:
+        return f"$ {self.command}\nexit {self.exit_code}, not {self.expected}\n{self.said[-3000:]}"
+
+
+def lay_out(folder: Path) -> None:
+    """Give a folder with a configuration and a home what else the checkout has, and files of the user's own."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    shutil.copy(SOURCE, folder / "trial.csv")
+    _two_splits(folder)
+    _a_changed_cohort(folder)
+    _a_delivery(folder)
+
+
+def _two_splits(folder: Path) -> None:
+    patients = pd.DataFrame({"patient_id": [f"p{i:03}" for i in range(200)]})
+    patients["age"] = [40 + 7 * i % 45 for i in range(200)]
+    patients["started"] = [i % 3 == 0 for i in range(200)]
+    patients["pfs_days"] = [100 + 11 * i % 300 for i in range(200)]
+    patients.head(150).to_parquet(folder / "train.parquet")
+    patients.tail(50).to_parquet(folder / "test.parquet")
+    (folder / "columns.yaml").write_text("- pfs_days\n")
+
+
+def _a_changed_cohort(folder: Path) -> None:
+    stated = yaml.safe_load((folder / "config" / "cohorts" / "fabhalta_pnh.yaml").read_text())
+    stated["exclusion_criteria"] = stated["exclusion_criteria"][:-1]
+    (folder / "changed.yaml").write_text(yaml.safe_dump(stated))
+
+
+def _a_delivery(folder: Path) -> None:
+    """A folder named for the command, with all columns of a table, of a source called NAME, and a mapping.
+
+    HCPs without patients: no partition is due for them, whose run would take most of the time of all commands.
+    """
+    values = {"hcp_id": ["NAME-1", "NAME-2"], "specialty": "hematology", "years_experience": [3, 31]}
+    hcps = pl.DataFrame({c.name: values.get(c.name) for c in columns(HcpProfiles)} | {"data_source": "NAME"})
+    (folder / "FOLDER").mkdir()
+    hcps.write_csv(folder / "FOLDER" / "hcp_profiles.csv")
+    stated = {name: name for name in hcps.columns if name != "data_source"}
+    table = {"file": "hcp_profiles.csv", "columns": stated}
+    (folder / "m.yaml").write_text(yaml.safe_dump({"source": "NAME", "tables": {"hcp_profiles": table}}))
+
+
+def type_all(folder: Path) -> Iterator[Typed]:
+    """Type every command but those of NOT_RUN; what serves is served until the last one is done."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
+    kept["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), kept["PATH"]])
+    port = free_port()
+    with ExitStack() as servers:
+        for command in command_lines():
+            if command in NOT_RUN:
+                continue
+            typed = command.replace(PORT, str(port))
+            for placeholder, value in PLACEHOLDERS.items():
+                typed = typed.replace(placeholder, value)
+            typed = " ".join([typed, *(added for start, added in ADDED.items() if typed.startswith(start))])
+            if SERVES in command:
+                log = folder / "serve.log"
+                servers.enter_context(running(["bash", "-c", f"exec env {typed}"], kept, folder, log, port))
+                continue
+            done = subprocess.run(
+                ["bash", "-c", typed], cwd=folder, env=kept, capture_output=True, text=True,
+                timeout=TIMEOUT_S, check=False,
+            )  # fmt: skip
+            expected = next((code for start, code in EXIT_CODES.items() if command.startswith(start)), 0)
+            yield Typed(typed, expected, done.returncode, done.stdout + done.stderr)
