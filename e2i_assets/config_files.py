@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from e2i_assets.errors import E2IError
+
 DEEPEST = 20
 """Levels of keys; no file of ours has as many, one with an alias to itself has no end of them."""
 DIGITS = 18
@@ -20,8 +22,11 @@ MOST = 100_000
 """Values of a file, those that aliases repeat among them: a few lines of aliases to aliases make billions."""
 
 
-class ConfigFileError(ValueError):
+class ConfigFileError(E2IError, ValueError):
     """A file that cannot be read as strict YAML; the message names file, line and why."""
+
+    code = "config_file"
+    next_step = "Correct the file at the line that the message names."
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,10 @@ class Lines:
             yield self.at(key, said.replace("Extra inputs are not permitted", "no such key"))
 
 
-class _Mistake(yaml.constructor.ConstructorError):
-    """What YAML allows and we do not."""
-
-    def __init__(self, problem: str, node: yaml.Node | yaml.Event) -> None:
-        mark: Any = node.start_mark
-        super().__init__(problem=problem, problem_mark=mark)
-
-
 class _Loader(yaml.CSafeLoader):
     """YAML 1.2's plain scalars: `12:30`, `yes`, `1_000` and `2024-01-01` stay text; libyaml reads quickly."""
 
+    path: Path
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 -- as PyYAML has it
 
 
@@ -76,25 +74,34 @@ for _tag, _written, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_written})$"), list(_first))
 
 
+def _mistake(path: Path, problem: str, node: yaml.Node | yaml.Event) -> ConfigFileError:
+    """What YAML allows and we do not."""
+    mark: Any = node.start_mark
+    return ConfigFileError(f"{path}:{mark.line + 1}: {problem}")
+
+
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
-    text = _without_zeros(node)
+    text = _without_zeros(loader.path, node)
     if len(text) > DIGITS:
-        raise _Mistake(f"a whole number of more than {DIGITS} characters is text: put it in quotes", node)
+        raise _mistake(
+            loader.path, f"a whole number of more than {DIGITS} characters is text: put it in quotes", node
+        )
     return int(text)
 
 
 def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
-    text = _without_zeros(node).lower()
+    text = _without_zeros(loader.path, node).lower()
     if text.endswith(("inf", "nan")):
         return float(text.replace(".", ""))
     if math.isinf(number := float(text)):
-        raise _Mistake(f"{text} is larger than any number: write .inf for one without end", node)
+        raise _mistake(loader.path, f"{text} is larger than any number: write .inf for one without end", node)
     return number
 
 
-def _without_zeros(node: yaml.ScalarNode) -> str:
+def _without_zeros(path: Path, node: yaml.ScalarNode) -> str:
     if re.match(r"[-+]?0[0-9]", node.value):
-        raise _Mistake(
+        raise _mistake(
+            path,
             f"{node.value} is text to some readers and octal to others: write '{node.value}', or the number "
             "without the zeros in front",
             node,
@@ -129,21 +136,21 @@ def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
     """
     lines: dict[tuple[str, ...], int] = {}
     loader = _Loader(text)
+    loader.path = path
     try:
-        _check_extent(text)
+        _check_extent(text, path)
         node = loader.get_single_node()
         return (None if node is None else _Builder(loader, lines).build(node, ())), Lines(path, lines)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else f"{path}"
         said = getattr(error, "problem", None) or error
-        kind = "" if isinstance(error, _Mistake) else "is not YAML: "
-        raise ConfigFileError(f"{where}: {kind}{said}") from error
+        raise ConfigFileError(f"{where}: is not YAML: {said}") from error
     finally:
         loader.dispose()
 
 
-def _check_extent(text: str) -> None:
+def _check_extent(text: str, path: Path) -> None:
     """Refuse what would cost stack, memory or time without end once nodes are made of it."""
     open_since: list[tuple[str | None, int]] = []
     sizes: dict[str, int] = {}
@@ -156,21 +163,25 @@ def _check_extent(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             size += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-            _check_content(event)
+            _check_content(event, path)
             if isinstance(event, yaml.CollectionStartEvent):
                 open_since.append((event.anchor, size))
             size += 1
         if len(open_since) > DEEPEST + 1:
-            raise _Mistake("is nested too deeply", event)
+            raise _mistake(path, "is nested too deeply", event)
         if size > MOST:
-            raise _Mistake(f"holds more than {MOST} values, those that aliases repeat among them", event)
+            raise _mistake(
+                path, f"holds more than {MOST} values, those that aliases repeat among them", event
+            )
 
 
-def _check_content(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+def _check_content(event: yaml.ScalarEvent | yaml.CollectionStartEvent, path: Path) -> None:
     if event.tag is not None:
-        raise _Mistake(f"the tag {event.tag} is not YAML that all readers take alike: leave it out", event)
+        raise _mistake(
+            path, f"the tag {event.tag} is not YAML that all readers take alike: leave it out", event
+        )
     if isinstance(event, yaml.ScalarEvent) and "\0" in event.value:
-        raise _Mistake("holds a NUL character, which no database keeps: leave it out", event)
+        raise _mistake(path, "holds a NUL character, which no database keeps: leave it out", event)
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], Lines]:
@@ -195,7 +206,7 @@ class _Builder:
 
     def build(self, node: yaml.Node, key: tuple[str, ...]) -> Any:
         if len(key) > DEEPEST:
-            raise _Mistake("is nested too deeply, maybe in itself", node)
+            raise _mistake(self.loader.path, "is nested too deeply, maybe in itself", node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key)
         if isinstance(node, yaml.SequenceNode):
@@ -214,9 +225,9 @@ class _Builder:
         seen: set[str] = set()
         for name, _ in node.value:
             if not isinstance(name, yaml.ScalarNode):
-                raise _Mistake("a key must be text", name)
+                raise _mistake(self.loader.path, "a key must be text", name)
             if name.value in seen:
-                raise _Mistake(f"the key {name.value} stands twice", name)
+                raise _mistake(self.loader.path, f"the key {name.value} stands twice", name)
             seen.add(name.value)
         self.loader.flatten_mapping(node)
 

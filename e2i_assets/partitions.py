@@ -11,6 +11,7 @@ import dagster as dg
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.config_files import ConfigFileError, read_settings
+from e2i_assets.errors import E2IError
 from e2i_assets.modeling.scopes import wrong_scopes
 from e2i_assets.settings import config_dir
 
@@ -30,12 +31,18 @@ def cohort_files(config: Path) -> dict[str, Path]:
     return found
 
 
-class UnknownPartition(ValueError):
+class UnknownPartition(E2IError, ValueError):
     """A partition key that no cohort file has."""
 
+    code = "unknown_partition"
+    next_step = "Name one of the partitions that there are, or add its cohort file."
 
-class UnknownScope(ValueError):
+
+class UnknownScope(E2IError, ValueError):
     """A cohort file that lists a scope which no file defines, or whose file is wrong."""
+
+    code = "unknown_scope"
+    next_step = "Correct the scopes of the cohort file, or the scope file that the message names."
 
 
 @cache

@@ -12,9 +12,14 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from e2i_assets.errors import E2IError
 
-class SettingsError(ValueError):
+
+class SettingsError(E2IError, ValueError):
     """An environment variable that cannot be used; names it, never its value."""
+
+    code = "settings"
+    next_step = "Correct or unset the environment variable that the message names."
 
 
 class Settings(BaseSettings):
@@ -83,12 +88,14 @@ class Settings(BaseSettings):
         if chosen.is_dir():
             return chosen
         if "config" in self.model_fields_set:
-            raise SettingsError(f"E2I_CONFIG: {chosen} is no folder. `e2i init FOLDER` writes FOLDER/config.")
+            raise SettingsError(
+                f"E2I_CONFIG: {chosen} is no folder.", "`e2i init FOLDER` writes FOLDER/config."
+            )
         if clone := _clone():
             return clone / "config"
         raise SettingsError(
-            f"{chosen.parent} has no configuration (config/). Go to a folder that has one, name it in "
-            "E2I_CONFIG, or write one to start from: e2i init FOLDER"
+            f"{chosen.parent} has no configuration (config/).",
+            "Go to a folder that has one, name it in E2I_CONFIG, or write one to start from: e2i init FOLDER",
         )
 
     @property

@@ -18,7 +18,6 @@ from e2i_assets.assets.scoped import stage_key
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import FeatureLike, require_features
-from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope
@@ -59,7 +58,6 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
             "evaluation": stage_key(scope, "evaluation"),
         },
         config=lambda context: {"minimum_cell_count": context.quality.minimum_cell_count},
-        refusals=(BundleError, ModelingError),
         lost=_lost,
     )
     def bento_bundle(
@@ -120,7 +118,8 @@ def _build(
     if evaluation.model_fingerprint != model.fingerprint:
         raise BundleError(
             f"the published evaluation is of model {evaluation.model_fingerprint[:16]}, the published model "
-            f"is {model.fingerprint[:16]}: materialize the evaluation of this model first"
+            f"is {model.fingerprint[:16]}",
+            "Materialize the evaluation of this model first.",
         )
     features = [feature for feature in splits.features if feature.name in model.features]
     seen = preprocessor_summary(model.pipeline[0]).get("categorical", {})

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.assets import shown
-from e2i_assets.cohorts import CohortConstructor, CohortError
+from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.cohorts.flow import flow_picture
@@ -35,7 +35,6 @@ SHOWN_SETS = 50
         "programme": context.programme.to_dict(),
         "told": asdict(context.cells),  # what was shown once would be shown again
     },
-    refusals=(CohortError,),
 )
 def cohort(context: StageContext, qc_report: QCReport) -> Made:
     """Apply criteria and temporal windows."""

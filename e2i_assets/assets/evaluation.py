@@ -17,7 +17,6 @@ from e2i_assets.gates import evaluation as rules
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.modeling.artifacts import Evaluated, Splits
-from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import Scope
@@ -40,7 +39,6 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         gates=(rules.SUCCESS_CRITERIA,),
         inputs={"splits": "splits", "model": stage_key(scope, "trained_model")},
         config=lambda context: scope.model_dump(mode="json"),
-        refusals=(ModelingError, VaultError),
     )
     def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> Made:
         made = _evaluate_once(context, scope, splits, model)

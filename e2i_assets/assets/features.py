@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from e2i_assets.assets import shown
 from e2i_assets.cohorts.cohort import Cohort
-from e2i_assets.features import FeatureError, FeatureSet, build_features
+from e2i_assets.features import FeatureSet, build_features
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
@@ -25,7 +25,6 @@ from e2i_assets.stages.stage import Made, stage
         "minimum_cell_count": context.quality.minimum_cell_count,
         "told": asdict(context.cells),
     },
-    refusals=(FeatureError,),
 )
 def features(context: StageContext, cohort: Cohort) -> Made:
     """Build the feature set from the cohort's own raw versions."""

@@ -7,7 +7,6 @@ import dagster as dg
 from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import SEED, feature_names, labelled, stage_key
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.stages.context import StageContext
@@ -26,7 +25,6 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         code=("assets/model_candidate.py", "assets/scoped.py", "modeling"),
         inputs={"splits": "splits"},
         config=lambda context: scope.model_dump(mode="json"),
-        refusals=(ModelingError,),
     )
     def model_candidate(context: StageContext, splits: Splits) -> Made:
         names = feature_names(splits, scope)

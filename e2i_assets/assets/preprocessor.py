@@ -10,7 +10,6 @@ from e2i_assets.assets.scoped import feature_names, labelled, stage_key
 from e2i_assets.gates import preprocessor as rules
 from e2i_assets.modeling import preprocessing
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
-from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.fitted import verify_fitted_on
 from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary
 from e2i_assets.modeling.scope import Scope
@@ -42,7 +41,6 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
             "scope": scope.model_dump(mode="json"),
             "minimum_cell_count": context.quality.minimum_cell_count,
         },
-        refusals=(ModelingError,),
     )
     def preprocessor(context: StageContext, splits: Splits) -> Made:
         names = feature_names(splits, scope)

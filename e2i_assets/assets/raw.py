@@ -17,7 +17,7 @@ from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.partitions import partitions
 from e2i_assets.quality.freshness import newest_record
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import REFUSALS, RESOURCES, Made, code_version, make, stage_context_of
+from e2i_assets.stages.stage import RESOURCES, Made, code_version, make, stage_context_of
 from e2i_assets.warehouse.snapshots import Snapshot
 from e2i_assets.warehouse.table_status import Holding
 
@@ -29,7 +29,6 @@ CODE = (
     "assets/raw.py", "contracts", "warehouse/snapshots.py", "ingest/attributes.py", "ingest/casting.py",
     "quality/freshness.py", "resources/sealed_store.py",
 )  # fmt: skip
-REFUSED = (attributes.AttributeMismatch,)
 
 
 def build_raw_assets() -> list[dg.AssetsDefinition]:
@@ -51,7 +50,7 @@ def build_raw_assets() -> list[dg.AssetsDefinition]:
             settled = {"load": _load(snapshot, programme.brand, programme.indication)}
             stage = stage_context_of(context, version, settled | {"programme": programme.to_dict()}, {})
             for key in sorted(context.selected_asset_keys):
-                results += make(stage, key, partial(_extract, stage, keys[key], snapshot), refused=REFUSED)
+                results += make(stage, key, partial(_extract, stage, keys[key], snapshot))
         # Published when all are made.
         yield from results
 
@@ -69,7 +68,6 @@ def _spec(key: dg.AssetKey, name: str, version: str) -> dg.AssetSpec:
         metadata={
             "dagster/io_manager_key": "io_manager",
             "dagster/column_schema": shown.contract_schema(name),
-            REFUSALS: [kind.__name__ for kind in REFUSED],
         },
     )
 

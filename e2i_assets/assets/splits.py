@@ -14,15 +14,14 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates import splits as rules
 from e2i_assets.ingest.raw_table import RawTable
-from e2i_assets.leakage import LeakageError, LeakageReport, Plausible, audit_leakage
+from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
 from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.split_policy import SplitOrder
 from e2i_assets.modeling.splits import compare_assignments, divide
-from e2i_assets.quality.splits import SplitQuality, UngradedSplit, grade_splits, split_tables
-from e2i_assets.resources.sealing import VaultError
+from e2i_assets.quality.splits import SplitQuality, grade_splits, split_tables
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
@@ -77,7 +76,6 @@ def _lost(context: StageContext, current: Published) -> str | None:
         "quality": context.quality.model_dump(mode="json"),
         "told": asdict(context.cells),
     },
-    refusals=(LeakageError, SplitError, VaultError, UngradedSplit),
     lost=_lost,
 )
 def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
@@ -85,8 +83,8 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     if not context.scopes:
         raise SplitError(
             f"{context.partition} names no scope, so there is no outcome to split by.",
-            "no_scope",
             "Name a scope in the cohort file.",
+            code="no_scope",
         )
     _require_dates(context)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
@@ -197,8 +195,8 @@ def _require_dates(context: StageContext) -> None:
     if _order(context.scopes) == "temporal" and context.programme.temporal_requirements is None:
         raise SplitError(
             f"{context.partition} has no index date (temporal_requirements: null) to split by.",
-            "no_index_date",
             "Set split_order: random in the scope, or name the index date in the cohort file.",
+            code="no_index_date",
         )
 
 
@@ -255,7 +253,7 @@ def _published(context: StageContext, existing: pd.DataFrame) -> pd.DataFrame:
         current = context.store.current("splits", context.partition)
         return existing.head(0) if current is None else context.open(current, Splits).assigned
     except ArtifactRefused as error:
-        context.log.warning(f"compared with ml_split_assignments instead: {error}")
+        context.log.warning(f"compared with ml_split_assignments instead: {error.summary}")
         return existing
 
 
@@ -274,6 +272,6 @@ def _remember(context: StageContext, existing: pd.DataFrame, assigned: pd.DataFr
         # Without the database's message, which names patients.
         raise SplitError(
             f"another run has assigned patients of {context.partition} meanwhile.",
-            "assigned_meanwhile",
             "Materialize splits again: it starts from what that run assigned.",
+            code="assigned_meanwhile",
         ) from None

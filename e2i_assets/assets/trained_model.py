@@ -10,7 +10,6 @@ import dagster as dg
 from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import SEED, labelled, stage_key
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
-from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
@@ -44,7 +43,6 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
             "tuned": stage_key(scope, "tuned_params"),
         },
         config=lambda context: scope.model_dump(mode="json"),
-        refusals=(ModelingError,),
     )
     def trained_model(
         context: StageContext,

@@ -9,7 +9,6 @@ import dagster as dg
 from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
-from e2i_assets.modeling.errors import ModelingError
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.tuning import OptunaConfig, TunedParams, tune
@@ -38,7 +37,6 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
             "preprocessor": stage_key(scope, "preprocessor"),
         },
         config=lambda context: [scope.model_dump(mode="json"), _config(context).model_dump(mode="json")],
-        refusals=(ModelingError,),
     )
     def tuned_params(
         context: StageContext, splits: Splits, candidate: ModelCandidate, preprocessor: FittedPreprocessor

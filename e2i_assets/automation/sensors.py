@@ -50,7 +50,7 @@ def _published(
         try:
             yield key, store.current(NEWEST_RAW, key)
         except ArtifactRefused as error:
-            context.log.error(str(error))
+            context.log.error(error.summary)
 
 
 def _requests(

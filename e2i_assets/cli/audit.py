@@ -77,7 +77,7 @@ def leakage(
             else:
                 reports = _of_partition(str(partition))
     except Exception as error:
-        fail(error)
+        fail(error, as_json=json)
         raise typer.Exit(2) from error  # 1 is a finding and nothing else
     if html is not None:
         about = f"{', '.join(reports)}, {settings().day_of_judgement}"

@@ -13,6 +13,7 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.config_files import ConfigFileError, parse_yaml, read_yaml
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest.attributes import DTYPES
 from e2i_assets.ingest.files import GZIP, SUFFIXES
 from e2i_assets.ingest.frames import CUSTOMARY, read_frames
@@ -27,8 +28,11 @@ from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
 
 
-class UnusableAuditInput(ValueError):
+class UnusableAuditInput(E2IError, ValueError):
     """A file that is no table or no contract, or a partition without published splits."""
+
+    code = "audit_input"
+    next_step = "Give files that can be read, or correct the option that the message names."
 
 
 def stated_reading(text: str) -> Reading:
@@ -129,7 +133,7 @@ def audit_partition(here: Settings, store: ArtifactStore, partition: str) -> dic
     cohort = programme(here.config_dir, partition)
     current = store.current("splits", partition)
     if current is None:
-        raise UnusableAuditInput(f"{partition}: no splits are published; materialize them first")
+        raise UnusableAuditInput(f"{partition}: no splits are published.", "Materialize them first.")
     splits = store.read("splits", partition, current.version, Splits)
     scopes = load_scopes(here.config_dir / "scopes")
     return {f"{partition}, {name}": _audit(splits, scopes[name], cohort) for name in cohort.scopes}

@@ -11,6 +11,7 @@ from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.contracts.tables import TABLES, PatientJourneys
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest import attributes
 from e2i_assets.partitions import cohort_files, programme
 from e2i_assets.quality.broken_rows import broken_rows
@@ -20,8 +21,10 @@ from e2i_assets.warehouse.warehouse import Warehouse
 SHOWN = 50
 
 
-class NothingToCheck(ValueError):
+class NothingToCheck(E2IError, ValueError):
     """A partition without rows, of which nothing can be said."""
+
+    code = "nothing_to_check"
 
 
 def run_check(partition: str, *, as_json: bool) -> int:
@@ -38,8 +41,8 @@ def run_check(partition: str, *, as_json: bool) -> int:
     tables = _extracts(warehouse, config)
     if tables[PatientJourneys.Config.name].is_empty():
         raise NothingToCheck(
-            f"the warehouse has no rows of {config.brand}/{config.indication}, so nothing was checked; load "
-            "some with `e2i data import`"
+            f"the warehouse has no rows of {config.brand}/{config.indication}, so nothing was checked.",
+            "Load some with `e2i data import`.",
         )
     rows = list(broken_rows(tables, LifeDates.of(config)))
     if as_json:

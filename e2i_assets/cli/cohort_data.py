@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.cohorts import CohortConfig, CohortResult
 from e2i_assets.cohorts.small_cells import EXACT, Cells
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.partitions import cohort_files, programme, programmes
 from e2i_assets.quality.config import QualityConfig
@@ -26,8 +27,10 @@ from e2i_assets.warehouse.warehouse import Warehouse
 HASH = re.compile(r"[0-9a-f]{4,16}")
 
 
-class NothingToShow(ValueError):
+class NothingToShow(E2IError, ValueError):
     """A name that stands for no definition, or a partition without a construction."""
+
+    code = "nothing_to_show"
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,13 @@ def definition(here: Settings, warehouse: Warehouse, name: str) -> CohortConfig:
     if len(stored) == 1:
         return _parsed(*stored[0])
     if stored:
-        raise NothingToShow(f"{name} begins {', '.join(config_hash for config_hash, _ in stored)}: give more")
+        raise NothingToShow(
+            f"{name} begins {', '.join(config_hash for config_hash, _ in stored)}.", "Give more of it."
+        )
     raise NothingToShow(
         f"{name!r} is neither a YAML file nor a partition ({', '.join(known)}) nor the hash of a stored "
-        "definition; `e2i cohort show PARTITION` lists those"
+        "definition.",
+        "`e2i cohort show PARTITION` lists the definitions that are stored.",
     )
 
 
@@ -110,7 +116,8 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
     """
     if partition not in cohort_files(here.config_dir):
         raise NothingToShow(
-            f"no partition {partition!r}; there are {', '.join(cohort_files(here.config_dir))}"
+            f"no partition {partition!r}; there are {', '.join(cohort_files(here.config_dir))}.",
+            "Name one of these.",
         )
     e = cohort_executions.c
     query = sa.select(e.run_id, e.executed_at, e.result).where(e.partition == partition)
@@ -118,8 +125,8 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
         row = connection.execute(query.order_by(e.id.desc()).limit(1)).one_or_none()
     if row is None:
         raise NothingToShow(
-            f"the cohort of {partition} was never constructed: "
-            f"`e2i materialize --partition {partition} --select '*cohort'`"
+            f"the cohort of {partition} was never constructed.",
+            f"Construct it: `e2i materialize --partition {partition} --select '*cohort'`",
         )
     published = open_store(here).current("cohort", partition)
     stands = published is not None and published.run_id == row.run_id
@@ -157,5 +164,6 @@ def _parsed(config_hash: str, content: Any) -> CohortConfig:
     except ValidationError as error:
         raise NothingToShow(
             f"definition {config_hash} was stored by another version of E2I assets and cannot be read "
-            f"({error.error_count()} mistakes)"
+            f"({error.error_count()} mistakes).",
+            "Read it with that version, or materialize the cohort again, which stores it anew.",
         ) from None

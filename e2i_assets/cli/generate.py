@@ -107,6 +107,7 @@ def oracle(here: Settings) -> pl.DataFrame | None:
     if current is None:
         return None
     if damage := store.damage(DECLARED, GENERATED, current.version):
-        said = f"{damage}. Run `e2i data generate` again with the same options: it keeps the truth anew."
-        raise ArtifactRefused(said)
+        raise ArtifactRefused(
+            f"{damage}.", "Run `e2i data generate` again with the same options: it keeps the truth anew."
+        )
     return store.read(DECLARED, GENERATED, current.version, Declared).oracle

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from e2i_assets.errors import E2IError
+
 if TYPE_CHECKING:
     from e2i_assets.cohorts.config import CohortConfig
     from e2i_assets.ingest.drafts import Draft
@@ -17,12 +19,16 @@ if TYPE_CHECKING:
     from e2i_assets.ingest.mapping import Mapping
 
 
-class NotReplaceable(ValueError):
+class NotReplaceable(E2IError, ValueError):
     """A delivery of which nobody says whose rows it replaces."""
 
+    code = "not_replaceable"
 
-class NotWritten(ValueError):
+
+class NotWritten(E2IError, ValueError):
     """A draft is not written over a file that is there."""
+
+    code = "not_written"
 
 
 def read(
@@ -63,7 +69,8 @@ def _owner(mapping: Mapping | None) -> str:
     """The source whose rows a whole delivery replaces."""
     if mapping is None:
         raise NotReplaceable(
-            "--replace needs a --mapping: its `source` says whose rows the delivery replaces"
+            "--replace needs a --mapping: its `source` says whose rows the delivery replaces.",
+            "Give the mapping that the source is loaded with.",
         )
     return mapping.owner()
 
@@ -167,4 +174,4 @@ def draft(source: str, output: Path | None) -> tuple[Draft, list[Path]]:
 
 def _not_there(path: Path | None) -> None:
     if path is not None and path.exists():
-        raise NotWritten(f"{path}: is there already; choose another --output, or remove it")
+        raise NotWritten(f"{path}: is there already.", "Choose another --output, or remove it.")

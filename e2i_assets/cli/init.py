@@ -7,14 +7,17 @@ import shutil
 from pathlib import Path
 
 from e2i_assets.cli.output import say
+from e2i_assets.errors import E2IError
 from e2i_assets.settings import shipped
 
 CONFIG, WORKSPACE, IGNORE = "config", "workspace.yaml", ".gitignore"
 HOME = ".e2i/"
 
 
-class FolderTaken(RuntimeError):
+class FolderTaken(E2IError, RuntimeError):
     """What would be written is there already."""
+
+    code = "folder_taken"
 
 
 def run_init(folder: Path) -> int:
@@ -25,7 +28,8 @@ def run_init(folder: Path) -> int:
     """
     if taken := [str(folder / name) for name in (CONFIG, WORKSPACE) if (folder / name).exists()]:
         raise FolderTaken(
-            f"{', '.join(taken)}: there already; nothing was written. Give a new folder, or move that away."
+            f"{', '.join(taken)}: there already; nothing was written.",
+            "Give a new folder, or move that away.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(shipped(CONFIG), folder / CONFIG)

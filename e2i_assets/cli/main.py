@@ -133,7 +133,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:  # noqa: BLE001 -- the outermost place; anything unknown is shown whole
-        sys.exit(fail(error))
+        sys.exit(fail(error, as_json="--json" in sys.argv[1:]))
 
 
 for group in (app, data.app, cohort.app, audit.app):

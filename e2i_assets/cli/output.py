@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-COULD_NOT_BE_ASKED = 2
+from e2i_assets.errors import E2IError
+
 EXIT_CODES = (
     "Exit codes: 0 fine; 1 it found or refused something; 2 it could not be asked (usage, files, "
     "configuration, database)."
@@ -68,33 +69,52 @@ def _numeric(cells: Sequence[Sequence[str]], i: int) -> bool:
     return all(row[i][:1].isdigit() or not row[i] for row in cells)
 
 
-def fail(error: Exception) -> int:
+def fail(error: Exception, *, as_json: bool = False) -> int:
     """Report an error: those that a user can mend in words, anything else with its stack.
+
+    Args:
+        as_json: also print `{"error": {"code", "message", "next_step"}}`, the one document of the command.
 
     Returns:
         The exit code: 1 where data were refused, 130 after Ctrl-C, 2 where the command could not be asked.
     """
+    told = _told(error)
+    if told is None:
+        traceback.print_exception(error)
+        told = E2IError(
+            f"{type(error).__name__}, which nobody foresaw; standard error has its stack.",
+            "Report it with the stack, which is to be read for data before it is handed on.",
+            code="unforeseen",
+        )
+    else:
+        sys.stderr.write(f"error: {told.summary}\n")
+    if as_json:
+        print_json({"error": told.to_dict()})
+    return told.exit_code
+
+
+def _told(error: Exception) -> E2IError | None:
+    """An error as one of ours; None of what nobody can mend without its stack."""
     from e2i_assets.resources.disk import DiskFull, full_disk
     from e2i_assets.settings import SettingsError, settings
     from e2i_assets.warehouse.postgres import database_failure
 
-    ours = type(error).__module__.startswith("e2i_assets")
-    full = None if isinstance(error, SettingsError | DiskFull) else full_disk(error, settings())
-    if full:
-        sys.stderr.write(f"error: {error}\n{full}\n" if ours else f"error: {full}\n")
-    elif ours:
-        sys.stderr.write(f"error: {error}\n")
-    elif isinstance(error, OSError) and (error.filename or not error.strerror):
+    if not isinstance(error, SettingsError | DiskFull) and (full := full_disk(error, settings())):
+        # What was being done is worth as much as why it could not be.
+        return DiskFull(f"{error}\n{full}", full.next_step) if isinstance(error, E2IError) else full
+    if isinstance(error, E2IError):
+        return error
+    if isinstance(error, OSError) and (error.filename or not error.strerror):
         said = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
-        sys.stderr.write(f"error: {said}\n")
-    elif reason := database_failure(error):
-        sys.stderr.write(
-            f"error: the database failed: {reason}. What was published or loaded before stays; once the "
-            "database answers again, the same command goes on.\n"
+        return E2IError(said, "Give a file or folder that is there and may be used.", code="file")
+    if reason := database_failure(error):
+        return E2IError(
+            f"the database failed: {reason}.",
+            "What was published or loaded before stays; once the database answers again, the same command "
+            "goes on.",
+            code="database_failed",
         )
-    else:
-        traceback.print_exception(error)
-    return int(getattr(error, "exit_code", COULD_NOT_BE_ASKED))
+    return None
 
 
 def warn_of_wrong_files(config: Path) -> None:

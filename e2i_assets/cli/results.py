@@ -54,7 +54,7 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
         try:
             return read()
         except ArtifactRefused as error:
-            damaged.append(str(error))
+            damaged.append(error.summary)
             return None
 
     def published(asset: str, kind: type[Any]) -> Any:

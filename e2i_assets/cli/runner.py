@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.contracts import markdown
+from e2i_assets.errors import E2IError
 from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import programme, wrong_files
 from e2i_assets.settings import Settings
@@ -40,13 +41,17 @@ NARROW = 75
 """Columns below which the display does without bars."""
 
 
-class NothingSelected(ValueError):
+class NothingSelected(E2IError, ValueError):
     """A selection without an asset for a partition."""
 
+    code = "nothing_selected"
 
-class Interrupted(RuntimeError):
+
+class Interrupted(E2IError, RuntimeError):
     """The user stopped a run; the partitions after it are not begun."""
 
+    code = "interrupted"
+    next_step = "Run the same command again: it goes on with what is not done."
     exit_code = 130
 
 
@@ -125,9 +130,9 @@ def _selected(defs: dg.Definitions, select: str) -> set[dg.AssetKey]:
     try:
         found = dg.AssetSelection.from_string(select).resolve(graph)
     except (dg.DagsterError, NotImplementedError) as error:
-        raise NothingSelected(f"--select {select!r} is no selection of our assets. {_EXAMPLES}") from error
+        raise NothingSelected(f"--select {select!r} is no selection of our assets.", _EXAMPLES) from error
     if not found:
-        raise NothingSelected(f"--select {select!r} selects no asset. {_EXAMPLES}")
+        raise NothingSelected(f"--select {select!r} selects no asset.", _EXAMPLES)
     return set(found)
 
 

@@ -39,8 +39,8 @@ def open_session() -> tuple[Settings, Warehouse]:
         shutil.copyfile(shipped("deploy") / "dagster.yaml", here.dagster_home / "dagster.yaml")
     except OSError as error:
         raise WarehouseUnavailable(
-            f"cannot use {error.filename}: {error.strerror}. Make it a folder that can be written, or set "
-            "E2I_HOME to another one."
+            f"cannot use {error.filename}: {error.strerror}.",
+            "Make it a folder that can be written, or set E2I_HOME to another one.",
         ) from error
     return here, warehouse
 

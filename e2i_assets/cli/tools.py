@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from e2i_assets.cli.output import say
 from e2i_assets.cli.session import open_session
 from e2i_assets.cli.up import listen
+from e2i_assets.errors import E2IError
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import url_for
@@ -24,8 +25,10 @@ MLFLOW_PORT = 5000
 """Where E2I_MLFLOW_URL names no port."""
 
 
-class ToolMissing(RuntimeError):
+class ToolMissing(E2IError, RuntimeError):
     """A program that is not installed."""
+
+    code = "tool_missing"
 
 
 def run_mlflow(host: str, port: int | None) -> int:
@@ -74,7 +77,9 @@ def _psql() -> str:
     bundled = [str(folder) for folder in reversed(POSTGRES_VERSIONS.values())]
     found = shutil.which("psql", path=os.pathsep.join(bundled)) or shutil.which("psql")
     if found is None:
-        raise ToolMissing("there is no psql: install PostgreSQL's client, or another one that speaks to it")
+        raise ToolMissing(
+            "there is no psql.", "Install PostgreSQL's client, or use another one that speaks to it."
+        )
     return found
 
 

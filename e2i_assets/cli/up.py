@@ -18,6 +18,7 @@ from fasteners import InterProcessLock
 from e2i_assets.cli.front import LOOPBACK, front, serving
 from e2i_assets.cli.output import say
 from e2i_assets.cli.session import open_session
+from e2i_assets.errors import E2IError
 from e2i_assets.home import open_home
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import settings
@@ -28,12 +29,16 @@ STOPS_WITHIN = 20.0
 """Seconds that processes left over from a killed `e2i up` have to end by themselves."""
 
 
-class PortUnavailable(RuntimeError):
+class PortUnavailable(E2IError, RuntimeError):
     """An address that cannot be listened on."""
 
+    code = "port_unavailable"
 
-class AlreadyUp(RuntimeError):
+
+class AlreadyUp(E2IError, RuntimeError):
     """Another `e2i up` has this home open."""
+
+    code = "already_up"
 
 
 def run_up(host: str, port: int) -> int:
@@ -83,8 +88,8 @@ def _alone(home: Path, url: str) -> Iterator[Path]:
     lock = InterProcessLock(home / "up.lock")
     if not lock.acquire(blocking=False):
         raise AlreadyUp(
-            f"{home} is served already, at {_noted(note).get('url', 'another port')}. Stop that one first "
-            "(Ctrl-C), or set E2I_HOME to another folder."
+            f"{home} is served already, at {_noted(note).get('url', 'another port')}.",
+            "Stop that one first (Ctrl-C), or set E2I_HOME to another folder.",
         )
     try:
         _end_left_over(_noted(note))
@@ -143,6 +148,6 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise PortUnavailable(
-            f"cannot listen on {host}, port {port}: {error.strerror}. Stop what listens there, or choose "
-            "another with --port."
+            f"cannot listen on {host}, port {port}: {error.strerror}.",
+            "Stop what listens there, or choose another with --port.",
         ) from error

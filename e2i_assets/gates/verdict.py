@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2i_assets.errors import E2IError
+
 Figure = str | int | float | bool | None
 
 
@@ -75,11 +77,8 @@ def _plain(figures: Mapping[str, Figure]) -> dict[str, Figure]:
     }
 
 
-def refusal(error: Exception) -> Verdict:
-    """What a gate says when its subject could not even be made: bad data, or a library that is not there.
-
-    An error may carry a `code`, the reason, and a `next_step`.
-    """
+def refusal(error: E2IError | ImportError) -> Verdict:
+    """What a gate says when its subject could not even be made: bad data, or a library that is not there."""
     if isinstance(error, ImportError):
         library = error.name or "unnamed"
         return refuse(
@@ -88,11 +87,7 @@ def refusal(error: Exception) -> Verdict:
             "Install what is pinned (uv pip install -r requirements.lock) and run again.",
             library=library,
         )
-    return refuse(
-        getattr(error, "code", "") or type(error).__name__,
-        str(error),
-        getattr(error, "next_step", "") or "Mend the data or the configuration that the message names.",
-    )
+    return refuse(error.code, str(error), error.next_step)
 
 
 def not_judged(because: str) -> Verdict:
@@ -141,7 +136,7 @@ class Gate:
         return answer
 
 
-def refusals(gates: Sequence[Gate], error: Exception) -> dict[str, Verdict]:
+def refusals(gates: Sequence[Gate], error: E2IError | ImportError) -> dict[str, Verdict]:
     """The verdicts of all gates when the stage could make nothing: the reason is told once."""
     told = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "code", "")}
     owner = next((gate.name for gate in gates if told & set(gate.answers_for)), gates[0].name)

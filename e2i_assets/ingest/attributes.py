@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from e2i_assets.contracts.base import INDEX, OUTCOME
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest.casting import cast, too_long
 from e2i_assets.ingest.mapping import AttributeMapping, ColumnMapping, Reading
 
@@ -44,8 +45,11 @@ class AttributeLike(Protocol):
         """From when on it is known."""
 
 
-class AttributeMismatch(ValueError):
+class AttributeMismatch(E2IError, ValueError):
     """An attribute's values are not of its declared type; the message names both, never a value."""
+
+    code = "attribute_mismatch"
+    next_step = "Correct the source, or the attribute in the cohort file."
 
 
 def expand(journeys: pl.DataFrame, declared: Mapping[str, AttributeLike]) -> pl.DataFrame:
@@ -82,7 +86,7 @@ def _typed(values: pl.Series, dtype: str | None) -> pl.Series:
     if done.bad.any():
         raise AttributeMismatch(
             f"clinical attribute {values.name}: {done.bad.sum()} values are not of its declared type {dtype} "
-            f"({done.rule}); correct the source, or the type in the cohort file"
+            f"({done.rule})"
         )
     return done.values
 

@@ -7,24 +7,38 @@ from urllib.parse import urlsplit, urlunsplit
 
 import duckdb
 
+from e2i_assets.errors import E2IError
+
 SCRATCH = "e2i-import-"
 """Prefix of temporary folders; a file in one is a copy of the source's."""
 
 
-class SourceError(ValueError):
+class SourceError(E2IError, ValueError):
     """A source that cannot be read; the message names the file or table and why."""
+
+    code = "source"
+    next_step = "Mend the source, or what the mapping says of it, and run the same again."
 
 
 class NotThere(SourceError):
     """A file or table that a mapping names, and that the source does not have."""
 
+    code = "not_in_source"
+    next_step = "Name a file or table that the source has."
+
 
 class Lacking(SourceError):
     """A source without a table or column that a CDM has."""
 
+    code = "not_in_cdm"
+    next_step = "Deliver the table or column, or map the source by `tables` instead of `omop`."
+
 
 class Misstated(SourceError):
     """Something that a mapping says at `key` does not fit the source."""
+
+    code = "misstated"
+    next_step = "Correct the mapping at the key that the message names."
 
     def __init__(self, key: tuple[str, ...], message: str) -> None:
         self.key = key

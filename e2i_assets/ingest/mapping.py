@@ -26,13 +26,17 @@ from pydantic import (
 from e2i_assets.config_files import ConfigFileError, Lines, parse_yaml, read_yaml
 from e2i_assets.contracts.base import Column, Role, column_of, key_of
 from e2i_assets.contracts.tables import GENERATED, TABLES
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest.omop_config import Omop
 
 UNKNOWN = Lines(Path("mapping"), {})
 
 
-class MappingError(ValueError):
+class MappingError(E2IError, ValueError):
     """A mapping that cannot be used; the message names the file, the line, the key and the rule."""
+
+    code = "mapping"
+    next_step = "Correct the mapping; `e2i data import SOURCE --mapping FILE --dry-run` reads it again."
 
 
 def _as_text(value: Any) -> Any:

@@ -13,6 +13,7 @@ import polars as pl
 from e2i_assets.contracts.base import column_of, columns, key_of
 from e2i_assets.contracts.rules import FIRST_DAY, LAST_DAY, Rule, row_rules
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest.load import ROW, Write
 
 ROWS_NAMED = 5
@@ -45,9 +46,11 @@ class Problem:
         return f"{where}: {self.rule}" + (f" ({self.count} rows: {named}{more})" if self.rows else "")
 
 
-class LoadError(ValueError):
+class LoadError(E2IError, ValueError):
     """The data cannot be loaded; nothing of it was written. Carries every problem found."""
 
+    code = "load"
+    next_step = "Correct the source, or its mapping, and load again."
     exit_code = 1
 
     def __init__(self, problems: Sequence[Problem], note: str = "") -> None:

@@ -7,35 +7,25 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from e2i_assets.contracts.markdown import plain
+from e2i_assets.errors import CodedError
 
 Kind = Literal["temporal", "target", "contamination", "plausibility"]
 
 
-_NEXT_STEPS = {
-    "empty_input": "Give the audit rows: look at what cohort and splits leave over.",
-    "missing_column": "Name columns that the frame has, or add the missing one.",
-    "missing_value": "Fill the column in every row, or leave these rows out.",
-    "not_a_date": "Name a column of dates that can be read in every row.",
-    "too_few_rows": "Load more rows, or widen the cohort: the audit needs 30 with a target, 5 of them "
-    "outside the largest class.",
-    "one_class": "Take rows of both outcomes, or another target.",
-    "nothing_to_judge": "Give the frame features that have values.",
-    "contract": "Name the columns known only afterwards, or give each column its role and available_at.",
-}
+class LeakageError(CodedError, ValueError):
+    """The frame cannot be audited, so nothing can be said of leakage; says what is wrong with it."""
 
-
-class LeakageError(ValueError):
-    """The frame cannot be audited, so nothing can be said of leakage; says what is wrong with it.
-
-    Attributes:
-        code: the kind of fault, one of the keys of the next steps.
-        next_step: what to do about it.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.next_step = _NEXT_STEPS[code]
+    next_steps = {  # noqa: RUF012 -- typed in the base
+        "empty_input": "Give the audit rows: look at what cohort and splits leave over.",
+        "missing_column": "Name columns that the frame has, or add the missing one.",
+        "missing_value": "Fill the column in every row, or leave these rows out.",
+        "not_a_date": "Name a column of dates that can be read in every row.",
+        "too_few_rows": "Load more rows, or widen the cohort: the audit needs 30 with a target, 5 of them "
+        "outside the largest class.",
+        "one_class": "Take rows of both outcomes, or another target.",
+        "nothing_to_judge": "Give the frame features that have values.",
+        "contract": "Name the columns known only afterwards, or give each column its role and available_at.",
+    }
 
 
 @dataclass(frozen=True)

@@ -1,38 +1,34 @@
 """What can go wrong between features and an evaluated model, as types a caller can tell apart."""
 
+from e2i_assets.errors import E2IError
 
-class ModelingError(ValueError):
+
+class ModelingError(E2IError, ValueError):
     """Base of all errors of this package."""
+
+    code = "modeling"
 
 
 class ConfigError(ModelingError):
     """A configuration file is missing, unreadable or has a wrong key; the message names file and key."""
 
+    code = "model_config"
+    next_step = "Correct the file that the message names."
+
 
 class SplitError(ModelingError):
     """Patients cannot be assigned to splits; the message names the column and how many rows.
 
-    Attributes:
-        code: the kind of refusal, such as `too_few_patients` or `order_against_stability`.
-        next_step: what to do about it.
+    `code` is the kind of refusal, such as `too_few_patients` or `order_against_stability`.
     """
 
-    def __init__(self, message: str, code: str = "bad_assignments", next_step: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.next_step = next_step
+    code = "bad_assignments"
 
 
 class TrainingDataError(ModelingError):
-    """Features or target cannot be modelled; the message names the split and the columns.
+    """Features or target cannot be modelled; the message names the split and the columns."""
 
-    Attributes:
-        next_step: what to do about it.
-    """
-
-    def __init__(self, message: str, next_step: str = "") -> None:
-        super().__init__(message)
-        self.next_step = next_step
+    code = "training_data"
 
 
 MORE_OF_THE_RARER = (
@@ -43,14 +39,26 @@ MORE_OF_THE_RARER = (
 class NoCandidateError(ModelingError):
     """No registered algorithm meets the scope; the message says what excluded each."""
 
+    code = "no_candidate"
+    next_step = "Loosen `selection` in the scope file."
+
 
 class TuningError(ModelingError):
     """A trial failed, or no trial finished; there is no best trial to speak of."""
+
+    code = "tuning"
+    next_step = "Correct the search space in config/optuna_config.yaml, or give the study more time."
 
 
 class ModelFileError(ModelingError):
     """A saved model is incomplete, or is not the one its record describes."""
 
+    code = "model_file"
+    next_step = "Remove its folder and train the model again."
+
 
 class ServedModelError(ModelingError):
     """A pipeline does not answer as its problem type does; no bundle can be made of it."""
+
+    code = "served_model"
+    next_step = "Train the model again, or report a fault of its problem type."

@@ -21,6 +21,9 @@ from e2i_assets.modeling.errors import ModelingError
 class UnidentifiableError(ModelingError):
     """An object holds something whose content cannot be told: a local function, or itself."""
 
+    code = "unidentifiable"
+    next_step = "Use functions and classes of an installed module."
+
 
 def fingerprint(fitted: Any) -> str:
     """SHA-256, in hex, of a fitted object's content: the same in every process and after a round trip.
@@ -114,5 +117,5 @@ def _object(value: Any, within: tuple[int, ...]) -> Iterator[bytes]:
 def _name(named: Any) -> str:
     name = f"{named.__module__}.{named.__qualname__}"
     if "<" in name:
-        raise UnidentifiableError(f"{name} is local; use functions and classes of an installed module")
+        raise UnidentifiableError(f"{name} is local")
     return name

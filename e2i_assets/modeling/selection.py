@@ -164,7 +164,7 @@ def _eligible(scope: Scope) -> tuple[list[Algorithm], dict[str, str]]:
         raise NoCandidateError(
             f"scope {scope.name}: no algorithm is left ("
             + "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-            + "); loosen the scope's `selection`"
+            + ")"
         )
     return eligible, refused
 

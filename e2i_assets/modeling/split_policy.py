@@ -50,19 +50,21 @@ def days(rows: pd.DataFrame, column: str, name: str) -> pd.Series:
         SplitError: `bad_dates`: the column is missing, has nulls, mixes time zones or holds no ISO dates.
     """
     if column not in rows.columns:
-        raise SplitError(f"{name}: column {column} is missing", "bad_dates")
+        raise SplitError(f"{name}: column {column} is missing", code="bad_dates")
     values = rows[column]
     if not pd.api.types.is_datetime64_any_dtype(values):
         try:
             values = pd.to_datetime(values, format="ISO8601")
         except (ValueError, TypeError) as error:
             raise SplitError(
-                f"{name}.{column}: holds no ISO dates, or dates of several time zones", "bad_dates"
+                f"{name}.{column}: holds no ISO dates, or dates of several time zones", code="bad_dates"
             ) from error
         if not pd.api.types.is_datetime64_any_dtype(values):
-            raise SplitError(f"{name}.{column}: mixes time zones", "bad_dates")
+            raise SplitError(f"{name}.{column}: mixes time zones", code="bad_dates")
     if nulls := int(values.isna().sum()):
-        raise SplitError(f"{name}.{column}: {nulls} nulls; every journey needs its index date", "bad_dates")
+        raise SplitError(
+            f"{name}.{column}: {nulls} nulls; every journey needs its index date", code="bad_dates"
+        )
     return values.dt.tz_localize(None).dt.normalize()
 
 
@@ -74,7 +76,7 @@ def patients_of(rows: pd.DataFrame, targets: Sequence[str], time_column: str | N
         SplitError: a column is missing or null, or the dates cannot be read.
     """
     if absent := sorted({"patient_id", *targets} - set(rows.columns)):
-        raise SplitError(f"features: columns {', '.join(absent)} are missing", "missing_column")
+        raise SplitError(f"features: columns {', '.join(absent)} are missing", code="missing_column")
     table = pd.DataFrame({"patient_id": rows["patient_id"], "stratum": strata(rows, targets)})
     patients = table.drop_duplicates("patient_id")
     if time_column is None:

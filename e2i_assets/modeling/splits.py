@@ -104,8 +104,8 @@ def assign_splits(
     if len(patients) < MINIMUM_COHORT:
         raise SplitError(
             f"{len(patients)} patients; four splits within 2 % need at least {MINIMUM_COHORT}.",
-            "too_few_patients",
             "Load more patients, or relax the criterion that removes most (see the attrition table).",
+            code="too_few_patients",
         )
     table = patients.sort_values("patient_id", ignore_index=True)
     table["split"] = table["patient_id"].map(existing.set_index("patient_id")["split"]).astype(object)
@@ -122,7 +122,7 @@ def assign_splits(
 def _check(name: str, frame: pd.DataFrame, second: str) -> None:
     for column in ("patient_id", second):
         if column not in frame.columns:
-            raise SplitError(f"{name}: column {column} is missing", "missing_column")
+            raise SplitError(f"{name}: column {column} is missing", code="missing_column")
         nulls = int(frame[column].isna().sum())
         if nulls:
             raise SplitError(f"{name}.{column}: {nulls} nulls; every patient needs a value")

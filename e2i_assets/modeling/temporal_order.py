@@ -178,4 +178,4 @@ def _refusal(table: pd.DataFrame) -> SplitError:
     else:
         words = " and ".join(WISHES[wish] for wish in clash)
         message = f"60/20/15/5 within 2 % in the order of the index dates cannot hold with {words}: {facts}"
-    return SplitError(f"{message}.", f"order_against_{'_and_'.join(clash)}", _NEXT_STEPS[clash[0]])
+    return SplitError(f"{message}.", _NEXT_STEPS[clash[0]], code=f"order_against_{'_and_'.join(clash)}")

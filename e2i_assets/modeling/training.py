@@ -107,10 +107,9 @@ class TrainedModel:
             pickled = (folder / MODEL_FILE).read_bytes()
             record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
-            raise ModelFileError(f"{folder}: not a saved model: {error}; train it again") from error
+            raise ModelFileError(f"{folder}: not a saved model: {error}", "Train it again.") from error
         # What keeps it may know nothing of the exchange, and would let it stand.
-        said = f"is not the model that {RECORD_FILE} describes; remove this folder and train the model again"
-        other = f"{folder}: {MODEL_FILE} {said}"
+        other = f"{folder}: {MODEL_FILE} is not the model that {RECORD_FILE} describes"
         # Compared before anything of the pickle runs.
         if hashlib.sha256(pickled).hexdigest() != record.pop(FILE_HASH, None):
             raise ModelFileError(other)

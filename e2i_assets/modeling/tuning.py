@@ -211,7 +211,7 @@ def _outcome(study: optuna.Study, algorithm: Algorithm, metric: str) -> TunedPar
     trials = tuple(_plain(t) for t in study.trials)
     states = [t["state"] for t in trials]
     if "COMPLETE" not in states:
-        raise TuningError(f"{study.study_name}: no trial was finished in time; raise optimization.timeout")
+        raise TuningError(f"{study.study_name}: no trial was finished in time", "Raise optimization.timeout.")
     seconds = tuple(t.duration.total_seconds() if t.duration else 0.0 for t in study.trials)
     return TunedParams(
         study_name=study.study_name,

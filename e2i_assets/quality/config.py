@@ -12,6 +12,7 @@ from e2i_assets.cohorts.quality_terms import DimensionName, QualityTerms, Refres
 from e2i_assets.config_files import ConfigFileError, Lines, read_settings
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.errors import E2IError
 
 DIMENSIONS: tuple[DimensionName, ...] = (
     "completeness", "validity", "consistency", "uniqueness", "timeliness",
@@ -34,8 +35,11 @@ REVEALING = frozenset(
 """Rules whose observed value is a value of the data, or a list of them."""
 
 
-class QualityConfigError(ValueError):
+class QualityConfigError(E2IError, ValueError):
     """A quality setting or suite file that cannot be used; says which file and why."""
+
+    code = "quality_config"
+    next_step = "Correct the file that the message names."
 
 
 class AttributeLike(Protocol):

@@ -16,6 +16,7 @@ import polars as pl
 
 from e2i_assets.contracts.base import facts_of
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.errors import E2IError
 from e2i_assets.quality.config import DIMENSIONS, AttributeLike, QualityConfig
 from e2i_assets.quality.dimensions import TableQuality, grade_table, overall, weighted_score
 from e2i_assets.quality.freshness import has_zone
@@ -49,7 +50,7 @@ class SplitQuality:
         return {**asdict(self), "tables": [t.to_dict() for t in self.tables]}
 
 
-class UngradedSplit(ValueError):
+class UngradedSplit(E2IError, ValueError):
     """The splits cannot be graded; says what is missing."""
 
     code = "not_graded"

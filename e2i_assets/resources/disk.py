@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from e2i_assets.errors import E2IError
 from e2i_assets.settings import Settings
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -28,8 +29,14 @@ LOG_FILE = 16 * 2**20
 """Bytes of a file of PostgreSQL's log: without room for one the server goes down and does not say why."""
 
 
-class DiskFull(RuntimeError):
+AGAIN = "run the same again: what was published or loaded before stays."
+
+
+class DiskFull(E2IError, RuntimeError):
     """There is no room left; the message names the disk, and what to do."""
+
+    code = "disk_full"
+    on_data = False
 
 
 @contextmanager
@@ -42,13 +49,13 @@ def naming_full_disk(settings: Settings) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, DiskFull) and (said := full_disk(error, settings)):
-            raise DiskFull(said) from error
+        if not isinstance(error, DiskFull) and (full := full_disk(error, settings)):
+            raise full from error
         raise
 
 
-def full_disk(error: BaseException, settings: Settings) -> str | None:
-    """Which disk is full and what to do, if that is what an error comes from; None otherwise."""
+def full_disk(error: BaseException, settings: Settings) -> DiskFull | None:
+    """What says which disk is full, if that is what an error comes from; None otherwise."""
     chain = list(_chain(error))
     server = settings.home_dir / "postgres"
     of_database = [found for found in chain if _of_database(found)]
@@ -57,19 +64,20 @@ def full_disk(error: BaseException, settings: Settings) -> str | None:
         return None
     on_server = bool(of_database) and not any(isinstance(found, OSError) for found in chain)
     if on_server and settings.database_url is not None:
-        return (
-            "the disk of the PostgreSQL server that E2I_DATABASE_URL names is full. Make room there and run "
-            "the same again: what was published or loaded before stays."
+        return DiskFull(
+            "the disk of the PostgreSQL server that E2I_DATABASE_URL names is full.",
+            f"Make room there and {AGAIN}",
         )
     named = [Path(str(found.filename)) for found in chain if isinstance(found, OSError) and found.filename]
     places = (
         [server] if on_server else [path for path in named if _free(path) < LOG_FILE] or _places(settings)
     )
     fullest = min(places, key=_free)
-    return (
+    return DiskFull(
         f"the disk at {_mount(fullest)} is full, or your share of it ({_free(fullest) // 2**20} MB free): "
-        f"there was no room for {fullest}. Make room there, or set E2I_HOME (E2I_ARTIFACTS for artifacts "
-        "alone) to a place that has some, and run the same again: what was published or loaded before stays."
+        f"there was no room for {fullest}.",
+        "Make room there, or set E2I_HOME (E2I_ARTIFACTS for artifacts alone) to a place that has some, and "
+        f"{AGAIN}",
     )
 
 

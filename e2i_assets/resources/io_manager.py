@@ -53,7 +53,7 @@ class ArtifactIOManager(dg.IOManager):
         try:
             current = self._store.current(asset, context.partition_key)
         except ArtifactRefused as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise dg.Failure(error.summary, allow_retries=False) from error
         if current is None:
             raise dg.Failure(
                 f"{asset} [{context.partition_key}] has no published version. Materialize it; if it was, "

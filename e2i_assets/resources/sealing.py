@@ -19,19 +19,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
+from e2i_assets.errors import E2IError
+
 MAGIC = b"E2I-SEALED-1\n"
 KEY_BYTES, ID_BYTES, NONCE_BYTES = 32, 8, 12
 
 
-class VaultError(RuntimeError):
-    """The vault does not do what was asked; `code` says the kind, `next_step` what to do."""
+class VaultError(E2IError, RuntimeError):
+    """The vault does not do what was asked."""
 
     code = "vault"
-
-    def __init__(self, message: str, next_step: str) -> None:
-        super().__init__(message)
-        self.next_step = next_step
-        self.add_note(next_step)
 
 
 class VaultKeyError(VaultError):

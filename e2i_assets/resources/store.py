@@ -27,6 +27,7 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 import fsspec
 from pydantic import TypeAdapter
 
+from e2i_assets.errors import E2IError
 from e2i_assets.json_files import json_hash, read_json, write_json
 from e2i_assets.resources.sealing import MAGIC, VaultError
 from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
@@ -71,12 +72,18 @@ class Sealer(Protocol):
         """Whether contents with this start were sealed with this key."""
 
 
-class ArtifactRefused(RuntimeError):
+class ArtifactRefused(E2IError, RuntimeError):
     """The store does not hand an artifact out; the message says which and what to do."""
+
+    code = "artifact_refused"
+    on_data = False
 
 
 class ArtifactLocked(VaultError, ArtifactRefused):
-    """The vault's key does not open, or cannot seal, an artifact; `code` says the kind."""
+    """The vault's key does not open, or cannot seal, an artifact; `code` is that of the vault's own error."""
+
+    code = "artifact_locked"
+    on_data = True
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,8 @@ class ArtifactStore:
         source = self._version(asset, partition, version)
         if not self._fs.exists(source):
             raise ArtifactRefused(
-                f"{asset} [{partition}] has no version {version} in {self._root}. Materialize {asset} again."
+                f"{asset} [{partition}] has no version {version} in {self._root}.",
+                f"Materialize {asset} again.",
             )
         with self._local(source) as stored:
             named = issubclass(kind, Identified) or bool(_sealed(kind))
@@ -238,8 +246,8 @@ class ArtifactStore:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             reason = type(error).__name__
         raise ArtifactRefused(
-            f"{pointer}, which tells the published version of {asset} [{partition}], is damaged ({reason}). "
-            "Materialize it with --force, which writes it anew."
+            f"{pointer}, which tells the published version of {asset} [{partition}], is damaged ({reason}).",
+            "Materialize it with --force, which writes it anew.",
         )
 
     def locate(self, asset: str, partition: str, version: str) -> str:
@@ -302,8 +310,8 @@ class ArtifactStore:
     def _seal(self) -> Sealer:
         if self._sealer is None:
             raise ArtifactRefused(
-                f"{self._root} was opened without the vault's key, which patients of sealed splits need. "
-                "Open it with open_store(settings())."
+                f"{self._root} was opened without the vault's key, which patients of sealed splits need.",
+                "Open it with open_store(settings()).",
             )
         return self._sealer
 
@@ -331,10 +339,8 @@ class ArtifactStore:
         try:
             yield
         except VaultError as error:
-            told = f"{asset} [{partition}]: {error} {error.next_step}"
-            locked = ArtifactLocked(told, "Give the vault its key, or have everything sealed anew.")
-            locked.code = error.code
-            raise locked from error
+            told = f"{asset} [{partition}]: {error}"
+            raise ArtifactLocked(told, error.next_step, code=error.code) from error
 
     @contextmanager
     def _renamed(self, target: str) -> Iterator[str]:
@@ -360,8 +366,8 @@ class ArtifactStore:
             yield
         except OSError as error:
             raise ArtifactRefused(
-                f"cannot write to the artifact folder {self._root}: {error.strerror or error}. Give write "
-                "permission and room, or set E2I_ARTIFACTS to another place."
+                f"cannot write to the artifact folder {self._root}: {error.strerror or error}.",
+                "Give write permission and room, or set E2I_ARTIFACTS to another place.",
             ) from error
 
     @contextmanager
@@ -388,15 +394,16 @@ def _starts(file: Path, magic: bytes) -> bool:
 
 def _altered(source: str, found: str, asset: str) -> ArtifactRefused:
     return ArtifactRefused(
-        f"{source}: {found}; it was changed after it was judged. Materialize {asset} again: what is damaged "
-        "is made anew."
+        f"{source}: {found}; it was changed after it was judged.",
+        f"Materialize {asset} again: what is damaged is made anew.",
     )
 
 
 def _forged(source: str, asset: str) -> ArtifactRefused:
     return ArtifactRefused(
         f"{source}: its content is not that of this version, whatever its {FILES} says; it was changed after "
-        f"it was judged. Remove this folder and materialize {asset} again: it is made anew."
+        "it was judged.",
+        f"Remove this folder and materialize {asset} again: it is made anew.",
     )
 
 

@@ -103,8 +103,8 @@ def build_bundle(
         path = store.stored(tag, content) or _build(tag, content, pipeline, text, facts, build_dir)
     except OSError as error:
         raise BundleError(
-            f"bundle {tag}: {error.strerror or 'copying failed'} at {error.filename or 'the bundle store'}; "
-            "check that the folder is writable and has room"
+            f"bundle {tag}: {error.strerror or 'copying failed'} at {error.filename or 'the bundle store'}",
+            "Check that the folder is writable and has room.",
         ) from error
     return Bundle(tag, version, path, answer.service, content)
 
@@ -117,7 +117,7 @@ def _tag(name: str, version: str) -> str:
     except ValueError as error:
         raise BundleError(str(error)) from error
     if tag != f"{name}:{version}":
-        raise BundleError(f"{name}:{version} is not a valid bundle tag: use lower case")
+        raise BundleError(f"{name}:{version} is not a valid bundle tag", "Use lower case.")
     return tag
 
 
@@ -139,7 +139,8 @@ def _build(
     # BentoML asks for uv even where nothing is to be locked, and would fetch it with pip.
     if find_spec("uv") is None and shutil.which("uv") is None:
         raise BundleError(
-            f"bundle {tag}: BentoML builds with uv, which is not installed; run `pip install uv`"
+            f"bundle {tag}: BentoML builds with uv, which is not installed",
+            "Run `pip install uv`.",
         )
     with nullcontext(build_dir) if build_dir else tempfile.TemporaryDirectory(prefix="e2i-bundle-") as chosen:
         folder = Path(chosen).resolve()

@@ -77,15 +77,16 @@ def _round_trip(pipeline: Any) -> tuple[Any, set[str]]:
         blob = pickle.dumps(pipeline)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise BundleError(
-            f"the pipeline cannot be pickled ({type(error).__name__}); replace lambdas and local functions "
-            "by functions of an installed module"
+            f"the pipeline cannot be pickled ({type(error).__name__})",
+            "Replace lambdas and local functions by functions of an installed module.",
         ) from error
     recorder = _Recorder(io.BytesIO(blob))
     restored = recorder.load()
     foreign = sorted(recorder.modules & {"__main__", "e2i_assets"})
     if foreign:
         raise BundleError(
-            f"the pipeline needs code of {foreign}, which a bundle does not carry; use library transformers"
+            f"the pipeline needs code of {foreign}, which a bundle does not carry",
+            "Use library transformers.",
         )
     return restored, recorder.modules
 
@@ -127,7 +128,7 @@ def _pin(module: str) -> str:
         owners = packages_distributions().get(module, [])
     if not owners:
         raise BundleError(
-            f"the pipeline needs module {module}, which no installed distribution provides; package it, or "
-            "use library transformers"
+            f"the pipeline needs module {module}, which no installed distribution provides",
+            "Package it, or use library transformers.",
         )
     return f"{owners[0]}=={version(owners[0])}"

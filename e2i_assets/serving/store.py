@@ -65,7 +65,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BundleError(
-            f"bundle store: {error.strerror} at {folder}; name a writable BENTOML_HOME"
+            f"bundle store: {error.strerror} at {folder}", "Name a writable BENTOML_HOME."
         ) from error
 
 
@@ -85,14 +85,12 @@ def stored(tag: str, content: str) -> Path | None:
         found = BentoStore(BentoMLContainer.bento_store_dir.get()).list(tag)
     except BentoMLException as error:
         raise BundleError(
-            f"bundle {tag}: unreadable in the store; remove it with `bentoml delete {tag}`"
+            f"bundle {tag}: unreadable in the store", f"Remove it with `bentoml delete {tag}`."
         ) from error
     if not found:
         return None
     if found[0].info.labels.get(CONTENT_LABEL) != content:
-        raise BundleConflictError(
-            f"bundle {tag} is in the store with other content; give this one a new version"
-        )
+        raise BundleConflictError(f"bundle {tag} is in the store with other content")
     return Path(found[0].path)
 
 

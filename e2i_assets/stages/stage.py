@@ -17,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 
+from e2i_assets.errors import E2IError
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refusals
 from e2i_assets.json_files import json_hash
 from e2i_assets.partitions import partitions, serves
@@ -30,8 +31,6 @@ from e2i_assets.warehouse.records import gate_results
 
 FORCE = "e2i/force"
 """Run tag: compute although nothing changed."""
-REFUSALS = "e2i/refusals"
-"""Definition metadata: the exceptions of a stage that its gates answer for."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
 RESOURCES = {"settings", "warehouse", "store", "vault", "tracking"}
@@ -71,7 +70,6 @@ def stage(
     inputs: Mapping[str, dg.AssetKey | str] | None = None,
     scope: str | None = None,
     config: Callable[[StageContext], Any] | None = None,
-    refusals: tuple[type[Exception], ...] = (),
     metadata: Mapping[str, Any] | None = None,
     lost: Lost | None = None,
 ) -> Callable[[Compute], dg.AssetsDefinition]:
@@ -85,10 +83,11 @@ def stage(
         scope: the scope that the stage belongs to; of a partition that it does not serve nothing is computed
             or published, and no gate is asked.
         config: JSON-able configuration that decides the result, also what changes outside (a watermark).
-        refusals: exceptions that mean bad data rather than a crash; their text, which names no values,
-            becomes the verdict of the gate that answers for them, as does a library that cannot be imported.
         lost: tells what is wrong with something that the published version stands for and that is kept
             elsewhere; None when nothing is.
+
+    An error of ours on data or configuration is no crash: its text, which names no value, is the verdict of
+    the gate that answers for it, as is a library that cannot be imported.
     """
     asset_key = dg.AssetKey.from_coercible(key)
     sources = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
@@ -96,7 +95,6 @@ def stage(
 
     def decorate(compute: Compute) -> dg.AssetsDefinition:
         version = code_version(tuple(code))
-        refused: tuple[type[Exception], ...] = (*refusals, ImportError)
         kinds_of = {name: typing.get_type_hints(compute)[name] for name in sources}
 
         @dg.asset(
@@ -111,7 +109,6 @@ def stage(
             required_resource_keys=RESOURCES,
             metadata={
                 GATES: names,
-                REFUSALS: [kind.__name__ for kind in refusals],
                 **({SCOPE: scope} if scope else {}),
                 **(metadata or {}),
             },
@@ -134,7 +131,7 @@ def stage(
                 loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
                 return compute(stage_context, **loaded)
 
-            yield from make(stage_context, asset_key, made, gates=gates, refused=refused, lost=lost)
+            yield from make(stage_context, asset_key, made, gates=gates, lost=lost)
 
         return asset
 
@@ -156,7 +153,6 @@ def make(
     compute: Callable[[], Made],
     *,
     gates: Sequence[Gate] = (),
-    refused: tuple[type[Exception], ...] = (),
     lost: Lost | None = None,
 ) -> Iterator[Any]:
     """What a stage yields: the published version if it stands, else what is made; with the checks.
@@ -165,7 +161,7 @@ def make(
         DiskFull: there was no room; that is no verdict on the data.
     """
     with naming_full_disk(context.settings):
-        yield from _make(context, asset_key, compute, gates, refused, lost)
+        yield from _make(context, asset_key, compute, gates, lost)
 
 
 def _make(
@@ -173,7 +169,6 @@ def _make(
     asset_key: dg.AssetKey,
     compute: Callable[[], Made],
     gates: Sequence[Gate],
-    refused: tuple[type[Exception], ...],
     lost: Lost | None,
 ) -> Iterator[Any]:
     forced = context.dagster.run.tags.get(FORCE)
@@ -183,8 +178,8 @@ def _make(
         return
     try:
         made = compute()
-    except refused as error:
-        if full_disk(error, context.settings):
+    except (E2IError, ImportError) as error:
+        if full_disk(error, context.settings) or not getattr(error, "on_data", True):
             raise
         yield from _refuse(context, asset_key, gates, error)
         return
@@ -266,7 +261,7 @@ def _audit_and_publish(
 
 
 def _refuse(
-    context: StageContext, asset_key: dg.AssetKey, gates: Sequence[Gate], error: Exception
+    context: StageContext, asset_key: dg.AssetKey, gates: Sequence[Gate], error: E2IError | ImportError
 ) -> Iterator[dg.AssetCheckResult]:
     verdict = refusal(error)
     if not gates:

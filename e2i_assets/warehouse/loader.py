@@ -18,6 +18,7 @@ from typing import Any, Literal
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest.load import ROW, Load, LoadReport, Part, Write, read_ahead, writes
 from e2i_assets.ingest.problems import (
     ROWS_NAMED,
@@ -45,11 +46,15 @@ ENOUGH = 95
 """Percent of a table's rows that must be loadable (the guide's figure)."""
 STAGING, REHEARSAL = "e2i_staging", "e2i_dry_run"
 """Schema of a load's staged rows, and how that of a dry run begins: it leaves an unfinished load alone."""
-LOST = "the server lost staged rows in a crash; nothing was loaded, run the load again"
+LOST = "the server lost staged rows in a crash; nothing was loaded"
 
 
-class LoadInterrupted(RuntimeError):
+class LoadInterrupted(E2IError, RuntimeError):
     """Staged rows are gone, because the server crashed or another load began. The load can be run again."""
+
+    code = "load_interrupted"
+    next_step = "Run the same load again."
+    on_data = False
 
 
 def run_load(
@@ -186,13 +191,13 @@ class _Loader:
         if self.load_id is None:
             # A load drops the schemas of dry runs, for their connections are gone.
             if not self.staging.exists(cursor):
-                raise LoadInterrupted("another load began meanwhile; run the dry run again")
+                raise LoadInterrupted("another load began meanwhile", "Run the dry run again.")
             return
         cursor.execute(
             f"SELECT count(*) FROM {LOADS} WHERE load_id = {self.load_id} AND status = 'abandoned'"
         )
         if cursor.fetchone()[0]:
-            raise LoadInterrupted(f"load {self.load_id}: another load began meanwhile; run this one again")
+            raise LoadInterrupted(f"load {self.load_id}: another load began meanwhile")
 
     def _stage(self, opened: Mapping[str, Iterator[Write]]) -> None:
         """Stage and judge the tables, parents first; those below a failed one are not tried."""

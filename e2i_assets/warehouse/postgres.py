@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from e2i_assets.errors import E2IError
 from e2i_assets.home import close, open_home, shared_temporary
 from e2i_assets.settings import Settings
 
@@ -42,8 +43,11 @@ LONGEST_PATH = 107 - len("/.s.PGSQL.5432")
 """Bytes of the folder of a socket, whose own path has at most 107."""
 
 
-class WarehouseUnavailable(RuntimeError):
+class WarehouseUnavailable(E2IError, RuntimeError):
     """The database cannot be reached; the message says which one and what to do, never a password."""
+
+    code = "warehouse_unavailable"
+    on_data = False
 
 
 def server_url(settings: Settings) -> URL:
@@ -59,8 +63,9 @@ def server_url(settings: Settings) -> URL:
         except (ArgumentError, ValueError):
             # The library's message, and this one's cause, may hold the password.
             raise WarehouseUnavailable(
-                "E2I_DATABASE_URL is no URL; write postgresql://user:password@host:5432/database, with "
-                "special characters of the password as %xx"
+                "E2I_DATABASE_URL is no URL.",
+                "Write postgresql://user:password@host:5432/database, with special characters of the "
+                "password as %xx.",
             ) from None
     return make_url(_embedded(settings.home_dir / "postgres"))
 
@@ -108,15 +113,15 @@ def _embedded(data_dir: Path) -> str:
         server = _RECOVERING(_start, data_dir)
     except OSError as error:
         raise WarehouseUnavailable(
-            f"cannot use {error.filename}, the folder of the embedded PostgreSQL: {error.strerror}. "
-            "Give write permission, or set E2I_HOME to another folder."
+            f"cannot use {error.filename}, the folder of the embedded PostgreSQL: {error.strerror}.",
+            "Give write permission, or set E2I_HOME to another folder.",
         ) from error
     except WarehouseUnavailable:
         raise
     except Exception as error:
         raise WarehouseUnavailable(
-            f"the embedded PostgreSQL in {data_dir} does not start ({_why_not(data_dir, error)}). Set "
-            "E2I_DATABASE_URL to use another server."
+            f"the embedded PostgreSQL in {data_dir} does not start ({_why_not(data_dir, error)}).",
+            "Set E2I_DATABASE_URL to use another server.",
         ) from error
     _forget_dead_users(server)
     return server.get_uri()
@@ -166,8 +171,9 @@ def _plain_name(data_dir: Path) -> Path:
     links.mkdir(mode=0o755, exist_ok=True)
     if links.lstat().st_uid != os.getuid() or links.is_symlink() or not _is_plain(link):
         raise WarehouseUnavailable(
-            f"{data_dir} needs a short name for its socket, and {links} cannot hold one. Set TMPDIR to a "
-            "folder of yours with a short name of letters and digits, or E2I_HOME to such a one."
+            f"{data_dir} needs a short name for its socket, and {links} cannot hold one.",
+            "Set TMPDIR to a folder of yours with a short name of letters and digits, or E2I_HOME to such a "
+            "one.",
         )
     if not link.is_symlink() or link.readlink() != data_dir:
         link.unlink(missing_ok=True)
@@ -179,8 +185,8 @@ def _require_usable(programs: Path) -> None:
     """Refuse a place of PostgreSQL's programs from which they cannot start each other through a shell."""
     if found := sorted(set(str(programs)) & set('"$`\\')):
         raise WarehouseUnavailable(
-            f"PostgreSQL cannot run from {programs}: its name has {' '.join(found)}. Install into another "
-            "folder, or set E2I_DATABASE_URL to use another server."
+            f"PostgreSQL cannot run from {programs}: its name has {' '.join(found)}.",
+            "Install into another folder, or set E2I_DATABASE_URL to use another server.",
         )
 
 

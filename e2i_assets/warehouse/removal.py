@@ -11,6 +11,7 @@ from typing import Any
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.errors import E2IError
 from e2i_assets.warehouse.publish import link, touch
 from e2i_assets.warehouse.transactions import Transactions
 
@@ -18,8 +19,11 @@ OWNERS = [table for table, contract in TABLES.items() if "data_source" in {c.nam
 """Tables whose rows name their source; what hangs on a journey is of its source."""
 
 
-class NoSuchSource(ValueError):
+class NoSuchSource(E2IError, ValueError):
     """No row is of that source; the message lists the sources that there are."""
+
+    code = "no_such_source"
+    next_step = "Name one of the sources that there are."
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Any, Self, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
+from e2i_assets.errors import E2IError
+
 T = TypeVar("T")
 
 TRIES = 3
@@ -22,8 +24,12 @@ FULL = ("53100", "53200")
 """SQLSTATEs of a full disk and of no memory."""
 
 
-class DatabaseRefused(RuntimeError):
+class DatabaseRefused(E2IError, RuntimeError):
     """PostgreSQL refused a statement; the message has its code and constraint, never a value."""
+
+    code = "database_refused"
+    next_step = "Mend what the database names, and run the same again: nothing is half loaded."
+    on_data = False
 
 
 class Transactions:

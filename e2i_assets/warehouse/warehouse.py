@@ -124,6 +124,6 @@ def _reachable(url: sa.URL) -> Iterator[None]:
     except sa.exc.OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
         raise WarehouseUnavailable(
-            f"the database {url.render_as_string(hide_password=True)} does not answer: {reason}. "
-            "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server)."
+            f"the database {url.render_as_string(hide_password=True)} does not answer: {reason}.",
+            "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server).",
         ) from error

@@ -85,7 +85,5 @@ def test_what_cannot_be_checked_is_said(loaded: Warehouse) -> None:
     wrong = check("-p", "nowhere")
     assert wrong.exit_code == 2
     assert "no partition 'nowhere'; there are fabhalta_c3g" in " ".join(wrong.output.split())
-    with pytest.raises(
-        ValueError, match="no rows of Remibrutinib/csu, so nothing was checked; load some with"
-    ):
+    with pytest.raises(ValueError, match="no rows of Remibrutinib/csu, so nothing was checked"):
         CliRunner().invoke(app, ["check", "-p", EMPTY], catch_exceptions=False)

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.cli.runner import _was_interrupted
+from e2i_assets.errors import E2IError
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 from e2i_assets.partitions import partitions
 from e2i_assets.resources.io_manager import ArtifactIOManager
@@ -30,7 +31,7 @@ class Number:
     value: int
 
 
-class BadData(ValueError):
+class BadData(E2IError):
     code = "bad_data"
 
 
@@ -60,7 +61,7 @@ class World:
         @stage(
             key="upstream", group="test", description="", kinds=set(), code=("settings.py",),
             gates=(Gate("is_positive", "", lambda number: world.judge(number)), Gate("is_small", "", lambda _: ok("small"))),
-            config=lambda context: world.numbers[context.partition], refusals=(BadData,),
+            config=lambda context: world.numbers[context.partition],
         )  # fmt: skip
         def upstream(context: StageContext) -> Made:
             world.computed.append("upstream")

@@ -194,7 +194,7 @@ def test_two_revisions_of_one_number_are_an_error_that_says_how_to_go_on(
 ) -> None:
     (versions / f"v{NEXT}_mine.py").write_text(REVISION)
     (versions / f"v{NEXT}_theirs.py").write_text(REVISION)
-    with pytest.raises(SchemaRefused, match=f"v{NEXT}_mine.py and v{NEXT}_theirs.py.*next number"):
+    with pytest.raises(SchemaRefused, match=f"(?s)v{NEXT}_mine.py and v{NEXT}_theirs.py.*next number"):
         upgrade(engine, versions)
 
 

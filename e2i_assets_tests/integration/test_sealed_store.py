@@ -87,7 +87,7 @@ def test_what_a_lost_key_sealed_is_sealed_anew_when_it_is_written_again(here: Se
     table = artifacts()["raw/patient_journeys"]
     version = open_store(here).write("raw/t", "p", table)
     here.vault_key_file.unlink()
-    with pytest.raises(ArtifactRefused, match=r"cannot be read.*--force"):
+    with pytest.raises(ArtifactRefused, match=r"(?s)cannot be read.*--force"):
         open_store(here).read("raw/t", "p", version, RawTable)
     assert open_store(here).write("raw/t", "p", table) == version
     assert open_store(here).read("raw/t", "p", version, RawTable).frame.equals(table.frame)
@@ -123,7 +123,7 @@ def test_a_file_in_the_clear_is_no_substitute_whatever_the_list_says(asset: str,
     forged = pl.read_parquet(target / artifact.SEALED[0]).head(1)
     forged.write_parquet(target / artifact.SEALED[0])
     list_files(target, version)
-    with pytest.raises(ArtifactRefused, match=r"not that of this version.*Remove this folder and"):
+    with pytest.raises(ArtifactRefused, match=r"(?s)not that of this version.*Remove this folder and"):
         store.read(asset, "p", version, type(artifact))
     shutil.rmtree(target)
     assert store.write(asset, "p", artifact) == version

@@ -94,13 +94,13 @@ def test_the_configuration_is_that_of_the_folder_or_of_the_clone_and_never_of_a_
     monkeypatch.chdir(tmp_path)
     assert Settings().config_dir == ROOT / "config"
     assert Settings().workspace == ROOT / "workspace.yaml"
-    with pytest.raises(SettingsError, match=r"^E2I_CONFIG: .*/nowhere is no folder\. .*e2i init"):
+    with pytest.raises(SettingsError, match=r"^E2I_CONFIG: .*/nowhere is no folder\.\n.*e2i init"):
         _ = Settings(config=Path("nowhere")).config_dir
     # Another package's folder named `config` may lie beside an installed one.
     beside = tmp_path / "site-packages" / "config"
     shutil.copytree(ROOT / "config", beside)
     monkeypatch.setattr(settings, "shipped", lambda name: beside.parent / "e2i_assets" / "shipped" / name)
-    with pytest.raises(SettingsError, match=r"has no configuration \(config/\)\. .*e2i init FOLDER$"):
+    with pytest.raises(SettingsError, match=r"(?s)has no configuration \(config/\)\..*e2i init FOLDER$"):
         _ = Settings().config_dir
     assert Settings().home_dir == tmp_path / ".e2i"
     (tmp_path / "config").mkdir()

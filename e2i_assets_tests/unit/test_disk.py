@@ -55,10 +55,10 @@ def test_the_disk_and_what_to_do_are_named(
     artifacts.mkdir()
     monkeypatch.setattr(disk, "_free", lambda path: 0 if path == artifacts else 2**40)
     said = full_disk(error, here(tmp_path, artifacts=str(artifacts)))
-    assert said is not None
-    assert f"no room for {artifacts}" in said
-    assert "(0 MB free)" in said
-    assert "E2I_ARTIFACTS" in said
+    assert isinstance(said, DiskFull)
+    assert f"no room for {artifacts}" in str(said)
+    assert "(0 MB free)" in str(said)
+    assert "E2I_ARTIFACTS" in said.next_step
 
 
 def test_the_file_that_the_system_names_counts_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,7 +180,7 @@ def test_damage_is_named_and_made_good_by_writing_the_same_again(
         assert store.read("a", "p", version, Files).text == "x"
         return
     assert store.damage("a", "p", version) == f"{file.parents[name.count('/')]}: {said}"
-    with pytest.raises(ArtifactRefused, match=f"{said}.* Materialize a again"):
+    with pytest.raises(ArtifactRefused, match=f"(?s){said}.*Materialize a again"):
         store.read("a", "p", version, Files)
     assert store.write("a", "p", Files("x")) == version
     assert store.damage("a", "p", version) is None
@@ -249,7 +249,7 @@ def test_a_damaged_pointer_is_named_and_replaced_by_publishing(tmp_path: Path, t
         store.publish(Published("a", "p", version, "f", display="shown"))
         text = pointer.read_text().replace("shown", "shawn")
     pointer.write_text(text)
-    with pytest.raises(ArtifactRefused, match=f"{pointer}.* is damaged .*--force"):
+    with pytest.raises(ArtifactRefused, match=f"(?s){pointer}.* is damaged .*--force"):
         store.current("a", "p")
     store.publish(Published("a", "p", version, "f"))
     assert store.current("a", "p") == Published("a", "p", version, "f")

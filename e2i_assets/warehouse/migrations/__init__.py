@@ -31,6 +31,7 @@ import sqlalchemy as sa
 from psycopg.errors import UndefinedTable
 
 from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.errors import E2IError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -44,8 +45,11 @@ LOCK = 0x0E20
 """Advisory lock held while the schema changes: processes that open a new database wait for the first."""
 
 
-class SchemaRefused(RuntimeError):
+class SchemaRefused(E2IError, RuntimeError):
     """The database's schema cannot be brought to this code's; the message says what to do."""
+
+    code = "schema_refused"
+    on_data = False
 
 
 def revisions(versions: Path = VERSIONS) -> tuple[str, ...]:
@@ -59,9 +63,9 @@ def revisions(versions: Path = VERSIONS) -> tuple[str, ...]:
     for number in sorted({n for n in numbers if numbers.count(n) > 1}):
         same = " and ".join(f.name for f, n in zip(files, numbers, strict=True) if n == number)
         raise SchemaRefused(
-            f"two revisions are numbered {number}: {same}, made beside each other. Give the later one "
-            "the next number: rename its file, and in it set `revision` to that number `down_revision` to "
-            f"{number}."
+            f"two revisions are numbered {number}: {same}, made beside each other.",
+            "Give the later one the next number: rename its file, and in it set `revision` to that number "
+            f"and `down_revision` to {number}.",
         )
     return tuple(numbers)
 
@@ -107,8 +111,8 @@ def _upgrade(connection: sa.Connection, known: tuple[str, ...], versions: Path) 
     if recorded is not None and recorded not in known:
         raise SchemaRefused(
             f"the database {connection.engine.url.render_as_string(hide_password=True)} has schema revision "
-            f"{recorded}, and this code knows none after {known[-1]}: a newer release has opened it. Use "
-            "that release, or another database (E2I_DATABASE_URL)."
+            f"{recorded}, and this code knows none after {known[-1]}: a newer release has opened it.",
+            "Use that release, or another database (E2I_DATABASE_URL).",
         )
     if recorded is None and sa.inspect(connection).has_table("ml_load_batches", schema=SCHEMA):
         command.stamp(config, BASELINE)

@@ -21,7 +21,7 @@ from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDAT
 
 NAMES = [feature.name for feature in FEATURES]
 DATED = {"lab_1": pd.Timestamp("2024-01-01", tz="Asia/Tokyo")}
-BAD = "TrainingDataError"
+BAD = "training_data"
 
 
 def table(split: Any, **changes: Any) -> pd.DataFrame:
