@@ -233,8 +233,12 @@ def _values(feature: Feature, table: pl.DataFrame) -> pd.Series:
 
 
 def _outcomes(members: pl.DataFrame, described: Mapping[str, AttributeLike]) -> pd.DataFrame:
-    names = [n for n, facts in described.items() if facts.role == "outcome"]
-    if wrong := [n for n in names if not (members[n].dtype.is_numeric() or members[n].dtype == pl.Boolean)]:
-        raise FeatureError(f"{', '.join(wrong)}: an outcome must be a number or a boolean")
+    types = {n: members[n].dtype for n, facts in described.items() if facts.role == "outcome"}
+    texts = [n for n, dtype in types.items() if dtype == pl.String]
+    if wrong := [n for n, t in types.items() if not (t.is_numeric() or t in (pl.Boolean, pl.String))]:
+        raise FeatureError(f"{', '.join(wrong)}: an outcome must be a number, a boolean or a class by name")
     outcomes = {"patient_journey_id": members["patient_journey_id"].to_pandas()}
-    return pd.DataFrame(outcomes | {n: members[n].cast(pl.Float64).to_pandas() for n in names})
+    for name in types:
+        values = members[name] if name in texts else members[name].cast(pl.Float64)
+        outcomes[name] = pd.Series(values.to_list(), dtype=object) if name in texts else values.to_pandas()
+    return pd.DataFrame(outcomes)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import fsspec
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import json_hash, read_json, write_json
@@ -176,7 +176,7 @@ class ArtifactStore:
         """Load one version.
 
         Raises:
-            ArtifactRefused: there is no such version, or it is not what was written.
+            ArtifactRefused: there is no such version, it is not what was written, or not written as now.
             ArtifactLocked: it is sealed, and not with the key that is here.
         """
         source = self._version(asset, partition, version)
@@ -193,7 +193,14 @@ class ArtifactStore:
                 # The list of hashes may have been altered with the files; the content says what it is.
                 if _sealed(kind) and content_hash(folder) != version:
                     raise _forged(source, asset)
-                artifact = _load(kind, folder)
+                try:
+                    artifact = _load(kind, folder)
+                except ValidationError:
+                    # Without the error's text, which repeats what is in the record.
+                    raise ArtifactRefused(
+                        f"{source} was written by another release, in a form that this one cannot read. "
+                        f"Materialize {asset} again."
+                    ) from None
             content = artifact.identity() if isinstance(artifact, Identified) else version
             if (stored / FILES).exists() and content[:DIGITS] != version:
                 raise _forged(source, asset)

@@ -273,6 +273,14 @@ def test_outcomes_stand_apart_in_the_same_order():
     np.testing.assert_array_equal(outcomes["relapsed"], [1, np.nan, 0, 1])
 
 
+def test_an_outcome_may_be_a_class_by_name():
+    named = Attribute(dtype="string", role="outcome", available_at="outcome")
+    frame = members().with_columns(noted=pl.Series(["x", None, "y", "x"]))
+    made = build(member_frame=frame, attributes={**ATTRIBUTES, "noted": named})
+    assert made.outcomes["noted"].tolist() == [None, "x", "x", "y"]
+    assert "noted" not in {f.name for f in made.features}
+
+
 def with_text(rows, levels):
     ids = [f"j{i:03d}" for i in range(rows)]
     frame = frame_of(PatientJourneys, patient_journey_id=ids, patient_id=ids, diagnosis_date=[INDEX] * rows)
@@ -331,8 +339,11 @@ def test_a_kind_of_event_that_few_patients_have_is_no_feature():
         ({"member_frame": members().with_columns(codes=pl.lit(["a"]))}, r"codes: a column of type List"),
         ({"member_frame": members().with_columns(clinical_attributes=pl.lit("{}"))}, "expand the JSON"),
         (
-            {"attributes": {**ATTRIBUTES, "noted": Attribute(dtype="string", role="outcome", available_at="outcome")}},
-            "noted: an outcome must be a number or a boolean",
+            {
+                "member_frame": members().with_columns(noted=pl.lit(dt.date(2025, 1, 1))),
+                "attributes": {**ATTRIBUTES, "noted": Attribute(dtype="date", role="outcome", available_at="outcome")},
+            },
+            "noted: an outcome must be a number, a boolean or a class by name",
         ),
     ],
 )  # fmt: skip

@@ -1,0 +1,216 @@
+"""Regression: valid targets, honest intervals, algorithms that learn, and a gate that blocks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes
+from sklearn.metrics import r2_score
+
+from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
+from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
+from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
+from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.problems.regression import Regression
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import as_scope
+from e2i_assets.modeling.selection import ModelCandidate, select_candidate
+from e2i_assets.modeling.training import TrainedModel, train_model
+from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, tune
+from e2i_assets_tests.unit.modeling_frames import Column
+
+PROBLEM = Regression()
+
+
+def scope(**changes: object) -> Scope:
+    document = {
+        "name": "progression", "description": "How far a year later?", "problem_type": "regression",
+        "target": "progression", "success_criteria": {"max_rmse": 65},
+    }  # fmt: skip
+    return as_scope(document | changes)
+
+
+@cache
+def splits() -> dict[str, LabelledSplit]:
+    """Disease progression a year after baseline of 442 diabetics (Efron et al. 2004)."""
+    data = load_diabetes(as_frame=True)
+    X = data.data.sample(frac=1, random_state=0).reset_index(drop=True)
+    y = data.target.sample(frac=1, random_state=0).reset_index(drop=True)
+    cuts = {"train": slice(0, 264), "validation": slice(264, 353), "test": slice(353, 442)}
+    return {n: LabelledSplit(n, X[cut].reset_index(drop=True), y[cut], PROBLEM) for n, cut in cuts.items()}
+
+
+FEATURES = tuple(Column(name, "numeric") for name in load_diabetes().feature_names)
+
+
+@cache
+def candidate() -> ModelCandidate:
+    return select_candidate(scope(), splits()["train"], features=FEATURES, seed=42)
+
+
+@cache
+def trained(algorithm: str) -> TrainedModel:
+    chosen = PROBLEM.algorithms[algorithm]
+    named = dataclasses.replace(
+        candidate(), algorithm=algorithm, defaults=chosen.defaults, search_space=chosen.search_space
+    )
+    train = splits()["train"]
+    preprocessor = fit_preprocessor(train.X, FEATURES)
+    return train_model(named, chosen.defaults, preprocessor, train, splits()["validation"], seed=42)
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    return evaluate(trained(candidate().algorithm), splits()["test"], splits()["validation"])
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        ([1.0, None, 2.0], "1 of 3 rows is no finite number"),
+        ([1.0, float("inf"), 2.0], "1 of 3 rows is no finite number"),
+        (["low", 2, 3], "1 of 3 rows is no finite number"),
+        ([2.0, 2.0, 2.0], "all 3 rows is the same"),
+        ([1.0, 2.0], "3 rows of features, 2"),
+    ],
+)
+def test_a_target_must_be_finite_numbers_that_differ(y: list[object], words: str) -> None:
+    with pytest.raises(TrainingDataError, match=f"train: .*{words}"):
+        LabelledSplit("train", pd.DataFrame({"x": range(3)}), y, PROBLEM)
+
+
+def test_too_few_rows_and_classes_are_refused() -> None:
+    with pytest.raises(TrainingDataError, match="29 rows, 30 are needed"):
+        PROBLEM.require_folds("train", np.arange(29.0), 3)
+    with pytest.raises(TrainingDataError, match="two values only") as refused:
+        PROBLEM.require_folds("train", np.array([0.0, 1.0] * 50), 3)
+    assert "binary_classification" in refused.value.next_step
+
+
+@pytest.mark.parametrize("algorithm", Regression.algorithms)
+def test_every_algorithm_beats_the_mean(algorithm: str) -> None:
+    model, test = trained(algorithm), splits()["test"]
+    predicted = model.predict(test.X)
+    assert predicted.shape == (89,)
+    assert r2_score(test.y, predicted) > 0.3
+    assert model.metrics["validation_rmse"] < 62
+    assert model.baseline == (pytest.approx(splits()["train"].y.mean()),)
+    assert next(iter(model.feature_importance)) in ("bmi", "s5", "bp")
+    assert sum(model.feature_importance.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("algorithm", ["LightGBM", "XGBoost", "ElasticNet"])
+def test_tuning_maximises_the_negative_error(algorithm: str) -> None:
+    chosen = PROBLEM.algorithms[algorithm]
+    named = dataclasses.replace(candidate(), algorithm=algorithm, search_space=chosen.search_space)
+    train, validation = splits()["train"], splits()["validation"]
+    config = OptunaConfig(optimization=OptimizationConfig(n_trials=4))
+    found = tune(
+        named, fit_preprocessor(train.X, FEATURES), train, validation, config, study_name="progression"
+    )
+    assert found.metric == "neg_rmse"
+    assert found.best_value == max(t["value"] for t in found.trials) < 0
+    assert found.default_value == pytest.approx(-trained(algorithm).metrics["validation_rmse"])
+
+
+def test_the_simple_model_is_chosen_where_it_is_as_good() -> None:
+    found = candidate()
+    assert found.metric == "neg_rmse"
+    assert "neg_rmse -5" in found.rationale
+    assert found.measured.behind <= found.measured.noise
+    assert set(found.alternatives) == set(PROBLEM.algorithms) - {found.algorithm}
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(300, 10)), columns=[f.name for f in FEATURES])
+    y = 1e4 * (X["bmi"] + 0.5 * X["s5"] + rng.normal(size=300))
+    straight = LabelledSplit("train", X, y, PROBLEM)
+    assert select_candidate(scope(), straight, features=FEATURES, seed=42).algorithm == "ElasticNet"
+
+
+def test_the_noise_of_a_comparison_is_how_much_it_moves() -> None:
+    """Two models of the same rows, again and again: the standard error told is that of the differences."""
+    rng = np.random.default_rng(1)
+    gaps, noises = [], []
+    for _ in range(300):
+        y = rng.normal(size=120)
+        shared = rng.normal(size=120) * 0.8
+        told = [y + shared + 0.3 * rng.normal(size=120), y + shared + 0.5 * rng.normal(size=120)]
+        compared = PROBLEM.compare([y[:60], y[60:]], [[p[:60] for p in told], [p[60:] for p in told]])
+        gaps.append(compared.means[0] - compared.means[1])
+        noises.append(compared.noise.max())
+    assert np.mean(noises) == pytest.approx(np.std(gaps), rel=0.15)
+    assert compared.noise.min() == 0
+
+
+@pytest.mark.parametrize("errors", ["normal", "heavy"])
+def test_intervals_cover_the_truth(errors: str) -> None:
+    rng = np.random.default_rng(2)
+    hits = {"rmse": 0, "mae": 0, "r2": 0, "mean_error": 0}
+    big = rng.normal(size=200_000) if errors == "normal" else rng.standard_t(6, size=200_000)
+    truth = {
+        "rmse": np.sqrt(np.mean(big**2)), "mae": np.abs(big).mean(), "mean_error": 0,
+        "r2": 1 - np.mean(big**2) / (4 + np.mean(big**2)),
+    }  # fmt: skip
+    for _ in range(400):
+        noise = rng.normal(size=80) if errors == "normal" else rng.standard_t(6, size=80)
+        signal = 2 * rng.normal(size=80)
+        told = PROBLEM.intervals(signal + noise, signal, None)
+        for name in hits:
+            hits[name] += told[name].low <= truth[name] <= told[name].high
+    assert {name: count >= 0.9 * 400 for name, count in hits.items()} == dict.fromkeys(hits, True), hits
+
+
+def test_metrics_lie_in_their_intervals_and_match_their_definitions(evaluation: Evaluation) -> None:
+    metrics, intervals = evaluation.metrics["test"], evaluation.intervals["test"]
+    assert all(intervals[name].low <= value <= intervals[name].high for name, value in metrics.items())
+    y, p = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0])
+    told = PROBLEM.metrics(y, p, None)
+    assert told["rmse"] == pytest.approx(np.sqrt(5 / 3))
+    assert told["mae"] == 1
+    assert told["mean_error"] == pytest.approx(-1 / 3)
+    assert told["mape"] == pytest.approx((0 + 0.5 + 0.5) / 3)
+    assert PROBLEM.metrics(y - 1, p, None)["mape"] is None
+    assert PROBLEM.intervals(y, y, None)["rmse"] is None
+
+
+def test_an_evaluation_is_of_aggregates_and_beats_its_baseline(evaluation: Evaluation) -> None:
+    assert (evaluation.primary_metric, evaluation.threshold) == ("rmse", None)
+    assert evaluation.primary("test") < evaluation.baseline
+    bins = evaluation.curves["by_prediction"]
+    assert sum(b["n"] for b in bins) == evaluation.n_test
+    assert min(b["n"] for b in bins) >= 20
+    json.dumps(evaluation.to_dict(), allow_nan=False)
+    plots = PROBLEM.plots(evaluation)
+    assert set(plots) == {"predicted_vs_actual.png", "residuals.png"}
+    assert plots == PROBLEM.plots(evaluation)
+
+
+def test_the_gate_blocks_an_error_that_is_too_large_and_an_r2_that_is_too_good(
+    evaluation: Evaluation,
+) -> None:
+    def verdict(asked: Scope, undeclared: tuple[str, ...] = ()) -> tuple[bool, str, str]:
+        results = (*meets(asked.success_criteria, evaluation), plausibility(asked, evaluation, undeclared))
+        judged = SUCCESS_CRITERIA.verdict(results)
+        return judged.passed, judged.reason, judged.message
+
+    assert verdict(scope())[0]
+    passed, reason, message = verdict(scope(success_criteria={"max_rmse": 20}))
+    assert (passed, reason) == (False, "criteria_not_met")
+    assert "max_rmse" in message
+    passed, reason, message = verdict(scope(plausible_max_r2=0.2), ("bmi",))
+    assert (passed, reason) == (False, "implausible")
+    assert "r2" in message
+    assert "bmi" in message
+
+
+def test_a_classifier_is_no_regression() -> None:
+    with pytest.raises(ServedModelError, match="tells classes apart"):
+        PROBLEM.answer([0, 1], "progression", None)
+    answer = PROBLEM.answer((), "progression", None)
+    assert (answer.service, answer.port, answer.gives) == ("regression-service", 3002, "value")
