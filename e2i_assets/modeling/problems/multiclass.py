@@ -1,0 +1,324 @@
+"""Which of several classes: models give a probability for each and are chosen by the weighted F1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+
+from e2i_assets.cohorts.small_cells import Cells
+from e2i_assets.contracts.spelling import as_label
+from e2i_assets.modeling import drawing
+from e2i_assets.modeling.algorithms import classifiers
+from e2i_assets.modeling.delong import auc_interval
+from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
+from e2i_assets.modeling.fitting import Watched
+from e2i_assets.modeling.intervals import Interval, not_negative, of_mean, of_share
+from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
+from e2i_assets.modeling.scope import PlausibleLimit, Scope
+
+RESAMPLES = 1000
+SEED = 42
+MAX_ROC_POINTS = 100
+MORE_OF_EACH = "Load more patients, or join rare classes to others: more must be of the rarest."
+
+
+@dataclass(frozen=True)
+class Multiclass(Problem):
+    """Classification into the classes that the scope names; a prediction has a probability for each.
+
+    The target is the number of its class, in the scope's order. The most probable class is the decision, so
+    there is no threshold. Folds and splits are stratified by class. Two models are compared by the bootstrap
+    of the difference of their weighted F1, paired on the same held-out rows.
+    """
+
+    problem_type = "multiclass_classification"
+    primary_metric = "f1_weighted"
+    stratified = True
+    plausible_metric = "roc_auc_highest"
+    criteria: ClassVar[Mapping[str, str]] = {
+        "f1": "f1_weighted",
+        "f1_weighted": "f1_weighted",
+        "f1_macro": "f1_macro",
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced_accuracy",
+        "auc": "roc_auc_ovr",
+        "roc_auc_ovr": "roc_auc_ovr",
+        "log_loss": "log_loss",
+    }
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {"log_loss": (0, math.inf)}
+    algorithms = classifiers(
+        Watched("mlogloss", "mlogloss", -1), Watched("multi_logloss", "multi_logloss", -1)
+    )
+
+    def target(self, name: str, values: pd.Series) -> np.ndarray:
+        """Number of the class as int64, every class among them."""
+        places = {label: place for place, label in enumerate(as_label(pd.Series(self.labels)))}
+        codes = as_label(values).map(places)
+        if bad := int(codes.isna().sum()):
+            raise TrainingDataError(
+                f"{name}: the target of {bad} of {len(codes)} rows is none of {', '.join(self.labels)}",
+                "State every class under `classes` in the scope.",
+            )
+        y = codes.to_numpy(dtype=np.int64)
+        if absent := [label for place, label in enumerate(self.labels) if not (y == place).any()]:
+            raise TrainingDataError(f"{name}: none of {len(y)} rows is {' or '.join(absent)}", MORE_OF_EACH)
+        return y
+
+    def require_folds(self, name: str, y: np.ndarray, folds: int) -> None:
+        """Two rows of each class in every fold."""
+        counts = np.bincount(y, minlength=len(self.labels))
+        rarest = int(counts.argmin())
+        if counts[rarest] < 2 * folds:
+            raise TrainingDataError(
+                f"{name}: {counts[rarest]} rows are {self.labels[rarest]}, {2 * folds} are needed to compare "
+                "algorithms",
+                MORE_OF_EACH,
+            )
+
+    def folds(self, y: np.ndarray, folds: int, seed: int) -> Any:
+        """Stratified by class."""
+        from sklearn.model_selection import StratifiedKFold
+
+        return StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y)
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        """The class."""
+        return y
+
+    def predict(self, estimator: Any, X: Any) -> np.ndarray:
+        """Probability of each class, shape (rows, classes)."""
+        return np.asarray(estimator.predict_proba(X), dtype=float)
+
+    def measure(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """F1 of each class, weighted by its rows."""
+        from sklearn.metrics import f1_score
+
+        return float(f1_score(y, prediction.argmax(axis=1), average="weighted", zero_division=0))
+
+    def compare(
+        self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]
+    ) -> Comparison:
+        """Mean weighted F1; its noise is the bootstrap's standard error, averaged over the folds."""
+        scores = np.array(
+            [[self.measure(y, p) for p in told] for y, told in zip(targets, predictions, strict=True)]
+        )
+        means = scores.mean(axis=0)
+        best, classes = int(np.argmax(means)), predictions[0][0].shape[1]
+        rng, variances = np.random.default_rng(SEED), []
+        for y, told in zip(targets, predictions, strict=True):
+            rows = np.column_stack([y, *[p.argmax(axis=1) for p in told]])
+            kinds, counts = np.unique(rows, axis=0, return_counts=True)
+            drawn = rng.multinomial(len(y), counts / len(y), RESAMPLES)
+            found = np.array(
+                [
+                    _f1(_confusions(kinds[:, 0], kinds[:, 1 + model], drawn, classes))[0]
+                    for model in range(len(told))
+                ]
+            )
+            variances.append((found - found[best]).var(axis=1, ddof=1))
+        return Comparison(means, scores.std(axis=0), np.sqrt(np.sum(variances, axis=0)) / len(targets))
+
+    def baseline(self, y: np.ndarray) -> tuple[float, ...]:
+        """The classes' shares."""
+        from sklearn.dummy import DummyClassifier
+
+        nothing = np.zeros((len(y), 1))
+        return tuple(self.predict(DummyClassifier(strategy="prior").fit(nothing, y), nothing[:1])[0].tolist())
+
+    def training_metrics(self, y: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+        """Weighted F1 and log loss."""
+        from sklearn.metrics import log_loss
+
+        # In single precision, as XGBoost gives them, they do not quite add up to one.
+        shares = prediction / prediction.sum(axis=1, keepdims=True)
+        return {
+            "f1_weighted": self.measure(y, prediction),
+            "log_loss": float(log_loss(y, shares, labels=np.arange(shares.shape[1]))),
+        }
+
+    def metrics(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Metrics:
+        """F1 weighted and macro, accuracy, balanced accuracy, log loss, and the ROC-AUC of one class against
+        the rest, as the mean and the highest of the classes.
+        """
+        from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+        decided = prediction.argmax(axis=1)
+        aucs = [one.auc for one in _aucs(y, prediction)]
+        return {
+            **self.training_metrics(y, prediction),
+            "f1_macro": float(f1_score(y, decided, average="macro", zero_division=0)),
+            "accuracy": float(accuracy_score(y, decided)),
+            "balanced_accuracy": float(balanced_accuracy_score(y, decided)),
+            "roc_auc_ovr": float(np.mean(aucs)),
+            "roc_auc_highest": float(np.max(aucs)),
+        }
+
+    def intervals(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Intervals:
+        """F1: the bootstrap's, or Wilson's on the side where that is wider, since rows that are all decided
+        right vary in no resample. Accuracy: Wilson's. Log loss: Student's. What is a mean over classes has
+        the mean of their intervals, as wide as if the classes were right and wrong together.
+        """
+        from sklearn.metrics import f1_score
+
+        rows, decided, classes = len(y), prediction.argmax(axis=1), prediction.shape[1]
+        counts = np.bincount(y, minlength=classes)
+        cells = np.bincount(y * classes + decided, minlength=classes**2)
+        drawn = np.random.default_rng(SEED).multinomial(rows, cells / rows, RESAMPLES)
+        weighted, macro = np.quantile(_f1(drawn.reshape(-1, classes, classes)), [0.025, 0.975], axis=1).T
+        right = np.diagonal(cells.reshape(classes, classes))
+        recalls = [of_share(hits / of, of) for hits, of in zip(right.tolist(), counts.tolist(), strict=True)]
+        mean_f1 = float(f1_score(y, decided, average="macro", zero_division=0))
+        aucs = _aucs(y, prediction)
+        highest = max(aucs, key=lambda one: one.auc)
+        losses = -np.log(np.clip(prediction[np.arange(rows), y], np.finfo(float).eps, 1))
+        return {
+            "f1_weighted": _wider(weighted, of_share(self.measure(y, prediction), rows)),
+            "f1_macro": _wider(macro, of_share(mean_f1, classes * int(counts.min()))),
+            "accuracy": of_share(float((decided == y).mean()), rows),
+            "balanced_accuracy": _mean(recalls),
+            "log_loss": not_negative(of_mean(losses)),
+            "roc_auc_ovr": _mean([Interval(one.low, one.high) for one in aucs]),
+            "roc_auc_highest": Interval(highest.low, highest.high),
+        }
+
+    def curves(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> dict[str, Any]:
+        """`confusion`: rows of each class (in the order of `labels`) by the class decided. `by_class`: rows,
+        precision, recall, F1 and AUC against the rest. `roc`: that curve of each class.
+        """
+        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_curve
+
+        places, decided = np.arange(len(self.labels)), prediction.argmax(axis=1)
+        figures = precision_recall_fscore_support(y, decided, labels=places, zero_division=0)
+        aucs = _aucs(y, prediction)
+        roc = {}
+        for place, label in enumerate(self.labels):
+            fpr, tpr, _ = roc_curve(y == place, prediction[:, place])
+            kept = np.linspace(0, len(fpr) - 1, min(len(fpr), MAX_ROC_POINTS)).round().astype(int)
+            roc[label] = np.column_stack([fpr, tpr])[kept].tolist()
+        return {
+            "labels": list(self.labels),
+            "confusion": confusion_matrix(y, decided, labels=places).tolist(),
+            "by_class": [
+                {
+                    "class": label, "n": int(n), "precision": float(precision), "recall": float(recall),
+                    "f1": float(f1), "roc_auc": auc.auc,
+                }
+                for label, precision, recall, f1, n, auc in zip(self.labels, *figures, aucs, strict=True)
+            ],
+            "roc": roc,
+        }  # fmt: skip
+
+    def plots(self, evaluation: Evaluation) -> dict[str, bytes]:
+        """Confusion matrix, in shares of each class, and the ROC curve of each class against the rest."""
+        labels, cells = evaluation.curves["labels"], np.array(evaluation.curves["confusion"])
+        shares = cells / cells.sum(axis=1, keepdims=True)
+        confusion, axes = drawing.canvas()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (actual, decided), share in np.ndenumerate(shares):
+            ink = "white" if share > 0.5 else drawing.INK
+            axes.text(decided, actual, f"{share:.0%}", ha="center", va="center", color=ink)
+        axes.set_xticks(range(len(labels)), labels)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set(xlabel="Decided", ylabel="Actual")
+        f1, ends = evaluation.primary("test"), evaluation.interval("test")
+        if f1 is not None and ends is not None:
+            axes.set_title(f"{evaluation.algorithm}: F1 {f1:.3f} (95 % {ends[0]:.3f} to {ends[1]:.3f})")
+        roc, axes = drawing.canvas()
+        axes.plot([0, 1], [0, 1], color=drawing.SOFT, linestyle="--", linewidth=1)
+        for label, points in evaluation.curves["roc"].items():
+            axes.plot(*zip(*points, strict=True), linewidth=2, label=label)
+        axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
+        axes.set(xlabel="False positive rate", ylabel="True positive rate")
+        axes.legend(title="Against the rest", loc="lower right", frameon=False)
+        return {"confusion.png": drawing.png(confusion), "roc.png": drawing.png(roc)}
+
+    def answer(self, classes: Sequence[Any], target: str, threshold: float | None) -> Answer:
+        """The most probable class, and the probability of each."""
+        if len(classes) != len(self.labels):
+            raise ServedModelError(
+                f"the scope names {len(self.labels)} classes, the pipeline has {len(classes)}; train it again"
+            )
+        return Answer(
+            "classification-service", 3001, "predict_proba", "class",
+            columns=tuple(range(len(self.labels))), labels=self.labels, facts={"target": target},
+        )  # fmt: skip
+
+    def shares(self, target: str, values: pd.Series, cells: Cells) -> dict[str, Any]:
+        """The share of each class, of those whose class is known."""
+        counts, total = as_label(values).value_counts(), int(values.count())
+        spelled = zip(self.labels, as_label(pd.Series(self.labels)), strict=True)
+        return {f"{target} {label}": cells.share(int(counts.get(key, 0)), total) for label, key in spelled}
+
+
+class MulticlassScope(Scope):
+    """`classes` are the values that the target may have, three or more, in the order of the answers.
+
+    `plausible_max_auc` is what features may reach together for one class against the rest, and a model on
+    test, before those that nobody has declared as known on the index date become a question.
+    """
+
+    problem_class: ClassVar = Multiclass
+    problem_type: Literal["multiclass_classification"]
+    classes: tuple[str | int, ...] = Field(min_length=3)
+    plausible_max_auc: float = Field(default=0.95, gt=0.5, le=1)
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, value: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        if as_label(pd.Series(value, dtype=object)).nunique() < len(value):
+            raise ValueError("names a class twice, or an empty one")
+        return value
+
+    @property
+    def problem(self) -> Multiclass:
+        """With the classes that the file names."""
+        return Multiclass(tuple(map(str, self.classes)))
+
+    @property
+    def plausible(self) -> PlausibleLimit:
+        """Of the AUC."""
+        return PlausibleLimit("max_auc", self.plausible_max_auc)
+
+
+PROBLEM, SCOPE = Multiclass, MulticlassScope
+
+
+def _aucs(y: np.ndarray, prediction: np.ndarray) -> list[Any]:
+    """ROC-AUC of each class against the rest, with its interval."""
+    return [auc_interval((y == place).astype(int), p) for place, p in enumerate(prediction.T)]
+
+
+def _confusions(y: np.ndarray, decided: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:
+    """Confusion matrices, shape (draws, classes, classes), of kinds of rows that come `counts` times.
+
+    Args:
+        counts: shape (draws, kinds).
+    """
+    of_cell = np.zeros((len(y), classes**2))
+    of_cell[np.arange(len(y)), y * classes + decided] = 1
+    return (counts @ of_cell).reshape(-1, classes, classes)
+
+
+def _f1(confusions: np.ndarray) -> np.ndarray:
+    """F1, weighted and macro, of confusion matrices, shape (2, draws); absent classes are left out."""
+    rows, decided = confusions.sum(axis=2), confusions.sum(axis=1)
+    right = np.diagonal(confusions, axis1=1, axis2=2)
+    f1 = 2 * right / np.maximum(rows + decided, 1)
+    there = (rows + decided) > 0
+    return np.array([(f1 * rows).sum(axis=1) / rows.sum(axis=1), f1.sum(axis=1) / there.sum(axis=1)])
+
+
+def _wider(bootstrapped: np.ndarray, other: Interval) -> Interval:
+    low, high = bootstrapped.tolist()
+    return Interval(min(low, other.low), max(high, other.high))
+
+
+def _mean(intervals: Sequence[Interval]) -> Interval:
+    low, high = np.mean(intervals, axis=0).tolist()
+    return Interval(low, high)
