@@ -6,10 +6,11 @@ from datetime import date
 
 from e2i_assets.build import build_defs
 from e2i_assets.cli.generate import generate_and_load
+from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.output import say
 from e2i_assets.cli.results import end
 from e2i_assets.cli.runner import run_partitions
-from e2i_assets.cli.session import dagster_instance, open_session
+from e2i_assets.cli.session import open_session
 from e2i_assets.ingest.synthetic import GeneratorSpec
 from e2i_assets.partitions import cohort_files, programmes
 from e2i_assets.settings import Settings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from e2i_assets.cli.session import dagster_instance, open_session
+from e2i_assets.cli.instance import dagster_instance
+from e2i_assets.cli.session import open_session
 from e2i_assets.partitions import UnknownPartition, cohort_files
 
 

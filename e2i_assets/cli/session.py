@@ -1,20 +1,20 @@
-"""What every command that works with the platform needs: settings, environment, Dagster's instance."""
+"""What every command that works with the platform needs: settings and environment."""
 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import warnings
 from typing import TYPE_CHECKING
 
 from e2i_assets.settings import Settings, settings, shipped
-from e2i_assets.warehouse.postgres import WarehouseUnavailable, export
+from e2i_assets.warehouse.errors import WarehouseUnavailable
+from e2i_assets.warehouse.postgres import export
 from e2i_assets.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    import dagster as dg
+    pass
 
 NOISY = ("alembic", "mlflow", "bentoml", "great_expectations", "httpx", "dagster", "psycopg")
 
@@ -43,27 +43,6 @@ def open_session() -> tuple[Settings, Warehouse]:
             "Make it a folder that can be written, or set E2I_HOME to another one.",
         ) from error
     return here, warehouse
-
-
-def dagster_instance() -> dg.DagsterInstance:
-    """The Dagster instance of this installation, in the warehouse's `dagster` schema."""
-    import dagster as dg
-    from dagster._core.instance.ref import InstanceRef
-
-    # Dagster would put files in the place of this process's own output while it computes: the progress
-    # display would stand still, and Ctrl-C show the stacks of its helper processes.
-    uncaptured = {
-        "compute_logs": {
-            "module": "dagster._core.storage.noop_compute_log_manager",
-            "class": "NoOpComputeLogManager",
-        }
-    }
-    ref = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=uncaptured)
-    instance = dg.DagsterInstance.from_ref(ref)
-    # Dagster's Postgres storage opens a connection for each event, half of a stage's overhead; this keeps
-    # one open, as its web server does.
-    instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
-    return instance
 
 
 def quiet() -> None:

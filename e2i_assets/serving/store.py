@@ -1,4 +1,8 @@
-"""BentoML's store of bundles: which folder it is, and how a bundle gets into it whole or not at all."""
+"""BentoML's store of bundles: which folder it is, and how a bundle gets into it whole or not at all.
+
+Tried with bentoml 1.4.39, whose stores and container are its own affair: there is no other way to use a
+second store in a process, to ask for one version and no longer one, or to build beside the store.
+"""
 
 from __future__ import annotations
 

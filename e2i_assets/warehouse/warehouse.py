@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse import migrations, snapshots, table_status
+from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.loader import Load, LoadReport, Programme, Progress, run_load
-from e2i_assets.warehouse.postgres import WarehouseUnavailable, url_for
+from e2i_assets.warehouse.postgres import url_for
 from e2i_assets.warehouse.removal import Removal, remove
 from e2i_assets.warehouse.snapshots import Snapshot
 from e2i_assets.warehouse.table_status import Holding

@@ -23,8 +23,9 @@ import joblib
 import pandas as pd
 
 from e2i_assets.build import build_defs, build_resources
+from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.runner import run_partitions
-from e2i_assets.cli.session import DEPLOY, dagster_instance, quiet
+from e2i_assets.cli.session import DEPLOY, quiet
 from e2i_assets.cohorts import CohortConfig, CohortConstructor
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.contracts.tables import TABLES

@@ -20,7 +20,7 @@ from e2i_assets.ingest.synthetic import GeneratorSpec
 from e2i_assets.resources.store import ArtifactRefused
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse import publish
-from e2i_assets.warehouse.postgres import WarehouseUnavailable
+from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.records import load_batches
 from e2i_assets.warehouse.transactions import DatabaseRefused
 from e2i_assets.warehouse.warehouse import Warehouse

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from e2i_assets.cli.session import dagster_instance
+from e2i_assets.cli.instance import dagster_instance
 
 
 def test_a_run_of_a_command_keeps_its_own_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,15 +17,10 @@ from sqlalchemy.exc import OperationalError as SqlError
 
 from e2i_assets.cli.output import fail
 from e2i_assets.settings import Settings, SettingsError, settings
-from e2i_assets.warehouse import postgres
-from e2i_assets.warehouse.postgres import (
-    WarehouseUnavailable,
-    _is_plain,
-    _plain_name,
-    _require_usable,
-    _why_not,
-    server_url,
-)
+from e2i_assets.warehouse import embedded
+from e2i_assets.warehouse.embedded import _is_plain, _plain_name, _require_usable, _why_not
+from e2i_assets.warehouse.errors import WarehouseUnavailable
+from e2i_assets.warehouse.postgres import server_url
 from e2i_assets.warehouse.transactions import _reason
 
 WRONG = {
@@ -85,7 +80,7 @@ def test_a_server_that_does_not_start_says_what_its_log_says(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["a b", "c'd", 'e"f', "gü", "h$i", "j;k", "m&n=o#p?q%20", "long" * 30])
 def test_a_folder_of_any_name_has_a_plain_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with tempfile.TemporaryDirectory() as short:
-        monkeypatch.setattr(postgres, "shared_temporary", lambda: Path(short))
+        monkeypatch.setattr(embedded, "shared_temporary", lambda: Path(short))
         folder = Path(short) / "homes" / name
         folder.mkdir(parents=True)
         plain = _plain_name(folder)
@@ -98,7 +93,7 @@ def test_a_folder_of_any_name_has_a_plain_one(monkeypatch: pytest.MonkeyPatch, n
 def test_a_temporary_folder_of_somebody_else_is_no_place_for_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "shared_temporary", lambda: tmp_path)
+    monkeypatch.setattr(embedded, "shared_temporary", lambda: tmp_path)
     (tmp_path / "theirs").mkdir()
     (tmp_path / f"e2i-{os.getuid()}").symlink_to(tmp_path / "theirs")
     with pytest.raises(WarehouseUnavailable, match="Set TMPDIR to a folder of yours"):
