@@ -39,9 +39,9 @@ def run_init(folder: Path) -> int:
         say(f"add {HOME} to {folder / IGNORE}: everything is kept there, patients and keys too")
     else:
         (folder / IGNORE).write_text(f"# Everything that is kept: database, artifacts, keys.\n{HOME}\n")
+    there = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(str(folder))}\n"
     say(
-        "Next:\n"
-        f"  cd {shlex.quote(str(folder))}\n"
+        f"Next:\n{there}"
         "  e2i demo     # synthetic patients, every partition from raw tables to a Bento bundle\n"
         "  e2i up       # Dagit on what the demo made\n"
         f"A file in {CONFIG}/cohorts is a partition, one in {CONFIG}/scopes a question; all of it is yours."

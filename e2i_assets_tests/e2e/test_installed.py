@@ -45,7 +45,7 @@ def test_a_folder_without_configuration_is_told_where_to_get_one(installed: Inst
 
 def test_init_writes_what_comes_along_and_never_over_what_is_there(installed: Installed) -> None:
     told = installed.e2i("init", "brand teams")
-    assert "cd 'brand teams'\n  e2i demo" in told
+    assert "Next:\n  cd 'brand teams'\n  e2i demo" in told
     made = installed.cwd / "brand teams"
     assert set(files(made)) == {"workspace.yaml", ".gitignore", *(f"config/{name}" for name in files(CONFIG))}
     for name in files(CONFIG):
