@@ -11,7 +11,7 @@ from e2i_assets.cohorts.criteria import Rule, RuleKind
 from e2i_assets.cohorts.criterion import Value
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.small_cells import EXACT, Cells
-from e2i_assets.contracts.markdown import code, plain
+from e2i_assets.contracts.markdown import Written, code, table
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,15 @@ class CohortResult:
 
     def attrition_markdown(self, cells: Cells = EXACT) -> str:
         """The attrition as a Markdown table, one row per rule, for people."""
-        lines = [
-            "| # | Rule | Type | Condition | Removed | No value | Remaining | Removed by it alone |",
-            "|--:|---|---|---|--:|--:|--:|--:|",
-            f"| 0 | All journeys | | | | | {cells.text(self.total_count)} | |",
+        number, figures = Written("#"), ("Removed", "No value", "Remaining", "Removed by it alone")
+        rows: list[tuple[str, ...]] = [
+            ("0", "All journeys", "", "", "", "", Written(cells.text(self.total_count)), "")
         ]
         for e in self.eligibility_log:
-            rule, condition = plain(e.description or e.criterion_name), code(e.condition)
             counts = (e.removed_count, e.null_count, e.remaining_count, e.sole_removed_count)
-            figures = " | ".join(map(cells.text, counts))
-            lines.append(f"| {e.criterion_order} | {rule} | {e.criterion_type} | {condition} | {figures} |")
-        return "\n".join(lines)
+            rule = (str(e.criterion_order), e.description or e.criterion_name, e.criterion_type)
+            rows.append((*rule, code(e.condition), *(Written(cells.text(count)) for count in counts)))
+        return table((number, "Rule", "Type", "Condition", *figures), rows, right=(number, *figures))
 
     def _require_rules(self, numbers: Collection[int]) -> None:
         wrong = sorted({n for n in numbers if not 1 <= n <= len(self.eligibility_log)})

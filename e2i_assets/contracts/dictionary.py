@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from e2i_assets.contracts.base import Column, Table, columns, facts_of, key_of
-from e2i_assets.contracts.markdown import plain
+from e2i_assets.contracts.markdown import table
 from e2i_assets.contracts.tables import TABLES
 
 _TYPES: dict[type[pl.DataType], str] = {
@@ -100,13 +100,13 @@ def _attribute(name: str, declared: AttributeLike) -> dict[str, Any]:
 def markdown(document: Mapping[str, Any]) -> str:
     """A dictionary as a Markdown document."""
     parts = ["# Data dictionary", _LEGEND]
-    for table in document["tables"]:
+    for entry in document["tables"]:
         parts.append(
-            f"## {table['table']}\n\n{table['description']} A partition has {_CUTS[table['partition_by']]}."
+            f"## {entry['table']}\n\n{entry['description']} A partition has {_CUTS[entry['partition_by']]}."
         )
-        parts.append(_rows(table["columns"]))
-        if table["checks"]:
-            rules = "\n".join(f"- {name}: `{condition}`" for name, condition in table["checks"].items())
+        parts.append(_rows(entry["columns"]))
+        if entry["checks"]:
+            rules = "\n".join(f"- {name}: `{condition}`" for name, condition in entry["checks"].items())
             parts.append(f"Each row must hold:\n\n{rules}")
     for partition, entries in document["attributes"].items():
         parts.append(
@@ -117,18 +117,16 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def _rows(entries: Iterable[Mapping[str, Any]]) -> str:
-    cells = [_HEADS, tuple("---" for _ in _HEADS), *[_cells(entry) for entry in entries]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+    return table(_HEADS, map(_cells, entries))
 
 
 def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
     reference = f"→ {entry['references']}" if entry["references"] else ""
-    texts = (
+    return (
         entry["column"], entry["type"], entry["unit"] or "", entry["role"],
         entry["available_at"] or "not declared", _null(entry), _values(entry),
         "key" if entry["key"] else "unique" if entry["unique"] else reference, entry["description"],
     )  # fmt: skip
-    return tuple(plain(text) for text in texts)
 
 
 def _null(entry: Mapping[str, Any]) -> str:

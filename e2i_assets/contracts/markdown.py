@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Collection, Iterable, Sequence
 
 _OBEYED = re.compile(r"[\\`*\[\]|~#!]")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -19,6 +20,26 @@ def told(escaped: str) -> str:
     return html.unescape(re.sub(rf"\\({_OBEYED.pattern})", r"\1", escaped))
 
 
-def code(text: str) -> str:
+class Written(str):
+    """What is Markdown already, and goes into a table's cell as it is."""
+
+    __slots__ = ()
+
+
+def code(text: str) -> Written:
     """Text as code in a table's cell, which nothing in it ends."""
-    return "`" + " ".join(text.split()).replace("|", "\\|").replace("`", "'") + "`"
+    return Written("`" + " ".join(text.split()).replace("|", "\\|").replace("`", "'") + "`")
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()) -> str:
+    """A table whose cells are shown as they are, but for what is `Written`.
+
+    Args:
+        right: headings of the columns that are set to the right.
+    """
+    rule = [Written("--:" if head in right else "---") for head in heads]
+    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in (heads, rule, *rows))
+
+
+def _cell(text: str) -> str:
+    return text if isinstance(text, Written) else plain(text)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from e2i_assets.contracts.markdown import plain
+from e2i_assets.contracts.markdown import plain, table
 from e2i_assets.errors import CodedError
 
 Kind = Literal["temporal", "target", "contamination", "plausibility"]
@@ -96,12 +96,11 @@ class LeakageReport:
         looked = ", ".join(f"{kind} {n}" for kind, n in self.examined.items())
         lines = [f"**{'no leakage found' if self.ok else 'leakage'}** · examined: {looked}"]
         if self.findings:
-            lines += ["", "| kind | column | statistic | threshold | evidence |", "|---|---|---|---|---|"]
-            lines += [
-                f"| {f.kind} | {plain(f.column)} | {f.statistic:.3f} | {f.threshold:.3f} "
-                f"| {plain(f.evidence)} |"
+            rows = [
+                (f.kind, f.column, f"{f.statistic:.3f}", f"{f.threshold:.3f}", f.evidence)
                 for f in self.findings
             ]
+            lines += ["", table(("kind", "column", "statistic", "threshold", "evidence"), rows)]
         if self.undeclared:
             lines += ["", f"Nobody has said when these are known: {plain(', '.join(self.undeclared))}"]
         if self.limits:

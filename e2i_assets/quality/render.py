@@ -6,7 +6,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
-from e2i_assets.contracts.markdown import plain
+from e2i_assets.contracts.markdown import plain, table
 from e2i_assets.quality.config import DIMENSIONS
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.plots import dimension_chart
@@ -30,9 +30,7 @@ def markdown(report: QCReport) -> str:
     """Verdict line, next step, then one table per part that has something to say."""
     parts = [f"**{report.status}** · {_score(report)}", plain(report.fix_first)]
     for title, head, rows in _grids(report):
-        told = (map(plain, head), ["---"] * len(head), *(map(plain, row) for row in rows))
-        lines = [f"| {' | '.join(row)} |" for row in told]
-        parts.append(f"#### {title}\n" + "\n".join(lines))
+        parts.append(f"#### {title}\n{table(head, rows)}")
     return "\n\n".join(parts) + "\n"
 
 

@@ -19,7 +19,7 @@ from e2i_assets.cli.front import LOOPBACK
 from e2i_assets.cli.pages import pages_route
 from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.contracts.dictionary import dictionary, markdown
-from e2i_assets.contracts.markdown import code, plain, told
+from e2i_assets.contracts.markdown import Written, code, plain, table, told
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features.feature_set import Feature
 from e2i_assets.gates.verdict import refuse
@@ -220,3 +220,10 @@ def test_a_browser_is_told_to_run_nothing(tmp_path) -> None:
                 answer.headers["content-security-policy"].split("; ")
             )
             assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_table_has_as_many_cells_in_a_row_as_headings_whatever_stands_in_them() -> None:
+    text = table(("#a", "b"), [("x | y", code("p | q `r`")), ("<b>\n", Written("1 < 5"))], right=("b",))
+    assert text.splitlines() == [
+        "| \\#a | b |", "| --- | --: |", "| x \\| y | `p \\| q 'r'` |", "| &lt;b&gt; | 1 < 5 |",
+    ]  # fmt: skip
