@@ -11,6 +11,7 @@ import dagster as dg
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.config_files import ConfigFileError, read_settings
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.scopes import wrong_scopes
 from e2i_assets.settings import config_dir
@@ -46,7 +47,7 @@ class UnknownScope(E2IError, ValueError):
 
 
 @cache
-def programme(config: Path, partition: str) -> CohortConfig:
+def cohort_config(config: Path, partition: str) -> CohortConfig:
     """The cohort configuration of a partition.
 
     Raises:
@@ -70,19 +71,19 @@ def programme(config: Path, partition: str) -> CohortConfig:
     return found
 
 
-def programmes(config: Path) -> dict[str, CohortConfig]:
+def cohort_configs(config: Path) -> dict[str, CohortConfig]:
     """Partition key to its cohort configuration, of the partitions whose files are right."""
     wrong = wrong_files(config)
-    return {key: programme(config, key) for key in cohort_files(config) if key not in wrong}
+    return {key: cohort_config(config, key) for key in cohort_files(config) if key not in wrong}
 
 
-def declared_programmes(config: Path) -> set[tuple[str, str]]:
+def declared_partitions(config: Path) -> set[PartitionKey]:
     """Brand and indication of every partition; rows are loaded although a file is wrong in something else."""
-    found = {(one.brand, one.indication) for one in programmes(config).values()}
+    found = {one.partition_key for one in cohort_configs(config).values()}
     for partition in wrong_files(config):
         with suppress(ConfigFileError):
             content, _ = read_settings(cohort_files(config)[partition])
-            found.add((str(content.get("brand")), str(content.get("indication"))))
+            found.add(PartitionKey(str(content.get("brand")), str(content.get("indication"))))
     return found
 
 
@@ -91,7 +92,7 @@ def wrong_files(config: Path) -> dict[str, str]:
     found = {}
     for key in cohort_files(config):
         try:
-            programme(config, key)
+            cohort_config(config, key)
         except (CohortError, UnknownScope) as error:
             found[key] = str(error)
     return found
@@ -99,7 +100,7 @@ def wrong_files(config: Path) -> dict[str, str]:
 
 def serves(config: Path, scope: str, partition: str) -> bool:
     """Whether the partition's cohort file lists the scope."""
-    return scope in programme(config, partition).scopes
+    return scope in cohort_config(config, partition).scopes
 
 
 @cache

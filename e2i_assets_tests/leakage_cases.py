@@ -149,7 +149,7 @@ CASES = (
         "NHEFS, weight", causal("nhefs_complete"), "wt82_71",
         _without(_DIED | _NHEFS, "wt82_71") | {"death": "death by 1992"}, (*_DIED, "wt82", "death"),
     ),
-    Case("training programme", causal("nsw_mixtape"), "treat", {"re78": "earnings after the programme"}),
+    Case("training partition", causal("nsw_mixtape"), "treat", {"re78": "earnings after the partition"}),
     Case("affairs", _fair, "affair", {"affairs": "what the target is made of"}, ("affairs",)),
     Case(
         "elections", causal("close_elections_lmb"), "democrat",
@@ -157,7 +157,7 @@ CASES = (
         ("demvoteshare",),
     ),
     Case("cash transfers", causal_csv("gov_transfers/Government_Transfers_RDD_Data.csv"), "Participation",
-         {"Support": "asked after the programme", "Income_Centered": "the rule that decides eligibility"},
+         {"Support": "asked after the partition", "Income_Centered": "the rule that decides eligibility"},
          ("Income_Centered",)),
     Case("labour force", causal_csv("Mroz/Mroz.csv"), "lfp",
          {"lwg": "wage, imputed for those who do not work", "Unnamed: 0": "row number of a file sorted by it"},

@@ -26,31 +26,31 @@ SHOWN_SETS = 50
 @stage(
     key="cohort",
     group="cohort",
-    description="Eligible patients of the programme, drawn from the raw versions that QC certifies.",
+    description="Eligible patients of the partition, drawn from the raw versions that QC certifies.",
     kinds={"ibis", "parquet"},
     code=("assets/cohort.py", "gates/cohort.py", "cohorts", "resources/sealed_store.py"),
     gates=(rules.COHORT_SIZE, rules.TEMPORAL_WINDOWS),
     inputs={"qc_report": "qc_report"},
     config=lambda context: {
-        "programme": context.programme.to_dict(),
+        "cohort_config": context.cohort_config.to_dict(),
         "told": asdict(context.cells),  # what was shown once would be shown again
     },
 )
 def cohort(context: StageContext, qc_report: QCReport) -> Made:
     """Apply criteria and temporal windows."""
-    programme, cells = context.programme, context.cells
+    cohort_config, cells = context.cohort_config, context.cells
     journeys = context.read_raw("patient_journeys", qc_report.raw_versions, RawTable).frame
     events = context.read_raw("treatment_events", qc_report.raw_versions, RawTable).frame
-    members, result = CohortConstructor(programme).construct_cohort(journeys, events)
+    members, result = CohortConstructor(cohort_config).construct_cohort(journeys, events)
     _record(context, result, qc_report.raw_versions)
     return Made(
         Cohort(members, result, qc_report.raw_versions),
         subject=rules.CohortBuilt(
             members,
             result,
-            programme.temporal_requirements,
-            programme.minimum_size,
-            programme.death_date_field,
+            cohort_config.temporal_requirements,
+            cohort_config.minimum_size,
+            cohort_config.death_date_field,
         ),
         metadata={
             "dagster/partition_row_count": cells.rounded(result.eligible_count),
@@ -93,18 +93,18 @@ def _together(result: CohortResult, cells: Cells) -> Iterator[dict[str, str | in
 
 
 def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[str, str]) -> None:
-    programme = context.programme
+    cohort_config = context.cohort_config
     definition = {
-        "config_hash": programme.config_hash,
-        "cohort_id": programme.cohort_id,
+        "config_hash": cohort_config.config_hash,
+        "cohort_id": cohort_config.cohort_id,
         "partition": context.partition,
-        "version": programme.version,
-        "config_json": programme.to_dict(),
+        "version": cohort_config.version,
+        "config_json": cohort_config.to_dict(),
     }
     with context.warehouse.engine.begin() as connection:
         connection.execute(insert(cohort_definitions).values(definition).on_conflict_do_nothing())
     execution = {
-        "config_hash": programme.config_hash,
+        "config_hash": cohort_config.config_hash,
         "partition": context.partition,
         "run_id": context.run_id,
         "total_count": result.total_count,
@@ -117,7 +117,7 @@ def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[s
         cohort_eligibility_log,
         [
             {
-                "config_hash": programme.config_hash,
+                "config_hash": cohort_config.config_hash,
                 "run_id": context.run_id,
                 "criterion_value": entry["value"],
             }

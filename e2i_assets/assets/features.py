@@ -21,25 +21,25 @@ from e2i_assets.stages.stage import Made, stage
     code=("assets/features.py", "features", "contracts", "resources/sealed_store.py"),
     inputs={"cohort": "cohort"},
     config=lambda context: {
-        "programme": context.programme.to_dict(),
+        "cohort_config": context.cohort_config.to_dict(),
         "minimum_cell_count": context.quality.minimum_cell_count,
         "told": asdict(context.cells),
     },
 )
 def features(context: StageContext, cohort: Cohort) -> Made:
     """Build the feature set from the cohort's own raw versions."""
-    programme = context.programme
-    windows = programme.temporal_requirements
+    cohort_config = context.cohort_config
+    windows = cohort_config.temporal_requirements
     feature_set: FeatureSet = build_features(
         cohort.members,
         context.read_raw("treatment_events", cohort.raw_versions, RawTable).frame,
         context.read_raw("hcp_profiles", cohort.raw_versions, RawTable).frame,
         index_date_field=windows.index_date_field if windows else None,
         lookback_days=windows.lookback_days if windows else 0,
-        attributes=programme.attributes,
-        include=programme.features.include,
-        exclude=programme.features.exclude,
-        event_subtypes=programme.features.event_subtypes,
+        attributes=cohort_config.attributes,
+        include=cohort_config.features.include,
+        exclude=cohort_config.features.exclude,
+        event_subtypes=cohort_config.features.event_subtypes,
         minimum_cell_count=context.quality.minimum_cell_count,
     )
     return Made(

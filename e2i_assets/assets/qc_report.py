@@ -39,7 +39,7 @@ _SHOWN = 30
     config=lambda context: {
         "quality": context.quality.model_dump(mode="json"),
         "suites": context.config_files("expectations"),
-        "programme": context.programme.to_dict(),
+        "cohort_config": context.cohort_config.to_dict(),
         "stale": _stale(context),
         "not_collected": context.not_collected,
     },
@@ -66,13 +66,13 @@ def qc_report(
     }
     report = build_qc_report(
         tables,
-        attributes=context.programme.attributes,
+        attributes=context.cohort_config.attributes,
         raw_versions={name: published.version for name, published in context.inputs.items()},
         config=context.quality,
-        required=context.programme.required_tables,
+        required=context.cohort_config.required_tables,
         not_collected=context.config["not_collected"],
         stale=context.config["stale"],
-        dates=LifeDates.of(context.programme),
+        dates=LifeDates.of(context.cohort_config),
     )
     _record(context, report)
     history = _history(context)

@@ -1,4 +1,4 @@
-"""Raw tables: what the warehouse holds of one programme, as one consistent set of Parquet extracts.
+"""Raw tables: what the warehouse holds of one partition, as one consistent set of Parquet extracts.
 
 One step makes all that a run selects, from one snapshot of the warehouse: a load that commits meanwhile is in
 none of them (https://docs.dagster.io/guides/build/assets/defining-assets#multi-asset).
@@ -44,11 +44,13 @@ def build_raw_assets() -> list[dg.AssetsDefinition]:
         required_resource_keys=RESOURCES,
     )
     def raw(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        programme = StageContext(context, {}).programme
+        cohort_config = StageContext(context, {}).cohort_config
         results: list[Any] = []
-        with context.resources.warehouse.snapshot(programme.brand, programme.indication) as snapshot:
-            settled = {"load": _load(snapshot, programme.brand, programme.indication)}
-            stage = stage_context_of(context, version, settled | {"programme": programme.to_dict()}, {})
+        with context.resources.warehouse.snapshot(cohort_config.brand, cohort_config.indication) as snapshot:
+            settled = {"load": _load(snapshot, cohort_config.brand, cohort_config.indication)}
+            stage = stage_context_of(
+                context, version, settled | {"cohort_config": cohort_config.to_dict()}, {}
+            )
             for key in sorted(context.selected_asset_keys):
                 results += make(stage, key, partial(_extract, stage, keys[key], snapshot))
         # Published when all are made.
@@ -61,7 +63,7 @@ def _spec(key: dg.AssetKey, name: str, version: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         key,
         group_name="raw",
-        description=f"{TABLES[name].__doc__} Extract of one programme.",
+        description=f"{TABLES[name].__doc__} Extract of one partition.",
         kinds={"postgres", "parquet"},
         code_version=version,
         skippable=True,
@@ -74,7 +76,7 @@ def _spec(key: dg.AssetKey, name: str, version: str) -> dg.AssetSpec:
 
 def _extract(context: StageContext, name: str, snapshot: Snapshot) -> Made:
     extract = snapshot.extract(name)
-    declared = context.programme.attributes
+    declared = context.cohort_config.attributes
     frame = extract.frame
     if attributes.COLUMN in frame.columns:
         frame = attributes.expand(frame, declared)
@@ -112,7 +114,7 @@ def _load(snapshot: Snapshot, brand: str, indication: str) -> int:
     if snapshot.load is None:
         raise dg.Failure(
             f"the warehouse has no rows of {brand}/{indication}: load some with `e2i data import`, or with "
-            "`e2i data generate` if it is one of the programmes that come with the platform.",
+            "`e2i data generate` if it is one of the partitions that come with the platform.",
             allow_retries=False,
         )
     return snapshot.load

@@ -70,8 +70,8 @@ def _lost(context: StageContext, current: Published) -> str | None:
         "plausible": [scope.plausible for scope in context.scopes],
         "stratified_by": _stratified_by(context.scopes),
         "order": _order(context.scopes),
-        "equal_rows": context.programme.equal_rows,
-        "attributes": context.programme.to_dict()["attributes"],
+        "equal_rows": context.cohort_config.equal_rows,
+        "attributes": context.cohort_config.to_dict()["attributes"],
         "not_collected": context.not_collected,
         "quality": context.quality.model_dump(mode="json"),
         "told": asdict(context.cells),
@@ -97,13 +97,13 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
         order=_order(context.scopes),
         time_column="index_date",
         seed=SEED,
-        equal_rows=context.programme.equal_rows,
+        equal_rows=context.cohort_config.equal_rows,
         keys=[row_keys(rows, [*names, target]) for target in context.targets],
     )
     frames = dict(divided.frames)
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
     audited = context.scopes if divided.validation.is_valid else []
-    leakage = {scope.target: _audit(frames, features, scope, context.programme) for scope in audited}
+    leakage = {scope.target: _audit(frames, features, scope, context.cohort_config) for scope in audited}
     quality = _quality(context, cohort, frames) if divided.validation.is_valid else ()
     stability = compare_assignments(_published(context, existing), divided.assigned)
     subject = rules.SplitsMade(divided.validation, leakage, stability, quality, divided.alike)
@@ -158,7 +158,7 @@ def _quality(
         frames,
         raw,
         context.quality,
-        attributes=context.programme.attributes,
+        attributes=context.cohort_config.attributes,
         not_collected=context.config["not_collected"],
     )
     context.warehouse.record(
@@ -192,7 +192,7 @@ def _order(scopes: list[Scope]) -> SplitOrder:
 
 
 def _require_dates(context: StageContext) -> None:
-    if _order(context.scopes) == "temporal" and context.programme.temporal_requirements is None:
+    if _order(context.scopes) == "temporal" and context.cohort_config.temporal_requirements is None:
         raise SplitError(
             f"{context.partition} has no index date (temporal_requirements: null) to split by.",
             "Set split_order: random in the scope, or name the index date in the cohort file.",
@@ -201,7 +201,7 @@ def _require_dates(context: StageContext) -> None:
 
 
 def event_times(rows: pd.DataFrame) -> str | None:
-    """The column of the index dates; None where the programme has none."""
+    """The column of the index dates; None where the partition has none."""
     return "index_date" if rows["index_date"].notna().any() else None
 
 
@@ -217,7 +217,7 @@ def plausible_of(scope: Scope) -> Plausible:
 
 
 def _audit(
-    frames: dict[str, pd.DataFrame], features: FeatureSet, scope: Scope, programme: CohortConfig
+    frames: dict[str, pd.DataFrame], features: FeatureSet, scope: Scope, cohort_config: CohortConfig
 ) -> LeakageReport:
     target, time = scope.target, event_times(features.frame)
     wanted = ["patient_id", *filter(None, [time]), *[f.name for f in features.features], target]
@@ -228,7 +228,7 @@ def _audit(
         id_column="patient_id",
         contract={feature.name: feature.declared for feature in features.features},
         event_times=time,
-        equal_rows=programme.equal_rows == "allow",
+        equal_rows=cohort_config.equal_rows == "allow",
         other_splits={name: frame for name, frame in known.items() if name != "train"},
         plausible=plausible_of(scope),
     )

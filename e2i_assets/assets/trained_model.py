@@ -92,7 +92,7 @@ def _log(
     importance: bytes,
 ) -> str:
     """Log parameters, metrics, model, preprocessor and plots; returns the MLflow run."""
-    tags = {"scope": scope.name, "partition": context.partition, "brand": context.programme.brand}
+    tags = {"scope": scope.name, "partition": context.partition, "brand": context.cohort_config.brand}
     name = f"{scope.name}_{context.partition}"
     with context.tracking.run(
         context.dagster,

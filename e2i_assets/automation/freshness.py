@@ -8,7 +8,7 @@ import dagster as dg
 from e2i_assets.assets.qc_report import STALE
 from e2i_assets.assets.raw import NEWEST
 from e2i_assets.automation.jobs import REFRESH
-from e2i_assets.automation.loaded import loaded_programmes
+from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.resources.store import ArtifactStore
@@ -42,7 +42,7 @@ def build_freshness_sensor() -> dg.SensorDefinition:
     )
     def freshness_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings, store = context.resources.settings, context.resources.store
-        judged = _judged(loaded_programmes(context, settings.config_dir), store)
+        judged = _judged(loaded_cohort_configs(context, settings.config_dir), store)
         now = {key: _stale_now(settings, store, key) for key in judged}
         requests = outdated(judged, now)
         for partition in requests:

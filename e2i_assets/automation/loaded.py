@@ -1,14 +1,14 @@
-"""Which programmes a sensor may ask for: those that Dagster has loaded."""
+"""Which partitions a sensor may ask for: those that Dagster has loaded."""
 
 from pathlib import Path
 
 import dagster as dg
 
 from e2i_assets.cohorts.config import CohortConfig
-from e2i_assets.partitions import programmes
+from e2i_assets.partitions import cohort_configs
 
 
-def loaded_programmes(context: dg.SensorEvaluationContext, config: Path) -> dict[str, CohortConfig]:
+def loaded_cohort_configs(context: dg.SensorEvaluationContext, config: Path) -> dict[str, CohortConfig]:
     """Partition key to its cohort configuration, of those with which the code location was loaded.
 
     A cohort file that is newer is a partition that Dagster does not know: a request for it would fail the
@@ -22,7 +22,7 @@ def loaded_programmes(context: dg.SensorEvaluationContext, config: Path) -> dict
         if (definition := graph.get(asset).partitions_def) is not None
         for key in definition.get_partition_keys()
     }
-    known = programmes(config)
+    known = cohort_configs(config)
     for partition in sorted(set(known) - loaded):
         context.log.error(
             f"{partition}: its cohort file is newer than what Dagster has loaded; no run is requested before "

@@ -7,7 +7,7 @@ import dagster as dg
 
 from e2i_assets.automation.attempts import LOAD, MAX_ATTEMPTS, attempts_of, next_step
 from e2i_assets.automation.jobs import REFRESH, served_assets
-from e2i_assets.automation.loaded import loaded_programmes
+from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import wrong_files
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
@@ -56,7 +56,7 @@ def _published(
 def _requests(
     context: dg.SensorEvaluationContext, settings: Settings, warehouse: Warehouse, store: ArtifactStore
 ) -> Iterator[dg.RunRequest]:
-    known = loaded_programmes(context, settings.config_dir)
+    known = loaded_cohort_configs(context, settings.config_dir)
     assert context.repository_def is not None
     keys = sorted(context.repository_def.asset_graph.executable_asset_keys)
     scopes = load_scopes(settings.config_dir / "scopes")

@@ -23,7 +23,7 @@ from e2i_assets.leakage.contract import Contract
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.partitions import programme
+from e2i_assets.partitions import cohort_config
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
 
@@ -130,7 +130,7 @@ def audit_partition(here: Settings, store: ArtifactStore, partition: str) -> dic
     Raises:
         UnusableAuditInput: no splits are published.
     """
-    cohort = programme(here.config_dir, partition)
+    cohort = cohort_config(here.config_dir, partition)
     current = store.current("splits", partition)
     if current is None:
         raise UnusableAuditInput(f"{partition}: no splits are published.", "Materialize them first.")

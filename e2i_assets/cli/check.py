@@ -13,7 +13,7 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.contracts.tables import TABLES, PatientJourneys
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest import attributes
-from e2i_assets.partitions import cohort_files, programme
+from e2i_assets.partitions import cohort_config, cohort_files
 from e2i_assets.quality.broken_rows import broken_rows
 from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -37,7 +37,7 @@ def run_check(partition: str, *, as_json: bool) -> int:
     here, warehouse = open_session()
     if partition not in (known := cohort_files(here.config_dir)):
         raise typer.BadParameter(f"no partition {partition!r}; there are {', '.join(known)}")
-    config = programme(here.config_dir, partition)
+    config = cohort_config(here.config_dir, partition)
     tables = _extracts(warehouse, config)
     if tables[PatientJourneys.Config.name].is_empty():
         raise NothingToCheck(

@@ -16,7 +16,7 @@ from e2i_assets.cohorts import CohortConfig, CohortResult
 from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.raw_table import RawTable
-from e2i_assets.partitions import cohort_files, programme, programmes
+from e2i_assets.partitions import cohort_config, cohort_configs, cohort_files
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store
@@ -51,7 +51,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class CertifiedData:
-    """Journeys and events of a programme in the versions that its quality report certifies."""
+    """Journeys and events of a partition in the versions that its quality report certifies."""
 
     journeys: pl.DataFrame
     events: pl.DataFrame
@@ -74,7 +74,7 @@ def definition(here: Settings, warehouse: Warehouse, name: str) -> CohortConfig:
     """
     known = cohort_files(here.config_dir)
     if name in known:
-        return programme(here.config_dir, name)
+        return cohort_config(here.config_dir, name)
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return CohortConfig.from_yaml(name)
     stored = _stored(warehouse, name) if HASH.fullmatch(name) else []
@@ -137,8 +137,8 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
 
 def certified(here: Settings, config: CohortConfig) -> CertifiedData | None:
     """The data that its cohort would be made of; None when no quality report is published."""
-    named = {(known.brand, known.indication): key for key, known in programmes(here.config_dir).items()}
-    partition = named.get((config.brand, config.indication))
+    named = {known.partition_key: key for key, known in cohort_configs(here.config_dir).items()}
+    partition = named.get(config.partition_key)
     store = open_store(here)
     report = store.current("qc_report", partition) if partition else None
     if partition is None or report is None:

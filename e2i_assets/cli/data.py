@@ -178,7 +178,7 @@ def delete(
     head = ["table", "rows", "stay, others refer to them"]
     show_table(f"{'Removed' if yes else 'Would be removed'}: source {source}", head, rows)
     say(f"rejected rows of its loads: {found.rejected:,}")
-    say(f"partitions touched: {', '.join(found.programmes) or 'none'}")
+    say(f"partitions touched: {', '.join(found.partitions) or 'none'}")
     if not yes:
         say("nothing was removed; --yes removes it")
 
@@ -221,11 +221,13 @@ def dictionary(json: Json = False) -> None:
     """
     from e2i_assets.cli.output import print_json, say, warn_of_wrong_files
     from e2i_assets.contracts import dictionary as contracts
-    from e2i_assets.partitions import programmes
+    from e2i_assets.partitions import cohort_configs
     from e2i_assets.settings import settings
 
     warn_of_wrong_files(settings().config_dir)
-    declared = {key: programme.attributes for key, programme in programmes(settings().config_dir).items()}
+    declared = {
+        key: cohort_config.attributes for key, cohort_config in cohort_configs(settings().config_dir).items()
+    }
     document = contracts.dictionary(declared)
     if json:
         print_json(document)
@@ -238,9 +240,9 @@ def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from e2i_assets.partitions import declared_programmes
+    from e2i_assets.partitions import declared_partitions
 
-    known = declared_programmes(here.config_dir)
+    known = declared_partitions(here.config_dir)
     pace = TextColumn("{task.fields[pace]}")
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), pace, TimeElapsedColumn())
     with Progress(*bar, console=Console(stderr=True), disable=not show) as progress:
@@ -278,7 +280,7 @@ def _show_load(report: LoadReport, dry_run: bool) -> None:
         say(f"rejected: {len(report.reasons) - REASONS_SHOWN} reasons more (--json has all)")
     if report.load_id is not None and any(report.rejected.values()):
         say(f"the rejected rows, with the rule that each breaks: e2i.ml_rejected_rows, load {report.load_id}")
-    say(f"partitions touched: {', '.join(report.programmes) or 'none'}")
+    say(f"partitions touched: {', '.join(report.partitions) or 'none'}")
 
 
 def _show_truth(truth: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from e2i_assets.cli.results import end
 from e2i_assets.cli.runner import run_partitions
 from e2i_assets.cli.session import open_session
 from e2i_assets.ingest.synthetic import GeneratorSpec
-from e2i_assets.partitions import cohort_files, programmes
+from e2i_assets.partitions import cohort_configs, cohort_files
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.warehouse import Warehouse
 
@@ -22,7 +22,7 @@ def run_demo(*, full: bool, seed: int, as_of: date | None, as_json: bool) -> int
     here, warehouse = open_session()
     spec = GeneratorSpec(seed=seed, scale="full" if full else "small", as_of=as_of or here.today)
     _ensure_data(here, warehouse, spec, as_json=as_json)
-    known = programmes(here.config_dir)
+    known = cohort_configs(here.config_dir)
     # Those whose files are wrong are listed, so that the end says what is wrong.
     wanted = [
         key

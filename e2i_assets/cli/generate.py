@@ -87,12 +87,12 @@ def generate_and_load(
 
 
 def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
-    """Generate with a bar that counts programmes."""
+    """Generate with a bar that counts partitions."""
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), disable=not show) as progress:
-        task = progress.add_task("generating", total=len(spec.programmes))
+        task = progress.add_task("generating", total=len(spec.partitions))
         return generate(spec, lambda: progress.advance(task))
 
 

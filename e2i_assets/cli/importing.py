@@ -14,6 +14,7 @@ from e2i_assets.errors import E2IError
 
 if TYPE_CHECKING:
     from e2i_assets.cohorts.config import CohortConfig
+    from e2i_assets.contracts.partition_key import PartitionKey
     from e2i_assets.ingest.drafts import Draft
     from e2i_assets.ingest.load import Load
     from e2i_assets.ingest.mapping import Mapping
@@ -47,18 +48,18 @@ def read(
 
     Raises:
         SourceError: the source cannot be read.
-        MappingError: the mapping is wrong, contradicts a cohort file, or is of a programme that has none.
+        MappingError: the mapping is wrong, contradicts a cohort file, or is of a partition that has none.
     """
     from rich.console import Console
 
     from e2i_assets.ingest.mapping import Mapping
     from e2i_assets.ingest.sources import read_source
-    from e2i_assets.partitions import programmes
+    from e2i_assets.partitions import cohort_configs
 
     stated = Mapping.from_yaml(mapping) if mapping else None
     if stated is not None:
         require_cohort_file(stated, config)
-        agree_with_cohorts(stated, programmes(config))
+        agree_with_cohorts(stated, cohort_configs(config))
     owner = _owner(stated) if replace else None
     with Console(stderr=True, quiet=not show).status("opening the source"):
         load = read_source(source, stated, now=datetime.now(UTC))
@@ -81,33 +82,33 @@ def require_cohort_file(mapping: Mapping, config: Path) -> None:
     Raises:
         MappingError: naming the files to copy, where they lie beside the mapping as drafts and examples do.
     """
-    from e2i_assets.partitions import declared_programmes
+    from e2i_assets.partitions import declared_partitions
 
-    programme = mapping.programme()
-    if programme is None or programme in declared_programmes(config):
+    partition = mapping.partition_key()
+    if partition is None or partition in declared_partitions(config):
         return
     copies = [
         f"`cp {_from_here(path)} {_from_here(config / kind)}`"
-        for kind, path in _beside(mapping.lines.path.parent, programme, config)
+        for kind, path in _beside(mapping.lines.path.parent, partition, config)
     ]
-    name = re.sub(r"[^a-z0-9]+", "_", "_".join(programme).lower()).strip("_")
+    name = re.sub(r"[^a-z0-9]+", "_", "_".join(partition).lower()).strip("_")
     step = " and ".join(copies) or (
         f"Make {_from_here(config / 'cohorts' / name)}.yaml with that brand and indication: copy one that is "
         "there and change it, or have it drafted with `e2i data import SOURCE --suggest --output "
         "draft/mapping.yaml`"
     )
     at = ("omop", "brand") if mapping.omop else ("tables", "patient_journeys", "columns", "brand")
-    raise mapping.error(at, f"no cohort file is of {' / '.join(programme)}. {step}; then import again")
+    raise mapping.error(at, f"no cohort file is of {' / '.join(partition)}. {step}; then import again")
 
 
-def _beside(folder: Path, programme: tuple[str, str], config: Path) -> list[tuple[str, Path]]:
-    """The cohort file of a programme near its mapping, and the scope files that it lists, by their folder."""
+def _beside(folder: Path, partition: PartitionKey, config: Path) -> list[tuple[str, Path]]:
+    """The cohort file of a partition near its mapping, and the scope files that it lists, by their folder."""
     from e2i_assets.config_files import ConfigFileError, read_settings
 
     for path in sorted([*folder.glob("*.yaml"), *folder.glob("cohorts/*.yaml")]):
         with suppress(ConfigFileError):
             stated, _ = read_settings(path)
-            if (stated.get("brand"), stated.get("indication")) == programme:
+            if (stated.get("brand"), stated.get("indication")) == partition:
                 wanted = [f"{name}.yaml" for name in stated.get("scopes") or ()]
                 scopes = [
                     near / name
@@ -123,8 +124,8 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def agree_with_cohorts(mapping: Mapping, programmes: Dictionary[str, CohortConfig]) -> None:
-    """Refuse a mapping that says something else of an attribute than the cohort files of its programmes.
+def agree_with_cohorts(mapping: Mapping, cohort_configs: Dictionary[str, CohortConfig]) -> None:
+    """Refuse a mapping that says something else of an attribute than the cohort files of its partitions.
 
     Raises:
         MappingError: naming the lines of the mapping and the cohort files.
@@ -137,10 +138,10 @@ def agree_with_cohorts(mapping: Mapping, programmes: Dictionary[str, CohortConfi
         mapping.lines.at(
             ("tables", "patient_journeys", "attributes", name), f"config/cohorts/{key}.yaml: {said}"
         )
-        for key, programme in programmes.items()
-        if mapping.may_fill(programme.brand, programme.indication)
+        for key, cohort_config in cohort_configs.items()
+        if mapping.may_fill(cohort_config.brand, cohort_config.indication)
         for name, stated in (spec.attributes if spec else {}).items()
-        if (said := contradiction(name, stated, programme.attributes.get(name)))
+        if (said := contradiction(name, stated, cohort_config.attributes.get(name)))
     ]
     if mistakes:
         raise MappingError("\n".join(mistakes))

@@ -11,7 +11,7 @@ from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.modeling.artifacts import Evaluated
 from e2i_assets.modeling.problems.base import Evaluation
-from e2i_assets.partitions import programmes
+from e2i_assets.partitions import cohort_configs
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactRefused
@@ -26,7 +26,7 @@ BEGUN = ("gates_passed", "gates_failed", "qc_score", "cohort", "bundle", "damage
 
 def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, as_json: bool) -> int:
     """Print how runs ended; the exit code: 0 when every one succeeded."""
-    known = programmes(here.config_dir)
+    known = cohort_configs(here.config_dir)
     rows = [
         _row(run, here, warehouse, scope)
         for run in runs

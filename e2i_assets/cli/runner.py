@@ -27,7 +27,7 @@ from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.contracts import markdown
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.partitions import programme, wrong_files
+from e2i_assets.partitions import cohort_config, wrong_files
 from e2i_assets.settings import Settings
 from e2i_assets.stages.display import REUSED
 from e2i_assets.stages.stage import FORCE
@@ -109,7 +109,7 @@ def run_partitions(
             if partition in wrong:
                 runs.append(PartitionRun(partition, "", False, 0.0, error=wrong[partition]))
                 continue
-            served = programme(here.config_dir, partition).scopes
+            served = cohort_config(here.config_dir, partition).scopes
             keys = served_assets(sorted(selected), served, scopes)
             if not keys:
                 said = f"nothing of {select!r} applies to it; its scopes are {', '.join(served)}"

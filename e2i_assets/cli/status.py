@@ -10,7 +10,7 @@ from rich.console import Console
 
 from e2i_assets.cli.output import print_json, show_table, warn_of_wrong_files
 from e2i_assets.cli.session import open_session
-from e2i_assets.partitions import programmes
+from e2i_assets.partitions import cohort_configs
 from e2i_assets.warehouse.table_status import Holding, LastLoad, total
 
 HEADS = ["rows", "rejected", "first", "last", "age", "load"]
@@ -24,7 +24,7 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
     """
     here, warehouse = open_session()
     warn_of_wrong_files(here.config_dir)
-    known = {key: (one.brand, one.indication) for key, one in programmes(here.config_dir).items()}
+    known = {key: one.partition_key for key, one in cohort_configs(here.config_dir).items()}
     if partition and partition not in known:
         raise typer.BadParameter(f"no partition {partition!r}; there are {', '.join(known)}")
     now = dt.datetime.now(dt.UTC)
@@ -32,7 +32,7 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
     with Console(stderr=True, quiet=as_json).status("counting rows"):
         tables = warehouse.status()
         held = warehouse.status_of(list(known.values()))
-    parts = {key: held[programme] for key, programme in known.items()}
+    parts = {key: held[pair] for key, pair in known.items()}
     if as_json:
         print_json(
             {

@@ -1,4 +1,4 @@
-"""Who is eligible for a programme, and how many patients each rule removed.
+"""Who is eligible for a partition, and how many patients each rule removed.
 
 Definitions (`config/cohorts/*.yaml`), the criteria engine and its attrition table. Where journeys come from
 and which gates judge a cohort is not decided here.

@@ -17,6 +17,7 @@ from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
 from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.contracts.base import INDEX, Role, columns
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import EVENT_TYPES, TABLES, PatientJourneys
 
 OBSERVATION_START = "first_observation_date"
@@ -92,21 +93,21 @@ class FeatureChoice(StrictModel):
 
 
 class CohortConfig(StrictModel):
-    """The definition of one programme's cohort.
+    """The definition of one partition's cohort.
 
     Attributes:
         brand, indication: as in the data.
-        scopes: names of the problem definitions that the programme serves.
+        scopes: names of the problem definitions that the partition serves.
         attributes: clinical columns beyond the contract of `patient_journeys`, by name.
         features: columns forced in or left out.
-        required_tables: tables without which the programme's quality cannot be judged.
+        required_tables: tables without which the partition's quality cannot be judged.
         not_collected: columns of patient_journeys, or `table.column`, that the sources do not have, so that
             their emptiness is no fault of the data; what a mapping does not bring need not be named.
         death_date_field, birth_date_field: columns of the journeys, where they have such: observation ends
             with death, and nothing happens before birth.
         refresh: `none` for data that are complete, such as a finished trial's.
         quality: thresholds of this partition that differ from `config/quality.yaml`, with their reason.
-        temporal_requirements: None asks for no window: the programme has no index date and no observation.
+        temporal_requirements: None asks for no window: the partition has no index date and no observation.
         equal_rows: of different patients: `same_split` assigns them together, `allow` takes them for chance,
             `refuse` takes them for copies.
         minimum_size: members below which the cohort is refused.
@@ -168,6 +169,11 @@ class CohortConfig(StrictModel):
             return cls.model_validate(content)
         except ValidationError as error:
             raise CohortError("CC_001", "; ".join(lines.mistakes(error, TAGS))) from None
+
+    @property
+    def partition_key(self) -> PartitionKey:
+        """Brand and indication."""
+        return PartitionKey(self.brand, self.indication)
 
     @classmethod
     def from_brand(cls, brand: str, indication: str | None = None) -> Self:

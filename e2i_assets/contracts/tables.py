@@ -95,8 +95,8 @@ class PatientJourneys(Table):
     hcp_id: pl.String = column(
         "HCP who treats the patient", role="id", nullable=True, references="hcp_profiles.hcp_id"
     )
-    brand: pl.String = column("Brand of the programme", role="id")
-    indication: pl.String = column("Indication of the programme", role="id")
+    brand: pl.String = column("Brand of the partition", role="id")
+    indication: pl.String = column("Indication of the partition", role="id")
     diagnosis_code: pl.String = column("ICD-10-CM code of the index diagnosis", role="feature", nullable=True)
     diagnosis_date: pl.Date = column("Date of the index diagnosis", role="time", nullable=True)
     first_observation_date: pl.Date = column("First day under observation", role="time", nullable=True)
@@ -152,7 +152,7 @@ class PatientJourneys(Table):
         allowed=JOURNEY_STATUSES,
     )  # fmt: skip
     clinical_attributes: pl.String = column(
-        "Further clinical values of this programme, a JSON object; each becomes a column of the extract",
+        "Further clinical values of this partition, a JSON object; each becomes a column of the extract",
         role="feature", nullable=True, json=True,
     )  # fmt: skip
     data_source: pl.String = column("Name of the source that the row came from", role="audit", nullable=True)

@@ -71,8 +71,8 @@ def build_features(
         members: the cohort: contract columns of patient_journeys and one column per clinical attribute.
         attributes: what the cohort file declares; a column that is neither there nor in the contract is no
             feature, unless it is included by name.
-        events, hcps: treatment_events and hcp_profiles of the programme; either may be empty.
-        index_date_field: column of `members`; None where the programme has no index date, and then no event
+        events, hcps: treatment_events and hcp_profiles of the partition; either may be empty.
+        index_date_field: column of `members`; None where the partition has no index date, and then no event
             is known to come before it: there are no features of events, and `index_date` is empty.
         include: columns of `members` that are made features whatever their role; the leakage gate judges.
         exclude: features or columns to leave out, by name.

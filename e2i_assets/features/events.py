@@ -37,7 +37,7 @@ def event_features(
 
     An event on the index date itself is left out: it may be a consequence of what the date marks. An event
     that was delivered twice counts once. One of negative cost is a reversal: it lowers the cost and is no
-    event of its own. A sum over something unknown is unknown; without any event it is 0, unless the programme
+    event of its own. A sum over something unknown is unknown; without any event it is 0, unless the partition
     knows nothing of that column.
 
     Args:

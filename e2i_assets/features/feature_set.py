@@ -55,7 +55,7 @@ class FeatureSet:
     """Features of a cohort.
 
     Attributes:
-        frame: patient_journey_id, patient_id, index_date (empty where the programme has none), then one
+        frame: patient_journey_id, patient_id, index_date (empty where the partition has none), then one
             column per feature: numeric and boolean as float64 (NaN for null), categorical as text (None for
             null).
         outcomes: patient_journey_id and the outcome columns, rows as in `frame`; boolean as 0, 1 or NaN,

@@ -1,1 +1,1 @@
-"""Gates: verdicts, which are pure, and the helper that makes a stage publish only when all of them pass."""
+"""Gates: the rules that protect a model, one module per stage, and verdicts. Pure; stages ask them."""

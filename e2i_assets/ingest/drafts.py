@@ -1,7 +1,7 @@
 """Write down how a source could be loaded: mapping, cohort and scope file, as drafts for a person.
 
 A draft names columns, types and shares, never a value of the source. It loads as it stands; what a person
-must decide is marked TODO: the target, each column's role and when it is known, the programme's name.
+must decide is marked TODO: the target, each column's role and when it is known, the partition's name.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def scalar(text: str) -> str:
 
 def _omop() -> str:
     return f"""\
-# The source is an OMOP CDM: state the programme and its concept sets (TODO); -1 stands for a concept id.
+# The source is an OMOP CDM: state the partition and its concept sets (TODO); -1 stands for a concept id.
 source: {TODO}
 omop:
   # schema: cdm                 # where the source is a database with several

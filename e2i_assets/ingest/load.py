@@ -109,7 +109,7 @@ class LoadReport:
         rejected: rows that broke a rule.
         batches: batches that the rows made.
         resumed: rows that an interrupted run of the same load had staged already.
-        programmes: brand/indication pairs that the load touched.
+        partitions: brand/indication pairs that the load touched.
         reasons: why rows were rejected: file, table, column, rule and the first row numbers, never a value.
     """
 
@@ -119,12 +119,12 @@ class LoadReport:
     rejected: dict[str, int]
     batches: dict[str, int]
     resumed: int
-    programmes: tuple[str, ...]
+    partitions: tuple[str, ...]
     reasons: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "programmes": list(self.programmes), "reasons": list(self.reasons)}
+        return {**asdict(self), "partitions": list(self.partitions), "reasons": list(self.reasons)}
 
 
 @dataclass(frozen=True)

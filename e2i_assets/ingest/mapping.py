@@ -25,6 +25,7 @@ from pydantic import (
 
 from e2i_assets.config_files import ConfigFileError, Lines, parse_yaml, read_yaml
 from e2i_assets.contracts.base import Column, Role, column_of, key_of
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import GENERATED, TABLES
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.omop_config import Omop
@@ -220,7 +221,7 @@ class Mapping(_Model):
         source: name of the source, for the record.
         read: how text is to be read.
         tables: our tables.
-        omop: how an OMOP CDM becomes a programme of ours; instead of `tables`.
+        omop: how an OMOP CDM becomes a partition of ours; instead of `tables`.
         lines: where each key stands in the file.
     """
 
@@ -310,16 +311,16 @@ class Mapping(_Model):
             raise self.error(("source",), f"rows are of several sources: {', '.join(sorted(found))}")
         return next(iter(found), self.source)
 
-    def programme(self) -> tuple[str, str] | None:
+    def partition_key(self) -> PartitionKey | None:
         """Brand and indication of the journeys; None where rows tell them."""
         if self.omop is not None:
-            return self.omop.brand, self.omop.indication
+            return PartitionKey(self.omop.brand, self.omop.indication)
         stated = self.tables["patient_journeys"].columns if "patient_journeys" in self.tables else {}
         brand, indication = (_constant(stated.get(name)) for name in ("brand", "indication"))
-        return (brand, indication) if brand and indication else None
+        return PartitionKey(brand, indication) if brand and indication else None
 
     def may_fill(self, brand: str, indication: str) -> bool:
-        """Whether journeys of a programme may come from here; a brand that is stated as such decides."""
+        """Whether journeys of a partition may come from here; a brand that is stated as such decides."""
         spec = self.tables.get("patient_journeys")
         wanted = {"brand": brand, "indication": indication}
         return spec is not None and all(

@@ -1,4 +1,4 @@
-"""An OMOP CDM v5.x as one programme of ours: a journey for each person with the index event, and its events.
+"""An OMOP CDM v5.x as one partition of ours: a journey for each person with the index event, and its events.
 
 The CDM may be files, a DuckDB file or a PostgreSQL; what its tables mean is the SQL below.
 """

@@ -41,11 +41,11 @@ class Measurement(_Model):
 
 
 class Omop(_Model):
-    """How an OMOP CDM becomes one programme of ours: one journey for each person with the index event.
+    """How an OMOP CDM becomes one partition of ours: one journey for each person with the index event.
 
     Attributes:
         database_schema: schema of the CDM tables in a database (`schema` in the file).
-        brand, indication: the programme.
+        brand, indication: the partition.
         as_of: day of the CDM's release, from which its timeliness is judged.
         concept_sets: name to concepts.
         index: condition set; a person's first record of it inside an observation period is the diagnosis.

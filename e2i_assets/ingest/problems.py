@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from e2i_assets.contracts.base import column_of, columns, key_of
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.rules import FIRST_DAY, LAST_DAY, Rule, row_rules
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
@@ -18,8 +19,8 @@ from e2i_assets.ingest.load import ROW, Write
 
 ROWS_NAMED = 5
 """How many row numbers a problem lists; the count tells the rest."""
-NO_PROGRAMME = "is no brand"
-NEW_PROGRAMME = (
+NO_PARTITION = "is no brand"
+NEW_PARTITION = (
     "A brand and indication becomes a partition by its cohort file, config/cohorts/<partition>.yaml: copy "
     "one of those and change it, or have one drafted with `e2i data import SOURCE --suggest --output "
     "draft/mapping.yaml`; then load again."
@@ -55,7 +56,7 @@ class LoadError(E2IError, ValueError):
 
     def __init__(self, problems: Sequence[Problem], note: str = "") -> None:
         self.problems = tuple(problems)
-        new = NEW_PROGRAMME if any(p.rule.startswith(NO_PROGRAMME) for p in self.problems) else ""
+        new = NEW_PARTITION if any(p.rule.startswith(NO_PARTITION) for p in self.problems) else ""
         lines = [f"  - {problem}" for problem in self.problems]
         super().__init__("\n".join(["nothing was loaded:", *lines, *filter(None, (note, new))]))
 
@@ -77,30 +78,30 @@ def structural_problems(table: str, frame: pl.DataFrame, origin: str) -> list[Pr
     return found
 
 
-def rules_for(table: str, programmes: Collection[tuple[str, str]]) -> tuple[Rule, ...]:
-    """The rules for a single row of a table: its contract's, and that its brand belongs to a programme.
+def rules_for(table: str, partitions: Collection[PartitionKey]) -> tuple[Rule, ...]:
+    """The rules for a single row of a table: its contract's, and that its brand belongs to a partition.
 
     Args:
-        programmes: known pairs of brand and indication; a row of none would belong to no partition.
+        partitions: known pairs of brand and indication; a row of none would belong to no partition.
     """
-    return (*row_rules(table), *([_programme_rule(table, programmes)] if _has_brand(table) else []))
+    return (*row_rules(table), *([_partition_rule(table, partitions)] if _has_brand(table) else []))
 
 
-def _programme_rule(table: str, programmes: Collection[tuple[str, str]]) -> Rule:
+def _partition_rule(table: str, partitions: Collection[PartitionKey]) -> Rule:
     names = [c.name for c in columns(TABLES[table])]
     if "indication" in names:
         needs: tuple[str, ...] = ("brand", "indication")
-        known = sorted(f"{brand}/{indication}" for brand, indication in programmes)
-        what = f"{NO_PROGRAMME} and indication of config/cohorts"
+        known = sorted(f"{brand}/{indication}" for brand, indication in partitions)
+        what = f"{NO_PARTITION} and indication of config/cohorts"
     else:
-        needs, known = ("brand",), sorted({brand for brand, _ in programmes})
-        what = f"{NO_PROGRAMME} of config/cohorts"
+        needs, known = ("brand",), sorted({brand for brand, _ in partitions})
+        what = f"{NO_PARTITION} of config/cohorts"
     broken = ~pl.concat_str(needs, separator="/").is_in(known)
-    return Rule("programme", "brand", f"{what} ({', '.join(known)})", broken, needs)
+    return Rule("partition", "brand", f"{what} ({', '.join(known)})", broken, needs)
 
 
 def _has_brand(table: str) -> bool:
-    """Whether rows of the table name a programme of ours (a prescription may name a competitor's brand)."""
+    """Whether rows of the table name a partition of ours (a prescription may name a competitor's brand)."""
     try:
         return column_of(TABLES[table], "brand").role == "id"
     except KeyError:

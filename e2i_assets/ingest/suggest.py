@@ -33,9 +33,9 @@ TODO = "TODO"
 NOW = "NOW"
 """Stands for the day of the draft."""
 
-PROGRAMME = ("brand", "indication")
-"""Columns of ours that no column of a source fills: a draft names its programme."""
-BY_THE_LOAD = (*PROGRAMME, "data_source", "ingestion_timestamp", "clinical_attributes")
+PARTITION = ("brand", "indication")
+"""Columns of ours that no column of a source fills: a draft names its partition."""
+BY_THE_LOAD = (*PARTITION, "data_source", "ingestion_timestamp", "clinical_attributes")
 
 
 @dataclass(frozen=True)

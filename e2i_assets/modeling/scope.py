@@ -1,4 +1,4 @@
-"""A scope: one question asked of every programme that lists it. `modeling.scopes` reads its file."""
+"""A scope: one question asked of every partition that lists it. `modeling.scopes` reads its file."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SuccessCriteria(RootModel[dict[str, float]]):
 
 
 class FeatureChoice(BaseModel):
-    """Features that the models of this scope do not see, by name; a programme may lack some of them."""
+    """Features that the models of this scope do not see, by name; a partition may lack some of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -56,7 +56,7 @@ def _belongs_to_journeys(
 ) -> list[RuleOutcome]:
     declared = {c.name for c in columns(TABLES[name])}
     if facts.partition_by == "brand":
-        return [_member("brand_of_programme", "brand", frame, journeys, "brand")]
+        return [_member("brand_of_partition", "brand", frame, journeys, "brand")]
     if {"patient_journey_id", "patient_id"} <= declared:
         return [_same_patient(frame, journeys)]
     return []

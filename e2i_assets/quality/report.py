@@ -163,10 +163,10 @@ def build_qc_report(
 
     Args:
         tables: table name to extract, all seven; patient_journeys with its attributes as columns.
-        attributes: the programme's declared clinical attributes, columns of patient_journeys.
+        attributes: the partition's declared clinical attributes, columns of patient_journeys.
         raw_versions: table to data version of the extracts given.
         required: tables that block when they are empty; the others only warn.
-        not_collected: columns by table that the programme's sources do not have.
+        not_collected: columns by table that the partition's sources do not have.
         dates: columns of patient_journeys that are index date, birth and death.
         stale: tables whose newest record is too old on the day of judgement (`freshness.is_stale`).
 
@@ -222,7 +222,7 @@ def build_qc_report(
 
 def _nothing_loaded(tables: Mapping[str, pl.DataFrame], required: Collection[str]) -> Iterator[Blocker]:
     if JOURNEYS in required and JOURNEYS in tables and tables[JOURNEYS].is_empty():
-        message = f"{JOURNEYS}: 0 rows; load data for this programme (`e2i data import`)"
+        message = f"{JOURNEYS}: 0 rows; load data for this partition (`e2i data import`)"
         yield Blocker("empty_table", JOURNEYS, "rows", message)
 
 
@@ -233,7 +233,7 @@ def _table_blockers(
         if name not in tables:
             yield Blocker("missing_table", name, "exists", f"{name}: no extract given; extract it again")
         elif not tables[name].height and name in required:
-            yield Blocker("empty_table", name, "rows", f"{name}: 0 rows; load data for this programme")
+            yield Blocker("empty_table", name, "rows", f"{name}: 0 rows; load data for this partition")
         elif tables[name].height < minimum and name in required:
             few = f"{name}: {tables[name].height} rows, at least {minimum} are needed; load more"
             yield Blocker("too_few_rows", name, "rows", few)

@@ -77,7 +77,7 @@ def check_schema(
     Rules: `missing_column`, `unexpected_column`, `wrong_type`, `null`, `duplicate`, `allowed` (closed set),
     `low`, `high`, `not_finite` (NaN or infinity), `all_null` (a declared attribute without any value),
     `check:<name>` (a condition of the table), `too_early` and `after_extract` (days that cannot be),
-    `reference`, `patient_of_journey`, `brand_of_programme`.
+    `reference`, `patient_of_journey`, `brand_of_partition`.
 
     Args:
         extra: declared clinical attributes; each must be a column of its declared type.

@@ -48,7 +48,7 @@ class DataQualityValidator:
     """Validate single tables.
 
     Args:
-        tables: the tables by name, or a function that reads one by name; every programme's rows in the
+        tables: the tables by name, or a function that reads one by name; every partition's rows in the
             configured warehouse when not given. The tables that the validated one refers to are read as well.
         config: settings and suites; `config/quality.yaml` when not given.
     """

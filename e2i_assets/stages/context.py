@@ -12,7 +12,7 @@ from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.partitions import programme
+from e2i_assets.partitions import cohort_config
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.resources.tracking import ExperimentTracking
@@ -27,7 +27,7 @@ A = TypeVar("A")
 def quality_of(settings: Settings, partition: str) -> QualityConfig:
     """Settings of quality control for one partition: every partition's, as its cohort file changes them."""
     everywhere = QualityConfig.from_yaml(settings.config_dir / "quality.yaml")
-    cohort = programme(settings.config_dir, partition)
+    cohort = cohort_config(settings.config_dir, partition)
     return everywhere.under(cohort.refresh, cohort.quality)
 
 
@@ -59,9 +59,9 @@ class StageContext:
         self.tracking: ExperimentTracking = context.resources.tracking
 
     @property
-    def programme(self) -> CohortConfig:
+    def cohort_config(self) -> CohortConfig:
         """The cohort file of this partition."""
-        return programme(self.settings.config_dir, self.partition)
+        return cohort_config(self.settings.config_dir, self.partition)
 
     @property
     def quality(self) -> QualityConfig:
@@ -77,16 +77,16 @@ class StageContext:
     @property
     def not_collected(self) -> dict[str, list[str]]:
         """Columns by table that the sources do not have, as their mappings and the cohort file say."""
-        programme = self.programme
+        config = self.cohort_config
         with self.warehouse.engine.connect() as connection:
-            by_loads = not_collected(connection, (programme.brand, programme.indication))
-        return {table: sorted(programme.absent(table) | by_loads.get(table, frozenset())) for table in TABLES}
+            by_loads = not_collected(connection, config.partition_key)
+        return {table: sorted(config.absent(table) | by_loads.get(table, frozenset())) for table in TABLES}
 
     @property
     def scopes(self) -> list[Scope]:
         """The scopes that serve this partition, in the order of the cohort file."""
         scopes = load_scopes(self.settings.config_dir / "scopes")
-        return [scopes[name] for name in self.programme.scopes]
+        return [scopes[name] for name in self.cohort_config.scopes]
 
     @property
     def targets(self) -> list[str]:

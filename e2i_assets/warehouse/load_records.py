@@ -30,11 +30,11 @@ def register(cursor: Any, load: Load, fingerprint: str) -> int:
 
 def finish(cursor: Any, load_id: int, status: Literal["committed", "failed"], report: LoadReport) -> None:
     """Record how a load ended."""
-    parts = (report.rows, report.changed, report.rejected, report.programmes)
+    parts = (report.rows, report.changed, report.rejected, report.partitions)
     committed = "now()" if status == "committed" else "NULL"
     cursor.execute(
         f"UPDATE {LOADS} SET status = '{status}', committed_at = {committed}, rows = $1::jsonb, "
-        f"changed = $2::jsonb, rejected = $3::jsonb, programmes = $4::jsonb WHERE load_id = {load_id}",
+        f"changed = $2::jsonb, rejected = $3::jsonb, partitions = $4::jsonb WHERE load_id = {load_id}",
         tuple(json.dumps(part) for part in parts),
     )
 

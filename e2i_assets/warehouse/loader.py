@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.load import ROW, Load, LoadReport, Part, Write, read_ahead, writes
@@ -34,7 +35,6 @@ from e2i_assets.warehouse.load_records import LOADS
 from e2i_assets.warehouse.staging import Addition, Staging, Tally
 from e2i_assets.warehouse.transactions import Transactions
 
-Programme = tuple[str, str]
 Progress = Callable[[Literal["read", "published"], str, int], None]
 """Called with what was done, the table and how many rows."""
 
@@ -60,7 +60,7 @@ class LoadInterrupted(E2IError, RuntimeError):
 def run_load(
     connect: Callable[[], Any],
     load: Load,
-    programmes: Collection[Programme],
+    partitions: Collection[PartitionKey],
     *,
     batch_size: int = BATCH_SIZE,
     commit: bool = True,
@@ -70,7 +70,7 @@ def run_load(
 
     Args:
         connect: opens an ADBC connection to the warehouse, not in autocommit mode.
-        programmes: pairs of brand and indication that exist.
+        partitions: pairs of brand and indication that exist.
 
     Raises:
         LoadError: a table has wrong columns, is empty, or fails; nothing was loaded.
@@ -78,7 +78,7 @@ def run_load(
         LoadInterrupted: staged rows are gone; run the load again.
     """
     with Transactions(connect) as transactions:
-        return _Loader(transactions, load, programmes, batch_size, commit, progress or _silent).run()
+        return _Loader(transactions, load, partitions, batch_size, commit, progress or _silent).run()
 
 
 def _silent(done: str, table: str, rows: int) -> None:
@@ -96,7 +96,7 @@ class _Loader:
         self,
         transactions: Transactions,
         load: Load,
-        programmes: Collection[Programme],
+        partitions: Collection[PartitionKey],
         batch_size: int,
         commit: bool,
         progress: Progress,
@@ -107,7 +107,7 @@ class _Loader:
         self.progress = progress
         self.batch_size = batch_size
         self.order = [table for table in TABLES if table in load.tables]
-        self.rules = {table: rules_for(table, programmes) for table in self.order}
+        self.rules = {table: rules_for(table, partitions) for table in self.order}
         schema = STAGING if commit else f"{REHEARSAL}_{uuid.uuid4().hex[:12]}"
         self.staging = Staging(schema, self.order, load.replaces, keeps_rejected=load.keeps_rejected)
         self.fingerprint = load_records.fingerprint(load, self.rules, batch_size * BATCHES_PER_WRITE)
@@ -352,14 +352,14 @@ class _Loader:
 
     def _published(self, cursor: Any, load_id: int) -> LoadReport:
         """The report of an earlier try, which was committed although its connection was lost."""
-        cursor.execute(f"SELECT changed::text, programmes::text FROM {LOADS} WHERE load_id = {load_id}")
+        cursor.execute(f"SELECT changed::text, partitions::text FROM {LOADS} WHERE load_id = {load_id}")
         found = cursor.fetchone()
         if found is None:
             return self._report(None, dict.fromkeys(self.order, 0), ())
         return self._report(load_id, json.loads(found[0]), tuple(json.loads(found[1])))
 
     def _report(
-        self, load_id: int | None, changed: dict[str, int], programmes: tuple[str, ...]
+        self, load_id: int | None, changed: dict[str, int], partitions: tuple[str, ...]
     ) -> LoadReport:
         return LoadReport(
             load_id=load_id,
@@ -368,7 +368,7 @@ class _Loader:
             rejected={table: tally.rejected for table, tally in self.tallies.items()},
             batches={table: -(-tally.given // self.batch_size) for table, tally in self.tallies.items()},
             resumed=self.resumed,
-            programmes=programmes,
+            partitions=partitions,
         )
 
 

@@ -15,7 +15,7 @@ from e2i_assets.warehouse.staging import WORK_MEM, WRITE, Staging
 MANY = 10_000
 """Rows from which on foreign keys and indexes may be rebuilt."""
 FEW = 1_000
-"""Rows that are asked for their programmes before all are."""
+"""Rows that are asked for their partitions before all are."""
 
 
 def prepare(cursor: Any) -> None:
@@ -27,7 +27,7 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
     """Insert new rows and update rows that differ; returns how many of the `staged_rows` these are.
 
     Args:
-        touched: is given the programmes of these rows, as brand/indication.
+        touched: is given the partitions of these rows, as brand/indication.
     """
     key, staged = key_of(TABLES[table]), f"{staging.name}.{table}"
     known = f"{staged} s JOIN {SCHEMA}.{table} t ON t.{key} = s.{key}"
@@ -61,7 +61,7 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
 
 
 def _update(cursor: Any, table: str, staged: str, touched: set[str]) -> None:
-    """Update the rows that differ; `touched` is given the programmes that rows leave by that."""
+    """Update the rows that differ; `touched` is given the partitions that rows leave by that."""
     key = key_of(TABLES[table])
     leaves = f"{SCHEMA}.{table} t JOIN changed_{table} c ON c.key = t.{key} AND c.known"
     touch(cursor, table, f"SELECT t.{link(table)} FROM {leaves}", touched)
@@ -124,22 +124,22 @@ def _value(c: Any) -> str:
 
 
 def link(table: str) -> str:
-    """The column that joins a table to the journeys, and so to programmes."""
+    """The column that joins a table to the journeys, and so to partitions."""
     return {"journey": "patient_journey_id", "journey_hcp": "hcp_id", "brand": "brand"}[
         facts_of(TABLES[table]).partition_by
     ]
 
 
 def touch(cursor: Any, table: str, links: str, touched: set[str], parameters: tuple[Any, ...] = ()) -> None:
-    """Add the programmes of the journeys with these links to `touched`, as brand/indication.
+    """Add the partitions of the journeys with these links to `touched`, as brand/indication.
 
-    As a rule a few rows or an earlier table tell them all, and there is no other programme to be looked for.
+    As a rule a few rows or an earlier table tell them all, and there is no other partition to be looked for.
     """
-    programme = "brand || '/' || indication"
-    other = f"{programme} NOT IN (SELECT jsonb_array_elements_text(${len(parameters) + 1}::jsonb))"
+    partition = "brand || '/' || indication"
+    other = f"{partition} NOT IN (SELECT jsonb_array_elements_text(${len(parameters) + 1}::jsonb))"
     for some in (f"{links} LIMIT {FEW}", links):
         cursor.execute(
-            f"SELECT DISTINCT {programme} FROM {SCHEMA}.patient_journeys WHERE {other} AND EXISTS "
+            f"SELECT DISTINCT {partition} FROM {SCHEMA}.patient_journeys WHERE {other} AND EXISTS "
             f"(SELECT FROM {SCHEMA}.patient_journeys WHERE {other}) AND {link(table)} IN ({some})",
             (*parameters, json.dumps(sorted(touched))),
         )
@@ -152,7 +152,7 @@ def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[
     A row that was rejected is still had, and its last good version stays, if the load keeps such.
 
     Args:
-        touched: is given the programmes that lose rows, as brand/indication.
+        touched: is given the partitions that lose rows, as brand/indication.
 
     Returns:
         Rows removed, by table.

@@ -43,7 +43,7 @@ load_batches = sa.Table(
     _empty("rows", "table to rows given"),
     _empty("changed", "table to rows inserted, updated or removed"),
     _empty("rejected", "table to rows that broke a rule"),
-    _empty("programmes", "brand/indication pairs that the load touched", "[]"),
+    _empty("partitions", "brand/indication pairs that the load touched", "[]"),
     sa.Column("truth", JSONB, comment="declared truth of generated data"),
     _empty("not_collected", "table to columns that the source does not have"),
     _now("started_at"),

@@ -36,7 +36,7 @@ class Removal:
         rows: rows that go, by table.
         kept: its rows that stay, by table, because rows of other sources refer to them.
         rejected: rows of its loads that go from `ml_rejected_rows`.
-        programmes: brand/indication pairs that lose rows.
+        partitions: brand/indication pairs that lose rows.
     """
 
     source: str
@@ -44,17 +44,17 @@ class Removal:
     rows: dict[str, int]
     kept: dict[str, int]
     rejected: int
-    programmes: tuple[str, ...]
+    partitions: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "programmes": list(self.programmes)}
+        return {**asdict(self), "partitions": list(self.partitions)}
 
 
 def remove(connect: Callable[[], Any], source: str, *, commit: bool) -> Removal:
     """Remove a source in one transaction; with `commit=False` only find out what would go.
 
-    It is recorded as a load that touches the programmes, so that their partitions are due.
+    It is recorded as a load that touches the partitions, so that their partitions are due.
 
     Raises:
         NoSuchSource: nothing is of that source.
@@ -88,8 +88,8 @@ def _remove(cursor: Any, source: str, commit: bool) -> Removal:
         "SELECT count(*) FROM gone",
         source,
     )
-    programmes = tuple(sorted(touched))
-    found = Removal(source, None, _some(rows), _some(kept), rejected, programmes)
+    partitions = tuple(sorted(touched))
+    found = Removal(source, None, _some(rows), _some(kept), rejected, partitions)
     return _recorded(cursor, found) if commit else found
 
 
@@ -123,13 +123,13 @@ def _unused(table: str) -> str:
 def _recorded(cursor: Any, found: Removal) -> Removal:
     cursor.execute(
         f"INSERT INTO {SCHEMA}.ml_load_batches (source, fingerprint, status, committed_at, rows, changed, "
-        "rejected, programmes) VALUES ($1, $2, 'committed', now(), '{}', $3::jsonb, '{}', $4::jsonb) "
+        "rejected, partitions) VALUES ($1, $2, 'committed', now(), '{}', $3::jsonb, '{}', $4::jsonb) "
         "RETURNING load_id",
         (
             found.source,
             hashlib.sha256(f"removal of {found.source}".encode()).hexdigest(),
             json.dumps(found.rows),
-            json.dumps(list(found.programmes)),
+            json.dumps(list(found.partitions)),
         ),
     )
     return Removal(**{**vars(found), "load_id": cursor.fetchone()[0]})

@@ -1,4 +1,4 @@
-"""What the warehouse held of one programme at one moment: its last load and its extracts, seen together.
+"""What the warehouse held of one partition at one moment: its last load and its extracts, seen together.
 
 One repeatable-read transaction of PostgreSQL, exported so that Arrow extracts and records read the same one.
 What commits meanwhile is not in it, whichever table is read last.
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse import records, table_status
 from e2i_assets.warehouse.table_status import Holding
@@ -23,7 +24,7 @@ from e2i_assets.warehouse.table_status import Holding
 
 @dataclass(frozen=True)
 class Extract:
-    """One table of one programme.
+    """One table of one partition.
 
     Attributes:
         frame: its rows, ordered by key, with the contract's columns and types.
@@ -38,11 +39,11 @@ class Extract:
 
 
 class Snapshot:
-    """One programme at one moment; `load` is the last committed load that touched it, None when none did."""
+    """One partition at one moment; `load` is the last committed load that touched it, None when none did."""
 
     def __init__(self, connection: sa.Connection, cursor: Any, brand: str, indication: str) -> None:
         self._connection, self._cursor = connection, cursor
-        self._programme = (brand, indication)
+        self._partition = PartitionKey(brand, indication)
         self.load = watermark(connection, brand, indication)
 
     def extract(self, table: str) -> Extract:
@@ -53,10 +54,10 @@ class Snapshot:
             "journey_hcp": f"t.hcp_id IN (SELECT j.hcp_id {journeys})",
             "brand": f"t.brand = $1 AND EXISTS (SELECT {journeys})",
         }[facts_of(TABLES[table]).partition_by]
-        frame = rows(self._cursor, table, f"WHERE {where}", self._programme)
+        frame = rows(self._cursor, table, f"WHERE {where}", self._partition)
         self._cursor.execute("SELECT pg_current_snapshot()::text")
         (identity,) = self._cursor.fetchone()
-        holding = table_status.of_extract(self._connection, table, self._programme, frame)
+        holding = table_status.of_extract(self._connection, table, self._partition, frame)
         return Extract(frame, identity, holding)
 
 
@@ -86,8 +87,8 @@ def rows(cursor: Any, table: str, where: str = "", parameters: tuple[Any, ...] |
 
 
 def watermark(connection: sa.Connection, brand: str, indication: str) -> int | None:
-    """Number of the last committed load that touched a programme; None when none did."""
-    loads = records.load_batches.c
+    """Number of the last committed load that touched a partition; None when none did."""
+    loads, touched = records.load_batches.c, PartitionKey(brand, indication).touched
     return connection.scalar(
-        sa.select(sa.func.max(loads.load_id)).where(loads.programmes.contains([f"{brand}/{indication}"]))
+        sa.select(sa.func.max(loads.load_id)).where(loads.partitions.contains([touched]))
     )

@@ -1,4 +1,4 @@
-"""What the warehouse holds of each table, whole or of a programme: rows, rejected rows, dates, last load."""
+"""What the warehouse holds of each table, whole or of a partition: rows, rejected rows, dates, last load."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import sqlalchemy as sa
 
 from e2i_assets.contracts.base import PARTITION_KEYS, column_of, facts_of, key_of
 from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES, PatientJourneys
 from e2i_assets.warehouse import records
-from e2i_assets.warehouse.loader import Programme
 
 
 @dataclass(frozen=True)
 class LastLoad:
-    """The last committed load that had rows of a table or touched a programme."""
+    """The last committed load that had rows of a table or touched a partition."""
 
     load_id: int
     source: str
@@ -32,7 +32,7 @@ class LastLoad:
 
 @dataclass(frozen=True)
 class Holding:
-    """One table, whole or of one programme; in a total of several tables `table` is `all`.
+    """One table, whole or of one partition; in a total of several tables `table` is `all`.
 
     Attributes:
         rejected: rows that committed loads refused, all on record.
@@ -64,7 +64,7 @@ class Holding:
 
 
 def total(holdings: Iterable[Holding]) -> Holding:
-    """All tables of a programme as one."""
+    """All tables of a partition as one."""
     of = list(holdings)
     loads = [h.last_load for h in of if h.last_load]
     return Holding(
@@ -86,21 +86,23 @@ def of_tables(connection: sa.Connection) -> list[Holding]:
     ]
 
 
-def of_programmes(
-    connection: sa.Connection, programmes: Collection[Programme]
-) -> dict[Programme, list[Holding]]:
-    """Every table of each programme, cut as its extracts are; in loading order."""
-    found: dict[Programme, list[Holding]] = {programme: [] for programme in programmes}
+def of_partitions(
+    connection: sa.Connection, partitions: Collection[PartitionKey]
+) -> dict[PartitionKey, list[Holding]]:
+    """Every table of each partition, cut as its extracts are; in loading order."""
+    found: dict[PartitionKey, list[Holding]] = {partition: [] for partition in partitions}
     for name in TABLES:
-        measured = _measured(connection, name, by_programme=True)
-        rejected = _rejected(connection, name, by_programme=True)
-        for programme in programmes:
-            found[programme].append(_holding(connection, name, programme, measured, rejected))
+        measured = _measured(connection, name, by_partition=True)
+        rejected = _rejected(connection, name, by_partition=True)
+        for partition in partitions:
+            found[partition].append(_holding(connection, name, partition, measured, rejected))
     return found
 
 
-def of_extract(connection: sa.Connection, table: str, programme: Programme, extract: pl.DataFrame) -> Holding:
-    """One table of one programme, rows and dates taken from its extract."""
+def of_extract(
+    connection: sa.Connection, table: str, partition: PartitionKey, extract: pl.DataFrame
+) -> Holding:
+    """One table of one partition, rows and dates taken from its extract."""
     facts = facts_of(TABLES[table])
     days = extract.get_column(facts.dated_by).cast(pl.Date) if facts.dated_by else pl.Series(dtype=pl.Date)
     arrivals = (
@@ -108,16 +110,16 @@ def of_extract(connection: sa.Connection, table: str, programme: Programme, extr
     )
     measured: Any = (extract.height, days.min(), days.max(), arrivals.max())
     return _holding(
-        connection, table, programme, {programme: measured}, _rejected(connection, table, by_programme=True)
+        connection, table, partition, {partition: measured}, _rejected(connection, table, by_partition=True)
     )
 
 
-def not_collected(connection: sa.Connection, programme: Programme) -> dict[str, frozenset[str]]:
-    """Columns by table that no source of a programme has, by the last load of each source."""
+def not_collected(connection: sa.Connection, partition: PartitionKey) -> dict[str, frozenset[str]]:
+    """Columns by table that no source of a partition has, by the last load of each source."""
     loads = records.load_batches.c
     query = (
         sa.select(loads.source, loads.rows, loads.not_collected)
-        .where(loads.status == "committed", loads.programmes.contains(["/".join(programme)]))
+        .where(loads.status == "committed", loads.partitions.contains([partition.touched]))
         .order_by(loads.load_id)
     )
     absent: dict[str, dict[str, frozenset[str]]] = {}
@@ -128,34 +130,38 @@ def not_collected(connection: sa.Connection, programme: Programme) -> dict[str, 
 
 
 def last_load(
-    connection: sa.Connection, table: str | None = None, programme: Programme | None = None
+    connection: sa.Connection, table: str | None = None, partition: PartitionKey | None = None
 ) -> LastLoad | None:
-    """The last committed load that had rows of the table and touched the programme, where they are given."""
+    """The last committed load that had rows of the table and touched the partition, where they are given."""
     loads = records.load_batches
     query = sa.select(loads.c.load_id, loads.c.source, loads.c.committed_at).where(
         loads.c.status == "committed"
     )
     if table:
         query = query.where(loads.c.rows.has_key(table))
-    if programme:
-        query = query.where(loads.c.programmes.contains(["/".join(programme)]))
+    if partition:
+        query = query.where(loads.c.partitions.contains([partition.touched]))
     row = connection.execute(query.order_by(loads.c.load_id.desc()).limit(1)).one_or_none()
     return LastLoad(row.load_id, row.source, row.committed_at.astimezone(dt.UTC)) if row else None
 
 
-_Counts = Mapping[Programme | None, int]
-_Measures = Mapping[Programme | None, tuple[int, dt.date | None, dt.date | None, dt.datetime | None]]
+_Counts = Mapping[PartitionKey | None, int]
+_Measures = Mapping[PartitionKey | None, tuple[int, dt.date | None, dt.date | None, dt.datetime | None]]
 
 
 def _holding(
-    connection: sa.Connection, table: str, programme: Programme | None, measured: _Measures, rejected: _Counts
+    connection: sa.Connection,
+    table: str,
+    partition: PartitionKey | None,
+    measured: _Measures,
+    rejected: _Counts,
 ) -> Holding:
-    rows, first, last, arrival = measured.get(programme, (0, None, None, None))
-    load = last_load(connection, table, programme)
-    return Holding(table, rows, rejected.get(programme, 0), first, last, arrival, load)
+    rows, first, last, arrival = measured.get(partition, (0, None, None, None))
+    load = last_load(connection, table, partition)
+    return Holding(table, rows, rejected.get(partition, 0), first, last, arrival, load)
 
 
-def _measured(connection: sa.Connection, table: str, *, by_programme: bool = False) -> _Measures:
+def _measured(connection: sa.Connection, table: str, *, by_partition: bool = False) -> _Measures:
     facts = facts_of(TABLES[table])
     day = "NULL::date"
     if facts.dated_by:
@@ -163,17 +169,16 @@ def _measured(connection: sa.Connection, table: str, *, by_programme: bool = Fal
         day = f"(t.{facts.dated_by} AT TIME ZONE 'UTC')::date" if timed else f"t.{facts.dated_by}"
     arrival = f"max(t.{facts.ingestion_time})" if facts.ingestion_time else "NULL::timestamptz"
     measures = f"count(*), min({day}), max({day}), {arrival}"
-    if not by_programme:
+    if not by_partition:
         row = connection.execute(sa.text(f"SELECT {measures} FROM {SCHEMA}.{table} t")).one()
         return {None: tuple(row)}
     grouped = f"SELECT m.brand, m.indication, {measures} FROM {_members(table)} GROUP BY 1, 2"
-    return {
-        (brand, indication): tuple(rest) for brand, indication, *rest in connection.execute(sa.text(grouped))
-    }
+    rows = connection.execute(sa.text(grouped))
+    return {PartitionKey(brand, indication): tuple(rest) for brand, indication, *rest in rows}
 
 
 def _members(table: str) -> str:
-    """Rows `t` of a table, each with every programme `m` that has it."""
+    """Rows `t` of a table, each with every partition `m` that has it."""
     if table == "patient_journeys":
         return f"(SELECT * FROM {SCHEMA}.{table}) t CROSS JOIN LATERAL (SELECT t.brand, t.indication) m"
     key = PARTITION_KEYS[facts_of(TABLES[table]).partition_by]
@@ -188,14 +193,14 @@ SELECT r.table_name, r.content FROM {SCHEMA}.ml_rejected_rows r
 JOIN {SCHEMA}.ml_load_batches l ON l.load_id = r.load_id AND l.status = 'committed'"""
 
 
-def _rejected(connection: sa.Connection, table: str, *, by_programme: bool = False) -> _Counts:
-    """Rejected rows, by programme as far as their content tells it."""
+def _rejected(connection: sa.Connection, table: str, *, by_partition: bool = False) -> _Counts:
+    """Rejected rows, by partition as far as their content tells it."""
     refused = f"SELECT count(*) FROM ({_REFUSED}) r WHERE r.table_name = :table"
     count = connection.scalar(sa.text(refused), {"table": table})
-    if not by_programme or not count:
+    if not by_partition or not count:
         return {None: count}
     if table == "patient_journeys":
-        programme, join = "r.content->>'brand', r.content->>'indication'", ""
+        partition, join = "r.content->>'brand', r.content->>'indication'", ""
     else:
         # Of a journey that was rejected itself, its rows are rejected too.
         key = PARTITION_KEYS[facts_of(TABLES[table]).partition_by]
@@ -205,10 +210,10 @@ def _rejected(connection: sa.Connection, table: str, *, by_programme: bool = Fal
             f"UNION SELECT content->>'{key}', content->>'brand', content->>'indication' "
             "FROM refused WHERE table_name = 'patient_journeys'"
         )
-        programme, join = "m.brand, m.indication", f"JOIN ({journeys}) m ON m.cut = r.content->>'{key}'"
+        partition, join = "m.brand, m.indication", f"JOIN ({journeys}) m ON m.cut = r.content->>'{key}'"
     query = (
-        f"WITH refused AS ({_REFUSED}) SELECT {programme}, count(*) FROM refused r {join} "
+        f"WITH refused AS ({_REFUSED}) SELECT {partition}, count(*) FROM refused r {join} "
         "WHERE r.table_name = :table GROUP BY 1, 2"
     )
     rows = connection.execute(sa.text(query), {"table": table})
-    return {(brand, indication): count for brand, indication, count in rows}
+    return {PartitionKey(brand, indication): count for brand, indication, count in rows}

@@ -11,10 +11,11 @@ import polars as pl
 import sqlalchemy as sa
 
 from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse import migrations, snapshots, table_status
 from e2i_assets.warehouse.errors import WarehouseUnavailable
-from e2i_assets.warehouse.loader import Load, LoadReport, Programme, Progress, run_load
+from e2i_assets.warehouse.loader import Load, LoadReport, Progress, run_load
 from e2i_assets.warehouse.postgres import url_for
 from e2i_assets.warehouse.removal import Removal, remove
 from e2i_assets.warehouse.snapshots import Snapshot
@@ -50,7 +51,7 @@ class Warehouse:
     def load(
         self,
         load: Load,
-        programmes: Collection[Programme],
+        partitions: Collection[PartitionKey],
         *,
         dry_run: bool = False,
         progress: Progress | None = None,
@@ -65,7 +66,7 @@ class Warehouse:
         return run_load(
             self._connect,
             load,
-            programmes,
+            partitions,
             batch_size=self._settings.batch_size,
             commit=not dry_run,
             progress=progress,
@@ -82,12 +83,12 @@ class Warehouse:
 
     @contextmanager
     def snapshot(self, brand: str, indication: str) -> Iterator[Snapshot]:
-        """The programme as it is at this moment, whatever loads commit while the block lasts."""
+        """The partition as it is at this moment, whatever loads commit while the block lasts."""
         with snapshots.taken(self.engine, self._connect, brand, indication) as snapshot:
             yield snapshot
 
     def extract(self, table: str, brand: str, indication: str) -> pl.DataFrame:
-        """Rows of one programme, ordered by key, with the contract's columns and types."""
+        """Rows of one partition, ordered by key, with the contract's columns and types."""
         with self.snapshot(brand, indication) as snapshot:
             return snapshot.extract(table).frame
 
@@ -97,7 +98,7 @@ class Warehouse:
             return snapshots.rows(cursor, table)
 
     def watermark(self, brand: str, indication: str) -> int | None:
-        """Number of the last committed load that touched a programme; None when none did."""
+        """Number of the last committed load that touched a partition; None when none did."""
         with self.engine.connect() as connection:
             return snapshots.watermark(connection, brand, indication)
 
@@ -106,10 +107,10 @@ class Warehouse:
         with self.engine.connect() as connection:
             return table_status.of_tables(connection)
 
-    def status_of(self, programmes: Collection[Programme]) -> dict[Programme, list[Holding]]:
-        """What every data table holds of each programme."""
+    def status_of(self, partitions: Collection[PartitionKey]) -> dict[PartitionKey, list[Holding]]:
+        """What every data table holds of each partition."""
         with self.engine.connect() as connection:
-            return table_status.of_programmes(connection, programmes)
+            return table_status.of_partitions(connection, partitions)
 
     def record(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows to a record table."""

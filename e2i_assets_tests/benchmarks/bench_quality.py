@@ -22,7 +22,7 @@ from e2i_assets.contracts.base import key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
-from e2i_assets.partitions import programme
+from e2i_assets.partitions import cohort_config
 from e2i_assets.quality import QualityConfig, build_qc_report, check_schema, grade_splits
 from e2i_assets.quality.schema import extraction_columns
 from e2i_assets.settings import config_dir
@@ -67,8 +67,8 @@ def layer_one(tables: dict[str, pl.DataFrame]) -> None:
 
 
 def whole_report(tables: dict[str, pl.DataFrame]) -> None:
-    """A programme's report and the grades of its splits."""
-    cohort = programme(config_dir(), "fabhalta_c3g")
+    """A partition's report and the grades of its splits."""
+    cohort = cohort_config(config_dir(), "fabhalta_c3g")
     config = QualityConfig.from_yaml(config_dir() / "quality.yaml")
     journeys = attributes.expand(tables["patient_journeys"], cohort.attributes)
     given = {**tables, "patient_journeys": journeys}

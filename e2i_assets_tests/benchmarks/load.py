@@ -36,7 +36,7 @@ from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import postgres_home
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
-PROGRAMMES = {("Brand", "a")}
+PARTITIONS = {("Brand", "a")}
 EVENTS_PER_JOURNEY, JOURNEYS_PER_HCP = 3, 5
 
 
@@ -90,7 +90,7 @@ def by_copy(warehouse: Warehouse, rows: pl.DataFrame) -> None:
 
 
 def by_loader(warehouse: Warehouse, rows: pl.DataFrame) -> None:
-    report = warehouse.load(Load({"treatment_events": rows}, "benchmark"), PROGRAMMES)
+    report = warehouse.load(Load({"treatment_events": rows}, "benchmark"), PARTITIONS)
     assert report.changed == {"treatment_events": rows.height}, report
 
 
@@ -121,7 +121,7 @@ def memory(url: str, file: str) -> None:
     """In a process of its own: load a file part by part and print the peak of resident memory in MB."""
     warehouse = Warehouse(Settings(database_url=url))
     before = peak_so_far()
-    warehouse.load(Load({"treatment_events": parts(Path(file))}, "benchmark"), PROGRAMMES)
+    warehouse.load(Load({"treatment_events": parts(Path(file))}, "benchmark"), PARTITIONS)
     print(before, peak_so_far())
 
 
@@ -157,7 +157,7 @@ def main() -> None:
         rows = events(options.rows)
         of = -(-options.rows // EVENTS_PER_JOURNEY)
         parents = {"hcp_profiles": hcps(-(-of // JOURNEYS_PER_HCP)), "patient_journeys": journeys(of)}
-        warehouse.load(Load(parents, "benchmark"), PROGRAMMES)
+        warehouse.load(Load(parents, "benchmark"), PARTITIONS)
         multi = partial(by_to_sql, method="multi")
         turns = [("COPY", by_copy, rows), ("loader", by_loader, rows)]
         turns += [("to_sql", by_to_sql, rows), ("to_sql multi", multi, rows.head(10_000))]

@@ -47,7 +47,7 @@ from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.modeling.splits import divide
 from e2i_assets.modeling.training import train_model
 from e2i_assets.modeling.tuning import OptunaConfig, tune
-from e2i_assets.partitions import programmes
+from e2i_assets.partitions import cohort_configs
 from e2i_assets.quality import QualityConfig, build_qc_report
 from e2i_assets.quality.plots import dimension_chart, history_chart
 from e2i_assets.quality.splits import grade_splits
@@ -61,28 +61,28 @@ PARTITION = "remibrutinib_csu"
 
 def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     """The same library calls, one after the other; returns the test AUC."""
-    programme = CohortConfig.from_yaml(here.config_dir / "cohorts" / f"{PARTITION}.yaml")
+    partition = CohortConfig.from_yaml(here.config_dir / "cohorts" / f"{PARTITION}.yaml")
     scope = read_scope(here.config_dir / "scopes" / "conversion.yaml")
-    raw = {name: warehouse.extract(name, programme.brand, programme.indication) for name in TABLES}
-    raw["patient_journeys"] = attributes.expand(raw["patient_journeys"], programme.attributes)
+    raw = {name: warehouse.extract(name, partition.brand, partition.indication) for name in TABLES}
+    raw["patient_journeys"] = attributes.expand(raw["patient_journeys"], partition.attributes)
     for name, frame in raw.items():
         frame.write_parquet(folder / f"{name}.parquet")
     quality = QualityConfig.from_yaml(here.config_dir / "quality.yaml")
-    report = build_qc_report(raw, attributes=programme.attributes, raw_versions={}, config=quality)
+    report = build_qc_report(raw, attributes=partition.attributes, raw_versions={}, config=quality)
     (folder / "report").mkdir()
     report.save(folder / "report")
     dimension_chart(report)
     history = [{"run_at": datetime.now(UTC), "overall_score": report.score, "overall_status": report.status}]
     history_chart([history[0] | {f"{n}_score": v for n, v in report.dimensions.items()}], 0.8)
-    members, attrition = CohortConstructor(programme).construct_cohort(
+    members, attrition = CohortConstructor(partition).construct_cohort(
         raw["patient_journeys"], raw["treatment_events"]
     )
     flow_picture(attrition)
     members.write_parquet(folder / "members.parquet")
-    windows = programme.temporal_requirements
+    windows = partition.temporal_requirements
     made = build_features(
         members, raw["treatment_events"], raw["hcp_profiles"], index_date_field=windows.index_date_field,
-        lookback_days=windows.lookback_days, attributes=programme.attributes,
+        lookback_days=windows.lookback_days, attributes=partition.attributes,
     )  # fmt: skip
     made.frame.to_parquet(folder / "features.parquet")
     frames = dict(
@@ -92,7 +92,7 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
             order=scope.split_order, time_column="index_date", seed=42,
         ).frames
     )  # fmt: skip
-    grade_splits(frames, raw, quality, attributes=programme.attributes)
+    grade_splits(frames, raw, quality, attributes=partition.attributes)
     for name, frame in frames.items():
         frame.to_parquet(folder / f"{name}.parquet")
     names = [feature.name for feature in made.features]
@@ -181,7 +181,7 @@ def script(here: Settings) -> None:
 def fill(here: Settings, scale: Scale) -> None:
     """Load the data, and let Dagster and MLflow make their schemas."""
     shutil.copyfile(DEPLOY / "dagster.yaml", here.dagster_home / "dagster.yaml")
-    known = {(p.brand, p.indication) for p in programmes(here.config_dir).values()}
+    known = {(p.brand, p.indication) for p in cohort_configs(here.config_dir).values()}
     tables = generate(GeneratorSpec(scale=scale)).tables
     build_resources(here)["warehouse"].load(Load(tables, "benchmark"), known)
     script(here)

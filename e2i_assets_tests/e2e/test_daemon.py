@@ -130,7 +130,7 @@ def test_sensor_and_backfill_publish_good_data_and_hold_bad_data(
             e2i("data", "import", str(file), "--mapping", str(EXAMPLE / "mapping.yaml"), "--json", env=env)
         )
 
-    assert load(SOURCE)["load"]["programmes"] == ["Tamoxifen/breast_cancer"]
+    assert load(SOURCE)["load"]["partitions"] == ["Tamoxifen/breast_cancer"]
     runs = wait("the sensor's run", lambda: _finished(dagit.runs("e2i/load"), 1))
     assert runs == ["SUCCESS"]
     good = {asset: store.current(asset, PARTITION) for asset in ("cohort", "recurrence/bento_bundle")}

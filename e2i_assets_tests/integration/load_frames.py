@@ -13,7 +13,7 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse.warehouse import Warehouse
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
-PROGRAMMES = {("Brand", "a"), ("Brand", "b")}
+PARTITIONS = {("Brand", "a"), ("Brand", "b")}
 Tables = dict[str, pl.DataFrame]
 
 

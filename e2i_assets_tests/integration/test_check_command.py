@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from e2i_assets.cli.data import app
-from e2i_assets.partitions import programme
+from e2i_assets.partitions import cohort_config
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.loader import Load
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -23,8 +23,8 @@ LATE = dt.date(2024, 6, 1)
 
 @pytest.fixture
 def loaded(here: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    """Two programmes; in both an event happened after it was recorded, in the first a window is open."""
-    both = [programme(here.config_dir, key) for key in (CHECKED, OTHER)]
+    """Two partitions; in both an event happened after it was recorded, in the first a window is open."""
+    both = [cohort_config(here.config_dir, key) for key in (CHECKED, OTHER)]
     of = [both[i % 2] for i in range(4)]
     journeys = frame(
         "patient_journeys",
@@ -40,8 +40,8 @@ def loaded(here: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
         patient_id=["secret0", "secret1", "secret2", "secret3"], event_date=[LATE, LATE, DAY, DAY],
         event_type=["consultation"] * 4, source_timestamp=[STAMP] * 4, ingestion_timestamp=[STAMP] * 4,
     )  # fmt: skip
-    programmes = [(one.brand, one.indication) for one in both]
-    warehouse.load(Load({"patient_journeys": journeys, "treatment_events": events}, "clinic"), programmes)
+    partitions = [(one.brand, one.indication) for one in both]
+    warehouse.load(Load({"patient_journeys": journeys, "treatment_events": events}, "clinic"), partitions)
     monkeypatch.setattr("e2i_assets.cli.check.open_session", lambda: (here, warehouse))
     return warehouse
 

@@ -159,8 +159,8 @@ def test_a_table_without_dates_goes_the_whole_way(here: Settings, tmp_path: Path
 
 def test_what_needs_a_date_is_refused_with_its_reason() -> None:
     scopes = [as_scope(SCOPE | {"split_order": "temporal"})]
-    programme = CohortConfig.model_validate(COHORT)
-    context: Any = SimpleNamespace(partition=KEY, scopes=scopes, programme=programme)
+    cohort_config = CohortConfig.model_validate(COHORT)
+    context: Any = SimpleNamespace(partition=KEY, scopes=scopes, cohort_config=cohort_config)
     with pytest.raises(SplitError, match="no index date") as refused:
         splits_asset._require_dates(context)
     (verdict,) = refusals([SPLIT_RATIOS], refused.value).values()

@@ -15,7 +15,7 @@ from e2i_assets.build import build_defs
 from e2i_assets.cli.data import app
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.problems import LoadError
-from e2i_assets.partitions import programmes
+from e2i_assets.partitions import cohort_configs
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.loader import Load
 from e2i_assets.warehouse.table_status import Holding, not_collected, total
@@ -29,12 +29,12 @@ STAMP = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
 
 @pytest.fixture
 def parts(here: Settings) -> list[tuple[str, str]]:
-    return [(one.brand, one.indication) for one in programmes(here.config_dir).values()][:2]
+    return [one.partition_key for one in cohort_configs(here.config_dir).values()][:2]
 
 
 @pytest.fixture
 def tables(parts: list[tuple[str, str]]) -> dict[str, pl.DataFrame]:
-    """Two programmes of 30 journeys; journey 1 and its event break a rule or follow it, HCP 3 and event 7 too."""
+    """Two partitions of 30 journeys; journey 1 and its event break a rule or follow it, HCP 3 and event 7 too."""
     keys = range(N)
     return {
         "hcp_profiles": frame(
@@ -93,13 +93,13 @@ def test_rows_rejected_rows_dates_and_loads(
     assert whole["triggers"] == Holding("triggers", 0, 0, None, None, None, None)
 
 
-def test_a_programme_has_its_share_and_a_load_counts_where_it_touched(
+def test_a_partition_has_its_share_and_a_load_counts_where_it_touched(
     warehouse: Warehouse, tables: dict[str, pl.DataFrame], parts: list[tuple[str, str]]
 ) -> None:
     warehouse.load(Load(tables, "first"), parts)
     later = {"treatment_events": tables["treatment_events"].head(1).with_columns(cost=pl.lit(5.0))}
     second = warehouse.load(Load(later, "second"), parts)
-    held = {programme: by_table(holdings) for programme, holdings in warehouse.status_of(parts).items()}
+    held = {partition: by_table(holdings) for partition, holdings in warehouse.status_of(parts).items()}
     even, odd = held[parts[0]], held[parts[1]]
     assert [even["patient_journeys"].rows, odd["patient_journeys"].rows] == [30, 29]
     assert [even["patient_journeys"].rejected, odd["patient_journeys"].rejected] == [0, 1]
@@ -116,8 +116,8 @@ def test_an_extract_tells_the_same_as_the_warehouse(
     warehouse: Warehouse, tables: dict[str, pl.DataFrame], parts: list[tuple[str, str]]
 ) -> None:
     warehouse.load(Load(tables, "first"), parts)
-    for programme, holdings in warehouse.status_of(parts).items():
-        with warehouse.snapshot(*programme) as snapshot:
+    for partition, holdings in warehouse.status_of(parts).items():
+        with warehouse.snapshot(*partition) as snapshot:
             assert [snapshot.extract(held.table).holding for held in holdings] == holdings
 
 
@@ -125,7 +125,7 @@ def test_a_raw_asset_tells_it_with_dates_rather_than_ages(
     here: Settings, warehouse: Warehouse, tables: dict[str, pl.DataFrame], parts: list[tuple[str, str]]
 ) -> None:
     report = warehouse.load(Load(tables, "first"), parts)
-    key, defs = list(programmes(here.config_dir))[1], build_defs(here)
+    key, defs = list(cohort_configs(here.config_dir))[1], build_defs(here)
     result = defs.resolve_job_def(REFRESH).execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         partition_key=key,
@@ -180,7 +180,7 @@ def test_the_command_tells_every_table_and_partition(
     monkeypatch.setattr("e2i_assets.cli.status.open_session", lambda: (here, warehouse))
     monkeypatch.setenv("COLUMNS", "80")
     document = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
-    keys = list(programmes(here.config_dir))
+    keys = list(cohort_configs(here.config_dir))
     assert [part["partition"] for part in document["partitions"]] == keys
     assert [table["table"] for table in document["partitions"][0]["tables"]] == list(TABLES)
     assert document["partitions"][1]["rejected"] == 3
@@ -197,22 +197,22 @@ def test_the_command_tells_every_table_and_partition(
     assert keys[0] in wrong.stderr
 
 
-def test_a_column_is_not_collected_when_no_source_of_the_programme_has_it(warehouse: Warehouse) -> None:
+def test_a_column_is_not_collected_when_no_source_of_the_partition_has_it(warehouse: Warehouse) -> None:
     """By the last load of each source: what one of them brings is collected."""
 
-    def collect(source: str, key: str, programme: tuple[str, str], *absent: str) -> None:
+    def collect(source: str, key: str, partition: tuple[str, str], *absent: str) -> None:
         journeys = frame(
             "patient_journeys",
-            patient_journey_id=[key], patient_id=[key], brand=[programme[0]], indication=[programme[1]],
+            patient_journey_id=[key], patient_id=[key], brand=[partition[0]], indication=[partition[1]],
             first_observation_date=[DAY], last_observation_date=[DAY], source_timestamp=[STAMP],
             ingestion_timestamp=[STAMP],
         )  # fmt: skip
         load = Load({"patient_journeys": journeys}, source, not_collected={"patient_journeys": absent})
-        warehouse.load(load, {programme, ("Other", "b")})
+        warehouse.load(load, {partition, ("Other", "b")})
 
-    def absent(programme: tuple[str, str]) -> dict[str, frozenset[str]]:
+    def absent(partition: tuple[str, str]) -> dict[str, frozenset[str]]:
         with warehouse.engine.connect() as connection:
-            return not_collected(connection, programme)
+            return not_collected(connection, partition)
 
     mine = ("Brand", "a")
     assert absent(mine) == {}

@@ -17,7 +17,7 @@ from e2i_assets.ingest.sources import read_source
 from e2i_assets.warehouse.warehouse import Warehouse
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
-PROGRAMMES = {("Brand", "a")}
+PARTITIONS = {("Brand", "a")}
 TEXT = """
 source: hospital
 tables:
@@ -56,7 +56,7 @@ def test_bad_rows_are_kept_apart_with_their_rule(warehouse: Warehouse, tmp_path:
     write(tmp_path, "a.csv", [*good(0, 200), *BAD.values()])
     write(tmp_path, "b.csv", good(300, 10))
     load = read_source(tmp_path, Mapping.from_text(TEXT, tmp_path), now=NOW)
-    report = warehouse.load(load, PROGRAMMES)
+    report = warehouse.load(load, PARTITIONS)
     assert (report.rows, report.rejected) == ({"patient_journeys": 215}, {"patient_journeys": len(BAD)})
     assert warehouse.extract("patient_journeys", "Brand", "a").height == 210
     with warehouse.engine.connect() as connection:
@@ -78,10 +78,10 @@ def test_a_source_that_disappears_midway_loads_nothing_and_can_be_loaded_again(
     content = (tmp_path / "data" / "b.csv").read_bytes()
     (tmp_path / "data" / "b.csv").unlink()
     with pytest.raises(SourceError, match=r"b\.csv: cannot be read: is not there"):
-        warehouse.load(load, PROGRAMMES)
+        warehouse.load(load, PARTITIONS)
     assert warehouse.extract("patient_journeys", "Brand", "a").is_empty()
     (tmp_path / "data" / "b.csv").write_bytes(content)
-    report = warehouse.load(read_source(tmp_path, mapping, now=NOW), PROGRAMMES)
+    report = warehouse.load(read_source(tmp_path, mapping, now=NOW), PARTITIONS)
     assert report.rows == report.changed == {"patient_journeys": 60_010}
 
 

@@ -27,7 +27,7 @@ from e2i_assets.warehouse.transactions import DatabaseRefused
 from e2i_assets.warehouse.warehouse import Warehouse
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
-PROGRAMMES = {("Brand", "a")}
+PARTITIONS = {("Brand", "a")}
 JOURNEYS, EVENTS = 400, 2000
 BAD_JOURNEYS, BAD_EVENTS = 4, 10
 ORPHANS = BAD_JOURNEYS * EVENTS // JOURNEYS
@@ -102,7 +102,7 @@ import os, sys
 from e2i_assets.warehouse.loader import Load
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets.settings import Settings
-from e2i_assets_tests.integration.test_load_recovery import PROGRAMMES, tables
+from e2i_assets_tests.integration.test_load_recovery import PARTITIONS, tables
 
 import adbc_driver_postgresql.dbapi
 for version in sys.stdin:
@@ -110,7 +110,7 @@ for version in sys.stdin:
     if child == 0:
         warehouse = Warehouse(Settings(database_url=sys.argv[1], batch_size=2))
         print("begins", os.getpid(), flush=True)
-        warehouse.load(Load(tables(version.strip()), "killed"), PROGRAMMES)
+        warehouse.load(Load(tables(version.strip()), "killed"), PARTITIONS)
         os._exit(0)
     print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
@@ -144,7 +144,7 @@ def test_killed_at_ten_random_points_and_run_again_each_row_is_there_once(
         rounds += 1
         killed += run(version, whole * chance.random())[0] == -signal.SIGKILL
         assert counts(warehouse, version)[:4] in ((0, 0, 0, 0), each_once(1)[:4]), "never half a load"
-        resumed.append(warehouse.load(Load(tables(version), "killed"), PROGRAMMES).resumed)
+        resumed.append(warehouse.load(Load(tables(version), "killed"), PARTITIONS).resumed)
         assert counts(warehouse, version) == each_once(1)
     loader.stdin.close()
     loader.wait(timeout=10)
@@ -166,14 +166,14 @@ def interrupt(warehouse: Warehouse, load: Load, after: int) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        warehouse.load(load, PROGRAMMES, progress=stop)
+        warehouse.load(load, PARTITIONS, progress=stop)
 
 
 def test_an_interrupted_load_goes_on_where_it_stopped(in_small_batches: Warehouse) -> None:
     interrupt(in_small_batches, Load(tables("v"), "test"), after=1000)
     assert statuses(in_small_batches) == ["staging"]
     assert counts(in_small_batches) == (0,) * 6
-    report = in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES)
+    report = in_small_batches.load(Load(tables("v"), "test"), PARTITIONS)
     assert (report.load_id, report.resumed) == (1, 1000)
     assert counts(in_small_batches) == each_once(1)
 
@@ -183,14 +183,14 @@ def test_a_source_that_changed_meanwhile_is_staged_anew_from_there(in_small_batc
     later = tables("v")
     # The bad journeys are mended, so their events are no longer orphans.
     later["patient_journeys"] = later["patient_journeys"].with_columns(age_at_diagnosis=pl.lit(50, pl.Int64))
-    report = in_small_batches.load(Load(later, "test"), PROGRAMMES)
+    report = in_small_batches.load(Load(later, "test"), PARTITIONS)
     assert report.resumed < 1000
     assert counts(in_small_batches)[:4] == (JOURNEYS,) * 2 + (EVENTS - BAD_EVENTS,) * 2
     fewer = {"patient_journeys": later["patient_journeys"].head(150)}
     interrupt(
         in_small_batches, Load({"patient_journeys": tables("w")["patient_journeys"]}, "test"), after=300
     )
-    report = in_small_batches.load(Load(fewer, "test"), PROGRAMMES)
+    report = in_small_batches.load(Load(fewer, "test"), PARTITIONS)
     assert report.rows == {"patient_journeys": 150}
 
 
@@ -198,8 +198,8 @@ def test_a_load_that_another_overtakes_begins_anew_and_numbers_follow_the_commit
     in_small_batches: Warehouse,
 ) -> None:
     interrupt(in_small_batches, Load(tables("v"), "first"), after=1000)
-    other = in_small_batches.load(Load(tables("w"), "second"), PROGRAMMES)
-    report = in_small_batches.load(Load(tables("v"), "first"), PROGRAMMES)
+    other = in_small_batches.load(Load(tables("w"), "second"), PARTITIONS)
+    report = in_small_batches.load(Load(tables("v"), "first"), PARTITIONS)
     assert (other.load_id, report.load_id, report.resumed) == (2, 3, 0)
     assert statuses(in_small_batches) == ["abandoned", "committed", "committed"]
     assert in_small_batches.watermark("Brand", "a") == 3
@@ -208,9 +208,9 @@ def test_a_load_that_another_overtakes_begins_anew_and_numbers_follow_the_commit
 
 def test_a_dry_run_leaves_an_unfinished_load_alone(in_small_batches: Warehouse) -> None:
     interrupt(in_small_batches, Load(tables("v"), "test"), after=1000)
-    in_small_batches.load(Load(tables("w"), "other"), PROGRAMMES, dry_run=True)
+    in_small_batches.load(Load(tables("w"), "other"), PARTITIONS, dry_run=True)
     assert leftovers(in_small_batches) == ["e2i_staging"]
-    assert in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES).resumed == 1000
+    assert in_small_batches.load(Load(tables("v"), "test"), PARTITIONS).resumed == 1000
 
 
 def cut_off(
@@ -237,7 +237,7 @@ def cut_off(
 @pytest.mark.parametrize("done", ["read", "published"])
 def test_a_lost_connection_is_opened_again(in_small_batches: Warehouse, done: str) -> None:
     cut = cut_off(in_small_batches, lambda now, table: now == done, times=2)
-    report = in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES, progress=cut)
+    report = in_small_batches.load(Load(tables("v"), "test"), PARTITIONS, progress=cut)
     assert counts(in_small_batches) == each_once(1)
     assert report.changed == {
         "patient_journeys": JOURNEYS - BAD_JOURNEYS,
@@ -253,19 +253,19 @@ def test_a_dry_run_that_another_load_overtakes_says_so(in_small_batches: Warehou
     def overtaken(now: str, table: str, rows: int) -> None:
         if not counts(in_small_batches)[0]:
             cut(now, table, rows)
-            in_small_batches.load(Load(tables("w"), "other"), PROGRAMMES)
+            in_small_batches.load(Load(tables("w"), "other"), PARTITIONS)
 
-    with pytest.raises(LoadInterrupted, match="another load began meanwhile; run the dry run again"):
-        in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES, dry_run=True, progress=overtaken)
+    with pytest.raises(LoadInterrupted, match="another load began meanwhile\nRun the dry run again"):
+        in_small_batches.load(Load(tables("v"), "test"), PARTITIONS, dry_run=True, progress=overtaken)
     assert counts(in_small_batches) == each_once(1)
 
 
 def test_after_three_tries_the_load_stops_and_can_go_on(in_small_batches: Warehouse) -> None:
     cut = cut_off(in_small_batches, lambda now, table: now == "published", times=3)
     with pytest.raises(DatabaseRefused, match="cannot be published: the database does not answer"):
-        in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES, progress=cut)
+        in_small_batches.load(Load(tables("v"), "test"), PARTITIONS, progress=cut)
     assert counts(in_small_batches) == (0,) * 6
-    assert in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES).resumed == JOURNEYS + EVENTS
+    assert in_small_batches.load(Load(tables("v"), "test"), PARTITIONS).resumed == JOURNEYS + EVENTS
     assert counts(in_small_batches) == each_once(1)
 
 
@@ -279,7 +279,7 @@ def test_what_another_try_cannot_mend_is_tried_once_and_told_without_values(
     published = []
     with pytest.raises(DatabaseRefused, match="23514, constraint unheard") as error:
         in_small_batches.load(
-            Load(tables("v"), "test"), PROGRAMMES,
+            Load(tables("v"), "test"), PARTITIONS,
             progress=lambda done, table, rows: published.append(table) if done == "published" else None,
         )  # fmt: skip
     assert published == ["patient_journeys"]
@@ -300,7 +300,7 @@ def test_a_crash_of_the_server_that_takes_staged_rows_is_noticed(in_small_batche
                 connection.execute(sa.text(f"TRUNCATE {', '.join(f'e2i_staging.{n}' for n in unlogged)}"))
 
     with pytest.raises(LoadInterrupted, match=r"(?s)lost staged rows.*Run the same load again"):
-        in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES, progress=crash)
+        in_small_batches.load(Load(tables("v"), "test"), PARTITIONS, progress=crash)
     assert counts(in_small_batches) == (0,) * 6
-    in_small_batches.load(Load(tables("v"), "test"), PROGRAMMES)
+    in_small_batches.load(Load(tables("v"), "test"), PARTITIONS)
     assert counts(in_small_batches) == each_once(1)

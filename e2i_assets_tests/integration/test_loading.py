@@ -27,7 +27,7 @@ from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import (
     BROKEN,
     NOW,
-    PROGRAMMES,
+    PARTITIONS,
     Tables,
     changed,
     many,
@@ -45,8 +45,8 @@ def tables() -> Tables:
 
 
 def test_a_load_is_read_back_as_it_was(warehouse: Warehouse, tables: Tables) -> None:
-    report = warehouse.load(Load(tables, "test"), PROGRAMMES)
-    assert report.programmes == ("Brand/a", "Brand/b")
+    report = warehouse.load(Load(tables, "test"), PARTITIONS)
+    assert report.partitions == ("Brand/a", "Brand/b")
     read = warehouse.extract("patient_journeys", "Brand", "a")
     assert read.equals(tables["patient_journeys"].filter(pl.col("indication") == "a"))
     assert warehouse.extract("hcp_profiles", "Brand", "b")["hcp_id"].to_list() == ["h2"]
@@ -56,50 +56,50 @@ def test_a_load_is_read_back_as_it_was(warehouse: Warehouse, tables: Tables) -> 
 def test_the_same_load_again_changes_nothing_and_touches_no_partition(
     warehouse: Warehouse, tables: Tables
 ) -> None:
-    first = warehouse.load(Load(tables, "test"), PROGRAMMES)
+    first = warehouse.load(Load(tables, "test"), PARTITIONS)
     later = {
         **tables,
         "patient_journeys": tables["patient_journeys"].with_columns(
             ingestion_timestamp=NOW + dt.timedelta(1)
         ),
     }
-    again = warehouse.load(Load(later, "test"), PROGRAMMES)
+    again = warehouse.load(Load(later, "test"), PARTITIONS)
     assert again.load_id is None
-    assert again.programmes == ()
+    assert again.partitions == ()
     assert warehouse.watermark("Brand", "a") == first.load_id
 
 
 def test_a_change_touches_only_its_own_partition(warehouse: Warehouse, tables: Tables) -> None:
-    first = warehouse.load(Load(tables, "test"), PROGRAMMES)
+    first = warehouse.load(Load(tables, "test"), PARTITIONS)
     update = changed(tables, "treatment_events", cost=pl.Series([None, 10.0]))
-    second = warehouse.load(Load(update, "test"), PROGRAMMES)
+    second = warehouse.load(Load(update, "test"), PARTITIONS)
     assert second.changed == {"hcp_profiles": 0, "patient_journeys": 0, "treatment_events": 1}
-    assert second.programmes == ("Brand/b",)
+    assert second.partitions == ("Brand/b",)
     assert warehouse.watermark("Brand", "a") == first.load_id
     assert warehouse.watermark("Brand", "b") == second.load_id
 
 
 def test_replacing_removes_what_the_source_no_longer_has(warehouse: Warehouse, tables: Tables) -> None:
-    warehouse.load(Load(tables, "test"), PROGRAMMES)
+    warehouse.load(Load(tables, "test"), PARTITIONS)
     fewer = {
         "patient_journeys": tables["patient_journeys"].head(2),
         "treatment_events": tables["treatment_events"].head(1),
     }
-    report = warehouse.load(Load(fewer, "test", replaces="test"), PROGRAMMES)
+    report = warehouse.load(Load(fewer, "test", replaces="test"), PARTITIONS)
     assert rows(warehouse)["patient_journeys"] == 2
     assert rows(warehouse)["treatment_events"] == 1
-    assert report.programmes == ("Brand/b",)
+    assert report.partitions == ("Brand/b",)
 
 
 def test_a_dry_run_does_everything_but_commit(warehouse: Warehouse, tables: Tables) -> None:
-    report = warehouse.load(Load(tables, "test"), PROGRAMMES, dry_run=True)
+    report = warehouse.load(Load(tables, "test"), PARTITIONS, dry_run=True)
     assert report.changed["patient_journeys"] == 3
     assert set(rows(warehouse).values()) == {0}
 
 
 def test_a_dry_run_leaves_nothing_behind(warehouse: Warehouse, tables: Tables) -> None:
     spoilt = where(many(tables), "patient_journeys", 8, gender="X")
-    report = warehouse.load(Load(spoilt, "test"), PROGRAMMES, dry_run=True)
+    report = warehouse.load(Load(spoilt, "test"), PARTITIONS, dry_run=True)
     assert report.load_id is None
     assert report.rejected["treatment_events"] == 2
     assert query(warehouse, "SELECT count(*) FROM e2i.ml_load_batches") == [(0,)]
@@ -107,7 +107,7 @@ def test_a_dry_run_leaves_nothing_behind(warehouse: Warehouse, tables: Tables) -
     assert query(warehouse, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'e2i_%'") == []
     for name, (spoil, said) in BROKEN.items():
         with pytest.raises(LoadError, match=re.escape(said)):
-            warehouse.load(Load(spoil(tables), name), PROGRAMMES, dry_run=True)
+            warehouse.load(Load(spoil(tables), name), PARTITIONS, dry_run=True)
 
 
 def test_a_dry_run_fails_where_only_the_database_says_no(warehouse: Warehouse, tables: Tables) -> None:
@@ -118,24 +118,24 @@ def test_a_dry_run_fails_where_only_the_database_says_no(warehouse: Warehouse, t
     given = changed(tables, "treatment_events", cost=pl.lit(1.0))
     for dry_run in (True, False):
         with pytest.raises(DatabaseRefused, match="SQLSTATE 23514, constraint unheard"):
-            warehouse.load(Load(given, "test"), PROGRAMMES, dry_run=dry_run)
+            warehouse.load(Load(given, "test"), PARTITIONS, dry_run=dry_run)
 
 
-def test_every_programme_is_touched_however_late_its_rows_come(
+def test_every_partition_is_touched_however_late_its_rows_come(
     warehouse: Warehouse, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish, "FEW", 1)
-    assert warehouse.load(Load(tables, "test"), PROGRAMMES).programmes == ("Brand/a", "Brand/b")
+    assert warehouse.load(Load(tables, "test"), PARTITIONS).partitions == ("Brand/a", "Brand/b")
     costly = {"treatment_events": tables["treatment_events"].with_columns(cost=pl.lit(1.0))}
-    assert warehouse.load(Load(costly, "test"), PROGRAMMES).programmes == ("Brand/a", "Brand/b")
+    assert warehouse.load(Load(costly, "test"), PARTITIONS).partitions == ("Brand/a", "Brand/b")
 
 
-def test_a_journey_that_moves_touches_the_programme_that_it_leaves(
+def test_a_journey_that_moves_touches_the_partition_that_it_leaves(
     warehouse: Warehouse, tables: Tables
 ) -> None:
-    warehouse.load(Load(tables, "test"), PROGRAMMES)
+    warehouse.load(Load(tables, "test"), PARTITIONS)
     moved = where(tables, "patient_journeys", 1, indication="b")
-    assert warehouse.load(Load(moved, "test"), PROGRAMMES).programmes == ("Brand/a", "Brand/b")
+    assert warehouse.load(Load(moved, "test"), PARTITIONS).partitions == ("Brand/a", "Brand/b")
 
 
 def test_a_load_in_parts_is_the_same_load(warehouse: Warehouse, tables: Tables) -> None:
@@ -152,7 +152,7 @@ def test_a_load_in_parts_is_the_same_load(warehouse: Warehouse, tables: Tables) 
         yield Part(events.slice(0, 101), origin="a.csv")
         yield Part(events.slice(101, 98), refused, origin="b.csv")
 
-    first = warehouse.load(Load({**given, "treatment_events": parts()}, "test"), PROGRAMMES)
+    first = warehouse.load(Load({**given, "treatment_events": parts()}, "test"), PARTITIONS)
     assert first.rows["treatment_events"] == 200
     assert query(
         warehouse,
@@ -162,7 +162,7 @@ def test_a_load_in_parts_is_the_same_load(warehouse: Warehouse, tables: Tables) 
         ("b.csv", 200, "e199", "wrong_type", r"so\u0000"),
     ]
     whole = warehouse.load(
-        Load({**given, "treatment_events": given["treatment_events"].head(199)}, "other"), PROGRAMMES
+        Load({**given, "treatment_events": given["treatment_events"].head(199)}, "other"), PARTITIONS
     )
     assert sum(whole.changed.values()) == 0
 
@@ -171,7 +171,7 @@ def test_a_reader_never_sees_half_a_load(here: Settings, warehouse: Warehouse, t
     seen = []
     small = Warehouse(here.model_copy(update={"batch_size": 1}))
     report = small.load(
-        Load(many(tables), "test"), PROGRAMMES, progress=lambda *_: seen.append(rows(warehouse))
+        Load(many(tables), "test"), PARTITIONS, progress=lambda *_: seen.append(rows(warehouse))
     )
     assert len(seen) > 8
     assert all(set(s.values()) == {0} for s in seen)
@@ -197,7 +197,7 @@ def test_many_new_rows_leave_keys_and_indexes_as_they_were(
     rebuilt = []
     plain = publish._rebuilt
     monkeypatch.setattr(publish, "_rebuilt", lambda *given: rebuilt.append(given[1:]) or plain(*given))
-    warehouse.load(Load(many(tables), "test"), PROGRAMMES)
+    warehouse.load(Load(many(tables), "test"), PARTITIONS)
     assert ("treatment_events", 200) in rebuilt
     assert query(warehouse, described) == before
     with pytest.raises(sa.exc.IntegrityError), warehouse.engine.begin() as connection:
@@ -206,7 +206,7 @@ def test_many_new_rows_leave_keys_and_indexes_as_they_were(
 
 def test_the_database_itself_refuses_what_validation_missed(warehouse: Warehouse, tables: Tables) -> None:
     """CHECKs and keys come from the contracts, so the warehouse holds them against any writer."""
-    warehouse.load(Load(tables, "test"), PROGRAMMES)
+    warehouse.load(Load(tables, "test"), PARTITIONS)
     for statement in (
         "UPDATE e2i.patient_journeys SET age_at_diagnosis = 200",
         "UPDATE e2i.treatment_events SET event_type = 'party'",
@@ -238,7 +238,7 @@ def test_a_folder_of_files_named_for_our_tables_loads(
     warehouse: Warehouse, tables: Tables, tmp_path: Path, suffix: str
 ) -> None:
     load = read_source(write(tmp_path, tables, suffix), None, now=NOW)
-    assert warehouse.load(load, PROGRAMMES).rows == {t: f.height for t, f in tables.items()}
+    assert warehouse.load(load, PARTITIONS).rows == {t: f.height for t, f in tables.items()}
     assert warehouse.extract("patient_journeys", "Brand", "a").equals(
         tables["patient_journeys"].filter(pl.col("indication") == "a")
     )
@@ -268,7 +268,7 @@ def test_a_dry_run_of_the_generator_stores_nothing(here: Settings, warehouse: Wa
 
 def test_generated_data_load_with_their_truth(here: Settings, warehouse: Warehouse) -> None:
     made = generate_and_load(here, warehouse, SPEC, show=False)
-    assert len(made.report.programmes) == 4
+    assert len(made.report.partitions) == 4
     known = oracle(here)
     assert known is not None
     assert known.height == rows(warehouse)["patient_journeys"] == made.declared.truth["overall"]["n"] == 2500

@@ -30,6 +30,8 @@ from e2i_assets.warehouse.migrations.__main__ import write_revision
 from e2i_assets.warehouse.postgres import url_for
 from e2i_assets.warehouse.warehouse import Warehouse
 
+RENAMED = {'"programmes"': '"partitions"'}
+"""Columns of the first release that have another name now."""
 FIRST_RELEASE = Path(__file__).with_name("first_release.sql").read_text()
 NEXT = f"{int(revisions()[-1]) + 1:04d}"
 REVISION = f'''
@@ -120,7 +122,8 @@ def test_the_first_release_with_data_upgrades_without_loss(here: Settings, engin
     before = contents(engine, names)
     assert all(before.values()), "every table of the first release has rows"
     assert Warehouse(here).engine is not None
-    assert contents(engine, names) == before
+    renamed = {table: [RENAMED.get(name, name) for name in columns] for table, columns in names.items()}
+    assert contents(engine, renamed) == before
     assert described(engine) == declared(engine)
 
 

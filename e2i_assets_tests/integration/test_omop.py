@@ -1,4 +1,4 @@
-"""An OMOP CDM becomes a programme: figures against SQL written by hand over the Eunomia data."""
+"""An OMOP CDM becomes a partition: figures against SQL written by hand over the Eunomia data."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_a_missing_column_of_the_cdm_is_named(tmp_path: Path) -> None:
         read_source(tmp_path, Mapping.from_text(SMALL, tmp_path), now=NOW)
 
 
-def test_a_programme_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dict[str, pl.DataFrame]) -> None:
+def test_a_partition_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dict[str, pl.DataFrame]) -> None:
     load = read_source(EUNOMIA, Mapping.from_yaml(MAPPING), now=NOW)
     report = warehouse.load(load, {("Celecoxib", "osteoarthritis")})
     assert not any("__refuse" in note for note in load.notes)

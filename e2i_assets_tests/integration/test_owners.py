@@ -12,7 +12,7 @@ from e2i_assets.ingest.problems import LoadError
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import (
     NOW,
-    PROGRAMMES,
+    PARTITIONS,
     Tables,
     changed,
     many,
@@ -27,14 +27,14 @@ def of(tables: Tables, source: str) -> Tables:
 
 
 def loaded(warehouse: Warehouse, tables: Tables, source: str) -> None:
-    warehouse.load(Load(of(tables, source), source), PROGRAMMES)
+    warehouse.load(Load(of(tables, source), source), PARTITIONS)
 
 
 def prefixed(frame: pl.DataFrame, prefix: str) -> pl.DataFrame:
     return frame.with_columns(patient_journey_id=prefix + pl.col("patient_journey_id"))
 
 
-def programmes(warehouse: Warehouse) -> list[tuple[object, ...]]:
+def partitions(warehouse: Warehouse) -> list[tuple[object, ...]]:
     return query(
         warehouse,
         "SELECT data_source, indication, count(*) FROM e2i.patient_journeys GROUP BY 1, 2 ORDER BY 1, 2",
@@ -44,18 +44,18 @@ def programmes(warehouse: Warehouse) -> list[tuple[object, ...]]:
 def test_an_import_does_not_take_over_anothers_patients(warehouse: Warehouse) -> None:
     tables = many(small_tables())
     loaded(warehouse, tables, "first trial")
-    before = programmes(warehouse)
+    before = partitions(warehouse)
     other = changed(tables, "patient_journeys", indication=pl.lit("b"), age_at_diagnosis=pl.lit(70, pl.Int64))
     with pytest.raises(LoadError) as refused:
         loaded(warehouse, other, "second trial")
     assert 'is a key of source "first trial", and this row comes from "second trial"' in str(refused.value)
     assert "column patient_journey_id" in str(refused.value)
     assert "e2i data delete --source" in str(refused.value)
-    assert programmes(warehouse) == before
+    assert partitions(warehouse) == before
     # With keys of its own it comes in beside.
     renamed = {"patient_journeys": prefixed(other["patient_journeys"], "second_")}
     loaded(warehouse, renamed, "second trial")
-    assert programmes(warehouse) == [*before, ("second trial", "b", 100)]
+    assert partitions(warehouse) == [*before, ("second trial", "b", 100)]
 
 
 def test_single_keys_of_another_source_are_rejected_with_what_hangs_on_them(warehouse: Warehouse) -> None:
@@ -63,7 +63,7 @@ def test_single_keys_of_another_source_are_rejected_with_what_hangs_on_them(ware
     loaded(warehouse, tables, "first")
     journeys = tables["patient_journeys"]
     mixed = {"patient_journeys": pl.concat([journeys.head(2), prefixed(journeys.slice(2), "x")])}
-    report = warehouse.load(Load(of(mixed, "second"), "second"), PROGRAMMES)
+    report = warehouse.load(Load(of(mixed, "second"), "second"), PARTITIONS)
     assert report.rejected == {"patient_journeys": 2}
     assert rejected(warehouse) == [
         ("patient_journeys", 1, "j0", "patient_journey_id", "source"),
@@ -85,7 +85,7 @@ def test_events_are_their_journeys_sources(warehouse: Warehouse) -> None:
         "UPDATE e2i.patient_journeys SET data_source = NULL"
     )
     loaded(warehouse, tables, "second")
-    assert {source for source, _, _ in programmes(warehouse)} == {"second"}
+    assert {source for source, _, _ in partitions(warehouse)} == {"second"}
 
 
 @pytest.mark.parametrize("table", ["patient_journeys", "treatment_events"])
@@ -93,8 +93,8 @@ def test_a_correction_of_when_the_source_recorded_it_is_a_change(warehouse: Ware
     tables = many(small_tables())
     loaded(warehouse, tables, "first")
     later = changed(tables, table, source_timestamp=pl.lit(NOW - dt.timedelta(days=1)))
-    report = warehouse.load(Load(of(later, "first"), "first"), PROGRAMMES)
+    report = warehouse.load(Load(of(later, "first"), "first"), PARTITIONS)
     assert report.changed[table] == tables[table].height
-    assert report.programmes == ("Brand/a",)
+    assert report.partitions == ("Brand/a",)
     again = changed(later, table, ingestion_timestamp=pl.lit(NOW + dt.timedelta(days=2)))
-    assert not any(warehouse.load(Load(of(again, "first"), "first"), PROGRAMMES).changed.values())
+    assert not any(warehouse.load(Load(of(again, "first"), "first"), PARTITIONS).changed.values())

@@ -14,7 +14,7 @@ from e2i_assets.quality import DataQualityValidator, QualityConfigError
 from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.warehouse import Warehouse
 
-PROGRAMMES = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
+PARTITIONS = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_guides_call_reads_the_warehouse(warehouse: Warehouse) -> None:
     empty = validator.validate_table_sync("patient_journeys", "patient_journeys")
     assert (empty.status, empty.success_rate, empty.expectations.status) == ("failed", 0.0, "empty")
 
-    warehouse.load(Load(generate(GeneratorSpec(scale="small")).tables, "synthetic"), PROGRAMMES)
+    warehouse.load(Load(generate(GeneratorSpec(scale="small")).tables, "synthetic"), PARTITIONS)
     result = asyncio.run(
         validator.validate_table(table_name="patient_journeys", expectation_suite="patient_journeys")
     )

@@ -13,7 +13,7 @@ from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.mapping import Mapping, MappingError
 from e2i_assets.warehouse.removal import NoSuchSource
 from e2i_assets.warehouse.warehouse import Warehouse
-from e2i_assets_tests.integration.load_frames import PROGRAMMES, changed, many, query, rows, small_tables
+from e2i_assets_tests.integration.load_frames import PARTITIONS, changed, many, query, rows, small_tables
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def held(warehouse: Warehouse) -> Warehouse:
         .with_columns(patient_journey_id=pl.lit("bad"), age_at_diagnosis=pl.lit(200, pl.Int64))
     )
     first["patient_journeys"] = pl.concat([first["patient_journeys"], bad])
-    warehouse.load(Load(first, "first"), PROGRAMMES)
+    warehouse.load(Load(first, "first"), PARTITIONS)
     second = small_tables()["patient_journeys"].tail(1).with_columns(data_source=pl.lit("second"))
     warehouse.load(
-        Load({"patient_journeys": second.with_columns(patient_journey_id=pl.lit("s1"))}, "second"), PROGRAMMES
+        Load({"patient_journeys": second.with_columns(patient_journey_id=pl.lit("s1"))}, "second"), PARTITIONS
     )
     return warehouse
 
@@ -41,7 +41,7 @@ def test_what_goes_with_a_source_is_shown_and_nothing_is_removed(held: Warehouse
     found = held.remove("first", dry_run=True)
     assert found.rows == {"hcp_profiles": 1, "patient_journeys": 100, "treatment_events": 200}
     assert found.kept == {"hcp_profiles": 1}
-    assert (found.rejected, found.programmes, found.load_id) == (1, ("Brand/a",), None)
+    assert (found.rejected, found.partitions, found.load_id) == (1, ("Brand/a",), None)
     assert rows(held) == before
     assert query(held, "SELECT count(*) FROM e2i.ml_load_batches") == [(2,)]
 
@@ -86,7 +86,7 @@ def test_by_command_a_whole_delivery_replaces_the_one_before(
         code, said = command("import", file, "--mapping", tmp_path / "m.yaml", *options, "--json")
         assert code == 0, said
         assert warehouse.extract("patient_journeys", "Remibrutinib", "csu").height == there
-    assert json.loads(said)["load"]["programmes"] == ["Remibrutinib/csu"]
+    assert json.loads(said)["load"]["partitions"] == ["Remibrutinib/csu"]
     code, said = command("import", file, "--replace")
     assert code != 0
     assert "--replace needs a --mapping" in said

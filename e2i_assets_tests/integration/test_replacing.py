@@ -13,14 +13,14 @@ from e2i_assets.cli.generate import generate_and_load
 from e2i_assets.contracts.base import columns, key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.load import Load
-from e2i_assets.ingest.synthetic import PROGRAMMES, GeneratorSpec, generate
+from e2i_assets.ingest.synthetic import PARTITIONS, GeneratorSpec, generate
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.migrations.versions import v0007_source_of_every_row
 from e2i_assets.warehouse.warehouse import Warehouse
 
 LARGE = GeneratorSpec(patients=800, seed=1)
 SMALL = GeneratorSpec(scale="small", patients=400, seed=2)
-KNOWN = {(programme.brand, programme.indication) for programme in PROGRAMMES}
+KNOWN = {(partition.brand, partition.indication) for partition in PARTITIONS}
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 
 

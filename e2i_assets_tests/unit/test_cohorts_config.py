@@ -1,4 +1,4 @@
-"""Cohort definitions: the four programme files, and what a mistaken definition is told."""
+"""Cohort definitions: the four partition files, and what a mistaken definition is told."""
 
 import datetime as dt
 
@@ -51,7 +51,7 @@ WINDOWS = {"remibrutinib_csu": (180, 90)}
 
 
 @pytest.mark.parametrize("partition", INCLUDES)
-def test_programme_file_states_its_protocol(partition):
+def test_partition_file_states_its_protocol(partition):
     config = CohortConfig.from_yaml(FILES / f"{partition}.yaml")
     assert [(c.field, c.operator, c.value) for c in config.inclusion_criteria] == INCLUDES[partition]
     excluded = {(c.field, c.operator, c.value) for c in config.exclusion_criteria}

@@ -188,7 +188,7 @@ def test_what_is_unknown_is_not_zero_and_a_reversal_is_no_event(rows, expected):
         assert [v[2] for v in found] == [0, 0, 0]
 
 
-def test_what_no_event_of_the_programme_says_is_no_feature():
+def test_what_no_event_of_the_partition_says_is_no_feature():
     rows = [event(1, "j1", 3, "consultation", cost=None), event(2, "j2", 3, "consultation", cost=None)]
     built = build(event_frame=events(rows))
     assert {built.dropped[name] for name in ("cost_180d", "n_adverse_180d")} == {"no member has a value"}
@@ -201,7 +201,7 @@ def test_last_of_a_day_is_the_last_by_its_key_whatever_the_order_of_rows():
         assert column(build(event_frame=events(order)), "lab_ldh_last")[0] == 9
 
 
-def test_programme_without_events_and_hcps():
+def test_partition_without_events_and_hcps():
     built = build(members(hcp_id=[None] * 4), events([]), hcps([]))
     assert "uas7" in built.frame
     assert built.dropped["hcp_decile"] == "no member has a value"

@@ -59,7 +59,7 @@ def test_what_contradicts_a_cohort_file_names_line_and_file(name: str, stated: s
     assert said in str(error.value)
 
 
-def test_only_programmes_that_the_mapping_may_fill_are_asked() -> None:
+def test_only_partitions_that_the_mapping_may_fill_are_asked() -> None:
     other = TEXT.replace("'Tamoxifen'", "'Kisqali'")
     agreed("new", "role: outcome, available_at: outcome", other)
     with pytest.raises(MappingError, match="is not declared"):

@@ -10,7 +10,13 @@ import pytest
 from e2i_assets.build import build_defs
 from e2i_assets.cli.runner import NothingSelected, run_partitions
 from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.partitions import UnknownScope, declared_programmes, programme, programmes, wrong_files
+from e2i_assets.partitions import (
+    UnknownScope,
+    cohort_config,
+    cohort_configs,
+    declared_partitions,
+    wrong_files,
+)
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import CONFIG, config_with_examples, shipped_config
 
@@ -22,7 +28,7 @@ def test_a_cohort_file_that_lists_an_unknown_scope_is_named(tmp_path: Path) -> N
     with pytest.raises(
         UnknownScope, match=r"fabhalta_pnh\.yaml: scopes: .* conversoin; there are conversion"
     ):
-        programme(config, "fabhalta_pnh")
+        cohort_config(config, "fabhalta_pnh")
 
 
 def spoil(file: Path, old: str, new: str) -> None:
@@ -44,11 +50,11 @@ def test_a_wrong_cohort_file_stops_its_own_partition_only(
 ) -> None:
     config = shipped_config(tmp_path)
     spoil(config / "cohorts" / "fabhalta_pnh.yaml", old, new)
-    assert list(programmes(config)) == ["fabhalta_c3g", "kisqali_hr_her2_bc", "remibrutinib_csu"]
+    assert list(cohort_configs(config)) == ["fabhalta_c3g", "kisqali_hr_her2_bc", "remibrutinib_csu"]
     assert list(wrong_files(config)) == ["fabhalta_pnh"]
     assert said in wrong_files(config)["fabhalta_pnh"]
     if "twice" not in said:
-        assert ("Fabhalta", "pnh") in declared_programmes(config)
+        assert ("Fabhalta", "pnh") in declared_partitions(config)
     here = Settings(config=config)
     defs = build_defs(here)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -63,7 +69,7 @@ def test_a_wrong_scope_stops_the_partitions_that_list_it_only(tmp_path: Path) ->
     assert list(wrong_files(config)) == ["tamoxifen_breast_cancer"]
     assert "recurrence.yaml:" in wrong_files(config)["tamoxifen_breast_cancer"]
     assert list(load_scopes(config / "scopes")) == ["conversion"]
-    assert "fabhalta_pnh" in programmes(config)
+    assert "fabhalta_pnh" in cohort_configs(config)
 
 
 @pytest.mark.parametrize("select", ["nope", "((", "", "status:x", "key:nope", "group:nope"])

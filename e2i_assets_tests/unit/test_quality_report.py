@@ -25,8 +25,8 @@ def clean(tables):
     return report(tables)
 
 
-def report(tables, config=CONFIG, **programme):
-    return build_qc_report(tables, attributes=ATTRIBUTES, raw_versions=VERSIONS, config=config, **programme)
+def report(tables, config=CONFIG, **partition):
+    return build_qc_report(tables, attributes=ATTRIBUTES, raw_versions=VERSIONS, config=config, **partition)
 
 
 def first(column, value, rows=3):
@@ -166,7 +166,7 @@ def test_an_exception_inside_a_suite_blocks(tables, monkeypatch):
     assert "Jane" not in json.dumps(judged.to_dict())
 
 
-def test_of_a_programme_without_journeys_nothing_else_is_said(tables):
+def test_of_a_partition_without_journeys_nothing_else_is_said(tables):
     """Its source was removed: every extract is cut by the journeys."""
     judged = report({name: frame.clear() for name, frame in tables.items()})
     (blocker,) = judged.blockers

@@ -73,7 +73,7 @@ def test_a_time_without_its_zone_is_a_wrong_type(tables):
         ("treatment_events", {"cost": first("cost", np.nan)}, SchemaFailure("cost", "not_finite", 3)),
         ("treatment_events", {"hcp_id": first("hcp_id", "nobody")}, SchemaFailure("hcp_id", "reference", 3)),
         ("triggers", {"zz": pl.lit(1)}, SchemaFailure("zz", "unexpected_column", 60)),
-        ("causal_paths", {"brand": first("brand", "Other")}, SchemaFailure("brand", "brand_of_programme", 3)),
+        ("causal_paths", {"brand": first("brand", "Other")}, SchemaFailure("brand", "brand_of_partition", 3)),
         (
             "triggers",
             {"expiration_date": pl.col("trigger_date") - timedelta(days=1)},

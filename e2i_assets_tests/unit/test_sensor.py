@@ -14,7 +14,7 @@ import pytest
 from e2i_assets.automation import attempts
 from e2i_assets.automation.attempts import LAUNCHED, LOAD, Attempt, Step, attempts_of, next_step
 from e2i_assets.automation.jobs import served_assets
-from e2i_assets.automation.loaded import loaded_programmes
+from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets_tests.conftest import ROOT
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -103,5 +103,5 @@ def test_a_cohort_file_newer_than_what_is_loaded_asks_for_a_reload(tmp_path: Pat
     said: list[str] = []
     context = dg.build_sensor_context(definitions=dg.Definitions(assets=[made]))
     with context, patch.object(context.log, "error", said.append):
-        assert list(loaded_programmes(context, config)) == [first]
+        assert list(loaded_cohort_configs(context, config)) == [first]
     assert next(line for line in said if line.startswith(second)).endswith("(Deployment, Code locations)")

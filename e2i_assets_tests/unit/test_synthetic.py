@@ -15,9 +15,9 @@ from polars.testing import assert_frame_equal
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.ingest.synthetic import PROGRAMMES, GeneratorSpec, Programme, SyntheticData, generate
+from e2i_assets.ingest.synthetic import PARTITIONS, GeneratorSpec, PartitionKey, SyntheticData, generate
 from e2i_assets.ingest.synthetic.outcome import PROCESSES
-from e2i_assets.ingest.synthetic.programmes import PROFILES
+from e2i_assets.ingest.synthetic.profiles import PROFILES
 from e2i_assets.ingest.synthetic.spec import Dgp
 
 SMALL = GeneratorSpec(scale="small")
@@ -72,8 +72,8 @@ def test_sizes(full: SyntheticData, small: SyntheticData):
     for name, frame in small.tables.items():
         if full.truth["dgp"] == small.truth["dgp"]:
             assert frame.height == pytest.approx(full.tables[name].height / 10, rel=0.04), name
-    per_programme = full.tables["patient_journeys"].group_by("brand", "indication").len()
-    assert set(per_programme.iter_rows()) == {(p.brand, p.indication, 6_250) for p in PROGRAMMES}
+    per_partition = full.tables["patient_journeys"].group_by("brand", "indication").len()
+    assert set(per_partition.iter_rows()) == {(p.brand, p.indication, 6_250) for p in PARTITIONS}
     assert full.tables["patient_journeys"]["patient_id"].is_unique().all()
 
 
@@ -107,8 +107,8 @@ def test_another_process_gives_the_same_bytes(small: SyntheticData):
     assert done.stdout.strip() == fingerprint(small)
 
 
-def test_a_programme_does_not_depend_on_the_others(small: SyntheticData):
-    alone = generate(GeneratorSpec(scale="small", programmes=PROGRAMMES[1:2])).tables["patient_journeys"]
+def test_a_partition_does_not_depend_on_the_others(small: SyntheticData):
+    alone = generate(GeneratorSpec(scale="small", partitions=PARTITIONS[1:2])).tables["patient_journeys"]
     among = small.tables["patient_journeys"].filter(brand="Fabhalta", indication="pnh")
     ids = ["patient_journey_id", "patient_id", "hcp_id"]
     assert_frame_equal(alone.drop(ids), among.drop(ids))
@@ -124,23 +124,23 @@ def test_bad_specs_say_what_is_possible():
     with pytest.raises(ValueError, match="seed must be 0 or more"):
         GeneratorSpec(seed=-1)
     with pytest.raises(ValueError, match="each named once"):
-        GeneratorSpec(programmes=(PROGRAMMES[0], PROGRAMMES[0]))
+        GeneratorSpec(partitions=(PARTITIONS[0], PARTITIONS[0]))
     with pytest.raises(ValueError, match="each named once"):
-        GeneratorSpec(programmes=())
+        GeneratorSpec(partitions=())
     with pytest.raises(ValueError, match="patients must be 400 or more, not 399"):
         GeneratorSpec(patients=399)
     with pytest.raises(ValueError, match=r"dirty must be a share from 0 to 0\.5, not 2"):
         GeneratorSpec(dirty=2)
     with pytest.raises(
-        ValueError, match="no synthetic patients for programme 'aspirin_headache'; known: rem"
+        ValueError, match="no synthetic patients for partition 'aspirin_headache'; known: rem"
     ):
-        generate(GeneratorSpec(programmes=(Programme("Aspirin", "headache"),)))
+        generate(GeneratorSpec(partitions=(PartitionKey("Aspirin", "headache"),)))
 
 
-def test_every_process_and_programme_on_offer_is_defined():
+def test_every_process_and_partition_on_offer_is_defined():
     assert set(get_args(Dgp)) == set(PROCESSES)
-    assert {p.key for p in PROGRAMMES} == set(PROFILES)
-    assert [p.key for p in PROGRAMMES] == [
+    assert {p.stem for p in PARTITIONS} == set(PROFILES)
+    assert [p.stem for p in PARTITIONS] == [
         "remibrutinib_csu", "fabhalta_pnh", "fabhalta_c3g", "kisqali_hr_her2_bc",
     ]  # fmt: skip
 
@@ -174,7 +174,7 @@ def test_what_follows_the_outcome_gives_it_away(full: SyntheticData):
 def test_initiation_is_a_prescription_of_the_brand(full: SyntheticData):
     journeys = full.tables["patient_journeys"].select(
         "patient_journey_id", "treatment_initiated", "days_to_treatment", "diagnosis_date",
-        programme_brand="brand",
+        partition_brand="brand",
     )  # fmt: skip
     scripts = full.tables["treatment_events"].filter(event_type="prescription")
     first = scripts.group_by("patient_journey_id").agg(
@@ -186,7 +186,7 @@ def test_initiation_is_a_prescription_of_the_brand(full: SyntheticData):
     started = both.filter("treatment_initiated")
     day = pl.col("diagnosis_date") + pl.duration(days="days_to_treatment")
     assert started.select(((pl.col("event_date") == day) & (pl.col("brands") == 1)).all()).item()
-    assert started.select((pl.col("brand") == pl.col("programme_brand")).all()).item()
+    assert started.select((pl.col("brand") == pl.col("partition_brand")).all()).item()
 
 
 def test_events_lie_within_the_observation(full: SyntheticData):
@@ -235,9 +235,9 @@ def test_patients_are_with_hcps_of_their_region_kind_and_brand(full: SyntheticDa
     assert both.drop_nulls("academic_hcp").select(academic.all()).item()
     region = pl.col("hcp_region") == pl.col("geographic_region")
     assert both.drop_nulls("geographic_region").select(region.all()).item()
-    for programme in PROGRAMMES:
-        mine = both.filter(brand=programme.brand, indication=programme.indication)
-        assert set(mine["specialty"].drop_nulls()) == set(PROFILES[programme.key].specialties)
+    for partition in PARTITIONS:
+        mine = both.filter(brand=partition.brand, indication=partition.indication)
+        assert set(mine["specialty"].drop_nulls()) == set(PROFILES[partition.stem].specialties)
     assert both.group_by("hcp_id").agg(pl.col("brand").n_unique())["brand"].max() == 1
 
 

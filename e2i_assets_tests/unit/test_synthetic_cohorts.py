@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from e2i_assets.ingest.synthetic import PROGRAMMES, GeneratorSpec, Programme, SyntheticData, generate
+from e2i_assets.ingest.synthetic import PARTITIONS, GeneratorSpec, PartitionKey, SyntheticData, generate
 from e2i_assets.ingest.synthetic.outcome import PROCESSES
 
 col = pl.col
@@ -54,17 +54,17 @@ EXCLUDED = {
 WINDOWS = {"remibrutinib_csu": (180, 90)}
 
 
-def members(data: SyntheticData, programme: Programme) -> tuple[pl.DataFrame, list[int]]:
+def members(data: SyntheticData, partition: PartitionKey) -> tuple[pl.DataFrame, list[int]]:
     """Eligible journeys with their clinical attributes as columns, and how many each rule in turn removed."""
-    mine = data.tables["patient_journeys"].filter(brand=programme.brand, indication=programme.indication)
+    mine = data.tables["patient_journeys"].filter(brand=partition.brand, indication=partition.indication)
     attributes = mine["clinical_attributes"].str.json_decode(_schema(mine["clinical_attributes"]))
     left = mine.drop("clinical_attributes").hstack(attributes.struct.unnest())
-    lookback, followup = WINDOWS.get(programme.key, (365, 180))
+    lookback, followup = WINDOWS.get(partition.stem, (365, 180))
     index = col("diagnosis_date")
     rules = [
-        rule.fill_null(value=False) for rule in [col("age_at_diagnosis") >= 18, *INCLUDED[programme.key]]
+        rule.fill_null(value=False) for rule in [col("age_at_diagnosis") >= 18, *INCLUDED[partition.stem]]
     ]
-    rules += [~rule.fill_null(value=False) for rule in EXCLUDED[programme.key]]
+    rules += [~rule.fill_null(value=False) for rule in EXCLUDED[partition.stem]]
     rules += [
         (index - col("first_observation_date")).dt.total_days() >= lookback,
         (col("last_observation_date") - index).dt.total_days() >= followup,
@@ -90,29 +90,29 @@ def full() -> SyntheticData:
 @pytest.mark.parametrize("dgp", PROCESSES)
 def test_full_cohorts(dgp: str):
     data = generate(GeneratorSpec(dgp=dgp))  # type: ignore[arg-type]
-    for programme in PROGRAMMES:
-        eligible, removed = members(data, programme)
-        assert 0.55 <= eligible.height / 6_250 <= 0.62, programme.key
-        assert eligible.height >= 2_500, programme.key
-        assert min(removed) >= 50, programme.key
+    for partition in PARTITIONS:
+        eligible, removed = members(data, partition)
+        assert 0.55 <= eligible.height / 6_250 <= 0.62, partition.stem
+        assert eligible.height >= 2_500, partition.stem
+        assert min(removed) >= 50, partition.stem
 
 
 @pytest.mark.parametrize("dgp", PROCESSES)
 @pytest.mark.parametrize("seed", range(8))
 def test_small_cohorts_for_any_seed(seed: int, dgp: str):
     data = generate(GeneratorSpec(dgp=dgp, scale="small", seed=seed))  # type: ignore[arg-type]
-    for programme in PROGRAMMES:
-        eligible, removed = members(data, programme)
-        assert eligible.height >= 300, programme.key
-        assert min(removed) >= 1, programme.key
+    for partition in PARTITIONS:
+        eligible, removed = members(data, partition)
+        assert eligible.height >= 300, partition.stem
+        assert min(removed) >= 1, partition.stem
 
 
-@pytest.mark.parametrize("programme", PROGRAMMES, ids=lambda p: p.key)
-def test_a_plain_model_comes_close_to_the_oracle(full: SyntheticData, programme: Programme):
+@pytest.mark.parametrize("partition", PARTITIONS, ids=lambda p: p.stem)
+def test_a_plain_model_comes_close_to_the_oracle(full: SyntheticData, partition: PartitionKey):
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
-    eligible, _ = members(full, programme)
+    eligible, _ = members(full, partition)
     eligible = eligible.join(full.oracle, on="patient_journey_id", how="left")
     features = _features(full, eligible)
     outcome = eligible["treatment_initiated"].to_numpy()

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from e2i_assets.ingest.synthetic import PROGRAMMES, GeneratorSpec, SyntheticData, generate
+from e2i_assets.ingest.synthetic import PARTITIONS, GeneratorSpec, SyntheticData, generate
 
 
 @pytest.fixture(scope="module", params=[42, 7])
@@ -17,7 +17,7 @@ def test_truth_is_json_and_names_every_partition(data: SyntheticData):
     assert json.loads(json.dumps(data.truth)) == data.truth
     assert data.truth["dgp"] == "confounded"
     assert data.truth["scale"] == "full"
-    assert list(data.truth["partitions"]) == [p.key for p in PROGRAMMES]
+    assert list(data.truth["partitions"]) == [p.stem for p in PARTITIONS]
     assert data.truth["overall"]["n"] == sum(part["n"] for part in data.truth["partitions"].values())
 
 
@@ -37,9 +37,9 @@ def test_figures_follow_from_tables_and_oracle(data: SyntheticData):
     joined = data.tables["patient_journeys"].join(data.oracle, on="patient_journey_id")
     arm = pl.when("hcp_engaged").then("p1").otherwise("p0")
     assert joined.select((arm == pl.col("p_true")).all()).item()
-    for programme in PROGRAMMES:
-        mine = joined.filter(brand=programme.brand, indication=programme.indication)
-        figures = data.truth["partitions"][programme.key]
+    for partition in PARTITIONS:
+        mine = joined.filter(brand=partition.brand, indication=partition.indication)
+        figures = data.truth["partitions"][partition.stem]
         outcome, treated = mine["treatment_initiated"], mine["hcp_engaged"]
         assert figures["n"] == mine.height
         assert figures["outcome_rate"] == pytest.approx(outcome.mean(), abs=1e-6)

@@ -27,8 +27,8 @@ def business_metrics(
     in no table.
 
     Args:
-        journeys: population of all programmes, complete.
-        events: events of all programmes.
+        journeys: population of all partitions, complete.
+        events: events of all partitions.
     """
     prescriptions = events.filter(event_type="prescription").group_by("patient_journey_id").agg(trx=pl.len())
     by = ["metric_date", "brand", "region"]

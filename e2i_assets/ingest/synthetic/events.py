@@ -9,7 +9,7 @@ import polars as pl
 
 from e2i_assets.ingest.synthetic.draws import Rng, labels, stamped
 from e2i_assets.ingest.synthetic.patients import HISTORY
-from e2i_assets.ingest.synthetic.programmes import Profile
+from e2i_assets.ingest.synthetic.profiles import Profile
 
 LOOK_BACK = 365
 """History events fall within this many days before the index date."""
@@ -32,7 +32,7 @@ ADVERSE = {"prescription": 0.05, "hospitalization": 0.10, "consultation": 0.02}
 def draw_events(
     rng: Rng, population: pl.DataFrame, profile: Profile, brand: str, as_of: date
 ) -> pl.DataFrame:
-    """Events of one programme without identifiers of their own, in order of journey and day.
+    """Events of one partition without identifiers of their own, in order of journey and day.
 
     Args:
         population: patients with identifiers, outcomes, windows and history counts.

@@ -18,8 +18,8 @@ from e2i_assets.ingest.synthetic.hcps import draw_hcps, hcp_profiles
 from e2i_assets.ingest.synthetic.journeys import patient_journeys
 from e2i_assets.ingest.synthetic.outcome import PROCESSES, with_outcomes
 from e2i_assets.ingest.synthetic.patients import draw_patients
-from e2i_assets.ingest.synthetic.programmes import profile_of
-from e2i_assets.ingest.synthetic.spec import GeneratorSpec, Programme
+from e2i_assets.ingest.synthetic.profiles import profile_of
+from e2i_assets.ingest.synthetic.spec import GeneratorSpec, PartitionKey
 from e2i_assets.ingest.synthetic.truth import ORACLE_COLUMNS, truth_of
 
 
@@ -45,7 +45,7 @@ class SyntheticData:
 
 @dataclass(frozen=True, eq=False)
 class _People:
-    """One programme's HCPs, and its patients with outcomes and identifiers."""
+    """One partition's HCPs, and its patients with outcomes and identifiers."""
 
     hcps: pl.DataFrame
     population: pl.DataFrame
@@ -54,7 +54,7 @@ class _People:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """One programme's share: its people, and rows that still lack their own identifiers."""
+    """One partition's share: its people, and rows that still lack their own identifiers."""
 
     hcps: pl.DataFrame
     population: pl.DataFrame
@@ -64,19 +64,19 @@ class _Part:
     triggers: pl.DataFrame
 
 
-def generate(spec: GeneratorSpec, on_programme: Callable[[], None] = lambda: None) -> SyntheticData:
+def generate(spec: GeneratorSpec, on_partition: Callable[[], None] = lambda: None) -> SyntheticData:
     """Generate every table; equal specs give byte-identical results.
 
     Args:
-        on_programme: called when a programme's rows are there.
+        on_partition: called when a partition's rows are there.
 
     Raises:
-        ValueError: a programme has no profile.
+        ValueError: a partition has no profile.
     """
     parts = []
-    for position, programme in enumerate(spec.programmes):
-        parts.append(_part(spec, programme, position))
-        on_programme()
+    for position, partition in enumerate(spec.partitions):
+        parts.append(_part(spec, partition, position))
+        on_partition()
     population = _together(part.population for part in parts)
     events = pl.concat(part.events for part in parts)
     frames = {
@@ -108,15 +108,15 @@ _COMMON = [
     "disease_severity", "comorbidity_count", "prior_treatment_count", "academic_hcp", "engagement_score",
     "hcp_engaged", "treatment_initiated", "propensity", "p0", "p1", "p_true", "p_known", "y0", "y1",
 ]  # fmt: skip
-"""Columns of the population that every programme has and brand-level tables, truth or estimators read."""
+"""Columns of the population that every partition has and brand-level tables, truth or estimators read."""
 
 
 def people(spec: GeneratorSpec) -> pl.DataFrame:
     """The patients of `generate`, complete, with both potential outcomes and without any table made of them.
 
-    Columns are those that every programme has; rows are sorted by `patient_journey_id`.
+    Columns are those that every partition has; rows are sorted by `patient_journey_id`.
     """
-    parts = [_people(spec, programme, position) for position, programme in enumerate(spec.programmes)]
+    parts = [_people(spec, partition, position) for position, partition in enumerate(spec.partitions)]
     return _together(part.population for part in parts)
 
 
@@ -124,38 +124,38 @@ def _together(populations: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(frame.select(_COMMON) for frame in populations).sort("patient_journey_id")
 
 
-def _people(spec: GeneratorSpec, programme: Programme, position: int) -> _People:
-    """The people of the programme at this position of the spec.
+def _people(spec: GeneratorSpec, partition: PartitionKey, position: int) -> _People:
+    """The people of the partition at this position of the spec.
 
-    Patient numbers of the programmes interleave, HCP numbers follow each other.
+    Patient numbers of the partitions interleave, HCP numbers follow each other.
     """
-    profile, sizes, key = profile_of(programme), spec.sizes, programme.key
+    profile, sizes, key = profile_of(partition), spec.sizes, partition.stem
     hcps = draw_hcps(spec.rng("hcps", key), profile, sizes.hcps).with_columns(
         hcp_id=numbered("hcp", 5, pl.int_range(1, pl.len() + 1) + position * sizes.hcps)
     )
     patients = draw_patients(spec.rng("patients", key), profile, spec.calendar, hcps, sizes.patients)
-    number = pl.int_range(pl.len()) * len(spec.programmes) + position + 1
+    number = pl.int_range(pl.len()) * len(spec.partitions) + position + 1
     population = with_outcomes(
         spec.rng("outcomes", key), PROCESSES[spec.dgp], profile, patients.covariates
     ).with_columns(
         patient_journey_id=numbered("patient", 6, number),
         patient_id=numbered("pt", 6, number),
-        brand=pl.lit(programme.brand),
-        indication=pl.lit(programme.indication),
+        brand=pl.lit(partition.brand),
+        indication=pl.lit(partition.indication),
     )
     return _People(hcps, population, patients.attributes)
 
 
-def _part(spec: GeneratorSpec, programme: Programme, position: int) -> _Part:
-    """Everything of the programme at this position of the spec."""
-    profile, sizes, key = profile_of(programme), spec.sizes, programme.key
-    mine = _people(spec, programme, position)
+def _part(spec: GeneratorSpec, partition: PartitionKey, position: int) -> _Part:
+    """Everything of the partition at this position of the spec."""
+    profile, sizes, key = profile_of(partition), spec.sizes, partition.stem
+    mine = _people(spec, partition, position)
     population = mine.population
     return _Part(
         hcps=mine.hcps,
         population=population,
         journeys=patient_journeys(spec.rng("journeys", key), population, mine.attributes, spec.as_of),
-        events=draw_events(spec.rng("events", key), population, profile, programme.brand, spec.as_of),
+        events=draw_events(spec.rng("events", key), population, profile, partition.brand, spec.as_of),
         predictions=draw_predictions(spec.rng("predictions", key), population, sizes.predictions),
         triggers=draw_triggers(spec.rng("triggers", key), population, sizes.triggers),
     )

@@ -1,4 +1,4 @@
-"""Health care professionals of a programme: where they practise, how much, and how they meet the brand."""
+"""Health care professionals of a partition: where they practise, how much, and how they meet the brand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from e2i_assets.contracts.tables import GENERATED, REGIONS, HcpProfiles
 from e2i_assets.ingest.synthetic.draws import Rng, blank, conform, exactly, labels, proportioned
-from e2i_assets.ingest.synthetic.programmes import Profile
+from e2i_assets.ingest.synthetic.profiles import Profile
 
 PRACTICES = {"academic": (0.30, 300, 100), "community": (0.45, 200, 75), "private": (0.25, 150, 50)}
 """Practice type: share, mean and standard deviation of yearly patient volume."""
@@ -55,6 +55,6 @@ def npis(rng: Rng, n: int) -> pl.Series:
 
 
 def hcp_profiles(rng: Rng, hcps: pl.DataFrame) -> pl.DataFrame:
-    """The table: HCPs of all programmes (`hcp_id` and the drawn columns), some values missing."""
+    """The table: HCPs of all partitions (`hcp_id` and the drawn columns), some values missing."""
     named = hcps.with_columns(npis(rng, hcps.height), data_source=pl.lit(GENERATED))
     return conform(blank(rng, named, MISSING), HcpProfiles)

@@ -34,7 +34,7 @@ STATUSES = {
 def patient_journeys(
     rng: Rng, population: pl.DataFrame, attributes: tuple[str, ...], as_of: date
 ) -> pl.DataFrame:
-    """The table for one programme.
+    """The table for one partition.
 
     Args:
         population: its patients with outcomes and identifiers.

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from e2i_assets.ingest.synthetic.draws import Rng
-from e2i_assets.ingest.synthetic.programmes import Profile, standard
+from e2i_assets.ingest.synthetic.profiles import Profile, standard
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Process:
 
     Attributes:
         propensity: log-odds of treatment (`hcp_engaged`).
-        baseline: log-odds of the outcome (`treatment_initiated`) without treatment, to which the programme
+        baseline: log-odds of the outcome (`treatment_initiated`) without treatment, to which the partition
             adds what its own clinical attributes contribute.
         effect: what treatment adds to the log-odds of the outcome.
         confounders: columns that an estimator must adjust for; empty when treatment is at random.
@@ -88,7 +88,7 @@ PROCESSES: dict[str, Process] = {
         .otherwise(0.2),
         confounders=CONFOUNDERS,
     ),
-    # Initiations peak once a year, from the first diagnosis on, and grow from year to year; the programme
+    # Initiations peak once a year, from the first diagnosis on, and grow from year to year; the partition
     # wears off, its effect halving each year.
     "time_series": Process(
         propensity=_ASSIGNED,

@@ -1,4 +1,4 @@
-"""Patients of a programme: all that is known on the index date, complete, before any outcome is drawn."""
+"""Patients of a partition: all that is known on the index date, complete, before any outcome is drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from e2i_assets.ingest.synthetic.draws import Rng, exactly, labels
 from e2i_assets.ingest.synthetic.hcps import REGION_SHARES
-from e2i_assets.ingest.synthetic.programmes import Profile
+from e2i_assets.ingest.synthetic.profiles import Profile
 from e2i_assets.ingest.synthetic.spec import Calendar
 
 HISTORY = {"consultation": (0.75, 0.30), "lab_test": (0.70, 0.30), "procedure": (0.15, 0.20),
@@ -27,7 +27,7 @@ class Patients:
 
     Attributes:
         covariates: one row each, no missing values, no identifiers of their own.
-        attributes: which columns are the programme's clinical attributes.
+        attributes: which columns are the partition's clinical attributes.
     """
 
     covariates: pl.DataFrame

@@ -1,4 +1,4 @@
-"""What to generate: process, seed, size and programmes, and the random streams that follow from the seed."""
+"""What to generate: process, seed, size and partitions, and the random streams that follow from the seed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from typing import Literal, get_args
 
 import numpy as np
+
+from e2i_assets.contracts.partition_key import PartitionKey
 
 Dgp = Literal["simple_linear", "confounded", "heterogeneous", "time_series", "selection_bias"]
 Scale = Literal["full", "small"]
@@ -20,30 +22,17 @@ OBSERVED, CLOSED = timedelta(days=1095), timedelta(days=184)
 """Days from the first diagnosis, and from the last, to the last observation; every window can close."""
 
 
-@dataclass(frozen=True)
-class Programme:
-    """A brand in an indication, spelled as in the data."""
-
-    brand: str
-    indication: str
-
-    @property
-    def key(self) -> str:
-        """Partition key, for example `remibrutinib_csu`."""
-        return f"{self.brand}_{self.indication}".lower()
-
-
-PROGRAMMES = (
-    Programme("Remibrutinib", "csu"),
-    Programme("Fabhalta", "pnh"),
-    Programme("Fabhalta", "c3g"),
-    Programme("Kisqali", "hr_her2_bc"),
+PARTITIONS = (
+    PartitionKey("Remibrutinib", "csu"),
+    PartitionKey("Fabhalta", "pnh"),
+    PartitionKey("Fabhalta", "c3g"),
+    PartitionKey("Kisqali", "hr_her2_bc"),
 )
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Patients of a programme, and months or quarters of what is aggregated; the other rows follow."""
+    """Patients of a partition, and months or quarters of what is aggregated; the other rows follow."""
 
     patients: int
     months: int
@@ -51,17 +40,17 @@ class Sizes:
 
     @property
     def hcps(self) -> int:
-        """HCPs of a programme."""
+        """HCPs of a partition."""
         return self.patients // 5
 
     @property
     def predictions(self) -> int:
-        """Predictions of a programme."""
+        """Predictions of a partition."""
         return self.patients * 4 // 5
 
     @property
     def triggers(self) -> int:
-        """Triggers of a programme."""
+        """Triggers of a partition."""
         return self.patients * 12 // 25
 
 
@@ -70,7 +59,7 @@ SIZES: dict[str, Sizes] = {
     "small": Sizes(patients=625, months=3, quarters=1),
 }
 FEWEST = 100
-"""Patients of a programme with whom every region has academic and other HCPs."""
+"""Patients of a partition with whom every region has academic and other HCPs."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +84,15 @@ class GeneratorSpec:
     Attributes:
         dgp: name of the data-generating process.
         seed: root of every random stream, 0 or more.
-        scale: `full` (25,000 patients over the four programmes) or `small` (one tenth).
-        patients: another number of patients over all programmes, each the same; HCPs, events and activity
+        scale: `full` (25,000 patients over the four partitions) or `small` (one tenth).
+        patients: another number of patients over all partitions, each the same; HCPs, events and activity
             grow with them, brand-level tables do not.
         dirty: share of rows that are given a fault (see `dirt`), 0 to 0.5.
-        programmes: which programmes; each has the same number of patients.
+        partitions: which partitions; each has the same number of patients.
         as_of: day on which the data end: nothing happens, is recorded or arrives after it.
 
     Raises:
-        ValueError: an unknown process or scale, a negative seed, no programme or one named twice, too few
+        ValueError: an unknown process or scale, a negative seed, no partition or one named twice, too few
             patients, more dirt than data.
     """
 
@@ -112,7 +101,7 @@ class GeneratorSpec:
     scale: Scale = "full"
     patients: int | None = None
     dirty: float = 0.0
-    programmes: tuple[Programme, ...] = PROGRAMMES
+    partitions: tuple[PartitionKey, ...] = PARTITIONS
     as_of: date = AS_OF
 
     def __post_init__(self) -> None:
@@ -123,9 +112,9 @@ class GeneratorSpec:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if not 0 <= self.dirty <= 0.5:
             raise ValueError(f"dirty must be a share from 0 to 0.5, not {self.dirty}")
-        keys = [programme.key for programme in self.programmes]
+        keys = [partition.stem for partition in self.partitions]
         if not keys or len(set(keys)) < len(keys):
-            raise ValueError(f"programmes must be at least one, each named once; got {keys}")
+            raise ValueError(f"partitions must be at least one, each named once; got {keys}")
         if self.sizes.patients < FEWEST:
             raise ValueError(f"patients must be {FEWEST * len(keys)} or more, not {self.patients}")
 
@@ -135,7 +124,7 @@ class GeneratorSpec:
         scale = SIZES[self.scale]
         if self.patients is None:
             return scale
-        return replace(scale, patients=self.patients // len(self.programmes))
+        return replace(scale, patients=self.patients // len(self.partitions))
 
     @property
     def calendar(self) -> Calendar:
@@ -146,7 +135,7 @@ class GeneratorSpec:
     def rng(self, *name: str) -> np.random.Generator:
         """The random stream of one purpose.
 
-        Streams are children of the seed, told apart by name and not by order: a further table or programme
+        Streams are children of the seed, told apart by name and not by order: a further table or partition
         leaves the others as they were.
         """
         child = zlib.crc32("/".join(name).encode())

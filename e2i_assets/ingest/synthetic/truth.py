@@ -27,14 +27,14 @@ EFFECT = pl.col("y1").cast(pl.Int8) - pl.col("y0").cast(pl.Int8)
 
 
 def truth_of(spec: GeneratorSpec, population: pl.DataFrame) -> dict[str, Any]:
-    """Process, seed, size, what to adjust for, and the true figures of each programme and `overall`.
+    """Process, seed, size, what to adjust for, and the true figures of each partition and `overall`.
 
     Plain JSON types. `confounders` are to be adjusted for, `selected_by` makes weights for the patients whose
     outcome is known.
     """
     groups = {
-        programme.key: population.filter(brand=programme.brand, indication=programme.indication)
-        for programme in spec.programmes
+        partition.stem: population.filter(brand=partition.brand, indication=partition.indication)
+        for partition in spec.partitions
     }
     process = PROCESSES[spec.dgp]
     return {

@@ -13,7 +13,7 @@ from e2i_assets.settings import Settings
 from e2i_assets.warehouse.loader import Load
 from e2i_assets_tests.conftest import installation
 from e2i_assets_tests.integration.gates.partition import (
-    PROGRAMMES,
+    PARTITIONS,
     checks,
     run,
 )
@@ -25,7 +25,7 @@ def base(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
     with installation(server, tmp_path_factory.mktemp("gates")) as here:
         made = generate(GeneratorSpec(scale="small"))
         build_resources(here)["warehouse"].load(
-            Load(made.tables, "synthetic", replaces="synthetic"), PROGRAMMES
+            Load(made.tables, "synthetic", replaces="synthetic"), PARTITIONS
         )
         result = run(here, "*")
         assert result.success

@@ -18,7 +18,7 @@ from e2i_assets.stages.stage import FORCE
 from e2i_assets_tests.conftest import shipped_config
 
 PARTITION = "fabhalta_c3g"
-PROGRAMMES = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
+PARTITIONS = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"), ("Kisqali", "hr_her2_bc")}
 COHORT_FILE = f"cohorts/{PARTITION}.yaml"
 
 
@@ -71,9 +71,9 @@ def page_of(here: Settings, link: str) -> Path:
 
 
 def spoil(here: Settings, *statements: str) -> None:
-    """Change the warehouse as a load of this programme would that nobody validated."""
+    """Change the warehouse as a load of this partition would that nobody validated."""
     noted = (
-        "INSERT INTO e2i.ml_load_batches (source, rows, changed, programmes) "
+        "INSERT INTO e2i.ml_load_batches (source, rows, changed, partitions) "
         """VALUES ('sabotage', '{}', '{}', '["Fabhalta/c3g"]')"""
     )
     with build_resources(here)["warehouse"].engine.begin() as connection:

@@ -1,7 +1,7 @@
-"""What tells one programme from another: patients, clinical attributes, and what drives the outcome.
+"""What tells one partition from another: patients, clinical attributes, and what drives the outcome.
 
-Clinical attributes are the fields that the programme's cohort criteria name and the table contract does not.
-Shares of patients who meet no criterion are set so that 55 to 62 % of a programme are eligible, and are exact
+Clinical attributes are the fields that the partition's cohort criteria name and the table contract does not.
+Shares of patients who meet no criterion are set so that 55 to 62 % of a partition are eligible, and are exact
 counts, so that every criterion removes somebody even in a small set.
 """
 
@@ -14,24 +14,24 @@ import numpy as np
 import polars as pl
 
 from e2i_assets.ingest.synthetic.draws import Rng, exactly, labels
-from e2i_assets.ingest.synthetic.spec import Programme
+from e2i_assets.ingest.synthetic.spec import PartitionKey
 
 Attributes = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """One programme's population.
+    """One partition's population.
 
     Attributes:
         specialties, diagnosis_codes: label to share; some codes lie outside the cohort's list.
         age: mean and standard deviation in years; `minors` is the share recorded as under 18.
         female: share of women.
         lookback_days, followup_days: the cohort's observation windows.
-        drug_class, procedure: event subtypes; `lab` is name, mean and standard deviation of the programme's
+        drug_class, procedure: event subtypes; `lab` is name, mean and standard deviation of the partition's
             laboratory test, higher in severe disease.
         attributes: draws the clinical attributes from the population so far and its latent severity z.
-        outcome: log-odds of initiation that the programme's own attributes add, intercept included.
+        outcome: log-odds of initiation that the partition's own attributes add, intercept included.
     """
 
     specialties: Mapping[str, float]
@@ -161,11 +161,11 @@ PROFILES: dict[str, Profile] = {
 }  # fmt: skip
 
 
-def profile_of(programme: Programme) -> Profile:
-    """The profile of a programme; ValueError when it has none."""
-    if programme.key not in PROFILES:
+def profile_of(partition: PartitionKey) -> Profile:
+    """The profile of a partition; ValueError when it has none."""
+    if partition.stem not in PROFILES:
         raise ValueError(
-            f"no synthetic patients for programme {programme.key!r}; known: {', '.join(PROFILES)} "
-            "(add a profile to e2i_assets/ingest/synthetic/programmes.py)"
+            f"no synthetic patients for partition {partition.stem!r}; known: {', '.join(PROFILES)} "
+            "(add a profile to e2i_assets/ingest/synthetic/profiles.py)"
         )
-    return PROFILES[programme.key]
+    return PROFILES[partition.stem]
