@@ -38,6 +38,9 @@ def read_scope(path: Path) -> Scope:
         document, lines = read_settings(path)
     except ConfigFileError as error:
         raise ConfigError(str(error)) from error
+    if (kind := document.get("problem_type")) not in SCOPES:
+        said = "is missing" if kind is None else f"there is no {kind}"
+        raise ConfigError(lines.at(["problem_type"], f"{said}; write one of {', '.join(SCOPES)}"))
     try:
         scope = as_scope(document)
     except ValidationError as error:

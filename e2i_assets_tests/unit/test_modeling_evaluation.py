@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
@@ -14,6 +15,7 @@ from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.problems.binary import (
     calibration_plot,
+    classification_intervals,
     classification_metrics,
     roc_plot,
     youden_threshold,
@@ -130,6 +132,42 @@ def test_metrics_against_their_definitions() -> None:
     assert found["precision_at_threshold"] == pytest.approx(3 / 4)
     assert found["brier"] == pytest.approx(np.mean([0.01, 0.36, 0.36, 0.09, 0.01]))
     assert found["roc_auc"] == pytest.approx(5 / 6)
+
+
+def test_every_metric_lies_in_an_interval_that_covers_the_truth() -> None:
+    """Of 150 rows; the truth is that of 200,000 drawn alike."""
+    p, y = _draw(200_000, 0)
+    truth = classification_metrics(y, p, threshold=0.4)
+    hits = dict.fromkeys(truth, 0)
+    for seed in range(1, 121):
+        p, y = _draw(150, seed)
+        metrics = classification_metrics(y, p, threshold=0.4)
+        told = classification_intervals(y, p, threshold=0.4)
+        assert set(told) == set(metrics)
+        for name, ends in told.items():
+            assert ends.low <= metrics[name] <= ends.high
+            hits[name] += ends.low <= truth[name] <= ends.high
+    assert {name: count >= 0.9 * 120 for name, count in hits.items()} == dict.fromkeys(hits, True), hits
+
+
+def test_a_perfect_model_of_few_rows_is_not_certain() -> None:
+    y = np.repeat([0, 1], 6)
+    told = classification_intervals(y, np.where(y == 1, 0.9, 0.1), threshold=0.5)
+    assert all(
+        told[name].low < 0.85 and told[name].high == 1 for name in ("roc_auc", "pr_auc", "f1", "accuracy")
+    )
+    assert told["calibration_slope"] is None
+    nobody = classification_intervals(y, np.full(12, 0.3), threshold=0.5)
+    assert (nobody["precision"], nobody["f1"]) == (None, None)
+
+
+def test_no_calibration_bin_is_of_one_patient_where_predictions_are_alike() -> None:
+    """As one of scikit-learn's `calibration_curve` would be, which is why it is not used."""
+    p = np.array([0.2] * 99 + [0.9])
+    y = np.array([0] * 80 + [1] * 20)
+    _, predicted = calibration_curve(y, p, n_bins=5, strategy="quantile")
+    assert 0.9 in predicted
+    assert [b.n for b in calibration_bins(y, p)] == [20] * 5
 
 
 def test_what_has_no_value_is_none_and_not_zero() -> None:

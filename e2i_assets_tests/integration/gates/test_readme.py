@@ -15,6 +15,7 @@ from e2i_assets.cohorts import CohortConfig
 from e2i_assets.config_files import parse_yaml
 from e2i_assets.ingest import attributes
 from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import CONFIG, ROOT
@@ -50,6 +51,8 @@ def test_the_yaml_is_read() -> None:
     whole, _ = parse_yaml((CONFIG / "cohorts" / "fabhalta_pnh.yaml").read_text(), Path("file.yaml"))
     CohortConfig(**whole | parse_yaml(kinds["exclusion_criteria"], Path("README.md"))[0])
     Mapping.from_text(f"source: clinic\n{kinds['read']}", Path("README.md"))
+    asked = [as_scope(document).problem_type for document in read if "problem_type" in document]
+    assert asked == ["regression", "multiclass_classification"]
 
 
 @pytest.mark.parametrize("command", command_lines())
