@@ -71,7 +71,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
         return Made(
             BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
-            subject=rules.Answers(model.predict(probes), _answer(bundle, probes, scope.problem)),
+            subject=rules.Answers(model.predict(probes), _answer(bundle, probes, model.problem)),
             metadata={
                 "tag": bundle.tag,
                 "path": dg.MetadataValue.path(str(bundle.path)),
@@ -128,7 +128,7 @@ def _build(
     usual = usual_values(splits.train, numeric, context.quality.minimum_cell_count)
     result = evaluation.evaluation
     classes = getattr(model.pipeline, "classes_", ())
-    answer = scope.problem.answer(classes, scope.target, result.threshold)
+    answer = model.problem.answer(classes, scope.target, result.threshold)
     bundle = build_bundle(
         model.pipeline,
         features,

@@ -17,7 +17,7 @@ from e2i_assets.gates import evaluation as rules
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.modeling.artifacts import Evaluated, Splits
-from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
+from e2i_assets.modeling.evaluation import evaluate, meets, plausibility, require_trained_for
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
@@ -45,7 +45,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         result = made.evaluation
         undeclared = [f.name for f in splits.features if f.name in model.features and not f.known_at_index]
         criteria = (*meets(scope.success_criteria, result), plausibility(scope, result, undeclared))
-        plots = scope.problem.plots(result)
+        plots = model.problem.plots(result)
         _log(context, result, plots, all(c.ok for c in criteria))
         primary = result.primary_metric
         return Made(
@@ -91,6 +91,7 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
                 "form that this one cannot read; test does not open for it again.",
                 "Use that release for this model, or train another model.",
             ) from error
+    require_trained_for(model, scope.problem)  # before test opens
     names = list(model.features)
     with context.vault.open(
         context.partition,

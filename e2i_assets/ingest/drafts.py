@@ -189,7 +189,7 @@ def _scope(name: str, journeys: SuggestedTable) -> str:
         f"# A draft: check each line, and what is marked {TODO}; then copy it to config/scopes/{name}.yaml.",
         f"name: {name}",
         f"description: {TODO}",
-        "problem_type: binary_classification",
+        "problem_type: binary_classification  # or regression, or multiclass_classification with classes",
         f"# {TODO}: the attribute with the outcome, `dtype: boolean` in the cohort file. Of two values are:",
         f"# {binary or 'none'}",
         f"target: {TODO}",

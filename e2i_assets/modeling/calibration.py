@@ -78,6 +78,11 @@ def calibration_bins(y: np.ndarray, p: np.ndarray) -> tuple[CalibrationBin, ...]
     Not scikit-learn's `calibration_curve`: its bins are of equal size only where no predictions are alike, so
     that one of them may be a single patient's, and it does not tell how many rows they hold.
     """
-    order = np.argsort(p, kind="stable")
-    bins = np.array_split(order, int(np.clip(len(p) // ROWS_PER_BIN, 1, 10)))
+    bins = equal_bins(p)
     return tuple(CalibrationBin(len(b), float(p[b].mean()), float(y[b].mean())) for b in bins)
+
+
+def equal_bins(prediction: np.ndarray) -> list[np.ndarray]:
+    """Row numbers of up to ten bins of equal size in order of prediction, at least 20 rows each."""
+    order = np.argsort(prediction, kind="stable")
+    return np.array_split(order, int(np.clip(len(prediction) // ROWS_PER_BIN, 1, 10)))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.problem_types import problem_of
 from e2i_assets.modeling.problems.base import Evaluation, Metrics, Problem
 from e2i_assets.modeling.scope import PLAUSIBILITY, Criterion, Scope, SuccessCriteria
@@ -15,8 +16,13 @@ from e2i_assets.modeling.training import TrainedModel
 
 
 def evaluate(trained: TrainedModel, test: LabelledSplit, validation: LabelledSplit) -> Evaluation:
-    """Score a model once on test; a decision threshold comes from validation."""
+    """Score a model once on test; a decision threshold comes from validation.
+
+    Raises:
+        TrainingDataError: the model was trained for another kind of target, or for other classes.
+    """
     problem = test.problem
+    require_trained_for(trained, problem)
     on_validation, on_test = trained.predict(validation.X), trained.predict(test.X)
     threshold = problem.threshold(validation.y, on_validation)
     scored = {"validation": (validation.y, on_validation), "test": (test.y, on_test)}
@@ -33,6 +39,23 @@ def evaluate(trained: TrainedModel, test: LabelledSplit, validation: LabelledSpl
         n_test=len(test.y),
         n_validation=len(validation.y),
     )
+
+
+def require_trained_for(trained: TrainedModel, problem: Problem) -> None:
+    """Check that a model answers the question that is asked now.
+
+    Raises:
+        TrainingDataError: it was trained for another kind of target, or for other classes.
+    """
+    if trained.problem != problem:
+        raise TrainingDataError(
+            f"the model was trained for {_asked(trained.problem)}, the scope asks for {_asked(problem)}",
+            next_step="Materialize the trained model again.",
+        )
+
+
+def _asked(problem: Problem) -> str:
+    return " of ".join([problem.problem_type, *filter(None, [", ".join(problem.labels)])])
 
 
 class CriterionResult(NamedTuple):

@@ -1,4 +1,7 @@
-"""The problem types that there are, found in `modeling.problems`."""
+"""The problem types that there are, found in `modeling.problems`.
+
+No import shows which: whatever follows imports takes that package as a whole.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
@@ -81,7 +82,7 @@ class PlausibleLimit(NamedTuple):
     limit: float
 
 
-class Scope(YamlModel):
+class Scope(YamlModel, ABC):
     """One question: what is predicted, from what, by which models, and how good it must be.
 
     What else a scope file says follows from its `problem_type`: each has a scope of its own.
@@ -107,9 +108,9 @@ class Scope(YamlModel):
         return self.problem_class()
 
     @property
+    @abstractmethod
     def plausible(self) -> PlausibleLimit:
         """What the features may reach together, and a model on test, before it is a question."""
-        raise NotImplementedError
 
     @field_validator("success_criteria")
     @classmethod

@@ -147,7 +147,7 @@ def train_model(
     from sklearn.pipeline import Pipeline
 
     problem = train.problem
-    algorithm = problem.algorithms[candidate.algorithm]
+    algorithm = problem.algorithm(candidate.algorithm)
     data = transform(preprocessor, train, validation)
     estimator = algorithm.build(params, seed)
     rounds = algorithm.fit(estimator, data)

@@ -122,7 +122,7 @@ def tune(
     import optuna
 
     problem = train.problem
-    algorithm = problem.algorithms[candidate.algorithm]
+    algorithm = problem.algorithm(candidate.algorithm)
     data = transform(preprocessor, train, validation)
 
     def tell(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:

@@ -221,6 +221,18 @@ def test_an_evaluation_fits_together_and_beats_its_baseline(evaluation: Evaluati
     assert plots == PROBLEM.plots(evaluation)
 
 
+def test_a_model_of_other_classes_is_not_scored() -> None:
+    """Classes in another order would be answered under each other's names."""
+    turned = scope(classes=[2, 1, 0]).problem
+    test, validation = (
+        LabelledSplit(n, splits()[n].X, splits()[n].y, turned) for n in ("test", "validation")
+    )
+    with pytest.raises(
+        TrainingDataError, match=r"trained for .* of 0, 1, 2, the scope asks for .* of 2, 1, 0"
+    ):
+        evaluate(trained("LogisticRegression"), test, validation)
+
+
 def test_the_gate_blocks_a_poor_model_and_one_that_is_too_good(evaluation: Evaluation) -> None:
     def verdict(asked: Scope, undeclared: tuple[str, ...] = ()) -> tuple[bool, str, str]:
         results = (*meets(asked.success_criteria, evaluation), plausibility(asked, evaluation, undeclared))

@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.modeling.data import LabelledSplit
-from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
+from e2i_assets.modeling.errors import NoCandidateError, ServedModelError, TrainingDataError
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.base import Evaluation
@@ -207,6 +207,13 @@ def test_the_gate_blocks_an_error_that_is_too_large_and_an_r2_that_is_too_good(
     assert (passed, reason) == (False, "implausible")
     assert "r2" in message
     assert "bmi" in message
+
+
+def test_a_candidate_of_another_kind_is_chosen_again() -> None:
+    train, named = splits()["train"], dataclasses.replace(candidate(), algorithm="LogisticRegression")
+    with pytest.raises(NoCandidateError, match="LogisticRegression does not do regression") as refused:
+        train_model(named, {}, fit_preprocessor(train.X, FEATURES), train, splits()["validation"], seed=42)
+    assert "candidate again" in refused.value.next_step
 
 
 def test_a_classifier_is_no_regression() -> None:

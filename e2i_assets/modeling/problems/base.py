@@ -16,6 +16,7 @@ import pandas as pd
 
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.algorithms import Algorithm
+from e2i_assets.modeling.errors import NoCandidateError
 from e2i_assets.modeling.intervals import Interval
 
 Metrics = Mapping[str, float | None]
@@ -142,6 +143,19 @@ class Problem(ABC):
     """The metric that may be too good to be true."""
     algorithms: ClassVar[Mapping[str, Algorithm]]
     """Every algorithm that can be run, by name."""
+
+    def algorithm(self, name: str) -> Algorithm:
+        """One of the algorithms.
+
+        Raises:
+            NoCandidateError: there is none of this name for this problem type.
+        """
+        if name not in self.algorithms:
+            raise NoCandidateError(
+                f"{name} does not do {self.problem_type}: it was chosen for a question of another kind",
+                next_step="Materialize the model candidate again.",
+            )
+        return self.algorithms[name]
 
     @property
     def scorer(self) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling import drawing
 from e2i_assets.modeling.algorithms import Params, by_name, lightgbm, linear, random_forest, xgboost
+from e2i_assets.modeling.calibration import equal_bins
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
 from e2i_assets.modeling.intervals import Interval, not_negative, of_logarithm, of_mean
@@ -21,7 +22,6 @@ from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, In
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
 ROWS_PER_FOLD = 10
-ROWS_PER_BIN = 20
 MORE_ROWS = "Load more patients, or widen the cohort by its criteria: more must have a known outcome."
 
 
@@ -175,8 +175,6 @@ class Regression(Problem):
         """`by_prediction`: up to ten bins of equal size in order of prediction, at least 20 rows each where
         there are as many: rows, mean prediction, mean and spread of the actual and of actual less predicted.
         """
-        order = np.argsort(prediction, kind="stable")
-        bins = np.array_split(order, int(np.clip(len(y) // ROWS_PER_BIN, 1, 10)))
         return {
             "by_prediction": [
                 {
@@ -187,7 +185,7 @@ class Regression(Problem):
                     "residual": float((y - prediction)[b].mean()),
                     "residual_spread": float((y - prediction)[b].std()),
                 }
-                for b in bins
+                for b in equal_bins(prediction)
             ]
         }
 
