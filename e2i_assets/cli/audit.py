@@ -56,8 +56,8 @@ def leakage(
 
     from e2i_assets.cli import audit_data
     from e2i_assets.cli.output import fail, print_json, say
+    from e2i_assets.html_pages import stamped
     from e2i_assets.leakage.render import html as page
-    from e2i_assets.quality.render import stamped
     from e2i_assets.settings import settings
 
     if (file is None) == (partition is None) or (file is not None and not target):

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from e2i_assets.quality.render import stamped
+from e2i_assets.html_pages import stamped
 from e2i_assets.resources.store import PAGES, ArtifactStore
 
 POLICY = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from functools import cache
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ import dagster as dg
 import httpx
 import polars as pl
 import pytest
+from jinja2 import UndefinedError
 from markdown_it import MarkdownIt
 from starlette.applications import Starlette
 
@@ -23,12 +25,14 @@ from e2i_assets.contracts.markdown import Written, code, plain, table, told
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.features.feature_set import Feature
 from e2i_assets.gates.verdict import refuse
+from e2i_assets.html_pages import render
 from e2i_assets.leakage.findings import Finding, LeakageReport
 from e2i_assets.leakage.render import html as leakage_page
 from e2i_assets.quality import QCReport, build_qc_report
 from e2i_assets.quality.config import Expectation
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.stages.display import check
+from e2i_assets_tests.conftest import ROOT
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
 from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
 from e2i_assets_tests.unit.test_front import served
@@ -47,6 +51,7 @@ HOSTILE = (
     "x\n\n<script>alert(1)</script>\n# heading",
 )
 NAMED = " ".join(HOSTILE)
+LIMIT = f"brand <> '{HOSTILE[0]}'"
 
 
 class Page(HTMLParser):
@@ -97,7 +102,13 @@ def quality_report() -> QCReport:
     pattern = Expectation(
         type="expect_column_values_to_match_regex", kwargs={"column": "brand", "regex": HOSTILE[1]}, why="x"
     )
-    suite = suite.model_copy(update={"expectations": (*broken, pattern), "description": NAMED})
+    limited = Expectation(
+        type="expect_column_values_to_match_regex",
+        kwargs={"column": "brand", "regex": "x"},
+        where=LIMIT,
+        why="x",
+    )
+    suite = suite.model_copy(update={"expectations": (*broken, pattern, limited), "description": NAMED})
     return build_qc_report(
         clean_tables(60), attributes=ATTRIBUTES | {name: Declared("integer") for name in HOSTILE},
         raw_versions=dict.fromkeys(TABLES, "v"), config=settings.model_copy(update={"suites": (suite,)}),
@@ -167,7 +178,15 @@ def test_data_docs_show_rules_and_obey_none() -> None:
     pages = [suite.page for suite in quality_report().suites if suite.page]
     assert pages
     for page in pages:
-        require_harmless(page, NAMED, HOSTILE[0])
+        require_harmless(page, NAMED, HOSTILE[0], f"brand where {LIMIT}")
+
+
+def test_no_template_shows_a_value_unescaped_or_one_that_is_missing() -> None:
+    texts = [path.read_text() for path in (ROOT / "e2i_assets" / "templates").iterdir()]
+    assert len(texts) > 4
+    assert not [text for text in texts if re.search(r"\bsafe\b|autoescape", text)]
+    with pytest.raises(UndefinedError, match="'suites' is undefined"):
+        render("data_docs_index.html", title="Data Docs", status="passed")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,0 +1,38 @@
+"""HTML pages from the templates in `templates/`: every value is escaped, and one that is missing is an error.
+
+All of them extend `page.html`: one file each, without scripts, that loads nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that a template of `templates/` makes of values; the same values give the same page."""
+    return _environment().get_template(template).render(values)
+
+
+def stamped(page: str, about: str) -> str:
+    """A finished page that says at its top, and in its title, of what and when it is."""
+    line = escape(about)
+    return page.replace("<title>", f"<title>{line}: ", 1).replace("<body>", f"<body><p>{line}</p>", 1)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("e2i_assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
