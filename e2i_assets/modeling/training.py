@@ -119,7 +119,9 @@ class TrainedModel:
         if fingerprint(pipeline) != record["fingerprint"]:
             raise ModelFileError(other)
         if "problem_type" not in record:
-            raise ModelFileError(f"{folder}: was saved by an earlier release; train the model again")
+            raise ModelFileError(
+                f"{folder}: an earlier release saved this model", "Materialize the trained model again."
+            )
         fields = record | {n: tuple(record[n]) for n in _TUPLES}
         return cls(pipeline=pipeline, _pickle=pickled, **fields)
 

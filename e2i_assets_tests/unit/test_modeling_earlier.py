@@ -64,8 +64,9 @@ def test_a_model_of_before_says_that_it_is_to_be_trained_again(tmp_path: Path) -
     for name in ("problem_type", "labels", "baseline"):
         del record[name]
     (tmp_path / "model.json").write_text(json.dumps(record))
-    with pytest.raises(ModelFileError, match="earlier release; train the model again"):
+    with pytest.raises(ModelFileError, match="an earlier release saved this model") as refused:
         TrainedModel.load(tmp_path)
+    assert refused.value.next_step == "Materialize the trained model again."
 
 
 def test_an_artifact_in_another_form_is_refused_with_what_to_do(tmp_path: Path) -> None:
