@@ -25,7 +25,7 @@ import pandas as pd
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.runner import run_partitions
-from e2i_assets.cli.session import DEPLOY, quiet
+from e2i_assets.cli.session import quiet
 from e2i_assets.cohorts import CohortConfig, CohortConstructor
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.contracts.tables import TABLES
@@ -52,7 +52,7 @@ from e2i_assets.quality import QualityConfig, build_qc_report
 from e2i_assets.quality.plots import dimension_chart, history_chart
 from e2i_assets.quality.splits import grade_splits
 from e2i_assets.serving import bento_store, build_bundle
-from e2i_assets.settings import Settings
+from e2i_assets.settings import Settings, shipped
 from e2i_assets.warehouse.postgres import url_for
 from e2i_assets_tests.conftest import installation, postgres_home
 
@@ -180,7 +180,7 @@ def script(here: Settings) -> None:
 
 def fill(here: Settings, scale: Scale) -> None:
     """Load the data, and let Dagster and MLflow make their schemas."""
-    shutil.copyfile(DEPLOY / "dagster.yaml", here.dagster_home / "dagster.yaml")
+    shutil.copyfile(shipped("deploy") / "dagster.yaml", here.dagster_home / "dagster.yaml")
     known = {(p.brand, p.indication) for p in cohort_configs(here.config_dir).values()}
     tables = generate(GeneratorSpec(scale=scale)).tables
     build_resources(here)["warehouse"].load(Load(tables, "benchmark"), known)
