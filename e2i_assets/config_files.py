@@ -113,19 +113,27 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigFileError: the file cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigFileError(f"{path}: cannot be read: is not UTF-8") from error
+
+
 def read_yaml(path: Path) -> tuple[Any, Lines]:
     """The document in a file, and where its keys stand.
 
     Raises:
         ConfigFileError: the file cannot be read, is no strict YAML, or says a key twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigFileError(f"{path}: cannot be read: is not UTF-8") from error
-    return parse_yaml(text, path)
+    return parse_yaml(read_text(path), path)
 
 
 def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
@@ -190,7 +198,12 @@ def read_settings(path: Path) -> tuple[dict[str, Any], Lines]:
     Raises:
         ConfigFileError: as `read_yaml`, or the file holds something else.
     """
-    document, lines = read_yaml(path)
+    return parse_settings(read_text(path), path)
+
+
+def parse_settings(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
+    """`read_settings` of a text that is read already; `path` is what mistakes name."""
+    document, lines = parse_yaml(text, path)
     if not isinstance(document, dict):
         raise ConfigFileError(f"{path}: expected a mapping, found {type(document).__name__}")
     return document, lines

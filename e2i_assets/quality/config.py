@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -9,7 +12,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from e2i_assets.cohorts.quality_terms import DimensionName, QualityTerms, Refresh
-from e2i_assets.config_files import ConfigFileError, Lines, read_settings
+from e2i_assets.config_files import ConfigFileError, Lines, parse_settings, read_settings, read_text
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
@@ -149,11 +152,18 @@ class Suite(_Model):
             raise ValueError("the same expectation is stated twice")
         return self
 
-    @classmethod
-    def from_yaml(cls, path: Path) -> Self:
+    @staticmethod
+    def from_yaml(path: Path) -> Suite:
         """Read one suite file; QualityConfigError when it cannot be read or names an unknown column."""
-        values, lines = _read(path)
-        return _parse(cls, lines, values)
+        with _refusing():
+            return _suite(read_text(path), path)
+
+
+@lru_cache(maxsize=64)
+def _suite(text: str, path: Path) -> Suite:
+    """The suite of a file's text: most stages of a run ask for the suites, nearly always the same ones."""
+    values, lines = parse_settings(text, path)
+    return _parse(Suite, lines, values)
 
 
 class QualityConfig(_Model):
@@ -192,7 +202,8 @@ class QualityConfig(_Model):
         Raises:
             QualityConfigError: unreadable file, unknown setting, suite, table or column.
         """
-        settings, lines = _read(path)
+        with _refusing():
+            settings, lines = read_settings(path)
         if partition := sorted(settings.keys() & {"refresh", "agreed"}):
             raise QualityConfigError(f"{path}: {', '.join(partition)}: belongs in a cohort file")
         names = settings.pop("suites", [])
@@ -235,9 +246,10 @@ def _in_contract(reference: str) -> bool:
     return table in TABLES and any(c.name == name for c in columns(TABLES[table]))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Lines]:
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        return read_settings(path)
+        yield
     except ConfigFileError as error:
         raise QualityConfigError(str(error)) from error
 

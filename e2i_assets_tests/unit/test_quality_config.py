@@ -47,6 +47,22 @@ def test_every_suite_file_is_named_by_the_settings(folder):
     assert {p.stem for p in (folder / "expectations").iterdir()} == {s.suite for s in config.suites}
 
 
+def test_a_suite_is_parsed_once_for_as_long_as_its_file_says_the_same(folder):
+    def suites():
+        return {s.suite: s for s in QualityConfig.from_yaml(folder / "quality.yaml").suites}
+
+    before = suites()
+    file = folder / "expectations" / "triggers.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "description": "another"}))
+    after = suites()
+    assert after["triggers"].description == "another"
+    assert {name for name in before if after[name] is not before[name]} == {"triggers"}
+    file.write_text("suite: [")
+    for _ in range(2):
+        with pytest.raises(QualityConfigError, match=r"triggers\.yaml"):
+            suites()
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
