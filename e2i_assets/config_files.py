@@ -21,6 +21,9 @@ DIGITS = 18
 MOST = 100_000
 """Values of a file, those that aliases repeat among them: a few lines of aliases to aliases make billions."""
 
+_NO_SUCH_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+"""What pydantic calls a key that a model, or a dataclass, does not have."""
+
 
 class ConfigFileError(E2IError, ValueError):
     """A file that cannot be read as strict YAML; the message names file, line and why."""
@@ -52,8 +55,10 @@ class Lines:
         """Each mistake of a model's validation at its line; `tags` are parts of a path that no file has."""
         for found in error.errors(include_url=False):
             key = [str(part) for part in found["loc"] if part not in tags]
-            said = found["msg"].removeprefix("Value error, ")
-            yield self.at(key, said.replace("Extra inputs are not permitted", "no such key"))
+            said = (
+                "no such key" if found["type"] in _NO_SUCH_KEY else found["msg"].removeprefix("Value error, ")
+            )
+            yield self.at(key, said)
 
 
 class _Loader(yaml.CSafeLoader):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,28 +12,24 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from e2i_assets.contracts.variables import Feature, FeatureKind
+
 LEVELS = {"region": ["north", "south"]}
 USUAL = {"age": (20.0, 80.0), "uas7": (0.0, 42.0)}
 ROW: dict[str, Any] = {"age": 50, "uas7": 20.5, "region": "north", "biologic": True}
 
 
-@dataclass(frozen=True)
-class ToyFeature:
-    name: str
-    kind: Literal["numeric", "categorical", "boolean"]
-    unit: str | None
-    description: str
-    low: float | None = None
-    high: float | None = None
-    integer: bool = False
-    allowed: tuple[str, ...] | None = None
+def feature(
+    name: str, kind: FeatureKind, unit: str | None = None, description: str = "", **facts: Any
+) -> Feature:
+    return Feature(name=name, kind=kind, unit=unit, description=description, source="a table", **facts)
 
 
 FEATURES = (
-    ToyFeature("age", "numeric", "years", "Age at diagnosis", low=0, high=120),
-    ToyFeature("uas7", "numeric", "0-42", "Weekly urticaria activity"),
-    ToyFeature("region", "categorical", None, "Region of the practice"),
-    ToyFeature("biologic", "boolean", None, "Has had a biologic"),
+    feature("age", "numeric", "years", "Age at diagnosis", low=0, high=120),
+    feature("uas7", "numeric", "0-42", "Weekly urticaria activity"),
+    feature("region", "categorical", None, "Region of the practice"),
+    feature("biologic", "boolean", None, "Has had a biologic"),
 )
 
 

@@ -15,9 +15,10 @@ import pandas as pd
 from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.assets.scoped import stage_key
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
-from e2i_assets.modeling.data import FeatureLike, require_features
+from e2i_assets.modeling.data import require_features
 from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope
@@ -162,7 +163,7 @@ def usual_values(train: pd.DataFrame, names: Sequence[str], cell: int) -> dict[s
     return usual
 
 
-def probe_rows(validation: pd.DataFrame, features: Sequence[FeatureLike]) -> pd.DataFrame:
+def probe_rows(validation: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
     """The rows that model and bundle must answer alike.
 
     Raises:
@@ -191,13 +192,13 @@ def _ask(example: Mapping[str, Any], port: int) -> str:
 
 
 def example_features(
-    features: Sequence[FeatureLike],
+    features: Sequence[Feature],
     levels: Mapping[str, Sequence[str]],
     usual: Mapping[str, tuple[float, float]],
 ) -> dict[str, Any]:
     """Features of a request that is answered without a warning; made of ranges and levels, of no patient."""
 
-    def example(feature: FeatureLike) -> Any:
+    def example(feature: Feature) -> Any:
         if feature.kind == "boolean":
             return False
         if feature.kind == "categorical":

@@ -10,10 +10,10 @@ import dagster as dg
 import polars as pl
 
 from e2i_assets.contracts import markdown
-from e2i_assets.contracts.base import INDEX, OUTCOME, Column, columns, facts_of
-from e2i_assets.contracts.dictionary import AttributeLike, type_name
+from e2i_assets.contracts.base import columns, facts_of
+from e2i_assets.contracts.dictionary import type_name
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.features.feature_set import Feature
+from e2i_assets.contracts.variables import INDEX, OUTCOME, Attribute, Column, Feature
 from e2i_assets.stages.display import plain
 
 
@@ -38,7 +38,7 @@ def contract_schema(name: str) -> dg.TableSchema:
     return _schema(name, [_contract_column(c) for c in columns(TABLES[name])])
 
 
-def raw_schema(name: str, frame: pl.DataFrame, declared: Mapping[str, AttributeLike]) -> dg.TableSchema:
+def raw_schema(name: str, frame: pl.DataFrame, declared: Mapping[str, Attribute]) -> dg.TableSchema:
     """Schema of an extract: what the contract says, and `declared` of the clinical attributes beyond it."""
     described = {c.name: c for c in columns(TABLES[name])}
     return _schema(
@@ -74,12 +74,11 @@ def _contract_column(c: Column) -> dg.TableColumn:
     )
 
 
-def _attribute_column(name: str, dtype: str, declared: AttributeLike | None) -> dg.TableColumn:
+def _attribute_column(name: str, dtype: str, declared: Attribute | None) -> dg.TableColumn:
     if declared is None:
         return _column(name, dtype, "Clinical attribute that the cohort file does not declare")
-    unit = f" ({declared.unit})" if declared.unit else ""
-    said = f"{declared.description}{unit}. Clinical attribute. Role {declared.role}"
-    return _column(name, declared.dtype, f"{said}, {_known(declared.available_at)}.")
+    said = f"{declared.meaning}. Clinical attribute. Role {declared.role}, {_known(declared.available_at)}."
+    return _column(name, declared.dtype, said)
 
 
 def _column(
@@ -98,9 +97,4 @@ def _known(available_at: str | None) -> str:
 
 def feature_schema(features: Iterable[Feature]) -> dg.TableSchema:
     """Schema of a feature set."""
-    return dg.TableSchema(
-        [
-            _column(f.name, f.kind, f"{f.description}{f' ({f.unit})' if f.unit else ''}. From {f.source}.")
-            for f in features
-        ]
-    )
+    return dg.TableSchema([_column(f.name, f.kind, f"{f.meaning}. From {f.source}.") for f in features])

@@ -226,7 +226,7 @@ def _audit(
         known["train"],
         target,
         id_column="patient_id",
-        contract={feature.name: feature.declared for feature in features.features},
+        contract={feature.name: feature for feature in features.features},
         event_times=time,
         equal_rows=cohort_config.equal_rows == "allow",
         other_splits={name: frame for name, frame in known.items() if name != "train"},

@@ -149,7 +149,7 @@ def _audit(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageReport:
         train,
         target,
         id_column="patient_id",
-        contract={feature.name: feature.declared for feature in splits.features},
+        contract={feature.name: feature for feature in splits.features},
         other_splits={"validation": validation},
         event_times=time,
         plausible=plausible_of(scope),

@@ -5,10 +5,11 @@ and which gates judge a cohort is not decided here.
 """
 
 from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
-from e2i_assets.cohorts.config import Attribute, CohortConfig, TemporalRequirements
+from e2i_assets.cohorts.config import CohortConfig, TemporalRequirements
 from e2i_assets.cohorts.constructor import CohortConstructor
 from e2i_assets.cohorts.criterion import Criterion, EventCriterion, Operator
 from e2i_assets.cohorts.errors import CohortError
+from e2i_assets.contracts.variables import Attribute
 
 __all__ = [
     "Attribute",

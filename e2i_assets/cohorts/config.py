@@ -16,9 +16,10 @@ from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCri
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
 from e2i_assets.config_files import ConfigFileError, read_settings
-from e2i_assets.contracts.base import INDEX, Role, columns
+from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import EVENT_TYPES, TABLES, PatientJourneys
+from e2i_assets.contracts.variables import Attribute
 
 OBSERVATION_START = "first_observation_date"
 OBSERVATION_END = "last_observation_date"
@@ -50,26 +51,6 @@ class TemporalRequirements(StrictModel):
     lookback_days: Days = 180
     followup_days: Days = 90
     index_date_field: str = Field(default="diagnosis_date", min_length=1)
-
-
-class Attribute(StrictModel):
-    """A clinical column beyond the contract of `patient_journeys`.
-
-    `available_at` is `index`, `outcome` or the date column from which on the value is known. Left out, nobody
-    has said when: the column is a feature, and the leakage audit judges it by its name and figures.
-    """
-
-    dtype: Literal["integer", "number", "boolean", "string", "date"]
-    unit: str | None = None
-    role: Role = "feature"
-    available_at: str | None = None
-    description: str = ""
-
-    @model_validator(mode="after")
-    def _outcomes_come_later(self) -> Self:
-        if self.role in ("outcome", "post_outcome") and self.available_at in (INDEX, None):
-            raise ValueError(f"role {self.role} is not known at the index date: set available_at to outcome")
-        return self
 
 
 def _event_type(name: str) -> str:

@@ -8,36 +8,15 @@ from functools import cache
 from typing import Any, Literal
 
 import pandera.polars as pa
-import polars as pl
 
-Role = Literal["id", "time", "feature", "treatment", "outcome", "post_outcome", "audit"]
+from e2i_assets.contracts.variables import INDEX, Column, Role
+
 PartitionRule = Literal["journey", "journey_hcp", "brand"]
 
 PARTITION_KEYS: dict[PartitionRule, str] = {
     "journey": "patient_journey_id", "journey_hcp": "hcp_id", "brand": "brand",
 }  # fmt: skip
 """Column by which a row finds the journeys of its partition."""
-
-INDEX = "index"
-"""Available at: known on the index date."""
-OUTCOME = "outcome"
-"""Available at: known only when the follow-up window has passed."""
-
-
-@dataclass(frozen=True)
-class Availability:
-    """What a column may be used for, and when its value becomes known.
-
-    `available_at` is `index`, `outcome` or the date column from which on the value is known; None where
-    nobody has said, which is not the same as `index`.
-    """
-
-    role: str
-    available_at: str | None
-
-
-NOT_DECLARED = Availability("feature", None)
-"""Of a column that nobody has described."""
 
 
 @dataclass(frozen=True)
@@ -68,36 +47,6 @@ class Table(pa.DataFrameModel):
 
         strict = True
         ordered = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a contract, as every reader of contracts wants it.
-
-    `references` is `table.column`; `allowed` the closed set of values; `low` and `high` inclusive bounds;
-    `wanted_when` the SQL condition of the rows that can fill a nullable column (None: every row).
-    """
-
-    name: str
-    dtype: pl.DataType
-    nullable: bool
-    key: bool
-    unique: bool
-    role: Role
-    available_at: str
-    description: str
-    unit: str | None = None
-    references: str | None = None
-    allowed: tuple[str, ...] | None = None
-    low: float | None = None
-    high: float | None = None
-    json: bool = False
-    wanted_when: str | None = None
-
-    @property
-    def meaning(self) -> str:
-        """The description with its unit, for a person."""
-        return f"{self.description} ({self.unit})" if self.unit else self.description
 
 
 def column(

@@ -6,8 +6,9 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from e2i_assets.contracts.base import Column, Table, columns, facts_of
+from e2i_assets.contracts.base import Table, columns, facts_of
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.variables import Column
 
 SCHEMA = "e2i"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.base import Column, Table, columns, facts_of, key_of
+from e2i_assets.contracts.base import Table, columns, facts_of, key_of
 from e2i_assets.contracts.markdown import table
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.variables import Attribute, Column
 
 _TYPES: dict[type[pl.DataType], str] = {
     pl.String: "string",
@@ -31,22 +32,7 @@ _LEGEND = (
 _HEADS = ("column", "type", "unit", "role", "available", "null", "values", "key", "meaning")
 
 
-class AttributeLike(Protocol):
-    """A clinical attribute as a cohort file declares it."""
-
-    @property
-    def dtype(self) -> str: ...  # noqa: D102
-    @property
-    def unit(self) -> str | None: ...  # noqa: D102
-    @property
-    def role(self) -> str: ...  # noqa: D102
-    @property
-    def available_at(self) -> str | None: ...  # noqa: D102
-    @property
-    def description(self) -> str: ...  # noqa: D102
-
-
-def dictionary(attributes: Mapping[str, Mapping[str, AttributeLike]]) -> dict[str, Any]:
+def dictionary(attributes: Mapping[str, Mapping[str, Attribute]]) -> dict[str, Any]:
     """The dictionary in plain JSON types: `tables` in loading order, and `attributes` of each partition.
 
     Args:
@@ -87,7 +73,7 @@ def _column(c: Column) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _attribute(name: str, declared: AttributeLike) -> dict[str, Any]:
+def _attribute(name: str, declared: Attribute) -> dict[str, Any]:
     # An attribute is a key of a JSON document, where any may be missing.
     return {
         "column": name, "type": declared.dtype, "unit": declared.unit, "role": declared.role,

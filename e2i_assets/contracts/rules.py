@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 
 import polars as pl
 
-from e2i_assets.contracts.base import Column, columns, facts_of
+from e2i_assets.contracts.base import columns, facts_of
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.variables import Column
 
 INDEXED_BYTES = 2_000
 """Longest text in an indexed column; PostgreSQL refuses index entries above 2,704 bytes."""

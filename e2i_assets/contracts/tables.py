@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 import polars as pl
 
-from e2i_assets.contracts.base import OUTCOME, Table, TableFacts, column
+from e2i_assets.contracts.base import Table, TableFacts, column
+from e2i_assets.contracts.variables import OUTCOME
 
 UTC = Annotated[pl.Datetime, "us", "UTC"]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import pandas as pd
 import polars as pl
 
-from e2i_assets.contracts.base import INDEX, Availability, Column, columns
+from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys
 from e2i_assets.contracts.undeclared import is_row_number
+from e2i_assets.contracts.variables import INDEX, Attribute, Column, Feature, FeatureKind, Variable
 from e2i_assets.features.errors import FeatureError
 from e2i_assets.features.events import SOURCE, event_features
-from e2i_assets.features.feature_set import KEYS, Feature, FeatureSet, Kind
+from e2i_assets.features.feature_set import KEYS, FeatureSet
 
 JOURNEYS = "patient_journeys"
 MIN_ROWS_OF_IDENTIFIER = 20
@@ -21,35 +21,7 @@ MIN_ROWS_OF_IDENTIFIER = 20
 IDENTIFYING = 0.9
 """Share of a text's values that one member alone has, above which it is an identifier with a few repeats."""
 FEATURE_ROLES = ("feature", "treatment")
-
-
-class AttributeLike(Protocol):
-    """What a cohort file says of a clinical attribute, and a contract of a column."""
-
-    @property
-    def role(self) -> str:
-        """What the value may be used for."""
-
-    @property
-    def available_at(self) -> str | None:
-        """When it becomes known; None where nobody has said."""
-
-    @property
-    def unit(self) -> str | None:
-        """Its unit."""
-
-    @property
-    def description(self) -> str:
-        """What it means."""
-
-
-class _Undeclared:
-    """A column that the cohort file does not have among its attributes."""
-
-    role: str = "feature"
-    available_at: str | None = None
-    unit: str | None = None
-    description: str = "Clinical attribute, not described in the cohort file"
+UNDESCRIBED = Variable(description="Clinical attribute, not described in the cohort file")
 
 
 def build_features(
@@ -59,7 +31,7 @@ def build_features(
     *,
     index_date_field: str | None,
     lookback_days: int,
-    attributes: Mapping[str, AttributeLike],
+    attributes: Mapping[str, Attribute],
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     event_subtypes: Mapping[str, Sequence[str]] | None = None,
@@ -130,24 +102,24 @@ def build_features(
     return FeatureSet(frame, features, _outcomes(members, described), dropped)
 
 
-def _described(members: pl.DataFrame, attributes: Mapping[str, AttributeLike]) -> dict[str, AttributeLike]:
-    contract: dict[str, AttributeLike] = {c.name: c for c in columns(PatientJourneys)}  # type: ignore[misc]
+def _described(members: pl.DataFrame, attributes: Mapping[str, Attribute]) -> dict[str, Variable]:
+    contract = {c.name: c for c in columns(PatientJourneys)}
     documents = [c.name for c in columns(PatientJourneys) if c.json and c.name in members.columns]
     if documents:
         raise FeatureError(f"{', '.join(documents)}: expand the JSON into one column per key first")
-    return {n: contract.get(n) or attributes.get(n) or _Undeclared() for n in members.columns}
+    return {n: contract.get(n) or attributes.get(n) or UNDESCRIBED for n in members.columns}
 
 
 def _unknown(
-    members: pl.DataFrame, described: Mapping[str, AttributeLike], include: Sequence[str]
+    members: pl.DataFrame, described: Mapping[str, Variable], include: Sequence[str]
 ) -> dict[str, str]:
     """Columns that nobody has asked for as features, and why they are none."""
-    undeclared = {n: "not in the cohort file" for n, d in described.items() if isinstance(d, _Undeclared)}
+    undeclared = {n: "not in the cohort file" for n, d in described.items() if d is UNDESCRIBED}
     numbered = {n: "row numbers that pandas wrote" for n in described if is_row_number(members[n])}
     return {n: reason for n, reason in (undeclared | numbered).items() if n not in include}
 
 
-def _allowed(facts: AttributeLike) -> bool:
+def _allowed(facts: Variable) -> bool:
     return facts.role in FEATURE_ROLES and facts.available_at in (INDEX, None)
 
 
@@ -177,17 +149,18 @@ def _named_once(features: Sequence[Feature]) -> None:
         raise FeatureError(f"{', '.join(twice)}: two features of one name; rename or exclude the attribute")
 
 
-def _feature(name: str, dtype: pl.DataType, facts: AttributeLike, table: str, prefix: str = "") -> Feature:
+def _feature(name: str, dtype: pl.DataType, facts: Variable, table: str, prefix: str = "") -> Feature:
     low, high, allowed = (
         (facts.low, facts.high, facts.allowed) if isinstance(facts, Column) else (None, None, None)
     )
     return Feature(
-        prefix + name,
-        _kind(name, dtype),
-        facts.unit,
-        facts.description,
-        f"{table}.{name}",
-        declared=Availability(facts.role, facts.available_at),
+        name=prefix + name,
+        kind=_kind(name, dtype),
+        source=f"{table}.{name}",
+        role=facts.role,
+        available_at=facts.available_at,
+        unit=facts.unit,
+        description=facts.description,
         low=low,
         high=high,
         integer=dtype.is_integer(),
@@ -195,7 +168,7 @@ def _feature(name: str, dtype: pl.DataType, facts: AttributeLike, table: str, pr
     )
 
 
-def _kind(name: str, dtype: pl.DataType) -> Kind:
+def _kind(name: str, dtype: pl.DataType) -> FeatureKind:
     if dtype == pl.Boolean:
         return "boolean"
     if dtype.is_numeric():
@@ -206,8 +179,8 @@ def _kind(name: str, dtype: pl.DataType) -> Kind:
 
 
 def _hcp(members: pl.DataFrame, hcps: pl.DataFrame) -> tuple[pl.DataFrame, list[Feature]]:
-    known = [c for c in columns(HcpProfiles) if _allowed(c)]  # type: ignore[arg-type]
-    features = [_feature(c.name, c.dtype, c, "hcp_profiles", "hcp_") for c in known]  # type: ignore[arg-type]
+    known = [c for c in columns(HcpProfiles) if _allowed(c)]
+    features = [_feature(c.name, c.dtype, c, "hcp_profiles", "hcp_") for c in known]
     return hcps.select("hcp_id", *[pl.col(c.name).alias(f"hcp_{c.name}") for c in known]), features
 
 
@@ -232,7 +205,7 @@ def _values(feature: Feature, table: pl.DataFrame) -> pd.Series:
     return values.cast(pl.Float64).to_pandas()
 
 
-def _outcomes(members: pl.DataFrame, described: Mapping[str, AttributeLike]) -> pd.DataFrame:
+def _outcomes(members: pl.DataFrame, described: Mapping[str, Variable]) -> pd.DataFrame:
     types = {n: members[n].dtype for n, facts in described.items() if facts.role == "outcome"}
     texts = [n for n, dtype in types.items() if dtype == pl.String]
     if wrong := [n for n, t in types.items() if not (t.is_numeric() or t in (pl.Boolean, pl.String))]:

@@ -7,10 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.base import INDEX, Availability
 from e2i_assets.contracts.tables import EVENT_TYPES
+from e2i_assets.contracts.variables import INDEX, Feature
 from e2i_assets.features.errors import FeatureError
-from e2i_assets.features.feature_set import Feature
 
 SOURCE = "treatment_events"
 KEY = "treatment_event_id"
@@ -18,8 +17,6 @@ READ = (
     KEY, "patient_journey_id", "event_date", "event_type", "event_subtype", "value", "cost",
     "adverse_event_flag",
 )  # fmt: skip
-KNOWN = Availability("feature", INDEX)
-"""Events are counted from before the index date only."""
 HAPPENED = ~(pl.col("cost") < 0).fill_null(value=False)
 MEASURED = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null() & HAPPENED
 
@@ -155,8 +152,11 @@ def _sum(values: pl.Expr) -> pl.Expr:
 
 
 def _feature(name: str, unit: str | None, said: str, column: str = "", **bounds: Any) -> Feature:
+    """Known on the index date, because events are counted from before it only."""
     source = f"{SOURCE}.{column}" if column else SOURCE
-    return Feature(name, "numeric", unit, said, source, declared=KNOWN, **bounds)
+    return Feature(
+        name=name, kind="numeric", unit=unit, description=said, source=source, available_at=INDEX, **bounds
+    )
 
 
 def _said(name: str) -> str:

@@ -6,48 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import pandas as pd
 
-from e2i_assets.contracts.base import INDEX, NOT_DECLARED, Availability
+from e2i_assets.contracts.variables import Feature
 
-Kind = Literal["numeric", "categorical", "boolean"]
 KEYS = ("patient_journey_id", "patient_id", "index_date")
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One feature.
-
-    Attributes:
-        source: `table.column`; of a feature of events the table, or the column that it is counted from.
-        declared: what contract or cohort file say of it.
-        low, high, integer, allowed: what its contract lets a value be: inclusive bounds, levels.
-    """
-
-    name: str
-    kind: Kind
-    unit: str | None
-    description: str
-    source: str
-    declared: Availability = NOT_DECLARED
-    low: float | None = None
-    high: float | None = None
-    integer: bool = False
-    allowed: tuple[str, ...] | None = None
-
-    @property
-    def known_at_index(self) -> bool:
-        """Whether somebody has said that it is known on the index date."""
-        return self.declared.available_at == INDEX
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Read what `dataclasses.asdict` made, after JSON or before."""
-        declared = Availability(**record["declared"]) if "declared" in record else NOT_DECLARED
-        allowed = record.get("allowed")
-        return cls(**{**record, "declared": declared, "allowed": tuple(allowed) if allowed else None})
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import polars as pl
 
-from e2i_assets.contracts.base import INDEX, OUTCOME
+from e2i_assets.contracts.variables import INDEX, OUTCOME, Attribute
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.casting import cast, too_long
 from e2i_assets.ingest.mapping import AttributeMapping, ColumnMapping, Reading
@@ -25,26 +25,6 @@ DTYPES: dict[str, pl.DataType] = {
 }
 
 
-class AttributeLike(Protocol):
-    """A declared attribute."""
-
-    @property
-    def dtype(self) -> str:
-        """A key of `DTYPES`."""
-
-    @property
-    def unit(self) -> str | None:
-        """Unit of its values."""
-
-    @property
-    def role(self) -> str:
-        """What it may be used for."""
-
-    @property
-    def available_at(self) -> str | None:
-        """From when on it is known."""
-
-
 class AttributeMismatch(E2IError, ValueError):
     """An attribute's values are not of its declared type; the message names both, never a value."""
 
@@ -52,7 +32,7 @@ class AttributeMismatch(E2IError, ValueError):
     next_step = "Correct the source, or the attribute in the cohort file."
 
 
-def expand(journeys: pl.DataFrame, declared: Mapping[str, AttributeLike]) -> pl.DataFrame:
+def expand(journeys: pl.DataFrame, declared: Mapping[str, Attribute]) -> pl.DataFrame:
     """Replace the JSON column by one column per attribute, declared ones first, in a stable order.
 
     An attribute that no journey has is not made up: its column is absent, and whoever needs it says so.
@@ -105,7 +85,7 @@ def by_spelling(values: pl.Series) -> pl.Series:
     return truths if truths.null_count() == values.null_count() else values
 
 
-def contradiction(name: str, stated: AttributeMapping, declared: AttributeLike | None) -> str | None:
+def contradiction(name: str, stated: AttributeMapping, declared: Attribute | None) -> str | None:
     """What a mapping says of an attribute against what a cohort file declares; None where they agree.
 
     An attribute that no cohort file declares is carried and never used, so a mapping that gives it a use

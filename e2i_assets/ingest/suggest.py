@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from e2i_assets.contracts.base import Column, column_of, columns, key_of
+from e2i_assets.contracts.base import column_of, columns, key_of
 from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.undeclared import is_row_number
+from e2i_assets.contracts.variables import Column
 from e2i_assets.ingest.aliases import ALIASES, WORDS
 from e2i_assets.ingest.attributes import AS_IT_IS
 from e2i_assets.ingest.casting import Cast, cast

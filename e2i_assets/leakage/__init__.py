@@ -5,8 +5,7 @@ little.
 """
 
 from e2i_assets.leakage.audit import audit_leakage
-from e2i_assets.leakage.contract import AvailabilityLike
 from e2i_assets.leakage.findings import Finding, LeakageError, LeakageReport
 from e2i_assets.leakage.plausible import Plausible
 
-__all__ = ["AvailabilityLike", "Finding", "LeakageError", "LeakageReport", "Plausible", "audit_leakage"]
+__all__ = ["Finding", "LeakageError", "LeakageReport", "Plausible", "audit_leakage"]

@@ -48,7 +48,7 @@ def audit_leakage(
         train: one row per example.
         target: the outcome column; two values or text are classes, other numbers a regression.
         id_column: the unit of splitting (patient); compared between splits, and kept whole in folds.
-        contract: what is known of the columns: by name an entry with `role` and `available_at` (an object, a
+        contract: what is known of the columns: by name an entry with `role` and `available_at` (a variable, a
             mapping, or one of both), a list of the columns known only afterwards, or a table contract.
             Features that an entry could declare as known on the index date, and none does, must not be
             implausibly good, alone or together; with no contract, or a mere list, their joint figure is among
@@ -76,7 +76,7 @@ def audit_leakage(
     limits: tuple[str, ...] = ()
     known = as_entries(contract, train.columns) if contract is not None else {}
     early = declared_early(features, known)
-    open_ = (f for f in features if f not in known or known[f].available_at is None)
+    open_ = (f for f in features if f not in known or not known[f].declared)
     undeclared = tuple(open_) if is_whole(contract) else ()
     if known:
         findings += availability_findings(train, features, known, index_date)

@@ -5,23 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol, get_args
 
-from e2i_assets.contracts.base import INDEX, OUTCOME, Availability, Role
+from e2i_assets.contracts.variables import AFTERWARDS, INDEX, OUTCOME, Role, Variable
 from e2i_assets.leakage.findings import LeakageError
-
-AFTERWARDS = ("outcome", "post_outcome")
-"""Roles of what is known only with the outcome."""
-
-
-class AvailabilityLike(Protocol):
-    """What the audit needs of a column's contract."""
-
-    @property
-    def role(self) -> str:
-        """Role of the column, as in a table contract."""
-
-    @property
-    def available_at(self) -> str | None:
-        """`index`, `outcome`, or the date column from which on the value is known; None: not declared."""
 
 
 class SchemaLike(Protocol):
@@ -39,10 +24,10 @@ class ModelLike(Protocol):
         """Its schema."""
 
 
-Entry = AvailabilityLike | Mapping[str, str] | str
+Entry = Variable | Mapping[str, str] | str
 Contract = Mapping[str, Entry] | Iterable[str] | SchemaLike | ModelLike
 """What is known of a table's columns: an entry for each, the names of those known only afterwards, or a
-Pandera schema or model. An entry is an object or a mapping with `role` and `available_at`, or one of both;
+Pandera schema or model. An entry is a variable, or a mapping with `role` and `available_at`, or one of both;
 without `available_at` it does not say when the value is known, unless its role does."""
 
 
@@ -51,7 +36,7 @@ def is_whole(contract: Contract | None) -> bool:
     return isinstance(contract, Mapping) or hasattr(contract, "to_schema") or hasattr(contract, "columns")
 
 
-def as_entries(contract: Contract, columns: Collection[str]) -> dict[str, AvailabilityLike]:
+def as_entries(contract: Contract, columns: Collection[str]) -> dict[str, Variable]:
     """A contract in any of its forms, by column.
 
     Args:
@@ -72,11 +57,11 @@ def as_entries(contract: Contract, columns: Collection[str]) -> dict[str, Availa
             return told
         raise LeakageError("contract", "no column of the schema has a role in its metadata")
     if isinstance(schema, Iterable):
-        return {str(name): Availability("post_outcome", OUTCOME) for name in schema}
+        return {str(name): Variable(role="post_outcome", available_at=OUTCOME) for name in schema}
     raise LeakageError("contract", f"the contract is a {type(contract).__name__}")
 
 
-def _entry(name: str, entry: Any, columns: Collection[str]) -> AvailabilityLike:
+def _entry(name: str, entry: Any, columns: Collection[str]) -> Variable:
     if isinstance(entry, str):
         entry = {"role" if entry in get_args(Role) and entry not in columns else "available_at": entry}
         if entry.get("available_at", INDEX) not in (INDEX, OUTCOME, *columns):
@@ -86,10 +71,11 @@ def _entry(name: str, entry: Any, columns: Collection[str]) -> AvailabilityLike:
     if isinstance(entry, Mapping):
         if not {"role", "available_at", "dtype"} & set(entry):
             raise LeakageError("contract", f"contract of {name}: neither role nor available_at")
-        role = str(entry.get("role", "feature"))
+        role: Any = str(entry.get("role", "feature"))
         by_role = OUTCOME if role in AFTERWARDS else None
-        entry = Availability(role, str(entry["available_at"]) if entry.get("available_at") else by_role)
-    if not (hasattr(entry, "role") and hasattr(entry, "available_at")):
+        stated = str(entry["available_at"]) if entry.get("available_at") else by_role
+        entry = Variable(role=role, available_at=stated)
+    if not isinstance(entry, Variable):
         raise LeakageError("contract", f"contract of {name}: an entry needs role and available_at")
     if entry.role not in get_args(Role):
         known = ", ".join(get_args(Role))

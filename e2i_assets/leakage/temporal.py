@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from e2i_assets.contracts.base import INDEX, OUTCOME
+from e2i_assets.contracts.variables import Variable
 from e2i_assets.leakage import dates
-from e2i_assets.leakage.contract import AFTERWARDS, AvailabilityLike
 from e2i_assets.leakage.dates import Dates
 from e2i_assets.leakage.findings import Finding, LeakageError
 
@@ -16,7 +15,7 @@ from e2i_assets.leakage.findings import Finding, LeakageError
 def availability_findings(
     train: pd.DataFrame,
     features: Sequence[str],
-    contract: Mapping[str, AvailabilityLike],
+    contract: Mapping[str, Variable],
     index_date: Dates | None,
 ) -> list[Finding]:
     """Features that the contract says are known only after the index date; `index_date` from `read_dates`."""
@@ -25,22 +24,18 @@ def availability_findings(
         entry = contract.get(name)
         if entry is None:
             continue
-        if entry.role in AFTERWARDS or entry.available_at == OUTCOME:
+        if entry.known_afterwards:
             said = f"role {entry.role}, available at {entry.available_at}"
             evidence = f"the contract ({said}) says that it is known only with the outcome"
             findings.append(Finding("temporal", name, 1.0, 0.0, evidence))
-        elif entry.available_at not in (INDEX, None):
+        elif entry.available_at is not None and not entry.known_at_index:
             findings += _known_from(train, name, entry.available_at, index_date)
     return findings
 
 
-def declared_early(features: Sequence[str], contract: Mapping[str, AvailabilityLike]) -> frozenset[str]:
+def declared_early(features: Sequence[str], contract: Mapping[str, Variable]) -> frozenset[str]:
     """Features that the contract says are known on the index date."""
-    return frozenset(
-        name
-        for name in features
-        if name in contract and contract[name].available_at == INDEX and contract[name].role not in AFTERWARDS
-    )
+    return frozenset(name for name in features if name in contract and contract[name].known_at_index)
 
 
 def date_findings(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 import pandas as pd
 from pydantic import BeforeValidator
 
-from e2i_assets.features.feature_set import Feature
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.json_files import read_json, write_json
 from e2i_assets.leakage.info_sheet import SheetRow
 from e2i_assets.modeling.earlier import as_written_now

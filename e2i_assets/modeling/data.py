@@ -1,34 +1,21 @@
-"""The shapes that modelling works on: a labelled split, and what it must know of a feature."""
+"""The shape that modelling works on: a labelled split, and whether it has the features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.fitting import Matrices
 from e2i_assets.modeling.problems.base import Problem
 
-FeatureKind = Literal["numeric", "categorical", "boolean"]
 
-
-class FeatureLike(Protocol):
-    """What modelling needs to know of a feature."""
-
-    @property
-    def name(self) -> str:
-        """Column of the feature frame."""
-
-    @property
-    def kind(self) -> FeatureKind:
-        """Decides the preprocessing."""
-
-
-def require_features(name: str, frame: pd.DataFrame, features: Sequence[FeatureLike]) -> None:
+def require_features(name: str, frame: pd.DataFrame, features: Sequence[Feature]) -> None:
     """Check that a split has every feature, as numbers where the feature is one.
 
     Raises:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from e2i_assets.modeling.data import FeatureLike, require_features
+from e2i_assets.contracts.variables import Feature
+from e2i_assets.modeling.data import require_features
 from e2i_assets.modeling.errors import TrainingDataError
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ MINIMUM_CELL_COUNT = 5
 """Patients below whom a level is pooled, and its name forgotten."""
 
 
-def make_preprocessor(
-    features: Sequence[FeatureLike], levels: Mapping[str, Sequence[str]]
-) -> ColumnTransformer:
+def make_preprocessor(features: Sequence[Feature], levels: Mapping[str, Sequence[str]]) -> ColumnTransformer:
     """The unfitted transformation of these features; `levels` are those that are kept, by feature.
 
     Numeric: median, an indicator where train has gaps, standardised. Categorical: `missing` as a level of
@@ -79,7 +78,7 @@ def make_preprocessor(
 
 def fit_preprocessor(
     train: pd.DataFrame,
-    features: Sequence[FeatureLike],
+    features: Sequence[Feature],
     *,
     patients: np.ndarray | None = None,
     minimum_cell_count: int = MINIMUM_CELL_COUNT,

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.algorithms import Algorithm
-from e2i_assets.modeling.data import FeatureLike, LabelledSplit
+from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.scope import Scope, Selection
@@ -90,7 +91,7 @@ class ModelCandidate:
 
 
 def select_candidate(
-    scope: Scope, train: LabelledSplit, *, features: Sequence[FeatureLike], seed: int
+    scope: Scope, train: LabelledSplit, *, features: Sequence[Feature], seed: int
 ) -> ModelCandidate:
     """Choose an algorithm for a scope from its training split alone.
 
@@ -173,7 +174,7 @@ def _benchmark(
     finalists: Sequence[Algorithm],
     scores: Mapping[str, float],
     train: LabelledSplit,
-    features: Sequence[FeatureLike],
+    features: Sequence[Feature],
     seed: int,
 ) -> list[Finalist]:
     """Score of each finalist on the same folds, best first."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -43,22 +43,6 @@ class QualityConfigError(E2IError, ValueError):
 
     code = "quality_config"
     next_step = "Correct the file that the message names."
-
-
-class AttributeLike(Protocol):
-    """What quality control needs of a declared clinical attribute."""
-
-    @property
-    def dtype(self) -> str:
-        """One of integer, number, boolean, string, date."""
-
-    @property
-    def role(self) -> str:
-        """Role of the column, as in a contract."""
-
-    @property
-    def available_at(self) -> str | None:
-        """When the value is known, as in a contract."""
 
 
 class _Model(BaseModel):

@@ -25,7 +25,8 @@ import polars as pl
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.rules import row_rules
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.quality.config import DIMENSIONS, AttributeLike, DimensionName, QualityConfig
+from e2i_assets.contracts.variables import Attribute
+from e2i_assets.quality.config import DIMENSIONS, DimensionName, QualityConfig
 from e2i_assets.quality.freshness import Freshness, judge_freshness
 from e2i_assets.quality.relations import judge_rows
 from e2i_assets.quality.schema import extraction_columns, wrong_attribute_type, wrong_type
@@ -88,7 +89,7 @@ def grade_table(
     name: str,
     tables: Mapping[str, pl.DataFrame],
     config: QualityConfig,
-    attributes: Mapping[str, AttributeLike] | None = None,
+    attributes: Mapping[str, Attribute] | None = None,
     not_collected: Collection[str] = (),
     *,
     stale: bool = False,
@@ -149,7 +150,7 @@ def _summed(parts: list[tuple[str, int, int]]) -> _Tally:
 def _completeness(
     name: str,
     frame: pl.DataFrame,
-    attributes: Mapping[str, AttributeLike],
+    attributes: Mapping[str, Attribute],
     absent: Collection[str],
 ) -> _Tally:
     described = extraction_columns(name)
@@ -166,7 +167,7 @@ def _missing_cells(frame: pl.DataFrame, name: str, condition: str | None) -> tup
     return name, empty, fillable.height
 
 
-def _validity(name: str, frame: pl.DataFrame, attributes: Mapping[str, AttributeLike]) -> _Tally:
+def _validity(name: str, frame: pl.DataFrame, attributes: Mapping[str, Attribute]) -> _Tally:
     wrong = {c.name for c in extraction_columns(name) if wrong_type(frame, c)}
     wrong |= {
         a

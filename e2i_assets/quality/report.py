@@ -16,7 +16,8 @@ import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.undeclared import how_to_declare
-from e2i_assets.quality.config import DIMENSIONS, AttributeLike, QualityConfig
+from e2i_assets.contracts.variables import Attribute
+from e2i_assets.quality.config import DIMENSIONS, QualityConfig
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, overall, weighted_score
 from e2i_assets.quality.expectations import SuiteResult, run_suites
@@ -151,7 +152,7 @@ class QCReport:
 def build_qc_report(
     tables: Mapping[str, pl.DataFrame],
     *,
-    attributes: Mapping[str, AttributeLike],
+    attributes: Mapping[str, Attribute],
     raw_versions: Mapping[str, str],
     config: QualityConfig,
     required: Collection[str] = tuple(TABLES),
@@ -329,7 +330,7 @@ def _warnings(
         yield from (f"suite {s.suite}: {rule} has no value to judge" for rule in s.not_evaluated)
 
 
-def _undeclared(tables: Mapping[str, pl.DataFrame], attributes: Mapping[str, AttributeLike]) -> Iterator[str]:
+def _undeclared(tables: Mapping[str, pl.DataFrame], attributes: Mapping[str, Attribute]) -> Iterator[str]:
     frame = tables.get(JOURNEYS, pl.DataFrame())
     known = {c.name for c in extraction_columns(JOURNEYS)} | attributes.keys()
     yield from (f"{JOURNEYS}.{n}: {how_to_declare(frame[n])}" for n in frame.columns if n not in known)

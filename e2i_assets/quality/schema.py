@@ -12,9 +12,9 @@ import polars.selectors as cs
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrorReason
 
-from e2i_assets.contracts.base import Column, columns
+from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.quality.config import AttributeLike
+from e2i_assets.contracts.variables import Attribute, Column
 from e2i_assets.quality.relations import judge_rows
 
 MISSING, WRONG_TYPE = "missing_column", "wrong_type"
@@ -69,7 +69,7 @@ def check_schema(
     table_name: str,
     frame: pl.DataFrame,
     *,
-    extra: Mapping[str, AttributeLike] | None = None,
+    extra: Mapping[str, Attribute] | None = None,
     tables: Mapping[str, pl.DataFrame] | None = None,
 ) -> SchemaResult:
     """Judge one table by its contract; KeyError when no contract has that name.
@@ -99,7 +99,7 @@ def wrong_type(frame: pl.DataFrame, column: Column) -> bool:
     return column.name in frame.columns and frame.schema[column.name] != column.dtype
 
 
-def wrong_attribute_type(frame: pl.DataFrame, name: str, attribute: AttributeLike) -> bool:
+def wrong_attribute_type(frame: pl.DataFrame, name: str, attribute: Attribute) -> bool:
     """Whether the frame has the attribute in a type that its declaration does not cover."""
     return not frame.select(cs.by_name(name) & _ATTRIBUTE_TYPES[attribute.dtype]).columns
 
@@ -152,7 +152,7 @@ def _translated(error: pa.errors.SchemaError, rows: int) -> SchemaFailure:
     return SchemaFailure(str(error.column_name), rule, count)
 
 
-def _attributes(frame: pl.DataFrame, extra: Mapping[str, AttributeLike]) -> list[SchemaFailure]:
+def _attributes(frame: pl.DataFrame, extra: Mapping[str, Attribute]) -> list[SchemaFailure]:
     failures = []
     for name, attribute in extra.items():
         rows = frame.height

@@ -16,8 +16,9 @@ import polars as pl
 
 from e2i_assets.contracts.base import facts_of
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.variables import Attribute
 from e2i_assets.errors import E2IError
-from e2i_assets.quality.config import DIMENSIONS, AttributeLike, QualityConfig
+from e2i_assets.quality.config import DIMENSIONS, QualityConfig
 from e2i_assets.quality.dimensions import TableQuality, grade_table, overall, weighted_score
 from e2i_assets.quality.freshness import has_zone
 from e2i_assets.quality.relations import JOURNEYS
@@ -67,7 +68,7 @@ def grade_splits(
     tables: Mapping[str, pl.DataFrame],
     config: QualityConfig,
     *,
-    attributes: Mapping[str, AttributeLike],
+    attributes: Mapping[str, Attribute],
     not_collected: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[SplitQuality, ...]:
     """Grade each split.
@@ -106,7 +107,7 @@ def _grade(
     frame: pd.DataFrame,
     tables: Mapping[str, pl.DataFrame],
     config: QualityConfig,
-    attributes: Mapping[str, AttributeLike],
+    attributes: Mapping[str, Attribute],
     not_collected: Mapping[str, Collection[str]],
     matched: float,
 ) -> SplitQuality:

@@ -12,12 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.identity import fingerprint
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.pipeline_check import PipelineFacts, check_pipeline
-from e2i_assets.serving.schema import FeatureLike, feature_schema, render
+from e2i_assets.serving.schema import feature_schema, render
 
 _SOURCES = {
     "service_template.py": "service.py",
@@ -51,7 +52,7 @@ class Bundle:
 
 def build_bundle(
     pipeline: Any,
-    features: Sequence[FeatureLike],
+    features: Sequence[Feature],
     *,
     name: str,
     version: str,

@@ -5,49 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any
 
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.serving.errors import BundleError
 
 
-class FeatureLike(Protocol):
-    """A raw input column of the pipeline."""
-
-    @property
-    def name(self) -> str:
-        """Column name, and the key in a request."""
-
-    @property
-    def kind(self) -> Literal["numeric", "categorical", "boolean"]:
-        """What a request may hold: a finite number, a string, or true/false; each may be null."""
-
-    @property
-    def unit(self) -> str | None:
-        """Unit, shown in the service's API document."""
-
-    @property
-    def description(self) -> str:
-        """Meaning, shown in the service's API document."""
-
-    @property
-    def low(self) -> float | None:
-        """Least value that the contract allows; None where it says nothing."""
-
-    @property
-    def high(self) -> float | None:
-        """Largest value that the contract allows; None where it says nothing."""
-
-    @property
-    def integer(self) -> bool:
-        """Whether the contract allows whole numbers only."""
-
-    @property
-    def allowed(self) -> Sequence[str] | None:
-        """Levels that the contract allows; None where it says nothing."""
-
-
 def feature_schema(
-    features: Sequence[FeatureLike],
+    features: Sequence[Feature],
     levels: Mapping[str, Sequence[str]],
     usual: Mapping[str, tuple[float, float]],
 ) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     wanted = ["patient_id", "index_date", *names, scope.target]
     audit = audit_leakage(
         frames["train"][wanted], scope.target, id_column="patient_id", event_times="index_date",
-        contract={feature.name: feature.declared for feature in made.features},
+        contract={feature.name: feature for feature in made.features},
         other_splits={n: frames[n][wanted] for n in ("validation", "test", "holdout")},
     )  # fmt: skip
     train, validation, test = (

@@ -34,7 +34,9 @@ def artifacts() -> dict[str, Any]:
     return {
         "raw/patient_journeys": RawTable(pl.from_pandas(FRAME)),
         "cohort": Cohort(members.with_columns(patient_id=pl.lit(WHO)), result, {}),
-        "features": FeatureSet(FRAME, (Feature("age", "numeric", None, "Age", "t.age"),), FRAME, {}),
+        "features": FeatureSet(
+            FRAME, (Feature(name="age", kind="numeric", description="Age", source="t.age"),), FRAME, {}
+        ),
         "splits": Splits(known, known, FRAME[["patient_id"]].assign(split="test"), (), (), {}, {}),
     }
 

@@ -1,19 +1,16 @@
 """A clean table, and the audit of it, for the tests of leakage."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
+from e2i_assets.contracts.variables import Variable
 from e2i_assets.leakage import audit_leakage
 
 N = 1200
 
 
-@dataclass(frozen=True)
-class Known:
-    role: str = "feature"
-    available_at: str = "index"
+def known(role="feature", available_at="index"):
+    return Variable(role=role, available_at=available_at)
 
 
 def frame(seed=3, n=N):

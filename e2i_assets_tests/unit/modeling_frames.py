@@ -15,17 +15,12 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.training import TrainedModel, train_model
-
-
-class Column(NamedTuple):
-    name: str
-    kind: str
-
+from e2i_assets_tests.serving_toy import feature
 
 FEATURES = (
-    *(Column(f"lab_{i}", "numeric") for i in range(5)),
-    Column("smoker", "boolean"),
-    Column("region", "categorical"),
+    *(feature(f"lab_{i}", "numeric") for i in range(5)),
+    feature("smoker", "boolean"),
+    feature("region", "categorical"),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -18,23 +17,21 @@ from e2i_assets.contracts.tables import (
     REGIONS,
     TABLES,
 )
+from e2i_assets.contracts.variables import Attribute, AttributeType
 from e2i_assets.quality import QualityConfig
 from e2i_assets.settings import config_dir
 
 
-@dataclass(frozen=True)
-class Declared:
-    dtype: str
-    role: str = "feature"
-    available_at: str = "index"
+def declared(dtype: AttributeType) -> Attribute:
+    return Attribute(dtype=dtype, available_at="index")
 
 
 ATTRIBUTES = {
-    "uas7": Declared("integer"),
-    "ige_level": Declared("number"),
-    "pregnancy_status": Declared("boolean"),
-    "biopsy_date": Declared("date"),
-    "subtype": Declared("string"),
+    "uas7": declared("integer"),
+    "ige_level": declared("number"),
+    "pregnancy_status": declared("boolean"),
+    "biopsy_date": declared("date"),
+    "subtype": declared("string"),
 }
 
 _T0 = datetime(2024, 3, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -11,9 +12,10 @@ from typer.testing import CliRunner
 from e2i_assets.assets.shown import contract_schema, raw_schema
 from e2i_assets.cli.data import app
 from e2i_assets.cohorts.config import CohortConfig
-from e2i_assets.contracts.base import INDEX, OUTCOME, Column, columns, facts_of, key_of
+from e2i_assets.contracts.base import columns, facts_of, key_of
 from e2i_assets.contracts.dictionary import dictionary, markdown
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.variables import INDEX, OUTCOME, Column
 from e2i_assets_tests.conftest import CONFIG
 
 EVERY = [pytest.param(table, c, id=f"{table}.{c.name}") for table in TABLES for c in columns(TABLES[table])]
@@ -96,7 +98,7 @@ def test_the_dictionary_has_every_column_of_every_table_and_partition() -> None:
 def test_a_bar_in_a_text_does_not_break_the_markdown_table() -> None:
     cohort = COHORTS["remibrutinib_csu"]
     name, attribute = next(iter(cohort.attributes.items()))
-    said = markdown(dictionary({"p": {name: attribute.model_copy(update={"description": "this | that"})}}))
+    said = markdown(dictionary({"p": {name: replace(attribute, description="this | that")}}))
     assert "this \\| that |" in said
 
 

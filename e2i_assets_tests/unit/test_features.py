@@ -1,6 +1,7 @@
 """Features: only what was known before the index date, described, typed, and never an identifier."""
 
 import datetime as dt
+import json
 from dataclasses import asdict
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2i_assets.cohorts import Attribute
-from e2i_assets.contracts.base import Availability, columns
+from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys, TreatmentEvents
 from e2i_assets.features import Feature, FeatureError, FeatureSet, build_features
 
@@ -226,19 +227,26 @@ def test_a_column_that_the_cohort_file_does_not_have_is_no_feature_until_it_has(
         {"include": ["cd420"]},
     ):
         (feature,) = [f for f in build(frame, **options).features if f.name == "cd420"]
-        assert feature.declared == Availability("feature", None)
+        assert (feature.role, feature.available_at) == ("feature", None)
+        assert not feature.declared
         assert not feature.known_at_index
 
 
 def test_each_feature_says_whether_somebody_declared_it():
     features = {f.name: f for f in build().features}
     assert {name for name, f in features.items() if not f.known_at_index} == {"noted"}
-    assert features["uas7"].declared == Availability("feature", "index")
-    assert features["hcp_engaged"].declared == Availability("treatment", "index")
-    stored = asdict(features["uas7"])
-    assert Feature.from_record(stored) == features["uas7"]
-    stored.pop("declared")  # as versions before it wrote it: nobody has said
-    assert not Feature.from_record(stored).known_at_index
+    assert {name for name, f in features.items() if not f.declared} == {"noted"}
+    assert (features["uas7"].role, features["uas7"].available_at) == ("feature", "index")
+    assert (features["hcp_engaged"].role, features["hcp_engaged"].available_at) == ("treatment", "index")
+
+
+def test_a_feature_is_read_as_each_version_wrote_it():
+    for feature in build().features:
+        stored = asdict(feature)
+        assert Feature.from_record(json.loads(json.dumps(stored))) == feature
+        said = {name: stored.pop(name) for name in ("role", "available_at")}
+        assert Feature.from_record({**stored, "declared": said}) == feature
+        assert not Feature.from_record(stored).declared  # the first version wrote neither: nobody has said
 
 
 @pytest.mark.parametrize("name", ["Unnamed: 0", "Unnamed: 0.1", "index"])

@@ -23,7 +23,7 @@ from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.contracts.dictionary import dictionary, markdown
 from e2i_assets.contracts.markdown import Written, code, plain, table, told
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.features.feature_set import Feature
+from e2i_assets.contracts.variables import Attribute, Feature
 from e2i_assets.gates.verdict import refuse
 from e2i_assets.html_pages import render
 from e2i_assets.leakage.findings import Finding, LeakageReport
@@ -33,7 +33,7 @@ from e2i_assets.quality.config import Expectation
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.stages.display import check
 from e2i_assets_tests.conftest import ROOT
-from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
+from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, declared, quality_config
 from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
 from e2i_assets_tests.unit.test_front import served
 
@@ -110,7 +110,7 @@ def quality_report() -> QCReport:
     )
     suite = suite.model_copy(update={"expectations": (*broken, pattern, limited), "description": NAMED})
     return build_qc_report(
-        clean_tables(60), attributes=ATTRIBUTES | {name: Declared("integer") for name in HOSTILE},
+        clean_tables(60), attributes=ATTRIBUTES | {name: declared("integer") for name in HOSTILE},
         raw_versions=dict.fromkeys(TABLES, "v"), config=settings.model_copy(update={"suites": (suite,)}),
     )  # fmt: skip
 
@@ -132,11 +132,14 @@ def described(schema: dg.TableSchema) -> str:
 
 
 def features() -> list[Feature]:
-    return [Feature(name, "numeric", unit=name, description=name, source=name) for name in HOSTILE]
+    return [Feature(name=name, kind="numeric", unit=name, description=name, source=name) for name in HOSTILE]
 
 
-def hostile_attributes() -> dict[str, Declared]:
-    return {name: dataclasses.replace(_DECLARED, unit=name, description=name) for name in HOSTILE}
+def hostile_attributes() -> dict[str, Attribute]:
+    return {
+        name: Attribute(dtype="integer", available_at="index", unit=name, description=name)
+        for name in HOSTILE
+    }
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -158,15 +161,6 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     ),
     "dictionary": lambda: markdown(dictionary({"p": hostile_attributes()})),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class _Attribute(Declared):
-    unit: str | None = None
-    description: str = ""
-
-
-_DECLARED = _Attribute("integer")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -11,7 +11,7 @@ import pytest
 
 from e2i_assets.leakage import LeakageError, LeakageReport, audit_leakage
 from e2i_assets.leakage.univariate import auc
-from e2i_assets_tests.unit.leakage_frames import Known, N, audit, frame, leaks, rng, splits
+from e2i_assets_tests.unit.leakage_frames import N, audit, frame, known, leaks, rng, splits
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +135,12 @@ def test_the_contract_is_asked_whatever_the_data_say(clean):
         visits=rng().integers(0, 9, N), stage=rng().choice(["a", "b"], N), late=rng().random(N)
     )
     contract = {
-        "visits": Known("post_outcome"),
-        "stage": Known("outcome"),
-        "late": Known("feature", "outcome"),
-        "age": Known(),
-        "started": Known("outcome", "outcome"),
-        **dict.fromkeys(("severity", "region"), Known()),
+        "visits": known("post_outcome"),
+        "stage": known("outcome"),
+        "late": known("feature", "outcome"),
+        "age": known(),
+        "started": known("outcome", "outcome"),
+        **dict.fromkeys(("severity", "region"), known()),
     }
     report = audit(table, contract=contract)
     assert {(f.kind, f.column) for f in report.findings} == {
@@ -215,7 +215,7 @@ def test_an_all_null_or_constant_feature_says_nothing(clean):
         {"age": {"role": "post_outcome", "available_at": "outcome"}},
         {"age": {"available_at": "outcome"}},
         {"age": {"role": "outcome"}},
-        {"age": Known("post_outcome", "outcome")},
+        {"age": known("post_outcome", "outcome")},
         {"age": "post_outcome"},
         {"age": "outcome"},
         ["age"],
@@ -245,7 +245,7 @@ def test_a_table_contract_is_a_contract(clean):
             {"age": {"role": "post-outcome"}},
             "contract of age: role 'post-outcome' is none of id, time, feature",
         ),
-        ({"age": Known("leak")}, "contract of age: role 'leak'"),
+        ({"age": known("leak")}, "contract of age: role 'leak'"),
         (pa.DataFrameSchema({"age": pa.Column()}), "no column of the schema has a role"),
         ("age", "a list of column names was expected"),
         (5, "the contract is a int"),

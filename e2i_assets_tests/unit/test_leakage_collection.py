@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
+from e2i_assets.contracts.variables import Variable
 from e2i_assets.leakage import audit_leakage
 from e2i_assets.leakage.name_rules import (
     are_of_an_event,
@@ -22,12 +21,6 @@ last_visit_date baseline_followup poutcome previous_cancellations cancellation_p
 collections_12_mths_ex_med DiabetesPedigreeFunction family_history_death relapses_last_year
 nipple_discharge takeup_survey yrs_married smokeyrs lagdemocrat marital_status progrec
 """
-
-
-@dataclass(frozen=True)
-class Known:
-    role: str
-    available_at: str
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -49,14 +42,14 @@ def test_no_alarm_on_a_clean_table(case):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_a_contract_finds_them_all(case):
-    contract = {column: Known("post_outcome", "outcome") for column in case.afterwards}
+    contract = {column: Variable(role="post_outcome", available_at="outcome") for column in case.afterwards}
     findings = audit_leakage(case.load(), case.target, contract=contract).findings
     assert {f.column for f in findings if f.kind == "temporal"} == set(case.afterwards)
 
 
 def test_a_contract_clears_a_name_but_not_a_figure():
     """`time` is suspect by its name, `week` by its strength."""
-    early = Known("feature", "index")
+    early = Variable(available_at="index")
     for name, suspect, cleared in (("GBSG-2 trial", "time", True), ("Rossi recidivism", "week", False)):
         case = next(c for c in CASES if c.name == name)
         findings = audit_leakage(case.load(), case.target, contract={suspect: early}).findings

@@ -6,10 +6,10 @@ import pytest
 
 from e2i_assets.leakage import Plausible, audit_leakage
 from e2i_assets_tests.leakage_cases import CASES
-from e2i_assets_tests.unit.leakage_frames import Known, N, audit, frame, rng
+from e2i_assets_tests.unit.leakage_frames import N, audit, frame, known, rng
 
-DECLARED = dict.fromkeys(("severity", "age", "region", "smoker", "ige"), Known())
-OPEN = Known("feature", None)
+DECLARED = dict.fromkeys(("severity", "age", "region", "smoker", "ige"), known())
+OPEN = known("feature", None)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def test_what_three_columns_tell_together_is_a_question(clean, rows):
     table = clean.assign(**exclusive_or_of_three(clean)).head(rows)
     report = audit(table, contract=DECLARED | dict.fromkeys("abc", OPEN))
     assert {(f.kind, f.column) for f in report.findings} == {("plausibility", name) for name in "abc"}
-    known = audit(table, contract=DECLARED | dict.fromkeys("abc", Known()))
-    assert known.ok
+    told = audit(table, contract=DECLARED | dict.fromkeys("abc", known()))
+    assert told.ok
     noise = table.assign(c=np.random.default_rng(11).integers(0, 2, rows))
     assert audit(noise, contract=DECLARED | dict.fromkeys("abc", OPEN)).ok
 
@@ -83,12 +83,12 @@ def test_it_is_a_question_until_each_column_is_declared(clean, case):
     assert asked.undeclared == tuple(added)
     left_out = audit(table, contract=DECLARED)
     assert left_out.findings == asked.findings
-    assert audit(table, contract=DECLARED | dict.fromkeys(added, Known())).findings == ()
+    assert audit(table, contract=DECLARED | dict.fromkeys(added, known())).findings == ()
 
 
 def test_a_role_alone_does_not_say_when_a_value_is_known(clean):
     table = clean.assign(a=almost(clean["started"], 0.9))
-    for entry in ({"role": "feature"}, "feature", "treatment", Known("treatment", None)):
+    for entry in ({"role": "feature"}, "feature", "treatment", known("treatment", None)):
         assert [f.column for f in audit(table, contract=DECLARED | {"a": entry}).findings] == ["a"]
     assert audit(table, contract=DECLARED | {"a": {"role": "treatment", "available_at": "index"}}).ok
 
@@ -98,17 +98,17 @@ def test_a_name_is_held_against_what_is_not_declared():
     n = 800
     event = (rng().random(n) < 0.4).astype(int)
     table = pd.DataFrame({"cens": event, "time": rng().gamma(3 - event, size=n), "age": rng().normal(size=n)})
-    open_, known = ({"time": entry, "age": Known()} for entry in (OPEN, Known()))
+    open_, told = ({"time": entry, "age": known()} for entry in (OPEN, known()))
     assert [(f.kind, f.column) for f in audit_leakage(table, "cens", contract=open_).findings] == [
         ("target", "time")
     ]
-    assert audit_leakage(table, "cens", contract=known).ok
+    assert audit_leakage(table, "cens", contract=told).ok
 
 
 def test_a_repeat_is_told_by_its_baseline_though_that_one_is_declared():
     case = next(c for c in CASES if c.name == "ACTG 175, event")
     table = case.load().drop(columns=["days", "offtrt"])
-    contract = {name: Known() for name in table if name not in case.afterwards}
+    contract = {name: known() for name in table if name not in case.afterwards}
     found = {f.column for f in audit_leakage(table, "cens", contract=contract).findings}
     assert found == {"cd420", "cd496", "cd820", "r"}
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from e2i_assets_tests.unit.leakage_frames import Known, N, audit, frame, leaks
+from e2i_assets_tests.unit.leakage_frames import N, audit, frame, known, leaks
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +12,7 @@ def clean():
 
 
 def test_a_value_known_from_a_date_on(clean):
-    contract = {"age": Known("feature", "recorded"), "severity": Known()}
+    contract = {"age": known("feature", "recorded"), "severity": known()}
     before = clean.assign(recorded=clean["index_date"] - pd.Timedelta(days=1))
     assert leaks(before, contract=contract) == set()
     after = clean.assign(recorded=clean["index_date"] + pd.Timedelta(days=1))
@@ -132,7 +132,7 @@ def test_a_date_that_cannot_be_read_is_not_taken_for_an_early_one(clean):
 
 
 def test_a_value_known_from_nobody_knows_when_is_not_known_in_time(clean):
-    contract = {"age": Known("feature", "recorded"), "severity": Known()}
+    contract = {"age": known("feature", "recorded"), "severity": known()}
     recorded = (clean["index_date"] - pd.Timedelta(days=1)).where(clean.index > 3)
     assert leaks(clean.assign(recorded=recorded), contract=contract) == {("temporal", "age")}
     assert leaks(clean.assign(recorded=pd.NaT), contract=contract) == {("temporal", "age")}

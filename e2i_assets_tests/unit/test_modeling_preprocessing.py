@@ -22,12 +22,14 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
 from e2i_assets.modeling.preprocessing import MAX_LEVELS, fit_preprocessor, preprocessor_summary, sources_of
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, Column
+from e2i_assets_tests.serving_toy import feature
+from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION
 
 
 def verified(fitted: ColumnTransformer, X: pd.DataFrame, features: Any = FEATURES) -> FitCheck:
@@ -69,7 +71,7 @@ def test_verification_passes_on_train_and_on_nothing_else() -> None:
 
 
 def test_a_level_seen_outside_train_is_found() -> None:
-    region = [Column("region", "categorical")]
+    region = [feature("region", "categorical")]
     leaked = pd.concat([TRAIN.X, TRAIN.X.head(9).assign(region="east")])
     violations = verified(fit_preprocessor(leaked, region), TRAIN.X, region).violations
     assert any("categories" in line for line in violations)
@@ -117,7 +119,7 @@ def test_verification_fails_closed() -> None:
 def test_unseen_rare_and_null_levels_are_taken() -> None:
     X = TRAIN.X.copy()
     X.loc[:3, "region"] = ["islet", "atoll", "islet", "atoll"]
-    fitted = fit_preprocessor(X, [Column("region", "categorical")])
+    fitted = fit_preprocessor(X, [feature("region", "categorical")])
     kept = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
     assert kept == ["missing", "north", "south", "west"]
     assert b"islet" not in pickle.dumps(fitted)
@@ -140,7 +142,7 @@ def many_levels(rows: int, levels: int, repeated: int = 1) -> tuple[pd.DataFrame
 @pytest.mark.parametrize("minimum", [5, 12])
 def test_of_many_levels_the_most_frequent_are_kept_and_the_others_forgotten(minimum: int) -> None:
     X, patients = many_levels(3_000, 200)
-    clinic = [Column("clinic", "categorical")]
+    clinic = [feature("clinic", "categorical")]
     fitted = fit_preprocessor(X, clinic, patients=patients, minimum_cell_count=minimum)
     counts = X["clinic"].value_counts()
     kept = preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]
@@ -156,16 +158,16 @@ def test_of_many_levels_the_most_frequent_are_kept_and_the_others_forgotten(mini
 def test_patients_are_counted_and_not_their_rows() -> None:
     X, patients = many_levels(8, 2, repeated=10)
     X["clinic"] = np.where(patients < 4, "small", "large")
-    fitted = fit_preprocessor(X, [Column("clinic", "categorical")], patients=patients, minimum_cell_count=5)
+    fitted = fit_preprocessor(X, [feature("clinic", "categorical")], patients=patients, minimum_cell_count=5)
     assert preprocessor_summary(fitted)["categorical"]["clinic"]["levels"] == []
-    by_rows = fit_preprocessor(X, [Column("clinic", "categorical")])
+    by_rows = fit_preprocessor(X, [feature("clinic", "categorical")])
     assert preprocessor_summary(by_rows)["categorical"]["clinic"]["levels"] == ["large", "small"]
 
 
 def test_a_feature_without_any_value_becomes_a_constant_that_verification_names() -> None:
     X = pd.DataFrame({"a": [np.nan] * 30, "b": [None] * 30, "c": [np.nan] * 30}, dtype=object)
     X = X.astype({"a": float, "c": float})
-    features = [Column("a", "numeric"), Column("b", "categorical"), Column("c", "boolean")]
+    features = [feature("a", "numeric"), feature("b", "categorical"), feature("c", "boolean")]
     fitted = fit_preprocessor(X, features)
     assert np.ptp(fitted.transform(X), axis=0).max() == 0
     assert verified(fitted, X, features).violations == tuple(
@@ -196,7 +198,7 @@ def test_column_order_and_further_columns_do_not_matter() -> None:
 @pytest.mark.parametrize(
     ("frame", "features", "words"),
     [
-        (TRAIN.X, [*FEATURES, Column("uas7", "numeric")], "uas7"),
+        (TRAIN.X, [*FEATURES, feature("uas7", "numeric")], "uas7"),
         (
             TRAIN.X.assign(lab_1=pd.Timestamp("2024-01-01", tz="UTC")),
             FEATURES,
@@ -207,7 +209,7 @@ def test_column_order_and_further_columns_do_not_matter() -> None:
         (TRAIN.X, [*FEATURES, FEATURES[0]], "8 features, 7 different"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(frame: pd.DataFrame, features: list[Column], words: str) -> None:
+def test_what_cannot_be_fitted_is_refused(frame: pd.DataFrame, features: list[Feature], words: str) -> None:
     with pytest.raises(TrainingDataError, match=words):
         fit_preprocessor(frame, features)
 
@@ -240,14 +242,13 @@ def test_a_model_of_many_levels_can_be_served() -> None:
     from e2i_assets.serving.pipeline_check import check_pipeline
     from e2i_assets.serving.request_schema import doubts, to_frame
     from e2i_assets.serving.schema import feature_schema
-    from e2i_assets_tests.serving_toy import ToyFeature
 
     X, patients = many_levels(3_000, 200)
     y = (X["clinic"] < "clinic 020").to_numpy() ^ (patients % 7 == 0)
-    fitted = fit_preprocessor(X, [Column("clinic", "categorical")], patients=patients)
+    fitted = fit_preprocessor(X, [feature("clinic", "categorical")], patients=patients)
     model = make_pipeline(fitted, LogisticRegression().fit(fitted.transform(X), y))
     levels = preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]
-    schema = feature_schema([ToyFeature("clinic", "categorical", None, "Clinic")], {"clinic": levels}, {})
+    schema = feature_schema([feature("clinic", "categorical")], {"clinic": levels}, {})
     answer = Binary().answer(model.classes_, "started", 0.5)
     assert answer.columns == (0, 1)
     assert len(check_pipeline(model, schema, answer).all_missing) == 2

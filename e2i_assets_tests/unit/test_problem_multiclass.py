@@ -26,11 +26,11 @@ from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import ModelCandidate, select_candidate
 from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, PrunerConfig, tune
-from e2i_assets_tests.unit.modeling_frames import Column
+from e2i_assets_tests.serving_toy import feature
 
 LABELS = ("0", "1", "2")
 PROBLEM = Multiclass(LABELS)
-FEATURES = tuple(Column(name, "numeric") for name in ("alcohol", "malic_acid", "ash", "magnesium"))
+FEATURES = tuple(feature(name, "numeric") for name in ("alcohol", "malic_acid", "ash", "magnesium"))
 
 
 def scope(**changes: object) -> Scope:

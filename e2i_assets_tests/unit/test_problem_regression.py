@@ -24,7 +24,7 @@ from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import ModelCandidate, select_candidate
 from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, tune
-from e2i_assets_tests.unit.modeling_frames import Column
+from e2i_assets_tests.serving_toy import feature
 
 PROBLEM = Regression()
 
@@ -47,7 +47,7 @@ def splits() -> dict[str, LabelledSplit]:
     return {n: LabelledSplit(n, X[cut].reset_index(drop=True), y[cut], PROBLEM) for n, cut in cuts.items()}
 
 
-FEATURES = tuple(Column(name, "numeric") for name in load_diabetes().feature_names)
+FEATURES = tuple(feature(name, "numeric") for name in load_diabetes().feature_names)
 
 
 @cache

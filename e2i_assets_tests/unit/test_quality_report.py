@@ -9,7 +9,7 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality import QCReport, build_qc_report, dimension_chart
 from e2i_assets.quality.broken_rows import broken_rows
 from e2i_assets.quality.plausibility import LifeDates
-from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables, quality_config
+from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, declared, quality_config
 
 CONFIG = quality_config("causal_paths", "triggers")
 VERSIONS = {name: f"v-{name}" for name in TABLES}
@@ -230,9 +230,9 @@ def test_a_column_that_the_cohort_file_does_not_have_is_reported_with_the_line_t
     assert "add `cd420: {dtype: integer, available_at: index}`" in number
     assert "`'stage: T': {dtype: string, role: post_outcome, available_at: outcome}`" in text
     assert "leave_out" in rows
-    declared = {**ATTRIBUTES, "cd420": Declared("integer"), "stage: T": Declared("string")}
+    attributes = {**ATTRIBUTES, "cd420": declared("integer"), "stage: T": declared("string")}
     kept = {**tables, JOURNEYS: extra.drop("Unnamed: 0")}
-    assert build_qc_report(kept, attributes=declared, raw_versions=VERSIONS, config=CONFIG).warnings == ()
+    assert build_qc_report(kept, attributes=attributes, raw_versions=VERSIONS, config=CONFIG).warnings == ()
 
 
 def test_below_a_threshold_warns_without_blocking(tables):

@@ -6,7 +6,7 @@ import pytest
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality import SchemaFailure, check_schema
-from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, Declared, clean_tables
+from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, declared
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_several_unknown_npi_are_no_duplicates(tables):
 
 
 @pytest.mark.parametrize(
-    ("declared", "cast", "ok"),
+    ("dtype", "cast", "ok"),
     [
         ("integer", pl.Int16, True),
         ("integer", pl.Float64, False),
@@ -134,9 +134,9 @@ def test_several_unknown_npi_are_no_duplicates(tables):
         ("boolean", pl.Int64, False),
     ],
 )
-def test_attributes_have_their_declared_type(tables, declared, cast, ok):
+def test_attributes_have_their_declared_type(tables, dtype, cast, ok):
     frame = tables["patient_journeys"].with_columns(uas7=pl.col("uas7").cast(cast))
-    result = check_schema("patient_journeys", frame, extra={"uas7": Declared(declared)}, tables=tables)
+    result = check_schema("patient_journeys", frame, extra={"uas7": declared(dtype)}, tables=tables)
     assert result.ok == ok
     assert ok or result.failures == (SchemaFailure("uas7", "wrong_type", 60),)
 

@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from e2i_assets.serving.pipeline_check import check_pipeline
 from e2i_assets.serving.request_schema import doubts, request_models, to_frame
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.store import build_into_store, stored
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, ToyFeature, toy_data, toy_pipeline
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, feature, toy_data, toy_pipeline
 
 SCHEMA = feature_schema(FEATURES, LEVELS, USUAL)
 NAME = "e2i-conversion-remibrutinib_csu"
@@ -224,7 +223,7 @@ def test_a_store_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         {"features": ()},
         {"features": (*FEATURES, FEATURES[0])},
         {"features": FEATURES[1:]},
-        {"features": (*FEATURES, ToyFeature("weight", "numeric", "kg", "Weight"))},
+        {"features": (*FEATURES, feature("weight", "numeric", "kg", "Weight"))},
     ],
     ids=str,
 )
@@ -304,7 +303,7 @@ def test_a_request_to_copy_is_made_of_ranges_and_levels() -> None:
         "region": "categorical",
         "treated": "boolean",
     }
-    features = [SimpleNamespace(name=name, kind=kind) for name, kind in kinds.items()]
+    features = [feature(name, kind) for name, kind in kinds.items()]
     usual = {"age": (31.0, 78.0), "dose": (0.125, 0.875)}
     assert example_features(features, {"region": ["north", "south"]}, usual) == {
         "age": 54, "dose": 0.5, "rare": None, "region": "north", "treated": False,

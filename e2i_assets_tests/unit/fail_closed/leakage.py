@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from e2i_assets.contracts.base import Availability
+from e2i_assets.contracts.variables import Variable
 from e2i_assets.gates.splits import SplitsMade
 from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.modeling import SplitEnforcer
@@ -44,7 +44,7 @@ def audited(table: pd.DataFrame) -> SplitsMade:
         splits.pop("train"),
         "started",
         id_column="patient_id",
-        contract={name: Availability("feature", "index") for name in DECLARED},
+        contract={name: Variable(available_at="index") for name in DECLARED},
         event_times="index_date",
         other_splits=splits,
     )
