@@ -117,4 +117,4 @@ def _show(reports: Mapping[str, LeakageReport]) -> None:
         for limit in report.limits:
             say(f"not to be decided: {limit}")
         if report.undeclared:
-            say(f"nobody has said when these are known: {', '.join(report.undeclared)}")
+            say(report.not_declared)

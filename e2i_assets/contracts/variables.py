@@ -21,6 +21,8 @@ INDEX = "index"
 """Available at: known on the index date."""
 OUTCOME = "outcome"
 """Available at: known only when the follow-up window has passed."""
+FEATURE_ROLES = ("feature", "treatment")
+"""Roles of what a model may learn from."""
 AFTERWARDS = ("outcome", "post_outcome")
 """Roles of what is known only with the outcome."""
 

@@ -10,7 +10,15 @@ import polars as pl
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys
 from e2i_assets.contracts.undeclared import is_row_number
-from e2i_assets.contracts.variables import INDEX, Attribute, Column, Feature, FeatureKind, Variable
+from e2i_assets.contracts.variables import (
+    FEATURE_ROLES,
+    INDEX,
+    Attribute,
+    Column,
+    Feature,
+    FeatureKind,
+    Variable,
+)
 from e2i_assets.features.errors import FeatureError
 from e2i_assets.features.events import SOURCE, event_features
 from e2i_assets.features.feature_set import KEYS, FeatureSet
@@ -20,7 +28,6 @@ MIN_ROWS_OF_IDENTIFIER = 20
 """Up to so many rows, a different text in each may be chance; beyond, it identifies the row."""
 IDENTIFYING = 0.9
 """Share of a text's values that one member alone has, above which it is an identifier with a few repeats."""
-FEATURE_ROLES = ("feature", "treatment")
 UNDESCRIBED = Variable(description="Clinical attribute, not described in the cohort file")
 
 

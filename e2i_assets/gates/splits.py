@@ -120,15 +120,21 @@ def _no_leakage(made: SplitsMade) -> Verdict:
     if len(findings) > 5:
         named += f"; and {len(findings) - 5} more"
     rows = [{"target": target, **vars(finding)} for target, finding in findings]
+    counts = {"findings": len(findings), "undeclared": len(_undeclared(made.leakage))}
     if all(f.kind == "plausibility" for _, f in findings):
-        return refuse("implausible", f"{named}.", ASK, rows, findings=len(findings))
+        return refuse("implausible", f"{named}.", ASK, rows, **counts)
     return refuse(
         "leakage",
         f"{named}.",
         " ".join(dict.fromkeys(LEAKAGE_REMEDIES[f.kind] for _, f in findings)),
         rows,
-        findings=len(findings),
+        **counts,
     )
+
+
+def _undeclared(reports: Mapping[str, LeakageReport]) -> list[str]:
+    """Features of which nobody has said when they are known."""
+    return sorted({name for report in reports.values() for name in report.undeclared})
 
 
 ASK = (
@@ -197,7 +203,7 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
     }
     limits = sorted({said for report in reports.values() for said in report.limits})
     undecided = f"; not to be decided: {' · '.join(limits)}" if limits else ""
-    open_ = sorted({name for report in reports.values() for name in report.undeclared})
+    open_ = _undeclared(reports)
     nobody = f"; nobody has said when these are known: {', '.join(open_)}" if open_ else ""
     return ok(
         f"no leakage found for {', '.join(reports)}{undecided}{nobody}",

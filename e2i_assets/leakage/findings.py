@@ -78,6 +78,16 @@ class LeakageReport:
         """No finding."""
         return not self.findings
 
+    @property
+    def not_declared(self) -> str:
+        """The features that nobody has declared, in words; empty when there are none."""
+        if not self.undeclared:
+            return ""
+        return (
+            f"Not declared: {len(self.undeclared)} features, judged by figures and name; nobody has said "
+            f"when these are known: {', '.join(self.undeclared)}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         lists = {name: list(getattr(self, name)) for name in _LISTS}
@@ -102,7 +112,7 @@ class LeakageReport:
             ]
             lines += ["", table(("kind", "column", "statistic", "threshold", "evidence"), rows)]
         if self.undeclared:
-            lines += ["", f"Nobody has said when these are known: {plain(', '.join(self.undeclared))}"]
+            lines += ["", plain(self.not_declared)]
         if self.limits:
             lines += ["", "Not to be decided:", *(f"- {plain(said)}" for said in self.limits)]
         return "\n".join(lines) + "\n"

@@ -63,9 +63,7 @@ def leakage_sheet(evidence: Evidence) -> tuple[SheetRow, ...]:
         SheetRow("L1.2", "Pre-processing on training and test set", *_gates(evidence, "fitted_on_train")),
         SheetRow("L1.3", "Feature selection on training and test set", *_selection(evidence)),
         SheetRow("L1.4", "Duplicates across training and test set", *_audit(evidence, "contamination")),
-        SheetRow(
-            "L2", "Features that are no legitimate predictors", *_audit(evidence, "availability", "target")
-        ),
+        SheetRow("L2", "Features that are no legitimate predictors", *_predictors(evidence)),
         SheetRow("L3.1", "Temporal leakage", *_time(evidence)),
         SheetRow("L3.2", "Dependence between training and test samples", *_dependence(evidence)),
         SheetRow("L3.3", "Sampling bias in the test distribution", *_sampling(evidence)),
@@ -152,6 +150,16 @@ def _selection(evidence: Evidence) -> tuple[str, str]:
         "chosen by data; the test split is sealed while algorithm and parameters are chosen"
     )
     return "declared features, vault", said
+
+
+def _predictors(evidence: Evidence) -> tuple[str, str]:
+    """Of a feature that nobody declared, only figures and name can tell."""
+    covered, said = _audit(evidence, "availability", "target")
+    if covered == NOT_COVERED or evidence.audit is None:
+        return covered, said
+    undeclared = sorted(set(evidence.features) & set(evidence.audit.undeclared))
+    named = f" ({', '.join(undeclared)})" if undeclared else ""
+    return covered, f"{said}; not declared {len(undeclared)} of {len(evidence.features)} features{named}"
 
 
 def _time(evidence: Evidence) -> tuple[str, str]:

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.contracts.undeclared import how_to_declare
-from e2i_assets.contracts.variables import Attribute
+from e2i_assets.contracts.undeclared import how_to_date, how_to_declare
+from e2i_assets.contracts.variables import FEATURE_ROLES, Attribute
 from e2i_assets.quality.config import DIMENSIONS, QualityConfig
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, overall, weighted_score
@@ -334,6 +334,12 @@ def _undeclared(tables: Mapping[str, pl.DataFrame], attributes: Mapping[str, Att
     frame = tables.get(JOURNEYS, pl.DataFrame())
     known = {c.name for c in extraction_columns(JOURNEYS)} | attributes.keys()
     yield from (f"{JOURNEYS}.{n}: {how_to_declare(frame[n])}" for n in frame.columns if n not in known)
+    undated = (
+        name
+        for name, a in attributes.items()
+        if name in frame.columns and a.role in FEATURE_ROLES and a.dtype != "date" and not a.declared
+    )
+    yield from (f"{JOURNEYS}.{name}: {how_to_date(name)}" for name in undated)
 
 
 def _advice(lowest: str, grades: Mapping[str, float | None], graded: tuple[TableQuality, ...]) -> str:

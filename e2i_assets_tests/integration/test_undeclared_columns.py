@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import yaml
 
@@ -45,6 +47,7 @@ tables:
 BASELINE = ("wtkg", "karnof", "cd40", "cd80", "strat", "symptom", "oprior")
 AFTERWARDS = ("cd420", "cd496", "cd820", "r")
 """And `offtrt`, which figures and name do not tell in train alone."""
+LAST_SEEN = "days_to_last_followup"
 UNCOLLECTED = [
     "hcp_id",
     "geographic_region",
@@ -60,8 +63,10 @@ UNCOLLECTED = [
 STAGES = 'key:"cohort" or key:"features" or key:"splits"'
 
 
-def configured(here: Settings, folder: Path, attributes: Dictionary[str, dict[str, str]]) -> Settings:
-    """The installation with a cohort file of the trial that has these attributes."""
+def configured(
+    here: Settings, folder: Path, attributes: Dictionary[str, dict[str, str]], include: Sequence[str] = ()
+) -> Settings:
+    """The installation with a cohort file of the trial that has these attributes, and features."""
     config = folder / "config"
     shutil.copytree(ROOT / "config", config)
     cohort = {
@@ -76,6 +81,7 @@ def configured(here: Settings, folder: Path, attributes: Dictionary[str, dict[st
             **{name: {"dtype": "number", "available_at": "index"} for name in BASELINE},
             **attributes,
         },
+        "features": {"include": list(include)},
     }  # fmt: skip
     scope = {
         "name": "event", "description": "Event in follow-up", "problem_type": "binary_classification",
@@ -86,16 +92,23 @@ def configured(here: Settings, folder: Path, attributes: Dictionary[str, dict[st
     return here.model_copy(update={"config": config})
 
 
+def no_leakage(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    """The verdict of the leakage gate."""
+    (verdict,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "no_leakage"]
+    return verdict
+
+
 def test_columns_that_nobody_declared(here: Settings, tmp_path: Path) -> None:
-    """Not in the cohort file: reported, and no feature. In it without a date: judged by name and figures.
+    """Not in the cohort file: reported, and no feature. A feature without a date: judged by name and figures.
 
     A date: taken at its word.
     """
     table = lifelines("ACTG175.csv")()
     wrong = np.random.default_rng(0).random(len(table)) < 0.1
-    table.assign(almost=np.where(wrong, 1 - table["cens"], table["cens"])).to_csv(
-        tmp_path / "actg.csv", index=False
+    table = table.assign(
+        almost=np.where(wrong, 1 - table["cens"], table["cens"]), days_to_last_followup=table["days"]
     )
+    table.to_csv(tmp_path / "actg.csv", index=False)
     (tmp_path / "mapping.yaml").write_text(MAPPING)
     mapping = Mapping.from_yaml(tmp_path / "mapping.yaml")
     warehouse, store = (build_resources(here)[name] for name in ("warehouse", "store"))
@@ -107,18 +120,27 @@ def test_columns_that_nobody_declared(here: Settings, tmp_path: Path) -> None:
     result = run(silent, '+key:"splits"')
     assert result.success, checks(result)
     made = store.read("features", PARTITION, store.current("features", PARTITION).version, FeatureSet)
-    assert not {*AFTERWARDS, "offtrt", "almost", "Unnamed: 0"} & {f.name for f in made.features}
+    assert not {*AFTERWARDS, "offtrt", "almost", LAST_SEEN, "Unnamed: 0"} & {f.name for f in made.features}
     assert set(BASELINE) <= {f.name for f in made.features if f.known_at_index}
     report = store.read("qc_report", PARTITION, store.current("qc_report", PARTITION).version, QCReport)
     said = " ".join(report.warnings)
     assert "add `cd420: {dtype: integer, available_at: index}`" in said
+    assert f"add `{LAST_SEEN}: {{dtype: integer, available_at: index}}`" in said
     assert "patient_journeys.Unnamed: 0: row numbers that pandas wrote" in said
 
     named = configured(here, tmp_path / "named", {name: {"dtype": "number"} for name in AFTERWARDS})
     result = run(named, STAGES)
     assert reason(result, "no_leakage") == "leakage"
-    (verdict,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "no_leakage"]
+    verdict = no_leakage(result)
     assert all(f" {name} " in str(verdict.description) for name in AFTERWARDS)
+    assert verdict.metadata["undeclared"].value == len(AFTERWARDS)
+
+    forced = configured(here, tmp_path / "forced", {}, [LAST_SEEN])
+    result = run(forced, STAGES)
+    assert reason(result, "no_leakage") == "leakage"
+    verdict = no_leakage(result)
+    assert f"target leakage in {LAST_SEEN} for event: named as" in str(verdict.description)
+    assert verdict.metadata["undeclared"].value == 1
 
     asked = configured(here, tmp_path / "asked", {"almost": {"dtype": "integer"}})
     assert reason(run(asked, STAGES), "no_leakage") == "implausible"

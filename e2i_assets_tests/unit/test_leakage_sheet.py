@@ -10,6 +10,7 @@ import pytest
 
 from e2i_assets.leakage import Finding, LeakageReport
 from e2i_assets.leakage.info_sheet import NOT_COVERED, Evidence, largest_shift, leakage_sheet
+from e2i_assets.leakage.render import html
 
 EXAMINED = {"availability": 9, "temporal": 0, "target": 9, "contamination": 6}
 ALL = Evidence(
@@ -60,6 +61,17 @@ def test_all_eight_types_are_covered_by_what_ran():
 )
 def test_what_did_not_run_covers_nothing(lost, kinds):
     assert uncovered(replace(ALL, **lost)) == kinds
+
+
+def test_features_that_nobody_declared_are_counted():
+    """Those of the model: others of the audit are no part of it."""
+    assert sheet(ALL)["L2"].result.endswith("not declared 0 of 2 features")
+    audited = replace(ALL.audit, undeclared=("severity", "region"))
+    row = sheet(replace(ALL, audit=audited))["L2"]
+    assert row.result.endswith("not declared 1 of 2 features (region)")
+    said = "Not declared: 2 features, judged by figures and name; nobody has said when these are known"
+    assert said in audited.to_markdown()
+    assert said in html({"started": audited})
 
 
 def test_what_is_left_open_is_said():

@@ -1,11 +1,16 @@
 import json
+import re
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+from e2i_assets.config_files import parse_yaml
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.undeclared import how_to_declare
+from e2i_assets.contracts.variables import Attribute
 from e2i_assets.quality import QCReport, build_qc_report, dimension_chart
 from e2i_assets.quality.broken_rows import broken_rows
 from e2i_assets.quality.plausibility import LifeDates
@@ -228,11 +233,43 @@ def test_a_column_that_the_cohort_file_does_not_have_is_reported_with_the_line_t
     ]  # fmt: skip
     number, text, rows = warned.warnings
     assert "add `cd420: {dtype: integer, available_at: index}`" in number
-    assert "`'stage: T': {dtype: string, role: post_outcome, available_at: outcome}`" in text
+    assert '`"stage: T": {dtype: string, role: post_outcome, available_at: outcome}`' in text
     assert "leave_out" in rows
     attributes = {**ATTRIBUTES, "cd420": declared("integer"), "stage: T": declared("string")}
     kept = {**tables, JOURNEYS: extra.drop("Unnamed: 0")}
     assert build_qc_report(kept, attributes=attributes, raw_versions=VERSIONS, config=CONFIG).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["cd420", "stage: T", 'it\'s "so"', "true", "1", "- x", "a#b", "é\\n", "{x}"]
+)
+def test_the_lines_to_add_are_read_as_they_are_meant(name):
+    said = how_to_declare(pl.Series(name, [1.5]))
+    early, late = re.findall(r"`([^`]+)`", said)
+    for line, role, known in ((early, "feature", True), (late, "post_outcome", False)):
+        ((key, facts),) = parse_yaml(line, Path("cohort.yaml"))[0].items()
+        attribute = Attribute(**facts)
+        assert (key, attribute.dtype, attribute.role, attribute.known_at_index) == (
+            name,
+            "number",
+            role,
+            known,
+        )
+
+
+def test_an_attribute_without_its_availability_is_reported_with_the_line_to_add(tables):
+    named = {
+        name: Attribute(dtype=dtype, role=role)
+        for name, dtype, role in (
+            ("uas7", "integer", "feature"), ("pregnancy_status", "boolean", "treatment"),
+            ("subtype", "string", "audit"), ("biopsy_date", "date", "feature"),
+        )
+    }  # fmt: skip
+    made = build_qc_report(tables, attributes=ATTRIBUTES | named, raw_versions=VERSIONS, config=CONFIG)
+    assert [w.partition(": ")[0] for w in made.warnings] == [
+        "patient_journeys.uas7", "patient_journeys.pregnancy_status",
+    ]  # fmt: skip
+    assert all("add `available_at: index` to its attribute" in warned for warned in made.warnings)
 
 
 def test_below_a_threshold_warns_without_blocking(tables):
