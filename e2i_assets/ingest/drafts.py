@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from e2i_assets.contracts.tables import GENERATED, TABLES
+from e2i_assets.contracts.levels import GENERATED
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.omop import CDM, prefix_of
 from e2i_assets.ingest.opening import Source
 from e2i_assets.ingest.suggest import NOW, TODO, Suggested, SuggestedTable, identifier, tables

@@ -25,8 +25,9 @@ from pydantic import (
 
 from e2i_assets.config_files import ConfigFileError, Lines, parse_yaml, read_yaml
 from e2i_assets.contracts.base import column_of, key_of
+from e2i_assets.contracts.levels import GENERATED
 from e2i_assets.contracts.partition_key import PartitionKey
-from e2i_assets.contracts.tables import GENERATED, TABLES
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.variables import Column, Role
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.omop_config import Omop

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol
 
 import duckdb
 
@@ -17,6 +16,7 @@ from e2i_assets.ingest.mapping import Reading
 from e2i_assets.ingest.omop_cells import check_cells
 from e2i_assets.ingest.omop_config import ConceptSet, Measurement, Omop
 from e2i_assets.ingest.omop_known import births, measurements, provide_deaths
+from e2i_assets.ingest.opening import Source, Wanted
 
 CDM: dict[str, tuple[str, ...]] = {
     "person": (
@@ -61,31 +61,7 @@ REFUSED = {"patient_journeys": "age_at_diagnosis", "treatment_events": "value"}
 """Column of ours that cannot be made of a row that is refused."""
 
 
-class CdmSource(Protocol):
-    """Where the tables of a CDM are."""
-
-    name: str
-    connection: duckdb.DuckDBPyConnection
-
-    def provide(
-        self,
-        table: str,
-        schema: str | None,
-        columns: Sequence[str],
-        only: Only | None,
-        reading: Reading,
-        optional: Sequence[str] = (),
-    ) -> None:
-        """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
-
-        The view also has those of the `optional` columns that are there.
-
-        Raises:
-            SourceError: it is not there, or lacks a column.
-        """
-
-
-def build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> tuple[str, ...]:
+def build(source: Source, omop: Omop, prefix: str, reading: Reading) -> tuple[str, ...]:
     """Make the views `patient_journeys` and `treatment_events` over a CDM; returns what they leave out.
 
     Args:
@@ -101,11 +77,12 @@ def build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> tuple
         raise unreadable(f"{source.name}: OMOP CDM", error) from error
 
 
-def _build(source: CdmSource, omop: Omop, prefix: str, reading: Reading) -> tuple[str, ...]:
+def _build(source: Source, omop: Omop, prefix: str, reading: Reading) -> tuple[str, ...]:
     sql = source.connection
 
     def provide(table: str, only: Only | None = None) -> None:
-        source.provide(table, omop.database_schema, CDM[table], only, reading, OPTIONAL.get(table, ()))
+        wanted = Wanted(table, omop.database_schema, CDM[table], OPTIONAL.get(table, ()), only)
+        source.provide(wanted, reading)
         check_cells(sql, source.name, table, CDM[table], only)
 
     conditions = {omop.index, *omop.conditions, *omop.comorbidities}
@@ -175,7 +152,7 @@ def _codes_in_use(sql: duckdb.DuckDBPyConnection, omop: Omop) -> list[int]:
     return [c for (c,) in sql.execute(" UNION ".join(asked)).fetchall() if c]
 
 
-def _check_concepts(source: CdmSource, omop: Omop) -> None:
+def _check_concepts(source: Source, omop: Omop) -> None:
     for name, concepts in omop.concept_sets.items():
         unknown = source.connection.execute(
             "SELECT unnest(?::BIGINT[]) AS id EXCEPT (SELECT concept_id::BIGINT FROM concept "
@@ -188,7 +165,7 @@ def _check_concepts(source: CdmSource, omop: Omop) -> None:
             raise Misstated(("omop", "concept_sets", name), said)
 
 
-def _check_units(source: CdmSource, omop: Omop) -> None:
+def _check_units(source: Source, omop: Omop) -> None:
     """Values of one test in several units are never mixed: the mapping says how each becomes ours."""
     for name, test in omop.measurements.items():
         if test.units:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import duckdb
 
@@ -58,6 +58,22 @@ class Opened:
         return {name: dtype for name, dtype in types if not name.startswith(ONLY_OURS)}
 
 
+class Wanted(NamedTuple):
+    """What is to be read of a table that is found by its own name.
+
+    Attributes:
+        schema: where a database has the name in several; None: in any.
+        columns, optional: those it must have, and those that are read where they are there.
+        only: values of a column: other rows need not be read.
+    """
+
+    table: str
+    schema: str | None
+    columns: Sequence[str]
+    optional: Sequence[str] = ()
+    only: Only | None = None
+
+
 class Source(Protocol):
     """Somewhere that tables come from."""
 
@@ -84,18 +100,8 @@ class Source(Protocol):
     def tables(self) -> dict[str, TableMapping]:
         """Every table of the source by name, not yet with its columns."""
 
-    def provide(
-        self,
-        table: str,
-        schema: str | None,
-        columns: Sequence[str],
-        only: Only | None,
-        reading: Reading,
-        optional: Sequence[str] = (),
-    ) -> None:
-        """Make a table with these columns a view of its own name, with at least the rows that `only` wants.
-
-        The view also has those of the `optional` columns that are there.
+    def provide(self, wanted: Wanted, reading: Reading) -> None:
+        """Make a table a view of its own name, with the columns and at least the rows that are wanted.
 
         Raises:
             SourceError: it is not there, or lacks a column.
@@ -146,22 +152,15 @@ class FileSource:
             for name, file in self._files.tables().items()
         }
 
-    def provide(
-        self,
-        table: str,
-        schema: str | None,
-        columns: Sequence[str],
-        only: Only | None,
-        reading: Reading,
-        optional: Sequence[str] = (),
-    ) -> None:
+    def provide(self, wanted: Wanted, reading: Reading) -> None:
         """Make the files of a table a view; DuckDB reads only what it needs, so all rows are in it."""
-        if schema is not None:
+        table = wanted.table
+        if wanted.schema is not None:
             raise SourceError(f"{self.name}: is no database; leave `schema` out of the mapping")
         file = next((f for name, f in self._files.tables().items() if name.lower() == table), None)
         if file is None:
             raise Lacking(f"{self.name}: has no {table}.csv or {table}.parquet, nor a folder {table}")
-        _require(self._view(table, file, reading), table, columns)
+        _require(self._view(table, file, reading), table, wanted.columns)
 
     def _view(self, table: str, file: str | None, reading: Reading) -> Opened:
         try:
@@ -215,24 +214,16 @@ class DatabaseSource:
             for schema, table in self._tables
         }
 
-    def provide(
-        self,
-        table: str,
-        schema: str | None,
-        columns: Sequence[str],
-        only: Only | None,
-        reading: Reading,
-        optional: Sequence[str] = (),
-    ) -> None:
+    def provide(self, wanted: Wanted, reading: Reading) -> None:
         """Make a table a view of its own name."""
-        found = self._find(table, schema)
+        found = self._find(wanted.table, wanted.schema)
         given = {name.lower(): name for name in self._tables[found]}
-        missing = [name for name in columns if name not in given]
+        missing = [name for name in wanted.columns if name not in given]
         if missing:
             raise Lacking(f"{self.name}: {'.'.join(found)} has no column {', '.join(missing)}")
-        wanted = (given[only[0]], only[1]) if only else None
-        there = [given[name] for name in (*columns, *optional) if name in given]
-        self._database.provide(table, found, there, wanted, None)
+        only = (given[wanted.only[0]], wanted.only[1]) if wanted.only else None
+        there = [given[name] for name in (*wanted.columns, *wanted.optional) if name in given]
+        self._database.provide(wanted.table, found, there, only, None)
 
     def _find(self, table: str, schema: str | None) -> tuple[str, str]:
         found = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from e2i_assets.contracts.tables import PREDICTION_TYPES
+from e2i_assets.contracts.levels import PREDICTION_TYPES
 from e2i_assets.ingest.synthetic.draws import Rng, labels
 
 REACH_DAYS = 90

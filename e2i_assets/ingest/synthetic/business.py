@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from e2i_assets.contracts.tables import REGIONS
+from e2i_assets.contracts.levels import REGIONS
 from e2i_assets.ingest.synthetic.draws import Rng
 from e2i_assets.ingest.synthetic.spec import Calendar
 

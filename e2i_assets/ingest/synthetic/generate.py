@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.tables import GENERATED, TABLES
+from e2i_assets.contracts.levels import GENERATED
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.synthetic.activity import draw_predictions, draw_triggers
 from e2i_assets.ingest.synthetic.business import business_metrics, causal_paths
 from e2i_assets.ingest.synthetic.dirt import soil

@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import polars as pl
 
-from e2i_assets.contracts.tables import GENERATED, REGIONS, HcpProfiles
+from e2i_assets.contracts.levels import GENERATED, REGIONS
+from e2i_assets.contracts.patients import HcpProfiles
 from e2i_assets.ingest.synthetic.draws import Rng, blank, conform, exactly, labels, proportioned
 from e2i_assets.ingest.synthetic.profiles import Profile
 

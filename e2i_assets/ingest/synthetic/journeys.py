@@ -6,7 +6,8 @@ from datetime import date
 
 import polars as pl
 
-from e2i_assets.contracts.tables import GENERATED, PatientJourneys
+from e2i_assets.contracts.levels import GENERATED
+from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets.ingest.synthetic.draws import Rng, blank, conform, stamped
 
 MISSING = {
