@@ -51,6 +51,7 @@ def _lost(context: StageContext, current: Published) -> str | None:
         "gates/splits.py",
         "stages/context.py",
         "contracts/spelling.py",
+        "contracts/variables.py",
         "modeling/alike.py",
         "modeling/problem_types.py",
         "modeling/problems",

@@ -10,7 +10,8 @@ import typer
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.cohorts.config import CohortConfig
-from e2i_assets.contracts.tables import TABLES, PatientJourneys
+from e2i_assets.contracts.patients import PatientJourneys
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest import attributes
 from e2i_assets.partitions import cohort_config, cohort_files

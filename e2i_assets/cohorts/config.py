@@ -17,8 +17,10 @@ from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
 from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.contracts.base import columns
+from e2i_assets.contracts.levels import EVENT_TYPES
 from e2i_assets.contracts.partition_key import PartitionKey
-from e2i_assets.contracts.tables import EVENT_TYPES, TABLES, PatientJourneys
+from e2i_assets.contracts.patients import PatientJourneys
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.variables import Attribute
 
 OBSERVATION_START = "first_observation_date"

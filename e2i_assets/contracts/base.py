@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandera.polars as pa
+import polars as pl
 
 from e2i_assets.contracts.variables import INDEX, Column, Role
 
+UTC = Annotated[pl.Datetime, "us", "UTC"]
+"""Type of a moment, in microseconds."""
 PartitionRule = Literal["journey", "journey_hcp", "brand"]
 
 PARTITION_KEYS: dict[PartitionRule, str] = {

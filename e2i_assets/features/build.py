@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys
+from e2i_assets.contracts.patients import HcpProfiles, PatientJourneys
 from e2i_assets.contracts.undeclared import is_row_number
 from e2i_assets.contracts.variables import (
     FEATURE_ROLES,

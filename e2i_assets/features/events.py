@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.tables import EVENT_TYPES
+from e2i_assets.contracts.levels import EVENT_TYPES
 from e2i_assets.contracts.variables import INDEX, Feature
 from e2i_assets.features.errors import FeatureError
 

@@ -19,7 +19,7 @@ import polars as pl
 import yaml
 
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.tables import HcpProfiles
+from e2i_assets.contracts.patients import HcpProfiles
 from e2i_assets_tests.conftest import ROOT
 from e2i_assets_tests.e2e.bring_your_own import SOURCE
 from e2i_assets_tests.readme import command_lines

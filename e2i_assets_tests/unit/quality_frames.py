@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.tables import (
+from e2i_assets.contracts.levels import (
     EVENT_TYPES,
     JOURNEY_STAGES,
     JOURNEY_STATUSES,
     PREDICTION_TYPES,
     PRIORITIES,
     REGIONS,
-    TABLES,
 )
+from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.variables import Attribute, AttributeType
 from e2i_assets.quality import QualityConfig
 from e2i_assets.settings import config_dir

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from e2i_assets.cohorts import CohortConfig, CohortError, Criterion, Operator, TemporalRequirements
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.tables import PatientJourneys
+from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets_tests.conftest import CONFIG
 
 FILES = CONFIG / "cohorts"

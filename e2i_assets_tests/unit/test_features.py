@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from e2i_assets.cohorts import Attribute
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.tables import HcpProfiles, PatientJourneys, TreatmentEvents
+from e2i_assets.contracts.patients import HcpProfiles, PatientJourneys, TreatmentEvents
 from e2i_assets.features import Feature, FeatureError, FeatureSet, build_features
 
 INDEX = dt.date(2023, 6, 1)
