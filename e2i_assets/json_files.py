@@ -1,12 +1,35 @@
-"""JSON in files and hashes, written so that equal values give equal bytes."""
+"""Values as plain JSON types, and JSON in files and hashes, written so that equal values give equal bytes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> Any:
+    """A dataclass as plain JSON types: its fields by name, days as ISO texts."""
+    return _adapter(type(value)).dump_python(value, mode="json")
+
+
+def from_json(kind: type[T], stored: Any) -> T:
+    """Inverse of `to_json`; a field that is not stored has its default.
+
+    Raises:
+        pydantic.ValidationError: it is not of that type, or has a field that the type does not have. Its text
+            repeats what is stored, so it may not be shown.
+    """
+    return _adapter(kind).validate_python(stored, extra="forbid")
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 def write_json(folder: Path, name: str, value: Any) -> None:

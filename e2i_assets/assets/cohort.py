@@ -15,6 +15,7 @@ from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.gates import cohort as rules
 from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.json_files import to_json
 from e2i_assets.quality.report import QCReport
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
@@ -109,7 +110,7 @@ def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[s
         "run_id": context.run_id,
         "total_count": result.total_count,
         "eligible_count": result.eligible_count,
-        "result": result.to_dict(),
+        "result": to_json(result),
         "raw_versions": dict(raw_versions),
     }
     context.warehouse.record(cohort_executions, [execution])
@@ -122,6 +123,6 @@ def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[s
                 "criterion_value": entry["value"],
             }
             | {k: v for k, v in entry.items() if k != "value"}
-            for entry in result.to_dict()["eligibility_log"]
+            for entry in to_json(result)["eligibility_log"]
         ],
     )

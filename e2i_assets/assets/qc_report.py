@@ -12,6 +12,7 @@ from e2i_assets.assets.raw import LOAD, NEWEST, SNAPSHOT
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates import qc_report as rules
 from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.json_files import to_json
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.quality.plausibility import LifeDates
@@ -156,7 +157,7 @@ def _record(context: StageContext, report: QCReport) -> None:
                 **{f"{dimension}_score": report.dimensions.get(dimension) for dimension in DIMENSIONS},
                 "expectations_evaluated": sum(suite.evaluated for suite in report.suites),
                 "expectations_failed": sum(len(suite.failed) for suite in report.suites),
-                "report": report.to_dict(),
+                "report": to_json(report),
                 "run_id": context.run_id,
             }
         ],

@@ -14,6 +14,7 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates import splits as rules
 from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.json_files import to_json
 from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
 from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.artifacts import Splits
@@ -173,7 +174,7 @@ def _quality(
                 **{f"{dimension}_score": grade for dimension, grade in q.dimensions.items()},
                 "expectations_evaluated": 0,
                 "expectations_failed": 0,
-                "report": q.to_dict(),
+                "report": to_json(q),
                 "run_id": context.run_id,
             }
             for q in graded

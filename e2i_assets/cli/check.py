@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import polars as pl
 import typer
 
@@ -14,6 +12,7 @@ from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest import attributes
+from e2i_assets.json_files import to_json
 from e2i_assets.partitions import cohort_config, cohort_files
 from e2i_assets.quality.broken_rows import broken_rows
 from e2i_assets.quality.plausibility import LifeDates
@@ -47,7 +46,7 @@ def run_check(partition: str, *, as_json: bool) -> int:
         )
     rows = list(broken_rows(tables, LifeDates.of(config)))
     if as_json:
-        print_json({"partition": partition, "rows": [asdict(row) for row in rows]})
+        print_json({"partition": partition, "rows": [to_json(row) for row in rows]})
         return int(bool(rows))
     if rows:
         cells = [[row.table, row.key, row.column, row.rule] for row in rows[:SHOWN]]

@@ -84,6 +84,7 @@ def attrition(
     from e2i_assets.cli import cohort_data
     from e2i_assets.cli.output import print_json, say
     from e2i_assets.cohorts.flow import flow_picture
+    from e2i_assets.json_files import to_json
 
     here, warehouse = _session()
     execution = cohort_data.newest(here, warehouse, partition)
@@ -96,8 +97,8 @@ def attrition(
     if json:
         print_json(
             cells.document(
-                execution.to_dict()
-                | {"attrition": [entry.to_dict() for entry in entries]}
+                to_json(execution)
+                | {"attrition": [to_json(entry) for entry in entries]}
                 | ({"without": dropped, "eligible_without": what_if} if dropped else {})
             )
         )
@@ -123,6 +124,7 @@ def diff(before: Definition, after: Definition, json: Json = False) -> None:
     from e2i_assets.cli.output import print_json, say
     from e2i_assets.cohorts import CohortError
     from e2i_assets.cohorts.diff import diff_definitions, effect_of
+    from e2i_assets.json_files import to_json
 
     here, warehouse = _session()
     one, other = (cohort_data.definition(here, warehouse, name) for name in (before, after))
@@ -140,8 +142,8 @@ def diff(before: Definition, after: Definition, json: Json = False) -> None:
     if json:
         print_json(
             {"before": one.config_hash, "after": other.config_hash}
-            | changes.to_dict()
-            | {"effect": cells.document(effect.to_dict()) if effect else None}
+            | to_json(changes)
+            | {"effect": cells.document(to_json(effect)) if effect else None}
             | {"effect_unavailable": unavailable or None, "data": data.versions if data else None}
         )
         return

@@ -10,12 +10,13 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from e2i_assets.cohorts import CohortConfig, CohortResult
 from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.json_files import from_json
 from e2i_assets.partitions import cohort_config, cohort_configs, cohort_files
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.quality.report import QCReport
@@ -42,11 +43,6 @@ class Execution:
     executed_at: str
     standing: str
     result: CohortResult
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        facts = {"partition": self.partition, "run_id": self.run_id, "executed_at": self.executed_at}
-        return {**facts, "standing": self.standing, "result": self.result.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
     published = open_store(here).current("cohort", partition)
     stands = published is not None and published.run_id == row.run_id
     standing = "published" if stands else "not published, read its gates"
-    result = TypeAdapter(CohortResult).validate_python(row.result)
+    result = from_json(CohortResult, row.result)
     return Execution(partition, row.run_id, row.executed_at.isoformat(), standing, result)
 
 

@@ -61,6 +61,7 @@ def generate(
     from e2i_assets.cli.output import print_json, say, show_table
     from e2i_assets.cli.session import open_session
     from e2i_assets.ingest.synthetic import GeneratorSpec
+    from e2i_assets.json_files import to_json
 
     here, warehouse = open_session()
     spec = GeneratorSpec(
@@ -75,7 +76,7 @@ def generate(
     truth, dirt = made.declared.truth, made.declared.dirt
     faults = dirt.group_by("table", "kind", "found_by", maintain_order=True).len("rows")
     if json:
-        document = {"load": made.report.to_dict(), "truth": truth, "dirt": faults.to_dicts()}
+        document = {"load": to_json(made.report), "truth": truth, "dirt": faults.to_dicts()}
         print_json({**document, "kept": made.kept, "committed": not dry_run})
         return
     _show_load(made.report, dry_run)
@@ -128,6 +129,7 @@ def import_(
     """
     from e2i_assets.cli import importing
     from e2i_assets.cli.output import print_json, say, warn_of_wrong_files
+    from e2i_assets.json_files import to_json
 
     if suggest:
         draft, files = importing.draft(source, output)
@@ -145,7 +147,7 @@ def import_(
     here, warehouse = open_session()
     report = load_with_progress(here, warehouse, load, dry_run=dry_run, show=not json)
     if json:
-        print_json({"load": report.to_dict(), "committed": not dry_run, "notes": list(load.notes)})
+        print_json({"load": to_json(report), "committed": not dry_run, "notes": list(load.notes)})
         return
     _show_load(report, dry_run)
     for note in load.notes:
@@ -167,11 +169,12 @@ def delete(
     """
     from e2i_assets.cli.output import print_json, say, show_table
     from e2i_assets.cli.session import open_session
+    from e2i_assets.json_files import to_json
 
     _, warehouse = open_session()
     found = warehouse.remove(source, dry_run=not yes)
     if json:
-        print_json({"removal": found.to_dict(), "committed": yes})
+        print_json({"removal": to_json(found), "committed": yes})
         return
     tables = dict.fromkeys([*found.rows, *found.kept])
     rows = [[table, f"{found.rows.get(table, 0):,}", f"{found.kept.get(table, 0):,}"] for table in tables]

@@ -9,6 +9,7 @@ from e2i_assets.cli.oracle import oracle_score
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.cohorts.cohort import Cohort
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling.artifacts import Evaluated
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.partitions import cohort_configs
@@ -35,7 +36,7 @@ def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, a
     success = bool(runs) and all(run.success for run in runs) and not any(row["damaged"] for row in rows)
     unchanged = all(run.success and not run.computed for run in runs)
     if as_json:
-        listed = [run.to_dict() for run in runs]
+        listed = [to_json(run) for run in runs]
         print_json({"success": success, "unchanged": unchanged, "partitions": rows, "runs": listed})
     else:
         _show(rows, runs, unchanged)

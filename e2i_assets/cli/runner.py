@@ -77,10 +77,6 @@ class PartitionRun:
     error: str | None = None
     passed_over: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return dict(vars(self))
-
 
 def run_partitions(
     defs: dg.Definitions,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.criteria import Rule, RuleKind
@@ -55,10 +55,6 @@ class EligibilityLogEntry:
         """What to call the rule before people."""
         return self.description or self.condition
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class CohortResult:
@@ -76,10 +72,6 @@ class CohortResult:
     exclusion_rate: float
     eligibility_log: tuple[EligibilityLogEntry, ...]
     masks: tuple[MaskCount, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
 
     def in_order(self, first: Sequence[int]) -> tuple[EligibilityLogEntry, ...]:
         """The attrition with these rules first, by `criterion_order`; the others follow as defined.

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import polars as pl
-from pydantic import TypeAdapter
 
 from e2i_assets.cohorts.attrition import CohortResult
-from e2i_assets.json_files import read_json, write_json
+from e2i_assets.json_files import from_json, read_json, to_json, write_json
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,11 @@ class Cohort:
         """members.parquet, result.json and raw_versions.json"""
         self.members.write_parquet(folder / "members.parquet")
         write_json(folder, "raw_versions.json", dict(self.raw_versions))
-        write_json(folder, "result.json", TypeAdapter(CohortResult).dump_python(self.result, mode="json"))
+        write_json(folder, "result.json", to_json(self.result))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read all three files."""
         members = pl.read_parquet(folder / "members.parquet")
-        result = TypeAdapter(CohortResult).validate_python(read_json(folder, "result.json"))
+        result = from_json(CohortResult, read_json(folder, "result.json"))
         return cls(members, result, read_json(folder, "raw_versions.json"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
@@ -44,10 +44,6 @@ class DefinitionDiff:
     criteria: tuple[CriterionChange, ...]
     settings: tuple[SettingChange, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Effect:
@@ -58,10 +54,6 @@ class Effect:
     stayed: int
     gained: int
     lost: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
 
 
 def diff_definitions(before: CohortConfig, after: CohortConfig) -> DefinitionDiff:

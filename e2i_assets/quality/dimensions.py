@@ -15,10 +15,9 @@ A partition without `refresh` is not asked for timeliness, and its score is that
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any
 
 import polars as pl
 
@@ -58,18 +57,6 @@ class TableQuality:
     scores: dict[str, float | None]
     weaknesses: tuple[Weakness, ...]
     freshness: Freshness | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        fresh = self.freshness.to_dict() if self.freshness else None
-        return {**asdict(self), "weaknesses": [asdict(w) for w in self.weaknesses], "freshness": fresh}
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> TableQuality:
-        """Inverse of `to_dict`."""
-        fresh = Freshness.from_dict(stored["freshness"]) if stored.get("freshness") else None
-        weaknesses = tuple(Weakness(**w) for w in stored["weaknesses"])
-        return cls(**{**stored, "weaknesses": weaknesses, "freshness": fresh})
 
 
 @dataclass(frozen=True)

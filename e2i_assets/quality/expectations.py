@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import polars as pl
+from pydantic import Field
 
 from e2i_assets.quality.config import Expectation, Suite, SuiteStatus
 from e2i_assets.quality.datadocs import suite_page
@@ -53,21 +54,7 @@ class SuiteResult:
     status: Status
     not_evaluated: tuple[str, ...] = ()
     error: str | None = None
-    page: str = field(default="", repr=False, compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, without the page."""
-        return {
-            **{name: value for name, value in asdict(self).items() if name != "page"},
-            "failed": [asdict(f) for f in self.failed],
-            "not_evaluated": list(self.not_evaluated),
-        }
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> SuiteResult:
-        """Inverse of `to_dict`."""
-        failed = tuple(FailedExpectation(**f) for f in stored["failed"])
-        return cls(**{**stored, "failed": failed, "not_evaluated": tuple(stored["not_evaluated"])})
+    page: Annotated[str, Field(exclude=True)] = field(default="", repr=False, compare=False)
 
 
 def run_suites(

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -35,19 +34,6 @@ class Freshness:
     fresh_until: dt.date | None
     stale: bool
     late: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {k: v.isoformat() if isinstance(v, dt.date) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Freshness:
-        """Inverse of `to_dict`."""
-        days = {k: dt.date.fromisoformat(v) if v else None for k, v in stored.items() if k in _DAYS}
-        return cls(**{**stored, **days})
-
-
-_DAYS = ("newest", "fresh_until")
 
 
 def judge_freshness(table: str, frame: pl.DataFrame, max_days: int, *, stale: bool) -> Freshness | None:

@@ -6,17 +6,17 @@ versions, settings and stale tables give the same report: nothing else in it com
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.undeclared import how_to_date, how_to_declare
 from e2i_assets.contracts.variables import FEATURE_ROLES, Attribute
+from e2i_assets.json_files import from_json, read_json, to_json, write_json
 from e2i_assets.quality.config import DIMENSIONS, QualityConfig
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, overall, weighted_score
@@ -98,33 +98,6 @@ class QCReport:
         """Blockers that kept a part of the contract from being graded at all."""
         return tuple(b for b in self.blockers if b.reason in _UNGRADED or b.rule.endswith(_UNUSABLE))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            **asdict(self),
-            "tables": [t.to_dict() for t in self.tables],
-            "schema": [s.to_dict() for s in self.schema],
-            "suites": [s.to_dict() for s in self.suites],
-            "blockers": [asdict(b) for b in self.blockers],
-            "warnings": list(self.warnings),
-            "agreed": list(self.agreed),
-        }
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> QCReport:
-        """Inverse of `to_dict`."""
-        return cls(
-            **{
-                **stored,
-                "tables": tuple(TableQuality.from_dict(t) for t in stored["tables"]),
-                "schema": tuple(SchemaResult.from_dict(s) for s in stored["schema"]),
-                "suites": tuple(SuiteResult.from_dict(s) for s in stored["suites"]),
-                "blockers": tuple(Blocker(**b) for b in stored["blockers"]),
-                "warnings": tuple(stored["warnings"]),
-                "agreed": tuple(stored["agreed"]),
-            }
-        )
-
     def to_markdown(self) -> str:
         """Tables for Dagit: verdict, grades, blockers, suites."""
         return markdown(self)
@@ -135,7 +108,7 @@ class QCReport:
 
     def save(self, folder: Path) -> None:
         """record.json, report.html, and in data_docs/ an index and a page for each suite that was run."""
-        (folder / "record.json").write_text(json.dumps(self.to_dict(), indent=1, sort_keys=True))
+        write_json(folder, "record.json", to_json(self))
         (folder / "report.html").write_text(self.to_html())
         (folder / FOLDER).mkdir()
         (folder / FOLDER / "index.html").write_text(data_docs_index(self))
@@ -146,7 +119,7 @@ class QCReport:
     @classmethod
     def load(cls, folder: Path) -> QCReport:
         """Read record.json; the pages stay where they are."""
-        return cls.from_dict(json.loads((folder / "record.json").read_text()))
+        return from_json(cls, read_json(folder, "record.json"))
 
 
 def build_qc_report(

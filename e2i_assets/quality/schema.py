@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import pandera.polars as pa
 import polars as pl
@@ -54,15 +53,6 @@ class SchemaResult:
     ok: bool
     failures: tuple[SchemaFailure, ...]
     rows: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {**asdict(self), "failures": [asdict(f) for f in self.failures]}
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> SchemaResult:
-        """Inverse of `to_dict`."""
-        return cls(**{**stored, "failures": tuple(SchemaFailure(**f) for f in stored["failures"])})
 
 
 def check_schema(

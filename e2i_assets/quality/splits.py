@@ -8,8 +8,8 @@ consistency, "column and dtype matching across splits".
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 import polars as pl
@@ -45,10 +45,6 @@ class SplitQuality:
     columns_matched: float
     status: Literal["passed", "warning", "failed"]
     tables: tuple[TableQuality, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {**asdict(self), "tables": [t.to_dict() for t in self.tables]}
 
 
 class UngradedSplit(E2IError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -32,16 +32,6 @@ class TableValidation:
     success_rate: float
     schema: SchemaResult
     expectations: SuiteResult
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            "table": self.table,
-            "status": self.status,
-            "success_rate": self.success_rate,
-            "schema": self.schema.to_dict(),
-            "expectations": self.expectations.to_dict(),
-        }
 
 
 class DataQualityValidator:

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import fsspec
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from e2i_assets.errors import E2IError
-from e2i_assets.json_files import json_hash, read_json, write_json
+from e2i_assets.json_files import from_json, json_hash, read_json, to_json, write_json
 from e2i_assets.resources.sealing import MAGIC, VaultError
 from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
 
@@ -243,7 +243,7 @@ class ArtifactStore:
             with self._fs.open(pointer, "r") as file:
                 content = json.load(file)
             check = content.pop(CHECK, None)
-            found = TypeAdapter(Published).validate_python(content)
+            found = from_json(Published, content)
             if (found.asset, found.partition) != (asset, partition):
                 reason = f"it is of {found.asset} [{found.partition}]"
             elif check not in (None, json_hash(content)):  # the first release wrote none
@@ -418,7 +418,7 @@ def _save(artifact: Artifact, folder: Path) -> None:
     if isinstance(artifact, Folder):
         artifact.save(folder)
         return
-    write_json(folder, "record.json", TypeAdapter(type(artifact)).dump_python(artifact, mode="json"))
+    write_json(folder, "record.json", to_json(artifact))
     if hasattr(artifact, "to_html"):
         (folder / "report.html").write_text(artifact.to_html())
 
@@ -426,4 +426,4 @@ def _save(artifact: Artifact, folder: Path) -> None:
 def _load(kind: type[A], folder: Path) -> A:
     if issubclass(kind, Folder):
         return kind.load(folder)
-    return TypeAdapter(kind).validate_python(read_json(folder, "record.json"))
+    return from_json(kind, read_json(folder, "record.json"))

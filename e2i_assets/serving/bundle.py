@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,6 @@ class Bundle:
     path: Path
     service_name: str
     content: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Plain JSON types."""
-        return asdict(self) | {"path": str(self.path)}
 
 
 def build_bundle(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
@@ -45,10 +45,6 @@ class Removal:
     kept: dict[str, int]
     rejected: int
     partitions: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {**asdict(self), "partitions": list(self.partitions)}
 
 
 def remove(connect: Callable[[], Any], source: str, *, commit: bool) -> Removal:

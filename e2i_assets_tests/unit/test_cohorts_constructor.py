@@ -24,6 +24,7 @@ from e2i_assets.cohorts import (
 )
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.gates.cohort import COHORT_SIZE, TEMPORAL_WINDOWS, CohortBuilt
+from e2i_assets.json_files import to_json
 from e2i_assets.settings import Settings
 
 DAY = dt.date(2023, 6, 1)
@@ -341,7 +342,7 @@ def test_unusable_paths_and_objects_are_refused(tmp_path):
 
 def test_result_survives_json_and_reads_as_a_table():
     _, result = CohortConstructor(RULES).construct_cohort(journeys())
-    text = json.dumps(result.to_dict())
+    text = json.dumps(to_json(result))
     assert TypeAdapter(CohortResult).validate_python(json.loads(text)) == result
     table = result.attrition_markdown().splitlines()
     assert len(table) == 3 + len(result.eligibility_log)

@@ -9,6 +9,7 @@ import pytest
 from e2i_assets.cohorts import CohortConfig, CohortConstructor, CohortError
 from e2i_assets.cohorts.diff import diff_definitions, effect_of, zip_rules
 from e2i_assets.cohorts.flow import flow_picture
+from e2i_assets.json_files import to_json
 
 ADULT = {"field": "age", "operator": ">=", "value": 18, "description": "Adult"}
 NOT_OLD = {"field": "age", "operator": "<", "value": 80}
@@ -68,7 +69,7 @@ def test_added_dropped_changed_and_reworded_criteria_are_told_apart():
         ("dropped", "inclusion"),
         ("added", "exclusion"),
     ]
-    assert diff_definitions(before, before).to_dict() == {"criteria": (), "settings": ()}
+    assert to_json(diff_definitions(before, before)) == {"criteria": [], "settings": []}
 
 
 def test_the_effect_counts_who_comes_and_who_goes():

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from e2i_assets.json_files import from_json, to_json
 from e2i_assets.quality import DataQualityValidator, QualityConfigError
 from e2i_assets.quality.config import Expectation, Suite, SuiteStatus
 from e2i_assets.quality.expectations import SuiteResult, _source, run_suites
@@ -36,7 +37,7 @@ IMPOSSIBLE = rule("expect_column_values_to_be_between", column="confidence_score
 def run(tables, *expectations, table="triggers", **changed):
     changed_tables = {**tables, table: tables[table].with_columns(**changed)}
     (result,) = run_suites([suite(*expectations, table=table)], changed_tables, BARS)
-    assert SuiteResult.from_dict(result.to_dict()) == result
+    assert from_json(SuiteResult, to_json(result)) == result
     return result
 
 
@@ -78,7 +79,7 @@ def test_the_reviewed_suites_find_what_they_are_for(tables, name, table, column,
     changed = {**tables, table: tables[table].with_columns(broken)}
     (result,) = run_suites(quality_config(name).suites, changed, BARS)
     assert [(f.column, f.unexpected_count) for f in result.failed] == [(column, 2)]
-    assert not str(value) or str(value) not in str(result.to_dict())
+    assert not str(value) or str(value) not in str(to_json(result))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_validator_sync_and_async_agree(tables):
     assert (result.status, result.success_rate) == ("passed", 100.0)
     again = asyncio.run(validator.validate_table(table_name="causal_paths", expectation_suite="causal_paths"))
     assert again == result
-    assert again.to_dict()["expectations"]["evaluated"] == 11
+    assert to_json(again)["expectations"]["evaluated"] == 11
 
 
 def test_validator_reads_only_what_it_needs(tables):

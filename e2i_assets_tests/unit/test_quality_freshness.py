@@ -8,6 +8,7 @@ import pytest
 from e2i_assets.automation.freshness import outdated
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
+from e2i_assets.json_files import from_json, to_json
 from e2i_assets.quality import QCReport, build_qc_report
 from e2i_assets.quality.freshness import is_stale, newest_record, stale_tables
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, quality_config
@@ -71,7 +72,7 @@ def test_both_figures_are_on_the_page_and_no_age_is(tables):
         assert "fresh until 2024-06-06" in page
         assert "stale after 2024-06-0" in page
         assert "45 of 60" in page
-    assert QCReport.from_dict(judged.to_dict()) == judged
+    assert from_json(QCReport, to_json(judged)) == judged
 
 
 def test_the_verdict_alone_depends_on_the_day():

@@ -11,6 +11,7 @@ from e2i_assets.config_files import parse_yaml
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.undeclared import how_to_declare
 from e2i_assets.contracts.variables import Attribute
+from e2i_assets.json_files import from_json, to_json
 from e2i_assets.quality import QCReport, build_qc_report, dimension_chart
 from e2i_assets.quality.broken_rows import broken_rows
 from e2i_assets.quality.plausibility import LifeDates
@@ -168,7 +169,7 @@ def test_an_exception_inside_a_suite_blocks(tables, monkeypatch):
     judged = report(tables)
     assert [b.reason for b in judged.blockers] == ["suite_error", "suite_error"]
     assert "RuntimeError" in judged.blockers[0].message
-    assert "Jane" not in json.dumps(judged.to_dict())
+    assert "Jane" not in json.dumps(to_json(judged))
 
 
 def test_of_a_partition_without_journeys_nothing_else_is_said(tables):
@@ -319,7 +320,7 @@ def test_a_kept_report_is_read_again_with_its_pages_beside_it(clean, tmp_path):
 
 
 def test_the_report_survives_json_and_is_the_same_every_time(tables, clean):
-    assert QCReport.from_dict(json.loads(json.dumps(clean.to_dict()))) == clean
+    assert from_json(QCReport, json.loads(json.dumps(to_json(clean)))) == clean
     again = report({name: tables[name] for name in reversed(TABLES)})
     assert again == clean
     assert again.to_markdown() == clean.to_markdown()
@@ -330,7 +331,7 @@ def test_the_report_survives_json_and_is_the_same_every_time(tables, clean):
 def test_the_report_is_readable_and_holds_no_values(tables):
     spoiled = tables[JOURNEYS].with_columns(first("gender", "<b>Jane|Doe</b>"))
     judged = report({**tables, JOURNEYS: spoiled})
-    for text in (judged.to_markdown(), judged.to_html(), json.dumps(judged.to_dict())):
+    for text in (judged.to_markdown(), judged.to_html(), json.dumps(to_json(judged))):
         assert "gender" in text
         assert "Jane" not in text
     page = judged.to_html()
@@ -398,7 +399,7 @@ def test_the_rows_behind_a_count_are_told_by_their_keys(tables):
     assert not list(broken_rows(lived(tables), LIFE))
     judged = report(changed, dates=LIFE)
     assert "e2i data check" in judged.fix_first
-    assert not any(row.key in str(judged.to_dict()) for row in broken_rows(changed, LIFE))
+    assert not any(row.key in str(to_json(judged)) for row in broken_rows(changed, LIFE))
 
 
 @pytest.mark.parametrize("case", DATES)

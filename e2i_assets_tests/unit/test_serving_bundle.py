@@ -65,7 +65,6 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     bundle = build(pipeline)
     assert bundle.tag == f"{NAME}:v1"
     assert bundle.path == home / "bentos" / NAME / "v1"
-    assert bundle.to_dict()["path"] == str(bundle.path)
     source = bundle.path / "src"
     assert {path.name for path in source.iterdir()} == {
         "admission.py", "bentofile.yaml", "pipeline.joblib", "request_schema.py", "schema.json", "service.py",

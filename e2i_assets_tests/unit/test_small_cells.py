@@ -14,6 +14,7 @@ from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
 from e2i_assets.cohorts.diff import Effect
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import COUNTS, Cells
+from e2i_assets.json_files import to_json
 from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
 
 HIDING = Cells(5)
@@ -82,7 +83,7 @@ def test_no_count_of_a_construction_is_told_as_it_is() -> None:
     ids = [f"j{i}" for i in range(53)]
     frame = observed(pl.DataFrame({"patient_journey_id": ids, "age": [17] * 3 + [40] * 50}))
     _, result = CohortConstructor(config([("age", ">=", 18)])).construct_cohort(frame)
-    first = HIDING.document(result.to_dict())["eligibility_log"][0]
+    first = HIDING.document(to_json(result))["eligibility_log"][0]
     assert (first["removed_count"], first["sole_removed_count"], first["null_count"]) == ("<5", "<5", 0)
     assert "| 0 | All journeys |  |  |  |  | 55 |  |" in result.attrition_markdown(HIDING)
     assert "| <5 | 0 | 50 | <5 |" in result.attrition_markdown(HIDING)
