@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ DIGITS = 16
 """Hex digits of a version."""
 FILES = "files.json"
 """File of a version that lists the others, with their hashes, and what the artifact calls its content."""
+
+SYNCS = 8
+"""Files that the disk is asked to write at the same time."""
 
 
 class File(NamedTuple):
@@ -68,13 +72,23 @@ def damage(folder: Path, version: str, *, identified: bool | None = None) -> str
 
 
 def to_disk(path: Path, *, whole: bool = True) -> None:
-    """Have the system write a file or folder to the disk; `whole` with all that is in it."""
-    for part in (*(path.rglob("*") if whole else ()), path):
-        descriptor = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Have the system write a file or folder to the disk; `whole` with all that is in it.
+
+    What is in a folder is asked for together, as the disk then writes it together: one file after the other
+    waits for the disk once each. When this returns, all of it is there.
+    """
+    if whole and path.is_dir():
+        with ThreadPoolExecutor(SYNCS) as pool:
+            list(pool.map(_sync, path.rglob("*")))
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _hash_of(files: dict[str, File]) -> str:

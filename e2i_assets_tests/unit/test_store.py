@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import os
 import shutil
@@ -313,3 +314,40 @@ def test_splits_of_the_first_release_tell_whom_they_trained_on(tmp_path: Path) -
     (tmp_path / "assigned.parquet").unlink()
     known = Splits.load(tmp_path).assigned.reset_index(drop=True)
     pd.testing.assert_frame_equal(known, whole.head(3))
+
+
+def test_a_version_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[int, bool]] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        done.append((os.fstat(descriptor).st_ino, (tmp_path / "a" / "p" / version).exists()))
+
+    store = ArtifactStore(str(tmp_path))
+    version = ArtifactStore(str(tmp_path / "elsewhere")).write("a", "p", Files("x"))
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert store.write("a", "p", Files("x")) == version
+    names = {path.stat().st_ino: path.name for path in (tmp_path / "a").rglob("*")}
+    *inside, folder, parent = ((names[number], named) for number, named in done)
+    assert sorted(inside) == [(name, False) for name in ("a.txt", "b.txt", "files.json", "sub")]
+    assert folder == (version, False)
+    assert parent == ("p", True)
+
+
+def test_a_version_that_the_disk_does_not_take_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if os.fstat(descriptor).st_size == len("xx"):  # b.txt
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(ArtifactRefused, match="No space left"):
+        ArtifactStore(str(tmp_path)).write("a", "p", Files("x"))
+    assert list((tmp_path / "a" / "p").iterdir()) == []
