@@ -53,7 +53,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         undeclared = [f.name for f in splits.features if f.name in model.features and not f.known_at_index]
         criteria = (*meets(scope.success_criteria, result), plausibility(scope, result, undeclared))
         plots = model.problem.plots(result)
-        _log(context, result, plots, all(c.ok for c in criteria))
+        page = _log(context, result, plots, all(c.ok for c in criteria))
         primary = result.primary_metric
         return Made(
             made,
@@ -76,9 +76,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
                     for name, value in result.metrics["test"].items()
                 ),
                 "leakage": shown.table(vars(row) for row in made.leakage_sheet),
-                "mlflow_run": dg.MetadataValue.url(
-                    context.tracking.page(context.inputs["model"].attributes[MLFLOW_RUN])
-                ),
+                "mlflow_run": dg.MetadataValue.url(page),
             },
         )
 
@@ -143,7 +141,8 @@ def _after_train(test: pd.Series, train: pd.Series) -> float | None:
     return float((test > train.max()).mean()) if train.notna().any() else None
 
 
-def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], passed: bool) -> None:
+def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], passed: bool) -> str:
+    """Go on with the MLflow run of the model; returns its page."""
     run_id = context.inputs["model"].attributes[MLFLOW_RUN]
     with context.tracking.run(
         context.dagster,
@@ -162,10 +161,15 @@ def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], pas
             }
             | ({} if result.baseline is None else {f"baseline_{result.primary_metric}": result.baseline})
         )
-        mlflow.set_tag("primary_metric", result.primary_metric)
-        mlflow.set_tag("success_criteria", "passed" if passed else "failed")
+        mlflow.set_tags(
+            {
+                "primary_metric": result.primary_metric,
+                "success_criteria": "passed" if passed else "failed",
+            }
+        )
         with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
             for name, png in plots.items():
                 path = Path(scratch) / name
                 path.write_bytes(png)
                 mlflow.log_artifact(str(path), "plots")
+        return context.tracking.page(mlflow.active_run().info)

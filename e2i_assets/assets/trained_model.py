@@ -61,7 +61,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
             seed=SEED,
         )
         importance, primary = importance_plot(trained), scope.problem.primary_metric
-        run_id = _log(context, scope, trained, preprocessor, tuned, importance)
+        run_id, page = _log(context, scope, trained, preprocessor, tuned, importance)
         _record(context, scope, trained, run_id)
         return Made(
             trained,
@@ -75,7 +75,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 "importance": shown.image(importance),
                 "fingerprint": trained.fingerprint[:16],
                 MLFLOW_RUN: run_id,
-                "mlflow_run": dg.MetadataValue.url(context.tracking.page(run_id)),
+                "mlflow_run": dg.MetadataValue.url(page),
             },
             attributes={MLFLOW_RUN: run_id, GATES: dict(context.inputs["preprocessor"].gates)},
         )
@@ -90,8 +90,8 @@ def _log(
     preprocessor: FittedPreprocessor,
     tuned: TunedParams,
     importance: bytes,
-) -> str:
-    """Log parameters, metrics, model, preprocessor and plots; returns the MLflow run."""
+) -> tuple[str, str]:
+    """Log parameters, metrics, model, preprocessor and plots; returns the MLflow run and its page."""
     tags = {"scope": scope.name, "partition": context.partition, "brand": context.cohort_config.brand}
     name = f"{scope.name}_{context.partition}"
     with context.tracking.run(
@@ -108,13 +108,12 @@ def _log(
         mlflow.log_metrics({**trained.metrics, "hpo_best_value": tuned.best_value})
         with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
             folder = Path(scratch)
-            trained.save(folder / "model")
             preprocessor.save(folder)
             (folder / "importance.png").write_bytes(importance)
             mlflow.log_artifact(str(folder / "preprocessor.joblib"), "preprocessor")
             mlflow.log_artifact(str(folder / "importance.png"), "plots")
         _log_model(mlflow, trained)
-        return mlflow.mlflow_run_id
+        return mlflow.mlflow_run_id, context.tracking.page(mlflow.active_run().info)
 
 
 def _log_model(mlflow: object, trained: TrainedModel) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import url_for
+
+if TYPE_CHECKING:
+    from mlflow.entities import RunInfo
 
 
 class ExperimentTracking:
@@ -26,14 +29,11 @@ class ExperimentTracking:
         """Tracking URI."""
         return self._settings.mlflow_tracking_uri or url_for(self._settings, "mlflow")
 
-    def page(self, run_id: str) -> str:
+    def page(self, run: RunInfo) -> str:
         """Where MLflow shows a run: on the team's server, else where `e2i mlflow` serves it."""
-        from mlflow import MlflowClient
-
         team = self._settings.mlflow_tracking_uri or ""
         base = team if team.startswith("http") else self._settings.mlflow_url
-        experiment = MlflowClient(tracking_uri=self.uri).get_run(run_id).info.experiment_id
-        return f"{base.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+        return f"{base.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
     @contextmanager
     def run(
