@@ -154,13 +154,16 @@ def usual_values(train: pd.DataFrame, names: Sequence[str], cell: int) -> dict[s
     So that no end is the value of one patient alone; to three digits. A feature that fewer than 2 * `cell`
     patients have is left out.
     """
-    usual = {}
-    for name in names:
-        of_patients = train[name].groupby(train["patient_id"])
-        lowest, highest = of_patients.min().nsmallest(cell), of_patients.max().nlargest(cell)
-        if of_patients.count().gt(0).sum() >= 2 * cell:
-            usual[name] = (float(f"{lowest.iloc[-1]:.3g}"), float(f"{highest.iloc[-1]:.3g}"))
-    return usual
+    of_patients = train.groupby("patient_id")[list(names)]
+    lowest, highest, known = of_patients.min(), of_patients.max(), of_patients.count().gt(0).sum()
+    return {
+        name: (
+            float(f"{lowest[name].nsmallest(cell).iloc[-1]:.3g}"),
+            float(f"{highest[name].nlargest(cell).iloc[-1]:.3g}"),
+        )
+        for name in names
+        if known[name] >= 2 * cell
+    }
 
 
 def probe_rows(validation: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
