@@ -12,7 +12,6 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pandas as pd
-from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.assets.scoped import stage_key
 from e2i_assets.contracts.variables import Feature
@@ -29,7 +28,7 @@ from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
-from e2i_assets.warehouse.records import bentoml_services
+from e2i_assets.warehouse.queries.models import record_bundle
 
 PROBES = 20
 FILES = "files"
@@ -68,7 +67,9 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
             _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
             bundle, example, port = _build(context, scope, splits, model, evaluation)
         to_disk(bundle.path)
-        _record(context, scope, bundle, model)
+        record_bundle(
+            context.warehouse, context.partition, scope.name, context.run_id, bundle, model.fingerprint
+        )
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
         return Made(
             BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
@@ -213,17 +214,3 @@ def example_features(
         return int(low + high) // 2 if whole else float(f"{(low + high) / 2:.4g}")
 
     return {feature.name: example(feature) for feature in features}
-
-
-def _record(context: StageContext, scope: Scope, bundle: Bundle, model: TrainedModel) -> None:
-    row = {
-        "service_name": bundle.service_name,
-        "bento_tag": bundle.tag,
-        "partition": context.partition,
-        "scope": scope.name,
-        "model_fingerprint": model.fingerprint,
-        "status": "built",
-        "run_id": context.run_id,
-    }
-    with context.warehouse.engine.begin() as connection:
-        connection.execute(insert(bentoml_services).values(row).on_conflict_do_nothing())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-
-from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.assets import shown
 from e2i_assets.cohorts import CohortConstructor
@@ -15,11 +13,10 @@ from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.gates import cohort as rules
 from e2i_assets.ingest.raw_table import RawTable
-from e2i_assets.json_files import to_json
 from e2i_assets.quality.report import QCReport
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
-from e2i_assets.warehouse.records import cohort_definitions, cohort_eligibility_log, cohort_executions
+from e2i_assets.warehouse.queries.cohorts import record_cohort
 
 SHOWN_SETS = 50
 
@@ -43,7 +40,9 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
     journeys = context.read_raw("patient_journeys", qc_report.raw_versions, RawTable).frame
     events = context.read_raw("treatment_events", qc_report.raw_versions, RawTable).frame
     members, result = CohortConstructor(cohort_config).construct_cohort(journeys, events)
-    _record(context, result, qc_report.raw_versions)
+    record_cohort(
+        context.warehouse, context.partition, context.run_id, cohort_config, result, qc_report.raw_versions
+    )
     return Made(
         Cohort(members, result, qc_report.raw_versions),
         subject=rules.CohortBuilt(
@@ -91,38 +90,3 @@ def _together(result: CohortResult, cells: Cells) -> Iterator[dict[str, str | in
     for failed, unknown, rows in result.failing_together()[:SHOWN_SETS]:
         listed = (", ".join(names[number] for number in numbers) or "none" for numbers in (failed, unknown))
         yield {**dict(zip(("failed", "no value"), listed, strict=True)), "rows": cells.figure(rows)}
-
-
-def _record(context: StageContext, result: CohortResult, raw_versions: Mapping[str, str]) -> None:
-    cohort_config = context.cohort_config
-    definition = {
-        "config_hash": cohort_config.config_hash,
-        "cohort_id": cohort_config.cohort_id,
-        "partition": context.partition,
-        "version": cohort_config.version,
-        "config_json": cohort_config.to_dict(),
-    }
-    with context.warehouse.engine.begin() as connection:
-        connection.execute(insert(cohort_definitions).values(definition).on_conflict_do_nothing())
-    execution = {
-        "config_hash": cohort_config.config_hash,
-        "partition": context.partition,
-        "run_id": context.run_id,
-        "total_count": result.total_count,
-        "eligible_count": result.eligible_count,
-        "result": to_json(result),
-        "raw_versions": dict(raw_versions),
-    }
-    context.warehouse.record(cohort_executions, [execution])
-    context.warehouse.record(
-        cohort_eligibility_log,
-        [
-            {
-                "config_hash": cohort_config.config_hash,
-                "run_id": context.run_id,
-                "criterion_value": entry["value"],
-            }
-            | {k: v for k, v in entry.items() if k != "value"}
-            for entry in to_json(result)["eligibility_log"]
-        ],
-    )

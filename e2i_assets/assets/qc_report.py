@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
-import sqlalchemy as sa
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.raw import LOAD, NEWEST, SNAPSHOT
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates import qc_report as rules
 from e2i_assets.ingest.raw_table import RawTable
-from e2i_assets.json_files import to_json
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets.quality.plots import dimension_chart, history_chart
-from e2i_assets.quality.report import DIMENSIONS, QCReport, build_qc_report
+from e2i_assets.quality.report import QCReport, build_qc_report
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
-from e2i_assets.warehouse.records import data_quality_reports
+from e2i_assets.warehouse.queries.quality import quality_history, record_quality
 
 STALE = "stale"
 """Attribute of a published report: tables that were stale on the day of judgement."""
@@ -75,8 +73,8 @@ def qc_report(
         stale=context.config["stale"],
         dates=LifeDates.of(context.cohort_config),
     )
-    _record(context, report)
-    history = _history(context)
+    record_quality(context.warehouse, context.partition, context.run_id, report)
+    history = quality_history(context.warehouse, context.partition, _SHOWN)
     origins = {
         name: rules.Origin(published.attributes.get(LOAD), published.attributes.get(SNAPSHOT))
         for name, published in context.inputs.items()
@@ -129,36 +127,3 @@ def _ages(context: StageContext, report: QCReport) -> list[dict[str, Any]]:
         for graded in report.tables
         if (fresh := graded.freshness)
     ]
-
-
-def _history(context: StageContext) -> list[dict[str, Any]]:
-    """The newest reports of the partition, this one included, oldest first."""
-    kept = data_quality_reports.c
-    shown_columns = [kept.run_at, kept.overall_status, kept.overall_score]
-    shown_columns += [kept[f"{dimension}_score"] for dimension in DIMENSIONS]
-    newest = (
-        sa.select(*shown_columns)
-        .where(kept.partition == context.partition, kept.split.is_(None))
-        .order_by(kept.id.desc())
-        .limit(_SHOWN)
-    )
-    with context.warehouse.engine.connect() as connection:
-        return [dict(row) for row in connection.execute(newest).mappings()][::-1]
-
-
-def _record(context: StageContext, report: QCReport) -> None:
-    context.warehouse.record(
-        data_quality_reports,
-        [
-            {
-                "partition": context.partition,
-                "overall_status": report.status,
-                "overall_score": report.score,
-                **{f"{dimension}_score": report.dimensions.get(dimension) for dimension in DIMENSIONS},
-                "expectations_evaluated": sum(suite.evaluated for suite in report.suites),
-                "expectations_failed": sum(len(suite.failed) for suite in report.suites),
-                "report": to_json(report),
-                "run_id": context.run_id,
-            }
-        ],
-    )

@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
-import sqlalchemy as sa
 
 from e2i_assets.assets import shown
 from e2i_assets.cohorts.cohort import Cohort
@@ -14,7 +13,6 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates import splits as rules
 from e2i_assets.ingest.raw_table import RawTable
-from e2i_assets.json_files import to_json
 from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
 from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.artifacts import Splits
@@ -26,7 +24,8 @@ from e2i_assets.quality.splits import SplitQuality, grade_splits, split_tables
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
-from e2i_assets.warehouse.records import data_quality_reports, split_assignments
+from e2i_assets.warehouse.queries.quality import record_split_quality
+from e2i_assets.warehouse.queries.splits import assignments, record_assignments
 
 SEED = 42
 LEAKAGE = "leakage"
@@ -64,6 +63,7 @@ def _lost(context: StageContext, current: Published) -> str | None:
         "resources/sealed_store.py",
         "resources/sealing.py",
         "resources/vault.py",
+        "warehouse/queries/splits.py",
     ),
     gates=GATES,
     inputs={"features": "features", "cohort": "cohort"},
@@ -91,7 +91,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
     _require_dates(context)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     names = [feature.name for feature in features.features]
-    existing = _existing(context)
+    existing = assignments(context.warehouse, context.partition)
     divided = divide(
         rows,
         existing,
@@ -163,23 +163,7 @@ def _quality(
         attributes=context.cohort_config.attributes,
         not_collected=context.config["not_collected"],
     )
-    context.warehouse.record(
-        data_quality_reports,
-        [
-            {
-                "partition": context.partition,
-                "split": q.split,
-                "overall_status": q.status,
-                "overall_score": q.score,
-                **{f"{dimension}_score": grade for dimension, grade in q.dimensions.items()},
-                "expectations_evaluated": 0,
-                "expectations_failed": 0,
-                "report": to_json(q),
-                "run_id": context.run_id,
-            }
-            for q in graded
-        ],
-    )
+    record_split_quality(context.warehouse, context.partition, context.run_id, graded)
     return graded
 
 
@@ -237,15 +221,6 @@ def _audit(
     return report if time else undated(report)
 
 
-def _existing(context: StageContext) -> pd.DataFrame:
-    stored = split_assignments.c
-    with context.warehouse.engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(stored.patient_id, stored.split).where(stored.partition == context.partition)
-        ).all()
-    return pd.DataFrame([tuple(row) for row in rows], columns=["patient_id", "split"])
-
-
 def _published(context: StageContext, existing: pd.DataFrame) -> pd.DataFrame:
     """The split of each patient in the version that is in force; nobody's when there is none.
 
@@ -262,18 +237,4 @@ def _published(context: StageContext, existing: pd.DataFrame) -> pd.DataFrame:
 def _remember(context: StageContext, existing: pd.DataFrame, assigned: pd.DataFrame) -> None:
     """Write down the new patients' splits; they hold from here on, whatever becomes of this run."""
     new = assigned[~assigned["patient_id"].isin(existing["patient_id"])]
-    try:
-        context.warehouse.record(
-            split_assignments,
-            [
-                {"partition": context.partition, "patient_id": patient, "split": split}
-                for patient, split in zip(new["patient_id"], new["split"], strict=True)
-            ],
-        )
-    except sa.exc.IntegrityError:
-        # Without the database's message, which names patients.
-        raise SplitError(
-            f"another run has assigned patients of {context.partition} meanwhile.",
-            "Materialize splits again: it starts from what that run assigned.",
-            code="assigned_meanwhile",
-        ) from None
+    record_assignments(context.warehouse, context.partition, new)

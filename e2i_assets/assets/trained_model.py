@@ -17,7 +17,7 @@ from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import TunedParams
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
-from e2i_assets.warehouse.records import training_runs
+from e2i_assets.warehouse.queries.models import record_training
 
 MLFLOW_RUN = "mlflow_run_id"
 """Attribute of a trained model: the MLflow run that its evaluation goes on with."""
@@ -62,7 +62,15 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         )
         importance, primary = importance_plot(trained), scope.problem.primary_metric
         run_id, page = _log(context, scope, trained, preprocessor, tuned, importance)
-        _record(context, scope, trained, run_id)
+        record_training(
+            context.warehouse,
+            context.partition,
+            scope.name,
+            context.run_id,
+            trained,
+            data_versions={name: published.version for name, published in context.inputs.items()},
+            mlflow_run_id=run_id,
+        )
         return Made(
             trained,
             metadata={
@@ -132,24 +140,3 @@ def _log_model(mlflow: object, trained: TrainedModel) -> None:
 def _booster(trained: TrainedModel) -> list[str]:
     module = type(trained.pipeline[-1]).__module__.split(".")[0]
     return [module] if module in {"xgboost", "lightgbm"} else []
-
-
-def _record(context: StageContext, scope: Scope, trained: TrainedModel, run_id: str) -> None:
-    context.warehouse.record(
-        training_runs,
-        [
-            {
-                "partition": context.partition,
-                "scope": scope.name,
-                "algorithm": trained.algorithm,
-                "model_fingerprint": trained.fingerprint,
-                "hyperparameters": dict(trained.params),
-                "training_samples": trained.n_train,
-                "validation_samples": trained.n_validation,
-                "metrics": dict(trained.metrics),
-                "data_versions": {key: published.version for key, published in context.inputs.items()},
-                "mlflow_run_id": run_id,
-                "run_id": context.run_id,
-            }
-        ],
-    )

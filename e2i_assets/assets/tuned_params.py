@@ -11,10 +11,10 @@ from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
-from e2i_assets.modeling.tuning import OptunaConfig, TunedParams, tune
+from e2i_assets.modeling.tuning import OptunaConfig, tune
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import Made, stage
-from e2i_assets.warehouse.records import hpo_studies
+from e2i_assets.warehouse.queries.models import record_study
 
 
 def _config(context: StageContext) -> OptunaConfig:
@@ -50,7 +50,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
             _config(context),
             study_name=f"{scope.name}_{context.partition}",
         )
-        _record(context, scope, study)
+        record_study(context.warehouse, context.partition, scope.name, context.run_id, study)
         best = sorted(
             (trial for trial in study.trials if trial["state"] == "COMPLETE"),
             key=lambda trial: -trial["value"],
@@ -72,25 +72,3 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
         )
 
     return tuned_params
-
-
-def _record(context: StageContext, scope: Scope, study: TunedParams) -> None:
-    context.warehouse.record(
-        hpo_studies,
-        [
-            {
-                "study_name": study.study_name,
-                "partition": context.partition,
-                "scope": scope.name,
-                "algorithm_name": study.algorithm,
-                "metric": study.metric,
-                "n_trials": study.n_trials,
-                "n_completed": study.n_completed,
-                "n_pruned": study.n_pruned,
-                "best_value": study.best_value,
-                "best_params": dict(study.best_params),
-                "trials": [dict(trial) for trial in study.trials],
-                "run_id": context.run_id,
-            }
-        ],
-    )

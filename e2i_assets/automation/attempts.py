@@ -1,14 +1,13 @@
 """Whether a load has been answered: by a run of every stage that ended with publications or a refusal."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import dagster as dg
-import sqlalchemy as sa
 
-from e2i_assets.warehouse.records import gate_results
+from e2i_assets.warehouse.queries.gates import refused_runs
 from e2i_assets.warehouse.warehouse import Warehouse
 
 LOAD = "e2i/load"
@@ -75,7 +74,7 @@ def attempts_of(
     """
     tags = {"dagster/partition": partition}
     records = instance.get_run_records(dg.RunsFilter(tags=tags), limit=RECENT_RUNS)
-    refused = _refused(warehouse, [record.dagster_run.run_id for record in records])
+    refused = refused_runs(warehouse, [record.dagster_run.run_id for record in records])
     attempts = (_attempt(record, refused, stages) for record in records)
     return [attempt for attempt in attempts if attempt is not None]
 
@@ -100,14 +99,3 @@ def _attempt(
 
 def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _refused(warehouse: Warehouse, run_ids: Iterable[str]) -> set[str]:
-    """Those of the runs in which a gate refused."""
-    statement = (
-        sa.select(gate_results.c.run_id)
-        .where(gate_results.c.run_id.in_(list(run_ids)), ~gate_results.c.passed)
-        .distinct()
-    )
-    with warehouse.engine.connect() as connection:
-        return set(connection.execute(statement).scalars())

@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import sqlalchemy as sa
 from pydantic import ValidationError
 
 from e2i_assets.cohorts import CohortConfig, CohortResult
 from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.raw_table import RawTable
-from e2i_assets.json_files import from_json
 from e2i_assets.partitions import cohort_config, cohort_configs, cohort_files
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.records import cohort_definitions, cohort_executions
+from e2i_assets.warehouse.queries.cohorts import cohort_versions, definitions_beginning, latest_cohort
 from e2i_assets.warehouse.warehouse import Warehouse
 
 HASH = re.compile(r"[0-9a-f]{4,16}")
@@ -73,13 +71,11 @@ def definition(here: Settings, warehouse: Warehouse, name: str) -> CohortConfig:
         return cohort_config(here.config_dir, name)
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return CohortConfig.from_yaml(name)
-    stored = _stored(warehouse, name) if HASH.fullmatch(name) else []
+    stored = definitions_beginning(warehouse, name) if HASH.fullmatch(name) else {}
     if len(stored) == 1:
-        return _parsed(*stored[0])
+        return _parsed(*stored.popitem())
     if stored:
-        raise NothingToShow(
-            f"{name} begins {', '.join(config_hash for config_hash, _ in stored)}.", "Give more of it."
-        )
+        raise NothingToShow(f"{name} begins {', '.join(stored)}.", "Give more of it.")
     raise NothingToShow(
         f"{name!r} is neither a YAML file nor a partition ({', '.join(known)}) nor the hash of a stored "
         "definition.",
@@ -89,18 +85,7 @@ def definition(here: Settings, warehouse: Warehouse, name: str) -> CohortConfig:
 
 def versions(warehouse: Warehouse, config: CohortConfig) -> list[dict[str, Any]]:
     """Stored definitions of the same brand and indication, newest first, with their last counts."""
-    d, e = cohort_definitions.c, cohort_executions.c
-    last = sa.select(sa.func.max(e.id).label("id")).group_by(e.config_hash).subquery()
-    executed = cohort_executions.join(last, e.id == last.c.id)
-    query = (
-        sa.select(d.config_hash, d.version, d.created_at, e.total_count, e.eligible_count)
-        .select_from(cohort_definitions.outerjoin(executed, e.config_hash == d.config_hash))
-        .where(d.config_json["brand"].astext == config.brand)
-        .where(d.config_json["indication"].astext == config.indication)
-        .order_by(d.created_at.desc())
-    )
-    with warehouse.engine.connect() as connection:
-        rows = connection.execute(query).mappings().all()
+    rows = cohort_versions(warehouse, config)
     return [{**row, "created_at": f"{row['created_at']:%Y-%m-%d %H:%M}"} for row in rows]
 
 
@@ -115,20 +100,16 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
             f"no partition {partition!r}; there are {', '.join(cohort_files(here.config_dir))}.",
             "Name one of these.",
         )
-    e = cohort_executions.c
-    query = sa.select(e.run_id, e.executed_at, e.result).where(e.partition == partition)
-    with warehouse.engine.connect() as connection:
-        row = connection.execute(query.order_by(e.id.desc()).limit(1)).one_or_none()
-    if row is None:
+    latest = latest_cohort(warehouse, partition)
+    if latest is None:
         raise NothingToShow(
             f"the cohort of {partition} was never constructed.",
             f"Construct it: `e2i materialize --partition {partition} --select '*cohort'`",
         )
     published = open_store(here).current("cohort", partition)
-    stands = published is not None and published.run_id == row.run_id
+    stands = published is not None and published.run_id == latest.run_id
     standing = "published" if stands else "not published, read its gates"
-    result = from_json(CohortResult, row.result)
-    return Execution(partition, row.run_id, row.executed_at.isoformat(), standing, result)
+    return Execution(partition, latest.run_id, latest.executed_at.isoformat(), standing, latest.result)
 
 
 def certified(here: Settings, config: CohortConfig) -> CertifiedData | None:
@@ -145,13 +126,6 @@ def certified(here: Settings, config: CohortConfig) -> CertifiedData | None:
         for name in ("patient_journeys", "treatment_events")
     }
     return CertifiedData(tables["patient_journeys"], tables["treatment_events"], dict(raw))
-
-
-def _stored(warehouse: Warehouse, beginning: str) -> list[tuple[str, Any]]:
-    d = cohort_definitions.c
-    query = sa.select(d.config_hash, d.config_json).where(d.config_hash.startswith(beginning))
-    with warehouse.engine.connect() as connection:
-        return [(row.config_hash, row.config_json) for row in connection.execute(query)]
 
 
 def _parsed(config_hash: str, content: Any) -> CohortConfig:

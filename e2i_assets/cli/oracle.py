@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from e2i_assets.cli.generate import oracle
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.records import split_assignments
+from e2i_assets.warehouse.queries.splits import assignments
 from e2i_assets.warehouse.warehouse import Warehouse
 
 UNAVAILABLE = "unavailable"
@@ -29,13 +27,11 @@ def oracle_score(
     known = oracle(here)
     asked = load_scopes(here.config_dir / "scopes")[scope]
     target = asked.target
-    stored = split_assignments.c
-    query = sa.select(stored.patient_id).where(stored.partition == partition, stored.split == "test")
-    with warehouse.engine.connect() as connection:
-        test = connection.scalars(query).all()
+    assigned = assignments(warehouse, partition)
+    test = assigned.loc[assigned["split"] == "test", "patient_id"].tolist()
     if known is None or target != KNOWN_OUTCOME or target not in cohort.members.columns or not test:
         return UNAVAILABLE
-    members = cohort.members.filter(pl.col("patient_id").is_in(list(test)), pl.col(target).is_not_null())
+    members = cohort.members.filter(pl.col("patient_id").is_in(test), pl.col(target).is_not_null())
     rows = members.join(known, on="patient_journey_id")
     if rows.is_empty():
         return UNAVAILABLE

@@ -21,7 +21,6 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from sqlalchemy.exc import DBAPIError
 
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.contracts import markdown
@@ -31,6 +30,7 @@ from e2i_assets.partitions import cohort_config, wrong_files
 from e2i_assets.settings import Settings
 from e2i_assets.stages.display import REUSED
 from e2i_assets.stages.stage import FORCE
+from e2i_assets.warehouse.postgres import DriverError, import_whole_driver
 
 _EXAMPLES = (
     "For instance: cohort, 'cohort+' (and what is made of it), 'key:\"conversion/trained_model\"', "
@@ -213,15 +213,13 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
     if progress.disable:
         yield
         return
-    # Were the run to import it while the thread uses it, the thread would see half of it.
-    import sqlalchemy.orm  # noqa: F401
-
+    import_whole_driver()
     stop = threading.Event()
     begun = time.time()
 
     def follow() -> None:
         # The run itself tells of a database that is gone.
-        with suppress(DBAPIError, DagsterPostgresException):
+        with suppress(DriverError, DagsterPostgresException):
             while not stop.wait(POLL_SECONDS):
                 poll()
 

@@ -35,7 +35,7 @@ def open_session() -> tuple[Settings, Warehouse]:
     try:
         export(here)
         warehouse = Warehouse(here)
-        assert warehouse.engine is not None
+        warehouse.open()
         shutil.copyfile(shipped("deploy") / "dagster.yaml", here.dagster_home / "dagster.yaml")
     except OSError as error:
         raise WarehouseUnavailable(

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import make_url
-
 from e2i_assets.cli.output import say
 from e2i_assets.cli.session import open_session
 from e2i_assets.cli.up import listen
@@ -20,7 +18,7 @@ from e2i_assets.errors import E2IError
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.embedded import bundled_programs
-from e2i_assets.warehouse.postgres import url_for
+from e2i_assets.warehouse.postgres import psql_address
 
 MLFLOW_PORT = 5000
 """Where E2I_MLFLOW_URL names no port."""
@@ -65,10 +63,7 @@ def run_psql(arguments: Sequence[str]) -> int:
         ToolMissing: neither the embedded server's psql nor another is there.
     """
     here, _ = open_session()
-    url = make_url(url_for(here, "e2i", ""))
-    # SQLAlchemy has read the options; psql is to read them again.
-    address = url.set(password=None).render_as_string(hide_password=False).replace("+", "%20")
-    secret = {"PGPASSWORD": str(url.password)} if url.password else {}
+    address, secret = psql_address(here)
     return min(_attend([_psql(), address, *arguments], secret), 2)
 
 

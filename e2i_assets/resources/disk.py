@@ -15,6 +15,7 @@ from pathlib import Path
 
 from e2i_assets.errors import E2IError
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.errors import is_of_database
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 SAID = (
@@ -58,7 +59,7 @@ def full_disk(error: BaseException, settings: Settings) -> DiskFull | None:
     """What says which disk is full, if that is what an error comes from; None otherwise."""
     chain = list(_chain(error))
     server = settings.home_dir / "postgres"
-    of_database = [found for found in chain if _of_database(found)]
+    of_database = [found for found in chain if is_of_database(found)]
     went_down = of_database and settings.database_url is None and _free(server) < LOG_FILE
     if not went_down and not any(_says_so(found) for found in chain):
         return None
@@ -105,12 +106,6 @@ def _state(error: BaseException) -> str | None:
     """SQLSTATE, wherever the drivers and SQLAlchemy keep it."""
     raised = getattr(error, "orig", None) or error
     return getattr(raised, "sqlstate", None) or getattr(raised, "pgcode", None)
-
-
-def _of_database(error: BaseException) -> bool:
-    return {"sqlalchemy", "psycopg", "psycopg2", "adbc_driver_manager", "dagster_postgres"} & {
-        kind.__module__.partition(".")[0] for kind in type(error).__mro__
-    } != set() or type(error).__name__ == "DatabaseRefused"
 
 
 def _existing(path: Path) -> Path:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import dagster as dg
-import sqlalchemy as sa
 
 from e2i_assets.partitions import serves
 from e2i_assets.resources.disk import naming_full_disk
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.records import gate_results
+from e2i_assets.warehouse.queries.gates import passed_gates
 from e2i_assets.warehouse.warehouse import Warehouse
 
 GATES = "e2i/gates"
@@ -77,18 +76,8 @@ def unproven(published: Published, gates: Collection[str], warehouse: Warehouse)
 
     The pointer to a version is a file; who can write files has not passed a gate by that.
     """
-    judged = gate_results.c
-    of_version = sa.select(judged.gate).where(
-        judged.asset == published.asset,
-        judged.partition == published.partition,
-        judged.version == published.version,
-        judged.run_id == published.run_id,
-    )
-    passed = of_version.group_by(judged.gate).having(sa.func.bool_and(judged.passed))
-    recorded: set[str] = set()
-    if gates:
-        with warehouse.engine.connect() as connection:
-            recorded = set(connection.scalars(passed))
+    of_version = (published.asset, published.partition, published.version, published.run_id)
+    recorded = passed_gates(warehouse, *of_version) if gates else set()
     return [gate for gate in gates if published.gates.get(gate) is not True or gate not in recorded]
 
 

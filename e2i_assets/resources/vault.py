@@ -30,13 +30,18 @@ from typing import Any
 import fsspec
 import pandas as pd
 import psutil
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.resources.sealing import RESEAL, SealBroken, VaultError, VaultKey
 from e2i_assets.resources.version_files import to_disk
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.records import ACTIVE, bentoml_services, split_access, split_attempts, training_runs
+from e2i_assets.warehouse.queries.split_ledger import (
+    Opening,
+    OpeningRequest,
+    SplitLedger,
+    record_attempt,
+    split_ledger,
+    stored_result,
+)
 from e2i_assets.warehouse.warehouse import Warehouse
 
 
@@ -117,15 +122,7 @@ class SplitVault:
 
     def result(self, partition: str, split: str, model_fingerprint: str) -> Any:
         """What was learnt when the split was opened for a model; None when nothing has been."""
-        opening = split_access.c
-        with self._warehouse.engine.connect() as connection:
-            text = connection.scalar(
-                sa.select(opening.result).where(
-                    opening.partition == partition,
-                    opening.split == split,
-                    opening.model_fingerprint == model_fingerprint,
-                )
-            )
+        text = stored_result(self._warehouse, partition, split, model_fingerprint)
         return None if text is None else json.loads(text)
 
     @contextmanager
@@ -142,19 +139,17 @@ class SplitVault:
                 ended without a result.
             VaultKeyError, SealBroken: the split cannot be decrypted.
         """
-        row = {
-            "partition": partition, "split": split, "model_fingerprint": model_fingerprint,
-            "purpose": purpose, "run_id": run_id, "opened_by": psutil.Process().username(),
-        }  # fmt: skip
-        with self._warehouse.engine.connect() as connection:
+        user = psutil.Process().username()
+        request = OpeningRequest(partition, split, model_fingerprint, purpose, run_id, user)
+        with split_ledger(self._warehouse) as ledger:
             try:
-                _require_model(connection, row)
+                _require_model(ledger, request)
                 opened = Opened(self._read(partition, split, seal))
-                key, outcome = _claim(connection, row)
+                opening = _claim(ledger, request)
             except VaultError as error:
-                self._warehouse.record(split_attempts, [row | {"outcome": error.code}])
+                record_attempt(self._warehouse, request, error.code)
                 raise
-            self._warehouse.record(split_attempts, [row | {"outcome": outcome}])
+            record_attempt(self._warehouse, request, "opened" if opening.new else "resumed")
             yield opened
             if opened.result is None:
                 raise SplitSealed(
@@ -163,12 +158,7 @@ class SplitVault:
                 )
             text = json.dumps(opened.result, sort_keys=True)
             version = hashlib.sha256(text.encode()).hexdigest()[:16]
-            connection.execute(
-                sa.update(split_access)
-                .where(split_access.c.id == key)
-                .values(result=text, result_version=version)
-            )
-            connection.commit()
+            ledger.finish(opening, text, version)
 
     def _read(self, partition: str, split: str, seal: str) -> pd.DataFrame:
         name = f"{partition}/{split}-{seal}"
@@ -207,64 +197,37 @@ class SplitVault:
         return f"{self._root}/{name}.sealed"
 
 
-def _require_model(connection: sa.Connection, row: Mapping[str, Any]) -> None:
-    what = f"the {row['split']} split of {row['partition']}"
-    model = row["model_fingerprint"]
-    trained = training_runs.c
-    on_record = sa.exists().where(
-        trained.partition == row["partition"], trained.model_fingerprint == row["model_fingerprint"]
-    )
-    if not connection.scalar(sa.select(on_record)):
+def _require_model(ledger: SplitLedger, request: OpeningRequest) -> None:
+    what, model = _what(request), request.model_fingerprint
+    if not ledger.is_trained(request):
         raise SplitSealed(
             f"{what} opens only for a model that ml_training_runs has; model {model} is not there.",
             "Materialize trained_model; it records what it trains.",
         )
-    if row["split"] != "test" and not _deployed(connection, row):
+    if request.split != "test" and not ledger.is_deployed(request):
         raise SplitSealed(
             f"{what} opens only for a model whose deployment is active; model {model} has none.",
             "Deploy the model first; until then judge it by validation and test.",
         )
 
 
-def _claim(connection: sa.Connection, row: Mapping[str, Any]) -> tuple[int, str]:
-    """Commit the one opening there is; where it was made already, wait for whoever is at it and take it up.
-
-    Returns:
-        Key of the opening, which stays locked until the transaction of `connection` ends; and the outcome.
-    """
-    what, model = f"the {row['split']} split of {row['partition']}", row["model_fingerprint"]
-    new = connection.scalar(
-        insert(split_access).values(row).on_conflict_do_nothing().returning(split_access.c.id)
-    )
-    connection.commit()
-    opening = split_access.c
-    found = connection.execute(
-        sa.select(opening.id, opening.purpose, opening.result_version)
-        .where(
-            opening.partition == row["partition"],
-            opening.split == row["split"],
-            opening.model_fingerprint == model,
-        )
-        .with_for_update()
-    ).one()
-    if found.result_version is not None:
+def _claim(ledger: SplitLedger, request: OpeningRequest) -> Opening:
+    """The one opening there is; it may be taken up again for its own purpose until it has a result."""
+    opening = ledger.claim(request)
+    what, model = _what(request), request.model_fingerprint
+    if opening.finished:
         raise SplitSealed(
             f"{what} was already opened for model {model}; a model meets it once.",
             "Read the published evaluation of this model, or train another model.",
         )
-    if found.purpose != row["purpose"]:
+    if opening.purpose != request.purpose:
         raise SplitSealed(
-            f"{what} was already opened for model {model} for {found.purpose}, which has not been finished.",
-            f"Materialize {found.purpose}; a model meets the split once, for one purpose.",
+            f"{what} was already opened for model {model} for {opening.purpose}, which has not been "
+            "finished.",
+            f"Materialize {opening.purpose}; a model meets the split once, for one purpose.",
         )
-    return found.id, "opened" if new else "resumed"
+    return opening
 
 
-def _deployed(connection: sa.Connection, row: Mapping[str, Any]) -> bool:
-    served = bentoml_services.c
-    active = sa.exists().where(
-        served.partition == row["partition"],
-        served.model_fingerprint == row["model_fingerprint"],
-        served.status == ACTIVE,
-    )
-    return bool(connection.scalar(sa.select(active)))
+def _what(request: OpeningRequest) -> str:
+    return f"the {request.split} split of {request.partition}"

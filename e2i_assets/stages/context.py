@@ -18,7 +18,6 @@ from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.table_status import not_collected
 from e2i_assets.warehouse.warehouse import Warehouse
 
 A = TypeVar("A")
@@ -78,8 +77,7 @@ class StageContext:
     def not_collected(self) -> dict[str, list[str]]:
         """Columns by table that the sources do not have, as their mappings and the cohort file say."""
         config = self.cohort_config
-        with self.warehouse.engine.connect() as connection:
-            by_loads = not_collected(connection, config.partition_key)
+        by_loads = self.warehouse.not_collected(config.partition_key)
         return {table: sorted(config.absent(table) | by_loads.get(table, frozenset())) for table in TABLES}
 
     @property

@@ -27,7 +27,7 @@ from e2i_assets.resources.store import PAGES, Artifact, Published
 from e2i_assets.stages import display
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
-from e2i_assets.warehouse.records import gate_results
+from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
 
 FORCE = "e2i/force"
 """Run tag: compute although nothing changed."""
@@ -281,14 +281,13 @@ def _about(context: StageContext) -> str:
 def _record(
     context: StageContext, asset: str, verdicts: Mapping[str, Verdict], version: str | None = None
 ) -> None:
-    context.warehouse.record(
-        gate_results,
+    record_gate_results(
+        context.warehouse,
         [
-            {
-                "asset": asset, "partition": context.partition, "version": version, "gate": name,
-                "passed": verdict.passed,
-                "reason": verdict.reason, "details": verdict.to_dict(), "run_id": context.run_id,
-            }
+            GateResult(
+                asset=asset, partition=context.partition, version=version, gate=name, passed=verdict.passed,
+                reason=verdict.reason, details=verdict.to_dict(), run_id=context.run_id,
+            )
             for name, verdict in verdicts.items()
         ],
     )  # fmt: skip

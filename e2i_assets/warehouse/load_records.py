@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from e2i_assets.contracts.base import columns, facts_of
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.rules import Rule
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.load import Load, LoadReport
+from e2i_assets.warehouse.ddl import SCHEMA
 
 LOADS = f"{SCHEMA}.ml_load_batches"
 

@@ -16,7 +16,6 @@ from itertools import chain
 from typing import Any, Literal
 
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
@@ -31,6 +30,7 @@ from e2i_assets.ingest.problems import (
     structural_problems,
 )
 from e2i_assets.warehouse import load_records, publish
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.load_records import LOADS
 from e2i_assets.warehouse.staging import Addition, Staging, Tally
 from e2i_assets.warehouse.transactions import Transactions

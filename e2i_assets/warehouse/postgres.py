@@ -6,7 +6,7 @@ import os
 from typing import Literal
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from e2i_assets.home import open_home
 from e2i_assets.settings import Settings
@@ -14,6 +14,8 @@ from e2i_assets.warehouse.embedded import start_embedded
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 
 Driver = Literal["psycopg", "psycopg2", ""]
+DriverError = DBAPIError
+"""What whoever reads through SQLAlchemy (Dagster's event log) raises of a database."""
 
 SESSION = {"dagster": ["-csynchronous_commit=off"]}
 """Settings of a schema's sessions. Dagster's log would wait for the disk some 250 times in a run; a crash of
@@ -52,6 +54,22 @@ def url_for(settings: Settings, schema: str, driver: Driver = "psycopg") -> str:
     text = url.render_as_string(hide_password=False)
     # SQLAlchemy writes a space as `+`, which libpq reads as a plus sign.
     return text if driver else text.replace("+", "%20")
+
+
+def psql_address(settings: Settings) -> tuple[str, dict[str, str]]:
+    """Address of the warehouse's schema for psql, and its password as psql reads it from the environment."""
+    url = make_url(url_for(settings, "e2i", ""))
+    # SQLAlchemy has read the options; psql is to read them again.
+    address = url.set(password=None).render_as_string(hide_password=False).replace("+", "%20")
+    return address, {"PGPASSWORD": str(url.password)} if url.password else {}
+
+
+def import_whole_driver() -> None:
+    """Import all that a thread that reads Dagster's event log will use.
+
+    Were a run to import it while the thread uses it, the thread would see half of it.
+    """
+    import sqlalchemy.orm  # noqa: F401
 
 
 def database_failure(error: BaseException | None) -> str | None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.staging import WORK_MEM, WRITE, Staging
 
 MANY = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from e2i_assets.contracts.ddl import SCHEMA, data_tables
+from e2i_assets.warehouse.ddl import SCHEMA, data_tables
 
 metadata = sa.MetaData()
 data = data_tables(metadata)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.publish import link, touch
 from e2i_assets.warehouse.transactions import Transactions
 

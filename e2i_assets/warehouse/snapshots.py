@@ -15,10 +15,10 @@ import polars as pl
 import sqlalchemy as sa
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse import records, table_status
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.table_status import Holding
 
 

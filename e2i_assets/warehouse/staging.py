@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from e2i_assets.contracts.base import columns, key_of
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.load import ROW, Write
 from e2i_assets.ingest.problems import ROWS_NAMED, Judged, Problem
+from e2i_assets.warehouse.ddl import SCHEMA
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,11 +11,11 @@ import polars as pl
 import sqlalchemy as sa
 
 from e2i_assets.contracts.base import PARTITION_KEYS, column_of, facts_of, key_of
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse import records
+from e2i_assets.warehouse.ddl import SCHEMA
 
 
 @dataclass(frozen=True)

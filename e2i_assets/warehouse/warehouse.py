@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse import migrations, snapshots, table_status
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.loader import Load, LoadReport, Progress, run_load
 from e2i_assets.warehouse.postgres import url_for
@@ -27,6 +27,14 @@ class Warehouse:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    def open(self) -> None:
+        """Bring the schema to the newest revision, if nothing has yet.
+
+        Raises:
+            WarehouseUnavailable: the database cannot be reached.
+        """
+        _ = self.engine
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -45,7 +53,7 @@ class Warehouse:
     def _connect(self) -> Any:
         import adbc_driver_postgresql.dbapi as adbc
 
-        assert self.engine is not None  # the schema exists before anything is copied into it
+        self.open()  # the schema exists before anything is copied into it
         return adbc.connect(url_for(self._settings, SCHEMA, ""))
 
     def load(
@@ -62,7 +70,7 @@ class Warehouse:
             LoadError: a table is unusable or too many of its rows are; nothing was loaded.
             WarehouseUnavailable: the database cannot be reached.
         """
-        assert self.engine is not None
+        self.open()
         return run_load(
             self._connect,
             load,
@@ -78,7 +86,7 @@ class Warehouse:
         Raises:
             NoSuchSource: nothing is of that source.
         """
-        assert self.engine is not None
+        self.open()
         return remove(self._connect, source, commit=not dry_run)
 
     @contextmanager
@@ -111,6 +119,11 @@ class Warehouse:
         """What every data table holds of each partition."""
         with self.engine.connect() as connection:
             return table_status.of_partitions(connection, partitions)
+
+    def not_collected(self, partition: PartitionKey) -> dict[str, frozenset[str]]:
+        """Columns by table that no source of a partition has, by the last load of each source."""
+        with self.engine.connect() as connection:
+            return table_status.not_collected(connection, partition)
 
     def record(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows to a record table."""

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.migrations import (
     BASELINE,
     VERSIONS,

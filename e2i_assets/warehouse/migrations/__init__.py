@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from psycopg.errors import UndefinedTable
 
-from e2i_assets.contracts.ddl import SCHEMA
 from e2i_assets.errors import E2IError
+from e2i_assets.warehouse.ddl import SCHEMA
 
 if TYPE_CHECKING:
     from alembic.config import Config

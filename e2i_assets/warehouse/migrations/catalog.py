@@ -15,7 +15,7 @@ from alembic.autogenerate import comparators
 from alembic.operations import ops
 from alembic.util import DispatchPriority
 
-from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.records import metadata
 
 DECLARED = "e2i_declared"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from e2i_assets.contracts.ddl import SCHEMA
+from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.records import metadata
 
 context.configure(

@@ -1,0 +1,53 @@
+"""Evaluations of gates: which passed for a version, and in which runs one refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from e2i_assets.warehouse.records import gate_results
+from e2i_assets.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One evaluation of one gate; `version` is that of the artifact judged, None where none could be made."""
+
+    asset: str
+    partition: str
+    version: str | None
+    gate: str
+    passed: bool
+    reason: str | None
+    details: Mapping[str, Any]
+    run_id: str
+
+
+def record_gate_results(warehouse: Warehouse, results: Sequence[GateResult]) -> None:
+    """Write evaluations down."""
+    warehouse.record(gate_results, [asdict(result) for result in results])
+
+
+def passed_gates(warehouse: Warehouse, asset: str, partition: str, version: str, run_id: str) -> set[str]:
+    """Gates that judged a version in a run and passed it each time."""
+    judged = gate_results.c
+    of_version = sa.select(judged.gate).where(
+        judged.asset == asset,
+        judged.partition == partition,
+        judged.version == version,
+        judged.run_id == run_id,
+    )
+    passed = of_version.group_by(judged.gate).having(sa.func.bool_and(judged.passed))
+    with warehouse.engine.connect() as connection:
+        return set(connection.scalars(passed))
+
+
+def refused_runs(warehouse: Warehouse, run_ids: Iterable[str]) -> set[str]:
+    """Those of the runs in which a gate refused."""
+    judged = gate_results.c
+    refused = sa.select(judged.run_id).where(judged.run_id.in_(list(run_ids)), ~judged.passed).distinct()
+    with warehouse.engine.connect() as connection:
+        return set(connection.scalars(refused))
