@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from e2i_assets.warehouse.loader import Load, LoadReport
+    from e2i_assets.ingest.load import LoadReport
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Fill the warehouse, and say what is in it."
@@ -128,6 +128,7 @@ def import_(
     when 95 % of its rows can be loaded; otherwise nothing is. Nothing is ever written to the source.
     """
     from e2i_assets.cli import importing
+    from e2i_assets.cli.loading import load_with_progress
     from e2i_assets.cli.output import print_json, say, warn_of_wrong_files
     from e2i_assets.json_files import to_json
 
@@ -236,34 +237,6 @@ def dictionary(json: Json = False) -> None:
         print_json(document)
         return
     say(contracts.markdown(document))
-
-
-def load_with_progress(here: Any, warehouse: Any, load: Load, *, dry_run: bool, show: bool) -> LoadReport:
-    """Load with a bar that counts rows, and says how many there are in a second."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from e2i_assets.partitions import declared_partitions
-
-    known = declared_partitions(here.config_dir)
-    pace = TextColumn("{task.fields[pace]}")
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), pace, TimeElapsedColumn())
-    with Progress(*bar, console=Console(stderr=True), disable=not show) as progress:
-        tasks = {
-            done: progress.add_task(f"rows {done}", total=load.size, pace="")
-            for done in ("read", "published")
-        }
-
-        def advance(done: str, table: str, rows: int) -> None:
-            task = progress.tasks[tasks[done]]
-            per_second = f"{(task.completed + rows) / task.elapsed:,.0f} rows/s" if task.elapsed else ""
-            progress.update(task.id, advance=rows, pace=per_second)
-
-        report = warehouse.load(load, known, dry_run=dry_run, progress=advance)
-        # Fewer are published than read where rows were rejected.
-        for task in tasks.values():
-            progress.update(task, total=progress.tasks[task].completed)
-        return report
 
 
 def _show_load(report: LoadReport, dry_run: bool) -> None:

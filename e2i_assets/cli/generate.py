@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from e2i_assets.cli.data import load_with_progress
+from e2i_assets.cli.loading import load_with_progress
 from e2i_assets.contracts.levels import GENERATED
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, SyntheticData, generate

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from e2i_assets.html_pages import render
+from e2i_assets.quality.config import Suite
+from e2i_assets.quality.suite_result import SuiteResult
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.render.view.view import DefaultJinjaComponentView
     from markupsafe import Markup
-
-    from e2i_assets.quality.config import Suite
-    from e2i_assets.quality.expectations import SuiteResult
 
 FOLDER = "data_docs"
 """Folder of the pages beside the report; `<suite>.html` in it."""

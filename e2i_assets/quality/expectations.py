@@ -4,57 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import polars as pl
-from pydantic import Field
 
 from e2i_assets.quality.config import Expectation, Suite, SuiteStatus
 from e2i_assets.quality.datadocs import suite_page
+from e2i_assets.quality.suite_result import FailedExpectation, Status, SuiteResult
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite, ExpectationValidationResult
     from great_expectations.datasource.fluent import PandasDatasource
     from great_expectations.datasource.fluent.interfaces import Batch
 
-Status = Literal["passed", "warning", "failed", "error", "empty"]
 _ORDER = "e2i_order"  # in an expectation's meta: Great Expectations returns results in an order of its own
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FailedExpectation:
-    """A rule that does not hold; `unexpected_count` rows break it (None for a rule about the table)."""
-
-    expectation: str
-    column: str
-    unexpected_count: int | None
-    why: str
-
-
-@dataclass(frozen=True)
-class SuiteResult:
-    """The verdict of one suite.
-
-    Attributes:
-        evaluated: rules that judged at least one value; a rule over an all-null column judges nothing and
-            counts neither for nor against.
-        status: by the success rate; `failed` when nothing was evaluated; `error` when a rule could not be
-            run (`error` says what was raised); `empty` for a table without rows.
-        page: the suite's Data Docs as HTML, empty when it was not run; no part of the record.
-    """
-
-    suite: str
-    table: str
-    evaluated: int
-    successful: int
-    failed: tuple[FailedExpectation, ...]
-    success_rate: float
-    status: Status
-    not_evaluated: tuple[str, ...] = ()
-    error: str | None = None
-    page: Annotated[str, Field(exclude=True)] = field(default="", repr=False, compare=False)
 
 
 def run_suites(

@@ -7,18 +7,17 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from e2i_assets.quality.config import DIMENSIONS
+from e2i_assets.quality.findings import QCFindings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from e2i_assets.quality.report import QCReport
-
 _BLUE = "#3b6ea5"
 _STATUS = {"passed": "#176b3a", "warning": "#c98a00", "failed": "#a1161b"}
 
 
-def dimension_chart(report: QCReport) -> bytes:
+def dimension_chart(report: QCFindings) -> bytes:
     """The five grades over all tables as bars, and of each table as a grid; n/a where nothing was graded."""
     figure = _figure(11, 3.2)
     bars, grid = figure.subplots(1, 2, width_ratios=(1, 1.5))
@@ -53,7 +52,7 @@ def history_chart(reports: Sequence[Mapping[str, Any]], threshold: float) -> byt
     return _png(figure)
 
 
-def _bars(axes: Axes, report: QCReport) -> None:
+def _bars(axes: Axes, report: QCFindings) -> None:
     names = DIMENSIONS[::-1]
     grades = [report.dimensions[d] for d in names]
     drawn = axes.barh(names, [g or 0.0 for g in grades], color=_BLUE)

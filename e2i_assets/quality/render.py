@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
 
 from e2i_assets.contracts.markdown import plain, table
 from e2i_assets.html_pages import render
 from e2i_assets.quality.config import DIMENSIONS
 from e2i_assets.quality.datadocs import FOLDER
+from e2i_assets.quality.findings import QCFindings
 from e2i_assets.quality.plots import dimension_chart
-
-if TYPE_CHECKING:
-    from e2i_assets.quality.report import QCReport
 
 Grid = tuple[str, list[str], list[list[str]]]
 """Title, headings, rows of cells."""
 
 
-def markdown(report: QCReport) -> str:
+def markdown(report: QCFindings) -> str:
     """Verdict line, next step, then one table per part that has something to say."""
     parts = [f"**{report.status}** · {_score(report)}", plain(report.fix_first)]
     for title, head, rows in _grids(report):
@@ -26,7 +23,7 @@ def markdown(report: QCReport) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def html(report: QCReport) -> str:
+def html(report: QCFindings) -> str:
     """One page without scripts, fonts or pictures from elsewhere."""
     return render(
         "quality_report.html",
@@ -40,16 +37,16 @@ def html(report: QCReport) -> str:
     )
 
 
-def data_docs_index(report: QCReport) -> str:
+def data_docs_index(report: QCFindings) -> str:
     """The page that leads to each suite's Data Docs; a suite that was not run has none, and says why."""
     return render("data_docs_index.html", title="Data Docs", status=report.status, suites=report.suites)
 
 
-def _score(report: QCReport) -> str:
+def _score(report: QCFindings) -> str:
     return f"score {report.score:.3f} (blocks below {report.score_threshold:.2f})"
 
 
-def _grids(report: QCReport) -> list[Grid]:
+def _grids(report: QCFindings) -> list[Grid]:
     grids = [
         _dimensions(report),
         ("Blockers", ["reason", "table", "what"], [[b.reason, b.table, b.message] for b in report.blockers]),
@@ -67,7 +64,7 @@ def _grids(report: QCReport) -> list[Grid]:
     return [grid for grid in grids if grid[2]]
 
 
-def _dimensions(report: QCReport) -> Grid:
+def _dimensions(report: QCFindings) -> Grid:
     rows = [
         [t.table, str(t.rows), _contract(report, t.table), *(_grade(t.scores[d]) for d in DIMENSIONS)]
         for t in report.tables
@@ -77,7 +74,7 @@ def _dimensions(report: QCReport) -> Grid:
     return "Dimensions", ["table", "rows", "contract", *DIMENSIONS], rows
 
 
-def _freshness(report: QCReport) -> Grid:
+def _freshness(report: QCFindings) -> Grid:
     rows = [
         [
             t.table,
@@ -91,12 +88,12 @@ def _freshness(report: QCReport) -> Grid:
     return "Timeliness", ["table", "newest record", "its age", "rows that arrived in time"], rows
 
 
-def _contract(report: QCReport, table: str) -> str:
+def _contract(report: QCFindings, table: str) -> str:
     failures = next(len(s.failures) for s in report.schema if s.table == table)
     return f"{failures} broken" if failures else "kept"
 
 
-def _suites(report: QCReport) -> Grid:
+def _suites(report: QCFindings) -> Grid:
     rows = [
         [
             s.suite,

@@ -7,9 +7,8 @@ versions, settings and stale tables give the same report: nothing else in it com
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
@@ -20,20 +19,13 @@ from e2i_assets.json_files import from_json, read_json, to_json, write_json
 from e2i_assets.quality.config import DIMENSIONS, QualityConfig
 from e2i_assets.quality.datadocs import FOLDER
 from e2i_assets.quality.dimensions import TableQuality, Weakness, grade_table, overall, weighted_score
-from e2i_assets.quality.expectations import SuiteResult, run_suites
+from e2i_assets.quality.expectations import run_suites
+from e2i_assets.quality.findings import UNUSABLE, Blocker, QCFindings
 from e2i_assets.quality.plausibility import Contradiction, LifeDates, contradictions
 from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.render import data_docs_index, html, markdown
-from e2i_assets.quality.schema import MISSING, WRONG_TYPE, SchemaResult, check_schema, extraction_columns
-
-Reason = Literal[
-    "missing_table", "unknown_table", "empty_table", "too_few_rows", "all_null", "schema", "date",
-    "dimension", "score", "suite", "suite_error",
-]  # fmt: skip
-
-_UNGRADED = ("missing_table", "empty_table", "too_few_rows", "all_null")
-_UNUSABLE = (f":{MISSING}", f":{WRONG_TYPE}", ":all_null")
-"""Ends of the schema rules by which a column cannot be graded."""
+from e2i_assets.quality.schema import SchemaResult, check_schema, extraction_columns
+from e2i_assets.quality.suite_result import SuiteResult
 
 _ADVICE: dict[str, str] = {
     "completeness": "fill it at the source, or name it under not_collected in the cohort file",
@@ -46,57 +38,8 @@ _ADVICE: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Blocker:
-    """One reason why the data may not be used, and what to do about it."""
-
-    reason: Reason
-    table: str
-    rule: str
-    message: str
-
-
-@dataclass(frozen=True)
-class QCReport:
-    """The verdict on one partition's raw extracts, with everything it rests on.
-
-    Attributes:
-        status: `failed` with any blocker; `warning` when something is below its threshold, broken or empty
-            without blocking; else `passed`.
-        score: the guide's weighted score, 0 to 1.
-        dimensions: each dimension over all tables; None where no table could be graded.
-        lowest_dimension: the dimension with the lowest grade; one that no table could be graded on adds
-            nothing to the score, and is lower than any other.
-        fix_first: one sentence, the most useful next step.
-        raw_versions: table to data version, as given by the caller.
-        agreed: what the cohort file asks otherwise than other partitions, with its reason.
-        not_collected: columns by table that no source brings, so that they are not graded.
-    """
-
-    status: Literal["passed", "warning", "failed"]
-    score: float
-    score_threshold: float
-    dimensions: dict[str, float | None]
-    tables: tuple[TableQuality, ...]
-    schema: tuple[SchemaResult, ...]
-    suites: tuple[SuiteResult, ...]
-    lowest_dimension: str
-    fix_first: str
-    blockers: tuple[Blocker, ...]
-    warnings: tuple[str, ...]
-    table_rows: dict[str, int]
-    raw_versions: dict[str, str]
-    agreed: tuple[str, ...] = ()
-    not_collected: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the data may be used."""
-        return not self.blockers
-
-    @property
-    def ungraded(self) -> tuple[Blocker, ...]:
-        """Blockers that kept a part of the contract from being graded at all."""
-        return tuple(b for b in self.blockers if b.reason in _UNGRADED or b.rule.endswith(_UNUSABLE))
+class QCReport(QCFindings):
+    """The findings as they are kept and shown."""
 
     def to_markdown(self) -> str:
         """Tables for Dagit: verdict, grades, blockers, suites."""
@@ -226,7 +169,7 @@ def _schema_blockers(schema: tuple[SchemaResult, ...]) -> Iterator[Blocker]:
 
 
 def _where(blockers: tuple[Blocker, ...]) -> str:
-    rows = any(b.reason in ("schema", "date") and not b.rule.endswith(_UNUSABLE) for b in blockers)
+    rows = any(b.reason in ("schema", "date") and not b.rule.endswith(UNUSABLE) for b in blockers)
     return "`e2i data check` lists the rows. " if rows else ""
 
 

@@ -12,9 +12,10 @@ import polars as pl
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.config import QualityConfig, QualityConfigError
-from e2i_assets.quality.expectations import SuiteResult, run_suites
+from e2i_assets.quality.expectations import run_suites
 from e2i_assets.quality.relations import JOURNEYS
 from e2i_assets.quality.schema import SchemaResult, check_schema
+from e2i_assets.quality.suite_result import SuiteResult
 from e2i_assets.settings import config_dir, settings
 
 

@@ -1,4 +1,4 @@
-"""Each contract about imports fails where it is broken: forbidden imports, planted in a copy of the package."""
+"""Each contract about imports fails where it is broken, planted in a copy of the package; no import goes in a circle."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import grimp
 import pytest
 
 from e2i_assets_tests.conftest import ROOT
@@ -68,3 +70,20 @@ def plant(copy: Path, importer: str, imported: str) -> None:
     assert file.is_file(), file
     with file.open("a") as source:
         source.write(f"\nimport {imported}\n")
+
+
+def circle(graph: grimp.ImportGraph) -> list[str]:
+    """A circle of modules that import each other, also inside functions or for types alone; empty if none is."""
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = grimp.build_graph("e2i_assets", cache_dir=None)
+    assert circle(graph) == []
+    graph.add_import(importer="e2i_assets.errors", imported="e2i_assets.build")
+    assert {"e2i_assets.errors", "e2i_assets.build"} <= set(circle(graph))

@@ -10,7 +10,8 @@ import pytest
 from e2i_assets.json_files import from_json, to_json
 from e2i_assets.quality import DataQualityValidator, QualityConfigError
 from e2i_assets.quality.config import Expectation, Suite, SuiteStatus
-from e2i_assets.quality.expectations import SuiteResult, _source, run_suites
+from e2i_assets.quality.expectations import _source, run_suites
+from e2i_assets.quality.suite_result import SuiteResult
 from e2i_assets_tests.unit.quality_frames import clean_tables, quality_config
 
 BARS = SuiteStatus()
