@@ -11,17 +11,13 @@ from typing import Any, TypeVar
 import polars as pl
 
 from e2i_assets.contracts.base import facts_of
+from e2i_assets.contracts.rejected import REJECTED_SCHEMA
 from e2i_assets.contracts.tables import TABLES
 
 T = TypeVar("T")
 
 ROW = "_row"
 """Optional column of a part: the row's number in its origin, from 1. Without it rows are counted."""
-
-REFUSED_SCHEMA = {"row": pl.Int64, "key": pl.String, "column": pl.String, "rule": pl.String,
-                  "reason": pl.String, "content": pl.String}  # fmt: skip
-"""Columns of `Part.refused`: row number, key where known, column, rule as a name (`wrong_type`), the rule in
-words (no value of the row), and the source row as a JSON object in text."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Part:
 
     Attributes:
         frame: the contract's columns in its types, and `ROW` where rows have numbers of their own.
-        refused: rows that the source could not turn into the contract's types, as `REFUSED_SCHEMA`; they are
+        refused: rows that the source could not turn into the contract's types, as `REJECTED_SCHEMA`; they are
             rejected and count among the rows given.
         origin: the file that they come from, where a table has several.
     """
@@ -87,7 +83,7 @@ class Load:
         for given in [rows] if isinstance(rows, pl.DataFrame) else rows:
             part = given if isinstance(given, Part) else Part(given)
             origin = part.origin or self.origin(table)
-            refused = part.refused if part.refused is not None else pl.DataFrame(schema=REFUSED_SCHEMA)
+            refused = part.refused if part.refused is not None else pl.DataFrame(schema=REJECTED_SCHEMA)
             frame = part.frame
             if ROW not in frame.columns:
                 frame = frame.with_row_index(ROW, offset=counted.get(origin, 0) + 1)
@@ -185,7 +181,7 @@ def _height(part: Part) -> int:
 
 def _write(number: int, held: list[Part]) -> Write:
     refused = [part.refused for part in held if part.refused is not None]
-    none = pl.DataFrame(schema=REFUSED_SCHEMA)
+    none = pl.DataFrame(schema=REJECTED_SCHEMA)
     return Write(
         number, held[0].origin or "", pl.concat([p.frame for p in held]), pl.concat([none, *refused])
     )

@@ -12,6 +12,7 @@ import polars as pl
 
 from e2i_assets.contracts.base import column_of, columns, key_of
 from e2i_assets.contracts.partition_key import PartitionKey
+from e2i_assets.contracts.rejected import REJECTED_SCHEMA
 from e2i_assets.contracts.rules import FIRST_DAY, LAST_DAY, Rule, row_rules
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
@@ -25,8 +26,6 @@ NEW_PARTITION = (
     "one of those and change it, or have one drafted with `e2i data import SOURCE --suggest --output "
     "draft/mapping.yaml`; then load again."
 )
-REJECTED_SCHEMA = {"row_number": pl.Int64, "key": pl.String, "column_name": pl.String, "rule": pl.String,
-                   "reason": pl.String, "content": pl.String}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -155,9 +154,7 @@ def judge(table: str, write: Write, rules: Sequence[Rule]) -> Judged:
 def _refused(write: Write) -> pl.DataFrame:
     """What the source refused, with content that PostgreSQL can hold."""
     texts = [content(json.loads(text)) for text in write.refused.get_column("content")]
-    return write.refused.rename({"row": "row_number", "column": "column_name"}).with_columns(
-        pl.Series("content", texts, dtype=pl.String), _visible(pl.col("key"))
-    )
+    return write.refused.with_columns(pl.Series("content", texts, dtype=pl.String), _visible(pl.col("key")))
 
 
 def _visible(text: pl.Expr) -> pl.Expr:

@@ -15,13 +15,14 @@ import duckdb
 import polars as pl
 
 from e2i_assets.contracts.base import columns, key_of
+from e2i_assets.contracts.rejected import REJECTED_SCHEMA
 from e2i_assets.contracts.spelling import key
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes, omop
 from e2i_assets.ingest.casting import beyond_years, cast, written
 from e2i_assets.ingest.csv_files import FILE, LONGEST_LINE, quoted
 from e2i_assets.ingest.errors import Misstated, NotThere, SourceError, unreadable
-from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Rows
+from e2i_assets.ingest.load import ROW, Load, Part, Rows
 from e2i_assets.ingest.mapping import (
     ColumnMapping,
     Mapping,
@@ -320,14 +321,15 @@ def _refused(
         found.append(
             pl.DataFrame(
                 {
-                    "row": rows.get_column(ROW).cast(pl.Int64), "key": keys.filter(first), "column": name,
+                    "row_number": rows.get_column(ROW).cast(pl.Int64), "key": keys.filter(first),
+                    "column_name": name,
                     "rule": "too_long" if rule == TOO_LONG else "wrong_type", "reason": rule,
                     "content": content,
                 },
-                schema=REFUSED_SCHEMA,
+                schema=REJECTED_SCHEMA,
             )
         )  # fmt: skip
-    return (pl.concat(found).sort("row") if found else None), broken
+    return (pl.concat(found).sort("row_number") if found else None), broken
 
 
 def _without_nulls(reading: Reading) -> list[pl.Expr]:

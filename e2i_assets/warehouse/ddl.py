@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from e2i_assets.contracts.base import Table, columns, facts_of
+from e2i_assets.contracts.rejected import REJECTED_ROW, RejectedColumn
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.variables import Column
 
@@ -16,6 +17,11 @@ SCHEMA = "e2i"
 def data_tables(metadata: sa.MetaData) -> dict[str, sa.Table]:
     """Declare the data tables on `metadata`, with keys, foreign keys and CHECKs; parents first."""
     return {name: _table(name, contract, metadata) for name, contract in TABLES.items()}
+
+
+def rejected_columns() -> list[sa.Column]:
+    """Columns of a rejected row, as it is kept."""
+    return [sa.Column(c.name, sql_type(c), nullable=c.nullable, comment=c.meaning) for c in REJECTED_ROW]
 
 
 def _table(name: str, contract: type[Table], metadata: sa.MetaData) -> sa.Table:
@@ -50,7 +56,7 @@ def _column(table: str, c: Column) -> sa.Column:
     )
 
 
-def sql_type(c: Column) -> sa.types.TypeEngine:
+def sql_type(c: Column | RejectedColumn) -> sa.types.TypeEngine:
     """SQL type of a contract column; ValueError for a dtype that no rule covers."""
     if c.json:
         return JSONB()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from e2i_assets.contracts.base import columns, facts_of, key_of
+from e2i_assets.contracts.rejected import REJECTED_ROW
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.staging import WORK_MEM, WRITE, Staging
@@ -199,17 +200,18 @@ def _remove(cursor: Any, staging: Staging, table: str, mine: str, touched: set[s
 
 def keep_rejected(cursor: Any, staging: Staging, load_id: int) -> None:
     """Move the rejected rows of the load to their table."""
-    names = "table_name, origin, row_number, key, column_name, rule, reason"
+    names = ", ".join(c.name for c in REJECTED_ROW)
+    staged = ", ".join(f"{c.name}::jsonb" if c.json else c.name for c in REJECTED_ROW)
     cursor.execute(
-        f"INSERT INTO {SCHEMA}.ml_rejected_rows (load_id, {names}, content) "
-        f"SELECT {load_id}, {names}, content::jsonb FROM {staging.name}.rejected "
+        f"INSERT INTO {SCHEMA}.ml_rejected_rows (load_id, {names}) "
+        f"SELECT {load_id}, {staged} FROM {staging.name}.rejected "
         f"ORDER BY table_name, {WRITE}, row_number"
     )
 
 
 def rejects_as_before(cursor: Any, staging: Staging, load_id: int) -> bool:
     """Whether the last committed load from this source rejected the very same rows."""
-    compared = "table_name, origin, row_number, key, column_name, rule"
+    compared = ", ".join(c.name for c in REJECTED_ROW if c.name not in ("reason", "content"))
     before = (
         f"SELECT max(load_id) FROM {SCHEMA}.ml_load_batches WHERE status = 'committed' AND source = "
         f"(SELECT source FROM {SCHEMA}.ml_load_batches WHERE load_id = {load_id})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from e2i_assets.warehouse.ddl import SCHEMA, data_tables
+from e2i_assets.warehouse.ddl import SCHEMA, data_tables, rejected_columns
 
 metadata = sa.MetaData()
 data = data_tables(metadata)
@@ -67,16 +67,7 @@ rejected_rows = sa.Table(
     sa.Column(
         "load_id", sa.ForeignKey(load_batches.c.load_id, ondelete="CASCADE"), nullable=False, index=True
     ),
-    _text("table_name"),
-    sa.Column("origin", sa.Text, nullable=False, comment="file or generator that the row came from"),
-    sa.Column("row_number", sa.BigInteger, comment="number of the row in its origin, from 1"),
-    sa.Column("key", sa.Text, comment="primary key of the row, where it has one"),
-    sa.Column(
-        "column_name", sa.Text, comment="column that breaks the rule; empty for a condition over several"
-    ),
-    _text("rule"),
-    sa.Column("reason", sa.Text, nullable=False, comment="the rule in words"),
-    sa.Column("content", JSONB, nullable=False, comment="the row as it was given: patient data"),
+    *rejected_columns(),
     schema=SCHEMA,
     comment="Rows that were not loaded, whole; only the owner and the role e2i_data_steward read them.",
 )

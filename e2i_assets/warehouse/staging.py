@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from e2i_assets.contracts.base import columns, key_of
+from e2i_assets.contracts.rejected import REJECTED_ROW
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.load import ROW, Write
 from e2i_assets.ingest.problems import ROWS_NAMED, Judged, Problem
@@ -76,9 +77,11 @@ class Staging:
             f"CREATE UNLOGGED TABLE {self.name}.writes (table_name text, number bigint, origin text, "
             "given bigint, digest text, first_key text, last_key text, PRIMARY KEY (table_name, number))"
         )
+        kept = ", ".join(
+            f"NULL::{'bigint' if c.dtype == pl.Int64 else 'text'} AS {c.name}" for c in REJECTED_ROW
+        )
         cursor.execute(
-            f"CREATE UNLOGGED TABLE {self.name}.rejected (table_name text, {WRITE} bigint, origin text, "
-            "row_number bigint, key text, column_name text, rule text, reason text, content text)"
+            f"CREATE UNLOGGED TABLE {self.name}.rejected AS SELECT {kept}, 0::bigint AS {WRITE} WITH NO DATA"
         )
         for table in self.tables:
             names = ", ".join(f"{c.name}::text" if c.json else c.name for c in columns(TABLES[table]))
@@ -279,9 +282,9 @@ class Staging:
         cursor.execute(
             f"WITH gone AS (DELETE FROM {self.name}.{table} s USING fault WHERE s.ctid = fault.place "
             "RETURNING s.*, fault.rule AS _rule, fault.reason AS _reason) "
-            f"INSERT INTO {self.name}.rejected SELECT '{table}', g.{WRITE}, w.origin, g.{ROW}, "
-            f"g.{key_of(TABLES[table])}, '{name}', g._rule, g._reason, "
-            f"(to_jsonb(g) - '{ROW}' - '{WRITE}' - '_rule' - '_reason')::text "
+            f"INSERT INTO {self.name}.rejected ({', '.join(c.name for c in REJECTED_ROW)}, {WRITE}) "
+            f"SELECT '{table}', w.origin, g.{ROW}, g.{key_of(TABLES[table])}, '{name}', g._rule, g._reason, "
+            f"(to_jsonb(g) - '{ROW}' - '{WRITE}' - '_rule' - '_reason')::text, g.{WRITE} "
             f"FROM gone g JOIN {self.name}.writes w ON w.table_name = '{table}' AND w.number = g.{WRITE}"
         )
         cursor.execute("DROP TABLE fault")

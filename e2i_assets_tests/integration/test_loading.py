@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.cli.generate import generate_and_load, oracle
-from e2i_assets.ingest.load import REFUSED_SCHEMA, Load, Part
+from e2i_assets.contracts.rejected import REJECTED_SCHEMA
+from e2i_assets.ingest.load import Load, Part
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.ingest.synthetic import GeneratorSpec
@@ -142,7 +143,7 @@ def test_a_load_in_parts_is_the_same_load(warehouse: Warehouse, tables: Tables) 
     given = where(many(tables), "treatment_events", 120, event_type=None)
     refused = pl.DataFrame(
         [[200, "e199", "cost", "wrong_type", "must be a number", '{"cost": "so\\u0000"}']],
-        schema=REFUSED_SCHEMA,
+        schema=REJECTED_SCHEMA,
         orient="row",
     )
 

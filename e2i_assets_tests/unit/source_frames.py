@@ -59,4 +59,4 @@ def attributes(part: Part) -> list[dict[str, Any]]:
 
 
 def refusals(part: Part) -> dict[int, str]:
-    return {} if part.refused is None else dict(part.refused.select("row", "reason").iter_rows())
+    return {} if part.refused is None else dict(part.refused.select("row_number", "reason").iter_rows())

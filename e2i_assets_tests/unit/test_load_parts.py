@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from e2i_assets.ingest.load import REFUSED_SCHEMA, ROW, Load, Part, Write, read_ahead, writes
+from e2i_assets.contracts.rejected import REJECTED_SCHEMA
+from e2i_assets.ingest.load import ROW, Load, Part, Write, read_ahead, writes
 from e2i_assets.ingest.problems import LoadError
 
 PARTS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 4), st.sampled_from("ab")), max_size=8)
@@ -22,7 +23,7 @@ def load(drawn: Drawn) -> Load:
 
     def parts() -> Iterator[Part]:
         for rows, bad, origin in drawn:
-            refused = pl.DataFrame([[0, *"kcrrx"]] * bad, schema=REFUSED_SCHEMA, orient="row")
+            refused = pl.DataFrame([[0, *"kcrrx"]] * bad, schema=REJECTED_SCHEMA, orient="row")
             yield Part(pl.DataFrame({"hcp_id": pl.repeat("h", rows, eager=True)}), refused, origin)
 
     return Load({"hcp_profiles": parts()}, "test")
@@ -60,7 +61,7 @@ def test_the_time_of_arrival_is_no_part_of_the_content() -> None:
         frame = pl.DataFrame({"patient_id": ["p"], "ingestion_timestamp": ["now"], ROW: [1]}).with_columns(
             **{n: pl.lit(v) for n, v in values.items()}
         )
-        return Write(0, "a", frame, pl.DataFrame(schema=REFUSED_SCHEMA)).digest("patient_journeys")
+        return Write(0, "a", frame, pl.DataFrame(schema=REJECTED_SCHEMA)).digest("patient_journeys")
 
     assert digest() == digest(ingestion_timestamp="later")
     assert digest() != digest(patient_id="q")

@@ -137,8 +137,8 @@ def test_integers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert part.frame["age_at_diagnosis"].to_list() == [40, 41]
     assert set(refusals(part)) == {2, 3, 4, 6, 7}
     assert part.refused is not None
-    row = part.refused.filter(pl.col("row") == 7).to_dicts()[0]
-    assert (row["key"], row["column"], row["rule"]) == ("j7", "age_at_diagnosis", "wrong_type")
+    row = part.refused.filter(pl.col("row_number") == 7).to_dicts()[0]
+    assert (row["key"], row["column_name"], row["rule"]) == ("j7", "age_at_diagnosis", "wrong_type")
     assert json.loads(row["content"])["age_at_diagnosis"] == "forty"
     frame = pl.DataFrame({"id": [1, 2], "age": pl.Series([2**63, 40], dtype=pl.UInt64)})
     frame.write_parquet(tmp_path / "people.parquet")
@@ -233,7 +233,7 @@ def test_a_parquet_column_of_another_type_makes_rows_refused(tmp_path: Path, kin
     mapping = mapped(tmp_path, {"age_at_diagnosis": how})
     part = read_in(read_source(tmp_path / "people.parquet", mapping, now=NOW))
     assert part.refused is not None
-    assert part.refused["column"].to_list() == ["age_at_diagnosis"]
+    assert part.refused["column_name"].to_list() == ["age_at_diagnosis"]
     assert json.loads(part.refused["content"][0])["patient_id"] == "p1"
 
 
@@ -256,7 +256,7 @@ def test_a_cell_of_ten_megabytes_is_refused_as_in_a_csv(tmp_path: Path) -> None:
     part = read_in(read_source(tmp_path / "people.parquet", mapped(tmp_path, {}), now=NOW))
     assert [len(held.get("note") or "") for held in attributes(part)] == [2_000_000, 0]
     assert part.refused is not None
-    assert part.refused.select("row", "column", "rule", "reason").rows() == [
+    assert part.refused.select("row_number", "column_name", "rule", "reason").rows() == [
         (2, "note", "too_long", "must be at most 2,000,000 bytes")
     ]
 

@@ -151,7 +151,7 @@ def test_a_nul_in_a_carried_cell_names_the_column(tmp_path: Path) -> None:
     part = read(tmp_path, b"id,note\n1,a\0b\n2,c\n", {})
     assert refusals(part) == {1: "must not hold a NUL character"}
     assert part.refused is not None
-    assert part.refused["column"].to_list() == ["note"]
+    assert part.refused["column_name"].to_list() == ["note"]
 
 
 def test_a_column_may_have_the_name_of_a_command(tmp_path: Path) -> None:

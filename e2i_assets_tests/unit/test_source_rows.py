@@ -134,7 +134,7 @@ def test_repeated_columns_become_rows(tmp_path: Path) -> None:
         (2, "a_trial_2_2", "2", "2024-05-20", 250.0),
     ]
     refused = [part.refused for part in parts if part.refused is not None]
-    assert pl.concat(refused).select("row", "key", "column").rows() == [(2, "a_trial_2", "value")]
+    assert pl.concat(refused).select("row_number", "key", "column_name").rows() == [(2, "a_trial_2", "value")]
     assert [note.rpartition(": ")[2] for note in load.notes] == ["other"]
 
 
