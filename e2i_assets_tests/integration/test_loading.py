@@ -281,7 +281,9 @@ def test_generated_data_load_with_their_truth(here: Settings, warehouse: Warehou
     with warehouse.engine.connect() as connection:
         assert connection.scalar(sa.select(load_batches.c.truth)) == made.declared.truth
     (Path(made.kept.removeprefix("file://")) / "truth.json").write_text("{}")
-    with pytest.raises(ArtifactRefused, match=r"(?s)truth\.json is missing or not as written.*e2i data generate"):
+    with pytest.raises(
+        ArtifactRefused, match=r"(?s)truth\.json is missing or not as written.*e2i data generate"
+    ):
         oracle(here)
     assert generate_and_load(here, warehouse, SPEC, show=False).report.load_id is None
     assert known.equals(oracle(here))
