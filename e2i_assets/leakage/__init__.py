@@ -6,6 +6,6 @@ little.
 
 from e2i_assets.leakage.audit import audit_leakage
 from e2i_assets.leakage.findings import Finding, LeakageError, LeakageReport
-from e2i_assets.leakage.plausible import Plausible
+from e2i_assets.leakage.view import Plausible
 
 __all__ = ["Finding", "LeakageError", "LeakageReport", "Plausible", "audit_leakage"]

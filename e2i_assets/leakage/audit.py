@@ -1,24 +1,62 @@
-"""The audit: the three kinds over one training frame, contract first, data second."""
+"""The audit: every rule over one training frame, contract first, data second.
+
+A rule is a function from the `View` of the frame to findings, limits, and how much it has looked at. A new
+one is a module of its own and an entry in `RULES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import pandas as pd
 
-from e2i_assets.leakage.contamination import contamination_findings
-from e2i_assets.leakage.contract import Contract, as_entries, is_whole
-from e2i_assets.leakage.findings import Finding, LeakageError, LeakageReport
-from e2i_assets.leakage.plausible import PLAUSIBLE, Plausible, plausibility
-from e2i_assets.leakage.target import coded_columns, target_findings
-from e2i_assets.leakage.temporal import (
-    availability_findings,
-    date_findings,
-    declared_early,
-    read_dates,
-    uncompared,
+from e2i_assets.leakage import (
+    alone,
+    combinations,
+    contamination,
+    deciding,
+    lead,
+    plausible,
+    post_outcome,
+    propagation,
+    temporal,
 )
+from e2i_assets.leakage.contract import Contract, as_entries, is_whole
+from e2i_assets.leakage.findings import Examined, Finding, LeakageError, LeakageReport, Limit, Note
+from e2i_assets.leakage.univariate import TargetError
+from e2i_assets.leakage.view import Plausible, View
+
+Rule = Callable[[View], Iterable[Note]]
+
+
+def uncompared_classes(view: View) -> Iterable[Note]:
+    """Of a target with many classes, those with which nothing was compared."""
+    if left_out := view.outcome.left_out:
+        yield Limit(f"{left_out} classes of {view.target} are too rare, or too many, to be compared")
+
+
+RULES: tuple[tuple[Rule, ...], ...] = (
+    (temporal.declared_late, temporal.dated_late, contamination.shared_between_splits),
+    (alone.tells_alone,),
+    (deciding.decides,),
+    (
+        post_outcome.named_as_later,
+        post_outcome.named_as_endpoint,
+        post_outcome.of_a_later_year,
+        post_outcome.ends_interval,
+        post_outcome.repeats_baseline,
+    ),
+    (lead.stands_out, lead.weakly_named, combinations.determines),
+    (propagation.follows,),
+    (plausible.tells_much_alone,),
+    (plausible.tells_in_twos,),
+    (plausible.tells_in_threes,),
+    (plausible.tells_together,),
+    (uncompared_classes,),
+)
+"""In order, by rounds: the rules of one round look at the same columns, those that no round before accused.
+Where two accuse a column of telling the target, the first is told."""
 
 
 class ConvertsToPandas(Protocol):
@@ -29,6 +67,7 @@ class ConvertsToPandas(Protocol):
 
 
 Frame = pd.DataFrame | ConvertsToPandas
+_PLAUSIBLE = Plausible()
 
 
 def audit_leakage(
@@ -39,7 +78,7 @@ def audit_leakage(
     contract: Contract | None = None,
     other_splits: Mapping[str, Frame] | None = None,
     event_times: str | None = None,
-    plausible: Plausible = PLAUSIBLE,
+    plausible: Plausible = _PLAUSIBLE,
     equal_rows: bool = False,
 ) -> LeakageReport:
     """Look for leakage in a training frame; every column but target, id and index date is a feature.
@@ -66,49 +105,47 @@ def audit_leakage(
     train = _as_pandas(train, "training")
     others = {str(name): _as_pandas(frame, str(name)) for name, frame in (other_splits or {}).items()}
     _check_frame(train, target, id_column)
-    index_date = read_dates(train, event_times) if event_times else None
-    features = [c for c in train.columns if c not in (target, id_column, event_times)]
+    index_date = temporal.read_dates(train, event_times) if event_times else None
+    features = tuple(c for c in train.columns if c not in (target, id_column, event_times))
     if not features:
         raise LeakageError("nothing_to_judge", "the frame has no feature columns to audit")
-    unjudged = tuple(name for name in features if not train[name].notna().any())
-    examined = {"availability": 0, "temporal": 0, "target": 0, "contamination": 0}
-    findings: list[Finding] = []
-    limits: tuple[str, ...] = ()
     known = as_entries(contract, train.columns) if contract is not None else {}
-    early = declared_early(features, known)
-    open_ = (f for f in features if f not in known or not known[f].declared)
-    undeclared = tuple(open_) if is_whole(contract) else ()
-    if known:
-        findings += availability_findings(train, features, known, index_date)
-        examined["availability"] = sum(f in known and f not in undeclared for f in features)
-    if index_date is None:
-        limits += uncompared(train, features)
-    else:
-        late, examined["temporal"] = date_findings(train, features, index_date)
-        findings += late
-    if others:
-        between = contamination_findings({"train": train, **others}, id_column, equal_rows=equal_rows)
-        findings += between.findings
-        examined["contamination"], limits = between.compared, limits + between.limits
-    groups = train[id_column] if id_column else None
-    try:
-        if len(unjudged) == len(features):
-            raise LeakageError("nothing_to_judge", "no feature has a value, so nothing can be audited")
-        columns, outcome = coded_columns(train, target, features, groups)
-        findings += target_findings(columns, outcome, target, early)
-        leaks = {f.column for f in findings}
-        asked = frozenset(features) - early if is_whole(contract) else None
-        left = [c for c in columns if c.name not in leaks and c.name not in unjudged]
-        questions = plausibility(left, outcome, asked, plausible)
-        findings, limits = findings + questions.findings, limits + questions.limits
-        if outcome.left_out:
-            limits += (f"{outcome.left_out} classes of {target} are too rare, or too many, to be compared",)
-        examined["target"] = len(features) - len(unjudged)
-    except LeakageError:
-        if not findings:  # what contract, dates and splits say is true whatever the target is
-            raise
-    ordered = sorted(findings, key=lambda f: (f.kind, f.column, f.evidence))
-    return LeakageReport(target, len(train), tuple(ordered), examined, unjudged, limits, undeclared)
+    view = View(
+        train,
+        target,
+        id_column,
+        index_date,
+        features,
+        known,
+        is_whole(contract),
+        {"train": train, **others},
+        plausible,
+        equal_rows,
+    )
+    return _run(view)
+
+
+def _run(view: View) -> LeakageReport:
+    """All rules, in order."""
+    examined = {"availability": 0, "temporal": 0, "target": 0, "contamination": 0}
+    limits: list[str] = []
+    undecided: TargetError | None = None
+    for rules in RULES:
+        notes: list[Note] = []
+        for rule in rules:
+            try:
+                notes += tuple(rule(view))
+            except TargetError as error:
+                undecided = error
+        view.add(note for note in notes if isinstance(note, Finding))
+        limits += [note.text for note in notes if isinstance(note, Limit)]
+        examined |= {note.kind: note.number for note in notes if isinstance(note, Examined)}
+    if undecided and not view.findings:  # what contract, dates and splits say is true whatever the target is
+        raise undecided
+    ordered = sorted(view.findings, key=lambda f: (f.kind, f.column, f.evidence))
+    return LeakageReport(
+        view.target, len(view.train), tuple(ordered), examined, view.unjudged, tuple(limits), view.undeclared
+    )
 
 
 def _as_pandas(frame: Frame, name: str) -> pd.DataFrame:

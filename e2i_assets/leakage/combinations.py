@@ -9,8 +9,8 @@ import numpy as np
 
 from e2i_assets.leakage import name_rules
 from e2i_assets.leakage.findings import Finding
-from e2i_assets.leakage.post_outcome import Column
-from e2i_assets.leakage.univariate import MIN_CLASS, Outcome, auc
+from e2i_assets.leakage.univariate import AUC_LIMIT, MIN_CLASS, Outcome, auc
+from e2i_assets.leakage.view import View
 
 EXACT = 0.9999
 """Explained share of the target's variance from which on a sum of columns is the target itself."""
@@ -23,14 +23,17 @@ _NEGLIGIBLE = 1e-3  # weight, in standard deviations
 _ROWS_PER_COLUMN = 10
 
 
-def determined_findings(columns: Sequence[Column], outcome: Outcome) -> list[Finding]:
-    """Findings of kind `target` of columns that hold the target's arithmetic; at most one per column."""
-    numeric = {c.name: c.numbers for c in columns if c.numbers is not None and _varies(c.numbers)}
+def determines(view: View) -> list[Finding]:
+    """Columns that hold the target's arithmetic, which all columns as separate evidence do not show."""
+    outcome = view.outcome
+    if outcome.kind == "classes" or (outcome.kind == "binary" and view.others[0] > AUC_LIMIT):
+        return []
+    numeric = {c.name: c.numbers for c in view.left if c.numbers is not None and _varies(c.numbers)}
     if len(numeric) < 2:
         return []
     if outcome.kind == "regression":
         return _sums(numeric, outcome.columns[:, 0])
-    return _pairs(numeric, outcome) if outcome.kind == "binary" and len(numeric) <= _MOST else []
+    return _pairs(numeric, outcome) if len(numeric) <= _MOST else []
 
 
 def _varies(numbers: np.ndarray) -> bool:
@@ -57,14 +60,14 @@ def _sums(columns: Mapping[str, np.ndarray], target: np.ndarray) -> list[Finding
 
 def _latest(parts: Sequence[str]) -> list[str]:
     """Of measurements of one quantity in several years only the last: the first was there before."""
-    kept = [p for p in parts if not any(name_rules.same_quantity_later(p, other) for other in parts)]
-    return kept or list(parts)
+    last = [p for p in parts if not any(name_rules.same_quantity_later(p, other) for other in parts)]
+    return last or list(parts)
 
 
 def _pairs(columns: Mapping[str, np.ndarray], outcome: Outcome) -> list[Finding]:
     rows = _spread(np.ones(len(outcome.folds), dtype=bool), _PAIR_ROWS)
     y, ones = outcome.columns[rows, 0], np.ones(len(rows))
-    found: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
     for (a, x), (b, z) in combinations(((name, numbers[rows]) for name, numbers in columns.items()), 2):
         both = np.isfinite(x) & np.isfinite(z)
         hits = y[both].sum()
@@ -74,8 +77,8 @@ def _pairs(columns: Mapping[str, np.ndarray], outcome: Outcome) -> list[Finding]
         if max(score, 1 - score) >= SEPARATES:
             evidence = f"AUC of the difference of {a} and {b}, neither of which tells it alone"
             for name in _not_first({a: x, b: z}):
-                found.setdefault(name, Finding("target", name, max(score, 1 - score), SEPARATES, evidence))
-    return list(found.values())
+                findings.setdefault(name, Finding("target", name, max(score, 1 - score), SEPARATES, evidence))
+    return list(findings.values())
 
 
 def _not_first(pair: Mapping[str, np.ndarray]) -> list[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
 
 from e2i_assets.contracts.spelling import apart_by_zeros, as_key
 from e2i_assets.leakage.copies import Copies, copies
-from e2i_assets.leakage.findings import Finding, LeakageError
+from e2i_assets.leakage.findings import Examined, Finding, LeakageError, Limit, Note
 from e2i_assets.leakage.name_rules import squeezed
+from e2i_assets.leakage.view import View
 
 _BY_CHANCE = 0.01  # equal rows that chance alone may bring before equality stops being evidence
 _KEY = r"_(id|key|no|nr|number|code|npi)"
@@ -22,62 +22,38 @@ _PATIENT = re.compile(
 _HCP = re.compile(rf"(\w+_)?(hcp|physician|provider|prescriber|doctor|clinician){_KEY}|(\w+_)?npi")
 
 
-@dataclass(frozen=True)
-class Contamination:
-    """What was found between splits.
-
-    Attributes:
-        compared: pairs of splits of which anything could be said.
-        limits: in words, what could not be seen.
-    """
-
-    findings: list[Finding]
-    compared: int
-    limits: tuple[str, ...]
-
-
-def contamination_findings(
-    splits: Mapping[str, pd.DataFrame], id_column: str | None, *, equal_rows: bool = False
-) -> Contamination:
+def shared_between_splits(view: View) -> Iterator[Note]:
     """Compare every pair of splits by id (as text), by HCP-patient pair, and by row.
 
-    Columns named as patient and HCP ids are compared beside `id_column`.
-
-    Args:
-        equal_rows: rows of different patients may be equal; how many are is told as a limit.
+    Columns named as patient and HCP ids are compared beside the id column.
 
     Raises:
         LeakageError: a split is empty, lacks the id column, or has rows without an id.
     """
+    splits, id_column = view.splits, view.id_column
+    if len(splits) < 2:
+        return
     for name, frame in splits.items():
         if frame.empty:
             raise LeakageError("empty_input", f"split {name} is empty, so nothing can be compared with it")
-    shared = [str(c) for c in next(iter(splits.values())) if all(c in f for f in splits.values())]
+    shared = [str(c) for c in view.train if all(c in f for f in splits.values())]
     keys = {id_column} if id_column else set()
     keys |= {c for c in shared if _PATIENT.fullmatch(squeezed(c))}
-    findings: list[Finding] = []
-    unsure: tuple[str, ...] = ()
     for key in sorted(keys):
         ids = {name: _ids(frame, name, key, whole=key == id_column) for name, frame in splits.items()}
-        findings += _overlaps(ids, f"values of {key} that are in both splits")
-        unsure += tuple(_zeros(ids, key))
+        yield from _overlaps(ids, f"values of {key} that are in both splits")
+        yield from _zeros(ids, key)
     patient = next((c for c in sorted(keys) if _PATIENT.fullmatch(squeezed(c))), id_column)
     hcp = next((c for c in shared if c != patient and _HCP.fullmatch(squeezed(c))), None)
     if patient and hcp:
         pairs = {name: _pairs(frame, patient, hcp) for name, frame in splits.items()}
-        findings += _overlaps(
-            pairs, f"pairs of {hcp} and {patient} (HCP and patient) that are in both splits"
-        )
+        yield from _overlaps(pairs, f"pairs of {hcp} and {patient} (HCP and patient) that are in both splits")
     values = [c for c in shared if c not in keys]
     copied = copies(splits, values, apart=_are_apart(splits, values)) if values else []
-    compared = len(splits) * (len(splits) - 1) // 2
-    told = any(c.same is not None or c.seen_from for c in copied)
-    limits = unsure + tuple(said for c in copied if (said := _limit(c)))
-    if equal_rows:
-        limits += tuple(said for c in copied if (said := _allowed(c)))
-    else:
-        findings += _copies(copied)
-    return Contamination(findings, compared if keys or told else 0, limits)
+    yield from (limit for c in copied if (limit := _unseen(c)))
+    yield from (limit for c in copied if (limit := _allowed(c))) if view.equal_rows else _copies(copied)
+    if keys or any(c.same is not None or c.seen_from for c in copied):
+        yield Examined("contamination", len(splits) * (len(splits) - 1) // 2)
 
 
 def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
@@ -88,10 +64,10 @@ def _overlaps(sets: Mapping[str, set[str]], evidence: str) -> list[Finding]:
     ]
 
 
-def _zeros(ids: Mapping[str, set[str]], key: str) -> Iterator[str]:
+def _zeros(ids: Mapping[str, set[str]], key: str) -> Iterator[Limit]:
     for a, b in combinations(ids, 2):
         if zeros := apart_by_zeros(ids[a], ids[b]):
-            yield (
+            yield Limit(
                 f"{a} and {b}: {zeros} values of {key} differ in leading zeros alone, which one of them "
                 "lacks: write them alike, or the same patients go unseen"
             )
@@ -131,29 +107,29 @@ def _copies(copied: Iterable[Copies]) -> Iterator[Finding]:
             yield Finding("contamination", f"{c.a} and {c.b}", c.near.pairs, c.near.expected, evidence)
 
 
-def _allowed(copied: Copies) -> str | None:
+def _allowed(copied: Copies) -> Limit | None:
     """Copies that are no finding where equal rows are allowed."""
     if not copied.same and not copied.near.pairs:
         return None
     nearly = f" and {copied.near.pairs} pairs nearly" if copied.near.pairs else ""
-    return (
+    return Limit(
         f"{copied.a} and {copied.b}: {copied.same or 0} rows are equal{nearly}, which the cohort file allows"
     )
 
 
-def _limit(copied: Copies) -> str | None:
+def _unseen(copied: Copies) -> Limit | None:
     """What could not be seen of copies."""
-    said = [] if copied.same is not None else ["equal rows are common, so they say nothing"]
+    unseen = [] if copied.same is not None else ["equal rows are common, so they say nothing"]
     if copied.seen_from is None:
-        said.append(
+        unseen.append(
             "copies with one value changed would go unseen, even a tenth of the rows: "
             "too few rows, or too many that are alike by nature"
         )
     elif not copied.few:
-        said.append(
+        unseen.append(
             f"copies with one value changed would be seen from about {copied.seen_from} on, not fewer"
         )
-    return f"{copied.a} and {copied.b}: {'; '.join(said)}" if said else None
+    return Limit(f"{copied.a} and {copied.b}: {'; '.join(unseen)}") if unseen else None
 
 
 def _expected_by_chance(frame: pd.DataFrame, others: int) -> float:

@@ -48,6 +48,24 @@ class Finding:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What a rule could not decide, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    """How many columns, or pairs of splits, a rule has looked at; `kind` as in `LeakageReport.examined`."""
+
+    kind: str
+    number: int
+
+
+Note = Finding | Limit | Examined
+"""What a rule says of a frame."""
+
 _LISTS = ("unjudged", "limits", "undeclared")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from e2i_assets.leakage.post_outcome import Column
 from e2i_assets.leakage.univariate import Outcome, separation
+from e2i_assets.leakage.view import Column
 
 ROWS = 20_000
 _FOLDS = 3

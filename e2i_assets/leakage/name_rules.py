@@ -139,6 +139,15 @@ def is_unit(name: str) -> bool:
     return re.sub(r"_?\d+$", "", squeezed(name)) in _TIME_UNITS
 
 
+def is_weak(name: str) -> bool:
+    """Whether it is named as a bare duration, or as a change between years.
+
+    A mere unit (hours of study, weeks of pregnancy) is not enough.
+    """
+    meaning = meaning_of(name)
+    return meaning == "change" or (meaning == "duration" and not is_unit(name))
+
+
 @cache
 def is_history(name: str) -> bool:
     """Whether the name says that it was there before: of a start, a birth, a baseline, the past, a year."""

@@ -7,17 +7,25 @@ date answers it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from e2i_assets.leakage.binning import Coded
-from e2i_assets.leakage.findings import Finding
+from e2i_assets.leakage.findings import Finding, Limit, Note
 from e2i_assets.leakage.joint import ROWS, Joint, spread
-from e2i_assets.leakage.post_outcome import Column, correlation
-from e2i_assets.leakage.univariate import MIN_CLASS, Outcome, fit, separation
+from e2i_assets.leakage.univariate import (
+    MIN_CLASS,
+    Outcome,
+    cells_of,
+    correlation,
+    fit,
+    log_odds,
+    separation,
+)
+from e2i_assets.leakage.view import Column, View
 
 ALONE_AUC, ALONE_R2 = 0.80, 0.64
 """Above these one undeclared feature, or two that only tell together, are a question. Whole models of
@@ -38,59 +46,22 @@ _ROUNDS = 15
 _LISTED = 5
 
 
-@dataclass(frozen=True)
-class Plausible:
-    """The highest AUC (of several classes one against the rest) and R² that features together may have."""
-
-    max_auc: float = 0.95
-    max_r2: float = 0.90
-
-    def limit(self, outcome: Outcome) -> float:
-        """That of this kind of target."""
-        return _either(outcome, self.max_auc, self.max_r2)
-
-
-PLAUSIBLE = Plausible()
+def tells_much_alone(view: View) -> Iterator[Finding]:
+    """Undeclared columns that tell much of the target."""
+    if view.asked is None:
+        return
+    limit = _limit(view)
+    for column in view.unsuspected:
+        if column.name in view.asked and (figure := _alone(view.outcome, column)) > limit:
+            evidence = f"{_figure(view.outcome)} of this column alone{_ANSWER}"
+            yield Finding("plausibility", column.name, figure, limit, evidence)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What was found implausible, and what nobody can answer."""
-
-    findings: list[Finding]
-    limits: tuple[str, ...]
-
-
-def plausibility(
-    columns: Sequence[Column], outcome: Outcome, undeclared: frozenset[str] | None, plausible: Plausible
-) -> Asked:
-    """Questions to a contract; the columns are those that are no leak by themselves.
-
-    Args:
-        undeclared: features of which the contract does not say that they are known on the index date; None
-            where there is no contract, so that nobody can be asked.
-    """
-    if undeclared is None:
-        least = _either(outcome, DETERMINED_AUC, DETERMINED_R2)
-    else:
-        least = min(plausible.limit(outcome), _either(outcome, ALONE_AUC, ALONE_R2))
-    found: dict[str, Finding] = {}
-    for column in columns:
-        if undeclared is not None and column.name in undeclared and (told := _told(outcome, column)) > least:
-            evidence = f"{_figure(outcome)} of this column alone{_ANSWER}"
-            found[column.name] = Finding("plausibility", column.name, told, least, evidence)
-    limits = []
-    left = [c for c in columns if c.name not in found]
-    if len(left) > _MOST:
-        limits.append(f"{len(left)} features are too many to be looked at in pairs")
-    else:
-        for pair in _pairs(left, outcome, undeclared, least):
-            found.setdefault(pair.column, pair)
-    if undeclared is not None:
-        found |= _threes([c for c in left if c.name not in found], outcome, undeclared, least)
-    left = [c for c in left if c.name not in found]
-    joint, said = _together(left, outcome, undeclared, plausible.limit(outcome))
-    return Asked([*found.values(), *joint], (*limits, *said))
+def _limit(view: View) -> float:
+    """Above it a figure is a question, or where no contract can answer it a leak."""
+    if view.asked is None:
+        return _either(view.outcome, DETERMINED_AUC, DETERMINED_R2)
+    return min(view.plausible.limit(view.outcome), _either(view.outcome, ALONE_AUC, ALONE_R2))
 
 
 _ANSWER = ", of which nobody has said when it is known: say so in the contract (available_at)"
@@ -104,7 +75,7 @@ def _either(outcome: Outcome, auc: float, r2: float) -> float:
     return r2 if outcome.kind == "regression" else auc
 
 
-def _told(outcome: Outcome, column: Column) -> float:
+def _alone(outcome: Outcome, column: Column) -> float:
     """What a column tells by its levels, or by its order, which few rows are enough for."""
     rows = spread(len(outcome.folds), ROWS)
     numbers = np.full(len(rows), np.nan) if column.numbers is None else column.numbers[rows]
@@ -117,62 +88,65 @@ def _told(outcome: Outcome, column: Column) -> float:
     return max([column.strongest, *ranked, *(1 - auc for auc in ranked)])
 
 
-def _pairs(
-    columns: Sequence[Column], outcome: Outcome, undeclared: frozenset[str] | None, least: float
-) -> list[Finding]:
+def tells_in_twos(view: View) -> list[Note]:
     """Two columns that tell together what they do not tell apart, as `a != b` does."""
-    rows = spread(len(outcome.folds), _PAIR_ROWS)
-    sample = replace(outcome, columns=outcome.columns[rows], folds=outcome.folds[rows])
+    columns = view.unsuspected
+    if len(columns) > _MOST:
+        return [Limit(f"{len(columns)} features are too many to be looked at in pairs")]
+    asked, limit, (rows, sample) = view.asked, _limit(view), _sample(view.outcome)
     coarse = {c.name: _coarse(c, rows) for c in columns}
     alone = {name: _scores(coded, sample) for name, coded in coarse.items() if coded.levels > 1}
-    found = []
+    findings = []
     for a, b in combinations(alone, 2):
-        if undeclared is not None and not {a, b} & undeclared:
+        if asked is not None and not {a, b} & asked:
             continue
         one, other = coarse[a], coarse[b]
         both = Coded(one.codes * other.levels + other.codes, one.levels * other.levels, np.empty(0), None)
-        told = _strongest(_scores(both, sample), sample)
-        if told <= least or told <= (apart := _strongest(alone[a] + alone[b], sample)) + TOGETHER:
+        figure = _strongest(_scores(both, sample), sample)
+        if figure <= limit or figure <= (apart := _strongest(alone[a] + alone[b], sample)) + TOGETHER:
             continue
         for name, partner in ((a, b), (b, a)):
-            if undeclared is None or name in undeclared:
-                said = f"{_figure(outcome)} with {partner}, where both apart have {apart:.3f}"
-                kind = "target" if undeclared is None else "plausibility"
-                found.append(
-                    Finding(kind, name, told, least, said + ("" if undeclared is None else _ANSWER))  # type: ignore[arg-type]
-                )
-    return sorted(found, key=lambda f: -f.statistic)
+            evidence = f"{_figure(sample)} with {partner}, where both apart have {apart:.3f}"
+            if asked is None:
+                findings.append(Finding("target", name, figure, limit, evidence))
+            elif name in asked:
+                findings.append(Finding("plausibility", name, figure, limit, evidence + _ANSWER))
+    return sorted(findings, key=lambda f: -f.statistic)
 
 
-def _threes(
-    columns: Sequence[Column], outcome: Outcome, undeclared: frozenset[str], least: float
-) -> dict[str, Finding]:
+def _sample(outcome: Outcome) -> tuple[np.ndarray, Outcome]:
+    """The rows that combinations are looked at in, and their outcome."""
+    rows = spread(len(outcome.folds), _PAIR_ROWS)
+    return rows, replace(outcome, columns=outcome.columns[rows], folds=outcome.folds[rows])
+
+
+def tells_in_threes(view: View) -> Iterator[Finding]:
     """Three columns of few levels that tell together what they do not tell apart, nor any two of them.
 
     All features together show it as well where there are enough rows to learn it from.
     """
-    rows = spread(len(outcome.folds), _PAIR_ROWS)
-    sample = replace(outcome, columns=outcome.columns[rows], folds=outcome.folds[rows])
-    coarse = {c.name: coded for c in columns if 1 < (coded := _coarse(c, rows)).levels <= _FEW_LEVELS}
+    if view.asked is None:
+        return
+    limit, (rows, sample) = _limit(view), _sample(view.outcome)
+    coarse = {
+        c.name: coded for c in view.unsuspected if 1 < (coded := _coarse(c, rows)).levels <= _FEW_LEVELS
+    }
     if len(coarse) > _MOST_IN_THREES:
-        return {}
-    found: dict[str, Finding] = {}
+        return
     for names in combinations(coarse, 3):
-        if not undeclared.intersection(names):
+        if not view.asked.intersection(names):
             continue
         a, b, c = (coarse[name] for name in names)
         codes = (a.codes * b.levels + b.codes) * c.levels + c.codes
-        told = _strongest(
-            _scores(Coded(codes, a.levels * b.levels * c.levels, np.empty(0), None), sample), sample
-        )
+        all_three = Coded(codes, a.levels * b.levels * c.levels, np.empty(0), None)
+        figure = _strongest(_scores(all_three, sample), sample)
         apart = np.sum([_scores(coarse[name], sample) for name in names], axis=0)
-        if told <= least or told <= _strongest(apart, sample) + TOGETHER:
+        if figure <= limit or figure <= _strongest(apart, sample) + TOGETHER:
             continue
-        for name in undeclared.intersection(names):
+        for name in view.asked.intersection(names):
             others = " and ".join(n for n in names if n != name)
-            said = f"{_figure(outcome)} with {others}, neither of which tells it apart{_ANSWER}"
-            found.setdefault(name, Finding("plausibility", name, told, least, said))
-    return found
+            evidence = f"{_figure(sample)} with {others}, neither of which tells it apart{_ANSWER}"
+            yield Finding("plausibility", name, figure, limit, evidence)
 
 
 def _coarse(column: Column, rows: np.ndarray) -> Coded:
@@ -198,9 +172,8 @@ def _coded(codes: np.ndarray) -> Coded:
 
 def _scores(coded: Coded, outcome: Outcome) -> np.ndarray:
     """Out-of-fold evidence of each row for each class or for the number, shape (n, k): such may be added."""
-    fitted = fit(coded, outcome)
-    means = fitted.means if outcome.kind == "regression" else np.log(fitted.means / (1 - fitted.means))
-    return means[fitted.cells]
+    means = fit(coded, outcome).means
+    return (means if outcome.kind == "regression" else log_odds(means))[cells_of(coded, outcome)]
 
 
 def _strongest(scores: np.ndarray, outcome: Outcome) -> float:
@@ -209,37 +182,44 @@ def _strongest(scores: np.ndarray, outcome: Outcome) -> float:
     return max(separation(s, y, outcome.kind) for s, y in zip(scores.T, outcome.columns.T, strict=True))
 
 
-def _together(
-    columns: Sequence[Column], outcome: Outcome, undeclared: frozenset[str] | None, limit: float
-) -> tuple[list[Finding], list[str]]:
+def tells_together(view: View) -> Iterator[Note]:
     """The features that carry a joint figure above the limit, as far as nobody has declared them."""
-    joint = Joint.of(columns, outcome)
+    columns, asked, limit = view.unsuspected, view.asked, view.plausible.limit(view.outcome)
+    joint = Joint.of(columns, view.outcome)
     if joint is None:
-        return [], []
+        return
     names = [c.name for c in columns]
-    reached = score = joint.score(names)
+    reached = joint.score(names)
+    carriers = _carriers(joint, names, asked, reached, limit)
+    figure = f"{_figure(view.outcome)} of all features together"
+    listed = ", ".join(carriers[:_LISTED])
+    if asked is not None:
+        evidence = f"{figure}, which this column carries ({listed}){_ANSWER}"
+        yield from (Finding("plausibility", name, reached, limit, evidence) for name in carriers)
+    elif carriers:
+        more = ", …" if len(carriers) > _LISTED else ""
+        yield Limit(
+            f"{figure} is {reached:.3f}, more than the {limit:g} that is plausible, carried by "
+            f"{listed}{more}: only a contract can say whether they are known on the index date"
+        )
+
+
+def _carriers(
+    joint: Joint, names: list[str], asked: frozenset[str] | None, score: float, limit: float
+) -> list[str]:
+    """Features that may be asked for and carry a score above the limit: without them it is not."""
     carriers: list[str] = []
     for _ in range(_ROUNDS):
         there = [n for n in names if n not in carriers]
-        asked = [n for n in there if undeclared is None or n in undeclared]
-        if not asked or not score > limit:
+        open_ = [n for n in there if asked is None or n in asked]
+        if not open_ or not score > limit:
             break
-        losses = joint.losses(there, asked)
+        losses = joint.losses(there, open_)
         top = max(losses.values())
         if top < MATERIAL:  # many hold the same, or the declared ones tell it
-            without = joint.score([n for n in there if n not in asked])
-            carriers += asked if without <= limit else []
+            without = joint.score([n for n in there if n not in open_])
+            carriers += open_ if without <= limit else []
             break
         carriers += [n for n, loss in losses.items() if loss >= top * PARTNER]
         score = joint.score([n for n in names if n not in carriers])
-    if not carriers:
-        return [], []
-    figure = f"{_figure(outcome)} of all features together"
-    if undeclared is None:
-        listed = ", ".join(carriers[:_LISTED]) + (", …" if len(carriers) > _LISTED else "")
-        return [], [
-            f"{figure} is {reached:.3f}, more than the {limit:g} that is plausible, carried by {listed}: "
-            "only a contract can say whether they are known on the index date"
-        ]
-    evidence = f"{figure}, which this column carries ({', '.join(carriers[:_LISTED])}){_ANSWER}"
-    return [Finding("plausibility", name, reached, limit, evidence) for name in carriers], []
+    return carriers

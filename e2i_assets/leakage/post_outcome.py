@@ -7,96 +7,67 @@ the end of an interval, a measurement taken later than its baseline. A name alon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
 
 from e2i_assets.leakage import name_rules
 from e2i_assets.leakage.association import Association, association
-from e2i_assets.leakage.binning import Coded
 from e2i_assets.leakage.findings import Finding
 from e2i_assets.leakage.name_rules import Meaning
-from e2i_assets.leakage.univariate import Outcome
+from e2i_assets.leakage.univariate import Outcome, correlation
+from e2i_assets.leakage.view import Column, View
 
 SIZE = 0.1
 """Least difference between the outcomes' distributions (Kolmogorov-Smirnov, or rank correlation)."""
 _P = {"follow-up": 0.01, "duration": 0.05, "event": 1e-3, "aftermath": 1e-3}
 _SIZES = {"aftermath": 0.2}
-STRONG = 0.75
-"""AUC from which on a name that may mean anything is suspect."""
 _FEW = 10  # values of what is no time
 GAIN = 0.03
 """How much more than its baseline a later measurement must tell."""
 
 
-@dataclass(frozen=True)
-class Column:
-    """One feature, as every judge wants it.
-
-    Attributes:
-        numbers: its values as float64 with NaN for missing; None when it is text.
-        strength: out-of-fold AUC or correlation of this column alone.
-        strongest: the same of the class that it tells best.
-        dated: whether the numbers are days of dates.
-    """
-
-    name: str
-    coded: Coded
-    numbers: np.ndarray | None
-    strength: float
-    strongest: float
-    dated: bool = False
-
-
-def later_findings(
-    columns: Sequence[Column], target: str, outcome: Outcome, declared: frozenset[str]
-) -> list[Finding]:
-    """Findings of kind `target` from names that the data bear out, at most one per column.
-
-    Args:
-        declared: columns that are not accused. They are there as baselines and starts of others.
-    """
-    doubtful = [c for c in columns if c.name not in declared]
-    judged = [judge(doubtful, target, outcome) for judge in (_by_name, _endpoints, _periods)]
-    judged += [judge(columns, target, outcome) for judge in (_intervals, _repeats)]
-    found: dict[str, Finding] = {}
-    for finding in (f for findings in judged for f in findings if f.column not in declared):
-        found.setdefault(finding.column, finding)
-    return list(found.values())
-
-
-def _by_name(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
-    survival = outcome.is_event and name_rules.is_survival_target(target)
+def named_as_later(view: View) -> Iterator[Finding]:
+    """Columns named as a follow-up, an event or what is recorded afterwards."""
+    survival = _is_survival(view)
     named: dict[Meaning, list[tuple[str, Association]]] = {}
-    for column in columns:
-        meaning = name_rules.meaning_of(column.name, target)
+    for column in _doubtful(view):
+        meaning = name_rules.meaning_of(column.name, view.target)
         if meaning is None or meaning == "change" or (meaning == "duration" and not survival):
             continue
         if meaning in ("follow-up", "duration") and column.numbers is None:
             continue
-        named.setdefault(meaning, []).append(
-            (column.name, association(column.coded, column.numbers, outcome))
-        )
-    return [
-        _finding(name, link, _SAID[meaning])
-        for meaning, links in named.items()
-        for name, link in _borne_out(links, _P[meaning])
-        if link.size >= _SIZES.get(meaning, SIZE)
-    ]
+        named.setdefault(meaning, []).append((column.name, _link(column, view)))
+    for meaning, links in named.items():
+        for name, link in _borne_out(links, _P[meaning]):
+            if link.size >= _SIZES.get(meaning, SIZE):
+                yield _finding(name, link, _NAMED[meaning])
+
+
+def _doubtful(view: View) -> list[Column]:
+    """Columns whose names may be held against them."""
+    return [c for c in view.left if c.name not in view.early]
+
+
+def _is_survival(view: View) -> bool:
+    return view.outcome.is_event and name_rules.is_survival_target(view.target)
+
+
+def _link(column: Column, view: View) -> Association:
+    return association(column.coded, column.numbers, view.outcome)
 
 
 def _borne_out(links: Sequence[tuple[str, Association]], level: float) -> list[tuple[str, Association]]:
     """Those that differ between the outcomes, by Holm's step-down: of many names some differ by chance."""
     ordered = sorted(links, key=lambda named: named[1].p)
-    kept = 0
-    while kept < len(ordered) and ordered[kept][1].p * (len(ordered) - kept) < level:
-        kept += 1
-    return ordered[:kept]
+    passed = 0
+    while passed < len(ordered) and ordered[passed][1].p * (len(ordered) - passed) < level:
+        passed += 1
+    return ordered[:passed]
 
 
-_SAID = {
+_NAMED = {
     "follow-up": "named as the time or date of an event or of the last observation",
     "duration": "named as a time, beside a target that is named as the event which ends it",
     "event": "named as something that happens after the index date",
@@ -104,72 +75,43 @@ _SAID = {
 }
 
 
-def _finding(name: str, link: Association, said: str) -> Finding:
+def _finding(name: str, link: Association, named: str) -> Finding:
     evidence = (
-        f"{said}, and the data agree: {link.measure} {link.size:.2f} between the outcomes (p {link.p:.1e}). "
+        f"{named}, and the data agree: {link.measure} {link.size:.2f} between the outcomes (p {link.p:.1e}). "
         "If it is known on the index date, say so in a contract"
     )
     return Finding("target", name, link.size, SIZE, evidence)
 
 
-def _endpoints(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+def named_as_endpoint(view: View) -> Iterator[Finding]:
     """Times and indicators of events that are named as the target is (`rfsstat`: `prtime`, `prstat`)."""
+    columns = _doubtful(view)
     coded = {c.name for c in columns if c.numbers is None or len(np.unique(c.numbers)) <= _FEW}
-    pairs = name_rules.endpoints([target, *(c.name for c in columns)])
+    pairs = name_rules.endpoints([view.target, *(c.name for c in columns)])
     pairs = {flag: time for flag, time in pairs.items() if time not in coded}
-    if target not in {*pairs, *pairs.values()}:
-        return []
-    said = f"named as the time or the indicator of an event, as {target} is"
-    links = [
-        (column.name, association(column.coded, column.numbers, outcome))
-        for column in columns
-        if column.name in pairs or column.name in pairs.values()
-    ]
-    borne_out = _borne_out(links, _P["follow-up"])
-    return [_finding(name, link, said) for name, link in borne_out if link.size >= SIZE]
+    paired = {*pairs, *pairs.values()}
+    if view.target not in paired:
+        return
+    links = [(c.name, _link(c, view)) for c in columns if c.name in paired]
+    for name, link in _borne_out(links, _P["follow-up"]):
+        if link.size >= SIZE:
+            yield _finding(name, link, f"named as the time or the indicator of an event, as {view.target} is")
 
 
-def has_weak_name(column: Column) -> bool:
-    """Whether it is named as a bare duration, or as a change between years.
-
-    A mere unit (hours of study, weeks of pregnancy) is not enough.
-    """
-    meaning = name_rules.meaning_of(column.name)
-    return meaning == "change" or (meaning == "duration" and not name_rules.is_unit(column.name))
-
-
-def weak_name(column: Column, others: float) -> Finding | None:
-    """A bare duration, or a change between years, that tells far more than all else together.
-
-    Such a name may as well be that of something planned or past; only its lead makes it suspect.
-
-    Args:
-        others: AUC of all unsuspicious columns together, those with such names not among them.
-    """
-    meaning = name_rules.meaning_of(column.name)
-    if not has_weak_name(column) or column.strength < max(STRONG, others + GAIN):
-        return None
-    evidence = (
-        f"cross-validated AUC of this column alone; it is named as a {meaning} and tells more than all "
-        f"unsuspicious columns together ({others:.3f})"
-    )
-    return Finding("target", column.name, column.strength, STRONG, evidence)
-
-
-def _intervals(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+def ends_interval(view: View) -> Iterator[Finding]:
     """The end of an interval at whose end the event is or is not."""
-    if not (outcome.is_event and name_rules.is_survival_target(target)):
-        return []
-    numbers = {c.name: c.numbers for c in columns if c.numbers is not None}
-    findings = []
+    if not _is_survival(view):
+        return
+    numbers = {c.name: c.numbers for c in view.left if c.numbers is not None}
     for start, stop in permutations(numbers, 2):
-        if name_rules.is_interval_start(start, stop) and _ordered(numbers[start], numbers[stop]):
+        if stop in view.early or not name_rules.is_interval_start(start, stop):
+            continue
+        if _ordered(numbers[start], numbers[stop]):
             evidence = (
                 f"share of rows where it is not before {start}: it is the end of the interval at whose end "
-                f"{target} was seen or not"
+                f"{view.target} was seen or not"
             )
-            findings.append(Finding("target", stop, 1.0, 1.0, evidence))
-    return findings
+            yield Finding("target", stop, 1.0, 1.0, evidence)
 
 
 def _ordered(start: np.ndarray, stop: np.ndarray) -> bool:
@@ -177,32 +119,30 @@ def _ordered(start: np.ndarray, stop: np.ndarray) -> bool:
     return bool(both.mean() > 0.5 and (start[both] <= stop[both]).all() and (start[both] < stop[both]).any())
 
 
-def _repeats(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+def repeats_baseline(view: View) -> Iterator[Finding]:
     """Later measurements of what was measured at baseline (`cd40`, `cd420`), that tell more than it did.
 
     When one column shows that its point of time lies after the index date, so do all others of that time
     that belong to a baseline of their own.
     """
-    by_name = {c.name: c for c in columns}
+    by_name = {c.name: c for c in view.left}
     families = name_rules.repeated_measures(list(by_name))
     level = _TELLS_MORE / max(1, sum(len(repeats) for repeats in families.values()))
     late: dict[str, str] = {}
     for baseline, repeats in families.items():
         for when, name in repeats.items():
-            if _tells_more(by_name[name], by_name[baseline], outcome, level):
+            if _tells_more(by_name[name], by_name[baseline], view.outcome, level):
                 late.setdefault(when, name)
-    findings = []
     for baseline, repeats in families.items():
         for when, name in repeats.items():
             r = correlation(by_name[baseline].numbers, by_name[name].numbers)
-            if when in late and r >= _SAME_MEASURE:
+            if when in late and r >= _SAME_MEASURE and name not in view.early:
                 evidence = (
                     f"correlation with its baseline {baseline}: the same measured later, at a time that "
                     f"tells more of the target than the baseline does ({late[when]}: "
                     f"{by_name[late[when]].strength:.2f})"
                 )
-                findings.append(Finding("target", name, r, _SAME_MEASURE, evidence))
-    return findings
+                yield Finding("target", name, r, _SAME_MEASURE, evidence)
 
 
 _SAME_MEASURE = 0.3
@@ -213,28 +153,21 @@ _TELLS_MORE = 1e-3
 
 
 def _tells_more(repeat: Column, baseline: Column, outcome: Outcome, level: float) -> bool:
+    if repeat.strength < baseline.strength + GAIN:
+        return False
     link = association(repeat.coded, repeat.numbers, outcome)
-    return repeat.strength >= baseline.strength + GAIN and link.p < level and link.size >= SIZE
+    return link.p < level and link.size >= SIZE
 
 
-def correlation(a: np.ndarray | None, b: np.ndarray | None) -> float:
-    """Pearson's r over the rows that have both; 0 for fewer than 30 or a constant."""
-    if a is None or b is None:
-        return 0.0
-    both = np.isfinite(a) & np.isfinite(b)
-    if both.sum() < 30 or np.ptp(a[both]) == 0 or np.ptp(b[both]) == 0:
-        return 0.0
-    return float(np.corrcoef(a[both], b[both])[0, 1])
-
-
-def _periods(columns: Sequence[Column], target: str, outcome: Outcome) -> list[Finding]:
+def of_a_later_year(view: View) -> Iterator[Finding]:
     """The target's own quantity in the target's own year, or whatever is of a later year."""
     links: list[tuple[str, Association]] = []
     reasons: dict[str, str] = {}
-    for column in columns:
-        said = name_rules.not_before(column.name, target)
-        if said is not None:
-            links.append((column.name, association(column.coded, column.numbers, outcome)))
-            reasons[column.name] = said
-    borne_out = _borne_out(links, 1e-4)
-    return [_finding(name, link, reasons[name]) for name, link in borne_out if link.size >= SIZE]
+    for column in _doubtful(view):
+        reason = name_rules.not_before(column.name, view.target)
+        if reason is not None:
+            links.append((column.name, _link(column, view)))
+            reasons[column.name] = reason
+    for name, link in _borne_out(links, 1e-4):
+        if link.size >= SIZE:
+            yield _finding(name, link, reasons[name])

@@ -9,7 +9,8 @@ import numpy as np
 
 from e2i_assets.leakage import name_rules
 from e2i_assets.leakage.findings import Finding
-from e2i_assets.leakage.post_outcome import Column, correlation
+from e2i_assets.leakage.univariate import correlation
+from e2i_assets.leakage.view import Column, View
 
 ECHO = 0.98
 """Correlation from which on a column is a leak's echo."""
@@ -29,11 +30,11 @@ UNFINISHED = 0.05
 _MOST = 12  # times of which each two are compared
 
 
-def follow_findings(found: Sequence[Column], left: Sequence[Column], target: str) -> list[Finding]:
-    """Findings of kind `target` of columns that follow from those found, until no more do."""
+def follows(view: View) -> list[Finding]:
+    """Columns that follow from those accused, until no more do."""
     findings: dict[str, Finding] = {}
-    leaks, rest = list(found), list(left)
-    times = [c for c in leaks if c.numbers is not None and name_rules.is_time(c.name, target)]
+    leaks, rest = view.accused, view.left
+    times = [c for c in leaks if c.numbers is not None and name_rules.is_time(c.name, view.target)]
     while True:
         events = {c.name: f for c in rest if (f := _event_before_end(c, times))}
         new = events | {c.name: f for c in rest if (f := _echo(c, leaks) or _of_event(c, times))}

@@ -13,11 +13,21 @@ from e2i_assets.leakage import name_rules
 from e2i_assets.leakage.binning import Coded, as_numbers
 from e2i_assets.leakage.findings import LeakageError
 
+
+class TargetError(LeakageError):
+    """Nothing can be compared with the target. What contract, dates and splits say is true all the same."""
+
+
 MIN_ROWS = 30
 MIN_CLASS = 5
 """Fewer rows, or fewer of a class, and nothing can be said."""
 SHRINK = 5.0
 """Prior rows in a level's mean, so that a level of two rows is not believed."""
+
+AUC_LIMIT = 0.95
+"""Above this a single column is suspect; it leaks if it also beats all unsuspicious columns together."""
+AUC_CERTAIN = 0.99
+"""Above this a single column leaks whatever the others say."""
 
 _FOLDS = 5
 _MAX_CLASSES = 20
@@ -52,13 +62,11 @@ class Fit:
     Attributes:
         strength: AUC averaged over classes by their share, or r; 0.5 or 0 says nothing.
         strengths: that of each class against the rest, shape (k,).
-        cells: per row the (fold, level) it is in.
-        means: predicted outcome of each cell, shape (cells, k).
+        means: predicted outcome of each cell (fold and level), shape (folds * levels, k).
     """
 
     strength: float
     strengths: np.ndarray
-    cells: np.ndarray
     means: np.ndarray
 
 
@@ -66,16 +74,16 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     """The target without nulls as `Outcome`; numbers of more than ten values are a regression.
 
     Raises:
-        LeakageError: fewer than 30 rows, one class, fewer than 5 rows outside the largest, infinite values.
+        TargetError: fewer than 30 rows, one class, fewer than 5 rows outside the largest, infinite values.
     """
     if len(target) < MIN_ROWS:
-        raise LeakageError(
+        raise TargetError(
             "too_few_rows", f"target {target.name}: {len(target)} rows with a value, of {MIN_ROWS} needed"
         )
     target = target if pd.api.types.is_numeric_dtype(target) else as_label(target)
     codes, classes = pd.factorize(target, sort=False)
     if len(classes) < 2:
-        raise LeakageError(
+        raise TargetError(
             "one_class", f"target {target.name}: one class only, so nothing can be compared with it"
         )
     if len(classes) > 2 and (numbers := as_numbers(target)) is not None and not _few(np.unique(numbers)):
@@ -83,7 +91,7 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     counts = np.bincount(codes)
     kept = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
     if counts[kept[1]] < MIN_CLASS:
-        raise LeakageError(
+        raise TargetError(
             "too_few_rows", f"target {target.name}: fewer than {MIN_CLASS} rows outside the largest class"
         )
     wanted = kept[1:2] if len(classes) == 2 else kept[counts[kept] >= MIN_CLASS]
@@ -95,9 +103,19 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     return Outcome(kind, columns, shares, _folds(codes, groups), is_event, left_out)
 
 
+def cells_of(coded: Coded, outcome: Outcome) -> np.ndarray:
+    """The cell of each row, its fold and level as one number, shape (n,)."""
+    return outcome.folds * coded.levels + coded.codes
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """Of probabilities between 0 and 1, both excluded."""
+    return np.log(probability / (1 - probability))
+
+
 def fit(coded: Coded, outcome: Outcome) -> Fit:
     """Predict each row by its level's mean outcome in the other folds, an unseen level by the base rate."""
-    cells = outcome.folds * coded.levels + coded.codes
+    cells = cells_of(coded, outcome)
     shape = (_FOLDS, coded.levels)
     counts = np.bincount(cells, minlength=_FOLDS * coded.levels).reshape(shape)
     seen = counts.sum(axis=0) - counts
@@ -109,7 +127,7 @@ def fit(coded: Coded, outcome: Outcome) -> Fit:
         strengths.append(compare(mean, sums.reshape(-1), counts.reshape(-1)))
         means.append(mean)
     each = np.array(strengths)
-    return Fit(float(each @ outcome.weights), each, cells, np.column_stack(means))
+    return Fit(float(each @ outcome.weights), each, np.column_stack(means))
 
 
 def separation(scores: np.ndarray, outcome: np.ndarray, kind: str) -> float:
@@ -120,6 +138,16 @@ def separation(scores: np.ndarray, outcome: np.ndarray, kind: str) -> float:
     if outcome.min() == outcome.max():
         return 0.5
     return auc(scores, outcome, np.ones(len(scores)))
+
+
+def correlation(a: np.ndarray | None, b: np.ndarray | None) -> float:
+    """Pearson's r over the rows that have both; 0 for fewer than 30 or a constant."""
+    if a is None or b is None:
+        return 0.0
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.sum() < 30 or np.ptp(a[both]) == 0 or np.ptp(b[both]) == 0:
+        return 0.0
+    return float(np.corrcoef(a[both], b[both])[0, 1])
 
 
 def auc(scores: np.ndarray, hits: np.ndarray, counts: np.ndarray) -> float:
@@ -144,7 +172,7 @@ def _correlation_of_cells(means: np.ndarray, sums: np.ndarray, counts: np.ndarra
 
 def _regression(target: pd.Series, numbers: np.ndarray, groups: pd.Series | None) -> Outcome:
     if not np.isfinite(numbers).all():
-        raise LeakageError("missing_value", f"target {target.name}: infinite values")
+        raise TargetError("missing_value", f"target {target.name}: infinite values")
     standard = (numbers - numbers.mean()) / numbers.std()
     folds = _folds(np.zeros(len(target), dtype=np.int64), groups)
     return Outcome("regression", standard[:, None], np.ones(1), folds)
