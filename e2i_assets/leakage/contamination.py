@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
@@ -11,15 +10,10 @@ import pandas as pd
 from e2i_assets.contracts.spelling import apart_by_zeros, as_key
 from e2i_assets.leakage.copies import Copies, copies
 from e2i_assets.leakage.findings import Examined, Finding, LeakageError, Limit, Note
-from e2i_assets.leakage.name_rules import squeezed
+from e2i_assets.leakage.name_rules import is_hcp_key, is_patient_key
 from e2i_assets.leakage.view import View
 
 _BY_CHANCE = 0.01  # equal rows that chance alone may bring before equality stops being evidence
-_KEY = r"_(id|key|no|nr|number|code|npi)"
-_PATIENT = re.compile(
-    rf"(\w+_)?(patient|pt|subject|person|member|beneficiary){_KEY}|patient_?(id|nr|no)|u?subj_?id|pat(id|nr|no)|mrn"
-)
-_HCP = re.compile(rf"(\w+_)?(hcp|physician|provider|prescriber|doctor|clinician){_KEY}|(\w+_)?npi")
 
 
 def shared_between_splits(view: View) -> Iterator[Note]:
@@ -38,13 +32,13 @@ def shared_between_splits(view: View) -> Iterator[Note]:
             raise LeakageError("empty_input", f"split {name} is empty, so nothing can be compared with it")
     shared = [str(c) for c in view.train if all(c in f for f in splits.values())]
     keys = {id_column} if id_column else set()
-    keys |= {c for c in shared if _PATIENT.fullmatch(squeezed(c))}
+    keys |= {c for c in shared if is_patient_key(c)}
     for key in sorted(keys):
         ids = {name: _ids(frame, name, key, whole=key == id_column) for name, frame in splits.items()}
         yield from _overlaps(ids, f"values of {key} that are in both splits")
         yield from _zeros(ids, key)
-    patient = next((c for c in sorted(keys) if _PATIENT.fullmatch(squeezed(c))), id_column)
-    hcp = next((c for c in shared if c != patient and _HCP.fullmatch(squeezed(c))), None)
+    patient = next((c for c in sorted(keys) if is_patient_key(c)), id_column)
+    hcp = next((c for c in shared if c != patient and is_hcp_key(c)), None)
     if patient and hcp:
         pairs = {name: _pairs(frame, patient, hcp) for name, frame in splits.items()}
         yield from _overlaps(pairs, f"pairs of {hcp} and {patient} (HCP and patient) that are in both splits")

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.contracts.spelling import as_text
+from e2i_assets.leakage import words
+from e2i_assets.leakage.words import either
 
 _SAMPLE = 200
 _MOSTLY = 0.95
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = "|".join(_MONTHS)
+_MONTH = "|".join(words.MONTHS)
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _NTH = r"(?:st|nd|rd|th)?"
 _HINT = rf"(?:19|20)\d\d|\d[-/.]\d{{1,2}}[-/.]\d\d|(?:{_MONTH})"
@@ -39,12 +40,11 @@ _SHORT_LEAST = 4
 """So many different values it takes: fewer may be the levels of anything, as doses of 10 20 30."""
 _ISO = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
 _OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
-_NOTHING = {"", "-", ".", "na", "n/a", "nan", "nat", "none", "null", "unknown", "missing"}
 _EPOCHS = (("s", 6e8, 4e9), ("ms", 6e11, 4e12), ("us", 6e14, 4e15), ("ns", 6e17, 4e18))
-_YEAR_NAME = r"(?:^|_)(?:year|yr|yyyy)(?:_|$)"
-_DATE_NAME = r"(?:^|_)(?:date|dt)(?:_|$)"
+_YEAR_NAME = rf"(^|_){either(words.YEAR_NAMES)}(_|$)"
+_DATE_NAME = rf"(^|_){either(words.DATES)}(_|$)"
 _SERIALS = (29_221, 73_050)  # days of a spreadsheet: 1980 to 2099
-_EPOCH_NAME = r"(?:^|_)(?:date|time|timestamp|ts|epoch|at|dt|when|seen)(?:_|$)"
+_EPOCH_NAME = rf"(^|_){either(words.TIMESTAMP_NAMES)}(_|$)"
 
 _FARTHEST_ZONE = pd.Timedelta(hours=14)
 
@@ -171,7 +171,7 @@ def _text(column: pd.Series) -> Dates | None:
         wall, instant, whole = orders[0], None, pd.Series(True, index=texts.index)
         swapped = pd.concat(orders[1:], axis="columns").max(axis="columns") if orders[1:] else None
     is_whole = bool(whole[wall.notna()].mean() >= _MOSTLY and wall.notna().mean() >= 0.5)
-    unreadable = wall.isna() & ~texts.str.lower().isin(_NOTHING)
+    unreadable = wall.isna() & ~texts.str.lower().isin(words.NOTHING)
     rows = np.bincount(codes[codes >= 0], minlength=len(texts))
     missed = int(rows[unreadable.to_numpy()].sum()) if is_whole else 0
     return Dates(
@@ -185,7 +185,7 @@ def _text(column: pd.Series) -> Dates | None:
 
 def _short(texts: pd.Series) -> list[pd.Series]:
     """Dates in each order of day, month and year in which nearly all of the texts are dates."""
-    there = texts.mask(texts.str.lower().isin(_NOTHING))
+    there = texts.mask(texts.str.lower().isin(words.NOTHING))
     matched = there.str.fullmatch(_SHORT)
     if matched.sum() < max(_SHORT_LEAST, _MOSTLY * there.notna().sum()):
         return []
@@ -265,7 +265,7 @@ def _stamps(found: pd.DataFrame, day_first: bool) -> pd.Series:
         day, month = (first, second) if day_first else (second, first)
     else:
         day = found["day"].astype(float).fillna(1) if "day" in found else pd.Series(1.0, index=found.index)
-        named = found["name"].map({m: i + 1 for i, m in enumerate(_MONTHS)}) if "name" in found else None
+        named = found["name"].map({m: i + 1 for i, m in enumerate(words.MONTHS)}) if "name" in found else None
         month = (found["month"] if named is None else named).astype(float)
     return pd.to_datetime({"year": year, "month": month, "day": day}, errors="coerce") + _clock(found)
 

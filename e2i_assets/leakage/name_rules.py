@@ -7,74 +7,44 @@ from functools import cache
 from itertools import pairwise
 from typing import Literal
 
+from e2i_assets.leakage import words
+from e2i_assets.leakage.words import either
+
 Meaning = Literal["follow-up", "duration", "event", "aftermath", "change"]
 """`follow-up`: time until the event, or the last sight of the patient; `duration`: a bare time, which is that
 only in a table of survival times; `event`: that something happened; `aftermath`: what is written down when it
 is over; `change`: from one year to another."""
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_HISTORY = _words(
-    "prior previous previously prev past before pre history hist family fam parental mother father baseline "
-    "base bl lag lagged since ago initial first expected planned predicted scheduled onset estimated ever"
-)
-_STARTS = _words("start started began begin entry admission enrolment enrollment birth born dob age")
-_SURVIVAL_TARGET = re.compile(
-    r"event|status|delta|e|d|c|observed|cens\w*|dea(th|d)|died?|deceased|mortality|alive|vital|surviv(ed|al)"
-    r"|fail(ed|ure)?|relapsed?|recur(red|rence)?|progress(ed|ion)|div(orced?)?|arrest|\w{1,3}stat|os|pfs|[rdem]fs"
-)
-_FILLER = _words(
-    "is has had was flag ind indicator any yn patient subject overall all cause in hospital at during by "
-    "within the of d day days month months year years m y"
-)
-_UNITS = r"(time|days?|weeks?|months?|years?|yrs?|hours?|in_days|in_months|in_years)"
-_ENDS = (
-    r"(event|death|dead|died|decease|relapse|recur(rence)?|rec|progression|failure|fail|censor\w*|cens|exit"
-    r"|readmission|churn|conversion|outcome|endpoint|discharge|disch|remission|metastasis|termination"
-    r"|cancel(l)?ation|resignation|closure|withdrawal|drop_?out|default|hospitali[sz]ation|transplant"
-    r"|last_(contact|observation|seen|alive|known_alive|follow_?up|fu)|fu|follow_?up)"
-)
-_ENDPOINTS = r"(os|[pdermt]fs|mfs|dss|css|pfi|dfi|ttp|ttr|tte|ttf)"
+_UNITS, _ENDS, _ENDPOINTS = either(words.UNITS), either(words.ENDS), either(words.ENDPOINTS)
+_DATES, _ENDED = either(words.DATES), either((*words.SURVIVAL, *words.ENDS))
 _FOLLOW_UP = re.compile(
-    rf"(^|_)({_UNITS}|date)_?(to|until|till|of)_(first_|next_)?{_ENDS}"
-    rf"|(^|_)(date|dt)_{_ENDS}($|_)|^last_(date|dt)$"
-    rf"|(^|_){_ENDS}_free_(time|interval|survival|days|weeks|months|years|status)"
-    rf"|(^|_){_ENDPOINTS}_?(time|days|weeks|months|years|yrs)($|_)"
-    rf"|(^|_)(surv|survival|{_ENDS})_?{_UNITS}($|_)"
-    rf"|(^|_)(surv|survival|{_ENDS})_?(date|dt)($|_)"
-    r"|(^|_)follow_?up(_|$)|(^|_)(fu_?time|lenfol|lenfup|survival|tte|ttp|ttr|dod|date_of_death)($|_)"
-    r"|(^|_)last_(observ\w*|contact|seen|known_alive|alive|follow_?up|fu)"
-    r"|^(end|stop|exit|close|closed|termination|cancellation|churn)_?(date|time|dt|at)$"
-    r"|(^|_)(los|len(gth)?_?of_?stay|(hosp(ital)?|icu)_(days|stay|los)|(days|stay)_in_(hosp(ital)?|icu))($|_)"
+    rf"(^|_)({_UNITS}|date)_?{either(words.UNTIL)}_(first_|next_)?{_ENDS}"
+    rf"|(^|_){_DATES}_{_ENDS}($|_)|^last_{_DATES}$"
+    rf"|(^|_){_ENDS}_free_{either(words.FREE)}"
+    rf"|(^|_){_ENDPOINTS}_?{either(words.ENDPOINT_UNITS)}($|_)"
+    rf"|(^|_){_ENDED}_?({_UNITS}|{_DATES})($|_)"
+    rf"|(^|_)({either(words.FOLLOW_UPS)}|{either(words.STAYS)})($|_)|(^|_)last_{either(words.LAST)}"
+    rf"|^{either(words.CLOSES)}_?{either(words.CLOSED_AT)}$"
 )
-_STAY = re.compile(r"(^|_)(los|stay|hosp(ital)?|icu)($|_)")
-_DURATION = _words(
-    "t time times days weeks months years yrs hours duration durat stop tstop exit end futime "
-    "rtime dtime stime ftime etime"
-)
-_TIME_UNITS = _words("days weeks months years yrs hours")
-_LINKS = _words("in of d os e n num diff total obs observation call contact talk")
+_LAST_SEEN = re.compile(rf"(^|_)last_{either(words.LAST_SEEN)}")
+_STAY = re.compile(rf"(^|_){either(words.STAY)}($|_)")
+_SURVIVAL_TARGET = re.compile(rf"{either(words.SURVIVAL_TARGETS)}|\w{{1,3}}stat")
 _EVENT = re.compile(
-    r"(\w*_)?(dea(th|d)|died|mortality|deceased|survived|alive|relapsed|recurred|progressed|cens(or|ored|rec|dead)?"
-    r"|(hosp|icu)_?(dead|death|mort(ality)?)|readmitted|readmission|drop_?out|dropped_out|withdr[ae]wn?"
-    r"|discontinued|off_?(trt|treatment|study)|lost_to_follow_?up|ltfu|churned|converted"
-    r"|(yr|mo|da|y|m|d)_?dth)|((primary|secondary|final|clinical|study|death|os|pfs|[defr]fs)_)?(event|endpoint|outcome)"
-    r"|(birth|pregnancy|treatment|surgery|surgical|procedure|episode|visit|case|claim|call|functional)_outcome"
+    rf"(\w*_)?{either(words.EVENTS)}|({either(words.EVENT_OF)}_)?{either(words.ANY_EVENT)}"
+    rf"|{either(words.OUTCOME_OF)}_outcome"
 )
 _AFTERMATH = re.compile(
-    r"(^|_)(recover(ies|ed)|collection_recovery_fee|total_pymnt\w*|total_rec_\w+|last_pymnt\w*|out_prncp\w*"
-    r"|paid_(total|principal|interest|late_fees?)|(principal|interest)_paid|late_fees?|next_(pymnt|payment)\w*"
-    r"|settlement\w*|cha?r?ge?_?off\w*|write_?off\w*|reservation_status\w*|lead_status|exit_(interview|survey)"
-    r"|resolution\w*|refund\w*|claim_(paid|settled|amount_paid)|autopsy\w*|cause_of_death|death_cause|cod)($|_)"
-    r"|^final_|(^|_)(cancel\w*|churn|term|termination|discontinuation|withdrawal|exit|death|closing|close)_"
-    r"(reason|category|score|code|type|cause)($|_)|^reason_for_(cancel\w*|churn|leaving|termination|stop\w*|disc\w*)"
-    r"|(^|_)at_(discharge|outcome|death|exit|end_?point|relapse|recurrence|event)($|_)"
-    r"|_after(wards)?$|^subsequent_|(^|_)(after|post)_(index|baseline|discharge|outcome|event|enrol?lment)($|_)"
-    r"|^(reason|disposition)$|(^|_)discharge_(date|disposition|status|destination|location|weight|time)($|_)"
-)  # fmt: skip
+    rf"(^|_){either(words.AFTERMATH)}($|_)|^{either(words.AFTERMATH_ALONE)}$|^{either(words.AFTERMATH_FIRST)}_"
+    rf"|_{either(words.AFTERMATH_LAST)}$|(^|_){either(words.REASONED)}_{either(words.REASONS)}($|_)"
+    rf"|^reason_for_{either(words.REASON_FOR)}|(^|_)at_{either(words.AT)}($|_)"
+    rf"|(^|_){either(words.AFTER)}_{either(words.AFTER_WHAT)}($|_)"
+    rf"|(^|_)discharge_{either(words.OF_DISCHARGE)}($|_)"
+)
+_EVENT_VALUE = re.compile(rf"{either(words.EVENT_VALUES)}|\d+")
+_VISIT = re.compile(rf"{either(words.VISITS)}(\d+)")
+_PATIENT = re.compile(rf"(\w+_)?{either(words.PATIENTS)}_{either(words.KEYS)}|{either(words.PATIENT_IDS)}")
+_HCP = re.compile(rf"(\w+_)?({either(words.HCPS)}_{either(words.KEYS)}|{either(words.HCP_IDS)})")
 
 
 @cache
@@ -84,14 +54,23 @@ def squeezed(name: str) -> str:
     return re.sub(r"[^0-9a-z]+", "_", parted.lower()).strip("_")
 
 
-def _is_time_of(words: str, target: str) -> bool:
+def is_patient_key(name: str) -> bool:
+    """Whether it is named as the id of a patient."""
+    return bool(_PATIENT.fullmatch(squeezed(name)))
+
+
+def is_hcp_key(name: str) -> bool:
+    """Whether it is named as the id of an HCP."""
+    return bool(_HCP.fullmatch(squeezed(name)))
+
+
+def _is_time_of(plain: str, target: str) -> bool:
     """Whether the name is that of the target's time or date: `days_to_cmv` for `cmv`."""
-    if len(target) < 3 or not re.search(rf"(^|_){re.escape(target)}($|_)", words):
+    if len(target) < 3 or not re.search(rf"(^|_){re.escape(target)}($|_)", plain):
         return False
-    rest = [p for p in re.sub(rf"(^|_){re.escape(target)}($|_)", "_", words).split("_") if p]
-    return bool({"date", "dt", *_DURATION}.intersection(rest)) and all(
-        p in {"date", "dt", "to", "until", "till", "at", *_DURATION, *_LINKS} for p in rest
-    )
+    rest = [p for p in re.sub(rf"(^|_){re.escape(target)}($|_)", "_", plain).split("_") if p]
+    times = {*words.DATES, *words.DURATION}
+    return bool(times.intersection(rest)) and times.union(words.TARGET_LINKS, words.LINKS).issuperset(rest)
 
 
 @cache
@@ -100,26 +79,30 @@ def meaning_of(name: str, target: str = "") -> Meaning | None:
 
     A discharge is the index date of a readmission, and after it for any other target.
     """
-    words = squeezed(name)
-    if "readm" in target.lower() and ("discharge" in words or _STAY.search(words)):
+    plain = squeezed(name)
+    if words.READMISSION in target.lower() and (words.DISCHARGE in plain or _STAY.search(plain)):
         return None
-    if re.search(r"(^|_)last_(observ|contact|seen|alive|known)", words):
+    if _LAST_SEEN.search(plain):
         return "follow-up"
-    parts = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", "_", words).split("_")
-    if _HISTORY.intersection(parts) or words.startswith("lag") or parts[-1] == "0":
+    parts = re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", "_", plain).split("_")
+    if _is_past(plain, parts) or parts[-1] == "0":
         return None
-    if _FOLLOW_UP.search(words) or _is_time_of(words, squeezed(target)):
+    if _FOLLOW_UP.search(plain) or _is_time_of(plain, squeezed(target)):
         return "follow-up"
-    told = [p for p in parts if not p.isdigit()]
-    if any(p in _DURATION for p in told) and all(p in _DURATION or p in _LINKS for p in told):
+    parts = [p for p in parts if not p.isdigit()]
+    if set(words.DURATION).intersection(parts) and {*words.DURATION, *words.LINKS}.issuperset(parts):
         return "duration"
-    if re.fullmatch(_ENDPOINTS, words):
+    if re.fullmatch(_ENDPOINTS, plain):
         return "duration"
-    if _EVENT.fullmatch("_".join(p for p in words.split("_") if p not in _FILLER and not p.isdigit())):
+    if _EVENT.fullmatch("_".join(p for p in plain.split("_") if p not in words.FILLER and not p.isdigit())):
         return "event"
-    if _AFTERMATH.search(words):
+    if _AFTERMATH.search(plain):
         return "aftermath"
     return "change" if len(set(_years(name))) == 2 else None
+
+
+def _is_past(plain: str, parts: list[str]) -> bool:
+    return bool(set(words.HISTORY).intersection(parts)) or plain.startswith(words.HISTORY_PREFIX)
 
 
 def are_numbered_alike(name: str, other: str) -> bool:
@@ -136,7 +119,7 @@ def is_time(name: str, target: str) -> bool:
 
 def is_unit(name: str) -> bool:
     """Whether the name is a unit of time and no more."""
-    return re.sub(r"_?\d+$", "", squeezed(name)) in _TIME_UNITS
+    return re.sub(r"_?\d+$", "", squeezed(name)) in words.TIME_UNITS
 
 
 def is_weak(name: str) -> bool:
@@ -151,33 +134,23 @@ def is_weak(name: str) -> bool:
 @cache
 def is_history(name: str) -> bool:
     """Whether the name says that it was there before: of a start, a birth, a baseline, the past, a year."""
-    words = squeezed(name)
-    early = bool((_HISTORY | _STARTS).intersection(words.split("_")))
-    return early or words.startswith("lag") or words == "year"
+    plain = squeezed(name)
+    parts = plain.split("_")
+    return _is_past(plain, parts) or bool(set(words.STARTS).intersection(parts)) or plain == "year"
 
 
 @cache
 def is_survival_target(name: str) -> bool:
     """Whether the target's name is that of an event indicator beside a survival time."""
-    told = [p for p in squeezed(name).split("_") if p not in _FILLER or p in ("d", "e", "c")]
-    told = [p.rstrip("0123456789") for p in told if not p.isdigit()]
-    return bool(told) and all(_SURVIVAL_TARGET.fullmatch(p) for p in told)
-
-
-_SEEN = re.compile(
-    r"(alive|living|live|surviv\w*|dead|death|died|die|deceased|cens\w*|event|failed|failure|relapse\w*|recur\w*"
-    r"|progress\w*|remission|lost|withdr\w*|transplant\w*|yes|no|y|n|true|false|t|f|\d+)"
-)
+    parts = [p for p in squeezed(name).split("_") if p not in words.FILLER or p in words.INDICATOR_LETTERS]
+    parts = [p.rstrip("0123456789") for p in parts if not p.isdigit()]
+    return bool(parts) and all(_SURVIVAL_TARGET.fullmatch(p) for p in parts)
 
 
 @cache
 def are_of_an_event(values: tuple[str, ...]) -> bool:
     """Whether a target's values are words for an event or its absence (`1: dead`); a grade's are not."""
-    said = [squeezed(value).split("_") for value in values]
-    return any(_SEEN.fullmatch(word) for words in said for word in words)
-
-
-_TIMES, _FLAGS = "time|days|months|weeks|years|date|dt", "status|stat|event|ind|censor|cens|delta"
+    return any(_EVENT_VALUE.fullmatch(part) for value in values for part in squeezed(value).split("_"))
 
 
 def endpoints(columns: list[str]) -> dict[str, str]:
@@ -196,33 +169,28 @@ def endpoints(columns: list[str]) -> dict[str, str]:
 
 def _endpoint(name: str) -> tuple[str, str] | None:
     """Whether a name is that of a time or an indicator, and its stem."""
-    words = squeezed(name)
-    for kind, markers in (("time", _TIMES), ("flag", _FLAGS)):
-        for form in (rf"({markers})_?(?P<stem>\w{{2,}})", rf"(?P<stem>\w+?)_?({markers})"):
-            if found := re.fullmatch(form, words):
-                return kind, found["stem"].strip("_")
-        if found := re.fullmatch(rf"({markers})_(?P<stem>\w)", words):
-            return kind, found["stem"]
-    for kind, before, after in (("time", "t", "t"), ("flag", "de", "des")):
-        if found := re.fullmatch(rf"[{before}](_?\w{{1,2}}|_\w+)", words):
-            return kind, "_" + found[1].strip("_")
-        if found := re.fullmatch(rf"(\w+)_([{after}])", words):
-            return kind, found[1] + ("_s" if found[2] == "s" else "_")
+    plain = squeezed(name)
+    for kind, words_ in words.MARKERS.items():
+        marker = either(words_)
+        for form in (rf"{marker}_?(?P<stem>\w{{2,}})", rf"(?P<stem>\w+?)_?{marker}"):
+            if match := re.fullmatch(form, plain):
+                return kind, match["stem"].strip("_")
+        if match := re.fullmatch(rf"{marker}_(?P<stem>\w)", plain):
+            return kind, match["stem"]
+    for kind, (before, after) in words.MARKER_LETTERS.items():
+        if match := re.fullmatch(rf"[{before}](_?\w{{1,2}}|_\w+)", plain):
+            return kind, "_" + match[1].strip("_")
+        if match := re.fullmatch(rf"(\w+)_([{after}])", plain):
+            return kind, match[1] + ("_s" if match[2] == "s" else "_")
     return None
 
 
 def is_interval_start(name: str, stop: str) -> bool:
     """Whether the two names are those of an interval's start and stop."""
-    pairs = (("start", "stop"), ("start", "end"), ("begin", "end"), ("entry", "exit"))
     first, second = squeezed(name), squeezed(stop)
     if first[-1:] == "0" and second == first[:-1] + "1":
-        return first[:-1].strip("_") in _DURATION
-    return any(a in first and first.replace(a, b) == second for a, b in pairs)
-
-
-_EARLY = _words("baseline bl pre before start admission adm screening entry")
-_LATE = _words("post after final end followup fu endpoint discharge exit")
-_VISIT = re.compile(r"(w|wk|week|weeks|m|mo|month|months|v|visit|t|day|d)(\d+)")
+        return first[:-1].strip("_") in words.DURATION
+    return any(a in first and first.replace(a, b) == second for a, b in words.INTERVALS)
 
 
 def repeated_measures(columns: list[str]) -> dict[str, dict[str, str]]:
@@ -260,9 +228,9 @@ def _point(name: str) -> tuple[str, str] | None:
         return None
     for i in (0, len(parts) - 1):
         stem = "_".join(parts[:i] + parts[i + 1 :])
-        if parts[i] in _EARLY:
+        if parts[i] in words.EARLY:
             return stem, "0"
-        if parts[i] in _LATE:
+        if parts[i] in words.LATE:
             return stem, parts[i]
         if visit := _VISIT.fullmatch(parts[i]):
             return stem, "0" if int(visit[2]) == 0 else parts[i]
@@ -282,7 +250,7 @@ _YEAR = re.compile(r"(?<!\d)(?:19[5-9]\d|20[0-4]\d|[5-9]\d)(?!\d)")
 def not_before(name: str, target: str) -> str | None:
     """In words, when the name's year is later than the target's last, or the same for the same quantity."""
     mine, its = _years(name), _years(target)
-    if not mine or not its or _HISTORY.intersection(squeezed(name).split("_")):
+    if not mine or not its or set(words.HISTORY).intersection(squeezed(name).split("_")):
         return None
     if max(mine) > max(its):
         return f"named after a year later than the target's ({max(mine)}, {max(its)})"
@@ -293,8 +261,8 @@ def not_before(name: str, target: str) -> str | None:
 
 
 def _years(name: str) -> list[int]:
-    found = [int(y) for y in _YEAR.findall(squeezed(name))]
-    return [y if y > 99 else 1900 + y for y in found]
+    years = (int(year) for year in _YEAR.findall(squeezed(name)))
+    return [year if year > 99 else 1900 + year for year in years]
 
 
 def same_quantity_later(name: str, other: str) -> bool:
