@@ -78,10 +78,10 @@ def is_dated(column: pd.Series) -> bool:
     return bool(pd.to_numeric(column.dropna().head(_SAMPLE), errors="coerce").isna().any())
 
 
-def _as_days(found: dates.Dates | None) -> np.ndarray | None:
-    if found is None or not found.whole:
+def _as_days(days: dates.Dates | None) -> np.ndarray | None:
+    if days is None or not days.whole:
         return None
-    stamps = found.wall.to_numpy(dtype="datetime64[ns]")
+    stamps = days.wall.to_numpy(dtype="datetime64[ns]")
     return np.where(np.isnat(stamps), np.nan, stamps.astype("int64") / 86_400e9)
 
 

@@ -83,9 +83,18 @@ def _pairs(frame: pd.DataFrame, patient: str, hcp: str) -> set[str]:
 
 
 def _are_apart(splits: Mapping[str, pd.DataFrame], columns: list[str]) -> bool:
-    """Whether equal rows are not to be expected by chance."""
+    """Whether equal rows are not to be expected by chance, as a few yes/no columns coincide all the time.
+
+    Expected are the pairs that would be equal if columns were independent.
+    """
     largest, second, *_ = sorted(splits.values(), key=len, reverse=True)
-    return _expected_by_chance(largest[columns], len(second)) <= _BY_CHANCE
+    expected = float(len(largest)) * len(second)
+    for name in columns:
+        if expected <= _BY_CHANCE:  # further columns only make it less
+            return True
+        shares = largest[name].value_counts(normalize=True, dropna=False).to_numpy()
+        expected *= float((shares**2).sum())
+    return expected <= _BY_CHANCE
 
 
 def _copies(copied: Iterable[Copies]) -> Iterator[Finding]:
@@ -124,12 +133,3 @@ def _unseen(copied: Copies) -> Limit | None:
             f"copies with one value changed would be seen from about {copied.seen_from} on, not fewer"
         )
     return Limit(f"{copied.a} and {copied.b}: {'; '.join(unseen)}") if unseen else None
-
-
-def _expected_by_chance(frame: pd.DataFrame, others: int) -> float:
-    """Expected equal pairs if columns were independent: a few yes/no columns coincide all the time."""
-    chance = float(len(frame)) * others
-    for name in frame.columns:
-        shares = frame[name].value_counts(normalize=True, dropna=False).to_numpy()
-        chance *= float((shares**2).sum())
-    return chance

@@ -52,9 +52,9 @@ def as_entries(contract: Contract, columns: Collection[str]) -> dict[str, Variab
         return {str(name): _entry(str(name), entry, columns) for name, entry in schema.items()}
     if hasattr(schema, "columns"):
         declared = {str(name): column.metadata or {} for name, column in schema.columns.items()}
-        told = {name: _entry(name, meta, columns) for name, meta in declared.items() if "role" in meta}
-        if told:
-            return told
+        entries = {name: _entry(name, meta, columns) for name, meta in declared.items() if "role" in meta}
+        if entries:
+            return entries
         raise LeakageError("contract", "no column of the schema has a role in its metadata")
     if isinstance(schema, Iterable):
         return {str(name): Variable(role="post_outcome", available_at=OUTCOME) for name in schema}

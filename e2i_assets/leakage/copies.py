@@ -65,7 +65,7 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: boo
     near = nearest(values, ordered, hashes)
     usual = 0.0 if apart else _repeated(hashes[split == int(np.argmax(sizes))])
     pairs = list(combinations(range(len(sizes)), 2))
-    found = []
+    compared = []
     for a, b in pairs:
         same: int | None = int(np.isin(hashes[split == b], hashes[split == a]).sum())
         by_chance = usual * sizes[b]
@@ -77,8 +77,8 @@ def copies(splits: Mapping[str, pd.DataFrame], columns: list[str], *, apart: boo
         seen_from = needed(near, split, a, b, len(pairs)) if near else None
         few = seen_from is not None and seen_from <= max(5, _MANY * min(sizes[a], sizes[b]))
         names = list(splits)
-        found.append(Copies(names[a], names[b], same, alike, seen_from, few))
-    return found
+        compared.append(Copies(names[a], names[b], same, alike, seen_from, few))
+    return compared
 
 
 def _is_single(numbers: np.ndarray) -> bool:

@@ -111,8 +111,8 @@ def read(column: pd.Series) -> Dates | None:
 
 def are_dates(column: pd.Series) -> bool:
     """Whether the first values of a column are dates and nothing else."""
-    found = read(column.dropna().head(_SAMPLE))
-    return found is not None and found.whole
+    readable = read(column.dropna().head(_SAMPLE))
+    return readable is not None and readable.whole
 
 
 def _typed(column: pd.Series) -> Dates:
@@ -226,12 +226,12 @@ def _searched(
     lower = texts.str.lower()
     hinted = lower[lower.str.contains(_HINT).fillna(value=False)]
     for form in _FORMS if len(hinted) else ():
-        found = hinted.str.extractall(form + _CLOCK)
-        if found.empty:
+        matches = hinted.str.extractall(form + _CLOCK)
+        if matches.empty:
             continue
-        told = _day_first(found)
-        is_open |= told is None
-        stamps, offset = _stamps(found, day_first if told is None else told), _offsets(found)
+        day_leads = _day_first(matches)
+        is_open |= day_leads is None
+        stamps, offset = _stamps(matches, day_first if day_leads is None else day_leads), _offsets(matches)
         stamps = stamps.dropna()
         newest = stamps.groupby(level=0).max()
         later = newest[~(wall.reindex(newest.index) >= newest)]
@@ -243,42 +243,44 @@ def _searched(
     return wall, instant if zoned else None, whole, is_open
 
 
-def _day_first(found: pd.DataFrame) -> bool | None:
+def _day_first(matches: pd.DataFrame) -> bool | None:
     """Whether the day stands before the month; None where no value tells, unless all read the same."""
-    if "first" not in found:
+    if "first" not in matches:
         return False
-    first, second = found["first"].astype(int), found["next"].astype(int)
-    if (first > 12).any() or (found["mark"] == ".").all():
+    first, second = matches["first"].astype(int), matches["next"].astype(int)
+    if (first > 12).any() or (matches["mark"] == ".").all():
         return True
     return False if (second > 12).any() or (first == second).all() else None
 
 
-def _stamps(found: pd.DataFrame, day_first: bool) -> pd.Series:
-    year = found["year"].astype(float)
+def _stamps(matches: pd.DataFrame, day_first: bool) -> pd.Series:
+    year = matches["year"].astype(float)
     year = year.where(year > 99, year + np.where(year < 70, 2000, 1900))
-    if "week" in found:
-        iso = year.map("{:.0f}".format) + "-W" + found["week"] + "-" + found["weekday"].fillna("1")
+    if "week" in matches:
+        iso = year.map("{:.0f}".format) + "-W" + matches["week"] + "-" + matches["weekday"].fillna("1")
         stamps = pd.to_datetime(iso, format="%G-W%V-%u", errors="coerce")
-        return stamps + _clock(found)
-    if "first" in found:
-        first, second = found["first"].astype(float), found["next"].astype(float)
+        return stamps + _clock(matches)
+    if "first" in matches:
+        first, second = matches["first"].astype(float), matches["next"].astype(float)
         day, month = (first, second) if day_first else (second, first)
     else:
-        day = found["day"].astype(float).fillna(1) if "day" in found else pd.Series(1.0, index=found.index)
-        named = found["name"].map({m: i + 1 for i, m in enumerate(words.MONTHS)}) if "name" in found else None
-        month = (found["month"] if named is None else named).astype(float)
-    return pd.to_datetime({"year": year, "month": month, "day": day}, errors="coerce") + _clock(found)
+        first = pd.Series(1.0, index=matches.index)  # of the month, where no day is written
+        day = matches["day"].astype(float).fillna(1) if "day" in matches else first
+        numbers = {month: number for number, month in enumerate(words.MONTHS, start=1)}
+        named = matches["name"].map(numbers) if "name" in matches else None
+        month = (matches["month"] if named is None else named).astype(float)
+    return pd.to_datetime({"year": year, "month": month, "day": day}, errors="coerce") + _clock(matches)
 
 
-def _clock(found: pd.DataFrame) -> pd.Series:
-    hour, minute, second = (found[part].astype(float).fillna(0) for part in ("hour", "minute", "second"))
-    afternoon = hour % 12 + 12 * (found["half"] == "pm")
-    hour = hour.where(found["half"].isna(), afternoon)
+def _clock(matches: pd.DataFrame) -> pd.Series:
+    hour, minute, second = (matches[part].astype(float).fillna(0) for part in ("hour", "minute", "second"))
+    afternoon = hour % 12 + 12 * (matches["half"] == "pm")
+    hour = hour.where(matches["half"].isna(), afternoon)
     return pd.to_timedelta(hour * 3600 + minute * 60 + second, unit="s")
 
 
-def _offsets(found: pd.DataFrame) -> pd.Series:
+def _offsets(matches: pd.DataFrame) -> pd.Series:
     """The zone's distance from UTC; NaT where none is given."""
-    zone = found["zone"].replace({"z": "+0000", "utc": "+0000", "gmt": "+0000"}).str.replace(":", "")
+    zone = matches["zone"].replace({"z": "+0000", "utc": "+0000", "gmt": "+0000"}).str.replace(":", "")
     minutes = zone.str[1:3].astype(float) * 60 + zone.str[3:5].astype(float)
     return pd.to_timedelta(minutes.where(zone.str[0] != "-", -minutes), unit="min")

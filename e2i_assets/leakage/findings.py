@@ -115,9 +115,9 @@ class LeakageReport:
     def from_dict(cls, stored: Mapping[str, Any]) -> LeakageReport:
         """Inverse of `to_dict`."""
         findings = tuple(Finding(**f) for f in stored["findings"])
-        kept = {k: v for k, v in stored.items() if k not in ("ok", "findings", *_LISTS)}
+        fields = {k: v for k, v in stored.items() if k not in ("ok", "findings", *_LISTS)}
         lists: dict[str, Any] = {name: tuple(stored.get(name, ())) for name in _LISTS}  # earlier lack some
-        return cls(**kept, findings=findings, **lists)
+        return cls(**fields, findings=findings, **lists)
 
     def to_markdown(self) -> str:
         """One table of findings, and what was looked at."""
@@ -132,5 +132,5 @@ class LeakageReport:
         if self.undeclared:
             lines += ["", plain(self.not_declared)]
         if self.limits:
-            lines += ["", "Not to be decided:", *(f"- {plain(said)}" for said in self.limits)]
+            lines += ["", "Not to be decided:", *(f"- {plain(limit)}" for limit in self.limits)]
         return "\n".join(lines) + "\n"

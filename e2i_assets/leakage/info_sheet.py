@@ -103,8 +103,8 @@ def _standardized(train: pd.Series, test: pd.Series) -> float:
 
 def _gates(evidence: Evidence, *names: str) -> tuple[str, str]:
     ran = [name for name in names if name in evidence.gates]
-    said = ", ".join(f"{name} {'passed' if evidence.gates[name] else 'failed'}" for name in ran)
-    return (", ".join(ran), said) if ran else (NOT_COVERED, f"{', '.join(names)} did not run")
+    outcomes = ", ".join(f"{name} {'passed' if evidence.gates[name] else 'failed'}" for name in ran)
+    return (", ".join(ran), outcomes) if ran else (NOT_COVERED, f"{', '.join(names)} did not run")
 
 
 def _audit(evidence: Evidence, *kinds: str) -> tuple[str, str]:
@@ -115,9 +115,9 @@ def _audit(evidence: Evidence, *kinds: str) -> tuple[str, str]:
     if not any(looked.values()):
         return NOT_COVERED, f"the audit had nothing to look at for {', '.join(kinds)}"
     found_as = {"temporal" if kind in ("availability", "temporal") else kind for kind in kinds}
-    found = sum(finding.kind in found_as for finding in evidence.audit.findings)
+    findings = sum(finding.kind in found_as for finding in evidence.audit.findings)
     counts = ", ".join(f"{_COUNTED[kind]} {n}" for kind, n in looked.items())
-    return f"no_leakage ({', '.join(kinds)})", f"{found} findings; {counts}"
+    return f"no_leakage ({', '.join(kinds)})", f"{findings} findings; {counts}"
 
 
 _COUNTED = {
@@ -129,12 +129,12 @@ _COUNTED = {
 
 
 def _test_set(evidence: Evidence) -> tuple[str, str]:
-    covered, said = _gates(evidence, "split_ratios")
+    covered, outcomes = _gates(evidence, "split_ratios")
     if covered == NOT_COVERED or not evidence.test_rows:
-        return NOT_COVERED, f"{evidence.test_rows} test rows; {said}"
+        return NOT_COVERED, f"{evidence.test_rows} test rows; {outcomes}"
     return (
         f"{covered}, vault",
-        f"{said}; {evidence.test_rows} test rows, sealed and opened once for this model",
+        f"{outcomes}; {evidence.test_rows} test rows, sealed and opened once for this model",
     )
 
 
@@ -145,11 +145,11 @@ def _selection(evidence: Evidence) -> tuple[str, str]:
             NOT_COVERED,
             f"features that configuration does not declare: {', '.join(undeclared) or 'no features'}",
         )
-    said = (
+    result = (
         f"all {len(evidence.features)} features are declared in configuration before the split, none is "
         "chosen by data; the test split is sealed while algorithm and parameters are chosen"
     )
-    return "declared features, vault", said
+    return "declared features, vault", result
 
 
 def _predictors(evidence: Evidence) -> tuple[str, str]:
@@ -163,20 +163,20 @@ def _predictors(evidence: Evidence) -> tuple[str, str]:
 
 
 def _time(evidence: Evidence) -> tuple[str, str]:
-    covered, said = _audit(evidence, "availability", "temporal")
+    covered, result = _audit(evidence, "availability", "temporal")
     share = evidence.after_train
     if share is None:
-        return covered, f"{said}; order of time between train and test: not covered"
+        return covered, f"{result}; order of time between train and test: not covered"
     order = "every test row" if share == 1 else f"{share:.0%} of test rows"
     left = "" if share == 1 else ", so generalization to later patients: not covered"
-    return covered, f"{said}; {order} after the last index date of train{left}"
+    return covered, f"{result}; {order} after the last index date of train{left}"
 
 
 def _dependence(evidence: Evidence) -> tuple[str, str]:
-    ratios, said = _gates(evidence, "split_ratios", "stable_splits")
-    audit, found = _audit(evidence, "contamination")
+    ratios, outcomes = _gates(evidence, "split_ratios", "stable_splits")
+    audit, audited = _audit(evidence, "contamination")
     covered = [check for check in (ratios, audit) if check != NOT_COVERED]
-    result = f"{said}; {found}; patients of one HCP in several splits: not covered"
+    result = f"{outcomes}; {audited}; patients of one HCP in several splits: not covered"
     return ", ".join(covered) or NOT_COVERED, result
 
 

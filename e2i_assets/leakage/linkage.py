@@ -52,10 +52,10 @@ def nearest(columns: list[np.ndarray], ordered: list[bool], hashes: np.ndarray) 
         ordered: whether a column's values may be close, or only equal.
         hashes: equal for rows that are the same, which are no pair.
     """
-    told = [(c, o) for c, o in zip(columns, ordered, strict=True) if _tells(c)]
-    if len(told) < 2:
+    telling = [(c, o) for c, o in zip(columns, ordered, strict=True) if _tells(c)]
+    if len(telling) < 2:
         return None
-    rows = _ranked([c for c, _ in told], np.array([o for _, o in told]))
+    rows = _ranked([c for c, _ in telling], np.array([o for _, o in telling]))
     n = len(hashes)
     best, second, partner = np.zeros(n), np.zeros(n), np.full(n, -1)
     for key in _keys(rows.bins):
@@ -66,7 +66,7 @@ def nearest(columns: list[np.ndarray], ordered: list[bool], hashes: np.ndarray) 
     i = i[(partner[partner[i]] == i) & (i < partner[i])]
     lead = best[i] - np.maximum(second[i], second[partner[i]])
     order = np.argsort(-lead, kind="stable")
-    own, width = rows.own_bits(), len(told)
+    own, width = rows.own_bits(), len(telling)
     changed = own * (1 - 1 / width) + np.log2(OTHER)
     return Nearest(i[order], partner[i][order], lead[order], changed - best)
 
@@ -91,7 +91,7 @@ class _Ranked:
 
     def bits(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         """Logarithm (base 2) of how much likelier pairs of rows are if one is a copy of the other."""
-        told = np.empty(len(i))
+        bits = np.empty(len(i))
         for at in range(0, len(i), _CHUNK):
             a, b = i[at : at + _CHUNK], j[at : at + _CHUNK]
             low, high = self.low[a], self.high[a]
@@ -100,27 +100,27 @@ class _Ranked:
             close = self.ordered & ((low == self.missing) == (other_low == self.missing))
             between = np.maximum(high, other_high).astype(np.float32) - np.minimum(low, other_low)
             share = np.maximum(between, self.grain) / np.float32(_FULL)
-            told[at : at + _CHUNK] = self._bits(share, same, close).sum(axis=1)
-        return told
+            bits[at : at + _CHUNK] = self._bits(share, same, close).sum(axis=1)
+        return bits
 
     def own_bits(self) -> np.ndarray:
         """What a row compared with itself would have."""
-        told = np.empty(len(self.low))
-        for at in range(0, len(told), _CHUNK):
+        bits = np.empty(len(self.low))
+        for at in range(0, len(bits), _CHUNK):
             width = self.high[at : at + _CHUNK].astype(np.float32) - self.low[at : at + _CHUNK]
             share = np.maximum(width, self.grain) / np.float32(_FULL)
-            told[at : at + _CHUNK] = self._bits(share, np.ones_like(share, dtype=bool), self.ordered).sum(
+            bits[at : at + _CHUNK] = self._bits(share, np.ones_like(share, dtype=bool), self.ordered).sum(
                 axis=1
             )
-        return told
+        return bits
 
     def _bits(self, share: np.ndarray, same: np.ndarray, close: np.ndarray) -> np.ndarray:
         """`share` of all values lie between the two; where a value can only be equal, it has the chance of
         being close as well."""
         spread = np.float32(np.log(len(self.low)))  # a moved value is as likely at any scale down to 1/n
-        kept = np.where(self.ordered, np.float32(EQUAL), np.float32(EQUAL + CLOSE)) / share
+        equal = np.where(self.ordered, np.float32(EQUAL), np.float32(EQUAL + CLOSE)) / share
         moved = np.where(close, np.float32(CLOSE) / (share * spread), np.float32(0))
-        return np.log2(np.where(same, kept, moved) + np.float32(OTHER))
+        return np.log2(np.where(same, equal, moved) + np.float32(OTHER))
 
 
 def _tells(column: np.ndarray) -> bool:
@@ -167,13 +167,13 @@ def _keys(bins: np.ndarray) -> Iterator[np.ndarray]:
     needed, most = np.log2(n) + 2, max(1, int(_WIDEST * width))
     rng, pool = np.random.default_rng(0), np.empty(0, dtype=np.int64)
     for _ in range(_BANDS):
-        key, told, used = np.zeros(n, dtype=np.uint64), 0.0, 0
-        while told < needed and used < most:
+        key, reached, used = np.zeros(n, dtype=np.uint64), 0.0, 0
+        while reached < needed and used < most:
             if not len(pool):
                 pool = rng.permutation(width)
             key = (key ^ bins[:, pool[0]]) * _ODD
             key ^= key >> np.uint64(29)
-            told, used, pool = told + bits[pool[0]], used + 1, pool[1:]
+            reached, used, pool = reached + bits[pool[0]], used + 1, pool[1:]
         yield key
 
 

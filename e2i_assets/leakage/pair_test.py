@@ -71,8 +71,8 @@ def _inside(near: Nearest, split: np.ndarray, a: int, b: int) -> tuple[np.ndarra
     one, two = split[near.first], split[near.second]
     inside = np.isin(one, (a, b)) & np.isin(two, (a, b))
     n, m = int(np.sum(split == a)), int(np.sum(split == b))
-    kept = np.flatnonzero(inside)[:_FIRST]
-    return (one != two)[kept], near.lead[kept], 2 * n * m / ((n + m) * (n + m - 1))
+    first = np.flatnonzero(inside)[:_FIRST]
+    return (one != two)[first], near.lead[first], 2 * n * m / ((n + m) * (n + m - 1))
 
 
 def _judge(between: np.ndarray, lead: np.ndarray, chance: float, comparisons: int) -> Excess:

@@ -7,7 +7,7 @@ date answers it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -88,7 +88,7 @@ def _alone(outcome: Outcome, column: Column) -> float:
     return max([column.strongest, *ranked, *(1 - auc for auc in ranked)])
 
 
-def tells_in_twos(view: View) -> list[Note]:
+def tells_in_twos(view: View) -> Sequence[Note]:
     """Two columns that tell together what they do not tell apart, as `a != b` does."""
     columns = view.unsuspected
     if len(columns) > _MOST:
@@ -96,7 +96,7 @@ def tells_in_twos(view: View) -> list[Note]:
     asked, limit, (rows, sample) = view.asked, _limit(view), _sample(view.outcome)
     coarse = {c.name: _coarse(c, rows) for c in columns}
     alone = {name: _scores(coded, sample) for name, coded in coarse.items() if coded.levels > 1}
-    findings = []
+    findings: list[Finding] = []
     for a, b in combinations(alone, 2):
         if asked is not None and not {a, b} & asked:
             continue

@@ -89,12 +89,12 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     if len(classes) > 2 and (numbers := as_numbers(target)) is not None and not _few(np.unique(numbers)):
         return _regression(target, numbers, groups)
     counts = np.bincount(codes)
-    kept = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
-    if counts[kept[1]] < MIN_CLASS:
+    commonest = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
+    if counts[commonest[1]] < MIN_CLASS:
         raise TargetError(
             "too_few_rows", f"target {target.name}: fewer than {MIN_CLASS} rows outside the largest class"
         )
-    wanted = kept[1:2] if len(classes) == 2 else kept[counts[kept] >= MIN_CLASS]
+    wanted = commonest[1:2] if len(classes) == 2 else commonest[counts[commonest] >= MIN_CLASS]
     columns = (codes[:, None] == wanted[None, :]).astype(float)
     shares = counts[wanted] / counts[wanted].sum()
     kind: Literal["binary", "classes"] = "binary" if len(classes) == 2 else "classes"

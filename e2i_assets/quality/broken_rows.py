@@ -35,5 +35,5 @@ def broken_rows(tables: Mapping[str, pl.DataFrame], dates: LifeDates) -> Iterato
         for outcome in judge_rows(name, frame, tables):
             for key in keys.filter(outcome.broken):
                 yield BrokenRow(name, key, outcome.column, outcome.rule)
-    for found in contradictions(tables, dates):
-        yield from (BrokenRow(found.table, key, found.column, found.rule) for key in found.keys)
+    for one in contradictions(tables, dates):
+        yield from (BrokenRow(one.table, key, one.column, one.rule) for key in one.keys)

@@ -210,10 +210,12 @@ class QualityConfig(_Model):
                 values = their.model_dump(exclude_none=True)
                 dimensions[name] = self.dimensions[name].model_copy(update=values)
                 agreed += [(f"{name} {k}", v, getattr(self.dimensions[name], k)) for k, v in values.items()]
-        said = [f"{what} {new:g} instead of {old:g}: {terms.reason}" for what, new, old in agreed if terms]
+        differences = [
+            f"{what} {new:g} instead of {old:g}: {terms.reason}" for what, new, old in agreed if terms
+        ]
         if refresh == "none":
-            said.append(NOT_REFRESHED)
-        update = {**changed, "dimensions": dimensions, "refresh": refresh, "agreed": tuple(said)}
+            differences.append(NOT_REFRESHED)
+        update = {**changed, "dimensions": dimensions, "refresh": refresh, "agreed": tuple(differences)}
         return self.model_copy(update=update)
 
 

@@ -69,25 +69,25 @@ def contradictions(tables: Mapping[str, pl.DataFrame], dates: LifeDates) -> list
         for name, column in (("index", dates.index), ("birth", dates.birth), ("death", dates.death))
         if column in journeys.columns and journeys.schema[column] in (pl.Date, pl.Datetime)
     }
-    found = [*_alone(journeys, dates, there), *_together(journeys, dates, there)]
+    contradictory = [*_alone(journeys, dates, there), *_together(journeys, dates, there)]
     if dates.birth and "birth" in there and EVENTS in tables:
-        found += _before_birth(tables[EVENTS], journeys, dates.birth)
-    return [contradiction for contradiction in found if contradiction.count]
+        contradictory += _before_birth(tables[EVENTS], journeys, dates.birth)
+    return [contradiction for contradiction in contradictory if contradiction.count]
 
 
 def _alone(journeys: pl.DataFrame, dates: LifeDates, there: Mapping[str, pl.Expr]) -> list[Contradiction]:
     """A day too early to be one, or later than the source could know."""
     contract = {c.name for c in columns(TABLES[JOURNEYS])}
-    found = []
+    contradictory = []
     for name, value in there.items():
         column = str(getattr(dates, name))
         if column in contract:
             continue
-        found.append(_counted(journeys, column, "too_early", value < EARLIEST))
+        contradictory.append(_counted(journeys, column, "too_early", value < EARLIEST))
         if isinstance(journeys.schema.get(RECORDED), pl.Datetime):
             late = known_when_recorded(column, RECORDED)
-            found.append(_counted(journeys, column, late.name, late.broken))
-    return found
+            contradictory.append(_counted(journeys, column, late.name, late.broken))
+    return contradictory
 
 
 def _together(journeys: pl.DataFrame, dates: LifeDates, there: Mapping[str, pl.Expr]) -> list[Contradiction]:

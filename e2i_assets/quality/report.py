@@ -106,14 +106,14 @@ def build_qc_report(
         *_table_blockers(tables, required, config.minimum_rows),
         *_schema_blockers(schema),
         *_all_null_blockers(known, absent.get(JOURNEYS, ())),
-        *(_date_blocker(found) for found in impossible if found.decides),
+        *(_date_blocker(one) for one in impossible if one.decides),
         *_dimension_blockers(graded, config),
         *_suite_blockers(suites, required),
         *_score_blockers(score, config, advice),
     )
     warnings = (
         *_warnings(known, graded, grades, suites, config),
-        *(f"{found}; nobody of them is a member" for found in impossible if not found.decides),
+        *(f"{one}; nobody of them is a member" for one in impossible if not one.decides),
         *_undeclared(known, attributes),
     )
     return QCReport(
@@ -173,9 +173,9 @@ def _where(blockers: tuple[Blocker, ...]) -> str:
     return "`e2i data check` lists the rows. " if rows else ""
 
 
-def _date_blocker(found: Contradiction) -> Blocker:
-    message = f"{found}; correct the source, or leave such rows out of it, and load again"
-    return Blocker("date", found.table, f"{found.column}:{found.rule}", message)
+def _date_blocker(contradiction: Contradiction) -> Blocker:
+    message = f"{contradiction}; correct the source, or leave such rows out of it, and load again"
+    return Blocker("date", contradiction.table, f"{contradiction.column}:{contradiction.rule}", message)
 
 
 def _all_null_blockers(

@@ -123,9 +123,9 @@ def _pandera(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> list[SchemaFail
         with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
             schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        found = [_translated(error, frame.height) for error in errors.schema_errors]
-        unusable = {f.column for f in found if f.rule == WRONG_TYPE}
-        return [f for f in found if f.rule == WRONG_TYPE or f.column not in unusable]
+        failures = [_translated(error, frame.height) for error in errors.schema_errors]
+        unusable = {f.column for f in failures if f.rule == WRONG_TYPE}
+        return [f for f in failures if f.rule == WRONG_TYPE or f.column not in unusable]
     return []
 
 

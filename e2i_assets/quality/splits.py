@@ -113,9 +113,11 @@ def _grade(
         raise UngradedSplit(f"split {split} has {len(frame)} journeys; {config.minimum_rows} are needed")
     members = pl.Series(KEY, frame[KEY].tolist(), dtype=pl.String)
     own = {name: rows for name in split_tables() if (rows := _rows(name, tables, members)).height}
-    found = own[JOURNEYS].height if JOURNEYS in own else 0
-    if found != len(frame):
-        raise UngradedSplit(f"split {split} has {len(frame)} journeys, {found} of them in patient_journeys")
+    journeys = own[JOURNEYS].height if JOURNEYS in own else 0
+    if journeys != len(frame):
+        raise UngradedSplit(
+            f"split {split} has {len(frame)} journeys, {journeys} of them in patient_journeys"
+        )
     declared = {name: attributes if name == JOURNEYS else {} for name in own}
     # References are looked up in the whole tables; only the split's own rows are judged.
     graded = tuple(
