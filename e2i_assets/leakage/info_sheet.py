@@ -154,12 +154,12 @@ def _selection(evidence: Evidence) -> tuple[str, str]:
 
 def _predictors(evidence: Evidence) -> tuple[str, str]:
     """Of a feature that nobody declared, only figures and name can tell."""
-    covered, said = _audit(evidence, "availability", "target")
+    covered, result = _audit(evidence, "availability", "target")
     if covered == NOT_COVERED or evidence.audit is None:
-        return covered, said
+        return covered, result
     undeclared = sorted(set(evidence.features) & set(evidence.audit.undeclared))
     named = f" ({', '.join(undeclared)})" if undeclared else ""
-    return covered, f"{said}; not declared {len(undeclared)} of {len(evidence.features)} features{named}"
+    return covered, f"{result}; not declared {len(undeclared)} of {len(evidence.features)} features{named}"
 
 
 def _time(evidence: Evidence) -> tuple[str, str]:
