@@ -36,7 +36,7 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
             metadata={
                 "algorithm": candidate.algorithm,
                 "rationale": candidate.rationale,
-                "benchmark": shown.table(finalist.to_dict() for finalist in candidate.finalists),
+                "benchmark": shown.table(vars(finalist) for finalist in candidate.finalists),
                 "alternatives": dict(candidate.alternatives),
             },
         )

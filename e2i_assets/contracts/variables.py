@@ -13,6 +13,8 @@ import polars as pl
 from pydantic import ConfigDict, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from e2i_assets.json_files import from_json
+
 Role = Literal["id", "time", "feature", "treatment", "outcome", "post_outcome", "audit"]
 AttributeType = Literal["integer", "number", "boolean", "string", "date"]
 FeatureKind = Literal["numeric", "categorical", "boolean"]
@@ -120,11 +122,10 @@ class Feature(Variable):
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Read what `dataclasses.asdict` made, after JSON or before.
+        """Read what `to_json` made of one.
 
         Earlier records have role and availability under `declared`, or lack them: nobody has said.
         """
         stored = {**record, **record.get("declared", {})}
         stored.pop("declared", None)
-        allowed = stored.get("allowed")
-        return cls(**{**stored, "allowed": tuple(allowed) if allowed else None})
+        return from_json(cls, stored)

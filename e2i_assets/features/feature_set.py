@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
+from e2i_assets.json_files import read_json, to_json, write_json
 
 KEYS = ("patient_journey_id", "patient_id", "index_date")
 
@@ -38,13 +38,13 @@ class FeatureSet:
         """Write features.parquet, outcomes.parquet and features.json; equal sets give equal bytes."""
         self.frame.to_parquet(folder / "features.parquet", index=False)
         self.outcomes.to_parquet(folder / "outcomes.parquet", index=False)
-        record = {"features": [asdict(f) for f in self.features], "dropped": dict(self.dropped)}
-        (folder / "features.json").write_text(json.dumps(record, indent=1, sort_keys=True))
+        record = {"features": [to_json(f) for f in self.features], "dropped": dict(self.dropped)}
+        write_json(folder, "features.json", record)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        record = json.loads((folder / "features.json").read_text())
+        record = read_json(folder, "features.json")
         return cls(
             frame=pd.read_parquet(folder / "features.parquet"),
             features=tuple(Feature.from_record(f) for f in record["features"]),

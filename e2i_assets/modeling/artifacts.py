@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BeforeValidator
 
 from e2i_assets.contracts.variables import Feature
-from e2i_assets.json_files import read_json, write_json
+from e2i_assets.json_files import read_json, to_json, write_json
 from e2i_assets.leakage.info_sheet import SheetRow
 from e2i_assets.modeling.earlier import as_written_now
 from e2i_assets.modeling.identity import fingerprint
@@ -43,7 +43,7 @@ class Splits:
         self.validation.to_parquet(folder / "validation.parquet", index=False)
         self.assigned.to_parquet(folder / "assigned.parquet", index=False)
         record = {
-            "features": [asdict(feature) for feature in self.features],
+            "features": [to_json(feature) for feature in self.features],
             "outcomes": list(self.outcomes),
             "seals": dict(self.seals),
             "counts": dict(self.counts),

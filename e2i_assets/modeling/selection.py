@@ -45,10 +45,6 @@ class Finalist:
     behind: float
     noise: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
 class ModelCandidate:
@@ -78,16 +74,6 @@ class ModelCandidate:
     def measured(self) -> Finalist:
         """The finalist that was chosen."""
         return next(f for f in self.finalists if f.algorithm == self.algorithm)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        plain = {
-            name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self).items()
-        }
-        return plain | {
-            "finalists": [f.to_dict() for f in self.finalists],
-            "search_space": {name: dict(spec) for name, spec in self.search_space.items()},
-        }
 
 
 def select_candidate(

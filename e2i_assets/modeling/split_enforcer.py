@@ -53,16 +53,6 @@ class SplitValidation:
     ratios: Mapping[str, float]
     counts: Mapping[str, int]
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return {
-            "is_valid": self.is_valid,
-            "violations": list(self.violations),
-            "broken": list(self.broken),
-            "ratios": dict(self.ratios),
-            "counts": dict(self.counts),
-        }
-
 
 class SplitEnforcer:
     """Judges four splits by the policy: 60/20/15/5 ± 2 % of the patients, none of them in two splits."""

@@ -93,11 +93,6 @@ class TunedParams:
     trials: tuple[Mapping[str, Any], ...]
     durations: tuple[float, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types, without the durations: the same from run to run."""
-        plain = {name: value for name, value in vars(self).items() if name != "durations"}
-        return plain | {"best_params": dict(self.best_params), "trials": [dict(t) for t in self.trials]}
-
 
 def tune(
     candidate: ModelCandidate,

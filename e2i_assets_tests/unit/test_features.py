@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from e2i_assets.cohorts import Attribute
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.patients import HcpProfiles, PatientJourneys, TreatmentEvents
 from e2i_assets.features import Feature, FeatureError, FeatureSet, build_features
+from e2i_assets.json_files import to_json
 
 INDEX = dt.date(2023, 6, 1)
 ATTRIBUTES = {
@@ -242,7 +242,7 @@ def test_each_feature_says_whether_somebody_declared_it():
 
 def test_a_feature_is_read_as_each_version_wrote_it():
     for feature in build().features:
-        stored = asdict(feature)
+        stored = to_json(feature)
         assert Feature.from_record(json.loads(json.dumps(stored))) == feature
         said = {name: stored.pop(name) for name in ("role", "available_at")}
         assert Feature.from_record({**stored, "declared": said}) == feature

@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling.calibration import calibration_bins, calibration_line
 from e2i_assets.modeling.delong import auc_interval, delong
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
@@ -227,7 +228,7 @@ def test_the_figures_of_an_evaluation_fit_together(evaluation: Evaluation) -> No
     assert evaluation.curves["roc"][0] == [0, 0]
     assert evaluation.curves["roc"][-1] == [1, 1]
     assert evaluation.baseline == 0.5
-    json.dumps(evaluation.to_dict(), allow_nan=False)
+    json.dumps(to_json(evaluation), allow_nan=False)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError, TrainingDataError
 from e2i_assets.modeling.problems.binary import Binary
@@ -50,7 +51,7 @@ def test_the_simpler_wins_where_nothing_is_lost() -> None:
 
 def test_it_is_reproducible_and_plain() -> None:
     assert choose() == choose()
-    json.dumps(choose().to_dict(), allow_nan=False)
+    json.dumps(to_json(choose()), allow_nan=False)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
 
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling.errors import TuningError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
@@ -43,13 +45,13 @@ def test_it_starts_at_the_defaults_and_never_ends_below(algorithm: str) -> None:
     assert heard == list(found.trials)
     assert found.n_completed + found.n_pruned == found.n_trials == 8
     assert len(found.durations) == 8
-    assert "durations" not in found.to_dict()
-    json.dumps(found.to_dict(), allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "LogisticRegression"])
 def test_the_history_is_the_same_from_run_to_run(algorithm: str) -> None:
-    assert study(algorithm).to_dict() == told(algorithm)[0].to_dict()
+    again, found = study(algorithm), told(algorithm)[0]
+    assert replace(again, durations=()) == replace(found, durations=())
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])

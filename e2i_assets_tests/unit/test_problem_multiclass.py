@@ -15,6 +15,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
@@ -215,7 +216,7 @@ def test_an_evaluation_fits_together_and_beats_its_baseline(evaluation: Evaluati
     assert np.sum(evaluation.curves["confusion"]) == evaluation.n_test
     assert [one["class"] for one in evaluation.curves["by_class"]] == list(LABELS)
     assert sum(one["n"] for one in evaluation.curves["by_class"]) == evaluation.n_test
-    json.dumps(evaluation.to_dict(), allow_nan=False)
+    json.dumps(to_json(evaluation), allow_nan=False)
     plots = PROBLEM.plots(evaluation)
     assert set(plots) == {"confusion.png", "roc.png"}
     assert plots == PROBLEM.plots(evaluation)

@@ -13,6 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError, ServedModelError, TrainingDataError
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
@@ -185,7 +186,7 @@ def test_an_evaluation_is_of_aggregates_and_beats_its_baseline(evaluation: Evalu
     bins = evaluation.curves["by_prediction"]
     assert sum(b["n"] for b in bins) == evaluation.n_test
     assert min(b["n"] for b in bins) >= 20
-    json.dumps(evaluation.to_dict(), allow_nan=False)
+    json.dumps(to_json(evaluation), allow_nan=False)
     plots = PROBLEM.plots(evaluation)
     assert set(plots) == {"predicted_vs_actual.png", "residuals.png"}
     assert plots == PROBLEM.plots(evaluation)

@@ -6,6 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling import SplitEnforcer
 
 
@@ -24,9 +25,9 @@ def test_good_splits_are_valid_and_counted_by_patient() -> None:
     verdict = SplitEnforcer().validate_splits(**good)
     assert verdict.is_valid
     assert verdict.violations == ()
-    assert verdict.to_dict()["counts"] == {"train": 120, "validation": 40, "test": 30, "holdout": 10}
+    assert to_json(verdict)["counts"] == {"train": 120, "validation": 40, "test": 30, "holdout": 10}
     assert verdict.ratios["holdout"] == pytest.approx(0.05)
-    assert json.loads(json.dumps(verdict.to_dict())) == verdict.to_dict()
+    assert json.loads(json.dumps(to_json(verdict))) == to_json(verdict)
 
 
 def test_frames_go_in_by_name_and_in_order() -> None:

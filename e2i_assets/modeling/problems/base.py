@@ -104,17 +104,6 @@ class Evaluation:
         """The 95 % interval of the primary metric on a split."""
         return self.intervals[split].get(self.primary_metric)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return dict(vars(self)) | {
-            "metrics": {split: dict(values) for split, values in self.metrics.items()},
-            "intervals": {
-                split: {name: list(ends) if ends else None for name, ends in values.items()}
-                for split, values in self.intervals.items()
-            },
-            "curves": dict(self.curves),
-        }
-
 
 @dataclass(frozen=True)
 class Problem(ABC):
