@@ -28,4 +28,4 @@ def loaded_cohort_configs(context: dg.SensorEvaluationContext, config: Path) -> 
             f"{partition}: its cohort file is newer than what Dagster has loaded; no run is requested before "
             "Reload definitions (Deployment, Code locations)"
         )
-    return {key: found for key, found in known.items() if key in loaded}
+    return {key: cohort for key, cohort in known.items() if key in loaded}

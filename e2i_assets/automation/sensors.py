@@ -33,8 +33,8 @@ def build_new_data_sensor() -> dg.SensorDefinition:
         requests = list(_requests(context, resources.settings, resources.warehouse, resources.store))
         yield from requests
         wrong = wrong_files(resources.settings.config_dir)
-        for partition, said in wrong.items():
-            context.log.error(f"{partition} is left out: {said}")
+        for partition, reason in wrong.items():
+            context.log.error(f"{partition} is left out: {reason}")
         if not requests:
             left_out = f"; left out for a wrong file: {', '.join(wrong)}" if wrong else ""
             yield dg.SkipReason(f"no load is waiting for a run{left_out}")

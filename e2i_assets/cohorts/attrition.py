@@ -101,8 +101,8 @@ class CohortResult:
             CohortError: CC_004 for a number that is no rule, or comes twice.
         """
         self._require_rules(dropped)
-        kept = ~sum(1 << (number - 1) for number in dropped)
-        return sum(mask.rows for mask in self.masks if not mask.failed & kept)
+        remaining = ~sum(1 << (number - 1) for number in dropped)
+        return sum(mask.rows for mask in self.masks if not mask.failed & remaining)
 
     def failing_together(self) -> tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...]:
         """The full table: rules failed, rules without a value (both by `criterion_order`), and rows."""

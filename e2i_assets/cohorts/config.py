@@ -171,14 +171,14 @@ class CohortConfig(StrictModel):
 
         folder = config_dir() / "cohorts"
         known, wrong = cls._readable(folder)
-        found = [c for c in known if _slug(c.brand) == _slug(brand)]
+        matches = [c for c in known if _slug(c.brand) == _slug(brand)]
         if indication is not None:
-            found = [c for c in found if _slug(c.indication) == _slug(indication)]
-        if len(found) == 1:
-            return found[0]
+            matches = [c for c in matches if _slug(c.indication) == _slug(indication)]
+        if len(matches) == 1:
+            return matches[0]
         asked = brand if indication is None else f"{brand} / {indication}"
-        there = _listed(found or known)
-        problem = "names several cohorts, give the indication" if found else "has no cohort file"
+        there = _listed(matches or known)
+        problem = "names several cohorts, give the indication" if matches else "has no cohort file"
         raise CohortError("CC_001", "; ".join([f"{asked!r} {problem}", f"{folder} has: {there}", *wrong]))
 
     @classmethod

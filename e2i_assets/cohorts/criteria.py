@@ -136,20 +136,20 @@ def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str) 
         ("null", "number"): "int64" if whole else "float64",
         ("null", "string"): "date" if criterion.operator in ORDER_OPERATORS else "string",
     }
-    found = fits.get((_family(dtype), value_kind))
+    compared = fits.get((_family(dtype), value_kind))
     textual = criterion.operator is Operator.CONTAINS
     ordered = criterion.operator in ORDER_OPERATORS
-    if found is None or (textual and found != "string") or (ordered and found == "string"):
+    if compared is None or (textual and compared != "string") or (ordered and compared == "string"):
         raise CohortError(
             "CC_004",
             f"{cohort_id}: criterion {criterion.field} {criterion.operator} takes a {value_kind} "
             f"value, but the column is {dtype}; correct the criterion or convert the column",
         )
-    if found == "date":
+    if compared == "date":
         _require_dates(criterion, cohort_id)
-    if found == "float64":
+    if compared == "float64":
         _require_exact(criterion, dtype, cohort_id)
-    return found
+    return compared
 
 
 def _is_int64(value: Scalar) -> bool:

@@ -37,11 +37,11 @@ def open_parquet(engine: Any, path: Path) -> ir.Table:
     try:
         # Parquet statistics leave NaN out, and DuckDB trusts them to say that there is none unless told.
         table = engine.read_parquet(path, can_have_nan=True, union_by_name=True)
-        found = {name for (name,) in engine.con.execute(DIFFERING, {"path": str(path)}).fetchall()}
+        uneven = {name for (name,) in engine.con.execute(DIFFERING, {"path": str(path)}).fetchall()}
     except duckdb.Error as error:
         raise CohortError("CC_004", f"{path}: not a readable Parquet file ({type(error).__name__})") from None
     # DuckDB would cast to one type, with rounding, and fill a missing column with nulls.
-    if differing := [name for name in table.columns if name in found]:
+    if differing := [name for name in table.columns if name in uneven]:
         raise CohortError(
             "CC_004",
             f"{path}: its files differ in the columns {', '.join(differing)}; write them with the same "
@@ -62,7 +62,7 @@ def require_nan_kept(table: ir.Table, columns: Sequence[str], cohort_id: str) ->
         return
     listed = table.get_backend().con.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal")
     views = dict(listed.fetchall())
-    read = {found.name for found in table.op().find(ops.DatabaseTable)} & views.keys()
+    read = {view.name for view in table.op().find(ops.DatabaseTable)} & views.keys()
     while further := {name for name in views for view in read if name in views[view]} - read:
         read |= further
     if any("parquet" in views[view].lower() and "can_have_nan" not in views[view].lower() for view in read):

@@ -357,15 +357,15 @@ def _series(frame: Frame, name: str) -> pl.Series:
 def _from_pandas(column: pd.Series[Any]) -> pl.Series:
     if column.dtype != object:
         return pl.from_pandas(column)
-    found = pl.from_pandas(column)
+    values = pl.from_pandas(column)
     # Nothing but nulls says nothing about the type; the converter would call it text.
-    if found.null_count() == len(found):
+    if values.null_count() == len(values):
         return pl.Series([None] * len(column))
-    zoneless = isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone is None
+    zoneless = isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is None
     # Among moments without zone the converter turns those of a zone into UTC, silently.
     if zoneless and any(getattr(value, "tzinfo", None) for value in column):
         raise ValueError("moments with and without time zone")
-    return found
+    return values
 
 
 CATEGORIES = (pl.Categorical, pl.Enum)

@@ -115,25 +115,30 @@ def _rules(
     for kind in EVENT_TYPES:
         of_kind = (pl.col("event_type") == kind) & HAPPENED
         counted = _feature(
-            f"n_{kind}_{days}d", "events", f"{_said(kind)} events in {days} days before", low=0, integer=True
+            f"n_{kind}_{days}d", "events", f"{_words(kind)} events in {days} days before", low=0, integer=True
         )
         since = _feature(
-            f"days_since_{kind}", "days", f"Days since the last {_said(kind)}", low=1, high=days, integer=True
+            f"days_since_{kind}",
+            "days",
+            f"Days since the last {_words(kind)}",
+            low=1,
+            high=days,
+            integer=True,
         )
         rules.append((counted, _sum(of_kind), "event_type"))
         rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), ""))
     for kind, subtype in subtypes:
         counted = _feature(
             _counter(kind, subtype, days), "events",
-            f"{_said(kind)} events, {_said(subtype)}, in {days} days before", low=0, integer=True,
+            f"{_words(kind)} events, {_words(subtype)}, in {days} days before", low=0, integer=True,
         )  # fmt: skip
         of_subtype = (pl.col("event_type") == kind) & (pl.col("event_subtype") == subtype)
         rules.append((counted, _sum(of_subtype.fill_null(value=False) & HAPPENED), "event_type"))
     for test in tests:
         values = pl.col("value").filter(MEASURED & (pl.col("event_subtype") == test))
-        for name, said, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
+        for name, word, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
             feature = _feature(
-                f"lab_{test}_{name}", None, f"{said} {_said(test)} before the index date", "value"
+                f"lab_{test}_{name}", None, f"{word} {_words(test)} before the index date", "value"
             )
             rules.append((feature, aggregated, ""))
     cost = _feature(f"cost_{days}d", "USD", f"Billed cost in {days} days before, less reversals", "cost")
@@ -151,13 +156,19 @@ def _sum(values: pl.Expr) -> pl.Expr:
     return pl.when(values.null_count() == 0).then(values.sum()).cast(pl.Float64)
 
 
-def _feature(name: str, unit: str | None, said: str, column: str = "", **bounds: Any) -> Feature:
+def _feature(name: str, unit: str | None, description: str, column: str = "", **bounds: Any) -> Feature:
     """Known on the index date, because events are counted from before it only."""
     source = f"{SOURCE}.{column}" if column else SOURCE
     return Feature(
-        name=name, kind="numeric", unit=unit, description=said, source=source, available_at=INDEX, **bounds
+        name=name,
+        kind="numeric",
+        unit=unit,
+        description=description,
+        source=source,
+        available_at=INDEX,
+        **bounds,
     )
 
 
-def _said(name: str) -> str:
+def _words(name: str) -> str:
     return name.replace("_", " ")

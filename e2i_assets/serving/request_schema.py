@@ -79,12 +79,12 @@ def _few_unknown(known: set[str]) -> Callable[[Any], Any]:
     def shortened(given: Any) -> Any:
         if not isinstance(given, dict) or not (unknown := [name for name in given if name not in known]):
             return given
-        kept = {name: value for name, value in given.items() if name in known}
+        short = {name: value for name, value in given.items() if name in known}
         for name in unknown[:MAX_UNKNOWN]:
-            kept[name if len(name) <= NAME_CHARACTERS else name[:NAME_CHARACTERS] + "\u2026"] = None
+            short[name if len(name) <= NAME_CHARACTERS else name[:NAME_CHARACTERS] + "\u2026"] = None
         if len(unknown) > MAX_UNKNOWN:
-            kept[f"and {len(unknown) - MAX_UNKNOWN} more"] = None
-        return kept
+            short[f"and {len(unknown) - MAX_UNKNOWN} more"] = None
+        return short
 
     return shortened
 

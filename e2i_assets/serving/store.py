@@ -86,16 +86,16 @@ def stored(tag: str, content: str) -> Path | None:
 
     # Not `get`: it takes a version's prefix for the version.
     try:
-        found = BentoStore(BentoMLContainer.bento_store_dir.get()).list(tag)
+        bentos = BentoStore(BentoMLContainer.bento_store_dir.get()).list(tag)
     except BentoMLException as error:
         raise BundleError(
             f"bundle {tag}: unreadable in the store", f"Remove it with `bentoml delete {tag}`."
         ) from error
-    if not found:
+    if not bentos:
         return None
-    if found[0].info.labels.get(CONTENT_LABEL) != content:
+    if bentos[0].info.labels.get(CONTENT_LABEL) != content:
         raise BundleConflictError(f"bundle {tag} is in the store with other content")
-    return Path(found[0].path)
+    return Path(bentos[0].path)
 
 
 def build_into_store(tag: str, content: str, folder: Path, options: Mapping[str, Any]) -> Path:
