@@ -13,6 +13,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from e2i_assets.assets.attribute_names import BUNDLE_FILES
 from e2i_assets.assets.scoped import stage_key
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
@@ -27,12 +28,10 @@ from e2i_assets.resources.version_files import content_hash, to_disk
 from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import record_bundle
 
 PROBES = 20
-FILES = "files"
-"""Attribute of a published bundle: hash of its files in BentoML's store."""
 
 
 def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
@@ -44,13 +43,6 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Self-contained bundle that `bentoml serve` answers from.",
         kinds={"bentoml"},
-        code=(
-            "assets/bento_bundle.py",
-            "gates/bento_bundle.py",
-            "modeling/identity.py",
-            "modeling/problems",
-            "serving",
-        ),
         gates=(rules.BUNDLE_ANSWERS,),
         inputs={
             "splits": "splits",
@@ -62,7 +54,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
     )
     def bento_bundle(
         context: StageContext, splits: Splits, model: TrainedModel, evaluation: Evaluated
-    ) -> Made:
+    ) -> StageResult:
         with bento_store(context.settings.bento_home):
             _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
             bundle, example, port = _build(context, scope, splits, model, evaluation)
@@ -71,16 +63,16 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
             context.warehouse, context.partition, scope.name, context.run_id, bundle, model.fingerprint
         )
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
-        return Made(
+        return StageResult(
             BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
-            subject=rules.Answers(model.predict(probes), _answer(bundle, probes, model.problem)),
+            gate_input=rules.Answers(model.predict(probes), _answer(bundle, probes, model.problem)),
             metadata={
                 "tag": bundle.tag,
                 "path": dg.MetadataValue.path(str(bundle.path)),
                 "serve": _how(bundle, context, port),
                 "predict": _ask(example, port),
             },
-            attributes={FILES: content_hash(bundle.path)},
+            attributes={BUNDLE_FILES: content_hash(bundle.path)},
         )
 
     return bento_bundle
@@ -99,7 +91,7 @@ def _lost(context: StageContext, current: Published) -> str | None:
     folder = _folder(context, context.open(current, BundleRef).tag)
     if not folder.is_dir():
         return f"{folder} is gone"
-    return None if content_hash(folder) == current.attributes.get(FILES) else f"{folder} was changed"
+    return None if content_hash(folder) == current.attributes.get(BUNDLE_FILES) else f"{folder} was changed"
 
 
 def _remove_unless_known(context: StageContext, tag: str) -> None:
@@ -109,7 +101,7 @@ def _remove_unless_known(context: StageContext, tag: str) -> None:
         current = context.store.current("/".join(context.dagster.asset_key.path), context.partition)
     except ArtifactRefused:
         current = None
-    if folder.is_dir() and (current is None or content_hash(folder) != current.attributes.get(FILES)):
+    if folder.is_dir() and (current is None or content_hash(folder) != current.attributes.get(BUNDLE_FILES)):
         shutil.rmtree(folder)
 
 

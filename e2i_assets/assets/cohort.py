@@ -15,7 +15,7 @@ from e2i_assets.gates import cohort as rules
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.quality.report import QCReport
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.cohorts import record_cohort
 
 SHOWN_SETS = 50
@@ -26,15 +26,14 @@ SHOWN_SETS = 50
     group="cohort",
     description="Eligible patients of the partition, drawn from the raw versions that QC certifies.",
     kinds={"ibis", "parquet"},
-    code=("assets/cohort.py", "gates/cohort.py", "cohorts", "resources/sealed_store.py"),
     gates=(rules.COHORT_SIZE, rules.TEMPORAL_WINDOWS),
     inputs={"qc_report": "qc_report"},
     config=lambda context: {
         "cohort_config": context.cohort_config.to_dict(),
-        "told": asdict(context.cells),  # what was shown once would be shown again
+        "small_cells": asdict(context.cells),  # what was shown once would be shown again
     },
 )
-def cohort(context: StageContext, qc_report: QCReport) -> Made:
+def cohort(context: StageContext, qc_report: QCReport) -> StageResult:
     """Apply criteria and temporal windows."""
     cohort_config, cells = context.cohort_config, context.cells
     journeys = context.read_raw("patient_journeys", qc_report.raw_versions, RawTable).frame
@@ -43,9 +42,9 @@ def cohort(context: StageContext, qc_report: QCReport) -> Made:
     record_cohort(
         context.warehouse, context.partition, context.run_id, cohort_config, result, qc_report.raw_versions
     )
-    return Made(
+    return StageResult(
         Cohort(members, result, qc_report.raw_versions),
-        subject=rules.CohortBuilt(
+        gate_input=rules.CohortBuilt(
             members,
             result,
             cohort_config.temporal_requirements,

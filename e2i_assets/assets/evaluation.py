@@ -10,9 +10,8 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets import shown
+from e2i_assets.assets.attribute_names import LEAKAGE, MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.scoped import labelled, stage_key
-from e2i_assets.assets.splits import LEAKAGE
-from e2i_assets.assets.trained_model import GATES, MLFLOW_RUN
 from e2i_assets.gates import evaluation as rules
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
@@ -23,7 +22,7 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.sealing import VaultError
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 
 
 def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
@@ -35,29 +34,21 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Metrics of the model on the test split, which the vault opens once for it.",
         kinds={"scikitlearn", "mlflow"},
-        code=(
-            "assets/evaluation.py",
-            "assets/scoped.py",
-            "gates/evaluation.py",
-            "contracts/variables.py",
-            "modeling",
-            "leakage",
-        ),
         gates=(rules.SUCCESS_CRITERIA,),
         inputs={"splits": "splits", "model": stage_key(scope, "trained_model")},
         config=lambda context: scope.model_dump(mode="json"),
     )
-    def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> Made:
-        made = _evaluate_once(context, scope, splits, model)
-        result = made.evaluation
+    def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> StageResult:
+        evaluated = _evaluate_once(context, scope, splits, model)
+        result = evaluated.evaluation
         undeclared = [f.name for f in splits.features if f.name in model.features and not f.known_at_index]
         criteria = (*meets(scope.success_criteria, result), plausibility(scope, result, undeclared))
         plots = model.problem.plots(result)
         page = _log(context, result, plots, all(c.ok for c in criteria))
         primary = result.primary_metric
-        return Made(
-            made,
-            subject=criteria,
+        return StageResult(
+            evaluated,
+            gate_input=criteria,
             metadata={
                 "primary_metric": primary,
                 f"test_{primary}": result.primary("test"),
@@ -75,7 +66,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
                     }
                     for name, value in result.metrics["test"].items()
                 ),
-                "leakage": shown.table(vars(row) for row in made.leakage_sheet),
+                "leakage": shown.table(vars(row) for row in evaluated.leakage_sheet),
                 "mlflow_run": dg.MetadataValue.url(page),
             },
         )
@@ -112,9 +103,9 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
             labelled("validation", splits.validation, names, scope),
         )
         sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
-        made = Evaluated(result, model.fingerprint, sheet)
-        opened.result = kind.dump_python(made, mode="json")
-    return made
+        evaluated = Evaluated(result, model.fingerprint, sheet)
+        opened.result = kind.dump_python(evaluated, mode="json")
+    return evaluated
 
 
 def _leakage_sheet(
@@ -125,7 +116,7 @@ def _leakage_sheet(
     audit = published.attributes.get(LEAKAGE, {}).get(scope.target)
     return leakage_sheet(
         Evidence(
-            gates={**published.gates, **context.inputs["model"].attributes.get(GATES, {})},
+            gates={**published.gates, **context.inputs["model"].attributes.get(PREPROCESSOR_GATES, {})},
             audit=LeakageReport.from_dict(audit) if audit else None,
             test_rows=len(test),
             features=names,

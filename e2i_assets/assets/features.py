@@ -9,7 +9,7 @@ from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.features import FeatureSet, build_features
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 
 
 @stage(
@@ -18,15 +18,14 @@ from e2i_assets.stages.stage import Made, stage
     description="One row per cohort member: journey, clinical, HCP and event features from before the index "
     "date, with the outcomes kept apart.",
     kinds={"polars", "parquet"},
-    code=("assets/features.py", "features", "contracts", "resources/sealed_store.py"),
     inputs={"cohort": "cohort"},
     config=lambda context: {
         "cohort_config": context.cohort_config.to_dict(),
         "minimum_cell_count": context.quality.minimum_cell_count,
-        "told": asdict(context.cells),
+        "small_cells": asdict(context.cells),
     },
 )
-def features(context: StageContext, cohort: Cohort) -> Made:
+def features(context: StageContext, cohort: Cohort) -> StageResult:
     """Build the feature set from the cohort's own raw versions."""
     cohort_config = context.cohort_config
     windows = cohort_config.temporal_requirements
@@ -42,7 +41,7 @@ def features(context: StageContext, cohort: Cohort) -> Made:
         event_subtypes=cohort_config.features.event_subtypes,
         minimum_cell_count=context.quality.minimum_cell_count,
     )
-    return Made(
+    return StageResult(
         feature_set,
         metadata={
             "dagster/partition_row_count": context.cells.rounded(len(feature_set.frame)),

@@ -10,7 +10,7 @@ from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 
 
 def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
@@ -22,16 +22,15 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Algorithm that fits the scope's constraints and does best in cross-validation on train.",
         kinds={"scikitlearn"},
-        code=("assets/model_candidate.py", "assets/scoped.py", "modeling"),
         inputs={"splits": "splits"},
         config=lambda context: scope.model_dump(mode="json"),
     )
-    def model_candidate(context: StageContext, splits: Splits) -> Made:
+    def model_candidate(context: StageContext, splits: Splits) -> StageResult:
         names = feature_names(splits, scope)
         features = [feature for feature in splits.features if feature.name in names]
         train = labelled("train", splits.train, names, scope)
         candidate = select_candidate(scope, train, features=features, seed=SEED)
-        return Made(
+        return StageResult(
             candidate,
             metadata={
                 "algorithm": candidate.algorithm,

@@ -10,11 +10,11 @@ from e2i_assets.assets.scoped import feature_names, labelled, stage_key
 from e2i_assets.gates import preprocessor as rules
 from e2i_assets.modeling import preprocessing
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
-from e2i_assets.modeling.fitted import verify_fitted_on
+from e2i_assets.modeling.fitted import refit_check
 from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 
 
 def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
@@ -26,15 +26,6 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Imputation, scaling and encoding with statistics of the train split alone.",
         kinds={"scikitlearn"},
-        code=(
-            "assets/preprocessor.py",
-            "assets/scoped.py",
-            "gates/preprocessor.py",
-            "modeling/data.py",
-            "modeling/fitted.py",
-            "modeling/identity.py",
-            "modeling/preprocessing.py",
-        ),
         gates=(rules.FITTED_ON_TRAIN,),
         inputs={"splits": "splits"},
         config=lambda context: {
@@ -42,7 +33,7 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
             "minimum_cell_count": context.quality.minimum_cell_count,
         },
     )
-    def preprocessor(context: StageContext, splits: Splits) -> Made:
+    def preprocessor(context: StageContext, splits: Splits) -> StageResult:
         names = feature_names(splits, scope)
         train = labelled("train", splits.train, names, scope)
         features = [feature for feature in splits.features if feature.name in names]
@@ -51,9 +42,9 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
             "minimum_cell_count": context.quality.minimum_cell_count,
         }
         fitted = fit_preprocessor(train.X, features, **counted)
-        return Made(
+        return StageResult(
             FittedPreprocessor(fitted, tuple(names)),
-            subject=verify_fitted_on(
+            gate_input=refit_check(
                 fitted, train.X, lambda frame: preprocessing.fit_preprocessor(frame, features, **counted)
             ),
             metadata={

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.raw import LOAD, NEWEST, SNAPSHOT
+from e2i_assets.assets.attribute_names import LOAD, NEWEST, SNAPSHOT, STALE
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates import qc_report as rules
 from e2i_assets.ingest.raw_table import RawTable
@@ -17,11 +17,9 @@ from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets.quality.plots import dimension_chart, history_chart
 from e2i_assets.quality.report import QCReport, build_qc_report
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.quality import quality_history, record_quality
 
-STALE = "stale"
-"""Attribute of a published report: tables that were stale on the day of judgement."""
 _SHOWN = 30
 """Reports in the history."""
 
@@ -32,7 +30,6 @@ _SHOWN = 30
     description="Schema, five quality dimensions and expectation suites over the raw tables. Names the raw "
     "versions that it certifies; the cohort reads those.",
     kinds={"pandera", "greatexpectations"},
-    code=("assets/qc_report.py", "gates/qc_report.py", "quality", "contracts"),
     gates=(rules.SAME_SNAPSHOT, rules.NO_BLOCKERS, rules.QC_SCORE),
     inputs={name: dg.AssetKey(["raw", name]) for name in TABLES},
     config=lambda context: {
@@ -52,7 +49,7 @@ def qc_report(
     triggers: RawTable,
     business_metrics: RawTable,
     causal_paths: RawTable,
-) -> Made:
+) -> StageResult:
     """Judge the raw tables together."""
     tables = {
         "hcp_profiles": hcp_profiles.frame,
@@ -79,9 +76,9 @@ def qc_report(
         name: rules.Origin(published.attributes.get(LOAD), published.attributes.get(SNAPSHOT))
         for name, published in context.inputs.items()
     }
-    return Made(
+    return StageResult(
         report,
-        subject=rules.Quality(report, origins),
+        gate_input=rules.Quality(report, origins),
         metadata={
             "score": report.score,
             "status": report.status,

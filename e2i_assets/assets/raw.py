@@ -11,29 +11,22 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.assets import shown
+from e2i_assets.assets.attribute_names import LOAD, NEWEST, SNAPSHOT
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.partitions import partitions
 from e2i_assets.quality.freshness import newest_record
+from e2i_assets.stages.code_version import code_version
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import RESOURCES, Made, code_version, make, stage_context_of
+from e2i_assets.stages.stage import RESOURCES, StageResult, make, stage_context_of
 from e2i_assets.warehouse.snapshots import Snapshot
 from e2i_assets.warehouse.table_status import Holding
-
-LOAD, SNAPSHOT = "load", "snapshot"
-"""Attributes of a raw version: the last committed load that it contains, and what its extract could see."""
-NEWEST = "newest_record"
-"""Attribute of a raw version: day on which the source recorded its newest row, where rows say so."""
-CODE = (
-    "assets/raw.py", "contracts", "warehouse/snapshots.py", "ingest/attributes.py", "ingest/casting.py",
-    "quality/freshness.py", "resources/sealed_store.py",
-)  # fmt: skip
 
 
 def build_raw_assets() -> list[dg.AssetsDefinition]:
     """One asset for each table of the contracts, all made by one step."""
-    version = code_version(CODE)
+    version = code_version(__name__)
     keys = {dg.AssetKey(["raw", name]): name for name in TABLES}
 
     @dg.multi_asset(
@@ -47,10 +40,11 @@ def build_raw_assets() -> list[dg.AssetsDefinition]:
         cohort_config = StageContext(context, {}).cohort_config
         results: list[Any] = []
         with context.resources.warehouse.snapshot(cohort_config.brand, cohort_config.indication) as snapshot:
-            settled = {"load": _load(snapshot, cohort_config.brand, cohort_config.indication)}
-            stage = stage_context_of(
-                context, version, settled | {"cohort_config": cohort_config.to_dict()}, {}
-            )
+            configuration = {
+                "load": _load(snapshot, cohort_config.brand, cohort_config.indication),
+                "cohort_config": cohort_config.to_dict(),
+            }
+            stage = stage_context_of(context, version, configuration, {})
             for key in sorted(context.selected_asset_keys):
                 results += make(stage, key, partial(_extract, stage, keys[key], snapshot))
         # Published when all are made.
@@ -74,13 +68,13 @@ def _spec(key: dg.AssetKey, name: str, version: str) -> dg.AssetSpec:
     )
 
 
-def _extract(context: StageContext, name: str, snapshot: Snapshot) -> Made:
+def _extract(context: StageContext, name: str, snapshot: Snapshot) -> StageResult:
     extract = snapshot.extract(name)
     declared = context.cohort_config.attributes
     frame = extract.frame
     if attributes.COLUMN in frame.columns:
         frame = attributes.expand(frame, declared)
-    return Made(
+    return StageResult(
         RawTable(frame),
         metadata={
             "dagster/partition_row_count": frame.height,

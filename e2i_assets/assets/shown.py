@@ -77,15 +77,16 @@ def _contract_column(c: Column) -> dg.TableColumn:
 def _attribute_column(name: str, dtype: str, declared: Attribute | None) -> dg.TableColumn:
     if declared is None:
         return _column(name, dtype, "Clinical attribute that the cohort file does not declare")
-    said = f"{declared.meaning}. Clinical attribute. Role {declared.role}, {_known(declared.available_at)}."
-    return _column(name, declared.dtype, said)
+    known = _known(declared.available_at)
+    description = f"{declared.meaning}. Clinical attribute. Role {declared.role}, {known}."
+    return _column(name, declared.dtype, description)
 
 
 def _column(
-    name: str, dtype: str, said: str, constraints: dg.TableColumnConstraints | None = None
+    name: str, dtype: str, description: str, constraints: dg.TableColumnConstraints | None = None
 ) -> dg.TableColumn:
     """A column, of which Dagit takes the description, and nothing else, for Markdown."""
-    return dg.TableColumn(name, dtype, markdown.plain(said), constraints=constraints)
+    return dg.TableColumn(name, dtype, markdown.plain(description), constraints=constraints)
 
 
 def _known(available_at: str | None) -> str:

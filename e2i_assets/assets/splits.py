@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
 
 from e2i_assets.assets import shown
+from e2i_assets.assets.attribute_names import LEAKAGE, SEALS
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates import splits as rules
 from e2i_assets.ingest.raw_table import RawTable
@@ -18,26 +21,44 @@ from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.modeling.split_policy import SplitOrder
-from e2i_assets.modeling.splits import compare_assignments, divide
+from e2i_assets.modeling.splits import Divided, compare_assignments, divide
 from e2i_assets.quality.splits import SplitQuality, grade_splits, split_tables
 from e2i_assets.resources.store import ArtifactRefused, Published
+from e2i_assets.resources.vault import seals_of
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.quality import record_split_quality
 from e2i_assets.warehouse.queries.splits import assignments, record_assignments
 
 SEED = 42
-LEAKAGE = "leakage"
-"""Attribute of published splits: the leakage audit of each target."""
-SEALS = "seals"
-"""Attribute of published splits: the seals of test and holdout."""
-GATES = (rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_QUALITY)
 
 
 def _lost(context: StageContext, current: Published) -> str | None:
     missing = context.vault.missing(context.partition, current.attributes.get(SEALS, {}))
     return f"{', '.join(missing)} is gone from the vault" if missing else None
+
+
+def _config(context: StageContext) -> dict[str, Any]:
+    scopes = _scopes(context)
+    return {
+        "targets": [scope.target for scope in scopes],
+        "plausible": [scope.plausible for scope in scopes],
+        "stratified_by": _stratified_by(scopes),
+        "order": _order(scopes),
+        "equal_rows": context.cohort_config.equal_rows,
+        "attributes": context.cohort_config.to_dict()["attributes"],
+        "not_collected": context.not_collected,
+        "quality": context.quality.model_dump(mode="json"),
+        "small_cells": asdict(context.cells),
+    }
+
+
+def _scopes(context: StageContext) -> list[Scope]:
+    """The scopes that serve the partition, in the order of its cohort file."""
+    scopes = load_scopes(context.settings.config_dir / "scopes")
+    return [scopes[name] for name in context.cohort_config.scopes]
 
 
 @stage(
@@ -46,109 +67,87 @@ def _lost(context: StageContext, current: Published) -> str | None:
     description="60/20/15/5 by patient, stratified, in temporal order where a scope asks for it, stable "
     "across refreshes. Test and holdout are sealed.",
     kinds={"python", "parquet"},
-    code=(
-        "assets/splits.py",
-        "gates/splits.py",
-        "stages/context.py",
-        "contracts/spelling.py",
-        "contracts/variables.py",
-        "modeling/alike.py",
-        "modeling/problem_types.py",
-        "modeling/problems",
-        "modeling/split_enforcer.py",
-        "modeling/split_policy.py",
-        "modeling/splits.py",
-        "modeling/temporal_order.py",
-        "quality",
-        "resources/sealed_store.py",
-        "resources/sealing.py",
-        "resources/vault.py",
-        "warehouse/queries/splits.py",
-    ),
-    gates=GATES,
+    gates=(rules.SPLIT_RATIOS, rules.STABLE_SPLITS, rules.NO_LEAKAGE, rules.SPLIT_QUALITY),
     inputs={"features": "features", "cohort": "cohort"},
-    config=lambda context: {
-        "targets": context.targets,
-        "plausible": [scope.plausible for scope in context.scopes],
-        "stratified_by": _stratified_by(context.scopes),
-        "order": _order(context.scopes),
-        "equal_rows": context.cohort_config.equal_rows,
-        "attributes": context.cohort_config.to_dict()["attributes"],
-        "not_collected": context.not_collected,
-        "quality": context.quality.model_dump(mode="json"),
-        "told": asdict(context.cells),
-    },
+    config=_config,
     lost=_lost,
 )
-def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Made:
-    """Assign patients, audit for leakage, seal."""
-    if not context.scopes:
-        raise SplitError(
-            f"{context.partition} names no scope, so there is no outcome to split by.",
-            "Name a scope in the cohort file.",
-            code="no_scope",
-        )
-    _require_dates(context)
+def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> StageResult:
+    """Divide the patients, audit for leakage, grade; what passes is assigned for good, and sealed."""
+    scopes, cells = _scopes(context), context.cells
+    _require_scopes(context, scopes)
+    targets, order = [scope.target for scope in scopes], _order(scopes)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     names = [feature.name for feature in features.features]
     existing = assignments(context.warehouse, context.partition)
     divided = divide(
         rows,
         existing,
-        targets=_stratified_by(context.scopes),
-        order=_order(context.scopes),
+        targets=_stratified_by(scopes),
+        order=order,
         time_column="index_date",
         seed=SEED,
         equal_rows=context.cohort_config.equal_rows,
-        keys=[row_keys(rows, [*names, target]) for target in context.targets],
+        keys=[row_keys(rows, [*names, target]) for target in targets],
     )
-    frames = dict(divided.frames)
+    frames, valid = dict(divided.frames), divided.validation.is_valid
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
-    audited = context.scopes if divided.validation.is_valid else []
-    leakage = {scope.target: _audit(frames, features, scope, context.cohort_config) for scope in audited}
-    quality = _quality(context, cohort, frames) if divided.validation.is_valid else ()
+    leakage = {
+        scope.target: _audit(frames, features, scope, context.cohort_config)
+        for scope in (scopes if valid else ())
+    }
+    quality = _quality(context, cohort, frames) if valid else ()
     stability = compare_assignments(_published(context, existing), divided.assigned)
-    subject = rules.SplitsMade(divided.validation, leakage, stability, quality, divided.alike)
-    if all(gate.verdict(subject).passed for gate in GATES):
+    sealed = {name: frames[name] for name in ("test", "holdout")}
+    seals = seals_of(sealed)
+
+    def assign_and_seal() -> None:
         _remember(context, existing, divided.assigned)
-    made = Splits(
-        train=frames["train"],
-        validation=frames["validation"],
-        assigned=divided.assigned.assign(alike=tellable(divided.assigned)),
-        features=features.features,
-        outcomes=tuple(str(column) for column in features.outcomes if column != "patient_journey_id"),
-        seals=context.vault.seal(context.partition, {name: frames[name] for name in ("test", "holdout")}),
-        counts={name: len(frame) for name, frame in frames.items()},
-    )
-    cells = context.cells
-    shares: list[dict[str, Any]] = [
-        {"split": name, "patients": cells.figure(divided.validation.counts[name])}
-        | {"journeys": cells.figure(len(frame)), "share": divided.validation.ratios[name]}
-        | {
-            name: figure
-            for scope in context.scopes
-            for name, figure in scope.problem.shares(scope.target, frame[scope.target], cells).items()
-        }
-        for name, frame in frames.items()
-    ]
-    grades = [{"split": q.split, "status": q.status, "score": q.score, **q.dimensions} for q in quality]
-    return Made(
-        made,
-        subject=subject,
+        context.vault.seal(context.partition, sealed)
+
+    return StageResult(
+        Splits(
+            train=frames["train"],
+            validation=frames["validation"],
+            assigned=divided.assigned.assign(alike=tellable(divided.assigned)),
+            features=features.features,
+            outcomes=tuple(str(column) for column in features.outcomes if column != "patient_journey_id"),
+            seals=seals,
+            counts={name: len(frame) for name, frame in frames.items()},
+        ),
+        gate_input=rules.SplitResult(divided.validation, leakage, stability, quality, divided.alike),
+        on_publish=assign_and_seal,
         metadata={
-            "splits": shown.table(shares),
+            "splits": shown.table(_shares(divided, scopes, cells)),
             "patients": cells.figure(len(divided.assigned)),
             "new_patients": cells.figure(stability.new),
-            "order": _order(context.scopes),
+            "order": order,
             "equal_rows": divided.alike.said(cells.text),
-            "equal_rows_compared": ", ".join([*names, *context.targets]),
-            "quality": shown.table(grades),
+            "equal_rows_compared": ", ".join([*names, *targets]),
+            "quality": shown.table(
+                {"split": q.split, "status": q.status, "score": q.score, **q.dimensions} for q in quality
+            ),
         },
         attributes={
             LEAKAGE: {target: report.to_dict() for target, report in leakage.items()},
-            SEALS: dict(made.seals),
+            SEALS: seals,
         },
     )
+
+
+def _shares(divided: Divided, scopes: list[Scope], cells: Cells) -> Iterator[dict[str, Any]]:
+    """How many patients and journeys each split has, and how its outcomes are distributed."""
+    for name, frame in divided.frames.items():
+        yield {
+            "split": name,
+            "patients": cells.figure(divided.validation.counts[name]),
+            "journeys": cells.figure(len(frame)),
+            "share": divided.validation.ratios[name],
+        } | {
+            figure: value
+            for scope in scopes
+            for figure, value in scope.problem.shares(scope.target, frame[scope.target], cells).items()
+        }
 
 
 def _quality(
@@ -177,8 +176,14 @@ def _order(scopes: list[Scope]) -> SplitOrder:
     return "temporal" if any(scope.split_order == "temporal" for scope in scopes) else "random"
 
 
-def _require_dates(context: StageContext) -> None:
-    if _order(context.scopes) == "temporal" and context.cohort_config.temporal_requirements is None:
+def _require_scopes(context: StageContext, scopes: list[Scope]) -> None:
+    if not scopes:
+        raise SplitError(
+            f"{context.partition} names no scope, so there is no outcome to split by.",
+            "Name a scope in the cohort file.",
+            code="no_scope",
+        )
+    if _order(scopes) == "temporal" and context.cohort_config.temporal_requirements is None:
         raise SplitError(
             f"{context.partition} has no index date (temporal_requirements: null) to split by.",
             "Set split_order: random in the scope, or name the index date in the cohort file.",
@@ -193,8 +198,8 @@ def event_times(rows: pd.DataFrame) -> str | None:
 
 def undated(report: LeakageReport) -> LeakageReport:
     """The report of rows without an index date, which says what that leaves open."""
-    said = "there is no index date, so nothing could be judged of what was known when"
-    return replace(report, limits=(*report.limits, said))
+    limit = "there is no index date, so nothing could be judged of what was known when"
+    return replace(report, limits=(*report.limits, limit))
 
 
 def plausible_of(scope: Scope) -> Plausible:

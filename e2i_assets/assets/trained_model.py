@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from e2i_assets.assets import shown
+from e2i_assets.assets.attribute_names import MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.scoped import SEED, labelled, stage_key
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
 from e2i_assets.modeling.plots import importance_plot
@@ -16,14 +17,8 @@ from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import TunedParams
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import record_training
-
-MLFLOW_RUN = "mlflow_run_id"
-"""Attribute of a trained model: the MLflow run that its evaluation goes on with."""
-
-GATES = "preprocessor_gates"
-"""Attribute of a trained model: the gates that its preprocessor passed."""
 
 
 def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
@@ -35,7 +30,6 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Preprocessor and estimator as one pipeline, logged to MLflow.",
         kinds={"scikitlearn", "mlflow"},
-        code=("assets/trained_model.py", "assets/scoped.py", "modeling"),
         inputs={
             "splits": "splits",
             "candidate": stage_key(scope, "model_candidate"),
@@ -50,7 +44,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         candidate: ModelCandidate,
         preprocessor: FittedPreprocessor,
         tuned: TunedParams,
-    ) -> Made:
+    ) -> StageResult:
         names = list(preprocessor.features)
         trained = train_model(
             candidate,
@@ -71,7 +65,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
             data_versions={name: published.version for name, published in context.inputs.items()},
             mlflow_run_id=run_id,
         )
-        return Made(
+        return StageResult(
             trained,
             metadata={
                 "algorithm": trained.algorithm,
@@ -85,7 +79,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 MLFLOW_RUN: run_id,
                 "mlflow_run": dg.MetadataValue.url(page),
             },
-            attributes={MLFLOW_RUN: run_id, GATES: dict(context.inputs["preprocessor"].gates)},
+            attributes={MLFLOW_RUN: run_id, PREPROCESSOR_GATES: dict(context.inputs["preprocessor"].gates)},
         )
 
     return trained_model

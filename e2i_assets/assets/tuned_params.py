@@ -13,7 +13,7 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.tuning import OptunaConfig, tune
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import Made, stage
+from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import record_study
 
 
@@ -30,7 +30,6 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description=f"Best hyperparameters of the candidate, by {scope.problem.scorer} on validation.",
         kinds={"optuna"},
-        code=("assets/tuned_params.py", "assets/scoped.py", "modeling"),
         inputs={
             "splits": "splits",
             "candidate": stage_key(scope, "model_candidate"),
@@ -40,7 +39,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
     )
     def tuned_params(
         context: StageContext, splits: Splits, candidate: ModelCandidate, preprocessor: FittedPreprocessor
-    ) -> Made:
+    ) -> StageResult:
         names = list(preprocessor.features)
         study = tune(
             candidate,
@@ -55,7 +54,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
             (trial for trial in study.trials if trial["state"] == "COMPLETE"),
             key=lambda trial: -trial["value"],
         )
-        return Made(
+        return StageResult(
             # How long trials took differs from run to run; the artifact must not.
             dataclasses.replace(study, durations=()),
             metadata={

@@ -5,8 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from e2i_assets.assets.qc_report import STALE
-from e2i_assets.assets.raw import NEWEST
+from e2i_assets.assets.attribute_names import NEWEST, STALE
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.contracts.tables import TABLES

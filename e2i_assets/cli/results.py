@@ -94,13 +94,7 @@ def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchange
     begun = [row for row in rows if any(row[name] for name in BEGUN)]
     if begun:
         _show_figures(begun)
-    for run in runs:
-        for gate, message in run.failed_gates.items():
-            say(f"BLOCKED {run.partition} {gate}: {message}")
-        if run.error:
-            say(f"FAILED {run.partition} {run.error}")
-        if run.passed_over:
-            say(f"{run.partition}: {run.passed_over}")
+    _say_how_each_went(runs)
     for row in rows:
         for message in row["damaged"]:
             say(f"DAMAGED {row['partition']} {message}")
@@ -108,6 +102,18 @@ def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchange
         say("Nothing changed since the last run; nothing was computed.")
     if begun:
         say("Open Dagit with `make up` (or `e2i up`): http://127.0.0.1:3000")
+
+
+def _say_how_each_went(runs: Sequence[PartitionRun]) -> None:
+    for run in runs:
+        for gate, message in run.failed_gates.items():
+            say(f"BLOCKED {run.partition} {gate}: {message}")
+        if run.error:
+            say(f"FAILED {run.partition} {run.error}")
+        if run.passed_over:
+            say(f"{run.partition}: {run.passed_over}")
+    if recomputed := {name for run in runs for name in run.code_changed}:
+        say(f"Computed again, because their code has changed (an upgrade?): {', '.join(sorted(recomputed))}.")
 
 
 def _show_figures(rows: Sequence[dict[str, Any]]) -> None:

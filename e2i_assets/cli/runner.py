@@ -28,7 +28,7 @@ from e2i_assets.errors import E2IError
 from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import cohort_config, wrong_files
 from e2i_assets.settings import Settings
-from e2i_assets.stages.display import REUSED
+from e2i_assets.stages.display import CODE_CHANGED, REUSED
 from e2i_assets.stages.stage import FORCE
 from e2i_assets.warehouse.postgres import DriverError, import_whole_driver
 
@@ -60,7 +60,8 @@ class PartitionRun:
     """How the run of one partition went.
 
     Attributes:
-        computed, reused: stages that were made, and stages whose published version stood.
+        computed, reused: stages that were made, and stages whose published version is current.
+        code_changed: the computed ones whose published version other code had made.
         failed_gates: gate and message of each gate that blocked.
         error: why the run failed, or was not begun, where no gate blocked it.
         passed_over: why nothing was to be run.
@@ -72,6 +73,7 @@ class PartitionRun:
     seconds: float
     computed: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
+    code_changed: list[str] = field(default_factory=list)
     gates_passed: int = 0
     failed_gates: dict[str, str] = field(default_factory=dict)
     error: str | None = None
@@ -157,6 +159,8 @@ def _run(
         made = materialization.materialization
         name = "/".join(made.asset_key.path)
         (run.reused if made.metadata[REUSED].value else run.computed).append(name)
+        if CODE_CHANGED in made.metadata:
+            run.code_changed.append(name)
     for evaluation in result.get_asset_check_evaluations():
         if evaluation.passed:
             run.gates_passed += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from e2i_assets.gates.splits import ASK
+from e2i_assets.gates.remedies import ASK
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 from e2i_assets.modeling.scope import PLAUSIBILITY
 

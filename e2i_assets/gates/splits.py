@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from e2i_assets.gates.remedies import ASK
 from e2i_assets.gates.verdict import Gate, Verdict, not_judged, ok, refuse
 from e2i_assets.modeling.alike import NOBODY_ALIKE, Alike
 from e2i_assets.modeling.split_policy import MINIMUM_COHORT, RATIOS
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SplitsMade:
-    """The four splits' validation, the leakage audit of each target, who kept their split, grades, and who
-    is alike.
+class SplitResult:
+    """What is judged of splits: their validation, the leakage audit of each target, who kept their split,
+    grades, and who is alike.
     """
 
     validation: SplitValidation
@@ -51,25 +52,25 @@ TOGETHER = (
 )
 
 
-def _remedy(made: SplitsMade) -> str:
+def _remedy(splits: SplitResult) -> str:
     """What to do about the first violation: shares that are missed have one of several reasons."""
-    broken, patients = made.validation.broken[0], sum(made.validation.counts.values())
+    broken, patients = splits.validation.broken[0], sum(splits.validation.counts.values())
     enough = broken in ("ratios", "stratification") or patients >= MINIMUM_COHORT
-    together = made.alike.policy != "allow" and made.alike.groups
+    together = splits.alike.policy != "allow" and splits.alike.groups
     if together and enough and broken in ("ratios", "stratification", "too_few_patients"):
         return TOGETHER
     return SPLIT_REMEDIES.get(broken, LEFT)
 
 
-def _split_ratios(made: SplitsMade) -> Verdict:
-    validation = made.validation
+def _split_ratios(splits: SplitResult) -> Verdict:
+    validation = splits.validation
     ratios = {f"share_{name}": round(ratio, 4) for name, ratio in validation.ratios.items()}
     if not validation.is_valid:
         more = len(validation.violations) - 5
         return refuse(
             validation.broken[0],
             "; ".join(validation.violations[:5]) + (f"; and {more} more." if more > 0 else "."),
-            _remedy(made),
+            _remedy(splits),
             broken=", ".join(dict.fromkeys(validation.broken)),
             **ratios,
         )
@@ -78,8 +79,8 @@ def _split_ratios(made: SplitsMade) -> Verdict:
     return ok("60/20/15/5 within 2 %, stratified, no patient in two splits", **ratios)
 
 
-def _stable_splits(made: SplitsMade) -> Verdict:
-    kept, new, moved = made.stability.kept, made.stability.new, made.stability.moved
+def _stable_splits(splits: SplitResult) -> Verdict:
+    kept, new, moved = splits.stability.kept, splits.stability.new, splits.stability.moved
     if moved:
         return refuse(
             "patients_moved",
@@ -93,34 +94,34 @@ def _stable_splits(made: SplitsMade) -> Verdict:
     return ok(f"no patient changed split: {kept} kept theirs, {new} are new", kept=kept, new=new, moved=0)
 
 
-def _no_leakage(made: SplitsMade) -> Verdict:
-    if not made.leakage and not made.validation.is_valid:
+def _no_leakage(splits: SplitResult) -> Verdict:
+    if not splits.leakage and not splits.validation.is_valid:
         return not_judged("split_ratios")
-    if made.alike.policy == "refuse" and made.alike.patients:
+    if splits.alike.policy == "refuse" and splits.alike.patients:
         return refuse(
             "equal_rows",
-            f"{made.alike.said()}.",
+            f"{splits.alike.said()}.",
             "Mend the copies at the source (column alike of assigned.parquet says who they are), or set "
             "equal_rows: same_split in the cohort file.",
-            patients=made.alike.patients,
-            groups=made.alike.groups,
+            patients=splits.alike.patients,
+            groups=splits.alike.groups,
         )
-    if not made.leakage:
+    if not splits.leakage:
         return refuse(
             "nothing_evaluated",
             "no target was audited: no scope is named.",
             "Name a scope in the cohort file.",
         )
-    findings = [(target, finding) for target, report in made.leakage.items() for finding in report.findings]
+    findings = [(target, finding) for target, report in splits.leakage.items() for finding in report.findings]
     if not findings:
-        return _looked_at(made.leakage)
+        return _looked_at(splits.leakage)
     named = "; ".join(
         f"{f.kind} leakage in {f.column} for {target}: {f.evidence}" for target, f in findings[:5]
     )
     if len(findings) > 5:
         named += f"; and {len(findings) - 5} more"
     rows = [{"target": target, **vars(finding)} for target, finding in findings]
-    counts = {"findings": len(findings), "undeclared": len(_undeclared(made.leakage))}
+    counts = {"findings": len(findings), "undeclared": len(_undeclared(splits.leakage))}
     if all(f.kind == "plausibility" for _, f in findings):
         return refuse("implausible", f"{named}.", ASK, rows, **counts)
     return refuse(
@@ -137,10 +138,6 @@ def _undeclared(reports: Mapping[str, LeakageReport]) -> list[str]:
     return sorted({name for report in reports.values() for name in report.undeclared})
 
 
-ASK = (
-    "Ask when each of these columns became known, and say so in the cohort file: available_at: index if on "
-    "the index date, role: post_outcome and available_at: outcome if only afterwards."
-)
 _COLUMNS = "Take the columns out of the features, or correct their role and availability."
 LEAKAGE_REMEDIES = {
     "temporal": _COLUMNS,
@@ -152,14 +149,14 @@ LEAKAGE_REMEDIES = {
 }
 
 
-def _split_quality(made: SplitsMade) -> Verdict:
-    if not made.quality and not made.validation.is_valid:
+def _split_quality(splits: SplitResult) -> Verdict:
+    if not splits.quality and not splits.validation.is_valid:
         return not_judged("split_ratios")
-    if ungraded := [name for name in RATIOS if name not in {q.split for q in made.quality}]:
-        reason = "not_graded" if made.quality else "nothing_evaluated"
+    if ungraded := [name for name in RATIOS if name not in {q.split for q in splits.quality}]:
+        reason = "not_graded" if splits.quality else "nothing_evaluated"
         return refuse(reason, f"{', '.join(ungraded)} not graded.", "Mend the splits, and grade all four.")
-    scores = {f"score_{q.split}": round(q.score, 4) for q in made.quality}
-    failed = [q for q in made.quality if q.status == "failed"]
+    scores = {f"score_{q.split}": round(q.score, 4) for q in splits.quality}
+    failed = [q for q in splits.quality if q.status == "failed"]
     if not failed:
         return ok(f"lowest score of a split: {min(scores.values()):.3f}", **scores)
     worst = min(failed, key=lambda q: q.score)
@@ -201,7 +198,7 @@ def _looked_at(reports: Mapping[str, LeakageReport]) -> Verdict:
         kind: sum(r.examined[kind] for r in reports.values())
         for kind in next(iter(reports.values())).examined
     }
-    limits = sorted({said for report in reports.values() for said in report.limits})
+    limits = sorted({limit for report in reports.values() for limit in report.limits})
     undecided = f"; not to be decided: {' · '.join(limits)}" if limits else ""
     open_ = _undeclared(reports)
     nobody = f"; nobody has said when these are known: {', '.join(open_)}" if open_ else ""

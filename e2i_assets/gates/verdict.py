@@ -61,12 +61,12 @@ def refuse(
     reason: str,
     message: str,
     next_step: str,
-    found: Iterable[Mapping[str, Figure]] = (),
+    rows: Iterable[Mapping[str, Figure]] = (),
     /,
     **figures: Figure,
 ) -> Verdict:
-    """A gate that blocks, with each thing that was `found`."""
-    return Verdict(False, reason, message, _plain(figures), next_step, tuple(found))
+    """A gate that blocks, with a row of each thing that was found."""
+    return Verdict(False, reason, message, _plain(figures), next_step, tuple(rows))
 
 
 def _plain(figures: Mapping[str, Figure]) -> dict[str, Figure]:
@@ -110,13 +110,13 @@ class Gate:
     judge: Callable[[Any], Verdict]
     answers_for: tuple[str, ...] = ()
 
-    def verdict(self, subject: Any) -> Verdict:
+    def verdict(self, gate_input: Any) -> Verdict:
         """Judge; a judge that raises, or answers with anything but a verdict, blocks.
 
         The exception's own text is left out: it may quote a patient's values.
         """
         try:
-            answer = self.judge(subject)
+            answer = self.judge(gate_input)
         except ImportError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001 -- whatever goes wrong in a gate, the gate is closed
@@ -138,6 +138,6 @@ class Gate:
 
 def refusals(gates: Sequence[Gate], error: E2IError | ImportError) -> dict[str, Verdict]:
     """The verdicts of all gates when the stage could make nothing: the reason is told once."""
-    told = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "code", "")}
-    owner = next((gate.name for gate in gates if told & set(gate.answers_for)), gates[0].name)
+    names = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "code", "")}
+    owner = next((gate.name for gate in gates if names & set(gate.answers_for)), gates[0].name)
     return {gate.name: refusal(error) if gate.name == owner else not_judged(owner) for gate in gates}

@@ -21,7 +21,7 @@ class FitCheck:
     violations: tuple[str, ...]
 
 
-def verify_fitted_on(
+def refit_check(
     preprocessor: BaseEstimator,
     train: pd.DataFrame,
     fit: Callable[[pd.DataFrame], BaseEstimator] | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -11,7 +12,9 @@ from e2i_assets.resources.disk import naming_full_disk
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.gates import passed_gates
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 GATES = "e2i/gates"
 """Definition metadata: the gates an asset declares."""

@@ -96,6 +96,7 @@ class Published:
         gates: each gate that judged this version, and whether it passed.
         attributes: facts about the making that are not content, such as the MLflow run.
         display: Dagster metadata and check results of the publication, serialized.
+        code: version of the code that made it; empty in what a release wrote that did not keep it.
     """
 
     asset: str
@@ -106,6 +107,7 @@ class Published:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     display: str = ""
     run_id: str = ""
+    code: str = ""
 
 
 CHECK = "check"

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pandas as pd
@@ -42,7 +42,9 @@ from e2i_assets.warehouse.queries.split_ledger import (
     split_ledger,
     stored_result,
 )
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 
 class SplitSealed(VaultError):
@@ -91,6 +93,19 @@ class VaultSeal:
         return self._key.sealed_by_this(start)
 
 
+def seals_of(splits: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """The seal that each split gets in the vault: a hash of its content before encryption."""
+    return {split: _seal_of(_content(frame)) for split, frame in splits.items()}
+
+
+def _content(frame: pd.DataFrame) -> bytes:
+    return frame.to_parquet(index=False) or b""
+
+
+def _seal_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 class SplitVault:
     """Sealed splits under one root, and the rule that each opens once for a model."""
 
@@ -101,7 +116,7 @@ class SplitVault:
         self._warehouse = warehouse
 
     def seal(self, partition: str, splits: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-        """Encrypt and store splits; returns the seal of each, a hash of its content before encryption.
+        """Encrypt and store splits; returns the seal of each (`seals_of`).
 
         Files that a release before encryption left as plain Parquet are encrypted as well.
 
@@ -112,8 +127,7 @@ class SplitVault:
             split = path.rsplit("/", 1)[1].rsplit("-", 1)[0]
             self._store(partition, split, self._fs.cat_file(path))
             self._fs.rm(path)
-        contents = {split: frame.to_parquet(index=False) or b"" for split, frame in splits.items()}
-        return {split: self._store(partition, split, content) for split, content in contents.items()}
+        return {split: self._store(partition, split, _content(frame)) for split, frame in splits.items()}
 
     def missing(self, partition: str, seals: Mapping[str, str]) -> list[str]:
         """Sealed splits that are not there any more, by name; whether they can be opened is not tried."""
@@ -169,7 +183,7 @@ class SplitVault:
         return pd.read_parquet(io.BytesIO(self._seal.unseal(sealed, name)))
 
     def _store(self, partition: str, split: str, content: bytes) -> str:
-        seal = hashlib.sha256(content).hexdigest()[:16]
+        seal = _seal_of(content)
         name = f"{partition}/{split}-{seal}"
         path = self._path(name)
         if self._holds(name, content):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
-
-import dagster as dg
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.contracts.tables import TABLES
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import cohort_config
 from e2i_assets.quality.config import QualityConfig
-from e2i_assets.resources.store import ArtifactStore, Published
-from e2i_assets.resources.tracking import ExperimentTracking
-from e2i_assets.resources.vault import SplitVault
-from e2i_assets.settings import Settings
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:  # the doors are handed in: see `code_version`
+    import dagster as dg
+
+    from e2i_assets.resources.store import ArtifactStore, Published
+    from e2i_assets.resources.tracking import ExperimentTracking
+    from e2i_assets.resources.vault import SplitVault
+    from e2i_assets.settings import Settings
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 A = TypeVar("A")
 
@@ -33,8 +33,8 @@ def quality_of(settings: Settings, partition: str) -> QualityConfig:
 class StageContext:
     """One stage of one partition in one run; `inputs` are the published versions that it was given.
 
-    `config` is what the stage settled as its configuration; `fingerprint` is the hash of code, configuration
-    and input versions: of all that the result is made from.
+    `config` is the configuration that decides the result and `code` the code version; `fingerprint` is the
+    hash of code, configuration and input versions: of all that the result is made from.
     """
 
     def __init__(
@@ -42,12 +42,14 @@ class StageContext:
         context: dg.AssetExecutionContext,
         inputs: Mapping[str, Published],
         config: Any = None,
+        code: str = "",
         fingerprint: str = "",
     ) -> None:
         self.dagster = context
         self.log = context.log
         self.inputs = inputs
         self.config = config
+        self.code = code
         self.fingerprint = fingerprint
         self.partition: str = context.partition_key
         self.run_id: str = context.run_id
@@ -79,17 +81,6 @@ class StageContext:
         config = self.cohort_config
         by_loads = self.warehouse.not_collected(config.partition_key)
         return {table: sorted(config.absent(table) | by_loads.get(table, frozenset())) for table in TABLES}
-
-    @property
-    def scopes(self) -> list[Scope]:
-        """The scopes that serve this partition, in the order of the cohort file."""
-        scopes = load_scopes(self.settings.config_dir / "scopes")
-        return [scopes[name] for name in self.cohort_config.scopes]
-
-    @property
-    def targets(self) -> list[str]:
-        """Target column of each scope that serves this partition."""
-        return [scope.target for scope in self.scopes]
 
     def read_raw(self, table: str, versions: Mapping[str, str], kind: type[A]) -> A:
         """A raw table in the version that a certificate names."""

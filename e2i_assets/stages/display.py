@@ -12,7 +12,10 @@ from e2i_assets.gates.verdict import Verdict
 from e2i_assets.resources.store import PAGES, Published
 
 REUSED = "reused"
-"""Metadata key: the published version stood, nothing was computed."""
+"""Metadata key: the published version is current, nothing was computed."""
+
+CODE_CHANGED = "code_changed"
+"""Metadata key: computed although a version was published, by other code than today's."""
 
 NOT_SERVED = "not_served"
 """Metadata key: the scope does not serve the partition, nothing was computed or published."""
@@ -30,14 +33,14 @@ def check(
     figures = {k: v if v is not None else "none" for k, v in verdict.figures.items()}
     advice = {"next_step": verdict.next_step} if verdict.next_step else {}
     rows = [dg.TableRecord({k: plain(v) for k, v in row.items()}) for row in verdict.rows]
-    found = {"found": dg.MetadataValue.table(rows)} if rows else {}
+    table = {"found": dg.MetadataValue.table(rows)} if rows else {}
     return dg.AssetCheckResult(
         passed=verdict.passed,
         asset_key=asset_key,
         check_name=gate,
         # Dagit takes it for Markdown, and what was found names columns and values of data.
         description=markdown.plain(f"{about}: {verdict.summary}"),
-        metadata=rounded({"reason": verdict.reason, **advice, **found, **figures, **where}),
+        metadata=rounded({"reason": verdict.reason, **advice, **table, **figures, **where}),
     )
 
 
@@ -100,9 +103,9 @@ def republished(current: Published) -> dg.MaterializeResult:
                 passed=True,
                 asset_key=key,
                 check_name=gate,
-                description=answer["description"],
-                metadata=answer["metadata"],
+                description=check["description"],
+                metadata=check["metadata"],
             )
-            for gate, answer in shown["checks"].items()
+            for gate, check in shown["checks"].items()
         ],
     )

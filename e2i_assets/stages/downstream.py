@@ -20,7 +20,7 @@ def tell_downstream(context: StageContext, refused: dg.AssetKey, about: str) -> 
     """
     name = refused.to_user_string()
     for key in _gates_below(context, refused):
-        told = dg.AssetCheckEvaluation(
+        evaluation = dg.AssetCheckEvaluation(
             asset_key=key.asset_key,
             check_name=key.name,
             passed=False,
@@ -34,7 +34,7 @@ def tell_downstream(context: StageContext, refused: dg.AssetKey, about: str) -> 
             dg.DagsterEvent(
                 event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
                 job_name=context.dagster.job_name,
-                event_specific_data=told,
+                event_specific_data=evaluation,
             ),
             run_id=context.dagster.run_id,
         )
@@ -45,8 +45,8 @@ def _gates_below(context: StageContext, refused: dg.AssetKey) -> Iterator[dg.Ass
     below = layer.asset_graph.executable_asset_keys & set(_below(layer.asset_graph, refused))
     for check in sorted(layer.asset_graph.asset_check_keys):
         scope = layer.asset_graph.get(check.asset_key).metadata.get(SCOPE)
-        asked = scope is None or serves(context.settings.config_dir, scope, context.partition)
-        if check.asset_key in below and asked:
+        served = scope is None or serves(context.settings.config_dir, scope, context.partition)
+        if check.asset_key in below and served:
             yield check
 
 

@@ -6,13 +6,10 @@ version stays in force and nothing downstream has anything new to read, in this 
 nothing that a stage depends on has changed, its published version stands and nothing is computed.
 """
 
-import hashlib
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -25,6 +22,7 @@ from e2i_assets.resources.disk import full_disk, naming_full_disk
 from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
 from e2i_assets.resources.store import PAGES, Artifact, Published
 from e2i_assets.stages import display
+from e2i_assets.stages.code_version import code_version
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
 from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
@@ -32,30 +30,37 @@ from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
 FORCE = "e2i/force"
 """Run tag: compute although nothing changed."""
 
-PACKAGE = Path(__file__).resolve().parent.parent
 RESOURCES = {"settings", "warehouse", "store", "vault", "tracking"}
 
 
+def nothing_more() -> None:
+    """Publishing the artifact is all there is to do."""
+
+
 @dataclass(frozen=True)
-class Made:
+class StageResult:
     """What a stage made.
 
     Attributes:
         artifact: what is published.
         metadata: what a person wants to see in Dagit; never a patient's row.
-        subject: what the gates judge, the artifact itself unless said otherwise.
+        gate_input: what the gates judge, the artifact itself unless said otherwise.
         attributes: facts about the making that are not content (they do not enter the data version).
         pages: name to file of the artifact that a person may open; linked in Dagit, also when a gate refuses.
+        on_publish: what else takes effect with the artifact. Called when every gate has passed, before the
+            artifact is published: a run that dies in between leaves it done, so the same stage run again must
+            find it done and come to the same result. An error of ours in it refuses the artifact.
     """
 
     artifact: Artifact
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    subject: Any = None
+    gate_input: Any = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
+    on_publish: Callable[[], None] = nothing_more
 
 
-Compute = Callable[..., Made]
+Compute = Callable[..., StageResult]
 Lost = Callable[[StageContext, Published], str | None]
 
 
@@ -65,7 +70,6 @@ def stage(
     group: str,
     description: str,
     kinds: set[str],
-    code: Sequence[str],
     gates: Sequence[Gate] = (),
     inputs: Mapping[str, dg.AssetKey | str] | None = None,
     scope: str | None = None,
@@ -73,11 +77,12 @@ def stage(
     metadata: Mapping[str, Any] | None = None,
     lost: Lost | None = None,
 ) -> Callable[[Compute], dg.AssetsDefinition]:
-    """Make an asset of a function `(context: StageContext, **inputs) -> Made`.
+    """Make an asset of a function `(context: StageContext, **inputs) -> StageResult`.
+
+    A change of the function's module, or of what it imports (`code_version`), makes the published version
+    stale.
 
     Args:
-        code: files and folders of the package whose source decides the result; a change there makes the
-            published version stale.
         gates: all must pass before anything is published.
         inputs: parameter name to the asset that it loads; each parameter's annotation is its artifact class.
         scope: the scope that the stage belongs to; of a partition that it does not serve nothing is computed
@@ -90,31 +95,30 @@ def stage(
     the gate that answers for it, as is a library that cannot be imported.
     """
     asset_key = dg.AssetKey.from_coercible(key)
-    sources = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
-    names = [gate.name for gate in gates]
+    upstream = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
 
     def decorate(compute: Compute) -> dg.AssetsDefinition:
-        version = code_version(tuple(code))
-        kinds_of = {name: typing.get_type_hints(compute)[name] for name in sources}
+        version = code_version(compute.__module__)
+        artifact_classes = {name: typing.get_type_hints(compute)[name] for name in upstream}
 
         @dg.asset(
             key=asset_key,
             group_name=group,
             description=description,
             kinds=kinds,
-            ins={name: dg.AssetIn(key=source, metadata={SCOPE: scope}) for name, source in sources.items()},
+            ins={name: dg.AssetIn(key=source, metadata={SCOPE: scope}) for name, source in upstream.items()},
             partitions_def=partitions(),
             code_version=version,
             output_required=False,
             required_resource_keys=RESOURCES,
             metadata={
-                GATES: names,
+                GATES: [gate.name for gate in gates],
                 **({SCOPE: scope} if scope else {}),
                 **(metadata or {}),
             },
             check_specs=[_check_spec(gate, asset_key) for gate in gates],
         )
-        def asset(context: dg.AssetExecutionContext, **given: Published) -> Iterator[Any]:
+        def asset(context: dg.AssetExecutionContext, **inputs: Published) -> Iterator[Any]:
             config_dir = context.resources.settings.config_dir
             if scope and not serves(config_dir, scope, context.partition_key):
                 context.log.info(display.passed_over(scope, context.partition_key))
@@ -124,14 +128,16 @@ def stage(
                     output = context.assets_def.get_output_name_for_asset_check_key(check)
                     yield dg.Output(None, output_name=output)
                 return
-            settled = config(StageContext(context, given)) if config else None
-            stage_context = stage_context_of(context, version, settled, given)
+            configuration = config(StageContext(context, inputs)) if config else None
+            stage_context = stage_context_of(context, version, configuration, inputs)
 
-            def made() -> Made:
-                loaded = {name: stage_context.open(given[name], kinds_of[name]) for name in sources}
-                return compute(stage_context, **loaded)
+            def result() -> StageResult:
+                artifacts = {
+                    name: stage_context.open(inputs[name], kind) for name, kind in artifact_classes.items()
+                }
+                return compute(stage_context, **artifacts)
 
-            yield from make(stage_context, asset_key, made, gates=gates, lost=lost)
+            yield from make(stage_context, asset_key, result, gates=gates, lost=lost)
 
         return asset
 
@@ -139,23 +145,23 @@ def stage(
 
 
 def stage_context_of(
-    context: dg.AssetExecutionContext, version: str, settled: Any, given: Mapping[str, Published]
+    context: dg.AssetExecutionContext, code: str, configuration: Any, inputs: Mapping[str, Published]
 ) -> StageContext:
     """The context of a stage whose code version, configuration and inputs are known."""
-    inputs = {name: published.version for name, published in given.items()}
-    fingerprint = json_hash({"code": version, "config": settled, "inputs": inputs})
-    return StageContext(context, given, settled, fingerprint)
+    versions = {name: published.version for name, published in inputs.items()}
+    fingerprint = json_hash({"code": code, "config": configuration, "inputs": versions})
+    return StageContext(context, inputs, configuration, code, fingerprint)
 
 
 def make(
     context: StageContext,
     asset_key: dg.AssetKey,
-    compute: Callable[[], Made],
+    compute: Callable[[], StageResult],
     *,
     gates: Sequence[Gate] = (),
     lost: Lost | None = None,
 ) -> Iterator[Any]:
-    """What a stage yields: the published version if it stands, else what is made; with the checks.
+    """What a stage yields: the published version if it is current, else what is made; with the checks.
 
     Raises:
         DiskFull: there was no room; that is no verdict on the data.
@@ -167,23 +173,32 @@ def make(
 def _make(
     context: StageContext,
     asset_key: dg.AssetKey,
-    compute: Callable[[], Made],
+    compute: Callable[[], StageResult],
     gates: Sequence[Gate],
     lost: Lost | None,
 ) -> Iterator[Any]:
     forced = context.dagster.run.tags.get(FORCE)
-    current = None if forced else context.store.current(asset_name(asset_key), context.partition)
-    if current and _stands(context, current, [gate.name for gate in gates], lost):
-        yield display.republished(current)
+    published = None if forced else context.store.current(asset_name(asset_key), context.partition)
+    if published and is_current(context, published, [gate.name for gate in gates], lost):
+        yield display.republished(published)
         return
+    code_changed = published is not None and published.code != context.code
+    if code_changed:
+        context.log.info(f"the code that decides {asset_name(asset_key)} has changed: it is made again.")
     try:
-        made = compute()
+        result = compute()
+        version = context.store.write(asset_name(asset_key), context.partition, result.artifact)
+        gate_input = result.artifact if result.gate_input is None else result.gate_input
+        verdicts = {gate.name: gate.verdict(gate_input) for gate in gates}
+        if all(verdict.passed for verdict in verdicts.values()):
+            result.on_publish()
     except (E2IError, ImportError) as error:
         if full_disk(error, context.settings) or not getattr(error, "on_data", True):
             raise
         yield from _refuse(context, asset_key, gates, error)
         return
-    yield from _audit_and_publish(context, asset_key, gates, made)
+    _record(context, asset_name(asset_key), verdicts, version)
+    yield from _publish(context, asset_key, result, version, verdicts, code_changed)
 
 
 def _check_spec(gate: Gate, asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
@@ -199,33 +214,34 @@ def _check_spec(gate: Gate, asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
         )
 
 
-def _stands(context: StageContext, current: Published, gates: Sequence[str], lost: Lost | None) -> bool:
+def is_current(
+    context: StageContext, published: Published, gates: Sequence[str], lost: Lost | None = None
+) -> bool:
     """Whether the published version is what would be made now, judged and whole."""
-    if current.fingerprint != context.fingerprint:
+    if published.fingerprint != context.fingerprint:
         return False
-    damage = context.store.damage(current.asset, current.partition, current.version)
-    damage = damage or (lost(context, current) if lost else None)
+    damage = context.store.damage(published.asset, published.partition, published.version)
+    damage = damage or (lost(context, published) if lost else None)
     if damage:
-        context.log.warning(f"{damage}; {current.asset} is made again.")
+        context.log.warning(f"{damage}; {published.asset} is made again.")
         return False
-    return not unproven(current, gates, context.warehouse)
+    return not unproven(published, gates, context.warehouse)
 
 
-def _audit_and_publish(
+def _publish(
     context: StageContext,
     asset_key: dg.AssetKey,
-    gates: Sequence[Gate],
-    made: Made,
+    result: StageResult,
+    version: str,
+    verdicts: Mapping[str, Verdict],
+    code_changed: bool,
 ) -> Iterator[Any]:
+    """The materialization that makes a version current, where all verdicts passed; else the checks alone."""
     name = asset_name(asset_key)
-    version = context.store.write(name, context.partition, made.artifact)
-    subject = made.artifact if made.subject is None else made.subject
-    verdicts = {gate.name: gate.verdict(subject) for gate in gates}
-    _record(context, name, verdicts, version)
     address = context.store.locate(name, context.partition, version)
     pages = f"{PAGES}/{name}/{context.partition}/{version}"
     where = {"dagster/uri": address} | {
-        page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in made.pages.items()
+        page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in result.pages.items()
     }
     checks = [
         display.check(asset_key, gate, verdict, _about(context), where) for gate, verdict in verdicts.items()
@@ -237,22 +253,27 @@ def _audit_and_publish(
         tell_downstream(context, asset_key, _about(context))
         yield from checks
         return
-    sources = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in context.inputs.items()}
-    metadata = display.rounded({**made.metadata, **where, **sources})
+    inputs = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in context.inputs.items()}
+    metadata = display.rounded({**result.metadata, **where, **inputs})
     published = Published(
         asset=name,
         partition=context.partition,
         version=version,
         fingerprint=context.fingerprint,
         gates={gate: verdict.passed for gate, verdict in verdicts.items()},
-        attributes=dict(made.attributes),
+        attributes=dict(result.attributes),
         display=display.serialize(metadata, checks),
         run_id=context.run_id,
+        code=context.code,
     )
     yield dg.MaterializeResult(
         asset_key=asset_key,
         value=published,
-        metadata={**metadata, display.REUSED: False},
+        metadata={
+            **metadata,
+            display.REUSED: False,
+            **({display.CODE_CHANGED: True} if code_changed else {}),
+        },
         data_version=dg.DataVersion(version),
         # Passing results travel with the materialization that they judged; yielded before it they would
         # have no target (dagster-io/dagster#16732).
@@ -291,19 +312,3 @@ def _record(
             for name, verdict in verdicts.items()
         ],
     )  # fmt: skip
-
-
-@cache
-def code_version(sources: tuple[str, ...]) -> str:
-    """Hash of the named files and folders of the package: what Dagster calls the code version.
-
-    Raises:
-        FileNotFoundError: a name that is no file or folder of the package.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(sources):
-        path = PACKAGE / name
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        for file in files:
-            digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]

@@ -38,7 +38,7 @@ from e2i_assets.leakage import audit_leakage
 from e2i_assets.leakage.info_sheet import Evidence, largest_shift, leakage_sheet
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.evaluation import evaluate, meets
-from e2i_assets.modeling.fitted import verify_fitted_on
+from e2i_assets.modeling.fitted import refit_check
 from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problem_types import problem_of
@@ -108,7 +108,7 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     )
     candidate = select_candidate(scope, train, features=made.features, seed=42)
     preprocessor = fit_preprocessor(train.X, made.features)
-    verify_fitted_on(preprocessor, train.X, lambda frame: fit_preprocessor(frame, made.features))
+    refit_check(preprocessor, train.X, lambda frame: fit_preprocessor(frame, made.features))
     joblib.dump(preprocessor, folder / "preprocessor.joblib")
     config = OptunaConfig.from_yaml(here.config_dir / "optuna_config.yaml")
     tuned = tune(candidate, preprocessor, train, validation, config, study_name="plain")

@@ -10,11 +10,14 @@ import pytest
 
 from e2i_assets_tests.conftest import CONFIG, ROOT
 from e2i_assets_tests.e2e.installed import Installed, build_wheel, install
+from e2i_assets_tests.unit.test_code_version import code_versions
 
 
-def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
+def test_the_wheel_has_every_file_of_the_package_and_the_same_code_versions(tmp_path: Path) -> None:
     with zipfile.ZipFile(build_wheel(tmp_path)) as wheel:
         packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        wheel.extractall(tmp_path / "unpacked")
+    assert code_versions(tmp_path / "unpacked") == code_versions(ROOT)
     assert packed == {
         *(f"e2i_assets/{name}" for name in files(ROOT / "e2i_assets")),
         *(f"e2i_assets/shipped/deploy/{name}" for name in files(ROOT / "deploy")),

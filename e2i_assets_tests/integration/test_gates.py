@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -18,8 +19,8 @@ from e2i_assets.partitions import partitions
 from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.store import Published
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.display import check
-from e2i_assets.stages.stage import FORCE, Made, stage
+from e2i_assets.stages.display import CODE_CHANGED, check
+from e2i_assets.stages.stage import FORCE, StageResult, stage
 from e2i_assets.warehouse.records import gate_results
 
 PARTITION, OTHER = partitions().get_partition_keys()[:2]
@@ -53,51 +54,58 @@ class World:
         self.computed: list[str] = []
         self.judge = positive
         self.raises: Exception | None = None
+        self.hooked = False
+        self.on_publish: Callable[[], None] = lambda: self.computed.append("on publish")
 
     @property
     def defs(self) -> dg.Definitions:
         world = self
 
         @stage(
-            key="upstream", group="test", description="", kinds=set(), code=("settings.py",),
+            key="upstream", group="test", description="", kinds=set(),
             gates=(Gate("is_positive", "", lambda number: world.judge(number)), Gate("is_small", "", lambda _: ok("small"))),
             config=lambda context: world.numbers[context.partition],
         )  # fmt: skip
-        def upstream(context: StageContext) -> Made:
+        def upstream(context: StageContext) -> StageResult:
             world.computed.append("upstream")
             if world.raises:
                 raise world.raises
             pages = {"page": "report.html"}
-            return Made(Number(world.numbers[context.partition]), metadata={"number": 1}, pages=pages)
+            return StageResult(
+                Number(world.numbers[context.partition]),
+                metadata={"number": 1},
+                pages=pages,
+                on_publish=lambda: world.on_publish() if world.hooked else None,
+            )
 
         @stage(
-            key="downstream", group="test", description="", kinds=set(), code=("settings.py",),
+            key="downstream", group="test", description="", kinds=set(),
             inputs={"number": "upstream"},
         )  # fmt: skip
-        def downstream(context: StageContext, number: Number) -> Made:
+        def downstream(context: StageContext, number: Number) -> StageResult:
             world.computed.append(f"downstream of {number.value}")
-            return Made(number)
+            return StageResult(number)
 
         @stage(
-            key="not_asked", group="test", description="", kinds=set(), code=("settings.py",), scope="recurrence",
+            key="not_asked", group="test", description="", kinds=set(), scope="recurrence",
             gates=(Gate("is_not_asked", "", lambda _: ok("never")),), inputs={"number": "upstream"},
         )  # fmt: skip
-        def not_asked(context: StageContext, number: Number) -> Made:
+        def not_asked(context: StageContext, number: Number) -> StageResult:
             raise AssertionError("no partition is served by this scope")
 
         @stage(
-            key="after_it", group="test", description="", kinds=set(), code=("settings.py",), scope="recurrence",
+            key="after_it", group="test", description="", kinds=set(), scope="recurrence",
             inputs={"number": "not_asked"},
         )  # fmt: skip
-        def after_it(context: StageContext, number: Number) -> Made:
+        def after_it(context: StageContext, number: Number) -> StageResult:
             raise AssertionError("no partition is served by this scope")
 
         @stage(
-            key="judged", group="test", description="", kinds=set(), code=("settings.py",),
+            key="judged", group="test", description="", kinds=set(),
             gates=(Gate("is_judged", "", lambda _: ok("judged")),), inputs={"number": "downstream"},
         )  # fmt: skip
-        def judged(context: StageContext, number: Number) -> Made:
-            return Made(number)
+        def judged(context: StageContext, number: Number) -> StageResult:
+            return StageResult(number)
 
         manager = dg.IOManagerDefinition.hardcoded_io_manager(
             ArtifactIOManager(self.platform.store, self.platform.warehouse, self.platform.settings)
@@ -362,6 +370,72 @@ def test_a_run_interrupted_before_publication_leaves_the_old_version(
     assert not stopped.success
     assert _was_interrupted(stopped)
     assert world.current() == before
+
+
+def test_what_goes_with_publishing_happens_after_the_gates_which_judge_once(world: World) -> None:
+    world.hooked, judged = True, []
+
+    def judge(number: Number) -> Verdict:
+        judged.append(number.value)
+        assert "on publish" not in world.computed
+        return positive(number)
+
+    world.judge = judge
+    world.numbers[PARTITION] = -1
+    assert not world.run(UPSTREAM).success
+    assert world.computed == ["upstream"]
+    world.numbers[PARTITION] = 1
+    assert world.run(UPSTREAM).success
+    assert world.run(UPSTREAM).success  # the second time nothing is published anew
+    assert world.computed == ["upstream", "upstream", "on publish"]
+    assert judged == [-1, 1]
+
+
+def test_when_it_fails_nothing_is_published_and_no_gate_is_on_record_as_passed(
+    world: World, platform: SimpleNamespace
+) -> None:
+    def locked() -> None:
+        raise BadData("the vault is locked")
+
+    world.hooked, world.on_publish = True, locked
+    refused = world.run()
+    assert not refused.success
+    assert checks(refused) == {"is_positive": False, "is_small": False}
+    assert world.current() is None
+    with platform.warehouse.engine.connect() as connection:
+        assert not connection.scalar(sa.select(sa.func.bool_or(gate_results.c.passed)))
+
+
+def test_a_run_that_dies_after_it_does_the_same_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.hooked = True
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.platform.store, "publish", killed)
+        assert not world.run(UPSTREAM).success
+    assert world.current() is None
+    assert world.run(UPSTREAM).success
+    assert world.computed == ["upstream", "on publish"] * 2
+    assert world.value("upstream") == 1
+
+
+@pytest.mark.parametrize("by", ["", "0" * 16])
+def test_what_other_code_made_is_made_again_and_that_is_said(world: World, by: str) -> None:
+    """As an upgrade finds it: a release before this one did not keep the version of the code."""
+    world.run(UPSTREAM)
+    current = world.current()
+    world.platform.store.publish(dataclasses.replace(current, fingerprint="of other code", code=by))
+
+    def told() -> list[bool]:
+        events = world.run(UPSTREAM).get_asset_materialization_events()
+        return [CODE_CHANGED in event.materialization.metadata for event in events]
+
+    assert (told(), told()) == ([True], [False])
+    assert world.computed == ["upstream", "upstream"]
+    world.numbers[PARTITION] = 2
+    assert told() == [False]
 
 
 @pytest.mark.parametrize("published_with_a_host", [False, True])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2i_assets.gates import splits as gates
-from e2i_assets.gates.splits import SplitsMade
+from e2i_assets.gates.splits import SplitResult
 from e2i_assets.gates.verdict import refusals
 from e2i_assets.leakage import LeakageError, audit_leakage
 from e2i_assets.modeling.alike import Alike, alike_groups, row_keys, summary, tellable
@@ -124,8 +124,8 @@ def test_the_cohort_file_decides(policy: Any, apart: bool) -> None:
     )  # fmt: skip
     assert not [f for f in report.findings if f.kind == "contamination"]
     assert any("which the cohort file allows" in said for said in report.limits) == apart
-    made = SplitsMade(divided.validation, {"started": report}, compare_assignments(NOBODY, divided.assigned))
-    verdict = GATES["no_leakage"].verdict(SplitsMade(**{**vars(made), "alike": divided.alike}))
+    made = SplitResult(divided.validation, {"started": report}, compare_assignments(NOBODY, divided.assigned))
+    verdict = GATES["no_leakage"].verdict(SplitResult(**{**vars(made), "alike": divided.alike}))
     assert verdict.passed == (policy != "refuse")
     if policy == "refuse":
         assert verdict.reason == "equal_rows"
@@ -158,7 +158,7 @@ def test_groups_too_large_for_the_ratios_are_refused_with_their_own_advice() -> 
     coarse = rows(400, 0).assign(age=1.0, dose=1.0, lab=1.0, arm=rng.choice(["a", "b"], 400))
     divided = split(coarse)
     assert divided.alike.largest > 80
-    made = SplitsMade(
+    made = SplitResult(
         divided.validation, {}, compare_assignments(NOBODY, divided.assigned), (), divided.alike
     )
     verdicts = {name: gate.verdict(made) for name, gate in GATES.items()}
@@ -176,9 +176,9 @@ def test_nobody_alike_is_said() -> None:
     assert "no two patients have equal rows" in Alike("same_split").said()
 
 
-def one_class() -> tuple[SplitsMade, None]:
+def one_class() -> tuple[SplitResult, None]:
     divided = split(rows(repeats=0).assign(started=1.0))
-    return SplitsMade(divided.validation, {}, compare_assignments(NOBODY, divided.assigned)), None
+    return SplitResult(divided.validation, {}, compare_assignments(NOBODY, divided.assigned)), None
 
 
 def three_positives() -> tuple[None, Exception]:
@@ -196,14 +196,14 @@ def infeasible_order() -> tuple[None, Exception]:
     return None, refused.value
 
 
-def copied() -> tuple[SplitsMade, None]:
+def copied() -> tuple[SplitResult, None]:
     table = rows(repeats=0)
     divided = split(table)
     frames = {name: frame[[*FEATURES, "started"]] for name, frame in divided.frames.items()}
     frames["test"] = pd.concat([frames["test"], frames["train"].head(12)])
     report = audit_leakage(frames.pop("train"), "started", other_splits=frames)
     stability = compare_assignments(NOBODY, divided.assigned)
-    return SplitsMade(divided.validation, {"started": report}, stability), None
+    return SplitResult(divided.validation, {"started": report}, stability), None
 
 
 @pytest.mark.parametrize(

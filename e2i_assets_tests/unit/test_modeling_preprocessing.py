@@ -25,7 +25,7 @@ from sklearn.preprocessing import (
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
-from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
+from e2i_assets.modeling.fitted import FitCheck, refit_check
 from e2i_assets.modeling.preprocessing import MAX_LEVELS, fit_preprocessor, preprocessor_summary, sources_of
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.serving_toy import feature
@@ -33,7 +33,7 @@ from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION
 
 
 def verified(fitted: ColumnTransformer, X: pd.DataFrame, features: Any = FEATURES) -> FitCheck:
-    return verify_fitted_on(fitted, X, lambda frame: fit_preprocessor(frame, features))
+    return refit_check(fitted, X, lambda frame: fit_preprocessor(frame, features))
 
 
 def test_statistics_are_those_of_train() -> None:
@@ -78,7 +78,7 @@ def test_a_level_seen_outside_train_is_found() -> None:
 
 
 def test_levels_that_were_given_cannot_be_shown_to_be_of_train_by_a_clone() -> None:
-    (violation,) = verify_fitted_on(fit_preprocessor(TRAIN.X, FEATURES), TRAIN.X).violations
+    (violation,) = refit_check(fit_preprocessor(TRAIN.X, FEATURES), TRAIN.X).violations
     assert "levels were given" in violation
 
 
@@ -100,9 +100,9 @@ MADE_OF = {
 def test_whatever_it_is_made_of_it_is_compared(name: str) -> None:
     """Not our own scaler and encoder only: each statistic of the fitted object, wherever it is kept."""
     whole = ColumnTransformer([(name, MADE_OF[name], ["lab_0", "lab_1", "lab_2"])])
-    assert verify_fitted_on(clone(whole).fit(TRAIN.X), TRAIN.X).violations == ()
+    assert refit_check(clone(whole).fit(TRAIN.X), TRAIN.X).violations == ()
     both = pd.concat([TRAIN.X, VALIDATION.X.assign(lab_1=VALIDATION.X["lab_1"] * 3)])
-    violations = verify_fitted_on(clone(whole).fit(both), TRAIN.X).violations
+    violations = refit_check(clone(whole).fit(both), TRAIN.X).violations
     assert violations
     assert all(line.startswith((name, "_n_features")) or "n_samples" in line for line in violations)
 
@@ -110,10 +110,10 @@ def test_whatever_it_is_made_of_it_is_compared(name: str) -> None:
 def test_verification_fails_closed() -> None:
     from e2i_assets.modeling.preprocessing import make_preprocessor
 
-    unfitted = verify_fitted_on(make_preprocessor(FEATURES, {"region": []}), TRAIN.X)
+    unfitted = refit_check(make_preprocessor(FEATURES, {"region": []}), TRAIN.X)
     assert unfitted == FitCheck(0, ("preprocessor: has not been fitted",))
     fitted = fit_preprocessor(TRAIN.X, FEATURES)
-    assert "lab_2" in verify_fitted_on(fitted, TRAIN.X.drop(columns="lab_2")).violations[0]
+    assert "lab_2" in refit_check(fitted, TRAIN.X.drop(columns="lab_2")).violations[0]
 
 
 def test_unseen_rare_and_null_levels_are_taken() -> None:

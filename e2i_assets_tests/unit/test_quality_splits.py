@@ -4,7 +4,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from e2i_assets.gates.splits import SPLIT_QUALITY, SplitsMade
+from e2i_assets.gates.splits import SPLIT_QUALITY, SplitResult
 from e2i_assets.modeling import SplitValidation
 from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality import UngradedSplit, grade_splits
@@ -51,10 +51,10 @@ def test_the_gate_wants_every_split_graded(tables):
     graded = tuple(grades(tables).values())
     valid = SplitValidation(is_valid=True, violations=(), broken=(), ratios={}, counts={})
     for i in range(len(graded)):
-        made = SplitsMade(valid, {}, Stability(0, 1, 0), graded[:i] + graded[i + 1 :])
+        made = SplitResult(valid, {}, Stability(0, 1, 0), graded[:i] + graded[i + 1 :])
         verdict = SPLIT_QUALITY.verdict(made)
         assert (verdict.reason, verdict.message) == ("not_graded", f"{graded[i].split} not graded.")
-    assert SPLIT_QUALITY.verdict(SplitsMade(valid, {}, Stability(0, 1, 0), graded)).passed
+    assert SPLIT_QUALITY.verdict(SplitResult(valid, {}, Stability(0, 1, 0), graded)).passed
 
 
 def test_a_fault_costs_the_split_that_has_it_and_no_other(tables):

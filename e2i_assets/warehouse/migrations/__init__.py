@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from psycopg.errors import UndefinedTable
 
 from e2i_assets.errors import E2IError
 from e2i_assets.warehouse.ddl import SCHEMA
@@ -95,6 +94,8 @@ def _recorded(engine: sa.Engine) -> str | None:
         with engine.connect() as connection:
             return connection.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version"))
     except sa.exc.ProgrammingError as error:
+        from psycopg.errors import UndefinedTable
+
         if isinstance(error.orig, UndefinedTable):
             return None
         raise

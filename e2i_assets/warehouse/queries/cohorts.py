@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -14,7 +14,9 @@ from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.json_files import from_json, to_json
 from e2i_assets.warehouse.records import cohort_definitions, cohort_eligibility_log, cohort_executions
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

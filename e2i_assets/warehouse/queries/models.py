@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.warehouse.records import bentoml_services, hpo_studies, training_runs
-from e2i_assets.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from e2i_assets.modeling.training import TrainedModel
     from e2i_assets.modeling.tuning import TunedParams
     from e2i_assets.serving import Bundle
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 
 def record_study(warehouse: Warehouse, partition: str, scope: str, run_id: str, study: TunedParams) -> None:

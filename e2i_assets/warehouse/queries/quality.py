@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -12,7 +12,9 @@ from e2i_assets.quality.config import DIMENSIONS
 from e2i_assets.quality.report import QCReport
 from e2i_assets.quality.splits import SplitQuality
 from e2i_assets.warehouse.records import data_quality_reports
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 
 def record_quality(warehouse: Warehouse, partition: str, run_id: str, report: QCReport) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.warehouse.records import ACTIVE, bentoml_services, split_access, split_attempts, training_runs
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import sqlalchemy as sa
 
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.warehouse.records import split_assignments
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 
 def assignments(warehouse: Warehouse, partition: str) -> pd.DataFrame:

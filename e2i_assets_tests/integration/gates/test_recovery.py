@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from e2i_assets.build import build_resources
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
+from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import installation
 from e2i_assets_tests.integration.gates.partition import PARTITION, run
@@ -41,6 +42,10 @@ def folder_of(here: Settings, asset: str) -> Path:
     return Path(here.artifacts_url) / asset / PARTITION / versions(here)[asset]
 
 
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def bento(here: Settings) -> Path:
     (folder,) = [path.parent for path in here.bento_home.rglob("bento.yaml") if PARTITION in str(path)]
     return folder
@@ -59,6 +64,10 @@ def test_killed_at_any_stage_and_resumed_ends_as_an_uninterrupted_run(
             shutil.rmtree(folder)
         with build_resources(here)["warehouse"].engine.begin() as connection:
             connection.execute(sa.text(f"TRUNCATE {', '.join(f'e2i.ml_{name}' for name in MADE_ANEW)}"))
+        with monkeypatch.context() as patch:  # between the assignments of patients and their seals
+            patch.setattr(SplitVault, "seal", interrupted)
+            assert not run(here, "*").success
+            assert not list(Path(here.vault_url).rglob("*.sealed"))
         for victim in victims:
 
             def killed(store: ArtifactStore, published: Published, victim: str = victim) -> None:

@@ -30,11 +30,12 @@ from e2i_assets_tests.integration.gates.partition import (
 
 def test_no_leakage_refuses_the_trap(here: Settings, tmp_path: Path) -> None:
     """Days to treatment are known only afterwards, and their very presence tells the outcome."""
-    before = published(here)
+    before, vault = published(here), sorted(Path(here.vault_url).rglob("*"))
     edited = changed(
         here, tmp_path, COHORT_FILE, lambda c: c.update(features={"include": ["days_to_treatment"]})
     )
     result = run(edited, "key:features+")
+    assert sorted(Path(here.vault_url).rglob("*")) == vault  # nothing is sealed of what is refused
     assert reason(result, "no_leakage") == "leakage"
     assert {"split_ratios": True, "stable_splits": True}.items() <= checks(result).items()
     after = published(here)

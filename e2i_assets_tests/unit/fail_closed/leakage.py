@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.contracts.variables import Variable
-from e2i_assets.gates.splits import SplitsMade
+from e2i_assets.gates.splits import SplitResult
 from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.splits import Stability
@@ -36,7 +36,7 @@ def frame() -> pd.DataFrame:
     )
 
 
-def audited(table: pd.DataFrame) -> SplitsMade:
+def audited(table: pd.DataFrame) -> SplitResult:
     """As the stage makes it."""
     bounds = np.cumsum([0, *SIZES.values()])
     splits = {name: table.iloc[a:b] for name, a, b in zip(SIZES, bounds[:-1], bounds[1:], strict=True)}
@@ -51,14 +51,14 @@ def audited(table: pd.DataFrame) -> SplitsMade:
     return made(report)
 
 
-def made(*reports: LeakageReport) -> SplitsMade:
+def made(*reports: LeakageReport) -> SplitResult:
     valid = SplitEnforcer().validate_splits(
         **{f"{name}_df": pd.DataFrame({"patient_id": [name]}) for name in ("train", "val", "test", "holdout")}
     )
-    return SplitsMade(valid, {report.target: report for report in reports}, Stability(0, 0, 0))
+    return SplitResult(valid, {report.target: report for report in reports}, Stability(0, 0, 0))
 
 
-def half_looked() -> SplitsMade:
+def half_looked() -> SplitResult:
     (report,) = audited(frame()).leakage.values()
     return made(replace(report, examined={**report.examined, "contamination": 0}))
 

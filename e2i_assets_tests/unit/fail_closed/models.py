@@ -12,7 +12,7 @@ from e2i_assets.assets.bento_bundle import _answer, probe_rows
 from e2i_assets.assets.scoped import labelled
 from e2i_assets.gates.bento_bundle import Answers
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
-from e2i_assets.modeling.fitted import FitCheck, verify_fitted_on
+from e2i_assets.modeling.fitted import FitCheck, refit_check
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.scope import SuccessCriteria
@@ -30,7 +30,7 @@ def table(split: Any, **changes: Any) -> pd.DataFrame:
 
 def fitted(train: pd.DataFrame) -> FitCheck:
     X = labelled("train", train, NAMES, scope()).X
-    return verify_fitted_on(fit_preprocessor(X, FEATURES), X, lambda frame: fit_preprocessor(frame, FEATURES))
+    return refit_check(fit_preprocessor(X, FEATURES), X, lambda frame: fit_preprocessor(frame, FEATURES))
 
 
 def judged(test: pd.DataFrame) -> tuple[CriterionResult, ...]:

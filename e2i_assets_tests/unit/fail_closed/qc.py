@@ -12,7 +12,7 @@ import polars as pl
 
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.qc_report import Origin, Quality
-from e2i_assets.gates.splits import SplitsMade
+from e2i_assets.gates.splits import SplitResult
 from e2i_assets.modeling import SplitValidation
 from e2i_assets.modeling.splits import Stability
 from e2i_assets.quality import QualityConfig, build_qc_report, grade_splits
@@ -71,12 +71,12 @@ STABLE = Stability(kept=0, new=0, moved=0)
 TRAIN = clean()[JOURNEYS].select("patient_journey_id", "age_at_diagnosis").to_pandas()
 
 
-def split(make: Callable[[], Tables], **frames: Any) -> SplitsMade:
+def split(make: Callable[[], Tables], **frames: Any) -> SplitResult:
     tables = make()
     graded = grade_splits(
         {"train": TRAIN} | frames, tables, quality_config("causal_paths"), attributes=ATTRIBUTES
     )
-    return SplitsMade(VALID, {}, STABLE, graded)
+    return SplitResult(VALID, {}, STABLE, graded)
 
 
 def afresh() -> Any:
@@ -131,7 +131,7 @@ SPLIT_QUALITY = {
     "all-null column": Case(partial(split, clean, train=TRAIN.assign(patient_journey_id=None)), "not_graded"),
     "one row": Case(partial(split, clean, holdout=TRAIN.head(1)), "not_graded"),
     "wrong time zone": Case(partial(split, without_zone), "not_graded"),
-    "nothing evaluated": Case(lambda: SplitsMade(VALID, {}, STABLE), "nothing_evaluated"),
+    "nothing evaluated": Case(lambda: SplitResult(VALID, {}, STABLE), "nothing_evaluated"),
 }
 CASES: Cases = {
     "no_blockers": NO_BLOCKERS,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from e2i_assets.gates.splits import SplitsMade
+from e2i_assets.gates.splits import SplitResult
 from e2i_assets.modeling import SplitEnforcer
 from e2i_assets.modeling.splits import Stability, compare_assignments, divide
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
@@ -31,14 +31,14 @@ def rows(**changes: Any) -> pd.DataFrame:
     return table.assign(**changes)
 
 
-def made(table: pd.DataFrame, before: pd.DataFrame = NOBODY, order: Any = "random") -> SplitsMade:
+def made(table: pd.DataFrame, before: pd.DataFrame = NOBODY, order: Any = "random") -> SplitResult:
     divided = divide(table, NOBODY, targets=["started"], order=order, time_column="index_date", seed=1)
-    return SplitsMade(divided.validation, {}, compare_assignments(before, divided.assigned))
+    return SplitResult(divided.validation, {}, compare_assignments(before, divided.assigned))
 
 
-def judged(*frames: pd.DataFrame, **wanted: Any) -> SplitsMade:
+def judged(*frames: pd.DataFrame, **wanted: Any) -> SplitResult:
     """Splits that come from elsewhere."""
-    return SplitsMade(SplitEnforcer().validate_splits(*frames, **wanted), {}, Stability(0, 0, 0))
+    return SplitResult(SplitEnforcer().validate_splits(*frames, **wanted), {}, Stability(0, 0, 0))
 
 
 def four(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -46,7 +46,7 @@ def four(table: pd.DataFrame) -> list[pd.DataFrame]:
     return [table.iloc[a:b] for a, b in pairwise(bounds)]
 
 
-def without_pandas() -> SplitsMade:
+def without_pandas() -> SplitResult:
     """The one library that splitting needs."""
     from pandas import DataFrame
 
