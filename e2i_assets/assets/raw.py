@@ -21,7 +21,7 @@ from e2i_assets.stages.code_version import code_version
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import RESOURCES, StageResult, make, stage_context_of
 from e2i_assets.warehouse.snapshots import Snapshot
-from e2i_assets.warehouse.table_status import Holding
+from e2i_assets.warehouse.table_status import TableStatus
 
 
 def build_raw_assets() -> list[dg.AssetsDefinition]:
@@ -80,7 +80,7 @@ def _extract(context: StageContext, name: str, snapshot: Snapshot) -> StageResul
             "dagster/partition_row_count": frame.height,
             "dagster/column_schema": shown.raw_schema(name, frame, declared),
             "load": snapshot.load,
-            **_shown(extract.holding),
+            **_shown(extract.status),
         },
         attributes={
             LOAD: snapshot.load,
@@ -90,14 +90,14 @@ def _extract(context: StageContext, name: str, snapshot: Snapshot) -> StageResul
     )
 
 
-def _shown(holding: Holding) -> dict[str, Any]:
+def _shown(status: TableStatus) -> dict[str, Any]:
     """Dates rather than ages: what was published says the same for ever."""
-    load = holding.last_load
+    load = status.last_load
     return {
-        "rejected_rows": holding.rejected,
-        "first_date": str(holding.first_date or "none"),
-        "last_date": str(holding.last_date or "none"),
-        "last_arrival": holding.last_arrival.isoformat() if holding.last_arrival else "not recorded",
+        "rejected_rows": status.rejected,
+        "first_date": str(status.first_date or "none"),
+        "last_date": str(status.last_date or "none"),
+        "last_arrival": status.last_arrival.isoformat() if status.last_arrival else "not recorded",
         "last_load": f"{load.load_id} of {load.source}, {load.committed_at:%Y-%m-%d %H:%M %Z}"
         if load
         else "none",

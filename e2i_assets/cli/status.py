@@ -11,7 +11,7 @@ from rich.console import Console
 from e2i_assets.cli.output import print_json, show_table, warn_of_wrong_files
 from e2i_assets.cli.session import open_session
 from e2i_assets.partitions import cohort_configs
-from e2i_assets.warehouse.table_status import Holding, LastLoad, total
+from e2i_assets.warehouse.table_status import LastLoad, TableStatus, total
 
 HEADS = ["rows", "rejected", "first", "last", "age", "load"]
 
@@ -37,35 +37,35 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
         print_json(
             {
                 "at": now.isoformat(),
-                "tables": [holding.to_dict(now) for holding in tables],
+                "tables": [status.to_dict(now) for status in tables],
                 "partitions": [
                     {"partition": key}
-                    | {k: v for k, v in total(holdings).to_dict(now).items() if k != "table"}
-                    | {"tables": [holding.to_dict(now) for holding in holdings]}
-                    for key, holdings in parts.items()
+                    | {k: v for k, v in total(statuses).to_dict(now).items() if k != "table"}
+                    | {"tables": [status.to_dict(now) for status in statuses]}
+                    for key, statuses in parts.items()
                 ],
             }
         )
         return
-    shown = parts[partition] if partition else [*tables, *(total(holdings) for holdings in parts.values())]
+    shown = parts[partition] if partition else [*tables, *(total(statuses) for statuses in parts.values())]
     title = f"Tables of {partition}" if partition else "Tables"
     tables = parts[partition] if partition else tables
     show_table(title, ["table", *HEADS], [[h.table, *_cells(h, now)] for h in tables])
     if not partition:
-        rows = [[key, *_cells(total(holdings), now)] for key, holdings in parts.items()]
+        rows = [[key, *_cells(total(statuses), now)] for key, statuses in parts.items()]
         show_table("Partitions, all tables", ["partition", *HEADS], rows)
     _show_loads([h.last_load for h in shown if h.last_load], now)
 
 
-def _cells(holding: Holding, now: dt.datetime) -> list[str | None]:
-    age = (now.date() - holding.last_date).days if holding.last_date else None
+def _cells(status: TableStatus, now: dt.datetime) -> list[str | None]:
+    age = (now.date() - status.last_date).days if status.last_date else None
     return [
-        f"{holding.rows:,}",
-        f"{holding.rejected:,}",
-        str(holding.first_date or ""),
-        str(holding.last_date or ""),
+        f"{status.rows:,}",
+        f"{status.rejected:,}",
+        str(status.first_date or ""),
+        str(status.last_date or ""),
         None if age is None else f"{age:,} d",
-        str(holding.last_load.load_id) if holding.last_load else "none",
+        str(status.last_load.load_id) if status.last_load else "none",
     ]
 
 

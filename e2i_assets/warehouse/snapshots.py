@@ -19,7 +19,7 @@ from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse import records, table_status
 from e2i_assets.warehouse.ddl import SCHEMA
-from e2i_assets.warehouse.table_status import Holding
+from e2i_assets.warehouse.table_status import TableStatus
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Extract:
         frame: its rows, ordered by key, with the contract's columns and types.
         snapshot: which transactions it sees (`pg_current_snapshot()`), asked in the transaction that read the
             rows: extracts with the same one saw the same database.
-        holding: its counts, dates and last load.
+        status: its counts, dates and last load.
     """
 
     frame: pl.DataFrame
     snapshot: str
-    holding: Holding
+    status: TableStatus
 
 
 class Snapshot:
@@ -57,8 +57,8 @@ class Snapshot:
         frame = rows(self._cursor, table, f"WHERE {where}", self._partition)
         self._cursor.execute("SELECT pg_current_snapshot()::text")
         (identity,) = self._cursor.fetchone()
-        holding = table_status.of_extract(self._connection, table, self._partition, frame)
-        return Extract(frame, identity, holding)
+        status = table_status.of_extract(self._connection, table, self._partition, frame)
+        return Extract(frame, identity, status)
 
 
 @contextmanager

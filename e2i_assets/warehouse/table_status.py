@@ -32,7 +32,7 @@ class LastLoad:
 
 
 @dataclass(frozen=True)
-class Holding:
+class TableStatus:
     """One table, whole or of one partition; in a total of several tables `table` is `all`.
 
     Attributes:
@@ -64,11 +64,11 @@ class Holding:
         }  # fmt: skip
 
 
-def total(holdings: Iterable[Holding]) -> Holding:
+def total(statuses: Iterable[TableStatus]) -> TableStatus:
     """All tables of a partition as one."""
-    of = list(holdings)
+    of = list(statuses)
     loads = [h.last_load for h in of if h.last_load]
-    return Holding(
+    return TableStatus(
         table="all",
         rows=sum(h.rows for h in of),
         rejected=sum(h.rejected for h in of),
@@ -79,30 +79,30 @@ def total(holdings: Iterable[Holding]) -> Holding:
     )
 
 
-def of_tables(connection: sa.Connection) -> list[Holding]:
+def of_tables(connection: sa.Connection) -> list[TableStatus]:
     """Every table whole, in loading order."""
     return [
-        _holding(connection, name, None, _measured(connection, name), _rejected(connection, name))
+        _status(connection, name, None, _measured(connection, name), _rejected(connection, name))
         for name in TABLES
     ]
 
 
 def of_partitions(
     connection: sa.Connection, partitions: Collection[PartitionKey]
-) -> dict[PartitionKey, list[Holding]]:
+) -> dict[PartitionKey, list[TableStatus]]:
     """Every table of each partition, cut as its extracts are; in loading order."""
-    found: dict[PartitionKey, list[Holding]] = {partition: [] for partition in partitions}
+    found: dict[PartitionKey, list[TableStatus]] = {partition: [] for partition in partitions}
     for name in TABLES:
         measured = _measured(connection, name, by_partition=True)
         rejected = _rejected(connection, name, by_partition=True)
         for partition in partitions:
-            found[partition].append(_holding(connection, name, partition, measured, rejected))
+            found[partition].append(_status(connection, name, partition, measured, rejected))
     return found
 
 
 def of_extract(
     connection: sa.Connection, table: str, partition: PartitionKey, extract: pl.DataFrame
-) -> Holding:
+) -> TableStatus:
     """One table of one partition, rows and dates taken from its extract."""
     facts = facts_of(TABLES[table])
     days = extract.get_column(facts.dated_by).cast(pl.Date) if facts.dated_by else pl.Series(dtype=pl.Date)
@@ -110,7 +110,7 @@ def of_extract(
         extract.get_column(facts.ingestion_time) if facts.ingestion_time else pl.Series(dtype=pl.Datetime)
     )
     measured: Any = (extract.height, days.min(), days.max(), arrivals.max())
-    return _holding(
+    return _status(
         connection, table, partition, {partition: measured}, _rejected(connection, table, by_partition=True)
     )
 
@@ -150,16 +150,16 @@ _Counts = Mapping[PartitionKey | None, int]
 _Measures = Mapping[PartitionKey | None, tuple[int, dt.date | None, dt.date | None, dt.datetime | None]]
 
 
-def _holding(
+def _status(
     connection: sa.Connection,
     table: str,
     partition: PartitionKey | None,
     measured: _Measures,
     rejected: _Counts,
-) -> Holding:
+) -> TableStatus:
     rows, first, last, arrival = measured.get(partition, (0, None, None, None))
     load = last_load(connection, table, partition)
-    return Holding(table, rows, rejected.get(partition, 0), first, last, arrival, load)
+    return TableStatus(table, rows, rejected.get(partition, 0), first, last, arrival, load)
 
 
 def _measured(connection: sa.Connection, table: str, *, by_partition: bool = False) -> _Measures:

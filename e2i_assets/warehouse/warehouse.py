@@ -19,7 +19,7 @@ from e2i_assets.warehouse.loader import Load, LoadReport, Progress, run_load
 from e2i_assets.warehouse.postgres import url_for
 from e2i_assets.warehouse.removal import Removal, remove
 from e2i_assets.warehouse.snapshots import Snapshot
-from e2i_assets.warehouse.table_status import Holding
+from e2i_assets.warehouse.table_status import TableStatus
 
 
 class Warehouse:
@@ -110,12 +110,12 @@ class Warehouse:
         with self.engine.connect() as connection:
             return snapshots.watermark(connection, brand, indication)
 
-    def status(self) -> list[Holding]:
+    def status(self) -> list[TableStatus]:
         """What every data table holds, in loading order."""
         with self.engine.connect() as connection:
             return table_status.of_tables(connection)
 
-    def status_of(self, partitions: Collection[PartitionKey]) -> dict[PartitionKey, list[Holding]]:
+    def status_of(self, partitions: Collection[PartitionKey]) -> dict[PartitionKey, list[TableStatus]]:
         """What every data table holds of each partition."""
         with self.engine.connect() as connection:
             return table_status.of_partitions(connection, partitions)

@@ -18,7 +18,7 @@ from e2i_assets.ingest.problems import LoadError
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.loader import Load
-from e2i_assets.warehouse.table_status import Holding, not_collected, total
+from e2i_assets.warehouse.table_status import TableStatus, not_collected, total
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import frame
 
@@ -70,8 +70,8 @@ def tables(parts: list[tuple[str, str]]) -> dict[str, pl.DataFrame]:
     }  # fmt: skip
 
 
-def by_table(holdings: list[Holding]) -> dict[str, Holding]:
-    return {holding.table: holding for holding in holdings}
+def by_table(statuses: list[TableStatus]) -> dict[str, TableStatus]:
+    return {status.table: status for status in statuses}
 
 
 def test_rows_rejected_rows_dates_and_loads(
@@ -90,7 +90,7 @@ def test_rows_rejected_rows_dates_and_loads(
     assert (journeys.last_load.load_id, journeys.last_load.source) == (report.load_id, "first")
     assert whole["ml_predictions"].last_date == dt.date(2024, 5, 1), "the day in UTC"
     assert whole["hcp_profiles"].last_date is None
-    assert whole["triggers"] == Holding("triggers", 0, 0, None, None, None, None)
+    assert whole["triggers"] == TableStatus("triggers", 0, 0, None, None, None, None)
 
 
 def test_a_partition_has_its_share_and_a_load_counts_where_it_touched(
@@ -99,7 +99,7 @@ def test_a_partition_has_its_share_and_a_load_counts_where_it_touched(
     warehouse.load(Load(tables, "first"), parts)
     later = {"treatment_events": tables["treatment_events"].head(1).with_columns(cost=pl.lit(5.0))}
     second = warehouse.load(Load(later, "second"), parts)
-    held = {partition: by_table(holdings) for partition, holdings in warehouse.status_of(parts).items()}
+    held = {partition: by_table(statuses) for partition, statuses in warehouse.status_of(parts).items()}
     even, odd = held[parts[0]], held[parts[1]]
     assert [even["patient_journeys"].rows, odd["patient_journeys"].rows] == [30, 29]
     assert [even["patient_journeys"].rejected, odd["patient_journeys"].rejected] == [0, 1]
@@ -116,9 +116,9 @@ def test_an_extract_tells_the_same_as_the_warehouse(
     warehouse: Warehouse, tables: dict[str, pl.DataFrame], parts: list[tuple[str, str]]
 ) -> None:
     warehouse.load(Load(tables, "first"), parts)
-    for partition, holdings in warehouse.status_of(parts).items():
+    for partition, statuses in warehouse.status_of(parts).items():
         with warehouse.snapshot(*partition) as snapshot:
-            assert [snapshot.extract(held.table).holding for held in holdings] == holdings
+            assert [snapshot.extract(held.table).status for held in statuses] == statuses
 
 
 def test_a_raw_asset_tells_it_with_dates_rather_than_ages(
@@ -163,7 +163,7 @@ def test_a_failed_load_rejects_nothing_of_what_is_held(
 
 
 def test_ages_are_counted_from_now() -> None:
-    held = Holding("triggers", 1, 0, DAY, DAY, STAMP, None)
+    held = TableStatus("triggers", 1, 0, DAY, DAY, STAMP, None)
     told = held.to_dict(dt.datetime(2024, 3, 3, tzinfo=dt.UTC))
     assert (told["date_age_days"], told["arrival_age_days"], told["load_age_days"]) == (62, 1, None)
     assert json.loads(json.dumps(told)) == told
