@@ -7,7 +7,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from e2i_assets.html_pages import stamped
-from e2i_assets.resources.store import PAGES, ArtifactStore
+from e2i_assets.resources.pages import PAGES
+from e2i_assets.resources.store import ArtifactStore
 
 POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "

@@ -13,50 +13,24 @@ is the same under any key, named before that.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Protocol
 
 import fsspec
 from pydantic import ValidationError
 
 from e2i_assets.errors import E2IError
-from e2i_assets.json_files import from_json, json_hash, read_json, to_json, write_json
+from e2i_assets.json_files import from_json, json_hash
+from e2i_assets.resources.artifacts import A, Artifact, Identified, load_artifact, save_artifact, sealed_files
+from e2i_assets.resources.pages import PAGE, Page
 from e2i_assets.resources.sealing import MAGIC, VaultError
 from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
-
-
-@runtime_checkable
-class Folder(Protocol):
-    """An artifact that keeps itself as a folder of files."""
-
-    def save(self, folder: Path) -> None:
-        """Write every file; the same value must give the same bytes."""
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-
-
-Artifact = Any
-"""A `Folder`, or a dataclass of plain types, which is kept as record.json (and as report.html where it has
-`to_html`)."""
-A = TypeVar("A")
-
-
-@runtime_checkable
-class Identified(Protocol):
-    """An artifact whose files may differ although it is the same: it names its content itself."""
-
-    def identity(self) -> str:
-        """Hex digits, the same for the same content before it is saved and after it is loaded."""
 
 
 class Sealer(Protocol):
@@ -112,23 +86,6 @@ class Published:
 
 CHECK = "check"
 """Key of a pointer: hash of the others."""
-PAGES = "/pages"
-"""Where `e2i up` serves the pages of versions, at Dagit's own address: a link of Dagit needs no more."""
-PAGE = re.compile(
-    rf"(?P<asset>[\w/-]+)/(?P<partition>[\w-]+)/(?P<version>[0-9a-f]{{{DIGITS}}})/([\w-]+/)*[\w-]+\.html",
-    re.ASCII,
-)
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of a version, of which partition and asset it is, and when it was made."""
-
-    html: str
-    asset: str
-    partition: str
-    version: str
-    made: datetime
 
 
 class ArtifactStore:
@@ -149,10 +106,10 @@ class ArtifactStore:
         with self._writing(), tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
             folder = Path(scratch) / "version"
             folder.mkdir()
-            _save(artifact, folder)
+            save_artifact(artifact, folder)
             identity = artifact.identity() if isinstance(artifact, Identified) else None
             version = identity[:DIGITS] if identity else content_hash(folder)
-            sealed = _sealed(type(artifact))
+            sealed = sealed_files(type(artifact))
             for name in sealed:
                 content = (folder / name).read_bytes()
                 with self._keyed(asset, partition):
@@ -188,15 +145,15 @@ class ArtifactStore:
                 f"Materialize {asset} again.",
             )
         with self._local(source) as stored:
-            named = issubclass(kind, Identified) or bool(_sealed(kind))
+            named = issubclass(kind, Identified) or bool(sealed_files(kind))
             if found := damage(stored, version, identified=named):
                 raise _altered(source, found, asset)
             with self._opened(stored, asset, partition, version, kind) as folder:
                 # The list of hashes may have been altered with the files; the content says what it is.
-                if _sealed(kind) and content_hash(folder) != version:
+                if sealed_files(kind) and content_hash(folder) != version:
                     raise _forged(source, asset)
                 try:
-                    artifact = _load(kind, folder)
+                    artifact = load_artifact(kind, folder)
                 except ValidationError:
                     # Without the error's text, which repeats what is in the record.
                     raise ArtifactRefused(
@@ -330,7 +287,7 @@ class ArtifactStore:
     ) -> Iterator[Path]:
         """A version with its files in the clear, for as long as it takes to load it."""
         # A release before sealing wrote them in the clear, and the first one lacked some.
-        sealed = [name for name in _sealed(kind) if _starts(stored / name, MAGIC)]
+        sealed = [name for name in sealed_files(kind) if _starts(stored / name, MAGIC)]
         if not sealed:
             yield stored
             return
@@ -392,11 +349,6 @@ class ArtifactStore:
             shutil.rmtree(scratch)
 
 
-def _sealed(kind: type[Any]) -> tuple[str, ...]:
-    """Files of an artifact class that are stored encrypted."""
-    return getattr(kind, "SEALED", ())
-
-
 def _starts(file: Path, magic: bytes) -> bool:
     return file.exists() and file.read_bytes().startswith(magic)
 
@@ -414,18 +366,3 @@ def _forged(source: str, asset: str) -> ArtifactRefused:
         "it was judged.",
         f"Remove this folder and materialize {asset} again: it is made anew.",
     )
-
-
-def _save(artifact: Artifact, folder: Path) -> None:
-    if isinstance(artifact, Folder):
-        artifact.save(folder)
-        return
-    write_json(folder, "record.json", to_json(artifact))
-    if hasattr(artifact, "to_html"):
-        (folder / "report.html").write_text(artifact.to_html())
-
-
-def _load(kind: type[A], folder: Path) -> A:
-    if issubclass(kind, Folder):
-        return kind.load(folder)
-    return from_json(kind, read_json(folder, "record.json"))

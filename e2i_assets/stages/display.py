@@ -9,7 +9,8 @@ import dagster as dg
 
 from e2i_assets.contracts import markdown
 from e2i_assets.gates.verdict import Verdict
-from e2i_assets.resources.store import PAGES, Published
+from e2i_assets.resources.pages import PAGES
+from e2i_assets.resources.store import Published
 
 REUSED = "reused"
 """Metadata key: the published version is current, nothing was computed."""

@@ -18,9 +18,11 @@ from e2i_assets.errors import E2IError
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refusals
 from e2i_assets.json_files import json_hash
 from e2i_assets.partitions import partitions, serves
+from e2i_assets.resources.artifacts import Artifact
 from e2i_assets.resources.disk import full_disk, naming_full_disk
 from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
-from e2i_assets.resources.store import PAGES, Artifact, Published
+from e2i_assets.resources.pages import PAGES
+from e2i_assets.resources.store import Published
 from e2i_assets.stages import display
 from e2i_assets.stages.code_version import code_version
 from e2i_assets.stages.context import StageContext

@@ -19,8 +19,8 @@ from e2i_assets.features import Feature, FeatureSet
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.resources.sealed_store import open_store
-from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, content_hash
-from e2i_assets.resources.version_files import list_files
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
+from e2i_assets.resources.version_files import content_hash, list_files
 from e2i_assets.settings import Settings
 from e2i_assets_tests.unit.test_cohorts_constructor import RULES, journeys
 

@@ -12,7 +12,7 @@ import yaml
 
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
-from e2i_assets.resources.store import PAGES
+from e2i_assets.resources.pages import PAGES
 from e2i_assets.settings import Settings
 from e2i_assets.stages.stage import FORCE
 from e2i_assets_tests.conftest import shipped_config
