@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs
 from e2i_assets.cli.data import app
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.loader import Load
-from e2i_assets.warehouse.table_status import TableStatus, not_collected, total
+from e2i_assets.warehouse.table_status import TableStatus, total
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.integration.load_frames import frame
 
@@ -210,11 +211,10 @@ def test_a_column_is_not_collected_when_no_source_of_the_partition_has_it(wareho
         load = Load({"patient_journeys": journeys}, source, not_collected={"patient_journeys": absent})
         warehouse.load(load, {partition, ("Other", "b")})
 
-    def absent(partition: tuple[str, str]) -> dict[str, frozenset[str]]:
-        with warehouse.engine.connect() as connection:
-            return not_collected(connection, partition)
+    def absent(partition: PartitionKey) -> dict[str, frozenset[str]]:
+        return warehouse.not_collected(partition)
 
-    mine = ("Brand", "a")
+    mine = PartitionKey("Brand", "a")
     assert absent(mine) == {}
     collect("clinic", "j1", mine, "gender", "hcp_id")
     collect("elsewhere", "o1", ("Other", "b"))
