@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from e2i_assets.contracts.markdown import plain, table
 from e2i_assets.errors import CodedError
+from e2i_assets.json_files import from_json, to_json
 
 Kind = Literal["temporal", "target", "contamination", "plausibility"]
 
@@ -43,10 +44,6 @@ class Finding:
     threshold: float
     evidence: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Limit:
@@ -65,8 +62,6 @@ class Examined:
 
 Note = Finding | Limit | Examined
 """What a rule says of a frame."""
-
-_LISTS = ("unjudged", "limits", "undeclared")
 
 
 @dataclass(frozen=True)
@@ -107,17 +102,13 @@ class LeakageReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        lists = {name: list(getattr(self, name)) for name in _LISTS}
-        return {**asdict(self), "ok": self.ok, "findings": [f.to_dict() for f in self.findings], **lists}
+        """Plain JSON types, and whether it is `ok`."""
+        return to_json(self) | {"ok": self.ok}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LeakageReport:
         """Inverse of `to_dict`."""
-        findings = tuple(Finding(**f) for f in stored["findings"])
-        fields = {k: v for k, v in stored.items() if k not in ("ok", "findings", *_LISTS)}
-        lists: dict[str, Any] = {name: tuple(stored.get(name, ())) for name in _LISTS}  # earlier lack some
-        return cls(**fields, findings=findings, **lists)
+        return from_json(cls, {name: value for name, value in stored.items() if name != "ok"})
 
     def to_markdown(self) -> str:
         """One table of findings, and what was looked at."""
