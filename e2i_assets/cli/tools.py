@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.cli.output import say
 from e2i_assets.cli.session import open_session
 from e2i_assets.cli.up import listen
@@ -38,7 +39,7 @@ def run_mlflow(host: str, port: int | None) -> int:
     """
     here, _ = open_session()
     if here.mlflow_tracking_uri:
-        say(f"MLflow: {here.mlflow_tracking_uri} (E2I_MLFLOW_TRACKING_URI)")
+        say(f"MLflow: {without_secrets(here.mlflow_tracking_uri)} (E2I_MLFLOW_TRACKING_URI)")
         return 0
     port = port or urlsplit(here.mlflow_url).port or MLFLOW_PORT
     listen(host, port).close()

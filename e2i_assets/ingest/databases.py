@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import duckdb
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.ingest.csv_files import quoted, typed_columns
-from e2i_assets.ingest.errors import SourceError, without_secrets
+from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import Reading
 
 READ_ONLY = "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"

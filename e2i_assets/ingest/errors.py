@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
 
 import duckdb
 
@@ -68,16 +67,3 @@ def unreadable(origin: str, error: Exception) -> SourceError:
     if reason is None:
         reason = f"cannot be read, the file is damaged ({type(error).__name__})"
     return SourceError(f"{where}: line {line.group(1)} {reason}" if line else f"{where}: {reason}")
-
-
-def without_secrets(url: str) -> str:
-    """A URL, of which each part may be one (`zip://a.csv::https://…`), without passwords and queries."""
-    return "::".join(map(_public, url.split("::")))
-
-
-def _public(url: str) -> str:
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=login.split(":")[0] + at + host, query=""))

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.ingest.csv_files import (
     FILE,
     ONLY_OURS,
@@ -29,7 +30,7 @@ from e2i_assets.ingest.csv_files import (
     to_utf8,
     typed_sql,
 )
-from e2i_assets.ingest.errors import NotThere, SourceError, without_secrets
+from e2i_assets.ingest.errors import NotThere, SourceError
 from e2i_assets.ingest.mapping import Reading
 
 SUFFIXES = (".csv", ".parquet")

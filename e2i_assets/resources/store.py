@@ -22,12 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import fsspec
 from pydantic import ValidationError
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import from_json, json_hash
 from e2i_assets.resources.artifacts import A, Artifact, Identified, load_artifact, save_artifact, sealed_files
+from e2i_assets.resources.filesystems import open_filesystem
 from e2i_assets.resources.pages import PAGE, Page
 from e2i_assets.resources.sealing import MAGIC, VaultError
 from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
@@ -93,8 +94,7 @@ class ArtifactStore:
 
     def __init__(self, root: str, sealer: Sealer | None = None) -> None:
         self._sealer = sealer
-        self._fs, path = fsspec.core.url_to_fs(root)
-        self._root = path.rstrip("/")
+        self._fs, self._root = open_filesystem(root)
         self._is_local = "file" in self._fs.protocol
 
     def write(self, asset: str, partition: str, artifact: Artifact) -> str:
@@ -218,7 +218,7 @@ class ArtifactStore:
 
     def locate(self, asset: str, partition: str, version: str) -> str:
         """Address of a version, for people."""
-        return self._fs.unstrip_protocol(self._version(asset, partition, version))
+        return without_secrets(self._fs.unstrip_protocol(self._version(asset, partition, version)))
 
     def page(self, path: str) -> Page | None:
         """An HTML page of a version, by its path below the root; None for anything else."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import url_for
 
@@ -32,7 +33,7 @@ class ExperimentTracking:
     def page(self, run: RunInfo) -> str:
         """Where MLflow shows a run: on the team's server, else where `e2i mlflow` serves it."""
         team = self._settings.mlflow_tracking_uri or ""
-        base = team if team.startswith("http") else self._settings.mlflow_url
+        base = without_secrets(team) if team.startswith("http") else self._settings.mlflow_url
         return f"{base.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
     @contextmanager

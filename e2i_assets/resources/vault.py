@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fsspec
 import pandas as pd
 import psutil
 
+from e2i_assets.resources.filesystems import open_filesystem
 from e2i_assets.resources.sealing import RESEAL, SealBroken, VaultError, VaultKey
 from e2i_assets.resources.version_files import to_disk
 from e2i_assets.settings import Settings
@@ -65,8 +65,7 @@ class VaultSeal:
     """Seals and opens contents with the key of an installation's vault."""
 
     def __init__(self, settings: Settings) -> None:
-        self._fs, path = fsspec.core.url_to_fs(settings.vault_url)
-        self._root = path.rstrip("/")
+        self._fs, self._root = open_filesystem(settings.vault_url)
         self._key = VaultKey(settings.vault_key_file, settings.vault_key)
 
     def seal(self, content: bytes, name: str) -> bytes:
@@ -110,8 +109,7 @@ class SplitVault:
     """Sealed splits under one root, and the rule that each opens once for a model."""
 
     def __init__(self, settings: Settings, warehouse: Warehouse) -> None:
-        self._fs, path = fsspec.core.url_to_fs(settings.vault_url)
-        self._root = path.rstrip("/")
+        self._fs, self._root = open_filesystem(settings.vault_url)
         self._seal = VaultSeal(settings)
         self._warehouse = warehouse
 

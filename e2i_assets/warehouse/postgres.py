@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.home import open_home
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.embedded import start_embedded
@@ -60,8 +61,10 @@ def psql_address(settings: Settings) -> tuple[str, dict[str, str]]:
     """Address of the warehouse's schema for psql, and its password as psql reads it from the environment."""
     url = make_url(url_for(settings, "e2i", ""))
     # SQLAlchemy has read the options; psql is to read them again.
-    address = url.set(password=None).render_as_string(hide_password=False).replace("+", "%20")
-    return address, {"PGPASSWORD": str(url.password)} if url.password else {}
+    password = url.password or url.query.get("password")
+    url = url.set(password=None).difference_update_query(["password"])
+    address = url.render_as_string(hide_password=False).replace("+", "%20")
+    return address, {"PGPASSWORD": str(password)} if password else {}
 
 
 def import_whole_driver() -> None:
@@ -70,6 +73,11 @@ def import_whole_driver() -> None:
     Were a run to import it while the thread uses it, the thread would see half of it.
     """
     import sqlalchemy.orm  # noqa: F401
+
+
+def called(url: URL) -> str:
+    """A database's address for a person."""
+    return without_secrets(url.render_as_string(hide_password=False))
 
 
 def database_failure(error: BaseException | None) -> str | None:

@@ -16,7 +16,7 @@ from e2i_assets.warehouse import migrations, snapshots, table_status
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.loader import Load, LoadReport, Progress, run_load
-from e2i_assets.warehouse.postgres import url_for
+from e2i_assets.warehouse.postgres import called, url_for
 from e2i_assets.warehouse.removal import Removal, remove
 from e2i_assets.warehouse.snapshots import Snapshot
 from e2i_assets.warehouse.table_status import TableStatus
@@ -139,6 +139,6 @@ def _reachable(url: sa.URL) -> Iterator[None]:
     except sa.exc.OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
         raise WarehouseUnavailable(
-            f"the database {url.render_as_string(hide_password=True)} does not answer: {reason}.",
+            f"the database {called(url)} does not answer: {reason}.",
             "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server).",
         ) from error

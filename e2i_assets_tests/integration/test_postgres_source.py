@@ -14,9 +14,10 @@ import polars as pl
 import psycopg
 import pytest
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.ingest.databases import connect_read_only
 from e2i_assets.ingest.drafts import suggest
-from e2i_assets.ingest.errors import SourceError, without_secrets
+from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import Mapping, MappingError
 from e2i_assets.ingest.opening import open_source
 from e2i_assets.ingest.sources import read_source

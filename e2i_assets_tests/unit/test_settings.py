@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 import pytest
 from dagster_postgres.utils import DagsterPostgresException
 from psycopg2 import OperationalError
+from pydantic import SecretStr
 from sqlalchemy.exc import OperationalError as SqlError
 
 from e2i_assets.cli.output import fail
@@ -22,6 +23,7 @@ from e2i_assets.warehouse.embedded import _is_plain, _plain_name, _require_usabl
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.postgres import server_url
 from e2i_assets.warehouse.transactions import _reason
+from e2i_assets.warehouse.warehouse import Warehouse
 
 WRONG = {
     "E2I_DATABASE_URL": ["mysql://me:topsecret@host/db", "me:topsecret"],
@@ -117,3 +119,16 @@ def test_programs_that_no_shell_can_name_are_refused(tmp_path: Path) -> None:
 def test_a_full_database_is_said_in_words() -> None:
     error = SimpleNamespace(sqlstate="53100")
     assert "no room left" in _reason(error)
+
+
+def test_a_database_that_does_not_answer_is_named_without_a_password_in_any_part_of_its_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "postgresql://bob:topsecret@127.0.0.1:1/x?password=topsecret&sslpassword=topsecret"
+    with pytest.raises(WarehouseUnavailable) as error:
+        assert Warehouse(Settings(home=tmp_path / "home", database_url=SecretStr(url))).engine
+    fail(error.value, as_json=True)
+    said = capsys.readouterr()
+    for text in (said.out, said.err):
+        assert "bob@127.0.0.1:1/x does not answer" in text
+        assert "topsecret" not in text

@@ -17,7 +17,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from e2i_assets.ingest.errors import SourceError, without_secrets
+from e2i_assets.addresses import without_secrets
+from e2i_assets.ingest.errors import SourceError
 from e2i_assets.ingest.mapping import MappingError
 from e2i_assets.ingest.sources import BATCH_ROWS, read_source
 from e2i_assets_tests.unit.source_frames import NOW, attributes, given, mapped, read, read_in

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from e2i_assets.cli.front import LOOPBACK
 from e2i_assets.cli.pages import pages_route
 from e2i_assets.modeling.artifacts import Splits
+from e2i_assets.resources.filesystems import StoreUnavailable
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets_tests.unit.test_front import served
 
@@ -351,3 +352,17 @@ def test_a_version_that_the_disk_does_not_take_is_not_there(
     with pytest.raises(ArtifactRefused, match="No space left"):
         ArtifactStore(str(tmp_path)).write("a", "p", Files("x"))
     assert list((tmp_path / "a" / "p").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("ftp://joe:topsecret@127.0.0.1:1/x?key=topsecret", "ftp://joe@127.0.0.1:1/x does not answer"),
+        ("nosuch://joe:topsecret@host/x", "nosuch://joe@host/x does not answer"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_named_without_its_password(url: str, said: str) -> None:
+    with pytest.raises(StoreUnavailable) as error:
+        ArtifactStore(url)
+    assert said in error.value.summary
+    assert "topsecret" not in error.value.summary

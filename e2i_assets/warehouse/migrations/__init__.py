@@ -31,6 +31,7 @@ import sqlalchemy as sa
 
 from e2i_assets.errors import E2IError
 from e2i_assets.warehouse.ddl import SCHEMA
+from e2i_assets.warehouse.postgres import called
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -111,7 +112,7 @@ def _upgrade(connection: sa.Connection, known: tuple[str, ...], versions: Path) 
     ).get_current_revision()
     if recorded is not None and recorded not in known:
         raise SchemaRefused(
-            f"the database {connection.engine.url.render_as_string(hide_password=True)} has schema revision "
+            f"the database {called(connection.engine.url)} has schema revision "
             f"{recorded}, and this code knows none after {known[-1]}: a newer release has opened it.",
             "Use that release, or another database (E2I_DATABASE_URL).",
         )
