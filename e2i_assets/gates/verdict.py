@@ -78,7 +78,7 @@ def _plain(figures: Mapping[str, Figure]) -> dict[str, Figure]:
 
 
 def refusal(error: E2IError | ImportError) -> Verdict:
-    """What a gate says when its subject could not even be made: bad data, or a library that is not there."""
+    """What a gate says of what could not even be made: bad data, or a library that is not there."""
     if isinstance(error, ImportError):
         library = error.name or "unnamed"
         return refuse(
@@ -91,7 +91,7 @@ def refusal(error: E2IError | ImportError) -> Verdict:
 
 
 def not_judged(because: str) -> Verdict:
-    """A gate that blocks for want of a subject, which another gate tells the reason of."""
+    """A gate that blocks for want of something to judge, which another gate tells the reason of."""
     return refuse(
         "not_judged", f"not judged, because {because} refuses.", f"Do what {because} says, and run again."
     )

@@ -205,6 +205,18 @@ def test_a_partition_without_rows_is_one_line_with_the_next_step(
     assert capsys.readouterr().out == "FAILED fabhalta_pnh raw: the warehouse has no rows: load some\n"
 
 
+def test_what_an_upgrade_computes_again_is_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [
+        PartitionRun(name, "run", True, 1.0, computed=["cohort", "splits"], code_changed=["splits"])
+        for name in ("fabhalta_pnh", "remibrutinib_csu")
+    ]
+    end(runs, Settings(home=tmp_path), None, as_json=False)  # type: ignore[arg-type]  # nothing is published
+    told = " ".join(capsys.readouterr().out.split())
+    assert told == "Computed again, because their code has changed (an upgrade?): splits."
+
+
 def test_what_is_damaged_does_not_hide_what_was_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
