@@ -62,7 +62,7 @@ def test_what_dagster_kept_of_a_run_says_how_it_ended() -> None:
 
     with (
         dg.DagsterInstance.ephemeral() as instance,
-        patch.object(attempts, "_refused", return_value={"refused"}),
+        patch.object(attempts, "refused_runs", return_value={"refused"}),
     ):
         for one in (
             recorded("published", dg.DagsterRunStatus.SUCCESS),
