@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -76,6 +76,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
     """Divide the patients, audit for leakage, grade; what passes is assigned for good, and sealed."""
     scopes, cells = _scopes(context), context.cells
     _require_scopes(context, scopes)
+    _require_types(context.partition, scopes, features.outcomes)
     targets, order = [scope.target for scope in scopes], _order(scopes)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     names = [feature.name for feature in features.features]
@@ -189,6 +190,20 @@ def _require_scopes(context: StageContext, scopes: list[Scope]) -> None:
             "Set split_order: random in the scope, or name the index date in the cohort file.",
             code="no_index_date",
         )
+
+
+def _require_types(partition: str, scopes: Sequence[Scope], outcomes: pd.DataFrame) -> None:
+    """Text can be computed with by mistake: joined where numbers are added, and then told."""
+    for scope in scopes:
+        values = outcomes.get(scope.target)
+        if values is not None and scope.problem.of_numbers and not pd.api.types.is_numeric_dtype(values):
+            raise SplitError(
+                f"scope {scope.name}: {scope.target} of {partition} is text, and the target of a "
+                f"{scope.problem_type} must be a number.",
+                f"Write `dtype: number` (or integer, boolean) for {scope.target} under `attributes` in the "
+                "cohort file and load it again, or ask for multiclass_classification in the scope.",
+                code="target_type",
+            )
 
 
 def event_times(rows: pd.DataFrame) -> str | None:

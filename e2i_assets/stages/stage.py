@@ -27,6 +27,7 @@ from e2i_assets.stages import display
 from e2i_assets.stages.code_version import code_version
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
+from e2i_assets.stages.unforeseen import without_data
 from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
 
 FORCE = "e2i/force"
@@ -167,8 +168,9 @@ def make(
 
     Raises:
         DiskFull: there was no room; that is no verdict on the data.
+        Unforeseen: a library failed; without its text, which may quote a patient's values.
     """
-    with naming_full_disk(context.settings):
+    with without_data(), naming_full_disk(context.settings):
         yield from _make(context, asset_key, compute, gates, lost)
 
 

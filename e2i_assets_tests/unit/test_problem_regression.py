@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +14,16 @@ import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score
 
+from e2i_assets.assets import splits as splits_asset
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
-from e2i_assets.modeling.errors import NoCandidateError, ServedModelError, TrainingDataError
+from e2i_assets.modeling.errors import NoCandidateError, ServedModelError, SplitError, TrainingDataError
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
 from e2i_assets.modeling.preprocessing import fit_preprocessor
-from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.problems.base import Evaluation, Problem
+from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import as_scope
@@ -85,6 +90,25 @@ def evaluation() -> Evaluation:
 def test_a_target_must_be_finite_numbers_that_differ(y: list[object], words: str) -> None:
     with pytest.raises(TrainingDataError, match=f"train: .*{words}"):
         LabelledSplit("train", pd.DataFrame({"x": range(3)}), y, PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("problem", "refused"), [(PROBLEM, True), (Binary(), True), (Multiclass(("low", "mid", "high")), False)]
+)
+def test_text_is_refused_where_a_target_is_a_number(problem: Problem, refused: bool) -> None:
+    """Before anything is computed with it, and without a value."""
+    scope: Any = SimpleNamespace(
+        name="spend", target="cost", problem=problem, problem_type=problem.problem_type
+    )
+    outcomes = pd.DataFrame({"cost": pd.Series(["751", "352"], dtype=object)})
+    if not refused:
+        splits_asset._require_types("fabhalta_pnh", [scope], outcomes)
+        return
+    with pytest.raises(SplitError, match="scope spend: cost of fabhalta_pnh is text") as error:
+        splits_asset._require_types("fabhalta_pnh", [scope], outcomes)
+    assert "dtype: number" in error.value.next_step
+    assert "751" not in error.value.summary
+    splits_asset._require_types("fabhalta_pnh", [scope], outcomes.astype(float))
 
 
 def test_too_few_rows_and_classes_are_refused() -> None:

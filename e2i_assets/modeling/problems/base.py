@@ -124,6 +124,8 @@ class Problem(ABC):
     greater_is_better: ClassVar[bool] = True
     stratified: ClassVar[bool]
     """Whether splits are stratified by the target."""
+    of_numbers: ClassVar[bool] = True
+    """Whether the target must be numbers (0 and 1 are)."""
     criteria: ClassVar[Mapping[str, str]]
     """What a success criterion may be about: its name there, and the metric's name in an evaluation."""
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}

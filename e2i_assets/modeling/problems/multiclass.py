@@ -40,6 +40,7 @@ class Multiclass(Problem):
     problem_type = "multiclass_classification"
     primary_metric = "f1_weighted"
     stratified = True
+    of_numbers = False
     plausible_metric = "roc_auc_highest"
     criteria: ClassVar[Mapping[str, str]] = {
         "f1": "f1_weighted",
