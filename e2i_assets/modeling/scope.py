@@ -120,6 +120,10 @@ class Scope(YamlModel, ABC):
         if unknown:
             raise ValueError(f"{', '.join(unknown)}: no such metric; known are {', '.join(known)}")
         for c in value:
+            ascending = cls.problem_class.ascending[known[c.metric]]
+            if ascending is not None and c.bound != (wanted := "min" if ascending else "max"):
+                better = "higher" if ascending else "lower"
+                raise ValueError(f"{c.name}: {c.metric} is better {better}; write {wanted}_{c.metric}")
             low, high = bounds.get(c.metric, (0, 1))
             if not low <= c.threshold <= high:
                 raise ValueError(f"{c.name} is {c.threshold:g}, but {c.metric} lies in [{low:g}, {high:g}]")

@@ -38,7 +38,8 @@ def read_scope(path: Path) -> Scope:
         document, lines = read_settings(path)
     except ConfigFileError as error:
         raise ConfigError(str(error)) from error
-    if (kind := document.get("problem_type")) not in SCOPES:
+    kind = document.get("problem_type")
+    if not isinstance(kind, str) or kind not in SCOPES:
         said = "is missing" if kind is None else f"there is no {kind}"
         raise ConfigError(lines.at(["problem_type"], f"{said}; write one of {', '.join(SCOPES)}"))
     try:

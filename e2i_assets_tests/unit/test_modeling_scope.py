@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.modeling.errors import ConfigError
+from e2i_assets.modeling.problem_types import PROBLEMS
 from e2i_assets.modeling.scope import SuccessCriteria
-from e2i_assets.modeling.scopes import load_scopes, read_scope
+from e2i_assets.modeling.scopes import load_scopes, read_scope, wrong_scopes
 from e2i_assets.modeling.tuning import OptunaConfig
 from e2i_assets_tests.conftest import CONFIG
 
@@ -46,6 +53,12 @@ def test_the_shipped_files_are_valid() -> None:
         ({"success_criteria": {"min_auc": 70}}, "min_auc is 70, but auc lies in"),
         ({"success_criteria": {"max_brier": 1.5}}, "max_brier is 1.5, but brier lies in"),
         ({"success_criteria": {"max_log_loss": -0.1}}, "max_log_loss is -0.1, but log_loss lies in"),
+        ({"success_criteria": {"max_auc": 0.9}}, "max_auc: auc is better higher; write min_auc"),
+        ({"success_criteria": {"min_log_loss": 0.1}}, "log_loss is better lower; write max_log_loss"),
+        (
+            {"problem_type": "regression", "success_criteria": {"max_rmse": 5, "min_rmse": 10}},
+            "rmse is better lower; write max_rmse",
+        ),
         ({"target": ""}, "target"),
         ({"plausible_max_auc": 0.5}, "plausible_max_auc"),
         ({"plausible_max_r2": 0.9}, "plausible_max_r2: no such key"),
@@ -83,6 +96,92 @@ def test_an_unknown_tuning_key_is_refused(tmp_path: Path) -> None:
     path.write_text("sampler: {name: grid}\n")
     with pytest.raises(ConfigError, match=r"sampler\.name"):
         OptunaConfig.from_yaml(path)
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_every_metric_states_which_way_is_better(kind: str) -> None:
+    problem = PROBLEMS[kind]
+    assert problem.ascending.keys() == set(problem.criteria.values())
+    assert problem.ascending[problem.primary_metric] is problem.greater_is_better
+
+
+def test_a_slope_is_bounded_on_both_sides(tmp_path: Path) -> None:
+    criteria = {"min_calibration_slope": 0.8, "max_calibration_slope": 1.2}
+    assert len(list(read_scope(write(tmp_path, {"success_criteria": criteria})).success_criteria)) == 2
+
+
+ODD = [
+    None,
+    True,
+    1,
+    0.5,
+    "",
+    "x",
+    [],
+    ["x"],
+    [["x"]],
+    [None],
+    {},
+    {"x": 1},
+    {"x": {"y": [1]}},
+    [{"x": None}],
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_whatever_a_file_says_is_read_or_refused_as_wrong(tmp_path: Path, odd: object) -> None:
+    """Each key of a scope file and of a cohort file, on every level; another error would stop all partitions."""
+    for folder, name, read, refusal in (
+        ("scopes", "conversion", read_scope, ConfigError),
+        ("scopes", "severity", read_scope, ConfigError),
+        ("scopes", "spend", read_scope, ConfigError),
+        ("cohorts", "remibrutinib_csu", CohortConfig.from_yaml, CohortError),
+    ):
+        path = tmp_path / f"{name}.yaml"
+        for changed in spoilt(
+            DOCUMENTS.get(name) or yaml.safe_load((CONFIG / folder / path.name).read_text()), odd
+        ):
+            path.write_text(json.dumps(changed))  # which is YAML
+            with suppress(refusal):
+                read(path)
+
+
+DOCUMENTS = {
+    "severity": {
+        "name": "severity", "description": "How severe?", "problem_type": "multiclass_classification",
+        "target": "severity", "classes": ["low", "mid", "high"], "success_criteria": {"min_f1": 0.6},
+        "plausible_max_auc": 0.9,
+    },
+    "spend": {
+        "name": "spend", "description": "How much?", "problem_type": "regression", "target": "spend",
+        "split_order": "random", "features": {"exclude": ["x"]}, "success_criteria": {"max_rmse": 60},
+        "selection": {
+            "max_latency_ms": 5, "max_memory_gb": 1, "interpretability_required": True,
+            "preferred_algorithms": ["XGBoost"], "excluded_algorithms": ["DeepLearning"],
+        },
+    },
+}  # fmt: skip
+
+
+def spoilt(document: Any, odd: object) -> Iterator[Any]:
+    """The document with each of its values, on every level, replaced in turn."""
+    yield odd
+    for key in (
+        document if isinstance(document, dict) else range(len(document)) if isinstance(document, list) else ()
+    ):
+        for inner in spoilt(document[key], odd):
+            changed = document.copy()
+            changed[key] = inner
+            yield changed
+
+
+def test_a_scope_of_no_kind_stops_its_own_partitions_only(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text("name: odd\nproblem_type: [regression]\n")
+    write(tmp_path, {})
+    assert list(load_scopes(tmp_path)) == ["conversion"]
+    assert (
+        "odd.yaml:2: problem_type: there is no ['regression']; write one of" in wrong_scopes(tmp_path)["odd"]
+    )
 
 
 def test_criteria_can_be_stated_in_code() -> None:

@@ -128,6 +128,8 @@ class Problem(ABC):
     """Whether the target must be numbers (0 and 1 are)."""
     criteria: ClassVar[Mapping[str, str]]
     """What a success criterion may be about: its name there, and the metric's name in an evaluation."""
+    ascending: ClassVar[Mapping[str, bool | None]]
+    """Of each of these metrics, whether more is better; None where it is best in between."""
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}
     """The values that a criterion's metric can have, where they are not from 0 to 1."""
     plausible_metric: ClassVar[str]

@@ -49,6 +49,11 @@ class Binary(Problem):
         "f1": "f1",
         "calibration_slope": "calibration_slope",
     }
+    ascending: ClassVar[Mapping[str, bool | None]] = {
+        **dict.fromkeys(("roc_auc", "pr_auc", "accuracy", "precision", "recall", "f1"), True),
+        **dict.fromkeys(("brier", "log_loss"), False),
+        "calibration_slope": None,
+    }
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {
         "log_loss": (0, math.inf),
         "calibration_slope": (-math.inf, math.inf),

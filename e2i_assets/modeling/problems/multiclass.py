@@ -52,6 +52,10 @@ class Multiclass(Problem):
         "roc_auc_ovr": "roc_auc_ovr",
         "log_loss": "log_loss",
     }
+    ascending: ClassVar[Mapping[str, bool | None]] = {
+        **dict.fromkeys(("f1_weighted", "f1_macro", "accuracy", "balanced_accuracy", "roc_auc_ovr"), True),
+        "log_loss": False,
+    }
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {"log_loss": (0, math.inf)}
     algorithms = classifiers(
         Watched("mlogloss", "mlogloss", -1), Watched("multi_logloss", "multi_logloss", -1)

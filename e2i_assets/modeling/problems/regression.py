@@ -50,6 +50,7 @@ class Regression(Problem):
     stratified = False
     plausible_metric = "r2"
     criteria: ClassVar[Mapping[str, str]] = {name: name for name in ("rmse", "mae", "mape", "r2")}
+    ascending: ClassVar[Mapping[str, bool | None]] = {"rmse": False, "mae": False, "mape": False, "r2": True}
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {
         "rmse": (0, math.inf),
         "mae": (0, math.inf),
