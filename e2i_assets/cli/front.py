@@ -12,7 +12,8 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -20,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
+from e2i_assets.cli.own_site import OwnSite
 from e2i_assets.cli.pages import pages_route
 from e2i_assets.resources.store import ArtifactStore
 
@@ -29,27 +31,36 @@ OF_THE_CONNECTION = {
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer",
     b"transfer-encoding", b"upgrade",
 }  # fmt: skip
-"""Headers that are said to the next machine alone (RFC 9110, 7.6.1)."""
+"""Headers that are said to the next machine alone, as are those that `Connection` names (RFC 9110, 7.6.1)."""
+TIMEOUTS = {"connect": 5.0, "write": 60.0, "read": 300.0}
+"""Seconds that Dagit may take to accept, to read on and to answer on; what a browser takes is its affair."""
+NO_TEXT = 1003
+"""Code of a websocket that ends because of what is no text (RFC 6455, 7.4.1)."""
 
 Headers = list[tuple[bytes, bytes]]
 
 
-def front(store: ArtifactStore, port: int) -> Starlette:
+def front(store: ArtifactStore, port: int, host: str = LOOPBACK) -> Starlette:
     """An application that answers for the pages itself, and for everything else as Dagit does.
 
     Args:
         port: where Dagit's own web server listens, on the loopback interface alone.
+        host: where this application is going to listen.
     """
     # The bare transport: a client would keep cookies, and ask the environment for a proxy.
-    transport = httpx.AsyncHTTPTransport()
+    # Each answer that a browser leaves half read keeps a connection; all others are to be served meanwhile.
+    transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=20))
 
     async def forward(request: Request) -> Response:
-        body = await request.body()
+        has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         asked = httpx.Request(
-            request.method, _there(request, "http", port), headers=_kept(request.headers.raw), content=body
+            request.method, _there(request, "http", port), headers=_kept(request.headers.raw),
+            content=request.stream() if has_body else None, extensions={"timeout": TIMEOUTS},
         )  # fmt: skip
         try:
             said = await transport.handle_async_request(asked)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
         except httpx.TransportError:
             return PlainTextResponse(
                 "Dagit does not answer. It needs some seconds to start: load this page again. If that does "
@@ -75,7 +86,8 @@ def front(store: ArtifactStore, port: int) -> Starlette:
             pages_route(store),
             Route("/{path:path}", forward, methods=METHODS),
             WebSocketRoute("/{path:path}", converse),
-        ]
+        ],
+        middleware=[Middleware(OwnSite, host)],
     )
 
 
@@ -83,7 +95,10 @@ async def _both_ways(browser: WebSocket, there: ClientConnection) -> None:
     """Pass texts on until one side ends."""
 
     async def ask() -> None:
-        async for text in browser.iter_text():
+        while (message := await browser.receive())["type"] == "websocket.receive":
+            if (text := message.get("text")) is None:
+                await browser.close(NO_TEXT)
+                return
             await there.send(text)
 
     async def answer() -> None:
@@ -110,7 +125,13 @@ def _there(asked: Request | WebSocket, scheme: str, port: int) -> httpx.URL:
 
 
 def _kept(headers: Headers) -> Headers:
-    return [(name, value) for name, value in headers if name.lower() not in OF_THE_CONNECTION]
+    named = {
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    return [(name, value) for name, value in headers if name.lower() not in OF_THE_CONNECTION | named]
 
 
 @contextmanager

@@ -100,7 +100,9 @@ def up(
 ) -> None:
     """Open Dagit, until Ctrl-C.
 
-    Starts the web server, the daemon (sensors, backfills, run queue) and the embedded warehouse.
+    Starts the web server, the daemon (sensors, backfills, run queue) and the embedded warehouse. Dagit has no
+    login: on another address than 127.0.0.1 whoever reaches it may read everything and start runs, and so may
+    a site whose name leads there. Put a proxy before it that asks who it is.
     """
     from e2i_assets.cli.up import run_up
 

@@ -67,7 +67,7 @@ def run_up(host: str, port: int) -> int:
         _remember(note, process)
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: process.send_signal(signal.SIGINT))
-        with serving(front(ArtifactStore(here.artifacts_url), own), listening):
+        with serving(front(ArtifactStore(here.artifacts_url), own, host), listening):
             return process.wait()
 
 

@@ -221,12 +221,15 @@ class ArtifactStore:
         return without_secrets(self._fs.unstrip_protocol(self._version(asset, partition, version)))
 
     def page(self, path: str) -> Page | None:
-        """An HTML page of a version, by its path below the root; None for anything else."""
+        """An HTML page of a version, by its path below the root; None for anything else, and for no text."""
         file = f"{self._root}/{path}"
         named = PAGE.fullmatch(path)
-        if not named or not self._fs.exists(file):
+        if not named or not self._fs.isfile(file):
             return None
-        text = bytes(self._fs.cat_file(file)).decode()
+        try:
+            text = bytes(self._fs.cat_file(file)).decode()
+        except UnicodeDecodeError:
+            return None
         return Page(text, named["asset"], named["partition"], named["version"], self._fs.modified(file))
 
     def _version(self, asset: str, partition: str, version: str) -> str:

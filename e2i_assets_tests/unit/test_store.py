@@ -61,6 +61,9 @@ def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
         def save(self, folder: Path) -> None:
             super().save(folder)
             (folder / "sub" / "index.html").write_text(self.text)
+            (folder / "sub" / "bytes.html").write_bytes(b"\xff\xfe")
+            (folder / "folder.html").mkdir()
+            (folder / "folder.html" / "a.txt").touch()
 
     version = store.write("b/c", "p", Report("<title>Quality</title><body>hello</body>"))
     with (
@@ -73,7 +76,7 @@ def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
         assert (answer.status_code, answer.text) == (200, told)
         assert answer.headers["Content-Type"].startswith("text/html")
         for path in (
-            f"b/c/p/{version}/a.txt", f"b/c/p/{version}/no.html", f"b/c/p/{version}", "", "index.html",
+            f"b/c/p/{version}/a.txt", f"b/c/p/{version}/no.html", f"b/c/p/{version}/sub/bytes.html", f"b/c/p/{version}/folder.html", f"b/c/p/{version}", "", "index.html",
             f"b/c/p/x/..%2F{version}/sub/index.html", f"/b/c/p/{version}//sub/index.html",
         ):  # fmt: skip
             assert browser.get(f"/pages/{path}").status_code == 404
