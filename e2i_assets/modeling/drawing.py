@@ -23,6 +23,11 @@ def canvas(width: float = 4.6, height: float = 4.4) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def plain(name: str) -> str:
+    """A name of the user's as it is: a dollar sign would begin a formula."""
+    return name.replace("$", r"\$")
+
+
 def png(figure: Figure) -> bytes:
     """A figure as PNG."""
     buffer = io.BytesIO()

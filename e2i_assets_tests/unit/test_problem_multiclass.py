@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from pydantic import ValidationError
 from sklearn.datasets import load_wine
 from sklearn.metrics import f1_score, roc_auc_score
@@ -16,9 +19,11 @@ from sklearn.metrics import f1_score, roc_auc_score
 from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
+from e2i_assets.modeling import drawing
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
+from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.problems.multiclass import Multiclass, _f1
@@ -220,6 +225,27 @@ def test_an_evaluation_fits_together_and_beats_its_baseline(evaluation: Evaluati
     plots = PROBLEM.plots(evaluation)
     assert set(plots) == {"confusion.png", "roc.png"}
     assert plots == PROBLEM.plots(evaluation)
+
+
+def test_class_names_are_drawn_as_they_are(evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No formula that cannot be read, no name that is left out."""
+    names = ["$\\frac$", "_low", "a$b"]
+    roc = dict(zip(names, evaluation.curves["roc"].values(), strict=True))
+    drawn: list[list[str]] = []
+    png = drawing.png
+
+    def kept(figure: Figure) -> bytes:
+        picture, (axes,) = png(figure), figure.axes
+        texts = axes.get_legend().get_texts() if axes.get_legend() else axes.get_xticklabels()
+        drawn.append([text.get_text().replace(r"\$", "$") for text in texts])
+        return picture
+
+    monkeypatch.setattr(drawing, "png", kept)
+    curves = {**evaluation.curves, "labels": names, "roc": roc}
+    Multiclass(tuple(names)).plots(dataclasses.replace(evaluation, curves=curves))
+    assert drawn == [names, names]
+    model: Any = SimpleNamespace(algorithm="XGBoost", feature_importance=dict.fromkeys(names, 0.3))
+    assert importance_plot(model).startswith(b"\x89PNG")
 
 
 def test_a_model_of_other_classes_is_not_scored() -> None:

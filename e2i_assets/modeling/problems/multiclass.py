@@ -228,19 +228,22 @@ class Multiclass(Problem):
         for (actual, decided), share in np.ndenumerate(shares):
             ink = "white" if share > 0.5 else drawing.INK
             axes.text(decided, actual, f"{share:.0%}", ha="center", va="center", color=ink)
-        axes.set_xticks(range(len(labels)), labels)
-        axes.set_yticks(range(len(labels)), labels)
+        names = [drawing.plain(label) for label in labels]
+        axes.set_xticks(range(len(labels)), names)
+        axes.set_yticks(range(len(labels)), names)
         axes.set(xlabel="Decided", ylabel="Actual")
         f1, ends = evaluation.primary("test"), evaluation.interval("test")
         if f1 is not None and ends is not None:
             axes.set_title(f"{evaluation.algorithm}: F1 {f1:.3f} (95 % {ends[0]:.3f} to {ends[1]:.3f})")
         roc, axes = drawing.canvas()
         axes.plot([0, 1], [0, 1], color=drawing.SOFT, linestyle="--", linewidth=1)
-        for label, points in evaluation.curves["roc"].items():
-            axes.plot(*zip(*points, strict=True), linewidth=2, label=label)
+        lines = [
+            axes.plot(*zip(*evaluation.curves["roc"][label], strict=True), linewidth=2)[0] for label in labels
+        ]
         axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
         axes.set(xlabel="False positive rate", ylabel="True positive rate")
-        axes.legend(title="Against the rest", loc="lower right", frameon=False)
+        # Given with their lines, also names that begin with _ are shown.
+        axes.legend(lines, names, title="Against the rest", loc="lower right", frameon=False)
         return {"confusion.png": drawing.png(confusion), "roc.png": drawing.png(roc)}
 
     def answer(self, classes: Sequence[Any], target: str, threshold: float | None) -> Answer:
