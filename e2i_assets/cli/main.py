@@ -10,6 +10,7 @@ import typer
 
 from e2i_assets.cli import audit, cohort, data
 from e2i_assets.cli.output import EXIT_CODES, fail, say
+from e2i_assets.errors import E2IError
 
 app = typer.Typer(
     name="e2i",
@@ -132,10 +133,20 @@ def psql(context: typer.Context) -> None:
 
 def main() -> None:
     """Entry point: errors that a user can mend are one message, not a stack."""
+    as_json = "--json" in sys.argv[1:]
     try:
-        app()
+        # Left to itself Typer writes of a wrong usage what no script reads.
+        sys.exit(app(standalone_mode=not as_json))
+    except typer.TyperException as error:
+        sys.exit(fail(_wrong_usage(error), as_json=as_json))
     except Exception as error:  # noqa: BLE001 -- the outermost place; anything unknown is shown whole
-        sys.exit(fail(error, as_json="--json" in sys.argv[1:]))
+        sys.exit(fail(error, as_json=as_json))
+
+
+def _wrong_usage(error: typer.TyperException) -> E2IError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "e2i"
+    return E2IError(error.format_message(), f"`{command} --help` tells what it takes.", code="usage")
 
 
 for group in (app, data.app, cohort.app, audit.app):
