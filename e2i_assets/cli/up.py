@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import psutil
 from fasteners import InterProcessLock
@@ -41,12 +43,23 @@ class AlreadyUp(E2IError, RuntimeError):
     code = "already_up"
 
 
+class DagsterEnded(E2IError, RuntimeError):
+    """Dagster ended although nobody stopped it here."""
+
+    code = "dagster_ended"
+    next_step = (
+        "Start it again; what was published stays, and a run that was cut off goes on where it stopped."
+    )
+    exit_code = 1
+
+
 def run_up(host: str, port: int) -> int:
     """Serve until interrupted; this process keeps the embedded warehouse running meanwhile.
 
     Raises:
         AlreadyUp: another one serves this home.
         PortUnavailable: something else listens there.
+        DagsterEnded: it was killed, or failed; none of its processes is left.
     """
     workspace = settings().workspace
     open_home(settings().home_dir)
@@ -65,10 +78,39 @@ def run_up(host: str, port: int) -> int:
         # A session of its own: Ctrl-C reaches it through us, once.
         process = subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent)
         _remember(note, process)
+        stopped = Event()
+
+        def stop(*_: object) -> None:
+            stopped.set()
+            process.send_signal(signal.SIGINT)
+
         for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, lambda *_: process.send_signal(signal.SIGINT))
+            signal.signal(signum, stop)
         with serving(front(ArtifactStore(here.artifacts_url), own, host), listening):
-            return process.wait()
+            code = process.wait()
+        if not stopped.is_set():
+            end_session(process.pid)
+            raise DagsterEnded(ended(code))
+        return code
+
+
+def ended(code: int) -> str:
+    """How Dagster ended, by what a process of Python's says of it: a signal is a number below zero."""
+    how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended by itself, with {code}"
+    return f"Dagster {how}; its other processes were ended too."
+
+
+def end_session(number: int) -> None:
+    """End all processes of a session, whose first one may be gone already."""
+    left = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == number:
+                left.append(process)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _wait_or_kill(left)
 
 
 def _end_with_parent() -> None:
@@ -125,6 +167,10 @@ def _end_left_over(noted: dict[str, object]) -> None:
         return
     say(f"ending Dagster (process {dagster.pid}), which an `e2i up` that was killed left running")
     dagster.terminate()
+    _wait_or_kill(left)
+
+
+def _wait_or_kill(left: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(left, timeout=STOPS_WITHIN)
     for process in alive:
         with suppress(psutil.NoSuchProcess):

@@ -7,6 +7,7 @@ to start in a folder of any name, or to strike processes that were killed.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -74,6 +75,8 @@ def start_embedded(data_dir: Path) -> str:
             "Set E2I_DATABASE_URL to use another server.",
         ) from error
     _forget_dead_users(server)
+    # Before the library's own, which stops the server where no other user is left, not even a killed one.
+    atexit.register(_forget_dead_users, server)
     return server.get_uri()
 
 
@@ -190,7 +193,8 @@ def _why_not(data_dir: Path, error: Exception) -> str:
 def _forget_dead_users(server: Any) -> None:
     """Strike processes that were killed from the server's list of users; it would wait for them for ever."""
     with server._lock:
-        users = json.loads((server.pgdata / ".handle_pids.json").read_text())
+        listed = server.pgdata / ".handle_pids.json"
+        users = json.loads(listed.read_text()) if listed.exists() else []
         server.global_process_id_list.put([pid for pid in users if psutil.pid_exists(pid)])
 
 

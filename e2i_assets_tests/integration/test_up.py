@@ -13,7 +13,7 @@ import pytest
 
 from e2i_assets import settings
 from e2i_assets.cli import up
-from e2i_assets.cli.up import AlreadyUp, _alone, _remember
+from e2i_assets.cli.up import AlreadyUp, DagsterEnded, _alone, _remember, end_session, ended
 from e2i_assets.settings import Settings, SettingsError
 from e2i_assets_tests.conftest import ROOT
 
@@ -63,6 +63,22 @@ def test_what_a_killed_one_left_running_is_ended_and_nothing_else(
         with _alone(tmp_path, ""):
             assert left.wait(5) is not None
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_dagster_that_ends_without_being_stopped_is_told_and_its_children_end() -> None:
+    command = [sys.executable, "-c", TREE]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as dagster:
+        child = psutil.Process(int(first_line(dagster)))
+        dagster.kill()
+        said = ended(dagster.wait())
+    assert child.is_running()
+    end_session(dagster.pid)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert "was killed (SIGKILL)" in said
+    assert "ended by itself, with 3" in ended(3)
+    assert DagsterEnded(said).exit_code == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")

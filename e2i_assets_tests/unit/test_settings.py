@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -19,7 +24,13 @@ from sqlalchemy.exc import OperationalError as SqlError
 from e2i_assets.cli.output import fail
 from e2i_assets.settings import Settings, SettingsError, settings
 from e2i_assets.warehouse import embedded
-from e2i_assets.warehouse.embedded import _is_plain, _plain_name, _require_usable, _why_not
+from e2i_assets.warehouse.embedded import (
+    _forget_dead_users,
+    _is_plain,
+    _plain_name,
+    _require_usable,
+    _why_not,
+)
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.postgres import server_url
 from e2i_assets.warehouse.transactions import _reason
@@ -132,3 +143,16 @@ def test_a_database_that_does_not_answer_is_named_without_a_password_in_any_part
     for text in (said.out, said.err):
         assert "bob@127.0.0.1:1/x does not answer" in text
         assert "topsecret" not in text
+
+
+def test_a_server_is_not_kept_for_users_that_were_killed(tmp_path: Path) -> None:
+    kept: list[list[int]] = []
+    server: Any = SimpleNamespace(
+        _lock=nullcontext(), pgdata=tmp_path, global_process_id_list=SimpleNamespace(put=kept.append)
+    )
+    _forget_dead_users(server)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    (tmp_path / ".handle_pids.json").write_text(json.dumps([ended.pid, os.getpid()]))
+    _forget_dead_users(server)
+    assert kept == [[], [os.getpid()]]
