@@ -70,8 +70,8 @@ def refusal(tree: exp.Expr) -> str | None:
                 f"{part.sql('duckdb')} is over other rows, too; `key: content` or `key: line` makes a key, "
                 "and what sums up rows must be made before"
             )
-        if isinstance(part, exp.Anonymous) and (said := _unknown(part)):
-            return said
+        if isinstance(part, exp.Anonymous) and (problem := _unknown(part)):
+            return problem
         if not isinstance(part, (*ALLOWED, exp.Anonymous)):
             return f"{part.sql('duckdb')}: {_name(part)} cannot stand in a mapping"
     return None
@@ -90,8 +90,8 @@ def _unknown(call: exp.Anonymous) -> str | None:
 def _names() -> set[str]:
     """The functions that can be called."""
     listed = {name.lower() for kind in ALLOWED if issubclass(kind, exp.Func) for name in kind.sql_names()}
-    known = sqlglot.Dialect.get_or_raise("duckdb").parser_class.FUNCTIONS
-    return listed & {name.lower() for name in known} | ALLOWED_BY_NAME
+    functions = sqlglot.Dialect.get_or_raise("duckdb").parser_class.FUNCTIONS
+    return listed & {name.lower() for name in functions} | ALLOWED_BY_NAME
 
 
 def _name(part: exp.Expr) -> str:

@@ -94,15 +94,15 @@ def contradiction(name: str, stated: AttributeMapping, declared: Attribute | Non
     if declared is None:
         if stated.role == "feature" and stated.available_at in (INDEX, None):
             return None
-        said = f"{{dtype: …, role: {stated.role}, available_at: {stated.available_at or OUTCOME}}}"
-        return f"is not declared, and would not be used; add `{name}: {said}` to its attributes"
+        wanted = f"{{dtype: …, role: {stated.role}, available_at: {stated.available_at or OUTCOME}}}"
+        return f"is not declared, and would not be used; add `{name}: {wanted}` to its attributes"
     for key, theirs, ours in (
         ("role", stated.role, declared.role),
         ("available_at", stated.available_at, declared.available_at),
     ):
         if key in stated.model_fields_set and theirs != ours:
-            said = ours or "left out"
-            return f"is declared with {key} {said}, and here with {theirs}; one of them is wrong"
+            declared_as = ours or "left out"
+            return f"is declared with {key} {declared_as}, and here with {theirs}; one of them is wrong"
     return stated.unit_problem(declared.unit)
 
 
@@ -114,26 +114,26 @@ class Held(NamedTuple):
 
 
 def collect(
-    given: pl.DataFrame, mapped: Mapping[str, ColumnMapping], carried: Mapping[str, str], reading: Reading
+    rows: pl.DataFrame, mapped: Mapping[str, ColumnMapping], carried: Mapping[str, str], reading: Reading
 ) -> Held:
     """The inverse of `expand`: attributes of a mapping, and source columns carried along, as JSON objects.
 
     Args:
-        mapped: attribute (a column of `given`) to how it is filled.
-        carried: column of `given` to the attribute's name.
+        mapped: attribute (a column of `rows`) to how it is filled.
+        carried: column of `rows` to the attribute's name.
     """
-    made, bad = [], []
+    columns, bad = [], []
     for name, how in mapped.items():
-        values = given.get_column(name)
+        values = rows.get_column(name)
         if how.values is not None or how.factor is not None:
             done = cast(values, _dtype_of(how), how, reading)
             bad.append((name, done.bad, done.rule))
             values = done.values
-        made.append(values.alias(name))
-    made += [given.get_column(column).alias(name) for column, name in carried.items()]
-    held = [_jsonable(values) for values in made]
-    bad += [(values.name, broken, rule) for values, broken, rule in held]
-    frame = pl.DataFrame([values for values, _, _ in held])
+        columns.append(values.alias(name))
+    columns += [rows.get_column(column).alias(name) for column, name in carried.items()]
+    encoded = [_jsonable(values) for values in columns]
+    bad += [(values.name, broken, rule) for values, broken, rule in encoded]
+    frame = pl.DataFrame([values for values, _, _ in encoded])
     return Held(frame.select(pl.struct(pl.all()).struct.json_encode().alias(COLUMN)).get_column(COLUMN), bad)
 
 
@@ -141,10 +141,10 @@ def _dtype_of(how: ColumnMapping) -> pl.DataType:
     """Type of an attribute that a value map or a unit factor makes."""
     if how.values is None:
         return pl.Float64()
-    made = {value for value in how.values.values() if value is not None}
-    if made <= {"true", "false"}:
+    spellings = {value for value in how.values.values() if value is not None}
+    if spellings <= {"true", "false"}:
         return pl.Boolean()
-    return pl.Int64() if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", v) for v in made) else pl.String()
+    return pl.Int64() if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", v) for v in spellings) else pl.String()
 
 
 def _jsonable(values: pl.Series) -> tuple[pl.Series, pl.Series, str]:

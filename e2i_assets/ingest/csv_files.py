@@ -90,7 +90,7 @@ def header(opened: BinaryIO, file: str, reading: Reading) -> tuple[list[str], st
         raise SourceError(f"{file}: its header has a quote that does not end on its line") from error
 
 
-def to_utf8(given: BinaryIO, file: str, copy: Path, reading: Reading) -> None:
+def to_utf8(opened: BinaryIO, file: str, copy: Path, reading: Reading) -> None:
     """Write a file again in UTF-8.
 
     Raises:
@@ -101,7 +101,7 @@ def to_utf8(given: BinaryIO, file: str, copy: Path, reading: Reading) -> None:
     is_utf8, beyond_ascii = True, False
     try:
         with copy.open("w", encoding="utf-8", newline="") as written:
-            for chunk in itertools.chain(_chunks(given), [b""]):
+            for chunk in itertools.chain(_chunks(opened), [b""]):
                 text = decoder.decode(chunk, final=not chunk)
                 if reading.encoding.startswith("iso8859") and NO_LETTERS.search(text):
                     raise SourceError(
@@ -201,10 +201,10 @@ def _cell(name: str, dtype: str, reading: Reading) -> str:
 def _kept(name: str, dtype: str, reading: Reading) -> str:
     """A cell from which its spelling can be had again: whole numbers, else text with a decimal point."""
     if dtype == "BIGINT":
-        kept = _cell(name, dtype, reading)
+        cell = _cell(name, dtype, reading)
     else:
-        kept = _number(name, reading) if dtype == "DOUBLE" else quoted(name)
-    return f"{kept} AS {quoted(AS_KEPT + name)}"
+        cell = _number(name, reading) if dtype == "DOUBLE" else quoted(name)
+    return f"{cell} AS {quoted(AS_KEPT + name)}"
 
 
 def _types(

@@ -113,12 +113,12 @@ class Postgres:
             cursor.execute(f"SELECT {names} FROM {'.'.join(map(quoted, table))}{where}{limit}")
             copy = self._connection.cursor()
             copy.register("arriving", cursor.fetch_record_batch())
-            held = quoted(f"copy of {view}")
-            copy.execute(f"CREATE TABLE {held} AS SELECT * FROM arriving")
+            rows = quoted(f"copy of {view}")
+            copy.execute(f"CREATE TABLE {rows} AS SELECT * FROM arriving")
             numeric = [name for name in columns if self._types[(*table, name)] == NUMERIC]
-            typed = typed_columns(copy, f"FROM {held}", numeric, Reading()) if numeric else {}
-            made = ", ".join(typed.get(name, quoted(name)) for name in columns)
-            copy.execute(f"CREATE VIEW {quoted(view)} AS SELECT {made} FROM {held}")
+            typed = typed_columns(copy, f"FROM {rows}", numeric, Reading()) if numeric else {}
+            selected = ", ".join(typed.get(name, quoted(name)) for name in columns)
+            copy.execute(f"CREATE VIEW {quoted(view)} AS SELECT {selected} FROM {rows}")
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -128,8 +128,8 @@ class Postgres:
             yield
         except (adbc.Error, duckdb.Error) as error:
             # A server's message may quote a row; its first line names what failed.
-            said = str(error).strip().splitlines()[0].replace(self._url, self.name)
-            raise SourceError(f"{self.name}: the database does not answer or refuses: {said}") from error
+            message = str(error).strip().splitlines()[0].replace(self._url, self.name)
+            raise SourceError(f"{self.name}: the database does not answer or refuses: {message}") from error
 
 
 def connect_read_only(url: str) -> Any:

@@ -66,13 +66,13 @@ def suggest(source: Source, today: dt.date) -> Draft:
     if {name.lower() for name in source.tables()} >= set(CDM) - {"measurement", "visit_occurrence", "death"}:
         return Draft(_omop(), ())
     name = _name(source)
-    found, left = tables(source, prefix_of(name))
-    journeys = next(one for one in found if one.table == "patient_journeys")
+    suggested, left = tables(source, prefix_of(name))
+    journeys = next(one for one in suggested if one.table == "patient_journeys")
     cohort, scope = f"{name}_{INDICATION}", f"{name}_outcome"
     return Draft(
-        _mapping(name, found, left, today),
-        found,
-        (cohort, _cohort(name, cohort, scope, journeys, found)),
+        _mapping(name, suggested, left, today),
+        suggested,
+        (cohort, _cohort(name, cohort, scope, journeys, suggested)),
         (scope, _scope(scope, journeys)),
     )
 
@@ -84,14 +84,14 @@ def _name(source: Source) -> str:
     return f"s_{name}" if not name[0].isalpha() or name == GENERATED else name
 
 
-def _mapping(name: str, found: Sequence[SuggestedTable], left: Sequence[str], today: dt.date) -> str:
+def _mapping(name: str, suggested: Sequence[SuggestedTable], left: Sequence[str], today: dt.date) -> str:
     lines = [
         f"# A draft: check each line, and what is marked {TODO}. Left of the colon our column, right of it a",
         "# column of the source or a DuckDB expression over them.",
         f"source: {scalar(name)}",
         "tables:",
     ]
-    for one in found:
+    for one in suggested:
         lines += _table(name, one, today)
     if left:
         lines.append(f"# Not mapped: {', '.join(map(scalar, left))}.")
@@ -131,8 +131,8 @@ def _table(name: str, one: SuggestedTable, today: dt.date) -> list[str]:
 
 def _taken(one: SuggestedTable) -> dict[str, str]:
     """Carried columns that have the name of a column of ours, to a name of their own."""
-    known = {name.lower() for name in TABLES[one.table].to_schema().columns}
-    return {name: f"{name}_as_given" for name in one.carried if name.lower() in known}
+    ours = {name.lower() for name in TABLES[one.table].to_schema().columns}
+    return {name: f"{name}_as_given" for name in one.carried if name.lower() in ours}
 
 
 def _column(column: Suggested, today: dt.date) -> list[str]:
@@ -152,7 +152,7 @@ def _column(column: Suggested, today: dt.date) -> list[str]:
 
 
 def _cohort(
-    name: str, key: str, scope: str, journeys: SuggestedTable, found: Sequence[SuggestedTable]
+    name: str, key: str, scope: str, journeys: SuggestedTable, suggested: Sequence[SuggestedTable]
 ) -> str:
     there = {column.target for column in journeys.columns if column.fits}
     window = "null  # no index date: no window is asked for"
@@ -166,7 +166,7 @@ def _cohort(
         f"brand: {scalar(name)}  # {TODO}: as in the mapping",
         f"indication: {INDICATION}  # {TODO}: as in the mapping",
         f"scopes: [{scope}]",
-        f"required_tables: [{', '.join(one.table for one in found)}]",
+        f"required_tables: [{', '.join(one.table for one in suggested)}]",
         f"refresh: none  # {TODO}: leave it out where new data will come",
         "inclusion_criteria: []",
         f"temporal_requirements: {window}",

@@ -59,7 +59,7 @@ def unreadable(origin: str, error: Exception) -> SourceError:
     line = re.search(r"CSV Error on Line: (\d+)", text)
     file = re.search(r"^\s*file = (.+)$", text, flags=re.MULTILINE)
     where = file.group(1) if file and SCRATCH not in file.group(1) else origin
-    reason = next((said for sign, said in REASONS.items() if sign in text), None)
+    reason = next((meaning for sign, meaning in REASONS.items() if sign in text), None)
     if reason is None and isinstance(error, duckdb.IOException | OSError):
         reason = "cannot be read any more, or is damaged"
     if reason is None and type(error) is duckdb.Error:

@@ -20,25 +20,25 @@ MOMENTS = (exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMESTAMPLTZ)
 
 def local_moment(tree: exp.Expr) -> str | None:
     """What is wrong with making a moment of a local time in SQL: a clock that is put back goes unnoticed."""
-    for made in tree.find_all(exp.Cast):
-        stated = isinstance(made.this, exp.Literal) and re.search(OFFSET, made.this.name)
-        if made.to.this in MOMENTS and not stated:
+    for call in tree.find_all(exp.Cast):
+        stated = isinstance(call.this, exp.Literal) and re.search(OFFSET, call.this.name)
+        if call.to.this in MOMENTS and not stated:
             return (
-                f"{made.sql('duckdb')} would take a local time for one of some zone; leave the cast out, "
+                f"{call.sql('duckdb')} would take a local time for one of some zone; leave the cast out, "
                 "`read: {time_zone: …}` says the zone (a constant may name it: "
                 "TIMESTAMPTZ '2024-01-31 08:00:00+01')"
             )
     return None
 
 
-def no_column(name: str, known: Dictionary[str, str]) -> str:
+def no_column(name: str, columns: Dictionary[str, str]) -> str:
     """That there is no such column, and which one may be meant.
 
     Args:
-        known: the columns, by their names in small letters.
+        columns: the columns, by their names in small letters.
     """
-    near = difflib.get_close_matches(name.strip().lower(), known, n=1)
-    return f"has no column {name}" + (f"; is it `{known[near[0]]}`?" if near else "")
+    near = difflib.get_close_matches(name.strip().lower(), columns, n=1)
+    return f"has no column {name}" + (f"; is it `{columns[near[0]]}`?" if near else "")
 
 
 def over_cells(
@@ -63,8 +63,8 @@ def over_cells(
     bare = isinstance(tree, exp.Column)
     if bare and name in spec.attributes and spec.attributes[name].is_bare:
         return _over(tree, as_kept, AS_KEPT)
-    known = TABLES[table].to_schema().columns
-    becomes_text = name in spec.columns and known[name].dtype.type == pl.String
+    contract = TABLES[table].to_schema().columns
+    becomes_text = name in spec.columns and contract[name].dtype.type == pl.String
     if spec.expressions[name].values is not None or becomes_text or (bare and name in spec.columns):
         return as_written(tree, types)
     return _over(tree, types, AS_WRITTEN, _is_used_as_text)

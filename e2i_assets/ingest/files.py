@@ -95,13 +95,13 @@ class Files:
         if pattern and not self.is_folder and not fnmatch(Path(path).name, PurePosixPath(pattern).name):
             raise NotThere(f"{self.name}: is one file, and not {pattern}")
         try:
-            found = sorted(self._named(path))
+            files = sorted(self._named(path))
         except OSError as error:
             raise self._unreachable(path, error) from error
-        if not found:
+        if not files:
             raise NotThere(f"{self._called(path)}: no such file")
-        for file in found:
-            if _suffix(file) not in SUFFIXES or _suffix(file) != _suffix(found[0]):
+        for file in files:
+            if _suffix(file) not in SUFFIXES or _suffix(file) != _suffix(files[0]):
                 raise SourceError(
                     f"{self._called(file)}: must be .csv, {GZIP} or .parquet, all of one kind and not "
                     "compressed in another way"
@@ -109,7 +109,7 @@ class Files:
             self._states[file] = self._state(file)
             if self._fs.size(file) == 0:
                 raise SourceError(f"{self._called(file)}: is empty")
-        return found
+        return files
 
     def below(self, pattern: str | None) -> str | None:
         """The source's folder, where a pattern may name several files of it."""
@@ -180,17 +180,17 @@ class Files:
         Raises:
             SourceError: two have one name.
         """
-        found: dict[str, str] = {}
+        files: dict[str, str] = {}
         for path in sorted(self._fs.ls(self._root, detail=False)) if self.is_folder else [self._root]:
             file = Path(path)
             folder = self._fs.isdir(path)
             if not any(map(_holds_rows, self._below(path))) if folder else not _holds_rows(path):
                 continue
             name = file.name if folder else DATA.split(file.name)[0]
-            if name in found:
-                raise SourceError(f"{path}: table {name} is there twice, also as {found[name]}")
-            found[name] = file.name
-        return found
+            if name in files:
+                raise SourceError(f"{path}: table {name} is there twice, also as {files[name]}")
+            files[name] = file.name
+        return files
 
     def view(
         self, connection: duckdb.DuckDBPyConnection, name: str, pattern: str | None, reading: Reading
@@ -219,9 +219,9 @@ class Files:
     def _paths(self, files: Sequence[str]) -> list[str]:
         """Files as DuckDB is to be told of them: nothing in their names is a glob."""
         called = [file if self._local else self._fs.unstrip_protocol(file) for file in files]
-        told = [re.sub(r"[*?[]", r"[\g<0>]", file) for file in called]
-        self.opened += [*called, *told]
-        return told
+        escaped = [re.sub(r"[*?[]", r"[\g<0>]", file) for file in called]
+        self.opened += [*called, *escaped]
+        return escaped
 
     def _check_parquet(self, files: Sequence[str]) -> None:
         import pyarrow as pa
@@ -258,22 +258,24 @@ class Files:
             groups.setdefault((tuple(names), delimiter), []).append(file)
             _check_same(files[0], next(iter(groups))[0], file, names)
         selects = []
-        for (given, delimiter), group in groups.items():
+        for (header_names, delimiter), group in groups.items():
             if reading.encoding == "utf-8" and not any(map(_is_packed, group)):
-                selects.append(text_sql(self._paths(group), given, delimiter, reading))
+                selects.append(text_sql(self._paths(group), header_names, delimiter, reading))
             else:
                 copies = {file: self._copy(file, reading) for file in group}
-                selects += [text_sql([copy], given, delimiter, reading, f) for f, copy in copies.items()]
+                selects += [
+                    text_sql([copy], header_names, delimiter, reading, f) for f, copy in copies.items()
+                ]
         text, names = " UNION ALL BY NAME ".join(selects), list(next(iter(groups))[0])
         if keys := self._keys(files):
             _check_names(files[0], [*names, *keys])
-            made = ", ".join(f"{folder_value(key)} AS {quoted(key)}" for key in keys)
-            text = f"SELECT *, {made} FROM ({text})"
+            folder_columns = ", ".join(f"{folder_value(key)} AS {quoted(key)}" for key in keys)
+            text = f"SELECT *, {folder_columns} FROM ({text})"
         return typed_sql(connection, text, [*names, *keys], reading)
 
     def _keys(self, files: Sequence[str]) -> list[str]:
         """Names of the columns that folders such as `zip=00501` below the source make, as with Parquet."""
-        found = [
+        keys_of_files = [
             [
                 part.partition("=")[0]
                 for part in PurePosixPath(f.removeprefix(self._root)).parts[:-1]
@@ -281,19 +283,19 @@ class Files:
             ]
             for f in files
         ]
-        for file, keys in zip(files, found, strict=True):
-            _check_same(files[0], found[0], file, keys)
-        return found[0]
+        for file, keys in zip(files, keys_of_files, strict=True):
+            _check_same(files[0], keys_of_files[0], file, keys)
+        return keys_of_files[0]
 
     def _copy(self, file: str, reading: Reading) -> str:
         """A copy of the file, unpacked and in UTF-8, the only encoding that DuckDB is asked to read."""
         copy = Path(tempfile.mkdtemp(dir=self._scratch)) / "copy.csv"
-        with self._unpacked(file) as given:
+        with self._unpacked(file) as opened:
             if reading.encoding != "utf-8":
-                to_utf8(given, file, copy, reading)
+                to_utf8(opened, file, copy, reading)
             else:
                 with copy.open("wb") as written:
-                    shutil.copyfileobj(given, written)
+                    shutil.copyfileobj(opened, written)
         return str(copy)
 
     @contextmanager
@@ -358,6 +360,6 @@ def _check_same(first: str, wanted: Sequence[str], file: str, names: Sequence[st
     if missing or new:
         raise SourceError(
             f"{file}: its columns are not those of {first}: "
-            + "; ".join(f"{said} {', '.join(of)}" for said, of in (("lacks", missing), ("has", new)) if of)
+            + "; ".join(f"{verb} {', '.join(of)}" for verb, of in (("lacks", missing), ("has", new)) if of)
             + ". A column that was renamed in some files must have one name"
         )

@@ -77,23 +77,23 @@ def _open(file: str, reading: Reading) -> _Opened:
     try:
         # Most columns are written as numbers are by rule, which is known without a look at what is distinct.
         same = [f"bool_and({quoted(n)}::VARCHAR = {quoted(AS_WRITTEN + n)})" for n in written]
-        found = rows.aggregate(", ".join(["count(*)", *same])).fetchall()[0]
-        spelt: dict[str, bool | None] = dict(zip(written, found[1:], strict=True))
+        counts = rows.aggregate(", ".join(["count(*)", *same])).fetchall()[0]
+        spelt: dict[str, bool | None] = dict(zip(written, counts[1:], strict=True))
         for name in [n for n in written if spelt[n] is False and types[n] in ("DOUBLE", "BOOLEAN")]:
             forms = f"count(DISTINCT {quoted(name)}) = count(DISTINCT {quoted(AS_WRITTEN + name)})"
             spelt[name] = rows.aggregate(forms).fetchall()[0][0]
     except duckdb.Error as error:
         raise unreadable(view.origin, error) from error
-    if not found[0]:
+    if not counts[0]:
         raise SourceError(f"{view.origin}: has no rows")
     return _Opened(source, rows, types, spelt)
 
 
 def _is_typed(name: str, opened: Sequence[_Opened]) -> bool:
     """Whether a column is numbers, or truth values, in every CSV that has such, each spelt in one way."""
-    held = [(one.types[name], one.spelt[name]) for one in opened if one.spelt.get(name) is not None]
-    kinds = {"number" if dtype in NUMBERS else dtype for dtype, _ in held}
-    return kinds in ({"number"}, {"BOOLEAN"}) and all(spelt for _, spelt in held)
+    typed = [(one.types[name], one.spelt[name]) for one in opened if one.spelt.get(name) is not None]
+    kinds = {"number" if dtype in NUMBERS else dtype for dtype, _ in typed}
+    return kinds in ({"number"}, {"BOOLEAN"}) and all(spelt for _, spelt in typed)
 
 
 def _frame(
@@ -111,9 +111,11 @@ def _frame(
         raise unreadable(one.source.name, error) from error
     one.source.verify()
     wanted = {name: dtype for name, dtype in declared.items() if name in rows.columns and name not in text}
-    made = [as_text(rows.get_column(name)) for name in text & set(rows.columns)]
-    made += [_declared(rows.get_column(n), dtype, reading, one.source.name) for n, dtype in wanted.items()]
-    return rows.with_columns(made).to_pandas()
+    converted = [as_text(rows.get_column(name)) for name in text & set(rows.columns)]
+    converted += [
+        _declared(rows.get_column(n), dtype, reading, one.source.name) for n, dtype in wanted.items()
+    ]
+    return rows.with_columns(converted).to_pandas()
 
 
 def _declared(cells: pl.Series, dtype: str, reading: Reading, file: str) -> pl.Series:
@@ -121,6 +123,8 @@ def _declared(cells: pl.Series, dtype: str, reading: Reading, file: str) -> pl.S
     if done.bad.any():
         rows = (done.bad.arg_true() + 1).head(ROWS_NAMED).to_list()
         more = ", …" if done.bad.sum() > len(rows) else ""
-        said = f"column {cells.name}: {done.rule} ({done.bad.sum()} rows: {', '.join(map(str, rows))}{more})"
-        raise SourceError(f"{file}: {said}; correct the file, or the declared type")
+        problem = (
+            f"column {cells.name}: {done.rule} ({done.bad.sum()} rows: {', '.join(map(str, rows))}{more})"
+        )
+        raise SourceError(f"{file}: {problem}; correct the file, or the declared type")
     return done.values

@@ -26,18 +26,18 @@ def as_written(sample: pl.DataFrame, name: str) -> pl.Series:
     return sample.get_column(AS_WRITTEN + name if AS_WRITTEN + name in sample.columns else name)
 
 
-def identifies(sample: pl.DataFrame, given: list[str]) -> dict[str, str]:
+def identifies(sample: pl.DataFrame, names: list[str]) -> dict[str, str]:
     """The patient's identifier, where one column alone is named as one and has another value in each row."""
-    found = [
+    identifiers = [
         n
-        for n in given
+        for n in names
         if IDENTIFIES.search(n.strip())
         and (as_written(sample, n).dtype == pl.String or as_written(sample, n).dtype.is_integer())
         and sample.height > 1
         and not as_written(sample, n).null_count()
         and as_written(sample, n).n_unique() == sample.height
     ]
-    return {"patient_id": found[0]} if len(found) == 1 else {}
+    return {"patient_id": identifiers[0]} if len(identifiers) == 1 else {}
 
 
 def guessed(table: str, matched: dict[str, str], sample: pl.DataFrame, reading: Reading) -> Reading:
@@ -72,8 +72,8 @@ def _without(cells: pl.Series, reading: Reading) -> pl.Series:
 
 def _share(cells: pl.Series, dtype: pl.DataType, reading: Reading) -> float:
     """Share of the cells that are values of the type; 1 where there are none."""
-    held = len(cells) - cells.null_count()
-    return 1 - int(cast(cells, dtype, AS_IT_IS, reading).bad.sum()) / held if held else 1.0
+    filled = len(cells) - cells.null_count()
+    return 1 - int(cast(cells, dtype, AS_IT_IS, reading).bad.sum()) / filled if filled else 1.0
 
 
 def _comma(sample: pl.DataFrame, reading: Reading, comma: Reading) -> bool:

@@ -80,8 +80,8 @@ class Load:
         """The table's rows, part by part, each with its origin and `ROW`."""
         rows = self.tables[table]
         counted: dict[str, int] = {}
-        for given in [rows] if isinstance(rows, pl.DataFrame) else rows:
-            part = given if isinstance(given, Part) else Part(given)
+        for piece in [rows] if isinstance(rows, pl.DataFrame) else rows:
+            part = piece if isinstance(piece, Part) else Part(piece)
             origin = part.origin or self.origin(table)
             refused = part.refused if part.refused is not None else pl.DataFrame(schema=REJECTED_SCHEMA)
             frame = part.frame
@@ -137,10 +137,10 @@ class Write:
         """Hash of the content, the time of arrival left out: the same rows read again have the same."""
         arrival = facts_of(TABLES[table]).ingestion_time
         frame = self.frame.drop(arrival) if arrival else self.frame
-        found = hashlib.sha256(self.origin.encode())
+        content_hash = hashlib.sha256(self.origin.encode())
         for rows in (frame, self.refused):
-            found.update(rows.hash_rows(seed=0).to_numpy().tobytes())
-        return found.hexdigest()
+            content_hash.update(rows.hash_rows(seed=0).to_numpy().tobytes())
+        return content_hash.hexdigest()
 
 
 def writes(parts: Iterable[Part], size: int) -> Iterator[Write]:
@@ -150,19 +150,19 @@ def writes(parts: Iterable[Part], size: int) -> Iterator[Write]:
         parts: as `Load.parts` gives them.
         size: rows of a write; the last one of an origin may be smaller, refused rows may make it larger.
     """
-    number, room, held = 0, size, list[Part]()
+    number, room, pieces = 0, size, list[Part]()
     for part in filter(_height, parts):
-        if held and part.origin != held[0].origin:
-            yield _write(number, held)
-            number, room, held = number + 1, size, []
+        if pieces and part.origin != pieces[0].origin:
+            yield _write(number, pieces)
+            number, room, pieces = number + 1, size, []
         for piece in _pieces(part, room, size):
-            held.append(piece)
+            pieces.append(piece)
             room -= _height(piece)
             if room <= 0:
-                yield _write(number, held)
-                number, room, held = number + 1, size, []
-    if held:
-        yield _write(number, held)
+                yield _write(number, pieces)
+                number, room, pieces = number + 1, size, []
+    if pieces:
+        yield _write(number, pieces)
 
 
 def _pieces(part: Part, room: int, size: int) -> Iterator[Part]:
@@ -179,11 +179,11 @@ def _height(part: Part) -> int:
     return part.frame.height + (part.refused.height if part.refused is not None else 0)
 
 
-def _write(number: int, held: list[Part]) -> Write:
-    refused = [part.refused for part in held if part.refused is not None]
+def _write(number: int, pieces: list[Part]) -> Write:
+    refused = [part.refused for part in pieces if part.refused is not None]
     none = pl.DataFrame(schema=REJECTED_SCHEMA)
     return Write(
-        number, held[0].origin or "", pl.concat([p.frame for p in held]), pl.concat([none, *refused])
+        number, pieces[0].origin or "", pl.concat([p.frame for p in pieces]), pl.concat([none, *refused])
     )
 
 

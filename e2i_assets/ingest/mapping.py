@@ -131,13 +131,13 @@ class ColumnMapping(_Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _short_form(cls, given: object) -> object:
-        return given if isinstance(given, dict) else {"from": _as_text(given)}
+    def _short_form(cls, stated: object) -> object:
+        return stated if isinstance(stated, dict) else {"from": _as_text(stated)}
 
     @field_validator("values", mode="before")
     @classmethod
-    def _values_as_text(cls, given: object) -> object:
-        return {k: _as_text(v) for k, v in given.items()} if isinstance(given, dict) else given
+    def _values_as_text(cls, stated: object) -> object:
+        return {k: _as_text(v) for k, v in stated.items()} if isinstance(stated, dict) else stated
 
     @model_validator(mode="after")
     def _one_conversion(self) -> Self:
@@ -301,17 +301,17 @@ class Mapping(_Model):
         Raises:
             MappingError: rows are of several sources, or of one that only they name.
         """
-        found = {}
+        tables_of = {}
         for table, spec in self.tables.items():
             how = spec.columns.get("data_source")
             stated = _constant(how)
             if how is not None and stated is None:
-                said = "must be one constant, so that it is known whose rows are replaced"
-                raise self.error(("tables", table, "columns", "data_source"), said)
-            found[stated or self.source] = table
-        if len(found) > 1:
-            raise self.error(("source",), f"rows are of several sources: {', '.join(sorted(found))}")
-        return next(iter(found), self.source)
+                message = "must be one constant, so that it is known whose rows are replaced"
+                raise self.error(("tables", table, "columns", "data_source"), message)
+            tables_of[stated or self.source] = table
+        if len(tables_of) > 1:
+            raise self.error(("source",), f"rows are of several sources: {', '.join(sorted(tables_of))}")
+        return next(iter(tables_of), self.source)
 
     def partition_key(self) -> PartitionKey | None:
         """Brand and indication of the journeys; None where rows tell them."""
@@ -338,30 +338,30 @@ class Mapping(_Model):
         at = ("tables", table)
         if table not in TABLES:
             return [self.lines.at(at, f"no such table; there are {', '.join(TABLES)}")]
-        found = []
-        known = TABLES[table].to_schema().columns
+        mistakes = []
+        contract = TABLES[table].to_schema().columns
         for name, column in spec.columns.items():
             here = (*at, "columns", name)
-            if name not in known:
-                found.append(self.lines.at(here, f"{table} has no column {name}"))
+            if name not in contract:
+                mistakes.append(self.lines.at(here, f"{table} has no column {name}"))
                 continue
             ours = column_of(TABLES[table], name)
             if problem := column.unit_problem(ours.unit):
-                found.append(self.lines.at((*here, "unit"), f"{name} {problem}"))
+                mistakes.append(self.lines.at((*here, "unit"), f"{name} {problem}"))
             for theirs, value in (column.values or {}).items():
                 if ours.allowed and value is not None and value not in ours.allowed:
-                    said = f"{name} cannot be {value}; it is one of {', '.join(ours.allowed)}"
-                    found.append(self.lines.at((*here, "values", theirs), said))
+                    message = f"{name} cannot be {value}; it is one of {', '.join(ours.allowed)}"
+                    mistakes.append(self.lines.at((*here, "values", theirs), message))
         if spec.key is not None and (own := key_of(TABLES[table])) in spec.columns:
-            found.append(self.lines.at((*at, "key"), f"{own} is said already, under `columns`"))
+            mistakes.append(self.lines.at((*at, "key"), f"{own} is said already, under `columns`"))
         if (spec.attributes or spec.leave_out) and table != "patient_journeys":
-            found.append(self.lines.at(at, "only patient_journeys carries attributes"))
-        found += [
+            mistakes.append(self.lines.at(at, "only patient_journeys carries attributes"))
+        mistakes += [
             self.lines.at((*at, "attributes", name), f"{name} is a column of {table}; put it under `columns`")
             for name in spec.attributes
-            if name in known
+            if name in contract
         ]
-        return found
+        return mistakes
 
 
 def generated_keys(table: str, spec: TableMapping) -> tuple[str, ...]:

@@ -114,13 +114,13 @@ def _build(source: Source, omop: Omop, prefix: str, reading: Reading) -> tuple[s
     sql.execute(f"CREATE TABLE e2i_index AS {_index(omop)}")
     sql.execute(f"CREATE VIEW patient_journeys AS {_journeys(omop, prefix)}")
     sql.execute(f"CREATE VIEW treatment_events AS {_events(omop, prefix)}")
-    having, kept = sql.execute(
+    having, indexed = sql.execute(
         f"SELECT (SELECT count(DISTINCT person_id) FROM ({_records('condition_occurrence', [omop.index])})), "
         "(SELECT count(*) FROM e2i_index)"
     ).fetchall()[0]
     ((limits,),) = sql.execute("SELECT count(*) FILTER (is_limit) FROM e2i_measurements").fetchall()
     left_out = (
-        f"{having - kept:,} of {having:,} persons with {omop.index} are left out: none of their records "
+        f"{having - indexed:,} of {having:,} persons with {omop.index} are left out: none of their records "
         f"of it is inside an observation period, before their death and no later than {omop.as_of}"
     )
     measured = f"{limits:,} measurements say less or more than a value: their value is not known"
@@ -161,8 +161,8 @@ def _check_concepts(source: Source, omop: Omop) -> None:
         ).fetchall()
         if unknown:
             ids = ", ".join(str(concept) for (concept,) in unknown)
-            said = f"{source.name}: the CDM's vocabulary has no concept {ids}"
-            raise Misstated(("omop", "concept_sets", name), said)
+            message = f"{source.name}: the CDM's vocabulary has no concept {ids}"
+            raise Misstated(("omop", "concept_sets", name), message)
 
 
 def _check_units(source: Source, omop: Omop) -> None:
@@ -177,10 +177,10 @@ def _check_units(source: Source, omop: Omop) -> None:
             [test.concept_set],
         ).fetchall()
         if len(units) > 1:
-            found = ", ".join(str(unit) for (unit,) in units)
+            unit_ids = ", ".join(str(unit) for (unit,) in units)
             raise Misstated(
                 ("omop", "measurements", name),
-                f"{source.name}: measurement {name} is in the units {found}; say its `units` "
+                f"{source.name}: measurement {name} is in the units {unit_ids}; say its `units` "
                 "(unit_concept_id: factor)",
             )
 
@@ -329,9 +329,9 @@ def _measured(name: str, test: Measurement) -> str:
     if test.units:
         cases = " ".join(f"WHEN {unit} THEN {factor!r}::DOUBLE" for unit, factor in test.units.items())
         number = f"(number * CASE unit {cases} END)"
-        known = ", ".join(map(str, test.units))
+        units = ", ".join(map(str, test.units))
         refuse = (
-            f"CASE WHEN number IS NOT NULL AND unit NOT IN ({known}) THEN 'is in a unit without factor' END"
+            f"CASE WHEN number IS NOT NULL AND unit NOT IN ({units}) THEN 'is in a unit without factor' END"
         )
     records = _records("measurement", [test.concept_set])
     return _kind("lab_test", records, subtype=_text(name), number=number, refuse=refuse)

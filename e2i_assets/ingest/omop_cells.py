@@ -34,8 +34,8 @@ def check_cells(
         f"count(*) FILTER ({name} IS NOT NULL AND ({test}))" for name, (test, _) in asked.items()
     )
     where = f" WHERE list_contains({list(only[1])}::BIGINT[], try_cast({only[0]} AS BIGINT))" if only else ""
-    found = sql.execute(f"SELECT {counts} FROM {table}{where}").fetchall()[0]
-    for (name, (_, wanted)), count in zip(asked.items(), found, strict=True):
+    counted = sql.execute(f"SELECT {counts} FROM {table}{where}").fetchall()[0]
+    for (name, (_, wanted)), count in zip(asked.items(), counted, strict=True):
         if count:
             raise SourceError(f"{source}: {table}, column {name}: {count:,} rows hold no {wanted}")
 

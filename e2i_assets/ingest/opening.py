@@ -48,8 +48,8 @@ class Opened:
         try:
             return self.connection.table(self.view)
         except duckdb.PermissionException as error:
-            said = "is a view that reads files, which a source's expressions may not; name a table instead"
-            raise SourceError(f"{self.origin}: {said}") from error
+            problem = "is a view that reads files, which a source's expressions may not; name a table instead"
+            raise SourceError(f"{self.origin}: {problem}") from error
 
     def columns(self) -> dict[str, str]:
         """The columns and their DuckDB types, without those that are only ours."""
@@ -189,13 +189,13 @@ class DatabaseSource:
         if spec.table is None:
             raise NotThere(f"{self.name}: is a database; name what fills {table} with `table:`")
         schema, _, name = spec.table.rpartition(".")
-        found = self._find(name, schema or None)
-        twice = [n for n, times in Counter(map(str.lower, self._tables[found])).items() if times > 1]
+        place = self._find(name, schema or None)
+        twice = [n for n, times in Counter(map(str.lower, self._tables[place])).items() if times > 1]
         if twice:
-            said = f"{self.name}: {spec.table} has columns {', '.join(twice)} that differ in case alone"
-            raise SourceError(f"{said}; make a view that renames one")
-        self._database.provide(table, found, self._tables[found], None, most)
-        return Opened(self.connection, table, f"{self.name} {'.'.join(found)}", self)
+            problem = f"{self.name}: {spec.table} has columns {', '.join(twice)} that differ in case alone"
+            raise SourceError(f"{problem}; make a view that renames one")
+        self._database.provide(table, place, self._tables[place], None, most)
+        return Opened(self.connection, table, f"{self.name} {'.'.join(place)}", self)
 
     def seal(self) -> None:
         """Let expressions reach only the tables that are open."""
@@ -216,27 +216,27 @@ class DatabaseSource:
 
     def provide(self, wanted: Wanted, reading: Reading) -> None:
         """Make a table a view of its own name."""
-        found = self._find(wanted.table, wanted.schema)
-        given = {name.lower(): name for name in self._tables[found]}
-        missing = [name for name in wanted.columns if name not in given]
+        place = self._find(wanted.table, wanted.schema)
+        names = {name.lower(): name for name in self._tables[place]}
+        missing = [name for name in wanted.columns if name not in names]
         if missing:
-            raise Lacking(f"{self.name}: {'.'.join(found)} has no column {', '.join(missing)}")
-        only = (given[wanted.only[0]], wanted.only[1]) if wanted.only else None
-        there = [given[name] for name in (*wanted.columns, *wanted.optional) if name in given]
-        self._database.provide(wanted.table, found, there, only, None)
+            raise Lacking(f"{self.name}: {'.'.join(place)} has no column {', '.join(missing)}")
+        only = (names[wanted.only[0]], wanted.only[1]) if wanted.only else None
+        there = [names[name] for name in (*wanted.columns, *wanted.optional) if name in names]
+        self._database.provide(wanted.table, place, there, only, None)
 
     def _find(self, table: str, schema: str | None) -> tuple[str, str]:
-        found = [
+        places = [
             (s, t)
             for s, t in self._tables
             if t.lower() == table.lower() and (schema is None or s.lower() == schema.lower())
         ]
-        if not found:
+        if not places:
             raise NotThere(f"{self.name}: has no table {f'{schema}.' if schema else ''}{table}")
-        if len(found) > 1:
-            schemas = ", ".join(s for s, _ in found)
+        if len(places) > 1:
+            schemas = ", ".join(s for s, _ in places)
             raise NotThere(f"{self.name}: {table} is in the schemas {schemas}; say which in the mapping")
-        return found[0]
+        return places[0]
 
 
 UNSAID = {"?": ColumnMapping.model_validate("?")}
@@ -262,7 +262,7 @@ def _seal(connection: duckdb.DuckDBPyConnection, files: Sequence[str], folder: s
 
 
 def _require(opened: Opened, table: str, columns: Sequence[str]) -> None:
-    given = {name.lower() for name in opened.columns()}
-    missing = [name for name in columns if name not in given]
+    names = {name.lower() for name in opened.columns()}
+    missing = [name for name in columns if name not in names]
     if missing:
         raise Lacking(f"{opened.origin}: {table} has no column {', '.join(missing)}")

@@ -71,15 +71,15 @@ class Plan:
     @property
     def select(self) -> str:
         """SQL of the source's rows; what a row of ours is made of begins with its number and a point."""
-        given = [
+        expressions = [
             f"({sql}) AS {quoted(f'{i}.{name}')}"
             for i, row in enumerate(self.rows)
             for name, sql in row.items()
         ]
-        given += [f"{quoted(self._kept(n))} AS {quoted(CARRIED + n)}" for n in self.carried]
+        expressions += [f"{quoted(self._kept(n))} AS {quoted(CARRIED + n)}" for n in self.carried]
         if self.spec.key == "content":
-            given.append(f"{self.content} AS {CONTENT}")
-        return f"SELECT {', '.join([*given, *self.extra])} FROM {quoted(self.opened.view)}"
+            expressions.append(f"{self.content} AS {CONTENT}")
+        return f"SELECT {', '.join([*expressions, *self.extra])} FROM {quoted(self.opened.view)}"
 
     @property
     def content(self) -> str:
@@ -128,7 +128,7 @@ def plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Pl
     types = opened.columns()
     as_kept = frozenset(name for name in types if AS_KEPT + name in relation.columns)
     extra = tuple(name for name in (FILE, omop.REFUSE) if name in relation.columns)
-    made = Plan(opened, table, spec, mapping, (), (), (), (), extra, as_kept)
+    draft = Plan(opened, table, spec, mapping, (), (), (), (), extra, as_kept)
     keys = generated_keys(table, spec)
     if spec.key == "line" and FILE not in extra:
         raise mapping.error(
@@ -141,9 +141,9 @@ def plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Pl
         raise mapping.error(
             ("tables", table, "columns"), f"lacks {', '.join(lacks)}, which must not be empty"
         )
-    trees = [_trees(made, row, types) for row in _repeated(made, types)]
+    trees = [_trees(draft, row, types) for row in _repeated(draft, types)]
     rows = tuple(
-        {name: _bound(made, name, tree, relation, types) for name, tree in named.items()} for named in trees
+        {name: _bound(draft, name, tree, relation, types) for name, tree in named.items()} for named in trees
     )
     used = {c.name.lower() for named in trees for tree in named.values() for c in tree.find_all(exp.Column)}
     whole = {
@@ -155,13 +155,13 @@ def plan(opened: Opened, table: str, spec: TableMapping, mapping: Mapping) -> Pl
     left = [n for n in types if n.lower() not in used and n not in (*spec.leave_out, *extra)]
     carried, dropped = (tuple(left), ()) if table == "patient_journeys" else ((), tuple(left))
     consumed = tuple(n for n in types if n.lower() in used - whole and n not in spec.leave_out)
-    _check_carried(made, types, carried)
-    return replace(made, rows=rows, carried=carried, dropped=dropped, consumed=consumed)
+    _check_carried(draft, types, carried)
+    return replace(draft, rows=rows, carried=carried, dropped=dropped, consumed=consumed)
 
 
 def _repeated(plan: Plan, types: Dictionary[str, str]) -> list[dict[str, exp.Expr]]:
     """What the names of each entry under `repeat` stand for; one entry without any when there are none."""
-    found = []
+    entries = []
     for i, entry in enumerate(plan.spec.repeat):
         named = {}
         for name, sql in entry.items():
@@ -172,8 +172,8 @@ def _repeated(plan: Plan, types: Dictionary[str, str]) -> list[dict[str, exp.Exp
                 named[name.lower()] = _parsed(sql)
             except ValueError as error:
                 raise plan.mapping.error(at, str(error)) from error
-        found.append(named)
-    return found or [{}]
+        entries.append(named)
+    return entries or [{}]
 
 
 def _trees(
@@ -190,26 +190,26 @@ def _trees(
     asked = {name: how.expression for name, how in plan.spec.expressions.items()}
     if plan.spec.where is not None:
         asked[KEEP] = plan.spec.where
-    found = {}
+    trees = {}
     for name, sql in asked.items():
         try:
             tree = _parsed(sql).transform(stands_for)
         except ValueError as error:
             raise plan.error(name, str(error)) from error
-        if said := refusal(tree) or local_moment(tree):
-            raise plan.error(name, said)
-        found[name] = _named(plan, name, tree, types)
-    return found
+        if problem := refusal(tree) or local_moment(tree):
+            raise plan.error(name, problem)
+        trees[name] = _named(plan, name, tree, types)
+    return trees
 
 
 def _named(plan: Plan, name: str, tree: exp.Expr, types: Dictionary[str, str]) -> exp.Expr:
     """The expression with its columns by their exact names: `user` is no function where it is a column."""
-    known = {column.lower(): column for column in types}
+    exact = {column.lower(): column for column in types}
     for column in tree.find_all(exp.Column):
         first = column.parts[0]
-        if first.name.lower() not in known:
-            raise plan.error(name, f"{plan.origin} {no_column(first.name, known)}")
-        first.replace(exp.to_identifier(known[first.name.lower()], quoted=True))
+        if first.name.lower() not in exact:
+            raise plan.error(name, f"{plan.origin} {no_column(first.name, exact)}")
+        first.replace(exp.to_identifier(exact[first.name.lower()], quoted=True))
     return tree
 
 
@@ -221,10 +221,10 @@ def _bound(
     # What was judged is what is evaluated, and not what somebody wrote.
     sql = over_cells(plan.table, name, plan.spec, tree, as_text, plan.as_kept).sql("duckdb", comments=False)
     try:
-        made = relation.project(f"({sql}) AS made")
+        projected = relation.project(f"({sql}) AS made")
     except duckdb.Error as error:
         raise plan.error(name, f"{plan.origin}: {first_line(error)}") from error
-    dtype = str(made.types[0])
+    dtype = str(projected.types[0])
     if dtype.startswith(NOT_ARROW):
         raise plan.error(name, f"{plan.origin}: {tree.sql('duckdb')!r} is of type {dtype}; {HELP}")
     if name == KEEP and dtype != "BOOLEAN":
@@ -235,17 +235,17 @@ def _bound(
 def _check_carried(plan: Plan, types: Dictionary[str, str], carried: Sequence[str]) -> None:
     for name in carried:
         if types[name].startswith(NOT_ARROW):
-            said = f"{plan.origin}: column {name} is of type {types[name]}; {HELP}"
-            raise plan.mapping.error(("tables", plan.table), said)
+            message = f"{plan.origin}: column {name} is of type {types[name]}; {HELP}"
+            raise plan.mapping.error(("tables", plan.table), message)
     for i, name in enumerate(plan.spec.leave_out):
         if name not in types:
             # Misspelt, a column that must not leave the source would be carried along.
             key = ("tables", plan.table, "leave_out", str(i))
             raise plan.mapping.error(key, f"{plan.origin} has no column {name}")
-    known = TABLES[plan.table].to_schema().columns
+    contract = TABLES[plan.table].to_schema().columns
     for name in carried:
-        if name in plan.spec.attributes or name in known:
-            ours = "a column of ours" if name in known else "an attribute of the mapping"
+        if name in plan.spec.attributes or name in contract:
+            ours = "a column of ours" if name in contract else "an attribute of the mapping"
             raise plan.mapping.error(
                 ("tables", plan.table, "attributes", name),
                 f"{plan.origin} has a column {name}, which would be carried along, and {name} is {ours}; "

@@ -63,18 +63,18 @@ class LoadError(E2IError, ValueError):
 def structural_problems(table: str, frame: pl.DataFrame, origin: str) -> list[Problem]:
     """Columns that are missing, unknown or of another type; no row of such a frame can be loaded."""
     wanted = {c.name: c.dtype for c in columns(TABLES[table])}
-    found = [Problem(origin, table, n, "is missing", 0) for n in wanted if n not in frame.columns]
-    found += [
+    problems = [Problem(origin, table, n, "is missing", 0) for n in wanted if n not in frame.columns]
+    problems += [
         Problem(origin, table, n, "is not in the contract", 0)
         for n in frame.columns
         if n not in wanted and n != ROW
     ]
-    found += [
+    problems += [
         Problem(origin, table, n, f"must be {dtype}, is {frame.schema[n]}", 0)
         for n, dtype in wanted.items()
         if n in frame.columns and frame.schema[n] != dtype
     ]
-    return found
+    return problems
 
 
 def rules_for(table: str, partitions: Collection[PartitionKey]) -> tuple[Rule, ...]:
@@ -90,13 +90,13 @@ def _partition_rule(table: str, partitions: Collection[PartitionKey]) -> Rule:
     names = [c.name for c in columns(TABLES[table])]
     if "indication" in names:
         needs: tuple[str, ...] = ("brand", "indication")
-        known = sorted(f"{brand}/{indication}" for brand, indication in partitions)
+        partition_names = sorted(f"{brand}/{indication}" for brand, indication in partitions)
         what = f"{NO_PARTITION} and indication of config/cohorts"
     else:
-        needs, known = ("brand",), sorted({brand for brand, _ in partitions})
+        needs, partition_names = ("brand",), sorted({brand for brand, _ in partitions})
         what = f"{NO_PARTITION} of config/cohorts"
-    broken = ~pl.concat_str(needs, separator="/").is_in(known)
-    return Rule("partition", "brand", f"{what} ({', '.join(known)})", broken, needs)
+    broken = ~pl.concat_str(needs, separator="/").is_in(partition_names)
+    return Rule("partition", "brand", f"{what} ({', '.join(partition_names)})", broken, needs)
 
 
 def _has_brand(table: str) -> bool:
@@ -136,7 +136,7 @@ def judge(table: str, write: Write, rules: Sequence[Rule]) -> Judged:
         return Judged(write.frame, refused, frozenset())
     rejected = write.frame.filter(bad)
     chosen = [rules[i] for i in which.drop_nulls()]
-    found = pl.DataFrame(
+    broken_rows = pl.DataFrame(
         {
             "row_number": rejected.get_column(ROW),
             "key": rejected.select(_visible(pl.col(key_of(TABLES[table])))).to_series(),
@@ -148,7 +148,7 @@ def judge(table: str, write: Write, rules: Sequence[Rule]) -> Judged:
         schema=REJECTED_SCHEMA,
     )
     unmet = (i for i in range(len(rules)) if refused.is_empty() and broken.get_column(str(i)).all())
-    return Judged(write.frame.filter(~bad), pl.concat([refused, found]), frozenset(unmet))
+    return Judged(write.frame.filter(~bad), pl.concat([refused, broken_rows]), frozenset(unmet))
 
 
 def _refused(write: Write) -> pl.DataFrame:

@@ -75,13 +75,13 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
             table: (_opened(opened, table, spec, mapping), spec) for table, spec in mapping.tables.items()
         }
     opened.seal()
-    plans = [plan(given, table, spec, mapping) for table, (given, spec) in filled.items()]
-    notes += tuple(note for made in plans for note in made.notes())
-    tables: dict[str, Rows] = {made.table: parts(made, now) for made in plans}
+    plans = [plan(opened_table, table, spec, mapping) for table, (opened_table, spec) in filled.items()]
+    notes += tuple(note for table_plan in plans for note in table_plan.notes())
+    tables: dict[str, Rows] = {table_plan.table: parts(table_plan, now) for table_plan in plans}
     return Load(
         tables,
         source=mapping.source,
-        origins={made.table: made.origin for made in plans},
+        origins={table_plan.table: table_plan.origin for table_plan in plans},
         notes=notes,
         not_collected={table: _not_brought(table, spec, mapping) for table, (_, spec) in filled.items()},
     )
@@ -127,19 +127,19 @@ def _by_name(source: Source) -> Mapping:
         )
     for table, spec in named.items():
         opened = source.open(f"{table}?", spec, Reading(), most=0)
-        given = list(opened.columns())
-        known = TABLES[table].to_schema().columns
+        names = list(opened.columns())
+        contract = TABLES[table].to_schema().columns
         problems += [
             Problem(opened.origin, table, name, "is not in the contract", 0)
-            for name in given
-            if name not in known
+            for name in names
+            if name not in contract
         ]
         problems += [
             Problem(opened.origin, table, c.name, MISSING, 0)
             for c in columns(TABLES[table])
-            if c.name not in given and c.name not in BY_DEFAULT
+            if c.name not in names and c.name not in BY_DEFAULT
         ]
-        specs[table] = spec.model_copy(update={"columns": _same(given)})
+        specs[table] = spec.model_copy(update={"columns": _same(names)})
     if problems:
         raise LoadError(problems)
     return Mapping(source=source.name, tables=specs)
@@ -153,8 +153,8 @@ def _same(names: Iterable[str]) -> dict[str, ColumnMapping]:
 def _made(source: Source, table: str, mapping: Mapping) -> tuple[Opened, TableMapping]:
     """A table of ours that was made from an OMOP CDM, and has our columns already."""
     opened = Opened(source.connection, table, f"{source.name} (OMOP)", source)
-    known = TABLES[table].to_schema().columns
-    spec = TableMapping(columns=_same(name for name in opened.columns() if name in known))
+    contract = TABLES[table].to_schema().columns
+    spec = TableMapping(columns=_same(name for name in opened.columns() if name in contract))
     return _in_zone(opened, table, mapping), spec
 
 
@@ -172,10 +172,10 @@ def parts(plan: Plan, now: dt.datetime) -> Iterator[Part]:
     try:
         for arrow in plan.opened.connection.sql(plan.select).to_arrow_reader(BATCH_ROWS):
             batch = pl.DataFrame(pl.from_arrow(arrow))
-            for file, given in _by_file(batch):
+            for file, file_rows in _by_file(batch):
                 first = seen[file or ""] + 1
-                seen[file or ""] += given.height
-                numbered = number(given.with_row_index(ROW, first), file)
+                seen[file or ""] += file_rows.height
+                numbered = number(file_rows.with_row_index(ROW, first), file)
                 for i in range(len(plan.rows)):
                     yield _part(plan, _row(plan, numbered, i), now, file)
     # What fails after the first batch comes through Arrow.
@@ -206,8 +206,8 @@ def _failure(plan: Plan, error: Exception) -> ValueError:
         except duckdb.Error as failed:
             if type(failed) is duckdb.Error:  # the filesystem's, not the expression's
                 break
-            said = "a value does not fit this expression; `try_cast` and `try_strptime` make it empty"
-            return plan.error(name, f"{plan.origin}: {said}")
+            problem = "a value does not fit this expression; `try_cast` and `try_strptime` make it empty"
+            return plan.error(name, f"{plan.origin}: {problem}")
     return unreadable(plan.origin, error)
 
 
@@ -244,11 +244,11 @@ def _numbering(plan: Plan) -> Callable[[pl.DataFrame, str | None], pl.DataFrame]
     return by_content
 
 
-def _row(plan: Plan, given: pl.DataFrame, i: int) -> pl.DataFrame:
+def _row(plan: Plan, source_rows: pl.DataFrame, i: int) -> pl.DataFrame:
     """The rows of ours that the `i`th entry makes of rows of the source, with the numbers of those."""
     mine = {f"{i}.{name}": name for name in plan.rows[i]}
-    shared = [name for name in given.columns if "." not in name or name.startswith(CARRIED)]
-    rows = given.select(pl.col(list(mine)).name.map(mine.__getitem__), *shared)
+    shared = [name for name in source_rows.columns if "." not in name or name.startswith(CARRIED)]
+    rows = source_rows.select(pl.col(list(mine)).name.map(mine.__getitem__), *shared)
     if KEEP in rows.columns:
         rows = rows.filter(pl.col(KEEP)).drop(KEEP)
     if plan.spec.key is None:
@@ -262,63 +262,67 @@ def _by_file(batch: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
     if FILE not in batch.columns:
         yield from [(None, batch)] if batch.height else []
         return
-    for (file,), given in batch.group_by(FILE, maintain_order=True):
-        yield file, given.drop(FILE)
+    for (file,), file_rows in batch.group_by(FILE, maintain_order=True):
+        yield file, file_rows.drop(FILE)
 
 
-def _part(plan: Plan, given: pl.DataFrame, now: dt.datetime, file: str | None) -> Part:
-    given = given.with_columns(_without_nulls(plan.reading))
-    beyond = {name: cells for name in given.columns if (cells := beyond_years(given.get_column(name))).any()}
-    given = given.with_columns(
+def _part(plan: Plan, source_rows: pl.DataFrame, now: dt.datetime, file: str | None) -> Part:
+    source_rows = source_rows.with_columns(_without_nulls(plan.reading))
+    beyond = {
+        name: cells
+        for name in source_rows.columns
+        if (cells := beyond_years(source_rows.get_column(name))).any()
+    }
+    source_rows = source_rows.with_columns(
         pl.when(~cells).then(pl.col(name)).alias(name) for name, cells in beyond.items()
     )
     bad = [(name.removeprefix(CARRIED), cells, BEYOND) for name, cells in beyond.items()]
-    bad += [(cells.name.removeprefix(CARRIED), cells, TOO_LONG) for cells in _long(given)]
-    made = [given.get_column(ROW).cast(pl.Int64)]
+    bad += [(cells.name.removeprefix(CARRIED), cells, TOO_LONG) for cells in _long(source_rows)]
+    filled = [source_rows.get_column(ROW).cast(pl.Int64)]
     for c in columns(TABLES[plan.table]):
-        if c.name in given.columns:
+        if c.name in source_rows.columns:
             how = plan.spec.columns.get(c.name, attributes.AS_IT_IS)
-            done = cast(given.get_column(c.name), c.dtype, how, plan.reading)
+            done = cast(source_rows.get_column(c.name), c.dtype, how, plan.reading)
             bad.append((c.name, done.bad, done.rule))
-            made.append(key(done.values) if c.role == "id" and c.dtype == pl.String else done.values)
+            filled.append(key(done.values) if c.role == "id" and c.dtype == pl.String else done.values)
         elif c.name == attributes.COLUMN and (plan.spec.attributes or plan.carried):
             carried = {CARRIED + name: name for name in plan.carried}
-            held = attributes.collect(given, plan.spec.attributes, carried, plan.reading)
-            bad += held.bad
-            made.append(held.documents)
+            collected = attributes.collect(source_rows, plan.spec.attributes, carried, plan.reading)
+            bad += collected.bad
+            filled.append(collected.documents)
         else:
             default = {"ingestion_timestamp": now, "data_source": plan.mapping.source}.get(c.name)
-            made.append(pl.Series(c.name, [default] * given.height, dtype=c.dtype))
-    if omop.REFUSE in given.columns:
-        reasons = given.get_column(omop.REFUSE)
+            filled.append(pl.Series(c.name, [default] * source_rows.height, dtype=c.dtype))
+    if omop.REFUSE in source_rows.columns:
+        reasons = source_rows.get_column(omop.REFUSE)
         made_of = omop.REFUSED[plan.table]
         bad += [(made_of, (reasons == r).fill_null(value=False), r) for r in reasons.drop_nulls().unique()]
-    frame = pl.DataFrame(made)
-    refused, broken = _refused(frame.get_column(key_of(TABLES[plan.table])), given, bad)
+    frame = pl.DataFrame(filled)
+    refused, broken = _refused(frame.get_column(key_of(TABLES[plan.table])), source_rows, bad)
     return Part(frame.filter(~broken), refused, file)
 
 
-def _long(given: pl.DataFrame) -> pl.DataFrame:
+def _long(source_rows: pl.DataFrame) -> pl.DataFrame:
     """Which texts are longer than a CSV record may be, of columns that have such."""
-    longer = given.select(pl.selectors.string().str.len_bytes() > LONGEST_LINE).fill_null(value=False)
+    longer = source_rows.select(pl.selectors.string().str.len_bytes() > LONGEST_LINE).fill_null(value=False)
     return longer.select(cells for cells in longer if cells.any())
 
 
 def _refused(
-    keys: pl.Series, given: pl.DataFrame, bad: list[tuple[str, pl.Series, str]]
+    keys: pl.Series, source_rows: pl.DataFrame, bad: list[tuple[str, pl.Series, str]]
 ) -> tuple[pl.DataFrame | None, pl.Series]:
     """The rows with a bad cell, each with its first, and which they are."""
-    broken = pl.repeat(False, given.height, eager=True)
-    found = []
+    broken = pl.repeat(False, source_rows.height, eager=True)
+    refused = []
     for name, cells, rule in bad:
         first = cells & ~broken
         broken |= cells
-        rows = given.filter(first)
+        rows = source_rows.filter(first)
         if rows.is_empty():
             continue
         texts = [written(cells) for cells in rows.drop(ROW)]
         content = pl.DataFrame(texts).to_struct().struct.json_encode()
-        found.append(
+        refused.append(
             pl.DataFrame(
                 {
                     "row_number": rows.get_column(ROW).cast(pl.Int64), "key": keys.filter(first),
@@ -329,7 +333,7 @@ def _refused(
                 schema=REJECTED_SCHEMA,
             )
         )  # fmt: skip
-    return (pl.concat(found).sort("row_number") if found else None), broken
+    return (pl.concat(refused).sort("row_number") if refused else None), broken
 
 
 def _without_nulls(reading: Reading) -> list[pl.Expr]:
@@ -337,5 +341,5 @@ def _without_nulls(reading: Reading) -> list[pl.Expr]:
     if not reading.nulls:
         return []
     text = pl.selectors.string()
-    found = [pl.when(~text.is_in(list(reading.nulls))).then(text).name.keep()]
-    return [*found, pl.selectors.float().fill_nan(None)] if "NaN" in reading.nulls else found
+    emptied = [pl.when(~text.is_in(list(reading.nulls))).then(text).name.keep()]
+    return [*emptied, pl.selectors.float().fill_nan(None)] if "NaN" in reading.nulls else emptied

@@ -100,12 +100,12 @@ def tables(source: Source, prefix: str) -> tuple[tuple[SuggestedTable, ...], lis
     Raises:
         SourceError: the source cannot be read, or nothing in it looks like a table of ours.
     """
-    given = source.tables()
+    specs = source.tables()
     best: dict[str, SuggestedTable] = {}
-    for name, spec in given.items():
-        found = _judged(source, name, spec, prefix, alone=len(given) == 1)
-        if found and (found.table not in best or best[found.table].found < found.found):
-            best[found.table] = found
+    for name, spec in specs.items():
+        judged = _judged(source, name, spec, prefix, alone=len(specs) == 1)
+        if judged and (judged.table not in best or best[judged.table].found < judged.found):
+            best[judged.table] = judged
     if "patient_journeys" not in best:
         raise SourceError(
             f"{source.name}: nothing of it looks like a table of ours with patients (a patient's identifier "
@@ -116,7 +116,7 @@ def tables(source: Source, prefix: str) -> tuple[tuple[SuggestedTable, ...], lis
         best = {table: one for table, one in best.items() if table in ("patient_journeys", "hcp_profiles")}
     chosen = tuple(_without_strangers(best[table], best) for table in TABLES if table in best)
     used = {one.name for one in chosen}
-    return chosen, [name for name in given if name not in used]
+    return chosen, [name for name in specs if name not in used]
 
 
 def _without_strangers(one: SuggestedTable, best: dict[str, SuggestedTable]) -> SuggestedTable:
@@ -125,8 +125,8 @@ def _without_strangers(one: SuggestedTable, best: dict[str, SuggestedTable]) -> 
     for line in one.columns:
         parent = (column_of(TABLES[one.table], line.target).references or "").split(".")[0]
         if line.source is not None and parent and parent not in best:
-            said = f"{line.note}; {TODO}: {parent} is not in the source"
-            lines.append(replace(line, fits=False, note=said))
+            note = f"{line.note}; {TODO}: {parent} is not in the source"
+            lines.append(replace(line, fits=False, note=note))
             strangers[line.source] = "string"
         else:
             lines.append(line)
@@ -139,34 +139,34 @@ def _judged(
 ) -> SuggestedTable | None:
     """The table of ours that a table of the source looks most like; of patients when it stands alone."""
     opened, reading = _opened(source, name, spec)
-    given = [column for column in opened.columns() if _plain(column)]
+    names = [column for column in opened.columns() if _plain(column)]
     sample = opened.connection.cursor().table(opened.view).limit(SAMPLE).pl()
-    matched = {table: _matches(table, given) for table in TABLES}
+    matched = {table: _matches(table, names) for table in TABLES}
     usable = {table: m for table, m in matched.items() if _usable(table, m, name, opened)}
     scores = {table: len(m) + 2 * (table in _plain(name)) for table, m in usable.items()}
     table = max(scores, key=lambda t: scores[t], default="patient_journeys" if alone else None)
     if table is None:
         return None
     if table == "patient_journeys" and "patient_id" not in matched[table]:
-        matched[table] |= identifies(sample, [n for n in given if n not in matched[table].values()])
-    found = guessed(table, matched[table], sample, reading)
-    if found != reading:
-        opened = source.open(f"suggest {name} as read", spec, found, most=SAMPLE)
+        matched[table] |= identifies(sample, [n for n in names if n not in matched[table].values()])
+    guess = guessed(table, matched[table], sample, reading)
+    if guess != reading:
+        opened = source.open(f"suggest {name} as read", spec, guess, most=SAMPLE)
         sample = opened.connection.cursor().table(opened.view).limit(SAMPLE).pl()
     several = _repeats(opened, matched[table].get("patient_id"))
-    lines = _lines(table, matched[table], sample, found)
+    lines = _lines(table, matched[table], sample, guess)
     key = _key(table, lines, several=several, lines=FILE in sample.columns)
     lines += [line for c in columns(TABLES[table]) for line in _unmatched(table, c, lines, key, prefix)]
     order = [c.name for c in columns(TABLES[table])]
     lines.sort(key=lambda line: order.index(line.target))
     used = {line.source for line in lines if line.fits}
-    left = [n for n in given if n not in used] if table == "patient_journeys" else []
+    left = [n for n in names if n not in used] if table == "patient_journeys" else []
     left_out = tuple(n for n in left if is_row_number(sample.get_column(n)))
     carried = [n for n in left if n not in left_out]
     place = ("table", spec.table) if spec.table else ("file", spec.file) if spec.file else None
     binary = tuple(n for n in carried if sample.get_column(n).drop_nulls().n_unique() == 2)
     holds = {n: _holds(sample, n) for n in carried}
-    return SuggestedTable(table, name, place, found, key, several, tuple(lines), holds, binary, left_out)
+    return SuggestedTable(table, name, place, guess, key, several, tuple(lines), holds, binary, left_out)
 
 
 def _usable(table: str, matched: dict[str, str], name: str, opened: Opened) -> bool:
@@ -175,8 +175,8 @@ def _usable(table: str, matched: dict[str, str], name: str, opened: Opened) -> b
     A wide table with a date and a column `event` is about patients: events have a date, and an identifier of
     their own or several of a patient.
     """
-    known = TABLES[table].to_schema().columns
-    who = "patient_id" if "patient_id" in known else key_of(TABLES[table])
+    contract = TABLES[table].to_schema().columns
+    who = "patient_id" if "patient_id" in contract else key_of(TABLES[table])
     if len(matched) < 2 or who not in matched:
         return False
     if table in ("patient_journeys", "hcp_profiles"):
@@ -195,9 +195,9 @@ def _repeats(opened: Opened, column: str | None) -> bool:
     return bool(opened.connection.cursor().execute(asked).fetchall()[0][0])
 
 
-def _key(table: str, found: list[Suggested], *, several: bool, lines: bool) -> str | None:
+def _key(table: str, suggested: list[Suggested], *, several: bool, lines: bool) -> str | None:
     """How keys are generated, where neither a column nor the patient makes one."""
-    fits = {line.target for line in found if line.fits}
+    fits = {line.target for line in suggested if line.fits}
     own = key_of(TABLES[table])
     if own in fits or (table == "patient_journeys" and "patient_id" in fits and not several):
         return None
@@ -216,21 +216,21 @@ def _opened(source: Source, name: str, spec: TableMapping) -> tuple[Opened, Read
         return source.open(f"suggest {name} in {guess}", spec, reading, most=SAMPLE), reading
 
 
-def _matches(table: str, given: list[str]) -> dict[str, str]:
+def _matches(table: str, source_names: list[str]) -> dict[str, str]:
     """Our column to the source's: the same name first, then one that others give it, then a misspelling."""
-    free = {_plain(name): name for name in given}
-    found: dict[str, str] = {}
+    free = {_plain(name): name for name in source_names}
+    matches: dict[str, str] = {}
     wanted = [c.name for c in columns(TABLES[table]) if c.name not in BY_THE_LOAD]
     for names in ((lambda c: (c,)), (lambda c: ALIASES.get(c, ()))):
         for column in wanted:
             hit = next((n for n in names(column) if n in free), None)
-            if column not in found and hit is not None:
-                found[column] = free.pop(hit)
+            if column not in matches and hit is not None:
+                matches[column] = free.pop(hit)
     for column in wanted:
         close = difflib.get_close_matches(column, list(free), n=1, cutoff=ALIKE)
-        if column not in found and close:
-            found[column] = free.pop(close[0])
-    return found
+        if column not in matches and close:
+            matches[column] = free.pop(close[0])
+    return matches
 
 
 def _plain(name: str) -> str:
@@ -251,27 +251,27 @@ def _holds(sample: pl.DataFrame, name: str) -> str:
 
 def _lines(table: str, matched: dict[str, str], sample: pl.DataFrame, reading: Reading) -> list[Suggested]:
     """What fills the columns for which the source has one; together they leave out few rows."""
-    found, made = {}, {}
+    lines, casts = {}, {}
     for c in columns(TABLES[table]):
         if c.name in matched:
-            found[c.name], made[c.name] = _line(table, c, matched[c.name], sample, reading)
-    kept = {name: done for name, done in made.items() if found[name].fits}
-    while kept:
-        broken = {name: done.bad for name, done in kept.items()}
-        values = pl.DataFrame([done.values.alias(name) for name, done in kept.items()])
+            lines[c.name], casts[c.name] = _line(table, c, matched[c.name], sample, reading)
+    fitting = {name: done for name, done in casts.items() if lines[name].fits}
+    while fitting:
+        broken = {name: done.bad for name, done in fitting.items()}
+        values = pl.DataFrame([done.values.alias(name) for name, done in fitting.items()])
         for rule in row_rules(table):
-            if len(rule.needs) > 1 and set(rule.needs) <= set(kept):
+            if len(rule.needs) > 1 and set(rule.needs) <= set(fitting):
                 against = values.select(rule.broken.fill_null(value=False).alias("x")).to_series()
                 broken[rule.needs[-1]] = broken[rule.needs[-1]] | against
         if pl.DataFrame(broken).select(pl.any_horizontal(pl.all()).mean()).item() <= 1 - FITS:
             break
         worst = max(broken, key=lambda name: int(broken[name].sum()))
         note = (
-            f"{found[worst].note}; {TODO}: {int(broken[worst].sum())} rows of the sample cannot be loaded so"
+            f"{lines[worst].note}; {TODO}: {int(broken[worst].sum())} rows of the sample cannot be loaded so"
         )
-        found[worst] = replace(found[worst], fits=False, note=note)
-        kept.pop(worst)
-    return list(found.values())
+        lines[worst] = replace(lines[worst], fits=False, note=note)
+        fitting.pop(worst)
+    return list(lines.values())
 
 
 def _line(table: str, c: Column, name: str, sample: pl.DataFrame, reading: Reading) -> tuple[Suggested, Cast]:
@@ -285,8 +285,8 @@ def _line(table: str, c: Column, name: str, sample: pl.DataFrame, reading: Readi
     for rule in row_rules(table):
         if rule.needs == (c.name,):
             bad = bad | frame.select(rule.broken.fill_null(value=False).alias("x")).to_series()
-    held = max(len(cells) - (cells.null_count() if c.nullable else 0), 1)
-    share = 1 - int(bad.sum()) / held
+    expected = max(len(cells) - (cells.null_count() if c.nullable else 0), 1)
+    share = 1 - int(bad.sum()) / expected
     fits = share >= FITS and cells.null_count() < len(cells)
     if unknown:
         seen += (
@@ -318,15 +318,15 @@ OBSERVED = ("first_observation_date", "last_observation_date")
 
 
 def _unmatched(
-    table: str, c: Column, found: list[Suggested], key: str | None, prefix: str
+    table: str, c: Column, suggested: list[Suggested], key: str | None, prefix: str
 ) -> Iterator[Suggested]:
     """What stands for a column that must not be empty and that no column of the source fills."""
-    fits = {line.target: line.expression for line in found if line.fits}
+    fits = {line.target: line.expression for line in suggested if line.fits}
     if c.nullable or c.name in fits or c.name in BY_THE_LOAD or (key and c.name == key_of(TABLES[table])):
         return
     if c.name == "patient_journey_id" and "patient_id" in fits:
-        said = "one journey for each patient" if table == "patient_journeys" else "the patient's"
-        yield Suggested(c.name, None, f"'{prefix}' || {fits['patient_id']}", {}, said)
+        note = "one journey for each patient" if table == "patient_journeys" else "the patient's"
+        yield Suggested(c.name, None, f"'{prefix}' || {fits['patient_id']}", {}, note)
     elif c.name == "patient_id" and key is not None:
         return
     elif c.allowed:
@@ -341,12 +341,12 @@ def _unmatched(
 
 def _value_map(c: Column, cells: pl.Series) -> tuple[dict[str, str], int]:
     """A map of spellings that this module knows, if one is needed, and how many values it does not know."""
-    known = {**WORDS.get(c.name, {}), **{value.lower(): value for value in c.allowed or ()}}
-    given = set(cells.cast(pl.String, strict=False).drop_nulls().unique())
-    if given <= set(c.allowed or ()):
+    spellings = {**WORDS.get(c.name, {}), **{value.lower(): value for value in c.allowed or ()}}
+    distinct = set(cells.cast(pl.String, strict=False).drop_nulls().unique())
+    if distinct <= set(c.allowed or ()):
         return {}, 0
-    found = {value: known[value.lower()] for value in sorted(given) if value.lower() in known}
-    return found, len(given) - len(found)
+    value_map = {value: spellings[value.lower()] for value in sorted(distinct) if value.lower() in spellings}
+    return value_map, len(distinct) - len(value_map)
 
 
 def identifier(name: str) -> str:

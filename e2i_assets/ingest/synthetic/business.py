@@ -101,7 +101,7 @@ def causal_paths(rng: Rng, journeys: pl.DataFrame, calendar: Calendar, quarters:
     The effect of `hcp_engaged` on the outcome is the true average effect; the others are correlations, along
     a path of two edges their product.
     """
-    found = journeys.group_by("brand", maintain_order=True).agg(
+    strengths = journeys.group_by("brand", maintain_order=True).agg(
         _strength(path).alias(str(i)) for i, path in enumerate(PATHS)
     )
     names = pl.DataFrame(
@@ -114,7 +114,9 @@ def causal_paths(rng: Rng, journeys: pl.DataFrame, calendar: Calendar, quarters:
     )
     begun = pl.date_range(calendar.first_month, calendar.last_diagnosis, "3mo", eager=True)
     ends = begun.dt.offset_by("3mo").tail(quarters)
-    grid = found.unpivot(index="brand", variable_name="path", value_name="strength").join(names, on="path")
+    grid = strengths.unpivot(index="brand", variable_name="path", value_name="strength").join(
+        names, on="path"
+    )
     grid = grid.join(pl.DataFrame({"discovery_date": ends}), how="cross").sort(
         "discovery_date", "brand", "path"
     )

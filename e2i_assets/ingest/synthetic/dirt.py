@@ -153,8 +153,8 @@ def _counts(faults: list[Fault], height: int, rate: float) -> dict[FoundBy, int]
 
 
 def _lines(fault: Fault, rows: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
-    said = {"table": fault.table, "column": fault.column, "kind": fault.kind, "found_by": fault.found_by}
-    found = rows.select(key=key_of(TABLES[fault.table])).with_columns(
-        pl.Series("row", places + 1), **{name: pl.lit(value) for name, value in said.items()}
+    facts = {"table": fault.table, "column": fault.column, "kind": fault.kind, "found_by": fault.found_by}
+    manifest = rows.select(key=key_of(TABLES[fault.table])).with_columns(
+        pl.Series("row", places + 1), **{name: pl.lit(value) for name, value in facts.items()}
     )
-    return found.select(pl.col(name).cast(dtype) for name, dtype in MANIFEST.items())
+    return manifest.select(pl.col(name).cast(dtype) for name, dtype in MANIFEST.items())

@@ -51,9 +51,9 @@ def patient_journeys(
         data_source=pl.lit(GENERATED),
     )
     stamps = stamped(rng, observed, "last_observation_date", as_of)
-    known = blank(rng, stamps, MISSING | dict.fromkeys(attributes, MISSING_ATTRIBUTE))
+    blanked = blank(rng, stamps, MISSING | dict.fromkeys(attributes, MISSING_ATTRIBUTE))
     return conform(
-        known.with_columns(clinical_attributes=pl.struct(attributes).struct.json_encode()), PatientJourneys
+        blanked.with_columns(clinical_attributes=pl.struct(attributes).struct.json_encode()), PatientJourneys
     )
 
 

@@ -135,8 +135,8 @@ def with_outcomes(rng: Rng, process: Process, profile: Profile, patients: pl.Dat
         p_known=pl.lit(1.0) if process.selection is None else _probability(process.selection),
         days_to_treatment=_days(rng, patients),
     )
-    known = pl.Series(rng.random(n)) < pl.col("p_known")
-    outcome = pl.when(known).then(pl.when(engaged).then("y1").otherwise("y0"))
+    observed = pl.Series(rng.random(n)) < pl.col("p_known")
+    outcome = pl.when(observed).then(pl.when(engaged).then("y1").otherwise("y0"))
     return both.with_columns(treatment_initiated=outcome).with_columns(
         days_to_treatment=pl.when("treatment_initiated").then("days_to_treatment")
     )

@@ -105,9 +105,12 @@ class GeneratorSpec:
     as_of: date = AS_OF
 
     def __post_init__(self) -> None:
-        for name, value, known in (("dgp", self.dgp, get_args(Dgp)), ("scale", self.scale, get_args(Scale))):
-            if value not in known:
-                raise ValueError(f"unknown {name} {value!r}; choose one of: {', '.join(known)}")
+        for name, value, choices in (
+            ("dgp", self.dgp, get_args(Dgp)),
+            ("scale", self.scale, get_args(Scale)),
+        ):
+            if value not in choices:
+                raise ValueError(f"unknown {name} {value!r}; choose one of: {', '.join(choices)}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if not 0 <= self.dirty <= 0.5:

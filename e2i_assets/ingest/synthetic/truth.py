@@ -59,17 +59,17 @@ def figures(population: pl.DataFrame) -> dict[str, Any]:
     probability under the realised treatment). `overlap` is the share of propensities within 0.05 to 0.95.
     """
     treated, outcome = pl.col("hcp_engaged"), pl.col("treatment_initiated")
-    known = outcome.is_not_null()
+    observed = outcome.is_not_null()
     row = population.select(
         n=pl.len(),
-        known_rate=known.mean(),
+        known_rate=observed.mean(),
         outcome_rate=outcome.mean(),
         treated_rate=treated.mean(),
         average_effect=EFFECT.mean(),
         average_effect_probability=(pl.col("p1") - pl.col("p0")).mean(),
         effect_on_treated=EFFECT.filter(treated).mean(),
         naive_contrast=outcome.filter(treated).mean() - outcome.filter(~treated).mean(),
-        oracle_auc=auc(outcome.filter(known), pl.col("p_true").filter(known)),
+        oracle_auc=auc(outcome.filter(observed), pl.col("p_true").filter(observed)),
         overlap=pl.col("propensity").is_between(0.05, 0.95).mean(),
     ).row(0, named=True)
     rounded = {name: value if name == "n" else round(value, 6) for name, value in row.items()}
@@ -78,8 +78,8 @@ def figures(population: pl.DataFrame) -> dict[str, Any]:
 
 
 def _by_segment(population: pl.DataFrame, level: pl.Expr) -> dict[str, dict[str, float]]:
-    found = population.group_by(level=level).agg(n=pl.len(), average_effect=EFFECT.mean().round(6))
-    return {row.pop("level"): row for row in found.sort("level").to_dicts()}
+    effects = population.group_by(level=level).agg(n=pl.len(), average_effect=EFFECT.mean().round(6))
+    return {row.pop("level"): row for row in effects.sort("level").to_dicts()}
 
 
 def auc(outcome: pl.Expr, score: pl.Expr) -> pl.Expr:
