@@ -72,7 +72,7 @@ def build_bundle(
         answer: what a prediction looks like to a client, as the problem type says.
         metadata: what to tell about the model (data version, metrics, run id); text or finite numbers.
         levels: levels that training saw, for every categorical feature; others are answered with a warning.
-        usual: ends of what was usual in training, for numeric features; values far from it, likewise.
+        usual: ends of what was usual in training, for numeric features; values well beyond them, likewise.
         build_dir: folder for the sources of the build, kept; a temporary one otherwise.
 
     Raises:

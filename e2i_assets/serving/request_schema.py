@@ -157,7 +157,8 @@ def to_frame(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> pd.D
 def doubts(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
     """What makes an answer doubtful, in how many rows; no value is repeated.
 
-    A row without any value, a level that no patient of training has, or few, a number far from theirs.
+    A row without any value, a level that no patient of training has, or few, a number well beyond what was
+    usual: the last few patients at either end are not told, so one of them may have had it.
     """
     counts = {"every feature: null": sum(all(value is None for value in row.values()) for row in rows)}
     for feature in features:
@@ -171,5 +172,5 @@ def doubts(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[s
             low, high = feature["usual"]
             margin = FAR * (high - low)
             far = (v is not None and not low - margin <= v <= high + margin for v in values)  # type: ignore[operator]
-            counts[f"{name}: far from the values seen in training"] = sum(far)
+            counts[f"{name}: well beyond the values usual in training"] = sum(far)
     return [f"{what} in {count} of {len(rows)} rows" for what, count in counts.items() if count]

@@ -170,7 +170,7 @@ def test_a_level_that_training_did_not_have_is_answered_with_a_warning(url: str,
 
 def test_a_number_far_from_train_is_answered_with_a_warning(url: str) -> None:
     answer = post(url, "/predict", {"features": ROW | {"age": 119}}).json()
-    assert answer["_metadata"]["warnings"] == ["age: far from the values seen in training in 1 of 1 rows"]
+    assert answer["_metadata"]["warnings"] == ["age: well beyond the values usual in training in 1 of 1 rows"]
 
 
 def test_many_and_long_unknown_names_make_a_short_answer(url: str, log: Path) -> None:

@@ -178,10 +178,10 @@ def test_a_valid_row_reaches_the_frame_unchanged(rows: list[dict[str, Any]]) -> 
     [
         ([dict.fromkeys(ROW)], ["every feature: null in 1 of 1 rows"]),
         ([ROW, dict.fromkeys(ROW), ROW], ["every feature: null in 1 of 3 rows"]),
-        ([ROW | {"age": 119}], ["age: far from the values seen in training in 1 of 1 rows"]),
-        ([ROW | {"age": 0}], ["age: far from the values seen in training in 1 of 1 rows"]),
+        ([ROW | {"age": 119}], ["age: well beyond the values usual in training in 1 of 1 rows"]),
+        ([ROW | {"age": 0}], ["age: well beyond the values usual in training in 1 of 1 rows"]),
         ([ROW | {"age": 86}, ROW | {"age": 14}, ROW | {"age": None}], []),
-        ([ROW | {"uas7": 1e9}, ROW], ["uas7: far from the values seen in training in 1 of 2 rows"]),
+        ([ROW | {"uas7": 1e9}, ROW], ["uas7: well beyond the values usual in training in 1 of 2 rows"]),
     ],
 )
 def test_an_answer_that_is_doubtful_says_why(rows: list[dict[str, Any]], expected: list[str]) -> None:
