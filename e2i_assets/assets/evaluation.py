@@ -52,7 +52,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
             metadata={
                 "primary_metric": primary,
                 f"test_{primary}": result.primary("test"),
-                f"test_{primary}_95": shown.interval(result.interval("test")),
+                f"test_{primary}_95": shown.interval(result.interval("test"), scope.problem, primary),
                 f"validation_{primary}": result.primary("validation"),
                 f"baseline_{primary}": result.baseline,
                 "test_patients": result.n_test,
@@ -62,7 +62,7 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
                         "metric": name,
                         "validation": result.metrics["validation"][name],
                         "test": value,
-                        "test 95 %": shown.interval(result.intervals["test"].get(name)),
+                        "test 95 %": shown.interval(result.intervals["test"].get(name), scope.problem, name),
                     }
                     for name, value in result.metrics["test"].items()
                 ),

@@ -14,6 +14,7 @@ from e2i_assets.contracts.base import columns, facts_of
 from e2i_assets.contracts.dictionary import type_name
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.variables import INDEX, OUTCOME, Attribute, Column, Feature
+from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.stages.display import plain
 
 
@@ -22,9 +23,9 @@ def image(png: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-def interval(ends: tuple[float, float] | None) -> str:
-    """A 95 % interval in words; empty where there is none."""
-    return f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else ""
+def interval(ends: tuple[float, float] | None, problem: Problem, metric: str) -> str:
+    """A 95 % interval of a metric in words; empty where there is none."""
+    return " to ".join(problem.figure(metric, end) for end in ends) if ends else ""
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:

@@ -11,6 +11,7 @@ from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.artifacts import Evaluated
+from e2i_assets.modeling.problem_types import PROBLEMS
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.quality.report import QCReport
@@ -145,8 +146,8 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         _figure(row["qc_score"]),
         row["algorithm"],
         row["metric"],
-        *[_interval(row[split], row[f"{split}_95"]) for split in SPLITS],
-        _figure(row["oracle"]),
+        *[_interval(row["metric"], row[split], row[f"{split}_95"]) for split in SPLITS],
+        _figure(row["oracle"], row["metric"]),
         f"{row['gates_passed']}/{row['gates_passed'] + row['gates_failed']}",
         row["bundle"],
         f"{row['seconds']:.1f}",
@@ -158,9 +159,19 @@ def _ends(result: Evaluation | None, split: str) -> list[float] | None:
     return list(ends) if ends else None
 
 
-def _interval(value: float | None, ends: Sequence[float] | None) -> str:
-    return f"{value:.3f} ({ends[0]:.3f}-{ends[1]:.3f})" if value is not None and ends else _figure(value)
+def _interval(metric: str | None, value: float | None, ends: Sequence[float] | None) -> str:
+    told = _figure(value, metric)
+    return (
+        f"{told} ({'-'.join(_figure(end, metric) for end in ends)})" if value is not None and ends else told
+    )
 
 
-def _figure(value: float | str | None) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else (value or "")
+def _figure(value: float | str | None, metric: str | None = None) -> str:
+    """To three decimals, or four digits where the metric has the unit of the target."""
+    if isinstance(value, float):
+        return (
+            f"{value:.4g}"
+            if any(metric in problem.in_unit for problem in PROBLEMS.values())
+            else f"{value:.3f}"
+        )
+    return value or ""

@@ -33,10 +33,7 @@ def _success_criteria(results: tuple[CriterionResult, ...]) -> Verdict:
 
 
 def _against(results: Iterable[CriterionResult]) -> str:
-    return "; ".join(
-        f"{r.name}: {'unavailable' if r.value is None else f'{r.value:.3f}'} against {r.threshold}"
-        for r in results
-    )
+    return "; ".join(f"{r.name}: {r.told} against {r.threshold}" for r in results)
 
 
 SUCCESS_CRITERIA = Gate("success_criteria", "The test split meets the scope's criteria.", _success_criteria)

@@ -59,13 +59,16 @@ def _asked(problem: Problem) -> str:
 
 
 class CriterionResult(NamedTuple):
-    """One success criterion and how the model did; `value` is None where there is none, `reason` in words."""
+    """One success criterion and how the model did; `value` is None where there is none, `reason` in words,
+    and `told` is the value as a person reads it.
+    """
 
     name: str
     value: float | None
     threshold: float
     ok: bool
     reason: str
+    told: str = "unavailable"
 
 
 def meets(criteria: SuccessCriteria, evaluation: Evaluation) -> tuple[CriterionResult, ...]:
@@ -84,13 +87,18 @@ def plausibility(scope: Scope, evaluation: Evaluation, undeclared: Sequence[str]
     name, value = f"{PLAUSIBILITY}{named}", evaluation.metrics.get("test", {}).get(metric)
     if value is None:
         return CriterionResult(name, None, limit, False, f"{metric} could not be computed on test")
+    told = scope.problem.figure(metric, value)
     said = f"a test {metric} of {value:.4f}, more than the {limit:g} that is plausible"
     if value <= limit:
-        return CriterionResult(name, value, limit, True, f"test {metric} {value:.4f}, at most {limit:g}")
+        return CriterionResult(
+            name, value, limit, True, f"test {metric} {value:.4f}, at most {limit:g}", told
+        )
     if undeclared:
         asked = f"{said}; nobody has said when {', '.join(undeclared)} are known"
-        return CriterionResult(name, value, limit, False, asked)
-    return CriterionResult(name, value, limit, True, f"{said}; every feature is declared as known before")
+        return CriterionResult(name, value, limit, False, asked, told)
+    return CriterionResult(
+        name, value, limit, True, f"{said}; every feature is declared as known before", told
+    )
 
 
 def _judge(criterion: Criterion, problem: Problem, metrics: Metrics) -> CriterionResult:
@@ -102,4 +110,7 @@ def _judge(criterion: Criterion, problem: Problem, metrics: Metrics) -> Criterio
         return CriterionResult(name, None, threshold, False, f"{metric} could not be computed on test")
     ok = value >= threshold if bound == "min" else value <= threshold
     wanted = "at least" if bound == "min" else "at most"
-    return CriterionResult(name, value, threshold, ok, f"{metric} {value:.4f}, {wanted} {threshold:g} wanted")
+    measured = problem.criteria[metric]
+    exact = f"{value:.4g}" if measured in problem.in_unit else f"{value:.4f}"
+    said = f"{metric} {exact}, {wanted} {threshold:g} wanted"
+    return CriterionResult(name, value, threshold, ok, said, problem.figure(measured, value))

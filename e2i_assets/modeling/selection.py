@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope, Selection
 
 FINALISTS = 3
@@ -110,7 +112,7 @@ def select_candidate(
         search_space=chosen.search_space,
         defaults=chosen.defaults,
         rationale=_rationale(chosen, measured, level, scope),
-        alternatives=_reasons(chosen, measured, metric) | unmeasured | refused,
+        alternatives=_reasons(chosen, measured, scope.problem) | unmeasured | refused,
         n_rows=min(len(train.y), BENCHMARK_ROWS),
     )
 
@@ -210,7 +212,7 @@ def _simplicity(algorithm: Algorithm, finalist: Finalist) -> tuple[float, float,
     return (-algorithm.interpretability, algorithm.latency_ms, finalist.behind)
 
 
-def _reasons(chosen: Algorithm, measured: Sequence[Finalist], metric: str) -> dict[str, str]:
+def _reasons(chosen: Algorithm, measured: Sequence[Finalist], problem: Problem) -> dict[str, str]:
     """Why each measured finalist but the chosen one was not taken."""
     winner = next(f for f in measured if f.algorithm == chosen.name)
     reasons = {}
@@ -218,12 +220,13 @@ def _reasons(chosen: Algorithm, measured: Sequence[Finalist], metric: str) -> di
         if other.algorithm == chosen.name:
             continue
         gap = winner.score_mean - other.score_mean
+        told = problem.figure(problem.primary_metric, abs(gap))
         if gap < 0:
-            why = f"{metric} {-gap:.3f} ahead, within the noise of the comparison; less simple or slower"
+            why = f"{problem.scorer} {told} ahead, within the noise of the comparison; less simple or slower"
         elif other.behind <= other.noise:
-            why = f"{metric} {gap:.3f} behind, within the noise of the comparison; less simple or slower"
+            why = f"{problem.scorer} {told} behind, within the noise of the comparison; less simple or slower"
         else:
-            why = f"{metric} {gap:.3f} behind"
+            why = f"{problem.scorer} {told} behind"
         reasons[other.algorithm] = why
     return reasons
 
@@ -232,9 +235,10 @@ def _rationale(
     chosen: Algorithm, measured: Sequence[Finalist], level: Sequence[Finalist], scope: Scope
 ) -> str:
     winner = next(f for f in measured if f.algorithm == chosen.name)
+    figure = partial(scope.problem.figure, scope.problem.primary_metric)
     text = (
-        f"{chosen.name}: cross-validated {scope.problem.scorer} {winner.score_mean:.3f} "
-        f"± {winner.score_std:.3f} on train"
+        f"{chosen.name}: cross-validated {scope.problem.scorer} {figure(winner.score_mean)} "
+        f"± {figure(winner.score_std)} on train"
     )
     best = measured[0]
     if winner is best and len(level) == 1:
@@ -243,8 +247,8 @@ def _rationale(
         text += f", the best of {len(measured)} measured and the simplest within the noise"
     else:
         text += (
-            f"; {best.algorithm} measured {winner.behind:.3f} more, within the noise of the comparison"
-            f" ({winner.noise:.3f}), and {chosen.name} is simpler or faster"
+            f"; {best.algorithm} measured {figure(winner.behind)} more, within the noise of the comparison"
+            f" ({figure(winner.noise)}), and {chosen.name} is simpler or faster"
         )
     unknown = [n for n in scope.selection.excluded_algorithms if n not in scope.problem.algorithms]
     if unknown:

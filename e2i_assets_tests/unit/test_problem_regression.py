@@ -14,7 +14,9 @@ import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score
 
+from e2i_assets.assets import shown
 from e2i_assets.assets import splits as splits_asset
+from e2i_assets.cli.results import _interval
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
@@ -27,7 +29,7 @@ from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import as_scope
-from e2i_assets.modeling.selection import ModelCandidate, select_candidate
+from e2i_assets.modeling.selection import Finalist, ModelCandidate, _rationale, _reasons, select_candidate
 from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, tune
 from e2i_assets_tests.serving_toy import feature
@@ -232,6 +234,27 @@ def test_the_gate_blocks_an_error_that_is_too_large_and_an_r2_that_is_too_good(
     assert (passed, reason) == (False, "implausible")
     assert "r2" in message
     assert "bmi" in message
+
+
+def test_figures_of_a_small_unit_are_told(evaluation: Evaluation) -> None:
+    """Of a target divided by 1e8, in the table, the gate, the reasons and Dagit; shares keep three decimals."""
+    small = {**evaluation.metrics["test"], "rmse": 6.1234e-7, "r2": 0.4567}
+    told = dataclasses.replace(evaluation, metrics={**evaluation.metrics, "test": small})
+    results = meets(scope(success_criteria={"max_rmse": 5e-7, "min_r2": 0.1}).success_criteria, told)
+    verdict = SUCCESS_CRITERIA.judge(results)
+    assert "max_rmse: 6.123e-07 against 5e-07" in verdict.message
+    assert "rmse 6.123e-07, at most 5e-07 wanted" in results[0].reason
+    assert [r.told for r in results] == ["6.123e-07", "0.457"]
+    assert _interval("rmse", 6.1234e-7, [5e-7, 7e-7]) == "6.123e-07 (5e-07-7e-07)"
+    assert _interval("roc_auc", 0.71234, [0.6, 0.8]) == "0.712 (0.600-0.800)"
+    assert shown.interval((5e-7, 7e-7), PROBLEM, "mae") == "5e-07 to 7e-07"
+    best, other = (
+        Finalist(name, 1.0, score, 1e-8, -6e-7 - score, 1e-9)
+        for name, score in (("ElasticNet", -6e-7), ("XGBRegressor", -8e-7))
+    )
+    chosen = PROBLEM.algorithms["ElasticNet"]
+    assert _reasons(chosen, [best, other], PROBLEM) == {"XGBRegressor": "neg_rmse 2e-07 behind"}
+    assert "neg_rmse -6e-07 ± 1e-08 on train" in _rationale(chosen, [best, other], [best], scope())
 
 
 def test_a_candidate_of_another_kind_is_chosen_again() -> None:

@@ -132,6 +132,8 @@ class Problem(ABC):
     """Of each of these metrics, whether more is better; None where it is best in between."""
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}
     """The values that a criterion's metric can have, where they are not from 0 to 1."""
+    in_unit: ClassVar[frozenset[str]] = frozenset()
+    """The metrics that have the unit of the target, and so any size."""
     plausible_metric: ClassVar[str]
     """The metric that may be too good to be true."""
     algorithms: ClassVar[Mapping[str, Algorithm]]
@@ -159,6 +161,10 @@ class Problem(ABC):
         """The primary metric, negated where less of it is better; more is better."""
         value = self.measure(y, prediction)
         return value if self.greater_is_better else -value
+
+    def figure(self, metric: str, value: float) -> str:
+        """A value of a metric for a person: to three decimals, or four digits where it has a unit."""
+        return f"{value:.4g}" if metric in self.in_unit else f"{value:.3f}"
 
     @abstractmethod
     def target(self, name: str, values: pd.Series) -> np.ndarray:

@@ -48,6 +48,7 @@ class Regression(Problem):
     primary_metric = "rmse"
     greater_is_better = False
     stratified = False
+    in_unit = frozenset({"rmse", "mae", "mean_error"})
     plausible_metric = "r2"
     criteria: ClassVar[Mapping[str, str]] = {name: name for name in ("rmse", "mae", "mape", "r2")}
     ascending: ClassVar[Mapping[str, bool | None]] = {"rmse": False, "mae": False, "mape": False, "r2": True}
