@@ -64,7 +64,7 @@ def apart_by_zeros(one: Collection[str], other: Collection[str]) -> int:
 def as_label(labels: pd.Series) -> pd.Series:
     """Labels in one spelling, as strings; missing values kept."""
     codes, values = pd.factorize(as_text(labels))
-    texts = pd.Series(values, dtype="string").str.strip(BLANKS)
+    texts = pd.Series(values, dtype="string").str.normalize("NFC").str.strip(BLANKS)
     texts = texts.str.lower().map(_TRUTH).astype("string").fillna(texts)
     plain = texts.str.replace(_ZEROS, r"\1", regex=True).str.rstrip(".").str.lstrip("+")
     return _spread(texts.mask(texts.str.fullmatch(_NUMBER), plain.replace("-0", "0")), codes, labels)

@@ -59,6 +59,10 @@ def test_the_shipped_files_are_valid() -> None:
             {"problem_type": "regression", "success_criteria": {"max_rmse": 5, "min_rmse": 10}},
             "rmse is better lower; write max_rmse",
         ),
+        (
+            {"selection": {"preferred_algorithms": ["XGBost"]}},
+            "preferred_algorithms: there is no XGBost; known",
+        ),
         ({"target": ""}, "target"),
         ({"plausible_max_auc": 0.5}, "plausible_max_auc"),
         ({"plausible_max_r2": 0.9}, "plausible_max_r2: no such key"),

@@ -95,7 +95,12 @@ def test_a_target_must_be_of_the_classes_that_the_scope_names(y: list[object], w
 
 
 @pytest.mark.parametrize(
-    ("classes", "y"), [((0, 1, 2), [2.0, 0.0, 1.0]), (("no", "partial", "full"), [" full", "no", "partial"])]
+    ("classes", "y"),
+    [
+        ((0, 1, 2), [2.0, 0.0, 1.0]),
+        (("no", "partial", "full"), [" full", "no", "partial"]),
+        (("a", "b", "caf\u00e9"), ["cafe\u0301", "a", "b"]),
+    ],
 )
 def test_classes_keep_the_order_of_the_scope(classes: tuple[str | int, ...], y: list[object]) -> None:
     named = scope(classes=list(classes)).problem
@@ -106,7 +111,14 @@ def test_classes_keep_the_order_of_the_scope(classes: tuple[str | int, ...], y: 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"classes": ["I", "II"]}, "at least 3"),
+        ({"classes": ["I", "II"]}, "at least 3.* ask for problem_type: binary_classification"),
+        (
+            {"classes": [True, False, "x"]},
+            "true, false: a class is text or a whole number; put others in quotes",
+        ),
+        ({"classes": [0.5, 1.5, 2.5]}, "0.5, 1.5, 2.5: a class is text or a whole number"),
+        ({"classes": ["I", " ", "III"]}, "class 2 of 3 is blank"),
+        ({"classes": ["caf\u00e9", "cafe\u0301", "x"]}, "names a class twice"),
         ({"classes": ["I", "II", "II "]}, "names a class twice"),
         ({"classes": [1, "1.0", 2]}, "names a class twice"),
         ({"success_criteria": {"max_rmse": 1}}, "no such metric; known are f1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -273,14 +274,32 @@ class MulticlassScope(Scope):
 
     problem_class: ClassVar = Multiclass
     problem_type: Literal["multiclass_classification"]
-    classes: tuple[str | int, ...] = Field(min_length=3)
+    classes: tuple[str | int, ...]
     plausible_max_auc: float = Field(default=0.95, gt=0.5, le=1)
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Where pydantic would tell of Python's types, what to write instead."""
+        if not isinstance(value, list | tuple):
+            return value
+        if odd := [label for label in value if isinstance(label, bool) or not isinstance(label, str | int)]:
+            shown = ", ".join(json.dumps(label, default=str) for label in odd)
+            raise ValueError(f"{shown}: a class is text or a whole number; put others in quotes")
+        if len(value) < 3:
+            raise ValueError(
+                f"names {len(value)} of at least 3 classes; of two, ask for problem_type: "
+                "binary_classification and a target of 0 and 1"
+            )
+        return value
 
     @field_validator("classes")
     @classmethod
     def _distinct(cls, value: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        if blank := [place for place, label in enumerate(value, 1) if not str(label).strip()]:
+            raise ValueError(f"class {blank[0]} of {len(value)} is blank: leave it out, or name it")
         if as_label(pd.Series(value, dtype=object)).nunique() < len(value):
-            raise ValueError("names a class twice, or an empty one")
+            raise ValueError("names a class twice, in another spelling maybe (`1` and `1.0`)")
         return value
 
     @property
