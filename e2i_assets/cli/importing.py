@@ -82,6 +82,7 @@ def require_cohort_file(mapping: Mapping, config: Path) -> None:
     Raises:
         MappingError: naming the files to copy, where they lie beside the mapping as drafts and examples do.
     """
+    from e2i_assets.ingest.mapping import MappingError
     from e2i_assets.partitions import declared_partitions
 
     partition = mapping.partition_key()
@@ -98,7 +99,9 @@ def require_cohort_file(mapping: Mapping, config: Path) -> None:
         "draft/mapping.yaml`"
     )
     at = ("omop", "brand") if mapping.omop else ("tables", "patient_journeys", "columns", "brand")
-    raise mapping.error(at, f"no cohort file is of {' / '.join(partition)}. {step}; then import again")
+    raise MappingError(
+        mapping.lines.at(at, f"no cohort file is of {' / '.join(partition)}"), f"{step}; then import again."
+    )
 
 
 def _beside(folder: Path, partition: PartitionKey, config: Path) -> list[tuple[str, Path]]:

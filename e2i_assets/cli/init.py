@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -24,9 +25,12 @@ def run_init(folder: Path) -> int:
     """Write `config/`, `workspace.yaml` and a `.gitignore` for the home; nothing that is there is touched.
 
     Raises:
-        FolderTaken: a configuration is there; nothing was written.
+        FolderTaken: a configuration is there, or a link that leads nowhere; nothing was written.
     """
-    if taken := [str(folder / name) for name in (CONFIG, WORKSPACE) if (folder / name).exists()]:
+    taken = [str(folder / name) for name in (CONFIG, WORKSPACE) if os.path.lexists(folder / name)]
+    if _leads_nowhere(folder / IGNORE):
+        taken.append(str(folder / IGNORE))
+    if taken:
         raise FolderTaken(
             f"{', '.join(taken)}: there already; nothing was written.",
             "Give a new folder, or move that away.",
@@ -39,7 +43,8 @@ def run_init(folder: Path) -> int:
         say(f"add {HOME} to {folder / IGNORE}: everything is kept there, patients and keys too")
     else:
         (folder / IGNORE).write_text(f"# Everything that is kept: database, artifacts, keys.\n{HOME}\n")
-    there = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(str(folder))}\n"
+    named = f"./{folder}" if str(folder).startswith("-") else str(folder)
+    there = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(named)}\n"
     say(
         f"Next:\n{there}"
         "  e2i demo     # synthetic patients, every partition from raw tables to a Bento bundle\n"
@@ -47,3 +52,8 @@ def run_init(folder: Path) -> int:
         f"A file in {CONFIG}/cohorts is a partition, one in {CONFIG}/scopes a question; all of it is yours."
     )
     return 0
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to what is not there: writing it would write elsewhere."""
+    return path.is_symlink() and not path.exists()

@@ -46,9 +46,20 @@ def e2i(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise typer.BadParameter("the folder has no name; `.` is the one you are in")
+    return Path(text)
+
+
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to; made where it is not there.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            parser=_folder, metavar="FOLDER", help="Folder to write to; made where it is not there."
+        ),
+    ],
 ) -> None:
     """Write a configuration to start from: cohorts, scopes, quality, expectations, workspace.yaml."""
     from e2i_assets.cli.init import run_init

@@ -90,7 +90,8 @@ def test_without_its_cohort_file_the_files_to_copy_are_named(
     mapping = Mapping.from_yaml(folder / "mapping.yaml")
     with pytest.raises(MappingError) as error:
         require_cohort_file(mapping, CONFIG)
-    assert str(error.value).endswith(said.format(folder=folder, config=CONFIG))
+    assert error.value.summary.endswith(said.format(folder=folder, config=CONFIG) + ".")
+    assert error.value.next_step.startswith("`cp ")
     require_cohort_file(mapping, config_with_examples(tmp_path))
 
 
