@@ -84,7 +84,7 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
     codes, classes = pd.factorize(target, sort=False)
     if len(classes) < 2:
         raise TargetError(
-            "one_class", f"target {target.name}: one value only, so nothing can be compared with it"
+            "one_class", f"target {target.name}: one class or value only, so nothing can be compared with it"
         )
     if len(classes) > 2 and (numbers := as_numbers(target)) is not None and not _few(np.unique(numbers)):
         return _regression(target, numbers, groups)
