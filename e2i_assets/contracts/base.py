@@ -97,10 +97,10 @@ def column(
 @cache
 def columns(table: type[Table]) -> tuple[Column, ...]:
     """The columns of a contract in their declared order."""
-    found = []
+    declared_columns = []
     for name, declared in table.to_schema().columns.items():
         meta = dict(declared.metadata or {})
-        found.append(
+        declared_columns.append(
             Column(
                 name=name,
                 dtype=declared.dtype.type,
@@ -110,7 +110,7 @@ def columns(table: type[Table]) -> tuple[Column, ...]:
                 **meta,
             )
         )
-    return tuple(found)
+    return tuple(declared_columns)
 
 
 def key_of(table: type[Table]) -> str:

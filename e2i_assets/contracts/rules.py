@@ -53,12 +53,12 @@ class Rule:
 def row_rules(table: str) -> tuple[Rule, ...]:
     """The rules of a table's contract, in the order of its columns; KeyError for an unknown table."""
     contract = TABLES[table]
-    found = [rule for c in columns(contract) for rule in _of_column(c)]
+    rules = [rule for c in columns(contract) for rule in _of_column(c)]
     for name, sql in facts_of(contract).checks.items():
         holds = pl.sql_expr(sql)
         needs = tuple(sorted(set(holds.meta.root_names())))
-        found.append(Rule(f"check:{name}", None, f"must hold: {sql}", ~holds, needs))
-    return tuple(found)
+        rules.append(Rule(f"check:{name}", None, f"must hold: {sql}", ~holds, needs))
+    return tuple(rules)
 
 
 @cache
@@ -70,10 +70,10 @@ def date_rules(table: str) -> tuple[Rule, ...]:
     contract = TABLES[table]
     dates = [c for c in columns(contract) if c.role == "time"]
     text = f"must be in the year {EARLIEST.year} or later"
-    found = [_rule(c, "too_early", text, pl.col(c.name).cast(pl.Date) < EARLIEST) for c in dates]
+    rules = [_rule(c, "too_early", text, pl.col(c.name).cast(pl.Date) < EARLIEST) for c in dates]
     if recorded := facts_of(contract).event_time:
-        found += [known_when_recorded(c.name, recorded) for c in dates]
-    return tuple(found)
+        rules += [known_when_recorded(c.name, recorded) for c in dates]
+    return tuple(rules)
 
 
 def known_when_recorded(name: str, recorded: str) -> Rule:

@@ -140,7 +140,7 @@ def typed_sql(
 ) -> str:
     """SQL for the cells in the types that they have, as they are written, and as they are kept."""
     types = _types(connection, text, names, reading)
-    forms = [f"{_forms(n, types[n], reading)}, {_kept(n, types[n], reading)}" for n in names]
+    forms = [f"{_forms(n, types[n], reading)}, {_as_kept(n, types[n], reading)}" for n in names]
     return f"SELECT {', '.join(forms)}, {FILE} FROM ({text})"
 
 
@@ -198,7 +198,7 @@ def _cell(name: str, dtype: str, reading: Reading) -> str:
     return f"CAST({_number(name, reading) if dtype == 'DOUBLE' else quoted(name)} AS {dtype})"
 
 
-def _kept(name: str, dtype: str, reading: Reading) -> str:
+def _as_kept(name: str, dtype: str, reading: Reading) -> str:
     """A cell from which its spelling can be had again: whole numbers, else text with a decimal point."""
     if dtype == "BIGINT":
         cell = _cell(name, dtype, reading)

@@ -76,7 +76,7 @@ class Plan:
             for i, row in enumerate(self.rows)
             for name, sql in row.items()
         ]
-        expressions += [f"{quoted(self._kept(n))} AS {quoted(CARRIED + n)}" for n in self.carried]
+        expressions += [f"{quoted(self._kept_column(n))} AS {quoted(CARRIED + n)}" for n in self.carried]
         if self.spec.key == "content":
             expressions.append(f"{self.content} AS {CONTENT}")
         return f"SELECT {', '.join([*expressions, *self.extra])} FROM {quoted(self.opened.view)}"
@@ -89,7 +89,7 @@ class Plan:
         cells = (f"coalesce({quoted(form)}::VARCHAR, chr(30))" for form in forms)
         return f"md5(concat_ws(chr(31), {', '.join(cells)}))"
 
-    def _kept(self, name: str) -> str:
+    def _kept_column(self, name: str) -> str:
         """The column that holds a carried one in the form in which it is kept."""
         return AS_KEPT + name if name in self.as_kept else name
 

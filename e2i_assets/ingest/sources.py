@@ -69,7 +69,7 @@ def read_source(source: str | Path, mapping: Mapping | None, *, now: dt.datetime
             raise mapping.error(error.key, str(error)) from error
         except NotThere as error:
             raise mapping.error(("omop", "schema"), str(error)) from error
-        filled = {table: _made(opened, table, mapping) for table in omop.FILLS}
+        filled = {table: _omop_table(opened, table, mapping) for table in omop.FILLS}
     else:
         filled = {
             table: (_opened(opened, table, spec, mapping), spec) for table, spec in mapping.tables.items()
@@ -150,7 +150,7 @@ def _same(names: Iterable[str]) -> dict[str, ColumnMapping]:
     return {name: ColumnMapping.model_validate(quoted(name)) for name in names}
 
 
-def _made(source: Source, table: str, mapping: Mapping) -> tuple[Opened, TableMapping]:
+def _omop_table(source: Source, table: str, mapping: Mapping) -> tuple[Opened, TableMapping]:
     """A table of ours that was made from an OMOP CDM, and has our columns already."""
     opened = Opened(source.connection, table, f"{source.name} (OMOP)", source)
     contract = TABLES[table].to_schema().columns

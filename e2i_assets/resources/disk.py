@@ -59,17 +59,17 @@ def full_disk(error: BaseException, settings: Settings) -> DiskFull | None:
     """What says which disk is full, if that is what an error comes from; None otherwise."""
     chain = list(_chain(error))
     server = settings.home_dir / "postgres"
-    of_database = [found for found in chain if is_of_database(found)]
+    of_database = [cause for cause in chain if is_of_database(cause)]
     went_down = of_database and settings.database_url is None and _free(server) < LOG_FILE
-    if not went_down and not any(_says_so(found) for found in chain):
+    if not went_down and not any(_says_so(cause) for cause in chain):
         return None
-    on_server = bool(of_database) and not any(isinstance(found, OSError) for found in chain)
+    on_server = bool(of_database) and not any(isinstance(cause, OSError) for cause in chain)
     if on_server and settings.database_url is not None:
         return DiskFull(
             "the disk of the PostgreSQL server that E2I_DATABASE_URL names is full.",
             f"Make room there and {AGAIN}",
         )
-    named = [Path(str(found.filename)) for found in chain if isinstance(found, OSError) and found.filename]
+    named = [Path(str(cause.filename)) for cause in chain if isinstance(cause, OSError) and cause.filename]
     places = (
         [server] if on_server else [path for path in named if _free(path) < LOG_FILE] or _places(settings)
     )

@@ -46,13 +46,13 @@ class SealBroken(VaultError):
 class VaultKey:
     """The key of one vault: the given one, or that of a file which only its owner can read."""
 
-    def __init__(self, file: Path, given: SecretStr | None = None) -> None:
+    def __init__(self, file: Path, configured: SecretStr | None = None) -> None:
         self._file = file
-        self._given = given
+        self._configured = configured
 
     def create_if_absent(self) -> None:
         """Make a key file unless there is a key; of two processes at once both use the first one's."""
-        if self._given or self._file.exists():
+        if self._configured or self._file.exists():
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         # Complete and closed to others from its first moment, and never over a key that is there.
@@ -102,8 +102,8 @@ class VaultKey:
         return start.startswith(MAGIC + _id(self._secret()))
 
     def _secret(self) -> bytes:
-        if self._given:
-            return _decode(self._given.get_secret_value(), "E2I_VAULT_KEY")
+        if self._configured:
+            return _decode(self._configured.get_secret_value(), "E2I_VAULT_KEY")
         try:
             others = self._file.stat().st_mode & 0o077
             text = self._file.read_text(encoding="ascii", errors="replace")

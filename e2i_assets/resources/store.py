@@ -146,8 +146,8 @@ class ArtifactStore:
             )
         with self._local(source) as stored:
             named = issubclass(kind, Identified) or bool(sealed_files(kind))
-            if found := damage(stored, version, identified=named):
-                raise _altered(source, found, asset)
+            if fault := damage(stored, version, identified=named):
+                raise _altered(source, fault, asset)
             with self._opened(stored, asset, partition, version, kind) as folder:
                 # The list of hashes may have been altered with the files; the content says what it is.
                 if sealed_files(kind) and content_hash(folder) != version:
@@ -174,8 +174,8 @@ class ArtifactStore:
         if not self._fs.exists(source):
             return f"{source} is gone"
         if self._is_local:
-            found = damage(Path(source), version)
-            return f"{source}: {found}" if found else None
+            fault = damage(Path(source), version)
+            return f"{source}: {fault}" if fault else None
         return self._remote_damage(source)
 
     def publish(self, published: Published) -> None:
@@ -202,13 +202,13 @@ class ArtifactStore:
             with self._fs.open(pointer, "r") as file:
                 content = json.load(file)
             check = content.pop(CHECK, None)
-            found = from_json(Published, content)
-            if (found.asset, found.partition) != (asset, partition):
-                reason = f"it is of {found.asset} [{found.partition}]"
+            published = from_json(Published, content)
+            if (published.asset, published.partition) != (asset, partition):
+                reason = f"it is of {published.asset} [{published.partition}]"
             elif check not in (None, json_hash(content)):  # the first release wrote none
                 reason = "it was changed"
             else:
-                return found
+                return published
         except (OSError, ValueError, TypeError, AttributeError) as error:
             reason = type(error).__name__
         raise ArtifactRefused(
@@ -264,11 +264,11 @@ class ArtifactStore:
             listed = json.loads(self._fs.cat_file(f"{source}/{FILES}"))["files"]
         except (FileNotFoundError, ValueError, KeyError):
             return f"{source}/{FILES} is missing or damaged"
-        found = {
+        sizes = {
             path.rsplit(source, 1)[1].lstrip("/"): facts["size"]
             for path, facts in self._fs.find(source, detail=True).items()
         }
-        wrong = sorted(name for name, (size, _) in listed.items() if found.get(name) != size)
+        wrong = sorted(name for name, (size, _) in listed.items() if sizes.get(name) != size)
         return f"{source}: {', '.join(wrong)} is not what was written" if wrong else None
 
     def _opens(self, target: str, sealed: tuple[str, ...]) -> bool:
@@ -308,8 +308,8 @@ class ArtifactStore:
         try:
             yield
         except VaultError as error:
-            told = f"{asset} [{partition}]: {error}"
-            raise ArtifactLocked(told, error.next_step, code=error.code) from error
+            message = f"{asset} [{partition}]: {error}"
+            raise ArtifactLocked(message, error.next_step, code=error.code) from error
 
     @contextmanager
     def _renamed(self, target: str) -> Iterator[str]:
@@ -356,9 +356,9 @@ def _starts(file: Path, magic: bytes) -> bool:
     return file.exists() and file.read_bytes().startswith(magic)
 
 
-def _altered(source: str, found: str, asset: str) -> ArtifactRefused:
+def _altered(source: str, fault: str, asset: str) -> ArtifactRefused:
     return ArtifactRefused(
-        f"{source}: {found}; it was changed after it was judged.",
+        f"{source}: {fault}; it was changed after it was judged.",
         f"Materialize {asset} again: what is damaged is made anew.",
     )
 

@@ -77,9 +77,9 @@ class ExperimentTracking:
             tracker.end_run()
 
     def _experiment(self, client: Any, name: str) -> str:
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return found.experiment_id
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return experiment.experiment_id
         # MLflow's own default is a folder below wherever the process happens to run.
         location = None
         if self._settings.mlflow_tracking_uri is None:
@@ -89,7 +89,5 @@ class ExperimentTracking:
 
 def _find_or_create(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
     query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in sorted(tags.items()))
-    found = client.search_runs([experiment_id], query, max_results=1)
-    return (
-        found[0] if found else client.create_run(experiment_id, run_name=name, tags=dict(tags))
-    ).info.run_id
+    runs = client.search_runs([experiment_id], query, max_results=1)
+    return (runs[0] if runs else client.create_run(experiment_id, run_name=name, tags=dict(tags))).info.run_id

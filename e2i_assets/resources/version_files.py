@@ -27,13 +27,13 @@ class File(NamedTuple):
 
 def hashes(folder: Path) -> dict[str, File]:
     """Each file of a version by its path, the list of them aside."""
-    found = {}
+    files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         if name != FILES:
             with path.open("rb") as file:
-                found[name] = File(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
-    return found
+                files[name] = File(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return files
 
 
 def content_hash(folder: Path) -> str:
@@ -53,21 +53,21 @@ def damage(folder: Path, version: str, *, identified: bool | None = None) -> str
     Args:
         identified: whether the artifact names its content itself; if that is not known, the list is believed.
     """
-    found = hashes(folder)
+    present = hashes(folder)
     if not (folder / FILES).exists():
         # A release before there were lists named every version by its files.
         return (
-            None if _hash_of(found) == version else f"{FILES} is missing, or other files are not as written"
+            None if _hash_of(present) == version else f"{FILES} is missing, or other files are not as written"
         )
     try:
         listed = json.loads((folder / FILES).read_text())
         identity, files = listed["identity"], {n: File(*file) for n, file in listed["files"].items()}
     except (OSError, ValueError, TypeError, KeyError):
         return f"{FILES} is damaged"
-    wrong = sorted(n for n in files.keys() | found.keys() if files.get(n) != found.get(n))
+    wrong = sorted(n for n in files.keys() | present.keys() if files.get(n) != present.get(n))
     if wrong:
         return f"{', '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} missing or not as written"
-    named = identity[:DIGITS] if identity and identified is not False else _hash_of(found)
+    named = identity[:DIGITS] if identity and identified is not False else _hash_of(present)
     return None if named == version else f"{FILES} is of another version"
 
 

@@ -136,9 +136,9 @@ def _plain_name(data_dir: Path) -> Path:
 
 def _require_usable(programs: Path) -> None:
     """Refuse a place of PostgreSQL's programs from which they cannot start each other through a shell."""
-    if found := sorted(set(str(programs)) & set('"$`\\')):
+    if unusable := sorted(set(str(programs)) & set('"$`\\')):
         raise WarehouseUnavailable(
-            f"PostgreSQL cannot run from {programs}: its name has {' '.join(found)}.",
+            f"PostgreSQL cannot run from {programs}: its name has {' '.join(unusable)}.",
             "Install into another folder, or set E2I_DATABASE_URL to use another server.",
         )
 

@@ -50,7 +50,8 @@ def fingerprint(load: Load, rules: Mapping[str, Collection[Rule]], write_size: i
         "write_size": write_size,
         "contracts": {table: repr((columns(TABLES[table]), facts_of(TABLES[table]))) for table in rules},
         "rules": {
-            table: [(rule.name, rule.column, rule.text) for rule in found] for table, found in rules.items()
+            table: [(rule.name, rule.column, rule.text) for rule in row_rules]
+            for table, row_rules in rules.items()
         },
     }
     return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()

@@ -137,9 +137,9 @@ class _Loader:
     def _open(self) -> dict[str, Iterator[Write]]:
         """Each table's writes, the first one read already, so that a mistake in any table is told at once."""
         opened: dict[str, Iterator[Write]] = {}
-        known = ", ".join(TABLES)
+        table_names = ", ".join(TABLES)
         problems = [
-            Problem(self.load.origin(table), table, None, f"is none of {known}", 0)
+            Problem(self.load.origin(table), table, None, f"is none of {table_names}", 0)
             for table in self.load.tables
             if table not in TABLES
         ]
@@ -353,10 +353,10 @@ class _Loader:
     def _published(self, cursor: Any, load_id: int) -> LoadReport:
         """The report of an earlier try, which was committed although its connection was lost."""
         cursor.execute(f"SELECT changed::text, partitions::text FROM {LOADS} WHERE load_id = {load_id}")
-        found = cursor.fetchone()
-        if found is None:
+        record = cursor.fetchone()
+        if record is None:
             return self._report(None, dict.fromkeys(self.order, 0), ())
-        return self._report(load_id, json.loads(found[0]), tuple(json.loads(found[1])))
+        return self._report(load_id, json.loads(record[0]), tuple(json.loads(record[1])))
 
     def _report(
         self, load_id: int | None, changed: dict[str, int], partitions: tuple[str, ...]

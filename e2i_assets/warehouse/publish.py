@@ -31,8 +31,8 @@ def merge(cursor: Any, staging: Staging, table: str, staged_rows: int, touched: 
         touched: is given the partitions of these rows, as brand/indication.
     """
     key, staged = key_of(TABLES[table]), f"{staging.name}.{table}"
-    known = f"{staged} s JOIN {SCHEMA}.{table} t ON t.{key} = s.{key}"
-    if not _count(cursor, f"SELECT count(*) FROM {known}"):
+    matched = f"{staged} s JOIN {SCHEMA}.{table} t ON t.{key} = s.{key}"
+    if not _count(cursor, f"SELECT count(*) FROM {matched}"):
         if staged_rows:
             _insert(cursor, table, f"{staged} s", staged_rows)
             touch(cursor, table, f"SELECT s.{link(table)} FROM {staged} s", touched)
@@ -144,7 +144,7 @@ def touch(cursor: Any, table: str, links: str, touched: set[str], parameters: tu
             f"(SELECT FROM {SCHEMA}.patient_journeys WHERE {other}) AND {link(table)} IN ({some})",
             (*parameters, json.dumps(sorted(touched))),
         )
-        touched |= {found for (found,) in cursor.fetchall()}
+        touched |= {partition_name for (partition_name,) in cursor.fetchall()}
 
 
 def remove_superseded(cursor: Any, staging: Staging, touched: set[str]) -> dict[str, int]:

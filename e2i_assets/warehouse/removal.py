@@ -67,7 +67,7 @@ def remove(connect: Callable[[], Any], source: str, *, commit: bool) -> Removal:
 def _remove(cursor: Any, source: str, commit: bool) -> Removal:
     _require(cursor, source)
     touched: set[str] = set()
-    rows, kept = {}, {}
+    rows, remaining = {}, {}
     for table in reversed(list(TABLES)):
         mine = _mine(table)
         gone = f"FROM {SCHEMA}.{table} t WHERE {mine}{_unused(table)}"
@@ -76,7 +76,7 @@ def _remove(cursor: Any, source: str, commit: bool) -> Removal:
         rows[table] = _count(
             cursor, f"WITH gone AS (DELETE {gone} RETURNING 1) SELECT count(*) FROM gone", source
         )
-        kept[table] = owned - rows[table]
+        remaining[table] = owned - rows[table]
     loads = f"SELECT load_id FROM {SCHEMA}.ml_load_batches WHERE source = $1"
     rejected = _count(
         cursor,
@@ -85,8 +85,8 @@ def _remove(cursor: Any, source: str, commit: bool) -> Removal:
         source,
     )
     partitions = tuple(sorted(touched))
-    found = Removal(source, None, _some(rows), _some(kept), rejected, partitions)
-    return _recorded(cursor, found) if commit else found
+    removal = Removal(source, None, _some(rows), _some(remaining), rejected, partitions)
+    return _recorded(cursor, removal) if commit else removal
 
 
 def _require(cursor: Any, source: str) -> None:
@@ -116,19 +116,19 @@ def _unused(table: str) -> str:
     return "".join(used)
 
 
-def _recorded(cursor: Any, found: Removal) -> Removal:
+def _recorded(cursor: Any, removal: Removal) -> Removal:
     cursor.execute(
         f"INSERT INTO {SCHEMA}.ml_load_batches (source, fingerprint, status, committed_at, rows, changed, "
         "rejected, partitions) VALUES ($1, $2, 'committed', now(), '{}', $3::jsonb, '{}', $4::jsonb) "
         "RETURNING load_id",
         (
-            found.source,
-            hashlib.sha256(f"removal of {found.source}".encode()).hexdigest(),
-            json.dumps(found.rows),
-            json.dumps(list(found.partitions)),
+            removal.source,
+            hashlib.sha256(f"removal of {removal.source}".encode()).hexdigest(),
+            json.dumps(removal.rows),
+            json.dumps(list(removal.partitions)),
         ),
     )
-    return Removal(**{**vars(found), "load_id": cursor.fetchone()[0]})
+    return Removal(**{**vars(removal), "load_id": cursor.fetchone()[0]})
 
 
 def _some(counts: dict[str, int]) -> dict[str, int]:

@@ -77,11 +77,11 @@ class Staging:
             f"CREATE UNLOGGED TABLE {self.name}.writes (table_name text, number bigint, origin text, "
             "given bigint, digest text, first_key text, last_key text, PRIMARY KEY (table_name, number))"
         )
-        kept = ", ".join(
+        nulls = ", ".join(
             f"NULL::{'bigint' if c.dtype == pl.Int64 else 'text'} AS {c.name}" for c in REJECTED_ROW
         )
         cursor.execute(
-            f"CREATE UNLOGGED TABLE {self.name}.rejected AS SELECT {kept}, 0::bigint AS {WRITE} WITH NO DATA"
+            f"CREATE UNLOGGED TABLE {self.name}.rejected AS SELECT {nulls}, 0::bigint AS {WRITE} WITH NO DATA"
         )
         for table in self.tables:
             names = ", ".join(f"{c.name}::text" if c.json else c.name for c in columns(TABLES[table]))
@@ -102,10 +102,10 @@ class Staging:
     def ledger(self, cursor: Any) -> dict[str, dict[int, str]]:
         """Of each table, the digest of every write that is there."""
         cursor.execute(f"SELECT table_name, number, digest FROM {self.name}.writes")
-        found: dict[str, dict[int, str]] = {table: {} for table in self.tables}
+        digests: dict[str, dict[int, str]] = {table: {} for table in self.tables}
         for table, number, digest in cursor.fetchall():
-            found[table][number] = digest
-        return found
+            digests[table][number] = digest
+        return digests
 
     def addition(self, table: str, write: Write, judged: Judged) -> Addition:
         """What a write adds to the tables of the schema."""
@@ -131,8 +131,8 @@ class Staging:
         )
         if not cursor.fetchone()[0]:
             return
-        for name, held in added.rows.items():
-            pieces = held.to_reader(max_chunksize=PIECE)
+        for name, frame in added.rows.items():
+            pieces = frame.to_reader(max_chunksize=PIECE)
             cursor.adbc_ingest(name, pieces, mode="append", db_schema_name=self.name)
 
     def forget(self, cursor: Any, table: str, number: int) -> None:
@@ -206,20 +206,20 @@ class Staging:
 
         What names no source is of that of its journey; a row that keeps its journey keeps its owner.
         """
-        said = (
+        reason = (
             """'is a key of source "' || theirs || '", and this row comes from "' || ours || '"; begin its """
             "keys with the source, or remove the other (e2i data delete --source)'"
         )
-        held = f"{self.name}.{table} s JOIN {SCHEMA}.{table} t ON t.{key} = s.{key}"
+        pairs = f"{self.name}.{table} s JOIN {SCHEMA}.{table} t ON t.{key} = s.{key}"
         theirs, ours = "t.data_source", "s.data_source"
         if not _names_source(table):
-            held += " AND t.patient_journey_id <> s.patient_journey_id"
-            held += f" JOIN {self._journeys()} tj ON tj.patient_journey_id = t.patient_journey_id"
-            held += f" JOIN {self._journeys()} sj ON sj.patient_journey_id = s.patient_journey_id"
+            pairs += " AND t.patient_journey_id <> s.patient_journey_id"
+            pairs += f" JOIN {self._journeys()} tj ON tj.patient_journey_id = t.patient_journey_id"
+            pairs += f" JOIN {self._journeys()} sj ON sj.patient_journey_id = s.patient_journey_id"
             theirs, ours = "tj.data_source", "sj.data_source"
         return (
-            f"SELECT place, 'source' AS rule, {said} AS reason FROM (SELECT s.ctid AS place, "
-            f"{theirs} AS theirs, {ours} AS ours FROM {held}) owned WHERE theirs <> ours"
+            f"SELECT place, 'source' AS rule, {reason} AS reason FROM (SELECT s.ctid AS place, "
+            f"{theirs} AS theirs, {ours} AS ours FROM {pairs}) owned WHERE theirs <> ours"
         )
 
     def _journeys(self) -> str:
@@ -243,10 +243,10 @@ class Staging:
 
     def _orphans(self, table: str, name: str, reference: str) -> str:
         parent, key = reference.split(".")
-        known = [f"{SCHEMA}.{parent} p WHERE p.{key} = s.{name}{self._stays(parent)}"]
+        parents = [f"{SCHEMA}.{parent} p WHERE p.{key} = s.{name}{self._stays(parent)}"]
         if parent in self.tables:
-            known.append(f"{self.name}.{parent} p WHERE p.{key} = s.{name}")
-        nowhere = " AND ".join(f"NOT EXISTS (SELECT FROM {where})" for where in known)
+            parents.append(f"{self.name}.{parent} p WHERE p.{key} = s.{name}")
+        nowhere = " AND ".join(f"NOT EXISTS (SELECT FROM {where})" for where in parents)
         rejected = f"SELECT DISTINCT key FROM {self.name}.rejected WHERE table_name = '{parent}'"
         return (
             "SELECT s.ctid AS place, "
@@ -297,23 +297,23 @@ class Staging:
             f"(SELECT table_name, count(*) AS rejected FROM {self.name}.rejected GROUP BY 1) r "
             "USING (table_name)"
         )
-        found = {table: Tally(given, rejected) for table, given, rejected in cursor.fetchall()}
-        return {table: found.get(table, Tally(0, 0)) for table in self.tables}
+        tallies = {table: Tally(given, rejected) for table, given, rejected in cursor.fetchall()}
+        return {table: tallies.get(table, Tally(0, 0)) for table in self.tables}
 
     def problems(self, cursor: Any, tables: Iterable[str]) -> list[Problem]:
         """Why rows of these tables were rejected, by rule, with the first row numbers."""
-        found = []
+        problems = []
         for table in tables:
             cursor.execute(
                 "SELECT origin, column_name, reason, count(*), array_to_string((array_agg(row_number "
                 f"ORDER BY {WRITE}, row_number))[:{ROWS_NAMED}], ',') FROM {self.name}.rejected "
                 f"WHERE table_name = '{table}' GROUP BY 1, 2, 3 ORDER BY min({WRITE}), 2"
             )
-            found += [
+            problems += [
                 Problem(origin, table, column, reason, count, tuple(int(n) for n in numbers.split(",") if n))
                 for origin, column, reason, count, numbers in cursor.fetchall()
             ]
-        return found
+        return problems
 
 
 def _names_source(table: str) -> bool:

@@ -91,13 +91,13 @@ def of_partitions(
     connection: sa.Connection, partitions: Collection[PartitionKey]
 ) -> dict[PartitionKey, list[TableStatus]]:
     """Every table of each partition, cut as its extracts are; in loading order."""
-    found: dict[PartitionKey, list[TableStatus]] = {partition: [] for partition in partitions}
+    statuses: dict[PartitionKey, list[TableStatus]] = {partition: [] for partition in partitions}
     for name in TABLES:
         measured = _measured(connection, name, by_partition=True)
         rejected = _rejected(connection, name, by_partition=True)
         for partition in partitions:
-            found[partition].append(_status(connection, name, partition, measured, rejected))
-    return found
+            statuses[partition].append(_status(connection, name, partition, measured, rejected))
+    return statuses
 
 
 def of_extract(
