@@ -160,9 +160,9 @@ def test_a_table_without_dates_goes_the_whole_way(here: Settings, tmp_path: Path
 def test_what_needs_a_date_is_refused_with_its_reason() -> None:
     scopes = [as_scope(SCOPE | {"split_order": "temporal"})]
     cohort_config = CohortConfig.model_validate(COHORT)
-    context: Any = SimpleNamespace(partition=KEY, scopes=scopes, cohort_config=cohort_config)
+    context: Any = SimpleNamespace(partition=KEY, cohort_config=cohort_config)
     with pytest.raises(SplitError, match="no index date") as refused:
-        splits_asset._require_dates(context)
+        splits_asset._require_scopes(context, scopes)
     (verdict,) = refusals([SPLIT_RATIOS], refused.value).values()
     assert (verdict.passed, verdict.reason) == (False, "no_index_date")
     assert "split_order: random" in verdict.next_step

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ def test_killed_at_ten_random_points_and_run_again_each_row_is_there_once(
         print(version, file=loader.stdin, flush=True)
         child, begun = int(loader.stdout.readline().split()[1]), time.perf_counter()
         if not select.select([loader.stdout], [], [], kill_after)[0]:
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may end in this very moment
+                os.kill(child, signal.SIGKILL)
         return int(loader.stdout.readline().split()[1]), time.perf_counter() - begun
 
     code, whole = run("whole.")

@@ -27,7 +27,7 @@ NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 
 
 def refused(part: Part) -> list[tuple[str, str]]:
-    return part.refused.select("column", "reason").rows() if part.refused is not None else []
+    return part.refused.select("column_name", "reason").rows() if part.refused is not None else []
 
 
 def frames(load: Load) -> dict[str, pl.DataFrame]:

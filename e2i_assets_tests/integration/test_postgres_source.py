@@ -95,7 +95,7 @@ def test_a_number_of_any_digits_is_a_number_where_that_loses_nothing(hospital: s
         "dose": 0.25, "long": "1000000000000000000000000000000.5", "until": None, "since": None,
     }  # fmt: skip
     assert part.refused is not None
-    assert part.refused.select("row", "column", "reason").rows() == [
+    assert part.refused.select("row_number", "column_name", "reason").rows() == [
         (2, "until", "must be in the years 1 to 9999"), (3, "since", "must be in the years 1 to 9999"),
     ]  # fmt: skip
 

@@ -35,8 +35,8 @@ DOMAIN = {
 ALWAYS = {"stages.stage", "gates.verdict", "resources.store"}
 PROBLEM = "modeling.problems.regression"
 OF_A_SCOPE = {"splits", *list(DOMAIN)[list(DOMAIN).index("model_candidate") :]}
-READS_ITSELF = {"serving.service_template", "stages.code_version"}
-"""Read what is beside them in a bundle, and the sources that they hash."""
+READS_ITSELF = {"serving.service_template", "stages.code_version", "stages.unforeseen"}
+"""Read what is beside them in a bundle, the sources that they hash, and which frames are ours."""
 
 VERSIONS = f"""
 import json
