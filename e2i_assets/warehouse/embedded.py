@@ -194,8 +194,9 @@ def _forget_dead_users(server: Any) -> None:
     """Strike processes that were killed from the server's list of users; it would wait for them for ever."""
     with server._lock:
         listed = server.pgdata / ".handle_pids.json"
-        users = json.loads(listed.read_text()) if listed.exists() else []
-        server.global_process_id_list.put([pid for pid in users if psutil.pid_exists(pid)])
+        if listed.exists():  # not where the home was removed before the process ends
+            users = json.loads(listed.read_text())
+            server.global_process_id_list.put([pid for pid in users if psutil.pid_exists(pid)])
 
 
 def _forget_dead_postmaster(data_dir: Path) -> None:
