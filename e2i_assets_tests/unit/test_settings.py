@@ -155,4 +155,4 @@ def test_a_server_is_not_kept_for_users_that_were_killed(tmp_path: Path) -> None
         ended.wait()
     (tmp_path / ".handle_pids.json").write_text(json.dumps([ended.pid, os.getpid()]))
     _forget_dead_users(server)
-    assert kept == [[], [os.getpid()]]
+    assert kept == [[os.getpid()]]
