@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
@@ -92,4 +94,18 @@ def trained(algorithm: str) -> TrainedModel:
     chosen = candidate(algorithm)
     return train_model(
         chosen, chosen.defaults, fit_preprocessor(TRAIN.X, FEATURES), TRAIN, VALIDATION, seed=42
+    )
+
+
+def trained_as(
+    algorithm: str, candidate: ModelCandidate, splits: dict[str, LabelledSplit], features: tuple[Feature, ...]
+) -> TrainedModel:
+    """A candidate's question answered by one algorithm at its defaults, without a search."""
+    train, validation = splits["train"], splits["validation"]
+    chosen = train.problem.algorithms[algorithm]
+    named = dataclasses.replace(
+        candidate, algorithm=algorithm, defaults=chosen.defaults, search_space=chosen.search_space
+    )
+    return train_model(
+        named, chosen.defaults, fit_preprocessor(train.X, features), train, validation, seed=42
     )

@@ -30,9 +30,10 @@ from e2i_assets.modeling.problems.multiclass import Multiclass, _f1
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import ModelCandidate, select_candidate
-from e2i_assets.modeling.training import TrainedModel, train_model
+from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, PrunerConfig, tune
 from e2i_assets_tests.serving_toy import feature
+from e2i_assets_tests.unit.modeling_frames import trained_as
 
 LABELS = ("0", "1", "2")
 PROBLEM = Multiclass(LABELS)
@@ -66,13 +67,7 @@ def candidate() -> ModelCandidate:
 
 @cache
 def trained(algorithm: str) -> TrainedModel:
-    chosen = PROBLEM.algorithms[algorithm]
-    named = dataclasses.replace(
-        candidate(), algorithm=algorithm, defaults=chosen.defaults, search_space=chosen.search_space
-    )
-    train = splits()["train"]
-    preprocessor = fit_preprocessor(train.X, FEATURES)
-    return train_model(named, chosen.defaults, preprocessor, train, splits()["validation"], seed=42)
+    return trained_as(algorithm, candidate(), splits(), FEATURES)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from e2i_assets.modeling.selection import Finalist, ModelCandidate, _rationale, 
 from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, tune
 from e2i_assets_tests.serving_toy import feature
+from e2i_assets_tests.unit.modeling_frames import trained_as
 
 PROBLEM = Regression()
 
@@ -65,13 +66,7 @@ def candidate() -> ModelCandidate:
 
 @cache
 def trained(algorithm: str) -> TrainedModel:
-    chosen = PROBLEM.algorithms[algorithm]
-    named = dataclasses.replace(
-        candidate(), algorithm=algorithm, defaults=chosen.defaults, search_space=chosen.search_space
-    )
-    train = splits()["train"]
-    preprocessor = fit_preprocessor(train.X, FEATURES)
-    return train_model(named, chosen.defaults, preprocessor, train, splits()["validation"], seed=42)
+    return trained_as(algorithm, candidate(), splits(), FEATURES)
 
 
 @pytest.fixture(scope="module")

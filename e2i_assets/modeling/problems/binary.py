@@ -20,6 +20,7 @@ from e2i_assets.modeling.errors import MORE_OF_THE_RARER, ServedModelError, Trai
 from e2i_assets.modeling.fitting import Watched
 from e2i_assets.modeling.intervals import Interval, not_negative, of_mean, of_share
 from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
+from e2i_assets.modeling.roc import roc_points
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
 MAX_ROC_POINTS = 200
@@ -150,7 +151,7 @@ class Binary(Problem):
 
         cells = confusion_matrix(y, prediction >= _given(threshold), labels=[0, 1])
         return {
-            "roc": [list(point) for point in roc_points(y, prediction)],
+            "roc": roc_points(y, prediction, MAX_ROC_POINTS),
             "calibration": [b._asdict() for b in calibration_bins(y, prediction)],
             "confusion": dict(zip(("tn", "fp", "fn", "tp"), cells.ravel().tolist(), strict=True)),
         }
@@ -295,15 +296,6 @@ def youden_threshold(y: np.ndarray, p: np.ndarray) -> float:
     fpr, tpr, thresholds = roc_curve(y, p)
     best = int(np.argmax((tpr - fpr)[1:])) + 1  # the first point is "nobody", at infinity
     return float(thresholds[best])
-
-
-def roc_points(y: np.ndarray, p: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """The ROC curve at not more than 200 points, both ends among them."""
-    from sklearn.metrics import roc_curve
-
-    fpr, tpr, _ = roc_curve(y, p)
-    kept = np.linspace(0, len(fpr) - 1, min(len(fpr), MAX_ROC_POINTS)).round().astype(int)
-    return tuple((float(fpr[i]), float(tpr[i])) for i in kept)
 
 
 def roc_plot(evaluation: Evaluation) -> bytes:

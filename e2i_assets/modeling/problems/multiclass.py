@@ -21,6 +21,7 @@ from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
 from e2i_assets.modeling.intervals import Interval, not_negative, of_mean, of_share
 from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
+from e2i_assets.modeling.roc import roc_points
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
 RESAMPLES = 1000
@@ -197,16 +198,14 @@ class Multiclass(Problem):
         """`confusion`: rows of each class (in the order of `labels`) by the class decided. `by_class`: rows,
         precision, recall, F1 and AUC against the rest. `roc`: that curve of each class.
         """
-        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_curve
+        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
         places, decided = np.arange(len(self.labels)), prediction.argmax(axis=1)
         figures = precision_recall_fscore_support(y, decided, labels=places, zero_division=0)
         aucs = _aucs(y, prediction)
         roc = {}
         for place, label in enumerate(self.labels):
-            fpr, tpr, _ = roc_curve(y == place, prediction[:, place])
-            kept = np.linspace(0, len(fpr) - 1, min(len(fpr), MAX_ROC_POINTS)).round().astype(int)
-            roc[label] = np.column_stack([fpr, tpr])[kept].tolist()
+            roc[label] = roc_points(y == place, prediction[:, place], MAX_ROC_POINTS)
         return {
             "labels": list(self.labels),
             "confusion": confusion_matrix(y, decided, labels=places).tolist(),
