@@ -64,9 +64,9 @@ def build_defs(
     """
     here = here or settings()
     scopes = load_scopes(here.config_dir / "scopes")
-    for said in wrong_scopes(here.config_dir / "scopes").values():
+    for reason in wrong_scopes(here.config_dir / "scopes").values():
         # Its assets are not there; the partitions that list it say so when they run.
-        dg.get_dagster_logger().error(f"A scope is left out: {said}")
+        dg.get_dagster_logger().error(f"A scope is left out: {reason}")
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
         jobs=[build_refresh_job()],

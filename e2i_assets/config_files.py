@@ -53,12 +53,14 @@ class Lines:
 
     def mistakes(self, error: ValidationError, tags: Collection[str] = ()) -> Iterator[str]:
         """Each mistake of a model's validation at its line; `tags` are parts of a path that no file has."""
-        for found in error.errors(include_url=False):
-            key = [str(part) for part in found["loc"] if part not in tags]
-            said = (
-                "no such key" if found["type"] in _NO_SUCH_KEY else found["msg"].removeprefix("Value error, ")
+        for detail in error.errors(include_url=False):
+            key = [str(part) for part in detail["loc"] if part not in tags]
+            message = (
+                "no such key"
+                if detail["type"] in _NO_SUCH_KEY
+                else detail["msg"].removeprefix("Value error, ")
             )
-            yield self.at(key, said)
+            yield self.at(key, message)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -157,8 +159,8 @@ def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else f"{path}"
-        said = getattr(error, "problem", None) or error
-        raise ConfigFileError(f"{where}: is not YAML: {said}") from error
+        problem = getattr(error, "problem", None) or error
+        raise ConfigFileError(f"{where}: is not YAML: {problem}") from error
     finally:
         loader.dispose()
 

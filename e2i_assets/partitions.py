@@ -23,13 +23,13 @@ def cohort_files(config: Path) -> dict[str, Path]:
     Raises:
         FileNotFoundError: the folder has no cohort file.
     """
-    found = {path.stem: path for path in sorted((config / "cohorts").glob("*.yaml"))}
-    if not found:
+    files = {path.stem: path for path in sorted((config / "cohorts").glob("*.yaml"))}
+    if not files:
         raise FileNotFoundError(
             f"no cohort file (*.yaml) in {config / 'cohorts'}. Write one, name another folder in E2I_CONFIG, "
             "or write those that come along: e2i init FOLDER"
         )
-    return found
+    return files
 
 
 class UnknownPartition(E2IError, ValueError):
@@ -58,17 +58,17 @@ def cohort_config(config: Path, partition: str) -> CohortConfig:
     files = cohort_files(config)
     if partition not in files:
         raise UnknownPartition(f"no such partition: {partition}; there are {', '.join(files)}")
-    found = CohortConfig.from_yaml(files[partition])
+    cohort = CohortConfig.from_yaml(files[partition])
     known = sorted(path.stem for path in (config / "scopes").glob("*.yaml"))
-    unknown = [name for name in found.scopes if name not in known]
+    unknown = [name for name in cohort.scopes if name not in known]
     if unknown:
         raise UnknownScope(
             f"{files[partition]}: scopes: no file in {config / 'scopes'} defines {', '.join(unknown)}; "
             f"there are {', '.join(known)}"
         )
-    if wrong := [said for name, said in wrong_scopes(config / "scopes").items() if name in found.scopes]:
+    if wrong := [reason for name, reason in wrong_scopes(config / "scopes").items() if name in cohort.scopes]:
         raise UnknownScope(f"{files[partition]}: scopes: {'; '.join(wrong)}")
-    return found
+    return cohort
 
 
 def cohort_configs(config: Path) -> dict[str, CohortConfig]:
@@ -79,23 +79,23 @@ def cohort_configs(config: Path) -> dict[str, CohortConfig]:
 
 def declared_partitions(config: Path) -> set[PartitionKey]:
     """Brand and indication of every partition; rows are loaded although a file is wrong in something else."""
-    found = {one.partition_key for one in cohort_configs(config).values()}
+    declared = {one.partition_key for one in cohort_configs(config).values()}
     for partition in wrong_files(config):
         with suppress(ConfigFileError):
             content, _ = read_settings(cohort_files(config)[partition])
-            found.add(PartitionKey(str(content.get("brand")), str(content.get("indication"))))
-    return found
+            declared.add(PartitionKey(str(content.get("brand")), str(content.get("indication"))))
+    return declared
 
 
 def wrong_files(config: Path) -> dict[str, str]:
     """Partition key to what is wrong with its cohort file or with a scope that it lists; the others go on."""
-    found = {}
+    reasons = {}
     for key in cohort_files(config):
         try:
             cohort_config(config, key)
         except (CohortError, UnknownScope) as error:
-            found[key] = str(error)
-    return found
+            reasons[key] = str(error)
+    return reasons
 
 
 def serves(config: Path, scope: str, partition: str) -> bool:

@@ -44,8 +44,8 @@ def stated_reading(text: str) -> Reading:
     try:
         return Reading.model_validate(parse_yaml(text, Path("--read"))[0])
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UnusableAuditInput(f"--read: {said}") from None
+        mistakes = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UnusableAuditInput(f"--read: {mistakes}") from None
     except ConfigFileError as error:
         raise UnusableAuditInput(str(error)) from error
 
@@ -141,9 +141,9 @@ def audit_partition(here: Settings, store: ArtifactStore, partition: str) -> dic
 
 def _audit(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageReport:
     target, time = scope.target, event_times(splits.train)
-    wanted = ["patient_id", *filter(None, [time]), *[feature.name for feature in splits.features], target]
+    columns = ["patient_id", *filter(None, [time]), *[feature.name for feature in splits.features], target]
     train, validation = (
-        frame.loc[frame[target].notna(), wanted] for frame in (splits.train, splits.validation)
+        frame.loc[frame[target].notna(), columns] for frame in (splits.train, splits.validation)
     )
     report = audit_leakage(
         train,

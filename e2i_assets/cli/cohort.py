@@ -61,8 +61,8 @@ def show(definition: Definition, json: Json = False) -> None:
     )
     say(f"\n{observed}; at least {config.minimum_size} members.\n")
     columns = ["config_hash", "version", "created_at", "total_count", "eligible_count"]
-    told = [cohort_data.cells(here).document(dict(version)) for version in versions]
-    show_table("Stored versions", columns, [[version[name] for name in columns] for version in told])
+    documents = [cohort_data.cells(here).document(dict(version)) for version in versions]
+    show_table("Stored versions", columns, [[version[name] for name in columns] for version in documents])
 
 
 @app.command()

@@ -173,16 +173,16 @@ def delete(
     from e2i_assets.json_files import to_json
 
     _, warehouse = open_session()
-    found = warehouse.remove(source, dry_run=not yes)
+    removal = warehouse.remove(source, dry_run=not yes)
     if json:
-        print_json({"removal": to_json(found), "committed": yes})
+        print_json({"removal": to_json(removal), "committed": yes})
         return
-    tables = dict.fromkeys([*found.rows, *found.kept])
-    rows = [[table, f"{found.rows.get(table, 0):,}", f"{found.kept.get(table, 0):,}"] for table in tables]
+    tables = dict.fromkeys([*removal.rows, *removal.kept])
+    rows = [[table, f"{removal.rows.get(table, 0):,}", f"{removal.kept.get(table, 0):,}"] for table in tables]
     head = ["table", "rows", "stay, others refer to them"]
     show_table(f"{'Removed' if yes else 'Would be removed'}: source {source}", head, rows)
-    say(f"rejected rows of its loads: {found.rejected:,}")
-    say(f"partitions touched: {', '.join(found.partitions) or 'none'}")
+    say(f"rejected rows of its loads: {removal.rejected:,}")
+    say(f"partitions touched: {', '.join(removal.partitions) or 'none'}")
     if not yes:
         say("nothing was removed; --yes removes it")
 
@@ -262,7 +262,7 @@ def _show_load(report: LoadReport, dry_run: bool) -> None:
 def _show_truth(truth: dict[str, Any]) -> None:
     from e2i_assets.cli.output import show_table
 
-    wanted = {
+    figures = {
         "patients": "n",
         "outcome rate": "outcome_rate",
         "true effect": "average_effect",
@@ -276,12 +276,12 @@ def _show_truth(truth: dict[str, Any]) -> None:
             name,
             *[
                 f"{facts[key]:.3f}" if isinstance(facts[key], float) else facts[key]
-                for key in wanted.values()
+                for key in figures.values()
             ],
         ]
         for name, facts in groups.items()
     ]
-    show_table(f"Declared truth of {truth['dgp']}", ["partition", *wanted], rows)
+    show_table(f"Declared truth of {truth['dgp']}", ["partition", *figures], rows)
     segments = [
         (segment, level)
         for segment, levels in truth["overall"]["effect_by_segment"].items()

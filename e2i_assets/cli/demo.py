@@ -24,20 +24,20 @@ def run_demo(*, full: bool, seed: int, as_of: date | None, as_json: bool) -> int
     _ensure_data(here, warehouse, spec, as_json=as_json)
     known = cohort_configs(here.config_dir)
     # Those whose files are wrong are listed, so that the end says what is wrong.
-    wanted = [
+    partitions = [
         key
         for key in cohort_files(here.config_dir)
         if key not in known or warehouse.watermark(known[key].brand, known[key].indication) is not None
     ]
     defs = build_defs()
     with dagster_instance() as instance:
-        runs = run_partitions(defs, instance, here, wanted, show=not as_json)
+        runs = run_partitions(defs, instance, here, partitions, show=not as_json)
     return end(runs, here, warehouse, as_json=as_json)
 
 
 def _ensure_data(here: Settings, warehouse: Warehouse, spec: GeneratorSpec, *, as_json: bool) -> None:
     """Data that are there stand, whatever day it is by now."""
-    rows = {held.table: held.rows for held in warehouse.status()}
+    rows = {status.table: status.rows for status in warehouse.status()}
     if rows["patient_journeys"]:
         say(f"using the {rows['patient_journeys']:,} patient journeys in the warehouse", as_json=as_json)
         return

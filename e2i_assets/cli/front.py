@@ -53,12 +53,12 @@ def front(store: ArtifactStore, port: int, host: str = LOOPBACK) -> Starlette:
 
     async def forward(request: Request) -> Response:
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
-        asked = httpx.Request(
+        forwarded = httpx.Request(
             request.method, _there(request, "http", port), headers=_kept(request.headers.raw),
             content=request.stream() if has_body else None, extensions={"timeout": TIMEOUTS},
         )  # fmt: skip
         try:
-            said = await transport.handle_async_request(asked)
+            received = await transport.handle_async_request(forwarded)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except httpx.TransportError:
@@ -68,8 +68,10 @@ def front(store: ArtifactStore, port: int, host: str = LOOPBACK) -> Starlette:
                 503,
                 {"Retry-After": "2"},
             )
-        answer = StreamingResponse(said.aiter_raw(), said.status_code, background=BackgroundTask(said.aclose))
-        answer.raw_headers = _kept(said.headers.raw)
+        answer = StreamingResponse(
+            received.aiter_raw(), received.status_code, background=BackgroundTask(received.aclose)
+        )
+        answer.raw_headers = _kept(received.headers.raw)
         return answer
 
     async def converse(browser: WebSocket) -> None:
@@ -77,9 +79,9 @@ def front(store: ArtifactStore, port: int, host: str = LOOPBACK) -> Starlette:
         with suppress(OSError, InvalidHandshake):  # unaccepted, the browser is told that it may not
             async with connect(
                 str(_there(browser, "ws", port)), subprotocols=protocols or None, max_size=None, proxy=None
-            ) as there:
-                await browser.accept(there.subprotocol)
-                await _both_ways(browser, there)
+            ) as dagit:
+                await browser.accept(dagit.subprotocol)
+                await _both_ways(browser, dagit)
 
     return Starlette(
         routes=[
@@ -116,9 +118,9 @@ async def _both_ways(browser: WebSocket, there: ClientConnection) -> None:
         await browser.close()
 
 
-def _there(asked: Request | WebSocket, scheme: str, port: int) -> httpx.URL:
+def _there(request: Request | WebSocket, scheme: str, port: int) -> httpx.URL:
     """Path and query as they were asked for, not decoded, at Dagit's own web server and nowhere else."""
-    path, query = asked.scope["raw_path"], asked.scope["query_string"]
+    path, query = request.scope["raw_path"], request.scope["query_string"]
     return httpx.URL(
         scheme=scheme, host=LOOPBACK, port=port, raw_path=path + (b"?" + query if query else b"")
     )

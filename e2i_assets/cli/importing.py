@@ -112,10 +112,10 @@ def _beside(folder: Path, partition: PartitionKey, config: Path) -> list[tuple[s
         with suppress(ConfigFileError):
             stated, _ = read_settings(path)
             if (stated.get("brand"), stated.get("indication")) == partition:
-                wanted = [f"{name}.yaml" for name in stated.get("scopes") or ()]
+                names = [f"{name}.yaml" for name in stated.get("scopes") or ()]
                 scopes = [
                     near / name
-                    for name in wanted
+                    for name in names
                     for near in (folder, folder / "scopes")
                     if (near / name).is_file() and not (config / "scopes" / name).exists()
                 ]
@@ -139,12 +139,12 @@ def agree_with_cohorts(mapping: Mapping, cohort_configs: Dictionary[str, CohortC
     spec = mapping.tables.get("patient_journeys")
     mistakes = [
         mapping.lines.at(
-            ("tables", "patient_journeys", "attributes", name), f"config/cohorts/{key}.yaml: {said}"
+            ("tables", "patient_journeys", "attributes", name), f"config/cohorts/{key}.yaml: {mistake}"
         )
         for key, cohort_config in cohort_configs.items()
         if mapping.may_fill(cohort_config.brand, cohort_config.indication)
         for name, stated in (spec.attributes if spec else {}).items()
-        if (said := contradiction(name, stated, cohort_config.attributes.get(name)))
+        if (mistake := contradiction(name, stated, cohort_config.attributes.get(name)))
     ]
     if mistakes:
         raise MappingError("\n".join(mistakes))
@@ -161,11 +161,11 @@ def draft(source: str, output: Path | None) -> tuple[Draft, list[Path]]:
     from e2i_assets.ingest.opening import open_source
 
     _not_there(output)
-    found = suggest(open_source(source), datetime.now(UTC).date())
+    drafted = suggest(open_source(source), datetime.now(UTC).date())
     if output is None:
-        return found, []
-    files = {output: found.text}
-    for folder, made in (("cohorts", found.cohort), ("scopes", found.scope)):
+        return drafted, []
+    files = {output: drafted.text}
+    for folder, made in (("cohorts", drafted.cohort), ("scopes", drafted.scope)):
         if made is not None:
             files[output.parent / folder / f"{made[0]}.yaml"] = made[1]
     for path in files:
@@ -173,7 +173,7 @@ def draft(source: str, output: Path | None) -> tuple[Draft, list[Path]]:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return found, list(files)
+    return drafted, list(files)
 
 
 def _not_there(path: Path | None) -> None:

@@ -44,9 +44,9 @@ def run_init(folder: Path) -> int:
     else:
         (folder / IGNORE).write_text(f"# Everything that is kept: database, artifacts, keys.\n{HOME}\n")
     named = f"./{folder}" if str(folder).startswith("-") else str(folder)
-    there = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(named)}\n"
+    change_folder = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(named)}\n"
     say(
-        f"Next:\n{there}"
+        f"Next:\n{change_folder}"
         "  e2i demo     # synthetic patients, every partition from raw tables to a Bento bundle\n"
         "  e2i up       # Dagit on what the demo made\n"
         f"A file in {CONFIG}/cohorts is a partition, one in {CONFIG}/scopes a question; all of it is yours."

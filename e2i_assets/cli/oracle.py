@@ -25,8 +25,8 @@ def oracle_score(
     import polars as pl
 
     known = oracle(here)
-    asked = load_scopes(here.config_dir / "scopes")[scope]
-    target = asked.target
+    question = load_scopes(here.config_dir / "scopes")[scope]
+    target = question.target
     assigned = assignments(warehouse, partition)
     test = assigned.loc[assigned["split"] == "test", "patient_id"].tolist()
     if known is None or target != KNOWN_OUTCOME or target not in cohort.members.columns or not test:
@@ -36,4 +36,4 @@ def oracle_score(
     if rows.is_empty():
         return UNAVAILABLE
     outcome = rows.get_column(target).cast(pl.Int8).to_numpy()
-    return asked.problem.measure(outcome, rows.get_column("p_true").to_numpy())
+    return question.problem.measure(outcome, rows.get_column("p_true").to_numpy())

@@ -78,19 +78,19 @@ def fail(error: Exception, *, as_json: bool = False) -> int:
     Returns:
         The exit code: 1 where data were refused, 130 after Ctrl-C, 2 where the command could not be asked.
     """
-    told = _told(error)
-    if told is None:
+    report = _told(error)
+    if report is None:
         traceback.print_exception(error)
-        told = E2IError(
+        report = E2IError(
             f"{type(error).__name__}, which nobody foresaw; standard error has its stack.",
             "Report it with the stack, which is to be read for data before it is handed on.",
             code="unforeseen",
         )
     else:
-        sys.stderr.write(f"error: {told.summary}\n")
+        sys.stderr.write(f"error: {report.summary}\n")
     if as_json:
-        print_json({"error": told.to_dict()})
-    return told.exit_code
+        print_json({"error": report.to_dict()})
+    return report.exit_code
 
 
 def _told(error: Exception) -> E2IError | None:
@@ -105,8 +105,8 @@ def _told(error: Exception) -> E2IError | None:
     if isinstance(error, E2IError):
         return error
     if isinstance(error, OSError) and (error.filename or not error.strerror):
-        said = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
-        return E2IError(said, "Give a file or folder that is there and may be used.", code="file")
+        message = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
+        return E2IError(message, "Give a file or folder that is there and may be used.", code="file")
     if reason := database_failure(error):
         return E2IError(
             f"the database failed: {reason}.",
@@ -121,5 +121,5 @@ def warn_of_wrong_files(config: Path) -> None:
     """Say which partitions are left out for their cohort file or a scope of theirs; the others go on."""
     from e2i_assets.partitions import wrong_files
 
-    for partition, said in wrong_files(config).items():
-        sys.stderr.write(f"warning: {partition} is left out: {said}\n")
+    for partition, reason in wrong_files(config).items():
+        sys.stderr.write(f"warning: {partition} is left out: {reason}\n")

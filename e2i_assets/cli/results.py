@@ -160,9 +160,11 @@ def _ends(result: Evaluation | None, split: str) -> list[float] | None:
 
 
 def _interval(metric: str | None, value: float | None, ends: Sequence[float] | None) -> str:
-    told = _figure(value, metric)
+    figure = _figure(value, metric)
     return (
-        f"{told} ({'-'.join(_figure(end, metric) for end in ends)})" if value is not None and ends else told
+        f"{figure} ({'-'.join(_figure(end, metric) for end in ends)})"
+        if value is not None and ends
+        else figure
     )
 
 

@@ -110,8 +110,8 @@ def run_partitions(
             served = cohort_config(here.config_dir, partition).scopes
             keys = served_assets(sorted(selected), served, scopes)
             if not keys:
-                said = f"nothing of {select!r} applies to it; its scopes are {', '.join(served)}"
-                runs.append(PartitionRun(partition, "", True, 0.0, passed_over=said))
+                reason = f"nothing of {select!r} applies to it; its scopes are {', '.join(served)}"
+                runs.append(PartitionRun(partition, "", True, 0.0, passed_over=reason))
                 continue
             task = progress.add_task(partition, total=len(keys), stage="")
             with _following(instance, progress, task, partition):
@@ -126,12 +126,12 @@ def run_partitions(
 def _selected(defs: dg.Definitions, select: str) -> set[dg.AssetKey]:
     graph = defs.resolve_asset_graph()
     try:
-        found = dg.AssetSelection.from_string(select).resolve(graph)
+        keys = dg.AssetSelection.from_string(select).resolve(graph)
     except (dg.DagsterError, NotImplementedError) as error:
         raise NothingSelected(f"--select {select!r} is no selection of our assets.", _EXAMPLES) from error
-    if not found:
+    if not keys:
         raise NothingSelected(f"--select {select!r} selects no asset.", _EXAMPLES)
-    return set(found)
+    return set(keys)
 
 
 def _run(
@@ -191,8 +191,8 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
                 return f"{asset}: {failure.user_failure_data.description}"
             cause = failure.error.cause or failure.error if failure.error else None
             # Our own errors speak for themselves; the module they come from is no news to a user.
-            said = re.sub(r"^e2i_assets\.[\w.]+: ", "", cause.message.strip()) if cause else "failed"
-            return f"{asset}: {said}"
+            message = re.sub(r"^e2i_assets\.[\w.]+: ", "", cause.message.strip()) if cause else "failed"
+            return f"{asset}: {message}"
     return "the run failed before its first step"
 
 

@@ -31,8 +31,8 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
     # Seconds for a million patients.
     with Console(stderr=True, quiet=as_json).status("counting rows"):
         tables = warehouse.status()
-        held = warehouse.status_of(list(known.values()))
-    parts = {key: held[pair] for key, pair in known.items()}
+        statuses_of = warehouse.status_of(list(known.values()))
+    parts = {key: statuses_of[pair] for key, pair in known.items()}
     if as_json:
         print_json(
             {

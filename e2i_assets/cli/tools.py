@@ -69,12 +69,12 @@ def run_psql(arguments: Sequence[str]) -> int:
 
 
 def _psql() -> str:
-    found = shutil.which("psql", path=os.pathsep.join(map(str, bundled_programs()))) or shutil.which("psql")
-    if found is None:
+    path = shutil.which("psql", path=os.pathsep.join(map(str, bundled_programs()))) or shutil.which("psql")
+    if path is None:
         raise ToolMissing(
             "there is no psql.", "Install PostgreSQL's client, or use another one that speaks to it."
         )
-    return found
+    return path
 
 
 def _attend(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:

@@ -176,10 +176,10 @@ class CohortConfig(StrictModel):
             matches = [c for c in matches if _slug(c.indication) == _slug(indication)]
         if len(matches) == 1:
             return matches[0]
-        asked = brand if indication is None else f"{brand} / {indication}"
-        there = _listed(matches or known)
+        name = brand if indication is None else f"{brand} / {indication}"
+        listed = _listed(matches or known)
         problem = "names several cohorts, give the indication" if matches else "has no cohort file"
-        raise CohortError("CC_001", "; ".join([f"{asked!r} {problem}", f"{folder} has: {there}", *wrong]))
+        raise CohortError("CC_001", "; ".join([f"{name!r} {problem}", f"{folder} has: {listed}", *wrong]))
 
     @classmethod
     def _readable(cls, folder: Path) -> tuple[list[Self], list[str]]:

@@ -215,8 +215,8 @@ def _once(config: CohortConfig, happened: Frame) -> pl.DataFrame:
 
 def _event_columns(config: CohortConfig, events: Any) -> list[str]:
     """What is read of the events: what criteria name, and where they are there the key and the cost."""
-    there = set(_names(events))
-    return [*dict.fromkeys([*config.event_fields, *(n for n in (EVENT_KEY, EVENT_COST) if n in there)])]
+    present = set(_names(events))
+    return [*dict.fromkeys([*config.event_fields, *(n for n in (EVENT_KEY, EVENT_COST) if n in present)])]
 
 
 def _repeated(read: pl.DataFrame, key: str = JOURNEY_KEY) -> int:
@@ -292,9 +292,9 @@ def _require_columns(config: CohortConfig, journeys: Any, events: Any) -> None:
         _require(config.event_fields, _names(events), "events", config.cohort_id)
 
 
-def _elsewhere(wanted: str, events: Any) -> CohortError:
+def _elsewhere(expected: str, events: Any) -> CohortError:
     return CohortError(
-        "CC_004", f"events must be {wanted}, as the journeys are, not {type(events).__name__}: convert them"
+        "CC_004", f"events must be {expected}, as the journeys are, not {type(events).__name__}: convert them"
     )
 
 

@@ -154,9 +154,9 @@ def _column(column: Suggested, today: dt.date) -> list[str]:
 def _cohort(
     name: str, key: str, scope: str, journeys: SuggestedTable, suggested: Sequence[SuggestedTable]
 ) -> str:
-    there = {column.target for column in journeys.columns if column.fits}
+    targets = {column.target for column in journeys.columns if column.fits}
     window = "null  # no index date: no window is asked for"
-    if set(FOLLOWUP) <= there:
+    if set(FOLLOWUP) <= targets:
         window = (
             f"{{lookback_days: 0, followup_days: 90, index_date_field: diagnosis_date}}  # {TODO}: the days"
         )

@@ -63,12 +63,12 @@ class Files:
         try:
             self._fs, self._root = fsspec.core.url_to_fs(root)
             self.is_folder = self._fs.isdir(self._root)
-            there = self.is_folder or self._fs.exists(self._root)
+            exists = self.is_folder or self._fs.exists(self._root)
         except (ImportError, ValueError) as error:
             raise SourceError(f"{self.name}: {str(error).replace(root, self.name)}") from error
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be reached: {type(error).__name__}") from error
-        if not there:
+        if not exists:
             hint = (
                 "; a glob goes into the mapping (`file:`), below its folder" if set(MAGIC) & set(root) else ""
             )

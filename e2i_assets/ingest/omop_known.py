@@ -44,11 +44,11 @@ def births() -> str:
 def measurements(sql: duckdb.DuckDBPyConnection) -> str:
     """Measurements of which a value with an operator (`<60`) is none: it lies beyond."""
     described = sql.execute("SELECT lower(name) FROM pragma_table_info('measurement')").fetchall()
-    there = {name for (name,) in described}
+    columns = {name for (name,) in described}
     tests = ["false"]
-    if "operator_concept_id" in there:
+    if "operator_concept_id" in columns:
         tests.append(f"coalesce(operator_concept_id::BIGINT NOT IN {EXACTLY}, false)")
-    if "value_source_value" in there:
+    if "value_source_value" in columns:
         tests.append("coalesce(regexp_matches(value_source_value::VARCHAR, '^\\s*[<>≤≥]'), false)")
     limit = " OR ".join(tests)
     return f"""

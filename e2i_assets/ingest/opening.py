@@ -222,8 +222,8 @@ class DatabaseSource:
         if missing:
             raise Lacking(f"{self.name}: {'.'.join(place)} has no column {', '.join(missing)}")
         only = (names[wanted.only[0]], wanted.only[1]) if wanted.only else None
-        there = [names[name] for name in (*wanted.columns, *wanted.optional) if name in names]
-        self._database.provide(wanted.table, place, there, only, None)
+        columns = [names[name] for name in (*wanted.columns, *wanted.optional) if name in names]
+        self._database.provide(wanted.table, place, columns, only, None)
 
     def _find(self, table: str, schema: str | None) -> tuple[str, str]:
         places = [

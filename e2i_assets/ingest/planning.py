@@ -84,8 +84,8 @@ class Plan:
     @property
     def content(self) -> str:
         """SQL of a digest of a row of the source, whatever the order of its columns."""
-        there = self.opened.connection.table(self.opened.view).columns
-        forms = [AS_WRITTEN + n if AS_WRITTEN + n in there else n for n in sorted(self.opened.columns())]
+        columns = self.opened.connection.table(self.opened.view).columns
+        forms = [AS_WRITTEN + n if AS_WRITTEN + n in columns else n for n in sorted(self.opened.columns())]
         cells = (f"coalesce({quoted(form)}::VARCHAR, chr(30))" for form in forms)
         return f"md5(concat_ws(chr(31), {', '.join(cells)}))"
 

@@ -49,8 +49,8 @@ def _linear(numbers: np.ndarray | None, outcome: Outcome) -> float:
     """Absolute Pearson correlation with the target over the rows that have a value."""
     if numbers is None or outcome.kind == "classes":
         return 0.0
-    there = np.isfinite(numbers)
-    x, y = numbers[there], outcome.columns[there, 0]
+    finite = np.isfinite(numbers)
+    x, y = numbers[finite], outcome.columns[finite, 0]
     if len(x) < MIN_ROWS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return 0.0
     return float(abs(np.corrcoef(x / np.abs(x).max(), y)[0, 1]))

@@ -49,8 +49,8 @@ def association(coded: Coded, numbers: np.ndarray | None, outcome: Outcome) -> A
 def _numbers(numbers: np.ndarray, hit: np.ndarray) -> Association:
     from scipy.stats import ks_2samp
 
-    there = np.isfinite(numbers)
-    a, b = numbers[there & hit], numbers[there & ~hit]
+    finite = np.isfinite(numbers)
+    a, b = numbers[finite & hit], numbers[finite & ~hit]
     if min(len(a), len(b)) < _MIN_SIDE:
         return Association(0.0, 1.0, "no difference of distributions")
     test = ks_2samp(a, b, method="exact" if len(numbers) <= _EXACT else "asymp")
@@ -76,8 +76,8 @@ def _levels(coded: Coded, hit: np.ndarray) -> Association:
 def _ranks(numbers: np.ndarray, target: np.ndarray) -> Association:
     from scipy.stats import spearmanr
 
-    there = np.isfinite(numbers)
-    if there.sum() < 2 * _MIN_SIDE or np.ptp(numbers[there]) == 0:
+    finite = np.isfinite(numbers)
+    if finite.sum() < 2 * _MIN_SIDE or np.ptp(numbers[finite]) == 0:
         return Association(0.0, 1.0, "no rank correlation")
-    test = spearmanr(numbers[there], target[there])
+    test = spearmanr(numbers[finite], target[finite])
     return Association(float(abs(test.statistic)), float(test.pvalue), "rank correlation")

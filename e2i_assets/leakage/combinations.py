@@ -37,8 +37,8 @@ def determines(view: View) -> list[Finding]:
 
 
 def _varies(numbers: np.ndarray) -> bool:
-    there = np.isfinite(numbers)
-    return bool(there.mean() > 0.5 and len(np.unique(numbers[there][:_PAIR_ROWS])) > _FEW)
+    finite = np.isfinite(numbers)
+    return bool(finite.mean() > 0.5 and len(np.unique(numbers[finite][:_PAIR_ROWS])) > _FEW)
 
 
 def _sums(columns: Mapping[str, np.ndarray], target: np.ndarray) -> list[Finding]:

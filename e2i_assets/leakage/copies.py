@@ -108,12 +108,12 @@ def _values(parts: list[pd.Series]) -> tuple[np.ndarray, bool, np.ndarray]:
         codes, texts = pd.factorize(as_text(column))
         plain, _ = pd.factorize(pd.Series(texts, dtype="string").str.strip().str.lower())
         numbers = np.where(codes < 0, np.nan, np.append(plain, 0)[codes])
-    there = np.isfinite(numbers)
-    exact = np.where(there, numbers, np.nan) + 0.0  # -0.0 is 0.0
-    if there.any() and np.abs(numbers[there]).max() >= _INEXACT:
+    finite = np.isfinite(numbers)
+    exact = np.where(finite, numbers, np.nan) + 0.0  # -0.0 is 0.0
+    if finite.any() and np.abs(numbers[finite]).max() >= _INEXACT:
         exact = pd.factorize(as_key(column))[0].astype(float)
-    elif _is_single(numbers[there]):
+    elif _is_single(numbers[finite]):
         exact = exact.astype(np.float32).astype(float)
-    middle = np.median(numbers[there]) if there.any() else 0.0
-    near = np.where(there, numbers - middle, np.nan).astype(np.float32)
+    middle = np.median(numbers[finite]) if finite.any() else 0.0
+    near = np.where(finite, numbers - middle, np.nan).astype(np.float32)
     return near, ordered, exact.view(np.uint64)

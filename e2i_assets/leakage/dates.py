@@ -70,8 +70,8 @@ class Dates:
     @property
     def in_days(self) -> bool:
         """Every date is at midnight: days are known, hours are not."""
-        there = self.wall.dropna()
-        return bool((there == there.dt.normalize()).all())
+        walls = self.wall.dropna()
+        return bool((walls == walls.dt.normalize()).all())
 
     def readings(self) -> tuple[Dates, ...]:
         """What the dates may be: one reading, or both where day and month cannot be told apart."""
@@ -123,13 +123,13 @@ def _typed(column: pd.Series) -> Dates:
 
 def _numbers(column: pd.Series) -> Dates | None:
     numbers = pd.Series(column.to_numpy(dtype="float64", na_value=np.nan), index=column.index)
-    there = numbers.dropna()
-    if there.empty or not np.isfinite(there).all() or (there % 1 != 0).any():
+    values = numbers.dropna()
+    if values.empty or not np.isfinite(values).all() or (values % 1 != 0).any():
         return None
-    low, high = there.min(), there.max()
+    low, high = values.min(), values.max()
     if low >= 19_000_101 and high <= 21_001_231:
         wall = pd.to_datetime(numbers, format="%Y%m%d", errors="coerce")
-        return Dates(wall, None, 0, True) if wall.notna().sum() == len(there) else None
+        return Dates(wall, None, 0, True) if wall.notna().sum() == len(values) else None
     name = _squeezed(str(column.name))
     if low >= 1900 and high <= 2100 and re.search(_YEAR_NAME, name):
         return Dates(pd.to_datetime(numbers, format="%Y"), None, 0, True)
@@ -185,14 +185,14 @@ def _text(column: pd.Series) -> Dates | None:
 
 def _short(texts: pd.Series) -> list[pd.Series]:
     """Dates in each order of day, month and year in which nearly all of the texts are dates."""
-    there = texts.mask(texts.str.lower().isin(words.NOTHING))
-    matched = there.str.fullmatch(_SHORT)
-    if matched.sum() < max(_SHORT_LEAST, _MOSTLY * there.notna().sum()):
+    values = texts.mask(texts.str.lower().isin(words.NOTHING))
+    matched = values.str.fullmatch(_SHORT)
+    if matched.sum() < max(_SHORT_LEAST, _MOSTLY * values.notna().sum()):
         return []
-    plain = there.where(matched.fillna(value=False)).str.replace(r"[._ \\]", "-", regex=True)
+    plain = values.where(matched.fillna(value=False)).str.replace(r"[._ \\]", "-", regex=True)
     orders = [pd.to_datetime(plain, format=order, errors="coerce") for order in _SHORT_ORDERS]
     dated = [order.where(order.dt.year.between(1900, 2099)) for order in orders]
-    return [order for order in dated if order.notna().sum() >= _MOSTLY * there.notna().sum()]
+    return [order for order in dated if order.notna().sum() >= _MOSTLY * values.notna().sum()]
 
 
 def _spread(values: pd.Series, codes: np.ndarray, index: pd.Index) -> pd.Series:

@@ -94,10 +94,10 @@ def _pure_rest(
     if numbers is None or coded.levels < _AMOUNTS or np.nanmin(numbers) != 0:
         return
     none = coded.codes[np.nanargmin(numbers)]
-    there = np.ones(coded.levels, dtype=bool)
-    there[[none] if coded.missing is None else [none, coded.missing]] = False
-    rows = int(counts[there].sum())
-    if coded.real[none] and rows == hits[there].sum() and rows * (1 - base) >= _limit(base):
+    others = np.ones(coded.levels, dtype=bool)
+    others[[none] if coded.missing is None else [none, coded.missing]] = False
+    rows = int(counts[others].sum())
+    if coded.real[none] and rows == hits[others].sum() and rows * (1 - base) >= _limit(base):
         yield "any amount above nothing", rows
 
 

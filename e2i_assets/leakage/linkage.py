@@ -125,10 +125,10 @@ class _Ranked:
 
 def _tells(column: np.ndarray) -> bool:
     """Not for constants, nor for what is there to tell rows apart."""
-    there = column[~np.isnan(column)]
-    if not len(there) or (np.ptp(there) == 0 and len(there) == len(column)):
+    values = column[~np.isnan(column)]
+    if not len(values) or (np.ptp(values) == 0 and len(values) == len(column)):
         return False
-    return not ((there % 1 == 0).all() and len(np.unique(there)) >= _UNIQUE * len(column))
+    return not ((values % 1 == 0).all() and len(np.unique(values)) >= _UNIQUE * len(column))
 
 
 def _ranked(columns: list[np.ndarray], ordered: np.ndarray) -> _Ranked:
@@ -154,9 +154,9 @@ def _ranked(columns: list[np.ndarray], ordered: np.ndarray) -> _Ranked:
 
 def _bins(low: np.ndarray) -> np.ndarray:
     """A bin for each of few values, else ranges of equal counts that never part equal values."""
-    there = np.bincount(low, minlength=_FULL + 1) > 0
-    if there.sum() <= _FEW:
-        return (np.cumsum(there) - 1)[low].astype(np.uint8)
+    filled = np.bincount(low, minlength=_FULL + 1) > 0
+    if filled.sum() <= _FEW:
+        return (np.cumsum(filled) - 1)[low].astype(np.uint8)
     return (low.astype(np.uint32) * _BINS // (_FULL + 1)).astype(np.uint8)
 
 

@@ -60,8 +60,8 @@ def needed(near: Nearest, split: np.ndarray, a: int, b: int, comparisons: int) -
         new = new[new > 0]
         leads = np.append(lead, new)
         order = np.argsort(-leads, kind="stable")
-        there = np.append(between, np.ones(len(new), dtype=bool))
-        if _judge(there[order], leads[order], chance, comparisons).pairs:
+        between_pairs = np.append(between, np.ones(len(new), dtype=bool))
+        if _judge(between_pairs[order], leads[order], chance, comparisons).pairs:
             return int(planted)
     return None
 

@@ -79,8 +79,8 @@ def _alone(outcome: Outcome, column: Column) -> float:
     """What a column tells by its levels, or by its order, which few rows are enough for."""
     rows = spread(len(outcome.folds), ROWS)
     numbers = np.full(len(rows), np.nan) if column.numbers is None else column.numbers[rows]
-    there = np.isfinite(numbers)
-    x, wanted = numbers[there], outcome.columns[rows][there]
+    finite = np.isfinite(numbers)
+    x, wanted = numbers[finite], outcome.columns[rows][finite]
     if outcome.kind == "regression":
         return max(column.strongest**2, correlation(x, wanted[:, 0]) ** 2)
     enough = [y for y in wanted.T if MIN_CLASS <= y.sum() <= len(y) - MIN_CLASS]
@@ -157,11 +157,11 @@ def _coarse(column: Column, rows: np.ndarray) -> Coded:
         place = np.argsort(np.argsort(-np.bincount(codes, minlength=column.coded.levels), kind="stable"))
         return _coded(np.minimum(place[codes], levels))
     numbers = column.numbers[rows]
-    there = np.isfinite(numbers)
-    values = np.unique(numbers[there])
+    finite = np.isfinite(numbers)
+    values = np.unique(numbers[finite])
     if len(values) > levels:
-        values = np.unique(np.quantile(numbers[there], np.linspace(0, 1, levels + 1)[1:-1]))
-    return _coded(np.where(there, np.searchsorted(values, numbers), len(values) + 1))
+        values = np.unique(np.quantile(numbers[finite], np.linspace(0, 1, levels + 1)[1:-1]))
+    return _coded(np.where(finite, np.searchsorted(values, numbers), len(values) + 1))
 
 
 def _coded(codes: np.ndarray) -> Coded:
@@ -210,14 +210,14 @@ def _carriers(
     """Features that may be asked for and carry a score above the limit: without them it is not."""
     carriers: list[str] = []
     for _ in range(_ROUNDS):
-        there = [n for n in names if n not in carriers]
-        open_ = [n for n in there if asked is None or n in asked]
+        remaining = [n for n in names if n not in carriers]
+        open_ = [n for n in remaining if asked is None or n in asked]
         if not open_ or not score > limit:
             break
-        losses = joint.losses(there, open_)
+        losses = joint.losses(remaining, open_)
         top = max(losses.values())
         if top < MATERIAL:  # many hold the same, or the declared ones tell it
-            without = joint.score([n for n in there if n not in open_])
+            without = joint.score([n for n in remaining if n not in open_])
             carriers += open_ if without <= limit else []
             break
         carriers += [n for n, loss in losses.items() if loss >= top * PARTNER]

@@ -108,14 +108,14 @@ def _event_before_end(column: Column, times: Sequence[Column]) -> Finding | None
 def _of_event(column: Column, times: Sequence[Column]) -> Finding | None:
     """Whether an event came before the end, what was recorded when it came, or the time of the next one."""
     for time in times:
-        came, there = _there(time), _there(column)
-        if not RARE <= came.mean() <= 1 - RARE or not RARE / 2 <= there.mean() <= 1 - RARE:
+        came, filled = _there(time), _there(column)
+        if not RARE <= came.mean() <= 1 - RARE or not RARE / 2 <= filled.mean() <= 1 - RARE:
             continue
-        alike = abs(correlation(there.astype(float), came.astype(float)))
+        alike = abs(correlation(filled.astype(float), came.astype(float)))
         if alike >= ECHO:
             evidence = f"agreement with {time.name}, the time of an event: it is there when that is"
             return Finding("target", column.name, alike, ECHO, evidence)
-        if name_rules.are_numbered_alike(column.name, time.name) and came[there].all():
+        if name_rules.are_numbered_alike(column.name, time.name) and came[filled].all():
             evidence = f"share of its values beside a {time.name}, the time of an event before it"
             return Finding("target", column.name, 1.0, 1.0, evidence)
     if not _is_flag(column):

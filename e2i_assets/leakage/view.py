@@ -98,11 +98,11 @@ class View:
 
     def add(self, findings: Iterable[Finding]) -> None:
         """The findings of a round."""
-        there = {(f.kind, f.column) for f in self.findings}
+        reported = {(f.kind, f.column) for f in self.findings}
         for finding in findings:
             key = (finding.kind, finding.column)
-            if finding.kind not in _ONE_EACH or key not in there:
-                there.add(key)
+            if finding.kind not in _ONE_EACH or key not in reported:
+                reported.add(key)
                 self.findings.append(finding)
         self.__dict__.pop("others", None)  # of the columns that are left
 

@@ -77,9 +77,9 @@ def alike_groups(patients: pd.Series, keys: Sequence[np.ndarray]) -> pd.Series:
     own, names = pd.factorize(patients, sort=True)
     ends, size = [], len(names)
     for key in keys:
-        codes, found = pd.factorize(key)
+        codes, distinct = pd.factorize(key)
         ends.append(codes + size)
-        size += len(found)
+        size += len(distinct)
     edges = (np.tile(own, len(keys)), np.concatenate(ends))
     graph = coo_matrix((np.ones(len(edges[0]), dtype=bool), edges), shape=(size, size))
     labels = pd.Series(connected_components(graph, directed=False)[1][: len(names)], index=names)

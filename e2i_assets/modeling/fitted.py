@@ -52,11 +52,11 @@ def refit_check(
     absent = sorted(set(names) - set(train.columns))
     if absent:
         return FitCheck(0, (f"train: columns {', '.join(absent)} of the preprocessor are missing",))
-    given = () if fit else _given_levels(preprocessor)
+    given_levels = () if fit else _given_levels(preprocessor)
     again = fit(train) if fit else clone(preprocessor).fit(train[names])
     empty = [f"train: feature {name} has no value" for name in names if train[name].isna().all()]
     different = [f"{path}: is not what train alone gives" for path in _differences("", preprocessor, again)]
-    return FitCheck(len(names), (*empty, *given, *dict.fromkeys(different)))
+    return FitCheck(len(names), (*empty, *given_levels, *dict.fromkeys(different)))
 
 
 def _given_levels(preprocessor: BaseEstimator) -> Iterator[str]:
@@ -66,61 +66,65 @@ def _given_levels(preprocessor: BaseEstimator) -> Iterator[str]:
             yield f"{name}: levels were given, so that refitting cannot show that they are of train"
 
 
-def _differences(path: str, found: Any, expected: Any, columns: Sequence[str] = ()) -> Iterator[str]:
+def _differences(path: str, fitted: Any, expected: Any, columns: Sequence[str] = ()) -> Iterator[str]:
     """Where two fitted objects differ, without the values (levels and medians may be sensitive).
 
     Args:
         columns: of the transformer that they belong to, for the names of what is one per column.
     """
-    if found is expected or isinstance(found, np.random.RandomState):
+    if fitted is expected or isinstance(fitted, np.random.RandomState):
         return
-    if type(found) is not type(expected):
+    if type(fitted) is not type(expected):
         yield path
-    elif isinstance(found, Mapping):
-        yield from _parts(path, found, expected, columns)
-    elif isinstance(found, np.ndarray) and found.dtype != object:
-        yield from _arrays(path, found, expected, columns)
-    elif isinstance(found, list | tuple | np.ndarray):
-        yield from _items(path, list(found), list(expected), columns)
-    elif isinstance(found, float):
-        if not _close(found, expected):
+    elif isinstance(fitted, Mapping):
+        yield from _parts(path, fitted, expected, columns)
+    elif isinstance(fitted, np.ndarray) and fitted.dtype != object:
+        yield from _arrays(path, fitted, expected, columns)
+    elif isinstance(fitted, list | tuple | np.ndarray):
+        yield from _items(path, list(fitted), list(expected), columns)
+    elif isinstance(fitted, float):
+        if not _close(fitted, expected):
             yield path
-    elif hasattr(found, "__dict__"):
-        yield from _parts(path, vars(found), vars(expected), columns)
-    elif not (pd.api.types.is_scalar(found) and pd.isna(found) and pd.isna(expected)) and found != expected:
+    elif hasattr(fitted, "__dict__"):
+        yield from _parts(path, vars(fitted), vars(expected), columns)
+    elif (
+        not (pd.api.types.is_scalar(fitted) and pd.isna(fitted) and pd.isna(expected)) and fitted != expected
+    ):
         yield path
 
 
 def _parts(
-    path: str, found: Mapping[Any, Any], expected: Mapping[Any, Any], columns: Sequence[str]
+    path: str, fitted: Mapping[Any, Any], expected: Mapping[Any, Any], columns: Sequence[str]
 ) -> Iterator[str]:
-    for key in sorted(set(found) | set(expected), key=str):
+    for key in sorted(set(fitted) | set(expected), key=str):
         inner = path if key in ("steps", "transformers_") else f"{path}.{key}".lstrip(".")
-        yield from _differences(inner, found.get(key), expected.get(key), columns)
+        yield from _differences(inner, fitted.get(key), expected.get(key), columns)
 
 
-def _items(path: str, found: Sequence[Any], expected: Sequence[Any], columns: Sequence[str]) -> Iterator[str]:
-    if len(found) != len(expected):
+def _items(
+    path: str, fitted: Sequence[Any], expected: Sequence[Any], columns: Sequence[str]
+) -> Iterator[str]:
+    if len(fitted) != len(expected):
         yield path
         return
-    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+    for i, (a, b) in enumerate(zip(fitted, expected, strict=True)):
         if isinstance(a, tuple) and a and isinstance(a[0], str):  # a step, or a transformer and its columns
             named = a[2] if len(a) == 3 and isinstance(a[2], list) else columns
             yield from _differences(f"{path}.{a[0]}".lstrip("."), a[1], b[1], named)
         else:
-            yield from _differences(f"{path}.{columns[i] if len(columns) == len(found) else i}", a, b)
+            yield from _differences(f"{path}.{columns[i] if len(columns) == len(fitted) else i}", a, b)
 
 
-def _arrays(path: str, found: np.ndarray, expected: np.ndarray, columns: Sequence[str]) -> Iterator[str]:
-    if found.shape != expected.shape or found.dtype != expected.dtype:
+def _arrays(path: str, fitted: np.ndarray, expected: np.ndarray, columns: Sequence[str]) -> Iterator[str]:
+    if fitted.shape != expected.shape or fitted.dtype != expected.dtype:
         yield path
         return
-    differ = ~_close(found, expected) if found.dtype.kind == "f" else found != expected
+    differ = ~_close(fitted, expected) if fitted.dtype.kind == "f" else fitted != expected
     if differ.shape == (len(columns),):
         yield from (f"{path}.{columns[i]}" for i in np.flatnonzero(differ).tolist())
     elif differ.any():
         yield path
 
 
-def _close(found: Any, expected: Any) -> Any:
-    return np.isclose(found, expected, rtol=1e-9, atol=1e-12, equal_nan=True)
+def _close(fitted: Any, expected: Any) -> Any:
+    return np.isclose(fitted, expected, rtol=1e-9, atol=1e-12, equal_nan=True)

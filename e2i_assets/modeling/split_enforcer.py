@@ -85,29 +85,33 @@ class SplitEnforcer:
         for split, frame in frames.items():
             if not isinstance(frame, pd.DataFrame):
                 raise TypeError(f"{split} must be a pandas DataFrame, not {type(frame)}")
-        found = list(_columns(frames, [id_column, *targets]))
+        violations = list(_columns(frames, [id_column, *targets]))
         named = {split: frame for split, frame in frames.items() if id_column in frame.columns}
-        found += _id_types({split: frame[id_column].dropna() for split, frame in named.items()})
+        violations += _id_types({split: frame[id_column].dropna() for split, frame in named.items()})
         frames |= {s: frame.assign(**{id_column: as_key(frame[id_column])}) for s, frame in named.items()}
         members = {
             split: frames[split].dropna(subset=id_column).drop_duplicates(id_column) for split in named
         }
         counts = {split: len(frame) for split, frame in members.items()}
         ratios = _ratios(counts)
-        found += _sizes(counts, ratios)
-        found += _overlaps({split: pd.Index(frame[id_column]) for split, frame in members.items()})
-        if not any(violation.rule == "missing_column" for violation in found):
-            found += _nulls(frames, id_column)
-            found += _stratification(members, targets) if targets else ()
-        found += _order(frames, time_column) if time_column else ()
+        violations += _sizes(counts, ratios)
+        violations += _overlaps({split: pd.Index(frame[id_column]) for split, frame in members.items()})
+        if not any(violation.rule == "missing_column" for violation in violations):
+            violations += _nulls(frames, id_column)
+            violations += _stratification(members, targets) if targets else ()
+        violations += _order(frames, time_column) if time_column else ()
         return SplitValidation(
-            not found, tuple(v.message for v in found), tuple(v.rule for v in found), ratios, counts
+            not violations,
+            tuple(v.message for v in violations),
+            tuple(v.rule for v in violations),
+            ratios,
+            counts,
         )
 
 
-def _columns(frames: Mapping[str, pd.DataFrame], wanted: Sequence[str]) -> Iterator[Violation]:
+def _columns(frames: Mapping[str, pd.DataFrame], required: Sequence[str]) -> Iterator[Violation]:
     for split, frame in frames.items():
-        if absent := sorted(set(wanted) - set(frame.columns)):
+        if absent := sorted(set(required) - set(frame.columns)):
             yield Violation("missing_column", f"{split}: column {', '.join(absent)} is missing")
 
 
@@ -132,8 +136,8 @@ def _sizes(counts: Mapping[str, int], ratios: Mapping[str, float]) -> Iterator[V
             yield Violation("too_few_patients", f"{split}: {count} patients, at least {needed} are needed")
     for split, ratio in ratios.items():
         if abs(ratio - RATIOS[split]) > TOLERANCE + 1e-9:
-            wanted = f"{RATIOS[split]:.0%} ± {TOLERANCE:.0%} are wanted"
-            yield Violation("ratios", f"{split}: {ratio:.1%} of the patients, {wanted}")
+            allowed = f"{RATIOS[split]:.0%} ± {TOLERANCE:.0%} are wanted"
+            yield Violation("ratios", f"{split}: {ratio:.1%} of the patients, {allowed}")
 
 
 def _id_types(ids: Mapping[str, pd.Series[Any]]) -> Iterator[Violation]:
@@ -141,8 +145,8 @@ def _id_types(ids: Mapping[str, pd.Series[Any]]) -> Iterator[Violation]:
     kinds = {split: infer_dtype(values.astype(object)) for split, values in ids.items() if len(values)}
     mixed = any(kind.startswith("mixed") for kind in kinds.values())
     if mixed or len({"number" if kind in NUMBERS else kind for kind in kinds.values()}) > 1:
-        found = ", ".join(f"{kind} in {split}" for split, kind in kinds.items())
-        yield Violation("id_types", f"patients are told apart by different types: {found}")
+        types = ", ".join(f"{kind} in {split}" for split, kind in kinds.items())
+        yield Violation("id_types", f"patients are told apart by different types: {types}")
     for split, values in ids.items():
         if is_float_dtype(values) and (values.abs() >= EXACT).any():
             yield Violation("id_types", f"{split}: ids as large as 2^53 cannot be told apart as floats")

@@ -190,6 +190,6 @@ def compare_assignments(before: pd.DataFrame, now: pd.DataFrame) -> Stability:
     _check("before", before, "split")
     _check("now", now, "split")
     earlier = now["patient_id"].map(before.set_index("patient_id")["split"])
-    kept = int((earlier == now["split"]).sum())
+    unmoved = int((earlier == now["split"]).sum())
     new = int(earlier.isna().sum())
-    return Stability(kept, new, len(now) - kept - new)
+    return Stability(unmoved, new, len(now) - unmoved - new)

@@ -152,8 +152,8 @@ def _cost(problem: _Problem, split: int, starts: np.ndarray, ends: np.ndarray) -
     cost = np.zeros((len(starts), len(ends)))
     for group, slack in enumerate(problem.slack[:, split]):
         counts = problem.running[:, group]
-        found = counts[ends][None, :] - counts[starts][:, None]
-        np.maximum(cost, abs(found - _SHARES[split] * counts[-1]) / slack, out=cost)
+        sizes = counts[ends][None, :] - counts[starts][:, None]
+        np.maximum(cost, abs(sizes - _SHARES[split] * counts[-1]) / slack, out=cost)
     cost[ends[None, :] <= starts[:, None]] = np.inf
     return cost
 

@@ -64,22 +64,22 @@ class Contradiction:
 def contradictions(tables: Mapping[str, pl.DataFrame], dates: LifeDates) -> list[Contradiction]:
     """What of the named dates cannot be; a column that is missing or no date is the schema layer's."""
     journeys = tables.get(JOURNEYS, pl.DataFrame())
-    there = {
+    dates_of = {
         name: pl.col(column).cast(pl.Date)
         for name, column in (("index", dates.index), ("birth", dates.birth), ("death", dates.death))
         if column in journeys.columns and journeys.schema[column] in (pl.Date, pl.Datetime)
     }
-    contradictory = [*_alone(journeys, dates, there), *_together(journeys, dates, there)]
-    if dates.birth and "birth" in there and EVENTS in tables:
+    contradictory = [*_alone(journeys, dates, dates_of), *_together(journeys, dates, dates_of)]
+    if dates.birth and "birth" in dates_of and EVENTS in tables:
         contradictory += _before_birth(tables[EVENTS], journeys, dates.birth)
     return [contradiction for contradiction in contradictory if contradiction.count]
 
 
-def _alone(journeys: pl.DataFrame, dates: LifeDates, there: Mapping[str, pl.Expr]) -> list[Contradiction]:
+def _alone(journeys: pl.DataFrame, dates: LifeDates, dates_of: Mapping[str, pl.Expr]) -> list[Contradiction]:
     """A day too early to be one, or later than the source could know."""
     contract = {c.name for c in columns(TABLES[JOURNEYS])}
     contradictory = []
-    for name, value in there.items():
+    for name, value in dates_of.items():
         column = str(getattr(dates, name))
         if column in contract:
             continue
@@ -90,7 +90,9 @@ def _alone(journeys: pl.DataFrame, dates: LifeDates, there: Mapping[str, pl.Expr
     return contradictory
 
 
-def _together(journeys: pl.DataFrame, dates: LifeDates, there: Mapping[str, pl.Expr]) -> list[Contradiction]:
+def _together(
+    journeys: pl.DataFrame, dates: LifeDates, dates_of: Mapping[str, pl.Expr]
+) -> list[Contradiction]:
     rules = (
         ("birth", "index", "birth_after_index", True),
         ("birth", "death", "birth_after_death", True),
@@ -101,11 +103,11 @@ def _together(journeys: pl.DataFrame, dates: LifeDates, there: Mapping[str, pl.E
             journeys,
             str(dates.death if rule == "death_before_index" else dates.birth),
             rule,
-            there[first] > there[second],
+            dates_of[first] > dates_of[second],
             decides=decides,
         )
         for first, second, rule, decides in rules
-        if first in there and second in there
+        if first in dates_of and second in dates_of
     ]
 
 

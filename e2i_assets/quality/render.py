@@ -51,7 +51,11 @@ def _grids(report: QCFindings) -> list[Grid]:
         _dimensions(report),
         ("Blockers", ["reason", "table", "what"], [[b.reason, b.table, b.message] for b in report.blockers]),
         _freshness(report),
-        ("Agreed for this partition", ["what differs, and why"], [[said] for said in report.agreed]),
+        (
+            "Agreed for this partition",
+            ["what differs, and why"],
+            [[difference] for difference in report.agreed],
+        ),
         (
             "Not collected",
             ["table", "columns that no source brings, and that are not graded"],

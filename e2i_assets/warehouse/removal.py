@@ -92,9 +92,9 @@ def _remove(cursor: Any, source: str, commit: bool) -> Removal:
 def _require(cursor: Any, source: str) -> None:
     names = " UNION ".join(f"SELECT data_source FROM {SCHEMA}.{table}" for table in OWNERS)
     cursor.execute(f"SELECT data_source FROM ({names}) found WHERE data_source IS NOT NULL ORDER BY 1")
-    there = [name for (name,) in cursor.fetchall()]
-    if source not in there:
-        raise NoSuchSource(f"no rows of source {source!r}; there are {', '.join(there) or 'none'}")
+    sources = [name for (name,) in cursor.fetchall()]
+    if source not in sources:
+        raise NoSuchSource(f"no rows of source {source!r}; there are {', '.join(sources) or 'none'}")
 
 
 def _mine(table: str) -> str:

@@ -44,8 +44,8 @@ def main() -> None:
         Path(folder).chmod(0o755)
         engine = sa.create_engine(url_for(Settings(home=Path(folder)), "public"), poolclass=sa.NullPool)
         written = write_revision(engine, message)
-    said = f"review {written}" if written else "contracts, records and revisions agree: nothing to write"
-    sys.stdout.write(f"{said}\n")
+    outcome = f"review {written}" if written else "contracts, records and revisions agree: nothing to write"
+    sys.stdout.write(f"{outcome}\n")
 
 
 if __name__ == "__main__":
