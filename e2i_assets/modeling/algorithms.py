@@ -1,8 +1,7 @@
-"""The table of algorithms: what each promises, its defaults, its search space, and how it is built.
+"""How each algorithm of the catalogue is run: its defaults, its search space, how it is built and fitted.
 
-A problem type takes from it what fits its target, and says which estimator and which figures are watched.
-Latency, memory, interpretability and success rates are the guide's planning figures, used to rank before
-anything is measured. Search spaces have the guide's format.
+A problem type takes what fits its target, and says which figures are watched. Search spaces have the guide's
+format.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
+from e2i_assets.modeling.catalogue import CATALOGUE, Profile
 from e2i_assets.modeling.fitting import Fit, Watched, fit_lightgbm, fit_plain, fit_xgboost
 
 Params = Mapping[str, Any]
@@ -23,14 +23,15 @@ study ten times slower; a fixed number also keeps XGBoost's sums the same to the
 """
 
 
+Kind = Literal["Classifier", "Regressor"]
+"""How the libraries' estimators are named by what they tell."""
+
+
 @dataclass(frozen=True)
 class Algorithm:
-    """One kind of model.
+    """One kind of model, for one kind of target.
 
     Attributes:
-        interpretability: 0 to 1, from the guide; 0.7 and more counts as interpretable.
-        latency_ms, memory_gb: per prediction and while serving, from the guide.
-        success_rate: how often it did well on such problems, the starting value of the ranking.
         defaults: parameters without tuning. For boosting `n_estimators` is the number of rounds where
             there is no validation split; with one, early stopping finds it.
         search_space: `{name: {type: int|float|categorical, low, high, step?, log?, choices?}}`.
@@ -39,34 +40,34 @@ class Algorithm:
     """
 
     name: str
-    family: str
-    interpretability: float
-    latency_ms: float
-    memory_gb: float
-    success_rate: float
     defaults: Params
     search_space: SearchSpace
     build: Callable[[Params, int], Any]
     fit: Fit = field(default=fit_plain)
 
+    @property
+    def profile(self) -> Profile:
+        """What it promises before anything is measured."""
+        return CATALOGUE[self.name]
 
-def xgboost(estimator: str, watched: Watched) -> Algorithm:
+    @property
+    def family(self) -> str:
+        """Of the catalogue."""
+        return self.profile.family
+
+
+def xgboost(kind: Kind, watched: Watched) -> Algorithm:
     """XGBoost's `XGBClassifier` or `XGBRegressor`, stopped early by what is watched on validation."""
 
     def build(params: Params, seed: int) -> Any:
         import xgboost
 
-        return getattr(xgboost, estimator)(
+        return getattr(xgboost, f"XGB{kind}")(
             **params, tree_method="hist", random_state=seed, n_jobs=THREADS, verbosity=0
         )
 
     return Algorithm(
-        name="XGBoost",
-        family="gradient_boosting",
-        interpretability=0.6,
-        latency_ms=20,
-        memory_gb=2.0,
-        success_rate=0.78,
+        "XGBoost",
         defaults={
             "n_estimators": 100, "max_depth": 3, "learning_rate": 0.05, "subsample": 0.8,
             "colsample_bytree": 0.8, "min_child_weight": 5, "reg_lambda": 1.0,
@@ -84,24 +85,19 @@ def xgboost(estimator: str, watched: Watched) -> Algorithm:
     )  # fmt: skip
 
 
-def lightgbm(estimator: str, watched: Watched) -> Algorithm:
+def lightgbm(kind: Kind, watched: Watched) -> Algorithm:
     """LightGBM's `LGBMClassifier` or `LGBMRegressor`, stopped early by what is watched on validation."""
 
     def build(params: Params, seed: int) -> Any:
         import lightgbm
 
-        return getattr(lightgbm, estimator)(
+        return getattr(lightgbm, f"LGBM{kind}")(
             **params, subsample_freq=1, random_state=seed, n_jobs=THREADS, deterministic=True,
             force_row_wise=True, verbose=-1,
         )  # fmt: skip
 
     return Algorithm(
-        name="LightGBM",
-        family="gradient_boosting",
-        interpretability=0.6,
-        latency_ms=15,
-        memory_gb=1.5,
-        success_rate=0.76,
+        "LightGBM",
         defaults={
             "n_estimators": 100, "num_leaves": 7, "learning_rate": 0.05, "subsample": 0.8,
             "colsample_bytree": 0.8, "min_child_samples": 20, "reg_lambda": 1.0,
@@ -119,25 +115,20 @@ def lightgbm(estimator: str, watched: Watched) -> Algorithm:
     )  # fmt: skip
 
 
-def random_forest(estimator: str, features: Sequence[str | float] = ("sqrt", "log2")) -> Algorithm:
-    """scikit-learn's `RandomForestClassifier` or `RandomForestRegressor`.
+def forest(name: str, kind: Kind) -> Algorithm:
+    """scikit-learn's `RandomForest…` or `ExtraTrees…`, by name.
 
-    Args:
-        features: how many a split looks at; the first is the default.
+    The first choice of `max_features` is the default: numbers need more features at a split than classes.
     """
+    features: Sequence[str | float] = ("sqrt", "log2", 0.5) if kind == "Classifier" else (0.33, 0.67, 1.0)
 
     def build(params: Params, seed: int) -> Any:
         from sklearn import ensemble
 
-        return getattr(ensemble, estimator)(**params, random_state=seed, n_jobs=THREADS)
+        return getattr(ensemble, f"{name}{kind}")(**params, random_state=seed, n_jobs=THREADS)
 
     return Algorithm(
-        name="RandomForest",
-        family="ensemble",
-        interpretability=0.5,
-        latency_ms=30,
-        memory_gb=3.0,
-        success_rate=0.72,
+        name,
         defaults={
             "n_estimators": 100, "max_depth": 10, "min_samples_split": 5, "min_samples_leaf": 5,
             "max_features": features[0],
@@ -152,47 +143,73 @@ def random_forest(estimator: str, features: Sequence[str | float] = ("sqrt", "lo
     )  # fmt: skip
 
 
-def linear(name: str, build: Callable[[Params, int], Any], defaults: Params, space: SearchSpace) -> Algorithm:
-    """A linear model, whose name, penalty and solver depend on the target."""
+def logistic_regression() -> Algorithm:
+    """scikit-learn's `LogisticRegression`, from the ridge's penalty to the lasso's."""
+
+    def build(params: Params, seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        # The solver follows from the penalty, so that no invalid pair can be asked for: lbfgs knows L2 only.
+        solver = "lbfgs" if params["l1_ratio"] == 0 else "saga"
+        return LogisticRegression(**params, solver=solver, max_iter=5000, tol=1e-3, random_state=seed)
+
     return Algorithm(
-        name=name,
-        family="linear",
-        interpretability=1.0,
-        latency_ms=1,
-        memory_gb=0.1,
-        success_rate=0.65,
-        defaults=defaults,
-        search_space=space,
+        "LogisticRegression",
+        defaults={"C": 1.0, "l1_ratio": 0.0},
+        search_space={
+            "C": {"type": "float", "low": 0.001, "high": 10.0, "log": True},
+            "l1_ratio": {"type": "categorical", "choices": [0.0, 0.25, 0.5, 0.75, 1.0]},
+        },
         build=build,
     )
 
 
-def _logistic_regression(params: Params, seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegression
+def penalised(name: str, alpha: float, low: float, high: float) -> Algorithm:
+    """scikit-learn's `Ridge` or `Lasso`, in standard deviations of the target: a penalty then means the same
+    whatever its unit.
 
-    # The solver follows from the penalty, so that no invalid pair can be asked for: lbfgs knows L2 only.
-    solver = "lbfgs" if params["l1_ratio"] == 0 else "saga"
-    return LogisticRegression(**params, solver=solver, max_iter=5000, tol=1e-3, random_state=seed)
+    Args:
+        alpha, low, high: the penalty by default, and between which ones the best is looked for.
+    """
+
+    def build(params: Params, seed: int) -> Any:
+        from sklearn import linear_model
+        from sklearn.compose import TransformedTargetRegressor
+        from sklearn.preprocessing import StandardScaler
+
+        model = getattr(linear_model, name)(**params, max_iter=5000, random_state=seed)
+        return TransformedTargetRegressor(model, transformer=StandardScaler())
+
+    return Algorithm(
+        name,
+        defaults={"alpha": alpha},
+        search_space={"alpha": {"type": "float", "low": low, "high": high, "log": True}},
+        build=build,
+    )
 
 
 def classifiers(xgboost_watches: Watched, lightgbm_watches: Watched) -> Mapping[str, Algorithm]:
     """Every algorithm that tells classes apart, by name."""
-    return by_name(
-        xgboost("XGBClassifier", xgboost_watches),
-        lightgbm("LGBMClassifier", lightgbm_watches),
-        random_forest("RandomForestClassifier"),
-        linear(
-            "LogisticRegression",
-            _logistic_regression,
-            {"C": 1.0, "l1_ratio": 0.0},
-            {
-                "C": {"type": "float", "low": 0.001, "high": 10.0, "log": True},
-                "l1_ratio": {"type": "categorical", "choices": [0.0, 0.25, 0.5, 0.75, 1.0]},
-            },
-        ),
+    return _by_name(
+        xgboost("Classifier", xgboost_watches),
+        lightgbm("Classifier", lightgbm_watches),
+        forest("RandomForest", "Classifier"),
+        forest("ExtraTrees", "Classifier"),
+        logistic_regression(),
     )
 
 
-def by_name(*algorithms: Algorithm) -> Mapping[str, Algorithm]:
-    """Algorithms by name, in their order."""
+def regressors(watched: Watched) -> Mapping[str, Algorithm]:
+    """Every algorithm that tells a number, by name."""
+    return _by_name(
+        xgboost("Regressor", watched),
+        lightgbm("Regressor", watched),
+        forest("RandomForest", "Regressor"),
+        forest("ExtraTrees", "Regressor"),
+        penalised("Ridge", 10.0, 0.01, 1000.0),
+        penalised("Lasso", 0.01, 0.0001, 1.0),
+    )
+
+
+def _by_name(*algorithms: Algorithm) -> Mapping[str, Algorithm]:
     return {a.name: a for a in algorithms}

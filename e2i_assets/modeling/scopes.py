@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from e2i_assets.config_files import ConfigFileError, read_settings
+from e2i_assets.modeling.catalogue import CATALOGUE
 from e2i_assets.modeling.errors import ConfigError
-from e2i_assets.modeling.problem_types import PROBLEMS, SCOPES
+from e2i_assets.modeling.problem_types import SCOPES
 from e2i_assets.modeling.scope import Scope
 
 _KINDS: Any = reduce(or_, SCOPES.values())
@@ -46,18 +47,12 @@ def read_scope(path: Path) -> Scope:
         scope = as_scope(document)
     except ValidationError as error:
         raise ConfigError("; ".join(lines.mistakes(error, tags=SCOPES))) from error
-    preferred, known = scope.selection.preferred_algorithms, _algorithms()
-    if unknown := [name for name in preferred if name not in known]:
-        said = f"there is no {', '.join(unknown)}; known are {', '.join(known)}"
+    if unknown := [name for name in scope.selection.preferred_algorithms if name not in CATALOGUE]:
+        said = f"there is no {', '.join(unknown)}; known are {', '.join(CATALOGUE)}"
         raise ConfigError(lines.at(["selection", "preferred_algorithms"], said))
     if scope.name != path.stem:
         raise ConfigError(f"{path}: name: is {scope.name!r}, but the file is called {path.stem!r}")
     return scope
-
-
-def _algorithms() -> list[str]:
-    """Those of every problem type: one that a scope's own does not have is no mistake."""
-    return sorted({name for problem in PROBLEMS.values() for name in problem.algorithms})
 
 
 @cache

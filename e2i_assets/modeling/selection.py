@@ -1,13 +1,13 @@
 """Which algorithm a scope gets: filtered by what it must meet, ranked, then decided by measurement.
 
-The ranking only picks who is measured. Three finalists are compared by the cross-validated score of their
-problem type on the training split, each fold with its own preprocessing; one that is ahead by more than the
-noise of the comparison wins, and among those within the noise the simplest and fastest.
+The ranking only picks who is measured. Finalists are compared by the cross-validated score of their problem
+type on the training split, each fold with its own preprocessing; one that is ahead by more than the noise of
+the comparison wins, and among those within the noise the simplest and fastest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,13 +16,16 @@ import numpy as np
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.algorithms import Algorithm
+from e2i_assets.modeling.catalogue import CATALOGUE, Profile
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
-from e2i_assets.modeling.scope import Scope, Selection
+from e2i_assets.modeling.scope import Scope
 
 FINALISTS = 3
+"""So many are measured on more rows than `CHEAP_ROWS`; on fewer, everyone who meets the scope."""
+CHEAP_ROWS = 5_000
 FOLDS = 3
 BENCHMARK_ROWS = 20_000
 """More rows than this are sampled for the benchmark: the comparison is settled by then."""
@@ -94,14 +97,17 @@ def select_candidate(
         TrainingDataError: too few rows to compare algorithms on.
     """
     eligible, refused = _eligible(scope)
-    scores = {a.name: ranking_score(a, scope.selection) for a in eligible}
+    scores = {a.name: ranking_score(a.profile, scope) for a in eligible}
     ranked = sorted(eligible, key=lambda a: (-scores[a.name], a.name))
-    measured = _benchmark(ranked[:FINALISTS], scores, train, features, seed)
+    finalists = ranked if len(train.y) <= CHEAP_ROWS else ranked[:FINALISTS]
+    measured = _benchmark(finalists, scores, train, features, seed)
 
     known, metric = scope.problem.algorithms, scope.problem.scorer
     level = [f for f in measured if f.behind <= f.noise]
     chosen = known[min(level, key=lambda f: _simplicity(known[f.algorithm], f)).algorithm]
-    unmeasured = {a.name: f"ranked below the {FINALISTS} that were measured" for a in ranked[FINALISTS:]}
+    unmeasured = {
+        a.name: f"ranked below the {FINALISTS} that were measured" for a in ranked[len(finalists) :]
+    }
     return ModelCandidate(
         scope=scope.name,
         metric=metric,
@@ -117,38 +123,27 @@ def select_candidate(
     )
 
 
-def ranking_score(algorithm: Algorithm, selection: Selection) -> float:
+def ranking_score(profile: Profile, scope: Scope) -> float:
     """The guide's ranking, 0 to 1: success rate 0.40, latency 0.20, memory and interpretability 0.15 each.
 
     A preferred algorithm gains 0.10.
     """
     score = (
-        0.40 * algorithm.success_rate
-        + 0.20 * max(0.0, 1 - algorithm.latency_ms / 200)
-        + 0.15 * max(0.0, 1 - algorithm.memory_gb / 16)
-        + 0.15 * algorithm.interpretability
-        + 0.10 * (algorithm.name in selection.preferred_algorithms)
+        0.40 * (profile.success_of_classes if scope.problem.of_classes else profile.success_of_numbers)
+        + 0.20 * max(0.0, 1 - profile.latency_ms / 200)
+        + 0.15 * max(0.0, 1 - profile.memory_gb / 16)
+        + 0.15 * profile.interpretability
+        + 0.10 * (profile.name in scope.selection.preferred_algorithms)
     )
     return round(min(1.0, score), 6)
 
 
 def _eligible(scope: Scope) -> tuple[list[Algorithm], dict[str, str]]:
-    """Algorithms that meet the scope, and the reason for each that does not."""
-    wanted, known = scope.selection, scope.problem.algorithms
-    rules: list[tuple[Callable[[Algorithm], bool], str]] = [
-        (lambda a: a.latency_ms <= wanted.max_latency_ms, f"slower than {wanted.max_latency_ms:g} ms"),
-        (lambda a: a.memory_gb <= wanted.max_memory_gb, f"needs more than {wanted.max_memory_gb:g} GB"),
-        (lambda a: a.name not in wanted.excluded_algorithms, "excluded by the scope"),
-        (
-            lambda a: not wanted.interpretability_required or a.interpretability >= INTERPRETABLE,
-            f"interpretability under {INTERPRETABLE}",
-        ),
-    ]
-    broken = {
-        name: [reason for holds, reason in rules if not holds(algorithm)] for name, algorithm in known.items()
-    }
-    refused = {name: ", ".join(reasons) for name, reasons in broken.items() if reasons}
-    eligible = [known[name] for name, reasons in broken.items() if not reasons]
+    """Algorithms that meet the scope, and of each other one of the catalogue which filters removed it."""
+    known = scope.problem.algorithms
+    removed = {profile.name: _filters(profile, scope) for profile in CATALOGUE.values()}
+    refused = {name: ", ".join(reasons) for name, reasons in removed.items() if reasons}
+    eligible = [algorithm for name, algorithm in known.items() if name not in refused]
     if not eligible:
         raise NoCandidateError(
             f"scope {scope.name}: no algorithm is left ("
@@ -156,6 +151,25 @@ def _eligible(scope: Scope) -> tuple[list[Algorithm], dict[str, str]]:
             + ")"
         )
     return eligible, refused
+
+
+def _filters(profile: Profile, scope: Scope) -> list[str]:
+    """The reason of each filter that removes an algorithm, in the guide's order."""
+    wanted, problem = scope.selection, scope.problem
+    other = (
+        "causal: needs a treatment" if profile.family == "causal_ml" else f"not for {problem.problem_type}"
+    )
+    rules: list[tuple[bool, str]] = [
+        (profile.name in problem.algorithms, other),
+        (profile.latency_ms <= wanted.max_latency_ms, f"slower than {wanted.max_latency_ms:g} ms"),
+        (profile.memory_gb <= wanted.max_memory_gb, f"needs more than {wanted.max_memory_gb:g} GB"),
+        (profile.name not in wanted.excluded_algorithms, "excluded by the scope"),
+        (
+            not wanted.interpretability_required or profile.interpretability >= INTERPRETABLE,
+            f"interpretability {profile.interpretability:g} under {INTERPRETABLE}: {profile.because}",
+        ),
+    ]
+    return [reason for holds, reason in rules if not holds]
 
 
 def _benchmark(
@@ -209,7 +223,7 @@ def _sample(train: LabelledSplit, seed: int) -> tuple[Any, np.ndarray]:
 
 def _simplicity(algorithm: Algorithm, finalist: Finalist) -> tuple[float, float, float]:
     """Order of preference among equals: the more interpretable, then the faster, then the better measured."""
-    return (-algorithm.interpretability, algorithm.latency_ms, finalist.behind)
+    return (-algorithm.profile.interpretability, algorithm.profile.latency_ms, finalist.behind)
 
 
 def _reasons(chosen: Algorithm, measured: Sequence[Finalist], problem: Problem) -> dict[str, str]:
@@ -250,7 +264,7 @@ def _rationale(
             f"; {best.algorithm} measured {figure(winner.behind)} more, within the noise of the comparison"
             f" ({figure(winner.noise)}), and {chosen.name} is simpler or faster"
         )
-    unknown = [n for n in scope.selection.excluded_algorithms if n not in scope.problem.algorithms]
+    unknown = [n for n in scope.selection.excluded_algorithms if n not in CATALOGUE]
     if unknown:
         text += f". Excluded by the scope but not registered: {', '.join(unknown)}"
     return text

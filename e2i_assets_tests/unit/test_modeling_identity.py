@@ -63,7 +63,7 @@ def test_what_was_learnt_tells_models_apart(algorithm: str) -> None:
     estimator = again(model.pipeline[-1])
     if algorithm == "LogisticRegression":
         estimator.coef_[0, 0] += 1e-12
-    elif algorithm == "RandomForest":
+    elif algorithm in ("RandomForest", "ExtraTrees"):
         tree = estimator.estimators_[0].tree_
         state = tree.__getstate__()
         state["values"] = state["values"].copy()

@@ -124,6 +124,8 @@ class Problem(ABC):
     greater_is_better: ClassVar[bool] = True
     stratified: ClassVar[bool]
     """Whether splits are stratified by the target."""
+    of_classes: ClassVar[bool] = True
+    """Whether the target is one of several classes."""
     of_numbers: ClassVar[bool] = True
     """Whether the target must be numbers (0 and 1 are)."""
     criteria: ClassVar[Mapping[str, str]]

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling import drawing
-from e2i_assets.modeling.algorithms import Params, by_name, lightgbm, linear, random_forest, xgboost
+from e2i_assets.modeling.algorithms import regressors
 from e2i_assets.modeling.calibration import equal_bins
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
@@ -23,16 +23,6 @@ from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
 ROWS_PER_FOLD = 10
 MORE_ROWS = "Load more patients, or widen the cohort by its criteria: more must have a known outcome."
-
-
-def _elastic_net(params: Params, seed: int) -> Any:
-    from sklearn.compose import TransformedTargetRegressor
-    from sklearn.linear_model import ElasticNet
-    from sklearn.preprocessing import StandardScaler
-
-    # In standard deviations of the target, so that a penalty means the same whatever its unit.
-    penalized = ElasticNet(**params, max_iter=5000, random_state=seed)
-    return TransformedTargetRegressor(penalized, transformer=StandardScaler())
 
 
 @dataclass(frozen=True)
@@ -48,6 +38,7 @@ class Regression(Problem):
     primary_metric = "rmse"
     greater_is_better = False
     stratified = False
+    of_classes = False
     in_unit = frozenset({"rmse", "mae", "mean_error"})
     plausible_metric = "r2"
     criteria: ClassVar[Mapping[str, str]] = {name: name for name in ("rmse", "mae", "mape", "r2")}
@@ -58,20 +49,7 @@ class Regression(Problem):
         "mape": (0, math.inf),
         "r2": (-math.inf, 1),
     }
-    algorithms = by_name(
-        xgboost("XGBRegressor", Watched("rmse", "rmse", -1)),
-        lightgbm("LGBMRegressor", Watched("rmse", "rmse", -1)),
-        random_forest("RandomForestRegressor", features=(0.33, 0.67, 1.0)),
-        linear(
-            "ElasticNet",
-            _elastic_net,
-            {"alpha": 0.01, "l1_ratio": 0.5},
-            {
-                "alpha": {"type": "float", "low": 0.0001, "high": 1.0, "log": True},
-                "l1_ratio": {"type": "categorical", "choices": [0.1, 0.5, 0.9, 1.0]},
-            },
-        ),
-    )
+    algorithms = regressors(Watched("rmse", "rmse", -1))
 
     def target(self, name: str, values: pd.Series) -> np.ndarray:
         """Finite numbers as float64, not all the same."""
