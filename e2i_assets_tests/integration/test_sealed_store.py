@@ -22,7 +22,7 @@ from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets.resources.version_files import content_hash, list_files
 from e2i_assets.settings import Settings
-from e2i_assets_tests.unit.test_cohorts_constructor import RULES, journeys
+from e2i_assets_tests.unit.cohort_frames import RULES, journeys
 
 WHO = "patient-who-is-in-test"
 FRAME = pd.DataFrame({"patient_journey_id": [WHO] * 3, "patient_id": [WHO] * 3, "age": [1.0, 2.0, 3.0]})

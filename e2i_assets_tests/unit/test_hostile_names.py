@@ -33,8 +33,8 @@ from e2i_assets.quality.config import Expectation
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.stages.display import check
 from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.unit.cohort_frames import config, observed
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, declared, quality_config
-from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
 from e2i_assets_tests.unit.test_front import served
 
 HOSTILE = (

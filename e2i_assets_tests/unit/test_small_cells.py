@@ -15,7 +15,7 @@ from e2i_assets.cohorts.diff import Effect
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import COUNTS, Cells
 from e2i_assets.json_files import to_json
-from e2i_assets_tests.unit.test_cohorts_constructor import config, observed
+from e2i_assets_tests.unit.cohort_frames import config, observed
 
 HIDING = Cells(5)
 
