@@ -1,4 +1,11 @@
-"""Configuration files: strict YAML whose keys remember their lines. What a file means, its reader says."""
+"""Configuration files: strict YAML whose keys remember their lines. What a file means, its reader says.
+
+PyYAML's parser with resolvers of our own, not ruamel.yaml 0.19, which was tried on the shipped files and on
+24 odd ones. It takes ten times as long (42 ms for the shipped files against 3 ms, 127 ms to import against
+14). It refuses a key that stands twice as we do, but reads `010` as 10, `1_000` as 1000, `0x1F` as 31,
+`2024-01-01` as a date, `1e999` as infinity and an unknown tag as an object, takes keys 1 and "1" for two, and
+has no bound on depth or on what aliases repeat. All that refuses them here would stand on top of it as well.
+"""
 
 from __future__ import annotations
 

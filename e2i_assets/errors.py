@@ -40,8 +40,8 @@ class E2IError(Exception):
             return f"{message}\n{self.next_step}"
         return f"{message.removesuffix('.')}. {self.next_step}"
 
-    def to_dict(self) -> dict[str, str]:
-        """Plain JSON types."""
+    def document(self) -> dict[str, str]:
+        """What a script is told of it, as plain JSON types."""
         return {"code": self.code, "message": str(self), "next_step": self.next_step}
 
     def __reduce__(self) -> tuple[Any, ...]:

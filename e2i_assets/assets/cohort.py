@@ -29,7 +29,7 @@ SHOWN_SETS = 50
     gates=(rules.COHORT_SIZE, rules.TEMPORAL_WINDOWS),
     inputs={"qc_report": "qc_report"},
     config=lambda context: {
-        "cohort_config": context.cohort_config.to_dict(),
+        "cohort_config": context.cohort_config.model_dump(mode="json"),
         "small_cells": asdict(context.cells),  # what was shown once would be shown again
     },
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -13,6 +14,7 @@ from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE, MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.gates import evaluation as rules
+from e2i_assets.json_files import from_json
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.modeling.artifacts import Evaluated, Splits
@@ -117,7 +119,7 @@ def _leakage_sheet(
     return leakage_sheet(
         Evidence(
             gates={**published.gates, **context.inputs["model"].attributes.get(PREPROCESSOR_GATES, {})},
-            audit=LeakageReport.from_dict(audit) if audit else None,
+            audit=_audit(audit) if audit else None,
             test_rows=len(test),
             features=names,
             declared=[feature.name for feature in splits.features],
@@ -125,6 +127,11 @@ def _leakage_sheet(
             after_train=_after_train(test["index_date"], splits.train["index_date"]),
         )
     )
+
+
+def _audit(stored: dict[str, Any]) -> LeakageReport:
+    """The audit as the splits were published with it; earlier releases also stored whether it was `ok`."""
+    return from_json(LeakageReport, {name: value for name, value in stored.items() if name != "ok"})
 
 
 def _after_train(test: pd.Series, train: pd.Series) -> float | None:

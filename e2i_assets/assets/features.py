@@ -20,7 +20,7 @@ from e2i_assets.stages.stage import StageResult, stage
     kinds={"polars", "parquet"},
     inputs={"cohort": "cohort"},
     config=lambda context: {
-        "cohort_config": context.cohort_config.to_dict(),
+        "cohort_config": context.cohort_config.model_dump(mode="json"),
         "minimum_cell_count": context.quality.minimum_cell_count,
         "small_cells": asdict(context.cells),
     },

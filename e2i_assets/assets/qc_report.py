@@ -35,7 +35,7 @@ _SHOWN = 30
     config=lambda context: {
         "quality": context.quality.model_dump(mode="json"),
         "suites": context.config_files("expectations"),
-        "cohort_config": context.cohort_config.to_dict(),
+        "cohort_config": context.cohort_config.model_dump(mode="json"),
         "stale": _stale(context),
         "not_collected": context.not_collected,
     },

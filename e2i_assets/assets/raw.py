@@ -42,7 +42,7 @@ def build_raw_assets() -> list[dg.AssetsDefinition]:
         with context.resources.warehouse.snapshot(cohort_config.brand, cohort_config.indication) as snapshot:
             configuration = {
                 "load": _load(snapshot, cohort_config.brand, cohort_config.indication),
-                "cohort_config": cohort_config.to_dict(),
+                "cohort_config": cohort_config.model_dump(mode="json"),
             }
             stage = stage_context_of(context, version, configuration, {})
             for key in sorted(context.selected_asset_keys):

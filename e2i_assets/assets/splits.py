@@ -16,6 +16,7 @@ from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates import splits as rules
 from e2i_assets.ingest.raw_table import RawTable
+from e2i_assets.json_files import to_json
 from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
 from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.artifacts import Splits
@@ -48,7 +49,7 @@ def _config(context: StageContext) -> dict[str, Any]:
         "stratified_by": _stratified_by(scopes),
         "order": _order(scopes),
         "equal_rows": context.cohort_config.equal_rows,
-        "attributes": context.cohort_config.to_dict()["attributes"],
+        "attributes": context.cohort_config.model_dump(mode="json")["attributes"],
         "not_collected": context.not_collected,
         "quality": context.quality.model_dump(mode="json"),
         "small_cells": asdict(context.cells),
@@ -130,7 +131,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
             ),
         },
         attributes={
-            LEAKAGE: {target: report.to_dict() for target, report in leakage.items()},
+            LEAKAGE: {target: to_json(report) for target, report in leakage.items()},
             SEALS: seals,
         },
     )

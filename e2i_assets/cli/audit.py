@@ -57,6 +57,7 @@ def leakage(
     from e2i_assets.cli import audit_data
     from e2i_assets.cli.output import fail, print_json, say
     from e2i_assets.html_pages import stamped
+    from e2i_assets.json_files import to_json
     from e2i_assets.leakage.render import html as page
     from e2i_assets.settings import settings
 
@@ -83,7 +84,7 @@ def leakage(
         about = f"{', '.join(reports)}, {settings().day_of_judgement}"
         html.write_text(stamped(page(reports), about), encoding="utf-8")
     if json:
-        print_json({name: report.to_dict() for name, report in reports.items()})
+        print_json({name: to_json(report) | {"ok": report.ok} for name, report in reports.items()})
     else:
         _show(reports)
     if html is not None:

@@ -40,7 +40,7 @@ def show(definition: Definition, json: Json = False) -> None:
     versions = cohort_data.versions(warehouse, config)
     if json:
         print_json(
-            {"config_hash": config.config_hash, "definition": config.to_dict()}
+            {"config_hash": config.config_hash, "definition": config.model_dump(mode="json")}
             | {"versions": cohort_data.cells(here).document(list(versions))}
         )
         return

@@ -135,7 +135,7 @@ def import_(
     if suggest:
         draft, files = importing.draft(source, output)
         if json:
-            print_json(draft.to_dict())
+            print_json(draft.document())
         else:
             say(f"written: {', '.join(map(str, files))}" if output else draft.text.rstrip())
         return

@@ -89,7 +89,7 @@ def fail(error: Exception, *, as_json: bool = False) -> int:
     else:
         sys.stderr.write(f"error: {report.summary}\n")
     if as_json:
-        print_json({"error": report.to_dict()})
+        print_json({"error": report.document()})
     return report.exit_code
 
 

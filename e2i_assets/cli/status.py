@@ -37,11 +37,11 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
         print_json(
             {
                 "at": now.isoformat(),
-                "tables": [status.to_dict(now) for status in tables],
+                "tables": [status.document(now) for status in tables],
                 "partitions": [
                     {"partition": key}
-                    | {k: v for k, v in total(statuses).to_dict(now).items() if k != "table"}
-                    | {"tables": [status.to_dict(now) for status in statuses]}
+                    | {k: v for k, v in total(statuses).document(now).items() if k != "table"}
+                    | {"tables": [status.document(now) for status in statuses]}
                     for key, statuses in parts.items()
                 ],
             }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -195,7 +195,9 @@ class CohortConfig(StrictModel):
     @cached_property
     def config_hash(self) -> str:
         """First 16 hex digits of the SHA-256 of the definition as canonical JSON."""
-        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        canonical = json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
@@ -242,10 +244,6 @@ class CohortConfig(StrictModel):
         """Columns of the events that construction reads, each once; none without a criterion on events."""
         kinds = [condition.field for criterion in self.event_criteria for condition in criterion.where]
         return tuple(dict.fromkeys([JOURNEY_KEY, EVENT_DATE, *kinds])) if kinds else ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; `CohortConfig(**config.to_dict())` is the same definition."""
-        return self.model_dump(mode="json")
 
 
 def _slug(text: str) -> str:

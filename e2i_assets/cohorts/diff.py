@@ -62,7 +62,7 @@ def diff_definitions(before: CohortConfig, after: CohortConfig) -> DefinitionDif
         *_changes("inclusion", before.inclusion_criteria, after.inclusion_criteria),
         *_changes("exclusion", before.exclusion_criteria, after.exclusion_criteria),
     ]
-    one, other = (_flat(config.to_dict()) for config in (before, after))
+    one, other = (_flat(config.model_dump(mode="json")) for config in (before, after))
     settings = [
         SettingChange(name, one.get(name), other.get(name))
         for name in dict.fromkeys([*one, *other])

@@ -38,14 +38,6 @@ class Verdict:
         """The message, and what to do next where something is to be done."""
         return f"{self.message.rstrip('.')}. {self.next_step}" if self.next_step else self.message
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            "passed": self.passed, "reason": self.reason, "message": self.message,
-            "figures": dict(self.figures), "next_step": self.next_step,
-            "rows": [_plain(row) for row in self.rows],
-        }  # fmt: skip
-
 
 def ok(message: str, **figures: Figure) -> Verdict:
     """A gate that passed."""
@@ -66,7 +58,7 @@ def refuse(
     **figures: Figure,
 ) -> Verdict:
     """A gate that blocks, with a row of each thing that was found."""
-    return Verdict(False, reason, message, _plain(figures), next_step, tuple(rows))
+    return Verdict(False, reason, message, _plain(figures), next_step, tuple(map(_plain, rows)))
 
 
 def _plain(figures: Mapping[str, Figure]) -> dict[str, Figure]:

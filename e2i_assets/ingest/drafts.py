@@ -40,8 +40,8 @@ class Draft:
     cohort: tuple[str, str] | None = None
     scope: tuple[str, str] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+    def document(self) -> dict[str, Any]:
+        """The files by what they are, and the tables as data, as plain JSON types."""
         return {
             "mapping": self.text,
             "cohort": self.cohort[1] if self.cohort else None,

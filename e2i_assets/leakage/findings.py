@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from e2i_assets.contracts.markdown import plain, table
 from e2i_assets.errors import CodedError
-from e2i_assets.json_files import from_json, to_json
 
 Kind = Literal["temporal", "target", "contamination", "plausibility"]
 
@@ -100,15 +98,6 @@ class LeakageReport:
             f"Not declared: {len(self.undeclared)} features, judged by figures and name; nobody has said "
             f"when these are known: {', '.join(self.undeclared)}"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, and whether it is `ok`."""
-        return to_json(self) | {"ok": self.ok}
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> LeakageReport:
-        """Inverse of `to_dict`."""
-        return from_json(cls, {name: value for name, value in stored.items() if name != "ok"})
 
     def to_markdown(self) -> str:
         """One table of findings, and what was looked at."""

@@ -90,7 +90,7 @@ def build_bundle(
             "features": described,
             **(answer.facts or {}),
             "service": answer.service,
-            "answer": answer.to_dict(),
+            "answer": answer.document(),
             "metadata": dict(metadata),
             "self_check": {"all_missing": list(facts.all_missing)},
         }

@@ -16,7 +16,7 @@ import dagster as dg
 
 from e2i_assets.errors import E2IError
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refusals
-from e2i_assets.json_files import json_hash
+from e2i_assets.json_files import json_hash, to_json
 from e2i_assets.partitions import partitions, serves
 from e2i_assets.resources.artifacts import Artifact
 from e2i_assets.resources.disk import full_disk, naming_full_disk
@@ -311,7 +311,7 @@ def _record(
         [
             GateResult(
                 asset=asset, partition=context.partition, version=version, gate=name, passed=verdict.passed,
-                reason=verdict.reason, details=verdict.to_dict(), run_id=context.run_id,
+                reason=verdict.reason, details=to_json(verdict), run_id=context.run_id,
             )
             for name, verdict in verdicts.items()
         ],

@@ -14,6 +14,7 @@ from e2i_assets.contracts.base import PARTITION_KEYS, column_of, facts_of, key_o
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets.contracts.tables import TABLES
+from e2i_assets.json_files import to_json
 from e2i_assets.warehouse import records
 from e2i_assets.warehouse.ddl import SCHEMA
 
@@ -25,10 +26,6 @@ class LastLoad:
     load_id: int
     source: str
     committed_at: dt.datetime
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {**vars(self), "committed_at": self.committed_at.isoformat()}
 
 
 @dataclass(frozen=True)
@@ -49,19 +46,13 @@ class TableStatus:
     last_arrival: dt.datetime | None
     last_load: LastLoad | None
 
-    def to_dict(self, now: dt.datetime) -> dict[str, Any]:
-        """Plain JSON types, with the ages in days of the newest date, arrival and load at `now`."""
-        arrival = self.last_arrival
-        return {
-            "table": self.table, "rows": self.rows, "rejected": self.rejected,
-            "first_date": self.first_date and self.first_date.isoformat(),
-            "last_date": self.last_date and self.last_date.isoformat(),
+    def document(self, now: dt.datetime) -> dict[str, Any]:
+        """As plain JSON types, with the ages in days of the newest date, arrival and load at `now`."""
+        return to_json(self) | {
             "date_age_days": (now.date() - self.last_date).days if self.last_date else None,
-            "last_arrival": arrival and arrival.isoformat(),
-            "arrival_age_days": (now - arrival).days if arrival else None,
-            "last_load": self.last_load and self.last_load.to_dict(),
+            "arrival_age_days": (now - self.last_arrival).days if self.last_arrival else None,
             "load_age_days": (now - self.last_load.committed_at).days if self.last_load else None,
-        }  # fmt: skip
+        }
 
 
 def total(statuses: Iterable[TableStatus]) -> TableStatus:

@@ -165,7 +165,7 @@ def test_a_failed_load_rejects_nothing_of_what_is_held(
 
 def test_ages_are_counted_from_now() -> None:
     held = TableStatus("triggers", 1, 0, DAY, DAY, STAMP, None)
-    told = held.to_dict(dt.datetime(2024, 3, 3, tzinfo=dt.UTC))
+    told = held.document(dt.datetime(2024, 3, 3, tzinfo=dt.UTC))
     assert (told["date_age_days"], told["arrival_age_days"], told["load_age_days"]) == (62, 1, None)
     assert json.loads(json.dumps(told)) == told
 

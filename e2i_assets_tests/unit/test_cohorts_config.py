@@ -109,7 +109,7 @@ def test_hash_identifies_the_definition_not_its_spelling(tmp_path):
     a, b = CohortConfig.from_yaml(first), CohortConfig.from_yaml(second)
     assert a.config_hash == b.config_hash
     assert len(a.config_hash) == 16
-    assert CohortConfig(**a.to_dict()) == a
+    assert CohortConfig(**a.model_dump(mode="json")) == a
     stricter = CohortConfig(
         **minimal(inclusion_criteria=[{"field": "age_at_diagnosis", "operator": ">=", "value": 21}])
     )

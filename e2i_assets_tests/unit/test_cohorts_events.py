@@ -189,7 +189,7 @@ def test_mistakes_in_yaml_are_named(tmp_path, change, told):
 def test_a_definition_in_python_is_the_one_in_yaml(tmp_path):
     in_python = config([EventCriterion(**TWO_SCRIPTS)])
     path = tmp_path / "same.yaml"
-    path.write_text(yaml.safe_dump(in_python.to_dict()))
+    path.write_text(yaml.safe_dump(in_python.model_dump(mode="json")))
     assert CohortConfig.from_yaml(path) == in_python
     assert CohortConfig.from_yaml(path).config_hash == in_python.config_hash
     earlier = config([TWO_SCRIPTS | {"within_days": [-180, -1]}])

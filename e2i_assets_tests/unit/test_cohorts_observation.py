@@ -54,7 +54,7 @@ def test_a_plain_frame_without_observation_says_how_to_go_on():
 
 def test_no_window_is_asked_for_where_there_are_none(tmp_path):
     without = CohortConfig(**GUIDE, temporal_requirements=None)
-    assert CohortConfig(**without.to_dict()) == without
+    assert CohortConfig(**without.model_dump(mode="json")) == without
     bare = PLAIN.drop(columns="diagnosis_date")
     eligible, result = CohortConstructor(without).construct_cohort(bare)
     assert list(eligible.index) == [0, 2]

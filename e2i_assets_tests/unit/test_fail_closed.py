@@ -14,6 +14,7 @@ from e2i_assets import gates
 from e2i_assets.build import build_assets
 from e2i_assets.errors import E2IError
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refuse
+from e2i_assets.json_files import to_json
 from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.resources.io_manager import GATES
 from e2i_assets_tests.conftest import ROOT
@@ -71,14 +72,14 @@ def test_a_gate_is_closed_by(gate: str, hazard: str) -> None:
     assert (answer.reason == "gate_error") == (hazard == "exception inside")
     assert len(answer.message) > 10
     assert len(answer.next_step) > 10
-    assert "17" not in str(answer.to_dict())
+    assert "17" not in str(to_json(answer))
 
 
 def test_figures_that_json_does_not_know_are_kept_as_text() -> None:
     found = refuse(
         "differs", "the figures differ.", "Compute them again.", gap=float("nan"), top=float("inf")
     )
-    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["figures"] == {"gap": "nan", "top": "inf"}
+    assert json.loads(json.dumps(to_json(found), allow_nan=False))["figures"] == {"gap": "nan", "top": "inf"}
 
 
 def test_an_audit_of_columns_that_nobody_declared_asks_for_their_availability() -> None:

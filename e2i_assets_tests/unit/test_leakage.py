@@ -9,6 +9,7 @@ import pandera.pandas as pa
 import polars as pl
 import pytest
 
+from e2i_assets.json_files import from_json, to_json
 from e2i_assets.leakage import LeakageError, LeakageReport, audit_leakage
 from e2i_assets.leakage.univariate import auc
 from e2i_assets_tests.unit.leakage_frames import N, audit, frame, known, leaks, rng, splits
@@ -188,15 +189,15 @@ def test_the_report_is_the_same_every_time_and_survives_json(clean):
     leaky = clean.assign(leak=clean["started"], seen=clean["index_date"] + pd.Timedelta(days=3))
     report = audit(leaky)
     assert audit(leaky.copy()) == report
-    assert LeakageReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
-    assert not report.to_dict()["ok"]
+    assert from_json(LeakageReport, json.loads(json.dumps(to_json(report)))) == report
+    assert not report.ok
     assert "| target | leak |" in report.to_markdown()
     assert "no leakage found" in audit(clean).to_markdown()
 
 
 def test_no_value_is_in_the_report(clean):
     leaky = clean.assign(leak=np.where(clean["started"] == 1, "Jane Doe", "John Doe"))
-    assert "Doe" not in json.dumps(audit(leaky).to_dict())
+    assert "Doe" not in json.dumps(to_json(audit(leaky)))
 
 
 def test_frames_are_left_alone(clean):
@@ -303,7 +304,7 @@ def test_a_feature_without_values_is_named_as_not_judged(clean):
     report = audit(clean.assign(nothing=np.nan))
     assert report.unjudged == ("nothing",)
     assert report.examined["target"] == 5
-    assert LeakageReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    assert from_json(LeakageReport, json.loads(json.dumps(to_json(report)))) == report
 
 
 @pytest.mark.parametrize("levels", [3, 6])

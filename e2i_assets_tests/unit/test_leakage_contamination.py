@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from e2i_assets.json_files import from_json, to_json
 from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.leakage.linkage import nearest
 from e2i_assets.leakage.pair_test import excess
@@ -223,10 +224,10 @@ def test_what_cannot_be_seen_is_told():
     assert said.startswith("train and test: ")
     assert "would go unseen" in said
     assert said in report.to_markdown()
-    assert LeakageReport.from_dict(report.to_dict()) == report
+    assert from_json(LeakageReport, to_json(report)) == report
     train, test = halves(wide())
     clear = audit_leakage(train, "started", other_splits={"test": test})
     assert clear.limits == ()
-    stored = clear.to_dict()
+    stored = to_json(clear)
     del stored["limits"]  # as earlier versions wrote it
-    assert LeakageReport.from_dict(stored) == clear
+    assert from_json(LeakageReport, stored) == clear

@@ -58,7 +58,7 @@ class Answer:
     labels: tuple[str, ...] = ()
     facts: Mapping[str, str | float] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """What the service needs to answer, as plain JSON types."""
         return {
             "method": self.method,

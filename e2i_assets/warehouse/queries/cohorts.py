@@ -42,7 +42,7 @@ def record_cohort(
         "cohort_id": config.cohort_id,
         "partition": partition,
         "version": config.version,
-        "config_json": config.to_dict(),
+        "config_json": config.model_dump(mode="json"),
     }
     with warehouse.engine.begin() as connection:
         connection.execute(insert(cohort_definitions).values(definition).on_conflict_do_nothing())
