@@ -35,6 +35,7 @@ class Settings(BaseSettings):
         vault_key: key of the split vault, 32 bytes in base64 (`E2I_VAULT_KEY`; the file `<home>/vault.key`
             otherwise, made when the first splits are sealed).
         mlflow_url: where `e2i mlflow` serves the runs that Dagit links to (`E2I_MLFLOW_URL`).
+        dask_address: scheduler of a Dask cluster that trials of a study spread over (`E2I_DASK_ADDRESS`).
         batch_size: rows of a batch of a load (`E2I_BATCH_SIZE`).
         as_of: day on which the age of data is judged, and on which synthetic data end (`E2I_AS_OF`; today).
         small_cells: `hide` tells counts of few patients as `<5` and rounds the others (`E2I_SMALL_CELLS`).
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = None
     vault_key: SecretStr | None = None
     mlflow_url: str = "http://127.0.0.1:5000"
+    dask_address: str | None = None
     batch_size: int = Field(default=1_000, ge=1)
     as_of: dt.date | None = None
     small_cells: Literal["show", "hide"] = "show"
@@ -129,6 +131,11 @@ class Settings(BaseSettings):
     def vault_key_file(self) -> Path:
         """Key file of the vault, apart from what it seals."""
         return self.home_dir / "vault.key"
+
+    @property
+    def studies_dir(self) -> Path:
+        """What interrupted hyperparameter studies have already fitted."""
+        return self.home_dir / "studies"
 
     @property
     def dagster_home(self) -> Path:

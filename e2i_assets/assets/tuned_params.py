@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import labelled, stage_key
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
-from e2i_assets.modeling.tuning import OptunaConfig, tune
+from e2i_assets.modeling.study_journal import StudyJournal
+from e2i_assets.modeling.study_plots import study_plots
+from e2i_assets.modeling.trials import DaskPool, LocalPool, TrialPool
+from e2i_assets.modeling.tuning import Progress, TunedParams, tune
+from e2i_assets.modeling.tuning_config import OptunaConfig
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
-from e2i_assets.warehouse.queries.models import record_study
+from e2i_assets.warehouse.queries.studies import learnt_until, patterns_before, record_study
+
+LOGGED_EVERY = 10.0
+"""Seconds between two lines of progress."""
 
 
 def _config(context: StageContext) -> OptunaConfig:
@@ -41,33 +52,85 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
         context: StageContext, splits: Splits, candidate: ModelCandidate, preprocessor: FittedPreprocessor
     ) -> StageResult:
         names = list(preprocessor.features)
-        study = tune(
-            candidate,
-            preprocessor.preprocessor,
-            labelled("train", splits.train, names, scope),
-            labelled("validation", splits.validation, names, scope),
-            _config(context),
-            study_name=f"{scope.name}_{context.partition}",
-        )
-        record_study(context.warehouse, context.partition, scope.name, context.run_id, study)
-        best = sorted(
-            (trial for trial in study.trials if trial["state"] == "COMPLETE"),
-            key=lambda trial: -trial["value"],
-        )
+        name = f"{scope.name}_{context.partition}"
+        study = f"{name}-{context.fingerprint}"
+        cohort = context.cohort_config
+        until = learnt_until(context.warehouse, study, PartitionKey(cohort.brand, cohort.indication))
+        journal = StudyJournal(context.settings.studies_dir / f"{study}.jsonl")
+        with _pool(context) as pool:
+            tuned = tune(
+                candidate,
+                preprocessor.preprocessor,
+                labelled("train", splits.train, names, scope),
+                labelled("validation", splits.validation, names, scope),
+                _config(context),
+                study_name=name,
+                patterns=patterns_before(context.warehouse, until, candidate.algorithm, scope.problem_type),
+                journal=journal,
+                pool=pool,
+                on_trial=_now_and_then(context),
+            )
+        record_study(
+            context.warehouse, context.partition, scope.name, context.run_id, tuned,
+            study=study, learnt_until=until,
+        )  # fmt: skip
         return StageResult(
             # How long trials took differs from run to run; the artifact must not.
-            dataclasses.replace(study, durations=()),
-            metadata={
-                "best_value": study.best_value,
-                "metric": study.metric,
-                "best_params": dict(study.best_params),
-                "seconds": sum(study.durations),
-                "trials": f"{study.n_completed} completed, {study.n_pruned} pruned of {study.n_trials}",
-                "best_trials": shown.table(
-                    {"trial": trial["number"], "value": trial["value"], **trial["params"]}
-                    for trial in best[:10]
-                ),
-            },
+            dataclasses.replace(tuned, durations=()),
+            metadata=_metadata(tuned),
+            on_publish=journal.remove,
         )
 
     return tuned_params
+
+
+def _pool(context: StageContext) -> AbstractContextManager[TrialPool]:
+    address = context.settings.dask_address
+    return DaskPool(address) if address else nullcontext(LocalPool())
+
+
+def _now_and_then(context: StageContext) -> Callable[[Progress], None]:
+    """Logs progress every few seconds, and each trial that failed."""
+    last = time.monotonic()
+
+    def log(progress: Progress) -> None:
+        nonlocal last
+        if error := progress.trial["error"]:
+            context.log.warning(f"trial {progress.trial['number']} failed ({error}); the study goes on.")
+        if time.monotonic() - last >= LOGGED_EVERY:
+            last = time.monotonic()
+            context.log.info(str(progress))
+
+    return log
+
+
+def _metadata(tuned: TunedParams) -> dict[str, object]:
+    finished = [fit for fit in tuned.scored if fit["state"] == "COMPLETE"]
+    best = sorted(finished, key=lambda fit: (-fit["value"], fit["number"]))[:10]
+    return {
+        "best_value": tuned.best_value,
+        "metric": tuned.metric,
+        "best_params": dict(tuned.best_params),
+        "seconds": sum(tuned.durations),
+        "fits": tuned.fits,
+        "trials": f"{tuned.n_completed} completed, {tuned.n_pruned} pruned, {tuned.n_failed} failed "
+        f"of {tuned.n_trials}",
+        "rows_of_rungs": list(tuned.rows),
+        "best_trials": shown.table(
+            {"trial": fit["number"], "value": fit["value"], **tuned.trials[fit["number"]]["params"]}
+            for fit in best
+        ),
+        "warm_start": shown.table(
+            {
+                "pattern": start.pattern_id,
+                "similarity": start.similarity,
+                "trial": start.trial,
+                "value": tuned.trials[start.trial]["value"],
+            }
+            for start in tuned.warm_start
+        ),
+        "trials_sooner": "no cold start to compare with"
+        if tuned.trials_sooner is None
+        else tuned.trials_sooner,
+        **{name.removesuffix(".png"): shown.image(picture) for name, picture in study_plots(tuned).items()},
+    }

@@ -34,6 +34,10 @@ class Watched:
     score: str
     sign: int = 1
 
+    def heard(self, on_round: OnRound | None) -> list[str]:
+        """What the library is to compute in each round; the score only for an observer."""
+        return list(dict.fromkeys((self.loss, self.score))) if on_round else [self.loss]
+
 
 @dataclass(frozen=True)
 class Matrices:
@@ -69,7 +73,7 @@ def fit_xgboost(estimator: Any, data: Matrices, on_round: OnRound | None = None,
 
     estimator.set_params(
         n_estimators=MAX_ROUNDS,
-        eval_metric=list(dict.fromkeys((watched.score, watched.loss))),
+        eval_metric=watched.heard(on_round),
         callbacks=[Report(), EarlyStopping(rounds=PATIENCE, metric_name=watched.loss, save_best=True)],
     )
     estimator.fit(
@@ -90,7 +94,7 @@ def fit_lightgbm(estimator: Any, data: Matrices, on_round: OnRound | None = None
             score = next(r[2] for r in env.evaluation_result_list if r[1] == watched.score)
             on_round(env.iteration + 1, watched.sign * score)
 
-    estimator.set_params(n_estimators=MAX_ROUNDS, metric=list(dict.fromkeys((watched.loss, watched.score))))
+    estimator.set_params(n_estimators=MAX_ROUNDS, metric=watched.heard(on_round))
     estimator.fit(
         data.X_train,
         data.y_train,

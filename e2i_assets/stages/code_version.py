@@ -27,6 +27,7 @@ PRESENTS = {
     "leakage.render": "an audit as text and pages",
     "modeling.drawing": "what all plots share",
     "modeling.plots": "plots of models",
+    "modeling.study_plots": "plots of studies",
     "quality.datadocs": "Great Expectations' pages",
     "quality.plots": "plots of grades",
     "quality.render": "a report as text and pages",

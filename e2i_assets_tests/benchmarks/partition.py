@@ -46,7 +46,8 @@ from e2i_assets.modeling.scopes import read_scope
 from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.modeling.splits import divide
 from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.tuning import OptunaConfig, tune
+from e2i_assets.modeling.tuning import tune
+from e2i_assets.modeling.tuning_config import OptunaConfig
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.quality import QualityConfig, build_qc_report
 from e2i_assets.quality.plots import dimension_chart, history_chart

@@ -2,18 +2,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from e2i_assets.json_files import to_json
+from e2i_assets.modeling import trials
 from e2i_assets.modeling.errors import TuningError
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.study_journal import StudyJournal
 from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, PrunerConfig, TunedParams, tune
+from e2i_assets.modeling.trials import LocalPool
+from e2i_assets.modeling.tuning import Progress, TunedParams, suggest, tune
+from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig, SamplerConfig
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)
@@ -22,16 +29,14 @@ BRIEF = OptunaConfig(
 )
 
 
-def study(algorithm: str, config: OptunaConfig = BRIEF, on_trial: Any = None) -> TunedParams:
-    return tune(
-        candidate(algorithm), PREPROCESSOR, TRAIN, VALIDATION, config, study_name="s", on_trial=on_trial
-    )
+def study(algorithm: str, config: OptunaConfig = BRIEF, **how: Any) -> TunedParams:
+    return tune(candidate(algorithm), PREPROCESSOR, TRAIN, VALIDATION, config, study_name="s", **how)
 
 
 @cache
-def told(algorithm: str) -> tuple[TunedParams, list[Any]]:
+def told(algorithm: str) -> tuple[TunedParams, list[Progress]]:
     """One short study per algorithm, with what its observer heard."""
-    heard: list[Any] = []
+    heard: list[Progress] = []
     return study(algorithm, on_trial=heard.append), heard
 
 
@@ -42,7 +47,10 @@ def test_it_starts_at_the_defaults_and_never_ends_below(algorithm: str) -> None:
     assert found.trials[0]["params"] == {name: defaults[name] for name in space}
     assert found.best_value >= found.default_value == found.trials[0]["value"]
     assert set(found.best_params) == set(defaults)
-    assert heard == list(found.trials)
+    assert [progress.trial for progress in heard] == list(found.trials)
+    assert [progress.done for progress in heard] == list(range(1, 9))
+    assert heard[-1].best_value == found.best_value
+    assert heard[-1].seconds_left == 0
     assert found.n_completed + found.n_pruned == found.n_trials == 8
     assert len(found.durations) == 8
     json.dumps(to_json(found), allow_nan=False)
@@ -76,11 +84,129 @@ def test_every_value_is_inside_the_space() -> None:
         assert trial["params"]["l1_ratio"] in (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def test_a_failing_trial_is_an_error_with_its_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(params: Any, seed: int) -> Any:
-        raise MemoryError("no room")
+def failing(algorithm: str, fails: Callable[[Any], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The algorithm, of which the fits of some parameters fail with a text that quotes a patient."""
+    works = Binary.algorithms[algorithm]
 
-    broken = dataclasses.replace(Binary.algorithms["LogisticRegression"], build=build)
-    monkeypatch.setattr(Binary, "algorithms", {"LogisticRegression": broken})
-    with pytest.raises(TuningError, match=r"LogisticRegression: trial 0 with .*'C': 1.0.* failed: no room"):
+    def build(params: Any, seed: int) -> Any:
+        if fails(params):
+            raise MemoryError("patient P-0001")
+        return works.build(params, seed)
+
+    monkeypatch.setattr(
+        Binary, "algorithms", {**Binary.algorithms, algorithm: dataclasses.replace(works, build=build)}
+    )
+
+
+def test_a_failed_trial_is_recorded_by_its_error_and_the_study_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failing("LogisticRegression", lambda params: params["C"] == 1.0, monkeypatch)
+    found = study("LogisticRegression")
+    assert found.trials[0]["state"] == "FAIL"
+    assert found.trials[0]["error"] == "MemoryError"
+    assert found.trials[0]["value"] is None
+    assert (found.n_failed, found.n_completed, found.default_value) == (1, 7, None)
+    assert found.best_value == max(trial["value"] for trial in found.trials[1:])
+    assert "P-0001" not in json.dumps(to_json(found))
+
+
+def test_where_every_trial_fails_there_is_no_best_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing("LogisticRegression", lambda params: True, monkeypatch)
+    with pytest.raises(
+        TuningError,
+        match=r"^s: no trial of LogisticRegression was finished: 8 of 8 failed \(MemoryError\)\n",
+    ):
         study("LogisticRegression")
+
+
+def test_a_score_that_is_no_number_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Binary, "score", lambda *_: float("nan"))
+    with pytest.raises(TuningError, match="score is not finite"):
+        study("LogisticRegression")
+
+
+@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
+def test_the_rounds_of_the_best_trial_are_reported(algorithm: str) -> None:
+    found, _ = told(algorithm)
+    best = found.trials[found.best_trial]
+    assert found.best_params == {**found.best_params, **best["params"], "n_estimators": best["rounds"]}
+    assert best["value"] == found.best_value
+
+
+@pytest.mark.parametrize("name", ["successive_halving", "hyperband", "none"])
+def test_each_pruner_does_what_it_says(name: str) -> None:
+    found = study(
+        "LightGBM", changed(pruner=PrunerConfig(name=name, **{} if name == "none" else {"min_resource": 2}))
+    )
+    assert (found.n_pruned > 0) == (name != "none")
+
+
+def test_a_random_study_draws_without_regard_to_what_was_found() -> None:
+    drawn = study("LogisticRegression", changed(sampler=SamplerConfig(name="random", seed=3)))
+    space = Binary.algorithms["LogisticRegression"].search_space
+    alone = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
+    expected = []
+    for _ in range(8):
+        trial = alone.ask()
+        expected.append(suggest(trial, space))
+        alone.tell(trial, 0.0)
+    assert [trial["params"] for trial in drawn.trials[1:]] == expected[:7]
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
+def test_the_history_does_not_depend_on_how_many_fits_run_at_once(
+    pruner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four are proposed together; one thread, or four that finish in any order."""
+    config = changed(pruner=PrunerConfig(name=pruner), optimization=OptimizationConfig(n_trials=12, n_jobs=4))
+    one = study("LightGBM", config)
+    monkeypatch.setattr(trials, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(trials, "free_cores", lambda: 4)
+    four = study("LightGBM", config)
+    assert replace(four, durations=()) == replace(one, durations=())
+    assert one.n_pruned > 0
+
+
+def changed(**parts: Any) -> OptunaConfig:
+    return BRIEF.model_copy(update=parts)
+
+
+def test_an_interrupted_study_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """Killed after five of eight trials, in the middle of a line; what was fitted is not fitted again."""
+    path, whole = tmp_path / "studies" / "s.jsonl", told("LightGBM")[0]
+
+    def killed(progress: Progress) -> None:
+        if progress.done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study("LightGBM", on_trial=killed, journal=StudyJournal(path))
+    path.write_text(path.read_text() + '{"number": 5, "lev')
+    fitted: list[int] = []
+
+    class Counting(LocalPool):
+        def run(self, fits: Any, levels: Any) -> Any:
+            fitted.extend(fit.number for fit in fits)
+            return super().run(fits, levels)
+
+    resumed = study("LightGBM", journal=StudyJournal(path), pool=Counting())
+    assert replace(resumed, durations=()) == replace(whole, durations=())
+    assert fitted == [5, 6, 7]
+    journal = StudyJournal(path)
+    journal.remove()
+    assert not path.exists()
+
+
+def test_a_budget_in_fits_ends_the_study_the_same_everywhere() -> None:
+    config = changed(optimization=OptimizationConfig(n_trials=50, budget_fits=4.0))
+    one, again = study("LightGBM", config), study("LightGBM", config)
+    assert 3 < one.fits <= 4.5
+    assert 5 < one.n_trials < 50
+    assert replace(one, durations=()) == replace(again, durations=())
+
+
+def test_a_timeout_that_is_over_leaves_the_defaults() -> None:
+    found = study("LogisticRegression", changed(optimization=OptimizationConfig(n_trials=50, timeout=1e-9)))
+    assert found.n_trials == 1
+    assert found.best_value == found.default_value

@@ -31,7 +31,8 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import ModelCandidate, select_candidate
 from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, PrunerConfig, tune
+from e2i_assets.modeling.tuning import tune
+from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig
 from e2i_assets_tests.serving_toy import feature
 from e2i_assets_tests.unit.modeling_frames import trained_as
 

@@ -32,7 +32,8 @@ from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import Finalist, ModelCandidate, _rationale, _reasons, select_candidate
 from e2i_assets.modeling.training import TrainedModel, train_model
-from e2i_assets.modeling.tuning import OptimizationConfig, OptunaConfig, tune
+from e2i_assets.modeling.tuning import tune
+from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
 from e2i_assets_tests.serving_toy import feature
 from e2i_assets_tests.unit.modeling_frames import trained_as
 

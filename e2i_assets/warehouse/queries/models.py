@@ -1,4 +1,4 @@
-"""What was tuned, trained and bundled."""
+"""What was trained and bundled."""
 
 from __future__ import annotations
 
@@ -7,32 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects.postgresql import insert
 
-from e2i_assets.warehouse.records import bentoml_services, hpo_studies, training_runs
+from e2i_assets.warehouse.records import bentoml_services, training_runs
 
 if TYPE_CHECKING:
     from e2i_assets.modeling.training import TrainedModel
-    from e2i_assets.modeling.tuning import TunedParams
     from e2i_assets.serving import Bundle
     from e2i_assets.warehouse.warehouse import Warehouse
-
-
-def record_study(warehouse: Warehouse, partition: str, scope: str, run_id: str, study: TunedParams) -> None:
-    """Write down a hyperparameter study with its trials."""
-    row = {
-        "study_name": study.study_name,
-        "partition": partition,
-        "scope": scope,
-        "algorithm_name": study.algorithm,
-        "metric": study.metric,
-        "n_trials": study.n_trials,
-        "n_completed": study.n_completed,
-        "n_pruned": study.n_pruned,
-        "best_value": study.best_value,
-        "best_params": dict(study.best_params),
-        "trials": [dict(trial) for trial in study.trials],
-        "run_id": run_id,
-    }
-    warehouse.record(hpo_studies, [row])
 
 
 def record_training(

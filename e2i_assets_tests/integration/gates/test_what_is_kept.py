@@ -33,6 +33,7 @@ def test_every_stage_leaves_its_records(base: Settings) -> None:
         "ml_split_assignments": 372,
         "ml_split_access": 1,
         "ml_hpo_studies": 1,
+        "ml_hpo_patterns": 1,
         "ml_training_runs": 1,
         "ml_bentoml_services": 1,
     }

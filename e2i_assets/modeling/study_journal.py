@@ -1,0 +1,61 @@
+"""What an interrupted study has already fitted: one line of JSON per fit, written as it is done.
+
+A study that starts again proposes the same trials, because its sampler is seeded, and takes from here what
+came of them: it ends as one that was never interrupted. Parameters and scores only, no row of anybody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from e2i_assets.json_files import from_json, to_json
+from e2i_assets.modeling.trials import Fit, Fitted
+
+
+class StudyJournal:
+    """The fits of one study, by trial and rung.
+
+    Args:
+        path: its file, named after all that decides the study; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._fitted: dict[tuple[int, int], tuple[Mapping[str, Any], Fitted]] = {}
+        if path and path.exists():
+            whole, _, cut_off = path.read_text().rpartition("\n")
+            for line in whole.splitlines():
+                self._keep(json.loads(line))
+            if cut_off:
+                path.write_text(whole + "\n")
+
+    def _keep(self, entry: Mapping[str, Any]) -> None:
+        key = (entry["number"], entry["level"])
+        self._fitted[key] = (entry["params"], from_json(Fitted, entry["fitted"]))
+
+    def fitted(self, fit: Fit) -> Fitted | None:
+        """What came of a fit, where it is known."""
+        params, fitted = self._fitted.get((fit.number, fit.level), (None, None))
+        return fitted if params == dict(fit.params) else None
+
+    def write(self, fit: Fit, fitted: Fitted) -> None:
+        """Keep what came of a fit."""
+        if self._path is None:
+            return
+        entry = {
+            "number": fit.number,
+            "level": fit.level,
+            "params": dict(fit.params),
+            "fitted": to_json(fitted),
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def remove(self) -> None:
+        """Forget it all: the study is over."""
+        if self._path:
+            self._path.unlink(missing_ok=True)
