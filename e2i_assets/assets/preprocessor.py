@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
-from e2i_assets.assets.scoped import feature_names, labelled, stage_key
+from e2i_assets.assets import shown
+from e2i_assets.assets.scoped import SEED, feature_names, labelled, stage_key
 from e2i_assets.gates import preprocessor as rules
 from e2i_assets.modeling import preprocessing
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
+from e2i_assets.modeling.feature_selection import ChosenFeatures, choose_features
 from e2i_assets.modeling.fitted import refit_check
 from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary
 from e2i_assets.modeling.scope import Scope
@@ -34,21 +37,44 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
         },
     )
     def preprocessor(context: StageContext, splits: Splits) -> StageResult:
-        names = feature_names(splits, scope)
-        train = labelled("train", splits.train, names, scope)
-        features = [feature for feature in splits.features if feature.name in names]
+        declared = feature_names(splits, scope)
+        train = labelled("train", splits.train, declared, scope)
+        features = [feature for feature in splits.features if feature.name in declared]
+        cells = context.quality.minimum_cell_count
+
+        def choose(X: pd.DataFrame) -> ChosenFeatures:
+            return choose_features(
+                X,
+                train.y,
+                features,
+                scope.features.selection,
+                problem=scope.problem,
+                seed=SEED,
+                patients=train.patients,
+                minimum_cell_count=cells,
+            )
+
         counted: dict[str, Any] = {
+            "y": train.y,
+            "classes": scope.problem.stratified,
             "patients": train.patients,
-            "minimum_cell_count": context.quality.minimum_cell_count,
+            "minimum_cell_count": cells,
         }
-        fitted = fit_preprocessor(train.X, features, **counted)
+        chosen = choose(train.X)
+        fitted = fit_preprocessor(train.X, chosen.kept, **counted)
         return StageResult(
-            FittedPreprocessor(fitted, tuple(names)),
+            FittedPreprocessor(fitted, tuple(chosen.names)),
             gate_input=refit_check(
-                fitted, train.X, lambda frame: preprocessing.fit_preprocessor(frame, features, **counted)
+                fitted,
+                train.X,
+                lambda frame: preprocessing.fit_preprocessor(frame, choose(frame).kept, **counted),
             ),
             metadata={
-                "features_in": len(names),
+                "features_in": len(declared),
+                "features_kept": len(chosen.kept),
+                "removed": shown.table(
+                    {"feature": name, "reason": reason} for name, reason in chosen.removed.items()
+                ),
                 "columns_out": len(fitted.get_feature_names_out()),
                 "rows_fitted_on": len(train.X),
                 "statistics": preprocessor_summary(fitted),

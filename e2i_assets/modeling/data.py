@@ -13,6 +13,7 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.fitting import Matrices
 from e2i_assets.modeling.problems.base import Problem
+from e2i_assets.modeling.target_encoding import training_matrix
 
 
 def require_features(name: str, frame: pd.DataFrame, features: Sequence[Feature]) -> None:
@@ -75,7 +76,6 @@ class LabelledSplit:
 
 
 def transform(preprocessor: Any, train: LabelledSplit, validation: LabelledSplit) -> Matrices:
-    """Both splits through a fitted preprocessor."""
-    return Matrices(
-        preprocessor.transform(train.X), train.y, preprocessor.transform(validation.X), validation.y
-    )
+    """Both splits through a preprocessor that was fitted on train."""
+    fitted_on = training_matrix(preprocessor, train.X, train.y, train.patients)
+    return Matrices(fitted_on, train.y, preprocessor.transform(validation.X), validation.y)

@@ -19,7 +19,7 @@ from e2i_assets.modeling.errors import ModelingError
 
 
 class UnidentifiableError(ModelingError):
-    """An object holds something whose content cannot be told: a local function, or itself."""
+    """An object holds something whose content cannot be told: a local function."""
 
     code = "unidentifiable"
     next_step = "Use functions and classes of an installed module."
@@ -29,15 +29,16 @@ def fingerprint(fitted: Any) -> str:
     """SHA-256, in hex, of a fitted object's content: the same in every process and after a round trip.
 
     Raises:
-        UnidentifiableError: it holds a local function or lambda, or refers to itself.
+        UnidentifiableError: it holds a local function or lambda.
     """
     return _digest(fitted, ()).hex()
 
 
 def _digest(value: Any, within: tuple[int, ...]) -> bytes:
-    if id(value) in within:
-        raise UnidentifiableError(f"{type(value).__name__} refers to itself; its content has no end")
     digest = hashlib.sha256()
+    if id(value) in within:  # what refers to itself is told by how many steps back that is
+        digest.update(b"back" + (len(within) - within.index(id(value))).to_bytes(8, "little"))
+        return digest.digest()
     for part in _parts(value, (*within, id(value))):
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.digest()

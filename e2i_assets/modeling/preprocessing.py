@@ -14,6 +14,7 @@ import pandas as pd
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import require_features
 from e2i_assets.modeling.errors import TrainingDataError
+from e2i_assets.modeling.target_encoding import ENCODED, fit_with_target, target_steps
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
@@ -25,16 +26,24 @@ POOLED = "other (pooled)"
 MINIMUM_LEVEL = 0.02
 """A level rarer than this share of train is pooled with the other rare ones and those never seen in train."""
 MAX_LEVELS = 50
-"""A feature of more levels than this keeps so many of the most frequent, however small their share."""
+"""A feature of more levels than this is encoded by the target; without one it keeps so many of the most
+frequent, however small their share."""
 MINIMUM_CELL_COUNT = 5
 """Patients below whom a level is pooled, and its name forgotten."""
 
 
-def make_preprocessor(features: Sequence[Feature], levels: Mapping[str, Sequence[str]]) -> ColumnTransformer:
+def make_preprocessor(
+    features: Sequence[Feature],
+    levels: Mapping[str, Sequence[str]],
+    *,
+    encoded: Sequence[str] = (),
+    classes: bool = True,
+) -> ColumnTransformer:
     """The unfitted transformation of these features; `levels` are those that are kept, by feature.
 
     Numeric: median, an indicator where train has gaps, standardised. Categorical: `missing` as a level of
-    its own, one-hot, all other levels together. Boolean (0/1/NaN): the more frequent value.
+    its own, one-hot, all other levels together; those `encoded` by statistics of the target, `classes` or
+    numbers, in place of one-hot. Boolean (0/1/NaN): the more frequent value.
     A feature without any value in train becomes a constant.
 
     Raises:
@@ -55,6 +64,9 @@ def make_preprocessor(features: Sequence[Feature], levels: Mapping[str, Sequence
         SimpleImputer(missing_values=null, strategy="constant", fill_value=MISSING, keep_empty_features=True)
         for null in (np.nan, None)
     ]
+    columns: dict[str, list[str]] = {"numeric": [], "categorical": [], ENCODED: [], "boolean": []}
+    for feature in features:
+        columns[ENCODED if feature.name in encoded else feature.kind].append(feature.name)
     kinds = {
         "numeric": make_pipeline(
             SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
@@ -62,15 +74,17 @@ def make_preprocessor(features: Sequence[Feature], levels: Mapping[str, Sequence
         "categorical": make_pipeline(
             *absent,
             OneHotEncoder(
-                categories=[[*levels[f.name], POOLED] for f in features if f.kind == "categorical"],
+                categories=[[*levels[name], POOLED] for name in columns["categorical"]],
                 handle_unknown="infrequent_if_exist",
                 min_frequency=1,
                 sparse_output=False,
             ),
         ),
+        ENCODED: make_pipeline(
+            *absent, *target_steps([levels[name] for name in columns[ENCODED]], classes=classes)
+        ),
         "boolean": SimpleImputer(strategy="most_frequent", keep_empty_features=True),
     }
-    columns = {kind: [f.name for f in features if f.kind == kind] for kind in kinds}
     return ColumnTransformer(
         [(kind, kinds[kind], columns[kind]) for kind in kinds if columns[kind]], sparse_threshold=0
     )
@@ -80,12 +94,18 @@ def fit_preprocessor(
     train: pd.DataFrame,
     features: Sequence[Feature],
     *,
+    y: np.ndarray | None = None,
+    classes: bool = True,
     patients: np.ndarray | None = None,
     minimum_cell_count: int = MINIMUM_CELL_COUNT,
 ) -> ColumnTransformer:
     """Fit the transformation on the training split, and on nothing else.
 
     Args:
+        y: the target of each row, by which categorical features of more than `MAX_LEVELS` levels are encoded;
+            what an estimator is then fitted on is `target_encoding.training_matrix`. Left out, all but the
+            most frequent levels are taken together.
+        classes: whether the target is of classes, and not of numbers.
         patients: the patient of each row; every row is a patient where they are left out.
         minimum_cell_count: patients below whom a level is pooled. The fitted object does not hold its name.
 
@@ -100,19 +120,29 @@ def fit_preprocessor(
         raise TrainingDataError("train: no rows to fit the preprocessor on")
     patients = np.arange(len(train)) if patients is None else patients
     categorical = [f.name for f in features if f.kind == "categorical"]
-    levels = {name: _kept_levels(train[name], patients, minimum_cell_count) for name in categorical}
-    return make_preprocessor(features, levels).fit(train[[f.name for f in features]])
+    counts = {name: _patients_of_levels(train[name], patients) for name in categorical}
+    encoded = [name for name in categorical if y is not None and len(counts[name]) > MAX_LEVELS]
+    most = len(np.unique(patients))
+    levels = {
+        name: _kept_levels(counts[name], most, minimum_cell_count, None if name in encoded else MAX_LEVELS)
+        for name in categorical
+    }
+    unfitted = make_preprocessor(features, levels, encoded=encoded, classes=classes)
+    X = train[[f.name for f in features]]
+    return fit_with_target(unfitted, X, y, patients) if y is not None and encoded else unfitted.fit(X)
 
 
-def _kept_levels(values: pd.Series, patients: np.ndarray, minimum_cell_count: int) -> list[str]:
-    """The levels that are encoded by themselves, sorted."""
+def _patients_of_levels(values: pd.Series, patients: np.ndarray) -> pd.Series:
     named = values.astype(object).where(values.notna(), MISSING)
-    counts = pd.Series(patients).groupby(named.to_numpy()).nunique()
-    few_levels = len(counts) <= MAX_LEVELS
-    share = MINIMUM_LEVEL * len(np.unique(patients)) if few_levels else 0.0
+    return pd.Series(patients).groupby(named.to_numpy()).nunique()
+
+
+def _kept_levels(counts: pd.Series, patients: int, minimum_cell_count: int, most: int | None) -> list[str]:
+    """The levels that are encoded by themselves, at most so many, sorted."""
+    share = MINIMUM_LEVEL * patients if len(counts) <= MAX_LEVELS else 0.0
     least = max(float(minimum_cell_count), share)
     frequent = counts[counts.ge(least)].sort_values(ascending=False, kind="stable")
-    return sorted(str(level) for level in frequent.index[:MAX_LEVELS])
+    return sorted(str(level) for level in frequent.index[:most])
 
 
 def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
@@ -120,7 +150,8 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
 
     Returns:
         `n_samples_seen` (None where no feature is numeric), `n_outputs`, and per kind the features with
-        `median`, `mean`, `scale` and `has_gaps`; the `levels` that are not pooled; or the `fill` value.
+        `median`, `mean`, `scale` and `has_gaps`; the `levels` that are not pooled, and whether they are
+        `encoded` by the target; or the `fill` value.
     """
     fitted = preprocessor.named_transformers_
     columns = {name: list(cols) for name, _, cols in preprocessor.transformers_}
@@ -141,12 +172,19 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
             }
             for i, name in enumerate(columns["numeric"])
         }
-    if "categorical" in columns:
-        encoder = fitted["categorical"].steps[-1][1]
-        summary["categorical"] = {
-            name: {"levels": [str(level) for level in encoder.categories_[i] if level != POOLED]}
-            for i, name in enumerate(columns["categorical"])
-        }
+    for kind, step in (("categorical", "onehotencoder"), (ENCODED, "ordinalencoder")):
+        if kind in columns:
+            kept = fitted[kind].named_steps[step].categories_
+            summary.setdefault("categorical", {}).update(
+                (
+                    name,
+                    {
+                        "levels": [str(level) for level in kept[i] if level != POOLED],
+                        "encoded": kind == ENCODED,
+                    },
+                )
+                for i, name in enumerate(columns[kind])
+            )
     if "boolean" in columns:
         fills = fitted["boolean"].statistics_
         summary["boolean"] = {n: {"fill": float(fills[i])} for i, n in enumerate(columns["boolean"])}
@@ -164,6 +202,10 @@ def sources_of(preprocessor: ColumnTransformer) -> list[str]:
             encoder = transformer.steps[-1][1]
             for i, column in enumerate(columns):
                 sources += [column] * len(encoder.categories_[i])
+        elif kind == ENCODED:  # of more than two classes one output for each
+            outputs = preprocessor.output_indices_[kind]
+            width = (outputs.stop - outputs.start) // len(columns)
+            sources += [column for column in columns for _ in range(width)]
         else:
             sources += columns
     return sources

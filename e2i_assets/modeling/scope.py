@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
 from e2i_assets.modeling.config import YamlModel
+from e2i_assets.modeling.feature_rules import FeatureSelection
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.split_policy import SplitOrder
 
@@ -52,11 +53,14 @@ class SuccessCriteria(RootModel[dict[str, float]]):
 
 
 class FeatureChoice(BaseModel):
-    """Features that the models of this scope do not see, by name; a partition may lack some of them."""
+    """Features that the models of this scope do not see, by name (a partition may lack some of them), and by
+    which rules features are left out on train.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     exclude: tuple[str, ...] = ()
+    selection: FeatureSelection = FeatureSelection()
 
 
 class Selection(BaseModel):

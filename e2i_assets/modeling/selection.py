@@ -19,9 +19,11 @@ from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.catalogue import CATALOGUE, Profile
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError
+from e2i_assets.modeling.feature_selection import choose_features
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.target_encoding import training_matrix
 
 FINALISTS = 3
 """So many are measured on more rows than `CHEAP_ROWS`; on fewer, everyone who meets the scope."""
@@ -100,7 +102,7 @@ def select_candidate(
     scores = {a.name: ranking_score(a.profile, scope) for a in eligible}
     ranked = sorted(eligible, key=lambda a: (-scores[a.name], a.name))
     finalists = ranked if len(train.y) <= CHEAP_ROWS else ranked[:FINALISTS]
-    measured = _benchmark(finalists, scores, train, features, seed)
+    measured = _benchmark(scope, finalists, scores, train, features, seed)
 
     known, metric = scope.problem.algorithms, scope.problem.scorer
     level = [f for f in measured if f.behind <= f.noise]
@@ -173,6 +175,7 @@ def _filters(profile: Profile, scope: Scope) -> list[str]:
 
 
 def _benchmark(
+    scope: Scope,
     finalists: Sequence[Algorithm],
     scores: Mapping[str, float],
     train: LabelledSplit,
@@ -185,9 +188,12 @@ def _benchmark(
     X = X[[f.name for f in features]]
     targets, predictions = [], []
     for fit_on, score_on in problem.folds(y, FOLDS, seed):
-        preprocessor = fit_preprocessor(X.iloc[fit_on], features)
-        known, held = (preprocessor.transform(X.iloc[rows]) for rows in (fit_on, score_on))
-        models = [a.build(a.defaults, seed).fit(known, y[fit_on]) for a in finalists]
+        rows, target = X.iloc[fit_on], y[fit_on]
+        chosen = choose_features(rows, target, features, scope.features.selection, problem=problem, seed=seed)
+        preprocessor = fit_preprocessor(rows, chosen.kept, y=target, classes=problem.stratified)
+        known = training_matrix(preprocessor, rows, target)
+        held = preprocessor.transform(X.iloc[score_on])
+        models = [a.build(a.defaults, seed).fit(known, target) for a in finalists]
         targets.append(y[score_on])
         predictions.append([problem.predict(model, held) for model in models])
     compared = problem.compare(targets, predictions)

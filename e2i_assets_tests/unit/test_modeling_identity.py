@@ -116,11 +116,20 @@ def test_values_that_look_alike_are_told_apart(one: Any, other: Any) -> None:
 
 
 def test_what_has_no_content_to_tell_is_refused() -> None:
-    ring: list[Any] = []
-    ring.append(ring)
-    with pytest.raises(UnidentifiableError, match="refers to itself"):
-        fingerprint(ring)
     with pytest.raises(UnidentifiableError, match="installed module"):
         fingerprint({"link": lambda x: x})
     twice = copy.copy([1])
     assert fingerprint([twice, twice]) == fingerprint([[1], [1]])
+
+
+def test_what_refers_to_itself_is_told_by_how_far_back() -> None:
+    def ring(steps: int) -> list[Any]:
+        inner: list[Any] = []
+        outer = inner
+        for _ in range(steps):
+            outer = [outer]
+        inner.append(outer)
+        return outer
+
+    assert fingerprint(ring(2)) == fingerprint(ring(2)) == fingerprint(copy.deepcopy(ring(2)))
+    assert len({fingerprint(ring(steps)) for steps in range(4)}) == 4
