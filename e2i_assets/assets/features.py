@@ -39,6 +39,7 @@ def features(context: StageContext, cohort: Cohort) -> StageResult:
         include=cohort_config.features.include,
         exclude=cohort_config.features.exclude,
         event_subtypes=cohort_config.features.event_subtypes,
+        event_windows=cohort_config.features.event_windows,
         minimum_cell_count=context.quality.minimum_cell_count,
     )
     return StageResult(

@@ -10,14 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCriterion, StrictModel
 from e2i_assets.cohorts.errors import CohortError
+from e2i_assets.cohorts.event_windows import EventType, EventWindows
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
 from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.levels import EVENT_TYPES
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets.contracts.tables import TABLES
@@ -55,24 +55,17 @@ class TemporalRequirements(StrictModel):
     index_date_field: str = Field(default="diagnosis_date", min_length=1)
 
 
-def _event_type(name: str) -> str:
-    if name not in EVENT_TYPES:
-        raise ValueError(f"no such event type; there are {', '.join(EVENT_TYPES)}")
-    return name
-
-
-EventType: TypeAlias = Annotated[str, AfterValidator(_event_type)]
-
-
 class FeatureChoice(StrictModel):
     """Columns forced into the features (the leakage gate still judges them), and columns left out.
 
-    `event_subtypes`: event type to those subtypes that are counted as features of their own.
+    `event_subtypes`: event type to those subtypes that are counted as features of their own. `event_windows`:
+    further statistics of events, over windows within the lookback.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     event_subtypes: dict[EventType, tuple[str, ...]] = Field(default={})
+    event_windows: tuple[EventWindows, ...] = ()
 
 
 class CohortConfig(StrictModel):
@@ -116,6 +109,22 @@ class CohortConfig(StrictModel):
     quality: QualityTerms | None = None
     equal_rows: Literal["refuse", "same_split", "allow"] = "same_split"
     minimum_size: int = Field(default=100, ge=1)
+
+    @field_validator("features")
+    @classmethod
+    def _windows_within_lookback(cls, features: FeatureChoice, info: ValidationInfo) -> FeatureChoice:
+        """Beyond the lookback nobody has to be observed, and a count would be of what was seen by chance."""
+        if not features.event_windows or "temporal_requirements" not in info.data:  # wrong itself
+            return features
+        if (windows := info.data["temporal_requirements"]) is None:
+            raise ValueError("event_windows count days from the index date: state temporal_requirements")
+        for place, entry in enumerate(features.event_windows):
+            if longer := [days for days in entry.windows if days > windows.lookback_days]:
+                raise ValueError(
+                    f"event_windows[{place}]: {longer} days are longer than lookback_days, which is "
+                    f"{windows.lookback_days}: shorten them, or ask for a longer lookback"
+                )
+        return features
 
     @model_validator(mode="after")
     def _engine_can_hold_it(self) -> Self:

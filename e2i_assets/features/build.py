@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import polars as pl
 
+from e2i_assets.cohorts.event_windows import EventWindows
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.patients import HcpProfiles, PatientJourneys
 from e2i_assets.contracts.undeclared import is_row_number
@@ -20,7 +21,8 @@ from e2i_assets.contracts.variables import (
     Variable,
 )
 from e2i_assets.features.errors import FeatureError
-from e2i_assets.features.events import SOURCE, event_features
+from e2i_assets.features.event_rules import SOURCE
+from e2i_assets.features.events import event_features
 from e2i_assets.features.feature_set import KEYS, FeatureSet
 
 JOURNEYS = "patient_journeys"
@@ -42,6 +44,7 @@ def build_features(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     event_subtypes: Mapping[str, Sequence[str]] | None = None,
+    event_windows: Sequence[EventWindows] = (),
     minimum_cell_count: int = 5,
 ) -> FeatureSet:
     """Features of every member from before the index date.
@@ -56,6 +59,7 @@ def build_features(
         include: columns of `members` that are made features whatever their role; the leakage gate judges.
         exclude: features or columns to leave out, by name.
         event_subtypes: event type to those subtypes that become features of their own.
+        event_windows: further statistics of events, over windows within the lookback.
         minimum_cell_count: patients below whom a kind of event is no feature: its name would tell of them.
 
     Raises:
@@ -83,6 +87,7 @@ def build_features(
             index_date_field=index_date_field,
             lookback_days=lookback_days,
             subtypes=event_subtypes or {},
+            declared=event_windows,
             minimum_cell_count=minimum_cell_count,
         )
     _known("exclude", exclude, [*members.columns, *(f.name for f in (*from_hcps, *from_events))])

@@ -1,24 +1,29 @@
-"""Event features: counts, recency and laboratory values from the days before the index date."""
+"""Event features: one pass over the events of the days before the index date, patient by patient."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from e2i_assets.contracts.levels import EVENT_TYPES
-from e2i_assets.contracts.variables import INDEX, Feature
+from e2i_assets.cohorts.config import OBSERVATION_START
+from e2i_assets.cohorts.event_windows import EventWindows
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.features.errors import FeatureError
+from e2i_assets.features.event_rules import (
+    MEASURED,
+    SOURCE,
+    EventRule,
+    counter,
+    declared_rules,
+    standard_rules,
+)
 
-SOURCE = "treatment_events"
 KEY = "treatment_event_id"
 READ = (
     KEY, "patient_journey_id", "event_date", "event_type", "event_subtype", "value", "cost",
     "adverse_event_flag",
 )  # fmt: skip
-HAPPENED = ~(pl.col("cost") < 0).fill_null(value=False)
-MEASURED = (pl.col("event_type") == "lab_test") & pl.col("value").is_not_null() & HAPPENED
 
 
 def event_features(
@@ -28,6 +33,7 @@ def event_features(
     index_date_field: str,
     lookback_days: int,
     subtypes: Mapping[str, Sequence[str]],
+    declared: Sequence[EventWindows],
     minimum_cell_count: int,
 ) -> tuple[pl.DataFrame, list[Feature], dict[str, str]]:
     """Features of the events in the `lookback_days` days that end the day before the index date.
@@ -35,10 +41,11 @@ def event_features(
     An event on the index date itself is left out: it may be a consequence of what the date marks. An event
     that was delivered twice counts once. One of negative cost is a reversal: it lowers the cost and is no
     event of its own. A sum over something unknown is unknown; without any event it is 0, unless the partition
-    knows nothing of that column.
+    knows nothing of that column. What needs each day of a window is unknown of whom was observed for fewer.
 
     Args:
         subtypes: event type to those subtypes that are counted by themselves.
+        declared: further statistics over windows within the lookback.
         minimum_cell_count: patients below whom a test or subtype is no feature: its name would tell.
 
     Returns:
@@ -46,38 +53,76 @@ def event_features(
         feature for want of patients, with the reason.
 
     Raises:
-        FeatureError: events without key, journey or date, or two different ones with the same key.
+        FeatureError: events without key, journey or date, two different ones with the same key, or a window
+            that is longer than the lookback.
     """
+    _within(declared, lookback_days)
     index = members.select(
-        "patient_journey_id", "patient_id", index_date=pl.col(index_date_field).cast(pl.Date)
+        "patient_journey_id",
+        "patient_id",
+        index_date=pl.col(index_date_field).cast(pl.Date),
+        observed_from=pl.col(OBSERVATION_START).cast(pl.Date),
     )
-    before = (
+    window = (
         _once(events)
         .join(index, on="patient_journey_id")
         .with_columns(days=(pl.col("index_date") - pl.col("event_date")).dt.total_days())
+        .filter(pl.col("days").is_between(1, lookback_days))
+        .sort("event_date", KEY)
     )
-    window = before.filter(pl.col("days").is_between(1, lookback_days)).sort("event_date", KEY)
     common = _common(window, minimum_cell_count)
-    few = f"fewer than {minimum_cell_count} patients have one"
     wanted = [(kind, subtype) for kind, named in subtypes.items() for subtype in named]
-    dropped = {_counter(*pair, lookback_days): few for pair in wanted if pair not in common}
-    measured = window.filter(MEASURED)
-    tests = sorted(subtype for kind, subtype in _common(measured, minimum_cell_count))
-    if rare := measured["event_subtype"].n_unique() - len(tests) - measured["event_subtype"].has_nulls():
+    few = f"fewer than {minimum_cell_count} patients have one"
+    dropped = {counter(*pair, lookback_days): few for pair in wanted if pair not in common}
+    values = _measured(window, minimum_cell_count)
+    tests = values.get("lab_test", [])
+    taken = window.filter(MEASURED & (pl.col("event_type") == "lab_test"))["event_subtype"]
+    if rare := taken.n_unique() - len(tests) - taken.has_nulls():
         dropped[f"lab_* ({rare})"] = few
-    rules = _rules(tests, [pair for pair in wanted if pair in common], lookback_days)
+    standard = standard_rules(tests, [pair for pair in wanted if pair in common], lookback_days)
+    rules = _each_once([*standard, *(rule for entry in declared for rule in declared_rules(entry, values))])
+    return _values(index, window, rules), [rule.feature for rule in rules], dropped
+
+
+def _values(index: pl.DataFrame, window: pl.DataFrame, rules: Sequence[EventRule]) -> pl.DataFrame:
+    """One row per member."""
     grouped = window.group_by("patient_journey_id").agg(
-        [expression.alias(f.name) for f, expression, _ in rules]
+        rule.expression.alias(rule.feature.name) for rule in rules
     )
-    frame = index.select("patient_journey_id").join(grouped, on="patient_journey_id", how="left")
-    eventless = ~pl.col("patient_journey_id").is_in(window["patient_journey_id"].unique().to_list())
+    eventless = ~pl.col("patient_journey_id").is_in(grouped["patient_journey_id"].to_list())
     collected = {name for name in READ if window[name].count()} | {"event_type"}
-    zero = [f.name for f, _, summed in rules if summed in collected]
-    return (
-        frame.with_columns(pl.when(eventless).then(0.0).otherwise(pl.col(name)).alias(name) for name in zero),
-        [f for f, _, _ in rules],
-        dropped,
+    return index.join(grouped, on="patient_journey_id", how="left").select(
+        "patient_journey_id", *(_known(rule, eventless, collected) for rule in rules)
     )
+
+
+def _within(declared: Sequence[EventWindows], lookback_days: int) -> None:
+    if longer := sorted({days for entry in declared for days in entry.windows if days > lookback_days}):
+        raise FeatureError(
+            f"event_windows: {', '.join(map(str, longer))} days are longer than the lookback of "
+            f"{lookback_days}, beyond which nobody has to be observed"
+        )
+
+
+def _each_once(rules: Iterable[EventRule]) -> list[EventRule]:
+    """A count that is declared over the whole lookback is the standard one."""
+    named: dict[str, EventRule] = {}
+    for rule in rules:
+        named.setdefault(rule.feature.name, rule)
+    return list(named.values())
+
+
+def _known(rule: EventRule, eventless: pl.Expr, collected: set[str]) -> pl.Expr:
+    """A feature's value, or nothing where it cannot be known."""
+    value = pl.col(rule.feature.name)
+    if rule.summed in collected:
+        value = pl.when(eventless).then(0.0).otherwise(value)
+    elif rule.summed:
+        value = pl.lit(None, pl.Float64)
+    if rule.whole:
+        observed = (pl.col("index_date") - pl.col("observed_from")).dt.total_days()
+        value = pl.when((observed < rule.days).fill_null(value=False)).then(None).otherwise(value)
+    return value.alias(rule.feature.name)
 
 
 def _common(events: pl.DataFrame, minimum_cell_count: int) -> set[tuple[str, str]]:
@@ -91,8 +136,12 @@ def _common(events: pl.DataFrame, minimum_cell_count: int) -> set[tuple[str, str
     return set(enough.select("event_type", "event_subtype").rows())
 
 
-def _counter(kind: str, subtype: str, days: int) -> str:
-    return f"n_{kind}_{subtype}_{days}d"
+def _measured(events: pl.DataFrame, minimum_cell_count: int) -> dict[str, list[str]]:
+    """Event type to its subtypes that enough patients have a value of, sorted."""
+    measured: dict[str, list[str]] = {}
+    for kind, subtype in sorted(_common(events.filter(MEASURED), minimum_cell_count)):
+        measured.setdefault(kind, []).append(subtype)
+    return measured
 
 
 def _once(events: pl.DataFrame) -> pl.DataFrame:
@@ -105,70 +154,3 @@ def _once(events: pl.DataFrame) -> pl.DataFrame:
             f"{SOURCE}.{KEY}: {repeated} rows repeat it with other values; each event must have its own"
         )
     return distinct
-
-
-def _rules(
-    tests: Sequence[str], subtypes: Sequence[tuple[str, str]], days: int
-) -> list[tuple[Feature, pl.Expr, str]]:
-    """Feature, aggregation, and of a sum the column that it is over."""
-    rules = []
-    for kind in EVENT_TYPES:
-        of_kind = (pl.col("event_type") == kind) & HAPPENED
-        counted = _feature(
-            f"n_{kind}_{days}d", "events", f"{_words(kind)} events in {days} days before", low=0, integer=True
-        )
-        since = _feature(
-            f"days_since_{kind}",
-            "days",
-            f"Days since the last {_words(kind)}",
-            low=1,
-            high=days,
-            integer=True,
-        )
-        rules.append((counted, _sum(of_kind), "event_type"))
-        rules.append((since, pl.col("days").filter(of_kind).min().cast(pl.Float64), ""))
-    for kind, subtype in subtypes:
-        counted = _feature(
-            _counter(kind, subtype, days), "events",
-            f"{_words(kind)} events, {_words(subtype)}, in {days} days before", low=0, integer=True,
-        )  # fmt: skip
-        of_subtype = (pl.col("event_type") == kind) & (pl.col("event_subtype") == subtype)
-        rules.append((counted, _sum(of_subtype.fill_null(value=False) & HAPPENED), "event_type"))
-    for test in tests:
-        values = pl.col("value").filter(MEASURED & (pl.col("event_subtype") == test))
-        for name, word, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
-            feature = _feature(
-                f"lab_{test}_{name}", None, f"{word} {_words(test)} before the index date", "value"
-            )
-            rules.append((feature, aggregated, ""))
-    cost = _feature(f"cost_{days}d", "USD", f"Billed cost in {days} days before, less reversals", "cost")
-    adverse = _feature(
-        f"n_adverse_{days}d", "events", f"Adverse events in {days} days before", "adverse_event_flag",
-        low=0, integer=True,
-    )  # fmt: skip
-    rules.append((cost, _sum(pl.col("cost")), "cost"))
-    rules.append((adverse, _sum(pl.col("adverse_event_flag").filter(HAPPENED)), "adverse_event_flag"))
-    return rules
-
-
-def _sum(values: pl.Expr) -> pl.Expr:
-    """A sum, unknown where one of the values is."""
-    return pl.when(values.null_count() == 0).then(values.sum()).cast(pl.Float64)
-
-
-def _feature(name: str, unit: str | None, description: str, column: str = "", **bounds: Any) -> Feature:
-    """Known on the index date, because events are counted from before it only."""
-    source = f"{SOURCE}.{column}" if column else SOURCE
-    return Feature(
-        name=name,
-        kind="numeric",
-        unit=unit,
-        description=description,
-        source=source,
-        available_at=INDEX,
-        **bounds,
-    )
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -141,6 +141,29 @@ def test_hash_identifies_the_definition_not_its_spelling(tmp_path):
             minimal(attributes={"x": {"dtype": "boolean", "role": "outcome"}}),
             r"attributes\.x: role outcome is not known at the index date",
         ),
+        (
+            minimal(features={"event_windows": [{"windows": [90], "statistics": ["horoscope"]}]}),
+            r"features\.event_windows\[0\]\.statistics\[0\]: Input should be 'count'",
+        ),
+        (
+            minimal(features={"event_windows": [{"windows": [90, 365], "statistics": ["count"]}]}),
+            r"features: event_windows\[0\]: \[365\] days are longer than lookback_days, which is 180",
+        ),
+        (
+            minimal(
+                temporal_requirements=None,
+                features={"event_windows": [{"windows": [9], "statistics": ["count"]}]},
+            ),
+            r"features: event_windows count days from the index date: state temporal_requirements",
+        ),
+        (
+            minimal(features={"event_windows": [{"windows": [90, 90], "statistics": ["count"]}]}),
+            r"event_windows\[0\]: windows: 90: state each once",
+        ),
+        (
+            minimal(features={"event_windows": [{"windows": [0], "statistics": ["count"]}]}),
+            r"event_windows\[0\]\.windows\[0\]: Input should be greater",
+        ),
         ({"brand": "Testa"}, r"cohort_name: Field required; .* indication: .* inclusion_criteria: Field"),
     ],
 )
