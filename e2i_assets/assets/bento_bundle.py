@@ -7,6 +7,7 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -19,6 +20,7 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
+from e2i_assets.modeling.one_row import compiled
 from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope
@@ -31,7 +33,8 @@ from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import record_bundle
 
-PROBES = 20
+PROBES = 200
+"""Rows of validation that model and bundle are asked."""
 
 
 def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
@@ -65,10 +68,11 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
         return StageResult(
             BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
-            gate_input=rules.Answers(model.predict(probes), _answer(bundle, probes, model.problem)),
+            gate_input=answers(model, bundle, probes),
             metadata={
                 "tag": bundle.tag,
                 "path": dg.MetadataValue.path(str(bundle.path)),
+                "one_row": bundle.one_row,
                 "serve": _how(bundle, context, port),
                 "predict": _ask(example, port),
             },
@@ -169,12 +173,30 @@ def probe_rows(validation: pd.DataFrame, features: Sequence[Feature]) -> pd.Data
     return validation[[feature.name for feature in features]].head(PROBES)
 
 
-def _answer(bundle: Bundle, probes: pd.DataFrame, problem: Problem) -> np.ndarray:
-    """Predictions by the pipeline file that travels in the bundle."""
+def answers(model: TrainedModel, bundle: Bundle, probes: pd.DataFrame) -> rules.Answers:
+    """Predictions of the probes by the model, and by the files that travel in the bundle."""
     import joblib
 
     (packed,) = bundle.path.rglob("pipeline.joblib")
-    return problem.predict(joblib.load(packed), probes)
+    pipeline = joblib.load(packed)
+    return rules.Answers(
+        model.predict(probes),
+        model.problem.predict(pipeline, probes),
+        _alone(model.problem, pipeline, probes) if bundle.one_row == "compiled" else None,
+    )
+
+
+def _alone(problem: Problem, pipeline: Any, probes: pd.DataFrame) -> np.ndarray:
+    """Predictions of each row by itself, as the service makes them."""
+    method = "predict_proba" if problem.of_classes else "predict"
+    one = compiled(pipeline, method)
+    rows = [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in probes.to_dict("records")
+    ]
+    given = np.array([one(row) for row in rows])
+    told = given if problem.of_classes else given.ravel()
+    return problem.predict(SimpleNamespace(**{method: lambda _: told}), rows)
 
 
 def _how(bundle: Bundle, context: StageContext, port: int) -> str:

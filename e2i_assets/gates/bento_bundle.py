@@ -7,17 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
+from e2i_assets.modeling.one_row import TOLERANCE, gap
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Predictions of the same probe rows by the model and by the bundle, one row each."""
+    """Predictions of the same probe rows, one row each.
+
+    Attributes:
+        model, bundle: by the published model and by the bundle, all rows at once.
+        alone: by the bundle, each row by itself; None where the same pipeline answers it.
+    """
 
     model: np.ndarray
     bundle: np.ndarray
+    alone: np.ndarray | None
 
 
-TOLERANCE = 1e-6
 MINIMUM_PROBES = 10
 
 
@@ -31,20 +37,33 @@ def _bundle_answers(answers: Answers) -> Verdict:
             "Give the validation split enough patients, and build the bundle again.",
             probes=probes,
         )
-    if not (np.isfinite(answers.model).all() and np.isfinite(answers.bundle).all()):
+    if answers.alone is not None and answers.alone.shape != answers.model.shape:
+        return refuse(
+            "too_few_answers",
+            f"alone, {len(answers.alone)} of {probes} probe rows were answered.",
+            "Build the bundle again.",
+            probes=probes,
+        )
+    ways = {"all at once": answers.bundle, "a row alone": answers.alone}
+    asked = {way: given for way, given in ways.items() if given is not None}
+    if not all(np.isfinite(given).all() for given in (answers.model, *asked.values())):
         return refuse(
             "not_finite",
             "model or bundle answered a probe row with something that is no number.",
             "Look at the features that are missing in the validation split, and train again.",
         )
-    gap = float(abs(answers.model - answers.bundle).max())
-    if gap <= TOLERANCE:
-        return ok(f"bundle and model agree to {TOLERANCE:g} on {len(answers.model)} rows", gap=gap)
+    gaps = {way: gap(given, answers.model) for way, given in asked.items()}
+    way, worst = max(gaps.items(), key=lambda item: item[1])
+    if worst <= TOLERANCE:
+        return ok(
+            f"bundle and model agree to {TOLERANCE:g} on {probes} rows, asked {' and as '.join(gaps)}",
+            gap=worst,
+        )
     return refuse(
         "bundle_differs",
-        f"bundle and model differ by {gap:g}, more than {TOLERANCE:g}.",
+        f"asked {way}, bundle and model differ by {worst:g}, more than {TOLERANCE:g}.",
         "Build the bundle again from the published model.",
-        gap=gap,
+        gap=worst,
     )
 
 

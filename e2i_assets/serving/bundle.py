@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from e2i_assets.contracts.variables import Feature
+from e2i_assets.modeling import one_row
 from e2i_assets.modeling.identity import fingerprint
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.serving import store
@@ -21,10 +22,12 @@ from e2i_assets.serving.pipeline_check import PipelineFacts, check_pipeline
 from e2i_assets.serving.schema import feature_schema, render
 
 _SOURCES = {
-    "service_template.py": "service.py",
-    "request_schema.py": "request_schema.py",
-    "admission.py": "admission.py",
+    "service.py": Path(__file__).with_name("service_template.py"),
+    "request_schema.py": Path(__file__).with_name("request_schema.py"),
+    "admission.py": Path(__file__).with_name("admission.py"),
+    "one_row.py": Path(one_row.__file__),
 }
+"""Name in the bundle to the module that it is a copy of."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Bundle:
         path: folder of the bundle.
         service_name: service inside it.
         content: hash of pipeline, schema, service code and pinned requirements; equal content, equal answers.
+        one_row: how a single row is answered, `compiled`, or by the `pipeline` and why.
     """
 
     tag: str
@@ -44,6 +48,7 @@ class Bundle:
     path: Path
     service_name: str
     content: str
+    one_row: str
 
 
 def build_bundle(
@@ -92,6 +97,7 @@ def build_bundle(
             "service": answer.service,
             "answer": answer.document(),
             "metadata": dict(metadata),
+            "one_row": facts.one_row,
             "self_check": {"all_missing": list(facts.all_missing)},
         }
     )
@@ -103,7 +109,7 @@ def build_bundle(
             f"bundle {tag}: {error.strerror or 'copying failed'} at {error.filename or 'the bundle store'}",
             "Check that the folder is writable and has room.",
         ) from error
-    return Bundle(tag, version, path, answer.service, content)
+    return Bundle(tag, version, path, answer.service, content, facts.one_row)
 
 
 def _tag(name: str, version: str) -> str:
@@ -119,13 +125,9 @@ def _tag(name: str, version: str) -> str:
 
 
 def _content(pipeline: Any, schema: str, facts: PipelineFacts) -> str:
-    sources = [_source(source).read_text(encoding="utf-8") for source in _SOURCES]
+    sources = [source.read_text(encoding="utf-8") for source in _SOURCES.values()]
     parts = [fingerprint(pipeline), schema, *facts.requirements, *sources]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _source(name: str) -> Path:
-    return Path(__file__).with_name(name)
 
 
 def _build(
@@ -142,8 +144,8 @@ def _build(
     with nullcontext(build_dir) if build_dir else tempfile.TemporaryDirectory(prefix="e2i-bundle-") as chosen:
         folder = Path(chosen).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        for source, copy in _SOURCES.items():
-            shutil.copyfile(_source(source), folder / copy)
+        for copy, source in _SOURCES.items():
+            shutil.copyfile(source, folder / copy)
         (folder / "schema.json").write_text(schema, encoding="utf-8")
         joblib.dump(pipeline, folder / "pipeline.joblib")
         return store.build_into_store(tag, content, folder, _options(tag, facts))
@@ -153,6 +155,6 @@ def _options(tag: str, facts: PipelineFacts) -> dict[str, Any]:
     return {
         "service": "service:PredictionService",
         "description": f"# {tag}\n\nNamed features in, predictions out; `GET /model_info` lists them.\n",
-        "include": [*_SOURCES.values(), "schema.json", "pipeline.joblib"],
+        "include": [*_SOURCES, "schema.json", "pipeline.joblib"],
         "python": {"packages": list(facts.requirements), "lock_packages": False},
     }

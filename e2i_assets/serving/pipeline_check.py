@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import io
 import pickle
+import random
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
+from e2i_assets.modeling import one_row
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.serving.errors import BundleError
-from e2i_assets.serving.request_schema import bounds, to_frame
+from e2i_assets.serving.request_schema import Row, bounds, to_frame
 
-_ALWAYS = frozenset({"joblib", "numpy", "pandas", "pydantic", "sklearn"})
+_ALWAYS = frozenset({"joblib", "numpy", "pandas", "pydantic", "scipy", "sklearn"})
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # spares a scan of every installed distribution
 _UNKNOWN_LEVEL = "a level that no training row has"
+MADE_UP = 200
+"""Rows on which the answer to one row is compared with the pipeline's."""
+SHARE_OF_NULLS = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,13 @@ class PipelineFacts:
             and of what the service itself imports.
         all_missing: what the pipeline gives when every feature is null, as a client would get it; the served
             bundle must give the same before it answers anything.
+        one_row: `compiled` where single rows are answered by what `modeling.one_row` makes of the pipeline;
+            else `pipeline: ` and the part that has no such form.
     """
 
     requirements: tuple[str, ...]
     all_missing: tuple[float, ...]
+    one_row: str
 
 
 def check_pipeline(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answer) -> PipelineFacts:
@@ -44,7 +52,8 @@ def check_pipeline(pipeline: Any, features: Sequence[Mapping[str, Any]], answer:
 
     Raises:
         BundleError: it does not pickle, needs code that is not in an installed distribution, wants other
-            columns, or fails on nulls, unknown levels or the ends of a contract.
+            columns, fails on nulls, unknown levels or the ends of a contract, or answers a row alone
+            otherwise than among others.
     """
     restored, modules = _round_trip(pipeline)
     _check_columns(restored, features)
@@ -57,7 +66,7 @@ def check_pipeline(pipeline: Any, features: Sequence[Mapping[str, Any]], answer:
         _given(restored, features, row, answer, "the ends of what its contract allows")
     all_missing = _given(restored, features, nulls, answer, "null for every feature; add an imputer")
     _given(restored, features, unknown, answer, "an unknown category; let the encoder handle unknowns")
-    return PipelineFacts(_requirements(modules), all_missing)
+    return PipelineFacts(_requirements(modules), all_missing, _one_row(restored, features, answer))
 
 
 class _Recorder(pickle.Unpickler):
@@ -114,6 +123,47 @@ def _given(
     if given.shape != wanted or not np.isfinite(given).all():
         raise BundleError(f"the pipeline gives no {wanted[-1]} finite numbers for {rule}")
     return tuple((given[0, list(answer.columns)] if answer.columns else given).tolist())
+
+
+def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answer) -> str:
+    """How single rows are answered; tried on rows that are made up, gaps and unknown levels among them.
+
+    Raises:
+        BundleError: the compiled form differs from the pipeline.
+    """
+    import numpy as np
+
+    try:
+        compiled = one_row.compiled(pipeline, answer.method)
+    except one_row.NotCompiledError as error:
+        return f"pipeline: {error}"
+    rows = _made_up(features)
+    whole = np.asarray(getattr(pipeline, answer.method)(to_frame(features, rows)), dtype=float)
+    alone = np.array([compiled(row) for row in rows], dtype=float).reshape(whole.shape)
+    if not (gap := one_row.gap(alone, whole)) <= one_row.TOLERANCE:
+        raise BundleError(
+            f"a row alone is answered otherwise than by the pipeline: they differ by {gap:.3g}, more than "
+            f"{one_row.TOLERANCE:g}",
+            "Report a fault of modeling/one_row.py, with the versions of the libraries.",
+        )
+    return "compiled"
+
+
+def _made_up(features: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Rows that clients might send: nulls, levels known and unknown, usual values and the ends."""
+    drawn = random.Random(MADE_UP)
+
+    def value(feature: Mapping[str, Any]) -> float | bool | str | None:
+        if drawn.random() < SHARE_OF_NULLS:
+            return None
+        if feature["kind"] == "boolean":
+            return drawn.random() < 0.5
+        if feature["kind"] == "categorical":
+            return drawn.choice([*feature["levels"], _UNKNOWN_LEVEL])
+        low, high = feature["usual"] or (-1.0, 1.0)
+        return drawn.choice([drawn.uniform(low, high)] * 8 + [low, *bounds(feature)])
+
+    return [{feature["name"]: value(feature) for feature in features} for _ in range(MADE_UP)]
 
 
 def _requirements(modules: set[str]) -> tuple[str, ...]:

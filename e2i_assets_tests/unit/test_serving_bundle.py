@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from e2i_assets.assets.bento_bundle import example_features
+from e2i_assets.modeling import one_row
 from e2i_assets.modeling.errors import ServedModelError
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import Bundle, BundleConflictError, BundleError, bento_store, build_bundle
@@ -67,7 +68,8 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     assert bundle.path == home / "bentos" / NAME / "v1"
     source = bundle.path / "src"
     assert {path.name for path in source.iterdir()} == {
-        "admission.py", "bentofile.yaml", "pipeline.joblib", "request_schema.py", "schema.json", "service.py",
+        "admission.py", "bentofile.yaml", "one_row.py", "pipeline.joblib", "request_schema.py", "schema.json",
+        "service.py",
     }  # fmt: skip
     imported = {
         (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else node.names[0].name
@@ -79,6 +81,7 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     schema = json.loads((source / "schema.json").read_text())
     assert schema["metadata"] == {"validation_auc": 0.71}
     assert schema["features"][2]["levels"] == ["north", "south"]
+    assert schema["one_row"] == bundle.one_row == "compiled"
     requirements = (bundle.path / "env" / "python" / "requirements.txt").read_text().split()
     assert all("==" in line for line in requirements)
     assert {line.partition("==")[0] for line in requirements} >= {
@@ -131,6 +134,7 @@ def test_two_bundles_of_one_process_keep_their_own_features(pipeline: Pipeline, 
     bundle = build(imputing, features=FEATURES[:1], levels={}, usual={}, name="e2i-conversion-small")
     described = json.loads((bundle.path / "apis" / "schema.json").read_text())["routes"][0]["input"]
     assert list(described["properties"]["features"]["properties"]) == ["age"]
+    assert bundle.one_row == "pipeline: Pipeline has no quick form"
 
 
 def _zero() -> FunctionTransformer:
@@ -310,3 +314,19 @@ def test_a_request_to_copy_is_made_of_ranges_and_levels() -> None:
     row = example_features(FEATURES, LEVELS, USUAL)
     request_models(SCHEMA)[0].model_validate({"features": row})
     assert not doubts(SCHEMA, [row])
+
+
+def test_a_row_alone_that_is_answered_otherwise_stops_the_build(
+    pipeline: Pipeline, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = one_row.compiled
+
+    def dishonest(pipeline: Any, method: str) -> Any:
+        """Wrong by a little, and only where the region is a level that training had not."""
+        answer = honest(pipeline, method)
+        return lambda row: answer(row) + 2e-6 * (row["region"] not in ("north", "south", None))
+
+    monkeypatch.setattr(one_row, "compiled", dishonest)
+    with pytest.raises(BundleError, match="they differ by 2e-06, more than 1e-06"):
+        build(pipeline)
+    assert bundles(home) == []

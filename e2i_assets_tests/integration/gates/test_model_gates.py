@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,16 @@ def test_success_criteria(here: Settings, tmp_path: Path) -> None:
     assert published(here) == before
 
 
-def test_bundle_answers(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = bento_bundle._answer
-    monkeypatch.setattr(bento_bundle, "_answer", lambda *asked: honest(*asked) + 1e-5)
+@pytest.mark.parametrize("way", ["bundle", "alone"])
+def test_bundle_answers(here: Settings, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """All rows at once, or a row alone, answered otherwise than by the model."""
+    honest = bento_bundle.answers
+
+    def dishonest(*asked: Any) -> Any:
+        told = honest(*asked)
+        return dataclasses.replace(told, **{way: getattr(told, way) + 1e-5})
+
+    monkeypatch.setattr(bento_bundle, "answers", dishonest)
     before = published(here)
     result = run(here, 'key:"conversion/bento_bundle"', force=True)
     assert reason(result, "bundle_answers") == "bundle_differs"

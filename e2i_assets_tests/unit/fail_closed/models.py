@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from e2i_assets.assets.bento_bundle import _answer, probe_rows
+from e2i_assets.assets.bento_bundle import answers, probe_rows
 from e2i_assets.assets.scoped import labelled
 from e2i_assets.gates.bento_bundle import Answers
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
 from e2i_assets.modeling.fitted import FitCheck, refit_check
 from e2i_assets.modeling.preprocessing import fit_preprocessor
-from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.scope import SuccessCriteria
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDATION, scope, trained
@@ -41,8 +40,8 @@ def judged(test: pd.DataFrame) -> tuple[CriterionResult, ...]:
 
 
 def answered(validation: pd.DataFrame) -> Answers:
-    answers = trained("LogisticRegression").predict(probe_rows(validation, FEATURES))
-    return Answers(answers, answers)
+    told = trained("LogisticRegression").predict(probe_rows(validation, FEATURES))
+    return Answers(told, told, told)
 
 
 PREPROCESSOR = {
@@ -67,12 +66,12 @@ EVALUATION = {
 }
 BUNDLE = {
     "missing column": Case(partial(answered, table(VALIDATION).drop(columns="lab_1")), BAD),
-    "missing library": Case(partial(_answer, None, None, Binary()), "missing_library", without="joblib"),
+    "missing library": Case(partial(answers, None, None, None), "missing_library", without="joblib"),
     "exception inside": EXCEPTION,
-    "empty input": Case(lambda: Answers(np.empty(0), np.empty(0)), "nothing_evaluated"),
-    "all-null column": Case(lambda: Answers(np.full(20, np.nan), np.full(20, np.nan)), "not_finite"),
+    "empty input": Case(lambda: Answers(np.empty(0), np.empty(0), None), "nothing_evaluated"),
+    "all-null column": Case(lambda: Answers(np.full(20, np.nan), np.full(20, np.nan), None), "not_finite"),
     "one row": Case(partial(answered, table(VALIDATION).head(1)), "too_few_answers"),
     "wrong time zone": Case(partial(answered, table(VALIDATION, **DATED)), BAD),
-    "nothing evaluated": Case(lambda: Answers(np.full(20, 0.5), np.empty(0)), "too_few_answers"),
+    "nothing evaluated": Case(lambda: Answers(np.full(20, 0.5), np.empty(0), None), "too_few_answers"),
 }
 CASES: Cases = {"fitted_on_train": PREPROCESSOR, "success_criteria": EVALUATION, "bundle_answers": BUNDLE}
