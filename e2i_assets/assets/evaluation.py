@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE, MLFLOW_RUN, PREPROCESSOR_GATES
+from e2i_assets.assets.evaluation_shown import evaluation_metadata
 from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.gates import evaluation as rules
 from e2i_assets.json_files import from_json
@@ -21,10 +23,13 @@ from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility, require_trained_for
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.subgroups import groups_of, hidden_below
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.sealing import VaultError
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
+
+_RECORD = TypeAdapter(Evaluated)
 
 
 def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
@@ -37,8 +42,13 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         description="Metrics of the model on the test split, which the vault opens once for it.",
         kinds={"scikitlearn", "mlflow"},
         gates=(rules.SUCCESS_CRITERIA,),
+        warnings=(rules.SUBGROUP_GAPS,),
         inputs={"splits": "splits", "model": stage_key(scope, "trained_model")},
-        config=lambda context: scope.model_dump(mode="json"),
+        config=lambda context: {
+            "scope": scope.model_dump(mode="json"),
+            "minimum_cell_count": context.quality.minimum_cell_count,
+            "small_cells": asdict(context.cells),
+        },
     )
     def evaluation(context: StageContext, splits: Splits, model: TrainedModel) -> StageResult:
         evaluated = _evaluate_once(context, scope, splits, model)
@@ -51,23 +61,11 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         return StageResult(
             evaluated,
             gate_input=criteria,
+            warning_input=result,
             metadata={
                 "primary_metric": primary,
-                f"test_{primary}": result.primary("test"),
-                f"test_{primary}_95": shown.interval(result.interval("test"), scope.problem, primary),
-                f"validation_{primary}": result.primary("validation"),
-                f"baseline_{primary}": result.baseline,
-                "test_patients": result.n_test,
+                **evaluation_metadata(result, scope.problem, context.cells),
                 **{Path(name).stem: shown.image(png) for name, png in plots.items()},
-                "metrics": shown.table(
-                    {
-                        "metric": name,
-                        "validation": result.metrics["validation"][name],
-                        "test": value,
-                        "test 95 %": shown.interval(result.intervals["test"].get(name), scope.problem, name),
-                    }
-                    for name, value in result.metrics["test"].items()
-                ),
                 "leakage": shown.table(vars(row) for row in evaluated.leakage_sheet),
                 "mlflow_run": dg.MetadataValue.url(page),
             },
@@ -78,19 +76,13 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
 
 def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: TrainedModel) -> Evaluated:
     """Open test for this model, or take what was learnt when it was opened."""
-    kind = TypeAdapter(Evaluated)
-    learnt = context.vault.result(context.partition, "test", model.fingerprint)
-    if learnt is not None:
-        try:
-            return kind.validate_python(learnt)
-        except ValidationError as error:
-            raise VaultError(
-                f"what test told of model {model.fingerprint[:16]} was recorded by another release, in a "
-                "form that this one cannot read; test does not open for it again.",
-                "Use that release for this model, or train another model.",
-            ) from error
+    if (learnt := _learnt(context, scope, model)) is not None:
+        return learnt
     require_trained_for(model, scope.problem)  # before test opens
     names = list(model.features)
+    train, validation = (
+        labelled(name, getattr(splits, name), names, scope) for name in ("train", "validation")
+    )
     with context.vault.open(
         context.partition,
         "test",
@@ -99,15 +91,49 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
         purpose=f"{scope.name}/evaluation",
         run_id=context.run_id,
     ) as opened:
+        groups, missing = groups_of(opened.frame[opened.frame[scope.target].notna()])
         result = evaluate(
             model,
             labelled("test", opened.frame, names, scope),
-            labelled("validation", splits.validation, names, scope),
+            validation,
+            train,
+            groups=groups,
+            minimum=context.quality.minimum_cell_count,
         )
         sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
+        absent = {f"subgroups {dimension}": reason for dimension, reason in missing.items()}
+        result = replace(result, unavailable={**result.unavailable, **absent})
         evaluated = Evaluated(result, model.fingerprint, sheet)
-        opened.result = kind.dump_python(evaluated, mode="json")
+        opened.result = _RECORD.dump_python(evaluated, mode="json")
     return evaluated
+
+
+def _learnt(context: StageContext, scope: Scope, model: TrainedModel) -> Evaluated | None:
+    """What test told of this model when it was opened; None where it was not.
+
+    Raises:
+        VaultError: it is in another release's form, or was decided at a threshold of other costs.
+    """
+    record = context.vault.result(context.partition, "test", model.fingerprint)
+    if record is None:
+        return None
+    try:
+        evaluated = _RECORD.validate_python(record)
+    except ValidationError as error:
+        raise VaultError(
+            f"what test told of model {model.fingerprint[:16]} was recorded by another release, in a "
+            "form that this one cannot read; test does not open for it again.",
+            "Use that release for this model, or train another model.",
+        ) from error
+    result, asked = evaluated.evaluation, scope.problem.threshold_rule
+    if result.threshold_rule and result.threshold_rule != asked:
+        raise VaultError(
+            f"test was opened for model {model.fingerprint[:16]} with its threshold by "
+            f"{result.threshold_rule}; the scope now asks for {asked}, and test does not open for it again.",
+            "State the earlier costs in the scope, or train another model.",
+        )
+    shown_now = hidden_below(result.subgroups, context.quality.minimum_cell_count)
+    return replace(evaluated, evaluation=replace(result, subgroups=shown_now))
 
 
 def _leakage_sheet(

@@ -109,6 +109,8 @@ def _say_how_each_went(runs: Sequence[PartitionRun]) -> None:
     for run in runs:
         for gate, message in run.failed_gates.items():
             say(f"BLOCKED {run.partition} {gate}: {message}")
+        for check, message in run.warnings.items():
+            say(f"WARNING {run.partition} {check}: {message}")
         if run.error:
             say(f"FAILED {run.partition} {run.error}")
         if run.passed_over:

@@ -63,6 +63,7 @@ class PartitionRun:
         computed, reused: stages that were made, and stages whose published version is current.
         code_changed: the computed ones whose published version other code had made.
         failed_gates: gate and message of each gate that blocked.
+        warnings: check and message of each that only warns, and did.
         error: why the run failed, or was not begun, where no gate blocked it.
         passed_over: why nothing was to be run.
     """
@@ -76,6 +77,7 @@ class PartitionRun:
     code_changed: list[str] = field(default_factory=list)
     gates_passed: int = 0
     failed_gates: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, str] = field(default_factory=dict)
     error: str | None = None
     passed_over: str | None = None
 
@@ -162,12 +164,13 @@ def _run(
         if CODE_CHANGED in made.metadata:
             run.code_changed.append(name)
     for evaluation in result.get_asset_check_evaluations():
-        if evaluation.passed:
+        name = f"{'/'.join(evaluation.asset_key.path)}: {evaluation.check_name}"
+        gate = evaluation.severity is dg.AssetCheckSeverity.ERROR
+        if not evaluation.passed:
+            not_passed = run.failed_gates if gate else run.warnings
+            not_passed[name] = markdown.told(str(evaluation.description))
+        elif gate:
             run.gates_passed += 1
-        else:
-            run.failed_gates[f"{'/'.join(evaluation.asset_key.path)}: {evaluation.check_name}"] = (
-                markdown.told(str(evaluation.description))
-            )
     if not result.success and not run.failed_gates:
         run.error = _error(result)
     return run

@@ -10,6 +10,7 @@ import numpy as np
 from e2i_assets.modeling.intervals import Z95, Interval
 
 ROWS_PER_BIN = 20
+Z95_ONE_SIDED = 1.6448536269514722
 
 
 class CalibrationBin(NamedTuple):
@@ -64,6 +65,39 @@ def calibration_intervals(y: np.ndarray, p: np.ndarray) -> tuple[Interval | None
     information = design.T * weights(line[0] + line[1] * odds) @ design
     reach = Z95 * math.sqrt(float(np.linalg.inv(information)[1, 1]))
     return Interval(line[1] - reach, line[1] + reach), intercept
+
+
+def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
+    """Expected calibration error: mean distance of prediction and observed share over `equal_bins`."""
+    shares, gaps, _ = _bin_gaps(y, p)
+    return float(shares @ gaps)
+
+
+def calibration_error_interval(y: np.ndarray, p: np.ndarray) -> Interval:
+    """95 % interval of the calibration error, for these bins.
+
+    Few rows lie off the diagonal by chance alone, so the error found is too large on average, by at most the
+    mean distance of each bin's share from its expectation (triangle inequality): a sum of half-normal
+    distances, whose upper 95 % is the reach to both sides.
+    """
+    shares, gaps, variances = _bin_gaps(y, p)
+    mean = shares @ np.sqrt(2 * variances / math.pi)
+    spread = math.sqrt(shares**2 @ (variances * (1 - 2 / math.pi)))
+    reach, error = float(mean + Z95_ONE_SIDED * spread), float(shares @ gaps)
+    return Interval(max(0.0, error - reach), min(1.0, error + reach))
+
+
+def _bin_gaps(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each bin: share of the rows, distance of prediction and outcome, variance of the observed share.
+
+    The variance is what the predictions imply or what the outcomes do, whichever is larger.
+    """
+    bins = equal_bins(p)
+    rows = np.array([len(b) for b in bins])
+    gaps = np.array([abs(float(np.mean(p[b] - y[b]))) for b in bins])
+    smooth = np.array([(y[b].sum() + 1) / (len(b) + 2) for b in bins])  # never quite 0 or 1
+    implied = np.array([float(np.mean(p[b] * (1 - p[b]))) for b in bins])
+    return rows / len(y), gaps, np.maximum(smooth * (1 - smooth), implied) / rows
 
 
 def _log_odds(p: np.ndarray) -> np.ndarray:

@@ -6,38 +6,74 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from e2i_assets.modeling.comparing import compared_with, fit_simple
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.problem_types import problem_of
 from e2i_assets.modeling.problems.base import Evaluation, Metrics, Problem
 from e2i_assets.modeling.scope import PLAUSIBILITY, Criterion, Scope, SuccessCriteria
+from e2i_assets.modeling.subgroups import MINIMUM_ROWS, subgroup_table
 from e2i_assets.modeling.training import TrainedModel
 
 
-def evaluate(trained: TrainedModel, test: LabelledSplit, validation: LabelledSplit) -> Evaluation:
+def evaluate(
+    trained: TrainedModel,
+    test: LabelledSplit,
+    validation: LabelledSplit,
+    train: LabelledSplit,
+    *,
+    groups: pd.DataFrame | None = None,
+    minimum: int = MINIMUM_ROWS,
+    truth: np.ndarray | None = None,
+) -> Evaluation:
     """Score a model once on test; a decision threshold comes from validation.
+
+    A simple model is fitted on train and scored on the same test rows.
+
+    Args:
+        groups: levels of the test rows, one column per dimension (`subgroups.groups_of`).
+        minimum: rows below which no figure of a group is told.
+        truth: what the true process expects of each test row, in the shape of a prediction.
 
     Raises:
         TrainingDataError: the model was trained for another kind of target, or for other classes.
     """
     problem = test.problem
     require_trained_for(trained, problem)
-    on_validation, on_test = trained.predict(validation.X), trained.predict(test.X)
-    threshold = problem.threshold(validation.y, on_validation)
-    scored = {"validation": (validation.y, on_validation), "test": (test.y, on_test)}
+    splits = {"train": train, "validation": validation, "test": test}
+    predicted = {name: trained.predict(split.X) for name, split in splits.items()}
+    threshold = problem.threshold(validation.y, predicted["validation"])
+    scored = {name: (split.y, predicted[name], threshold) for name, split in splits.items()}
+    simple = fit_simple(trained, train)
+    on_test = predicted["test"]
     return Evaluation(
         problem_type=problem.problem_type,
         primary_metric=problem.primary_metric,
         fingerprint=trained.fingerprint,
         algorithm=trained.algorithm,
-        metrics={split: problem.metrics(*of, threshold) for split, of in scored.items()},
-        intervals={split: problem.intervals(*of, threshold) for split, of in scored.items()},
-        curves=problem.curves(test.y, on_test, threshold),
+        metrics={name: problem.metrics(*of) for name, of in scored.items()},
+        intervals={name: problem.intervals(*of) for name, of in scored.items()},
+        curves=problem.curves(*scored["test"]),
         threshold=threshold,
         baseline=problem.measure(test.y, problem.baseline_prediction(trained.baseline, len(test.y))),
         n_test=len(test.y),
         n_validation=len(validation.y),
+        n_train=len(train.y),
+        threshold_rule=problem.threshold_rule,
+        compared=(
+            compared_with(
+                type(simple[-1]).__name__, problem, test.y, on_test, problem.predict(simple, test.X)
+            ),
+        ),
+        oracle=None if truth is None else problem.measure(test.y, truth),
+        subgroups=() if groups is None else subgroup_table(problem, test.y, on_test, groups, minimum=minimum),
+        unavailable={
+            f"{name} {metric}": reason
+            for name, of in scored.items()
+            for metric, reason in problem.reasons(*of).items()
+        },
     )
 
 

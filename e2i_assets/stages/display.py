@@ -23,13 +23,20 @@ NOT_SERVED = "not_served"
 
 
 def check(
-    asset_key: dg.AssetKey, gate: str, verdict: Verdict, about: str, where: Mapping[str, Any]
+    asset_key: dg.AssetKey,
+    gate: str,
+    verdict: Verdict,
+    about: str,
+    where: Mapping[str, Any],
+    *,
+    blocking: bool = True,
 ) -> dg.AssetCheckResult:
     """A verdict as Dagster's check result, the most important first.
 
     Args:
         about: partition and day, because Dagit shows an asset's last result whatever partition it is of.
         where: links to what was judged.
+        blocking: whether it is a gate; else it only warns.
     """
     figures = {k: v if v is not None else "none" for k, v in verdict.figures.items()}
     advice = {"next_step": verdict.next_step} if verdict.next_step else {}
@@ -39,6 +46,7 @@ def check(
         passed=verdict.passed,
         asset_key=asset_key,
         check_name=gate,
+        severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
         # Dagit takes it for Markdown, and what was found names columns and values of data.
         description=markdown.plain(f"{about}: {verdict.summary}"),
         metadata=rounded({"reason": verdict.reason, **advice, **table, **figures, **where}),
@@ -82,7 +90,13 @@ def serialize(metadata: Mapping[str, Any], checks: Sequence[dg.AssetCheckResult]
     shown: Any = {
         "metadata": dict(dg.AssetMaterialization(asset_key="_", metadata=metadata).metadata),
         "checks": {
-            c.check_name: {"description": c.description, "metadata": dict(c.metadata)} for c in checks
+            c.check_name: {
+                "description": c.description,
+                "metadata": dict(c.metadata),
+                "passed": c.passed,
+                "severity": c.severity.value,
+            }
+            for c in checks
         },
     }
     return dg.serialize_value(shown)
@@ -101,7 +115,8 @@ def republished(current: Published) -> dg.MaterializeResult:
         data_version=dg.DataVersion(current.version),
         check_results=[
             dg.AssetCheckResult(
-                passed=True,
+                passed=check.get("passed", True),  # earlier versions have gates alone, all passed
+                severity=dg.AssetCheckSeverity(check.get("severity", "ERROR")),
                 asset_key=key,
                 check_name=gate,
                 description=check["description"],

@@ -7,7 +7,7 @@ nothing that a stage depends on has changed, its published version stands and no
 """
 
 import typing
-import warnings
+import warnings as python_warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.errors import E2IError
-from e2i_assets.gates.verdict import Gate, Verdict, refusal, refusals
+from e2i_assets.gates.verdict import Gate, Verdict, not_judged, refusal, refusals
 from e2i_assets.json_files import json_hash, to_json
 from e2i_assets.partitions import partitions, serves
 from e2i_assets.resources.artifacts import Artifact
@@ -48,6 +48,7 @@ class StageResult:
         artifact: what is published.
         metadata: what a person wants to see in Dagit; never a patient's row.
         gate_input: what the gates judge, the artifact itself unless said otherwise.
+        warning_input: what the warnings judge, the artifact itself unless said otherwise.
         attributes: facts about the making that are not content (they do not enter the data version).
         pages: name to file of the artifact that a person may open; linked in Dagit, also when a gate refuses.
         on_publish: what else takes effect with the artifact. Called when every gate has passed, before the
@@ -58,6 +59,7 @@ class StageResult:
     artifact: Artifact
     metadata: Mapping[str, Any] = field(default_factory=dict)
     gate_input: Any = None
+    warning_input: Any = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
     on_publish: Callable[[], None] = nothing_more
@@ -74,6 +76,7 @@ def stage(
     description: str,
     kinds: set[str],
     gates: Sequence[Gate] = (),
+    warnings: Sequence[Gate] = (),
     inputs: Mapping[str, dg.AssetKey | str] | None = None,
     scope: str | None = None,
     config: Callable[[StageContext], Any] | None = None,
@@ -87,6 +90,8 @@ def stage(
 
     Args:
         gates: all must pass before anything is published.
+        warnings: checks that only tell: whatever they find, the artifact is published, and no record of a
+            gate is kept of them.
         inputs: parameter name to the asset that it loads; each parameter's annotation is its artifact class.
         scope: the scope that the stage belongs to; of a partition that it does not serve nothing is computed
             or published, and no gate is asked.
@@ -119,7 +124,10 @@ def stage(
                 **({SCOPE: scope} if scope else {}),
                 **(metadata or {}),
             },
-            check_specs=[_check_spec(gate, asset_key) for gate in gates],
+            check_specs=[
+                *(_check_spec(gate, asset_key, blocking=True) for gate in gates),
+                *(_check_spec(warning, asset_key, blocking=False) for warning in warnings),
+            ],
         )
         def asset(context: dg.AssetExecutionContext, **inputs: Published) -> Iterator[Any]:
             config_dir = context.resources.settings.config_dir
@@ -140,7 +148,7 @@ def stage(
                 }
                 return compute(stage_context, **artifacts)
 
-            yield from make(stage_context, asset_key, result, gates=gates, lost=lost)
+            yield from make(stage_context, asset_key, result, gates=gates, warnings=warnings, lost=lost)
 
         return asset
 
@@ -162,6 +170,7 @@ def make(
     compute: Callable[[], StageResult],
     *,
     gates: Sequence[Gate] = (),
+    warnings: Sequence[Gate] = (),
     lost: Lost | None = None,
 ) -> Iterator[Any]:
     """What a stage yields: the published version if it is current, else what is made; with the checks.
@@ -171,7 +180,7 @@ def make(
         Unforeseen: a library failed; without its text, which may quote a patient's values.
     """
     with without_data(), naming_full_disk(context.settings):
-        yield from _make(context, asset_key, compute, gates, lost)
+        yield from _make(context, asset_key, compute, gates, warnings, lost)
 
 
 def _make(
@@ -179,6 +188,7 @@ def _make(
     asset_key: dg.AssetKey,
     compute: Callable[[], StageResult],
     gates: Sequence[Gate],
+    warnings: Sequence[Gate],
     lost: Lost | None,
 ) -> Iterator[Any]:
     forced = context.dagster.run.tags.get(FORCE)
@@ -199,21 +209,23 @@ def _make(
     except (E2IError, ImportError) as error:
         if full_disk(error, context.settings) or not getattr(error, "on_data", True):
             raise
-        yield from _refuse(context, asset_key, gates, error)
+        yield from _refuse(context, asset_key, gates, warnings, error)
         return
     _record(context, asset_name(asset_key), verdicts, version)
-    yield from _publish(context, asset_key, result, version, verdicts, code_changed)
+    warned_of = result.artifact if result.warning_input is None else result.warning_input
+    warned = {warning.name: warning.verdict(warned_of) for warning in warnings}
+    yield from _publish(context, asset_key, result, version, verdicts, warned, code_changed)
 
 
-def _check_spec(gate: Gate, asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
-    with warnings.catch_warnings():
+def _check_spec(gate: Gate, asset_key: dg.AssetKey, *, blocking: bool) -> dg.AssetCheckSpec:
+    with python_warnings.catch_warnings():
         # Partitioned checks are preview in Dagster 1.13; this is the only place that makes them.
-        warnings.simplefilter("ignore", dg.PreviewWarning)
+        python_warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(
             gate.name,
             asset=asset_key,
             description=gate.description,
-            blocking=True,
+            blocking=blocking,
             partitions_def=partitions(),
         )
 
@@ -238,6 +250,7 @@ def _publish(
     result: StageResult,
     version: str,
     verdicts: Mapping[str, Verdict],
+    warned: Mapping[str, Verdict],
     code_changed: bool,
 ) -> Iterator[Any]:
     """The materialization that makes a version current, where all verdicts passed; else the checks alone."""
@@ -248,8 +261,12 @@ def _publish(
         page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in result.pages.items()
     }
     checks = [
-        display.check(asset_key, gate, verdict, _about(context), where) for gate, verdict in verdicts.items()
+        display.check(asset_key, name, verdict, _about(context), where, blocking=name in verdicts)
+        for name, verdict in {**verdicts, **warned}.items()
     ]
+    for name, verdict in warned.items():
+        if not verdict.passed:
+            context.log.warning(f"{name}: {verdict.summary}")
     if not all(verdict.passed for verdict in verdicts.values()):
         for gate, verdict in verdicts.items():
             if not verdict.passed:
@@ -279,14 +296,18 @@ def _publish(
             **({display.CODE_CHANGED: True} if code_changed else {}),
         },
         data_version=dg.DataVersion(version),
-        # Passing results travel with the materialization that they judged; yielded before it they would
+        # Results travel with the materialization that they judged; yielded before it they would
         # have no target (dagster-io/dagster#16732).
         check_results=checks,
     )
 
 
 def _refuse(
-    context: StageContext, asset_key: dg.AssetKey, gates: Sequence[Gate], error: E2IError | ImportError
+    context: StageContext,
+    asset_key: dg.AssetKey,
+    gates: Sequence[Gate],
+    warnings: Sequence[Gate],
+    error: E2IError | ImportError,
 ) -> Iterator[dg.AssetCheckResult]:
     verdict = refusal(error)
     if not gates:
@@ -297,6 +318,9 @@ def _refuse(
     tell_downstream(context, asset_key, _about(context))
     for gate, answer in verdicts.items():
         yield display.check(asset_key, gate, answer, _about(context), {})
+    for warning in warnings:
+        unjudged = not_judged(", ".join(verdicts))
+        yield display.check(asset_key, warning.name, unjudged, _about(context), {}, blocking=False)
 
 
 def _about(context: StageContext) -> str:

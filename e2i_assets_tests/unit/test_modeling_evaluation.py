@@ -10,24 +10,32 @@ from sklearn.metrics import roc_auc_score
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling.calibration import calibration_bins, calibration_line
+from e2i_assets.modeling.calibration import (
+    calibration_bins,
+    calibration_error,
+    calibration_error_interval,
+    calibration_line,
+)
+from e2i_assets.modeling.classification import (
+    classification_intervals,
+    classification_metrics,
+    decision_curve,
+    least_cost_threshold,
+    youden_threshold,
+)
+from e2i_assets.modeling.classification_plots import calibration_plot, decision_plot, roc_plot
+from e2i_assets.modeling.comparing import compared_with
 from e2i_assets.modeling.delong import auc_interval, delong
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
 from e2i_assets.modeling.problems.base import Evaluation
-from e2i_assets.modeling.problems.binary import (
-    calibration_plot,
-    classification_intervals,
-    classification_metrics,
-    roc_plot,
-    youden_threshold,
-)
+from e2i_assets.modeling.problems.binary import Binary, Costs
 from e2i_assets.modeling.scope import SuccessCriteria
-from e2i_assets_tests.unit.modeling_frames import TEST, VALIDATION, scope, toy, trained
+from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, scope, toy, trained
 
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    return evaluate(trained("LogisticRegression"), TEST, VALIDATION)
+    return evaluate(trained("LogisticRegression"), TEST, VALIDATION, TRAIN)
 
 
 def delong_by_hand(y: np.ndarray, p: np.ndarray, q: np.ndarray) -> tuple[float, float]:
@@ -209,7 +217,7 @@ def test_the_threshold_comes_from_validation_not_test(evaluation: Evaluation) ->
     assert evaluation.threshold == youden_threshold(VALIDATION.y, model.predict(VALIDATION.X))
     flipped = dataclasses.replace(TEST)
     object.__setattr__(flipped, "y", (1 - TEST.y).astype(np.int8))
-    assert evaluate(model, flipped, VALIDATION).threshold == evaluation.threshold
+    assert evaluate(model, flipped, VALIDATION, TRAIN).threshold == evaluation.threshold
 
 
 def test_the_figures_of_an_evaluation_fit_together(evaluation: Evaluation) -> None:
@@ -263,9 +271,92 @@ def test_only_criteria_that_are_not_met_are_named_in_a_refusal(evaluation):
     assert "plausible" not in verdict.message
 
 
+def test_a_model_is_compared_with_a_simple_one_on_the_same_rows() -> None:
+    linear, forest = (
+        evaluate(trained(name), TEST, VALIDATION, TRAIN) for name in ("LogisticRegression", "RandomForest")
+    )
+    for found in (linear, forest):
+        (simple,) = found.compared
+        assert simple.name == "LogisticRegression"
+        assert simple.difference == pytest.approx(found.primary("test") - simple.value)
+        assert simple.difference_interval.low <= simple.difference <= simple.difference_interval.high
+    # Of nearly the same predictions little is left to chance; the rows alone would leave more.
+    own = linear.interval("test")
+    narrow, wide = (found.compared[0].difference_interval for found in (linear, forest))
+    assert narrow.high - narrow.low < wide.high - wide.low < own.high - own.low
+
+
+def test_a_paired_difference_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        y = (rng.random(rows) < 0.3).astype(int)
+        shared = rng.normal(size=rows) + y
+        return y, shared, shared + rng.normal(size=rows)
+
+    y, better, worse = drawn(200_000)
+    truth, hits = roc_auc_score(y, better) - roc_auc_score(y, worse), 0
+    for _ in range(150):
+        low, high = compared_with("other", Binary(), *drawn(120)).difference_interval
+        hits += low <= truth <= high
+    assert 0.9 * 150 <= hits < 150
+
+
+@pytest.mark.parametrize(("false_positive", "false_negative"), [(1, 1), (1, 9), (9, 1), (1, 500)])
+def test_costs_choose_the_threshold(false_positive: float, false_negative: float) -> None:
+    p, y = _draw(2000, 8)
+    found = Binary(costs=Costs(false_positive=false_positive, false_negative=false_negative)).threshold(y, p)
+
+    def cost(threshold: float) -> float:
+        return (
+            np.sum((p >= threshold) & (y == 0)) * false_positive
+            + np.sum((p < threshold) & (y == 1)) * false_negative
+        )
+
+    assert cost(found) == min(cost(threshold) for threshold in [*p, 1.0])
+    # Of calibrated probabilities the best threshold is known.
+    assert found == pytest.approx(false_positive / (false_positive + false_negative), abs=0.12)
+    assert least_cost_threshold(np.array([0, 1]), np.array([0.9, 0.1]), 9, 1) == 1
+
+
+def test_net_benefit_is_its_definition() -> None:
+    p, y = _draw(500, 5)
+    curve = {point["threshold"]: point for point in decision_curve(y, p)}
+    assert len(curve) == 99
+    for at in (0.1, 0.37, 0.8):
+        hits, alarms = np.sum((p >= at) & (y == 1)), np.sum((p >= at) & (y == 0))
+        assert curve[at]["model"] == pytest.approx((hits - alarms * at / (1 - at)) / 500)
+        assert curve[at]["all"] == pytest.approx((y.sum() - (1 - y).sum() * at / (1 - at)) / 500)
+    assert curve[0.3]["model"] > max(0, curve[0.3]["all"])
+
+
+def test_every_split_is_scored_with_intervals(evaluation: Evaluation) -> None:
+    assert set(evaluation.metrics) == set(evaluation.intervals) == {"train", "validation", "test"}
+    assert evaluation.n_train == len(TRAIN.y)
+    assert evaluation.primary("train") == pytest.approx(
+        trained("LogisticRegression").metrics["train_roc_auc"]
+    )
+
+
+def test_what_is_not_there_has_a_reason() -> None:
+    y, p = np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4])
+    metrics, reasons = Binary().metrics(y, p, 0.5), Binary().reasons(y, p, 0.5)
+    missing = {name for name, value in metrics.items() if value is None}
+    assert missing == set(reasons)
+    assert "nobody is decided positive" in reasons["precision"]
+
+
+def test_the_calibration_error_is_the_distance_by_bins() -> None:
+    y, p = np.repeat([0, 1, 0, 1], [15, 5, 4, 16]), np.repeat([0.1, 0.9], 20)
+    assert calibration_error(y, p) == pytest.approx((0.15 + 0.1) / 2)
+    low, high = calibration_error_interval(y, p)
+    assert low == 0
+    assert 0.2 < high < 0.35
+
+
 def test_many_rows_give_few_points() -> None:
     data = toy(5000, seed=9)
-    found = evaluate(trained("LogisticRegression"), data.split("test", 0, 5000), VALIDATION)
+    found = evaluate(trained("LogisticRegression"), data.split("test", 0, 5000), VALIDATION, TRAIN)
     assert len(found.curves["roc"]) <= 200
     assert len(found.curves["calibration"]) == 10
     # Gaps in the data cost something that the true probability does not lose.
@@ -273,7 +364,7 @@ def test_many_rows_give_few_points() -> None:
 
 
 def test_pictures_are_small_and_the_same_each_time(evaluation: Evaluation) -> None:
-    for draw in (roc_plot, calibration_plot):
+    for draw in (roc_plot, calibration_plot, decision_plot):
         png = draw(evaluation)
         assert png.startswith(b"\x89PNG")
         assert len(png) < 40_000

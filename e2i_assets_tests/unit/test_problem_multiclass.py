@@ -73,7 +73,9 @@ def trained(algorithm: str) -> TrainedModel:
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    return evaluate(trained("LogisticRegression"), splits()["test"], splits()["validation"])
+    return evaluate(
+        trained("LogisticRegression"), *(splits()[name] for name in ("test", "validation", "train"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,13 +261,11 @@ def test_class_names_are_drawn_as_they_are(evaluation: Evaluation, monkeypatch: 
 def test_a_model_of_other_classes_is_not_scored() -> None:
     """Classes in another order would be answered under each other's names."""
     turned = scope(classes=[2, 1, 0]).problem
-    test, validation = (
-        LabelledSplit(n, splits()[n].X, splits()[n].y, turned) for n in ("test", "validation")
-    )
+    asked = [LabelledSplit(n, splits()[n].X, splits()[n].y, turned) for n in ("test", "validation", "train")]
     with pytest.raises(
         TrainingDataError, match=r"trained for .* of 0, 1, 2, the scope asks for .* of 2, 1, 0"
     ):
-        evaluate(trained("LogisticRegression"), test, validation)
+        evaluate(trained("LogisticRegression"), *asked)
 
 
 def test_the_gate_blocks_a_poor_model_and_one_that_is_too_good(evaluation: Evaluation) -> None:

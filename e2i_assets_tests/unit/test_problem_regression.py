@@ -73,7 +73,9 @@ def trained(algorithm: str) -> TrainedModel:
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    return evaluate(trained(candidate().algorithm), splits()["test"], splits()["validation"])
+    return evaluate(
+        trained(candidate().algorithm), *(splits()[name] for name in ("test", "validation", "train"))
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.errors import NoCandidateError
+from e2i_assets.modeling.figures import Compared, Subgroup
 from e2i_assets.modeling.intervals import Interval
 
 Metrics = Mapping[str, float | None]
@@ -72,16 +73,26 @@ class Answer:
 class Evaluation:
     """The figures of one model. Aggregates only.
 
+    What earlier releases did not write down has a default, so that what test told stays readable.
+
     Attributes:
         primary_metric: the metric that models of this problem type are chosen by.
         fingerprint: of the model.
-        metrics: split (`validation`, `test`) to metrics, None where one cannot be computed. The model was
-            tuned on validation: there it flatters.
+        metrics: split (`train`, `validation`, `test`) to metrics, None where one cannot be computed. The
+            model was fitted on train, tuned and calibrated on validation: there it flatters.
         intervals: the same, to 95 % intervals.
-        curves: of test; what the plots are made of.
+        curves: of test; what the plots are made of. `learning` is of validation, by rows of train.
         threshold: from which prediction on a row is decided positive, chosen on validation; None where
             nothing is decided.
         baseline: primary metric on test of a model that knows the target of train and no feature.
+        threshold_rule: how the threshold was chosen; empty where there is none.
+        calibration: how predicted probabilities were calibrated: `none`, `sigmoid` or `isotonic`; empty where
+            none are predicted.
+        compared: simple models on the same features and test rows.
+        oracle: primary metric on test of the true process, for synthetic data.
+        subgroups: test by age band, sex, region and insurance.
+        unavailable: what could not be computed (`test mape`, `subgroups insurance`, `learning`), with the
+            reason.
     """
 
     problem_type: str
@@ -95,6 +106,13 @@ class Evaluation:
     baseline: float | None
     n_test: int
     n_validation: int
+    n_train: int | None = None
+    threshold_rule: str = ""
+    calibration: str = ""
+    compared: tuple[Compared, ...] = ()
+    oracle: float | None = None
+    subgroups: tuple[Subgroup, ...] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     def primary(self, split: str) -> float | None:
         """The primary metric on a split."""
@@ -201,6 +219,26 @@ class Problem(ABC):
         """The primary metric."""
 
     @abstractmethod
+    def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval | None:
+        """The 95 % interval of the primary metric; None where it cannot be computed."""
+
+    @abstractmethod
+    def correlation(self, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+        """Correlation of two predictions' primary metrics over samples of such rows; 0 where unknown."""
+
+    def fewest(self, y: np.ndarray) -> int:
+        """The rows that an estimate on so few stands on: of the rarer outcome, or all."""
+        return len(y)
+
+    def errors(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None:
+        """Prediction less outcome of each row; None where a prediction is no expected outcome."""
+        return prediction - y
+
+    @abstractmethod
+    def simple_model(self) -> Any:
+        """An unfitted linear estimator that any model should be compared with."""
+
+    @abstractmethod
     def compare(
         self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]
     ) -> Comparison:
@@ -227,6 +265,15 @@ class Problem(ABC):
     def threshold(self, y: np.ndarray, prediction: np.ndarray) -> float | None:
         """From which prediction on a row is decided positive; None where nothing is decided."""
         return None
+
+    @property
+    def threshold_rule(self) -> str:
+        """How the threshold is chosen, in words; empty where nothing is decided."""
+        return ""
+
+    def reasons(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Mapping[str, str]:
+        """Why each metric that cannot be computed cannot."""
+        return {}
 
     @abstractmethod
     def metrics(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Metrics:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from e2i_assets.cohorts.small_cells import Cells
-from e2i_assets.modeling import drawing
 from e2i_assets.modeling.algorithms import classifiers
-from e2i_assets.modeling.calibration import calibration_bins, calibration_intervals, calibration_line
+from e2i_assets.modeling.calibration import calibration_bins, calibration_line
+from e2i_assets.modeling.classification import (
+    classification_intervals,
+    classification_metrics,
+    decision_curve,
+    least_cost_threshold,
+    youden_threshold,
+)
+from e2i_assets.modeling.classification_plots import calibration_plot, decision_plot, roc_plot
 from e2i_assets.modeling.delong import auc_interval, delong
 from e2i_assets.modeling.errors import MORE_OF_THE_RARER, ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
-from e2i_assets.modeling.intervals import Interval, not_negative, of_mean, of_share
+from e2i_assets.modeling.intervals import Interval
 from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
 from e2i_assets.modeling.roc import roc_points
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
@@ -26,13 +33,28 @@ from e2i_assets.modeling.scope import PlausibleLimit, Scope
 MAX_ROC_POINTS = 200
 
 
+class Costs(BaseModel):
+    """What a wrong decision costs, each in the same unit: a patient called for nothing, and one missed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    false_positive: float = Field(gt=0)
+    false_negative: float = Field(gt=0)
+
+
 @dataclass(frozen=True)
 class Binary(Problem):
     """Classification into 0 and 1; a prediction is the probability of 1.
 
     Folds and splits are stratified by the outcome. Two models are compared by DeLong's test, paired on the
-    same held-out rows. The threshold is Youden's, chosen on validation.
+    same held-out rows. The threshold is chosen on validation: Youden's, or that of the least cost where the
+    scope states costs.
+
+    Attributes:
+        costs: of wrong decisions. They move the threshold, not the model.
     """
+
+    costs: Costs | None = field(default=None, compare=False)
 
     problem_type = "binary_classification"
     primary_metric = "roc_auc"
@@ -44,6 +66,7 @@ class Binary(Problem):
         "pr_auc": "pr_auc",
         "brier": "brier",
         "log_loss": "log_loss",
+        "ece": "ece",
         "accuracy": "accuracy",
         "precision": "precision",
         "recall": "recall",
@@ -52,7 +75,7 @@ class Binary(Problem):
     }
     ascending: ClassVar[Mapping[str, bool | None]] = {
         **dict.fromkeys(("roc_auc", "pr_auc", "accuracy", "precision", "recall", "f1"), True),
-        **dict.fromkeys(("brier", "log_loss"), False),
+        **dict.fromkeys(("brier", "log_loss", "ece"), False),
         "calibration_slope": None,
     }
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -104,6 +127,28 @@ class Binary(Problem):
 
         return float(roc_auc_score(y, prediction))
 
+    def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval:
+        """Of the AUC; see `auc_interval`."""
+        return Interval(*auc_interval(y, prediction)[1:3])
+
+    def correlation(self, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+        """DeLong's."""
+        if self.fewest(y) < 2:
+            return 0.0
+        _, covariance = delong(y, np.array([first, second]))
+        scale = math.sqrt(covariance[0, 0] * covariance[1, 1])
+        return float(np.clip(covariance[0, 1] / scale, -1, 1)) if scale else 0.0
+
+    def fewest(self, y: np.ndarray) -> int:
+        """Rows of the rarer outcome."""
+        return int(min(y.sum(), len(y) - y.sum()))
+
+    def simple_model(self) -> Any:
+        """Logistic regression, at scikit-learn's defaults."""
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=1000)
+
     def compare(
         self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]
     ) -> Comparison:
@@ -132,8 +177,31 @@ class Binary(Problem):
         return {"roc_auc": self.measure(y, prediction), "log_loss": float(log_loss(y, prediction))}
 
     def threshold(self, y: np.ndarray, prediction: np.ndarray) -> float:
-        """Youden's."""
-        return youden_threshold(y, prediction)
+        """Youden's, or that of the least cost."""
+        if self.costs is None:
+            return youden_threshold(y, prediction)
+        return least_cost_threshold(y, prediction, self.costs.false_positive, self.costs.false_negative)
+
+    @property
+    def threshold_rule(self) -> str:
+        """Youden's, or the costs."""
+        if self.costs is None:
+            return "Youden: sensitivity + specificity largest on validation"
+        return (
+            f"least cost on validation, {self.costs.false_positive:g} for each false positive and "
+            f"{self.costs.false_negative:g} for each false negative"
+        )
+
+    def reasons(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Mapping[str, str]:
+        """Of precision and F1, where nobody is decided positive, and of a slope that does not exist."""
+        told = {}
+        if calibration_line(y, prediction)[0] is None:
+            told["calibration_slope"] = "the predictions are all alike, or separate the outcomes"
+        for suffix, limit in (("", 0.5), ("_at_threshold", _given(threshold))):
+            if not (prediction >= limit).any():
+                nobody = f"no row reaches {limit:.3g}, so nobody is decided positive"
+                told |= {f"precision{suffix}": nobody, f"f1{suffix}": nobody}
+        return told
 
     def metrics(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Metrics:
         """See `classification_metrics`."""
@@ -145,7 +213,7 @@ class Binary(Problem):
 
     def curves(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> dict[str, Any]:
         """`roc`: (false, true) positive rates, at most 200 points. `calibration`: bins, equally filled, in
-        order of prediction. `confusion`: tn, fp, fn, tp at the threshold.
+        order of prediction. `confusion`: tn, fp, fn, tp at the threshold. `decision`: see `decision_curve`.
         """
         from sklearn.metrics import confusion_matrix
 
@@ -154,11 +222,16 @@ class Binary(Problem):
             "roc": roc_points(y, prediction, MAX_ROC_POINTS),
             "calibration": [b._asdict() for b in calibration_bins(y, prediction)],
             "confusion": dict(zip(("tn", "fp", "fn", "tp"), cells.ravel().tolist(), strict=True)),
+            "decision": decision_curve(y, prediction),
         }
 
     def plots(self, evaluation: Evaluation) -> dict[str, bytes]:
-        """ROC and calibration."""
-        return {"roc.png": roc_plot(evaluation), "calibration.png": calibration_plot(evaluation)}
+        """ROC, calibration and decision curve."""
+        return {
+            "roc.png": roc_plot(evaluation),
+            "calibration.png": calibration_plot(evaluation),
+            **({"decision_curve.png": decision_plot(evaluation)} if "decision" in evaluation.curves else {}),
+        }
 
     def answer(self, classes: Sequence[Any], target: str, threshold: float | None) -> Answer:
         """The probability of the positive class, and the probabilities [negative, positive].
@@ -188,12 +261,19 @@ class Binary(Problem):
 
 class BinaryScope(Scope):
     """`plausible_max_auc` is what features may reach together, and a model on test, before those that nobody
-    has declared as known on the index date become a question.
+    has declared as known on the index date become a question. `costs` of wrong decisions choose the
+    threshold.
     """
 
     problem_class: ClassVar = Binary
     problem_type: Literal["binary_classification"]
+    costs: Costs | None = None
     plausible_max_auc: float = Field(default=0.95, gt=0.5, le=1)
+
+    @property
+    def problem(self) -> Binary:
+        """With the costs that the file states."""
+        return Binary(costs=self.costs)
 
     @property
     def plausible(self) -> PlausibleLimit:
@@ -208,125 +288,6 @@ def _given(threshold: float | None) -> float:
     if threshold is None:
         raise ValueError("a binary classification is decided at a threshold: give one")
     return threshold
-
-
-def classification_metrics(y: np.ndarray, p: np.ndarray, *, threshold: float) -> dict[str, float | None]:
-    """Metrics of predicted probabilities.
-
-    Args:
-        y: 0/1, both present.
-        p: probabilities, shape as `y`.
-        threshold: chosen elsewhere, never on these rows.
-
-    Returns:
-        roc_auc, pr_auc, brier, log_loss, calibration_slope and _intercept; accuracy, precision, recall and
-        f1 at 0.5, and the same with suffix `_at_threshold`. None where a figure cannot be computed.
-    """
-    from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
-
-    slope, intercept = calibration_line(y, p)
-    at_threshold = _decisions(y, p >= threshold)
-    return {
-        "roc_auc": float(roc_auc_score(y, p)),
-        "pr_auc": float(average_precision_score(y, p)),
-        "brier": float(brier_score_loss(y, p)),
-        "log_loss": float(log_loss(y, p, labels=[0, 1])),
-        "calibration_slope": slope,
-        "calibration_intercept": intercept,
-        **_decisions(y, p >= 0.5),
-        **{f"{name}_at_threshold": value for name, value in at_threshold.items()},
-    }
-
-
-def classification_intervals(y: np.ndarray, p: np.ndarray, *, threshold: float) -> dict[str, Interval | None]:
-    """95 % intervals of `classification_metrics`, each by the method that holds for few rows.
-
-    ROC-AUC: `auc_interval`. PR-AUC: of a share of the positives (Boyd, Eng & Page 2013), by Wilson. Brier and
-    log loss: Student's, of the mean of the rows' losses. Accuracy, precision, recall: Wilson's. F1 is a
-    function of the share of hits among the rows that are positive or decided so. Calibration: Wald's.
-    """
-    from sklearn.metrics import average_precision_score
-
-    q = np.clip(p, np.finfo(float).eps, 1 - np.finfo(float).eps)
-    auc = auc_interval(y, p)
-    slope, intercept = calibration_intervals(y, p)
-    at_threshold = _decision_intervals(y, p >= threshold)
-    return {
-        "roc_auc": Interval(auc.low, auc.high),
-        "pr_auc": of_share(float(average_precision_score(y, p)), int(y.sum())),
-        "brier": not_negative(of_mean((p - y) ** 2)),
-        "log_loss": not_negative(of_mean(-np.log(np.where(y == 1, q, 1 - q)))),
-        "calibration_slope": slope,
-        "calibration_intercept": intercept,
-        **_decision_intervals(y, p >= 0.5),
-        **{f"{name}_at_threshold": ends for name, ends in at_threshold.items()},
-    }
-
-
-def _decisions(y: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:
-    """Precision and F1 are undefined (None) when nobody is decided positive."""
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-
-    precision, recall, f1, _ = precision_recall_fscore_support(y, decided, average="binary", zero_division=0)
-    there = bool(decided.any())
-    return {
-        "accuracy": float(accuracy_score(y, decided)),
-        "precision": float(precision) if there else None,
-        "recall": float(recall),
-        "f1": float(f1) if there else None,
-    }
-
-
-def _decision_intervals(y: np.ndarray, decided: np.ndarray) -> dict[str, Interval | None]:
-    right, either = int(np.sum(decided & (y == 1))), int(np.sum(decided | (y == 1)))
-    positive, chosen = int(y.sum()), int(decided.sum())
-    hits = of_share(right / either, either)
-    return {
-        "accuracy": of_share(float(np.mean(decided == y)), len(y)),
-        "precision": of_share(right / chosen, chosen) if chosen else None,
-        "recall": of_share(right / positive, positive),
-        "f1": Interval(*(2 * share / (1 + share) for share in hits)) if chosen else None,
-    }
-
-
-def youden_threshold(y: np.ndarray, p: np.ndarray) -> float:
-    """The probability where sensitivity + specificity is largest (Youden 1950); of equals the highest."""
-    from sklearn.metrics import roc_curve
-
-    fpr, tpr, thresholds = roc_curve(y, p)
-    best = int(np.argmax((tpr - fpr)[1:])) + 1  # the first point is "nobody", at infinity
-    return float(thresholds[best])
-
-
-def roc_plot(evaluation: Evaluation) -> bytes:
-    """ROC curve on test, with the AUC and its 95 % interval."""
-    figure, axes = drawing.canvas()
-    auc, ends = evaluation.primary("test"), evaluation.interval("test")
-    axes.plot([0, 1], [0, 1], color=drawing.SOFT, linestyle="--", linewidth=1)
-    axes.plot(*zip(*evaluation.curves["roc"], strict=True), color=drawing.LINE, linewidth=2)
-    axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
-    axes.set(xlabel="False positive rate", ylabel="True positive rate")
-    if auc is not None and ends is not None:
-        axes.set_title(f"{evaluation.algorithm}: AUC {auc:.3f} (95 % {ends.low:.3f} to {ends.high:.3f})")
-    axes.text(0.98, 0.04, f"{evaluation.n_test} test rows", ha="right", color=drawing.INK, fontsize=9)
-    return drawing.png(figure)
-
-
-def calibration_plot(evaluation: Evaluation) -> bytes:
-    """Predicted against observed share on test, in bins of equal size."""
-    figure, axes = drawing.canvas()
-    predicted = [b["predicted"] for b in evaluation.curves["calibration"]]
-    observed = [b["observed"] for b in evaluation.curves["calibration"]]
-    slope = evaluation.metrics["test"]["calibration_slope"]
-    axes.plot([0, 1], [0, 1], color=drawing.SOFT, linestyle="--", linewidth=1)
-    axes.plot(predicted, observed, color=drawing.LINE, linewidth=2, marker="o", markersize=5)
-    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set(xlabel="Predicted probability", ylabel="Observed share")
-    axes.set_title(
-        f"{evaluation.algorithm}: Brier {evaluation.metrics['test']['brier']:.3f}"
-        + (f", slope {slope:.2f}" if slope is not None else "")
-    )
-    return drawing.png(figure)
 
 
 def _positive_index(classes: list[Any], positive_class: str) -> int:

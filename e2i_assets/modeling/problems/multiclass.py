@@ -108,6 +108,26 @@ class Multiclass(Problem):
 
         return float(f1_score(y, prediction.argmax(axis=1), average="weighted", zero_division=0))
 
+    def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval:
+        """Of the weighted F1; see `intervals`."""
+        decided, classes = prediction.argmax(axis=1), prediction.shape[1]
+        weighted, _ = np.quantile(_f1(_resampled(y, decided, classes)), [0.025, 0.975], axis=1).T
+        return _wider(weighted, of_share(self.measure(y, prediction), len(y)))
+
+    def correlation(self, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+        """The bootstrap's."""
+        scores = _bootstrapped(y, [first, second], np.random.default_rng(SEED))
+        return float(np.corrcoef(scores)[0, 1]) if (scores.std(axis=1) > 0).all() else 0.0
+
+    def errors(self, y: np.ndarray, prediction: np.ndarray) -> None:
+        """None: a class is no number."""
+
+    def simple_model(self) -> Any:
+        """Logistic regression, at scikit-learn's defaults."""
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=1000)
+
     def compare(
         self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]
     ) -> Comparison:
@@ -116,19 +136,11 @@ class Multiclass(Problem):
             [[self.measure(y, p) for p in told] for y, told in zip(targets, predictions, strict=True)]
         )
         means = scores.mean(axis=0)
-        best, classes = int(np.argmax(means)), predictions[0][0].shape[1]
+        best = int(np.argmax(means))
         rng, variances = np.random.default_rng(SEED), []
-        for y, told in zip(targets, predictions, strict=True):
-            rows = np.column_stack([y, *[p.argmax(axis=1) for p in told]])
-            kinds, counts = np.unique(rows, axis=0, return_counts=True)
-            drawn = rng.multinomial(len(y), counts / len(y), RESAMPLES)
-            found = np.array(
-                [
-                    _f1(_confusions(kinds[:, 0], kinds[:, 1 + model], drawn, classes))[0]
-                    for model in range(len(told))
-                ]
-            )
-            variances.append((found - found[best]).var(axis=1, ddof=1))
+        for y, predicted in zip(targets, predictions, strict=True):
+            drawn = _bootstrapped(y, predicted, rng)
+            variances.append((drawn - drawn[best]).var(axis=1, ddof=1))
         return Comparison(means, scores.std(axis=0), np.sqrt(np.sum(variances, axis=0)) / len(targets))
 
     def baseline(self, y: np.ndarray) -> tuple[float, ...]:
@@ -176,8 +188,7 @@ class Multiclass(Problem):
         rows, decided, classes = len(y), prediction.argmax(axis=1), prediction.shape[1]
         counts = np.bincount(y, minlength=classes)
         cells = np.bincount(y * classes + decided, minlength=classes**2)
-        drawn = np.random.default_rng(SEED).multinomial(rows, cells / rows, RESAMPLES)
-        weighted, macro = np.quantile(_f1(drawn.reshape(-1, classes, classes)), [0.025, 0.975], axis=1).T
+        _, macro = np.quantile(_f1(_resampled(y, decided, classes)), [0.025, 0.975], axis=1).T
         right = np.diagonal(cells.reshape(classes, classes))
         recalls = [of_share(hits / of, of) for hits, of in zip(right.tolist(), counts.tolist(), strict=True)]
         mean_f1 = float(f1_score(y, decided, average="macro", zero_division=0))
@@ -185,7 +196,7 @@ class Multiclass(Problem):
         highest = max(aucs, key=lambda one: one.auc)
         losses = -np.log(np.clip(prediction[np.arange(rows), y], np.finfo(float).eps, 1))
         return {
-            "f1_weighted": _wider(weighted, of_share(self.measure(y, prediction), rows)),
+            "f1_weighted": self.interval(y, prediction),
             "f1_macro": _wider(macro, of_share(mean_f1, classes * int(counts.min()))),
             "accuracy": of_share(float((decided == y).mean()), rows),
             "balanced_accuracy": _mean(recalls),
@@ -318,6 +329,22 @@ PROBLEM, SCOPE = Multiclass, MulticlassScope
 def _aucs(y: np.ndarray, prediction: np.ndarray) -> list[Any]:
     """ROC-AUC of each class against the rest, with its interval."""
     return [auc_interval((y == place).astype(int), p) for place, p in enumerate(prediction.T)]
+
+
+def _resampled(y: np.ndarray, decided: np.ndarray, classes: int) -> np.ndarray:
+    """Confusion matrices of the bootstrap, shape (draws, classes, classes)."""
+    cells = np.bincount(y * classes + decided, minlength=classes**2)
+    drawn = np.random.default_rng(SEED).multinomial(len(y), cells / len(y), RESAMPLES)
+    return drawn.reshape(-1, classes, classes)
+
+
+def _bootstrapped(y: np.ndarray, predictions: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Weighted F1 of models on the same resamples of rows, shape (models, draws)."""
+    classes = predictions[0].shape[1]
+    rows = np.column_stack([y, *[p.argmax(axis=1) for p in predictions]])
+    kinds, counts = np.unique(rows, axis=0, return_counts=True)
+    drawn = rng.multinomial(len(y), counts / len(y), RESAMPLES)
+    return np.array([_f1(_confusions(kinds[:, 0], decided, drawn, classes))[0] for decided in kinds[:, 1:].T])
 
 
 def _confusions(y: np.ndarray, decided: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:

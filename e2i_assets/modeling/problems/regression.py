@@ -22,6 +22,8 @@ from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, In
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
 ROWS_PER_FOLD = 10
+NEAR_ZERO = 0.01
+"""Share of the target's mean size below which an error as a share of it says nothing."""
 MORE_ROWS = "Load more patients, or widen the cohort by its criteria: more must have a known outcome."
 
 
@@ -94,6 +96,24 @@ class Regression(Problem):
 
         return float(root_mean_squared_error(y, prediction))
 
+    def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval | None:
+        """Of the RMSE: Student's on the logarithm of the squared error, which is less lopsided."""
+        ends = of_logarithm((prediction - y) ** 2)
+        return ends and Interval(math.sqrt(ends.low), math.sqrt(ends.high))
+
+    def correlation(self, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+        """Of the squared errors."""
+        squares = np.square(np.array([first, second]) - y)
+        if len(y) < 2 or (squares.std(axis=1) == 0).any():
+            return 0.0
+        return float(np.corrcoef(squares)[0, 1])
+
+    def simple_model(self) -> Any:
+        """Ridge regression, its penalty by generalised cross-validation on train."""
+        from sklearn.linear_model import RidgeCV
+
+        return RidgeCV(np.logspace(-2, 4, 13))
+
     def compare(
         self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]
     ) -> Comparison:
@@ -125,7 +145,7 @@ class Regression(Problem):
     def metrics(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Metrics:
         """rmse, mae and mean_error (predicted less actual) in the target's unit, r2, and mape as a share.
 
-        Where a target is 0 there is no mape.
+        Where a target is 0, or next to it, there is no mape.
         """
         from sklearn.metrics import mean_absolute_error, mean_absolute_percentage_error, r2_score
 
@@ -133,22 +153,29 @@ class Regression(Problem):
             "rmse": self.measure(y, prediction),
             "mae": float(mean_absolute_error(y, prediction)),
             "mean_error": float(np.mean(prediction - y)),
-            "mape": float(mean_absolute_percentage_error(y, prediction)) if (y != 0).all() else None,
+            "mape": None if _near_zero(y) else float(mean_absolute_percentage_error(y, prediction)),
             "r2": float(r2_score(y, prediction)),
         }
 
     def intervals(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Intervals:
         """Student's; of rmse and r2 on the logarithm of the squared error, which is less lopsided."""
         errors = prediction - y
-        squares, spread = errors**2, (y - y.mean()) ** 2
-        of_square = of_logarithm(squares)
-        of_rest = of_logarithm(squares, spread)
+        of_rest = of_logarithm(errors**2, (y - y.mean()) ** 2)
         return {
-            "rmse": of_square and Interval(math.sqrt(of_square.low), math.sqrt(of_square.high)),
+            "rmse": self.interval(y, prediction),
             "mae": not_negative(of_mean(np.abs(errors))),
             "mean_error": of_mean(errors),
-            "mape": not_negative(of_mean(np.abs(errors / y))) if (y != 0).all() else None,
+            "mape": None if _near_zero(y) else not_negative(of_mean(np.abs(errors / y))),
             "r2": of_rest and Interval(1 - of_rest.high, 1 - of_rest.low),
+        }
+
+    def reasons(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Mapping[str, str]:
+        """Of mape, which divides by the target."""
+        if not (rows := _near_zero(y)):
+            return {}
+        return {
+            "mape": f"the target of {rows} of {len(y)} rows is zero, or below {NEAR_ZERO:.0%} of the mean "
+            "size: a share of it would be all there is to see"
         }
 
     def curves(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> dict[str, Any]:
@@ -220,3 +247,9 @@ class RegressionScope(Scope):
 
 
 PROBLEM, SCOPE = Regression, RegressionScope
+
+
+def _near_zero(y: np.ndarray) -> int:
+    """Rows whose target is too small to divide an error by."""
+    size = np.abs(y)
+    return int(np.sum((size == 0) | (size < NEAR_ZERO * size.mean())))

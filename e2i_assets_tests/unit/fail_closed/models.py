@@ -14,6 +14,7 @@ from e2i_assets.gates.bento_bundle import Answers
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
 from e2i_assets.modeling.fitted import FitCheck, refit_check
 from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import SuccessCriteria
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDATION, scope, trained
@@ -32,11 +33,12 @@ def fitted(train: pd.DataFrame) -> FitCheck:
     return refit_check(fit_preprocessor(X, FEATURES), X, lambda frame: fit_preprocessor(frame, FEATURES))
 
 
+def evaluated(test: pd.DataFrame) -> Evaluation:
+    return evaluate(trained("LogisticRegression"), labelled("test", test, NAMES, scope()), VALIDATION, TRAIN)
+
+
 def judged(test: pd.DataFrame) -> tuple[CriterionResult, ...]:
-    model = trained("LogisticRegression")
-    return meets(
-        SuccessCriteria({"min_auc": 0.0}), evaluate(model, labelled("test", test, NAMES, scope()), VALIDATION)
-    )
+    return meets(SuccessCriteria({"min_auc": 0.0}), evaluated(test))
 
 
 def answered(validation: pd.DataFrame) -> Answers:
@@ -64,6 +66,16 @@ EVALUATION = {
     "wrong time zone": Case(partial(judged, table(TEST, started=DATED["lab_1"])), BAD),
     "nothing evaluated": Case(tuple, "no_criteria"),
 }
+SUBGROUPS = {
+    "missing column": Case(partial(evaluated, table(TEST).drop(columns="lab_1")), BAD),
+    "missing library": Case(partial(evaluated, table(TEST)), "missing_library", without="sklearn"),
+    "exception inside": EXCEPTION,
+    "empty input": Case(partial(evaluated, table(TEST).head(0)), BAD),
+    "all-null column": Case(partial(evaluated, table(TEST, started=np.nan)), BAD),
+    "one row": Case(partial(evaluated, table(TEST).head(1)), BAD),
+    "wrong time zone": Case(partial(evaluated, table(TEST, started=DATED["lab_1"])), BAD),
+    "nothing evaluated": Case(partial(evaluated, table(TEST)), "not_decided"),
+}
 BUNDLE = {
     "missing column": Case(partial(answered, table(VALIDATION).drop(columns="lab_1")), BAD),
     "missing library": Case(partial(answers, None, None, None), "missing_library", without="joblib"),
@@ -74,4 +86,9 @@ BUNDLE = {
     "wrong time zone": Case(partial(answered, table(VALIDATION, **DATED)), BAD),
     "nothing evaluated": Case(lambda: Answers(np.full(20, 0.5), np.empty(0), None), "too_few_answers"),
 }
-CASES: Cases = {"fitted_on_train": PREPROCESSOR, "success_criteria": EVALUATION, "bundle_answers": BUNDLE}
+CASES: Cases = {
+    "fitted_on_train": PREPROCESSOR,
+    "success_criteria": EVALUATION,
+    "subgroup_gaps": SUBGROUPS,
+    "bundle_answers": BUNDLE,
+}
