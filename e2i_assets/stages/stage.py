@@ -261,12 +261,12 @@ def _publish(
         page: dg.MetadataValue.url(f"{pages}/{file}") for page, file in result.pages.items()
     }
     checks = [
-        display.check(asset_key, name, verdict, _about(context), where, blocking=name in verdicts)
-        for name, verdict in {**verdicts, **warned}.items()
+        display.check(asset_key, check, verdict, _about(context), where, blocking=check in verdicts)
+        for check, verdict in {**verdicts, **warned}.items()
     ]
-    for name, verdict in warned.items():
+    for warning, verdict in warned.items():
         if not verdict.passed:
-            context.log.warning(f"{name}: {verdict.summary}")
+            context.log.warning(f"{warning}: {verdict.summary}")
     if not all(verdict.passed for verdict in verdicts.values()):
         for gate, verdict in verdicts.items():
             if not verdict.passed:
