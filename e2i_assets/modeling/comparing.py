@@ -8,6 +8,7 @@ import numpy as np
 
 from e2i_assets.modeling.figures import Compared
 from e2i_assets.modeling.intervals import of_difference
+from e2i_assets.modeling.target_encoding import training_matrix
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -26,7 +27,7 @@ def fit_simple(trained: TrainedModel, train: LabelledSplit) -> Pipeline:
 
     preprocessor = trained.pipeline[0]
     estimator = train.problem.simple_model()
-    estimator.fit(preprocessor.transform(train.X), train.y)
+    estimator.fit(training_matrix(preprocessor, train.X, train.y, train.patients), train.y)
     return Pipeline([("preprocessor", preprocessor), ("model", estimator)])
 
 
