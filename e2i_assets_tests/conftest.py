@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,18 +33,26 @@ from e2i_assets.warehouse.warehouse import Warehouse
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = {
     "cohorts": {"fabhalta_c3g", "fabhalta_pnh", "kisqali_hr_her2_bc", "remibrutinib_csu"},
-    "scopes": {"conversion"},
+    "scopes": {"adoption", "churn", "conversion", "ltv"},
 }
 """Cohort and scope files that come with the platform; a user adds others."""
+ONE_SCOPE = ("conversion",)
 
 
-def shipped_config(folder: Path) -> Path:
-    """A copy of the configuration as it is shipped, whatever has been added to it here."""
+def shipped_config(folder: Path, scopes: Sequence[str] = ONE_SCOPE) -> Path:
+    """A copy of the configuration as it is shipped, whatever has been added to it here.
+
+    Args:
+        scopes: the scopes that are left in it; what a test shows of one need not be computed for four.
+    """
     config = Path(shutil.copytree(ROOT / "config", folder / "config"))
-    for kind, names in SHIPPED.items():
+    for kind, names in {**SHIPPED, "scopes": set(scopes)}.items():
         for file in (config / kind).glob("*.yaml"):
             if file.stem not in names:
                 file.unlink()
+    for file in (config / "cohorts").glob("*.yaml"):
+        served = f"scopes: [{', '.join(scopes)}]"
+        file.write_text(re.sub(r"^scopes: \[.*\]$", served, file.read_text(), flags=re.MULTILINE))
     return config
 
 

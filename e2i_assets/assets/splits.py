@@ -96,7 +96,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
     leakage = {
         scope.target: _audit(frames, features, scope, context.cohort_config)
-        for scope in (scopes if valid else ())
+        for scope in (_with_outcomes(scopes, frames["train"]) if valid else ())
     }
     quality = _quality(context, cohort, frames) if valid else ()
     stability = compare_assignments(_published(context, existing), divided.assigned)
@@ -171,6 +171,14 @@ def _quality(
 def _stratified_by(scopes: list[Scope]) -> list[str]:
     """The outcomes that splits are stratified by, each once."""
     return list(dict.fromkeys(scope.target for scope in scopes if scope.problem.stratified))
+
+
+def _with_outcomes(scopes: list[Scope], train: pd.DataFrame) -> list[Scope]:
+    """The scopes whose outcome differs among the patients of train; all, where it does in none.
+
+    Of one without outcomes nothing can be audited: its own first gate refuses it, and it stops no other.
+    """
+    return [scope for scope in scopes if train[scope.target].nunique() > 1] or scopes
 
 
 def _order(scopes: list[Scope]) -> SplitOrder:

@@ -270,6 +270,8 @@ def _show_truth(truth: dict[str, Any]) -> None:
         "naive contrast": "naive_contrast",
         "oracle AUC": "oracle_auc",
     }
+    later = {"churn AUC": ("discontinued", "oracle_auc"), "TRx R²": ("trx_followup", "attainable_r2"),
+             "value R²": ("lifetime_value", "attainable_r2")}  # fmt: skip
     groups = {**truth["partitions"], "all": truth["overall"]}
     rows = [
         [
@@ -278,10 +280,11 @@ def _show_truth(truth: dict[str, Any]) -> None:
                 f"{facts[key]:.3f}" if isinstance(facts[key], float) else facts[key]
                 for key in figures.values()
             ],
+            *[f"{facts['followup'][outcome][figure]:.3f}" for outcome, figure in later.values()],
         ]
         for name, facts in groups.items()
     ]
-    show_table(f"Declared truth of {truth['dgp']}", ["partition", *figures], rows)
+    show_table(f"Declared truth of {truth['dgp']}", ["partition", *figures, *later], rows)
     segments = [
         (segment, level)
         for segment, levels in truth["overall"]["effect_by_segment"].items()

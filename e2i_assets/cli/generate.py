@@ -25,7 +25,7 @@ DECLARED = "synthetic_truth"
 
 @dataclass(frozen=True)
 class Declared:
-    """What the generator knows: the true figures, each journey's true probabilities, and the faulty rows."""
+    """What the generator knows: the true figures, each journey's true means, and the faulty rows."""
 
     truth: dict[str, Any]
     oracle: pl.DataFrame
@@ -97,7 +97,7 @@ def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
 
 
 def oracle(here: Settings) -> pl.DataFrame | None:
-    """True outcome probability (`p_true`) by patient_journey_id; None when the data are not synthetic.
+    """The true mean of each outcome by patient_journey_id; None when the data are not synthetic.
 
     Raises:
         ArtifactRefused: what is kept of it is damaged.

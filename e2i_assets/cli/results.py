@@ -124,6 +124,7 @@ def _show_figures(rows: Sequence[dict[str, Any]]) -> None:
         "E2I assets",
         [
             "partition",
+            "scope",
             "journeys",
             "cohort",
             "QC",
@@ -143,6 +144,7 @@ def _show_figures(rows: Sequence[dict[str, Any]]) -> None:
 def _cells(row: dict[str, Any]) -> list[Any]:
     return [
         row["partition"],
+        row["scope"],
         row["journeys"],
         row["cohort"],
         _figure(row["qc_score"]),

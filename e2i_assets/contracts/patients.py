@@ -130,6 +130,22 @@ class PatientJourneys(Table):
         "Days from diagnosis to initiation; empty when never initiated", role="post_outcome",
         available_at=OUTCOME, nullable=True, unit="days", low=0,
     )  # fmt: skip
+    # Who was not followed through the window has none of the three outcomes; who was has all that apply.
+    discontinued: pl.Boolean = column(
+        "Whether drug therapy, the brand or what was taken before it, was stopped within the follow-up "
+        "window; empty where none was taken", role="outcome", available_at=OUTCOME, nullable=True,
+        wanted_when="trx_followup IS NOT NULL AND (treatment_initiated OR prior_treatment_count > 0)",
+    )  # fmt: skip
+    trx_followup: pl.Int64 = column(
+        "Prescriptions of the brand and of its class filled within the follow-up window (TRx)",
+        role="outcome", available_at=OUTCOME, nullable=True, unit="prescriptions", low=0,
+        wanted_when="lifetime_value IS NOT NULL",
+    )  # fmt: skip
+    lifetime_value: pl.Float64 = column(
+        "Net revenue expected of the patient for life, as reckoned when the follow-up window has passed",
+        role="outcome", available_at=OUTCOME, nullable=True, unit="USD", low=0,
+        wanted_when="trx_followup IS NOT NULL",
+    )  # fmt: skip
     journey_stage: pl.String = column(
         "Stage at the end of observation", role="post_outcome", available_at=OUTCOME, nullable=True,
         allowed=JOURNEY_STAGES,

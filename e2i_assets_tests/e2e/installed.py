@@ -11,7 +11,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2i_assets_tests.conftest import ROOT, shipped_config
+from e2i_assets_tests.conftest import ROOT, SHIPPED, shipped_config
 from e2i_assets_tests.e2e.bring_your_own import E2I, e2i
 
 UV = str(Path(E2I).with_name("uv"))
@@ -22,7 +22,7 @@ def build_wheel(folder: Path) -> Path:
     """A wheel of these sources; built from a copy, because a build leaves files behind."""
     sources = folder / "sources"
     sources.mkdir()
-    shipped_config(sources)
+    shipped_config(sources, sorted(SHIPPED["scopes"]))
     compiled = shutil.ignore_patterns("__pycache__")
     for name in SOURCES:
         if (ROOT / name).is_dir():

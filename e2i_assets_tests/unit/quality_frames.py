@@ -97,6 +97,7 @@ def _hcps(n: int, rng: np.random.Generator) -> dict[str, object]:
 def _journeys(n: int, hcps: int, rng: np.random.Generator) -> dict[str, object]:
     diagnosed = _days(rng, n, 0, 365, date(2022, 6, 1))
     started = rng.random(n) < 0.4
+    later = np.random.default_rng(1)
     return {
         "patient_journey_id": [f"j{i}" for i in range(n)],
         "patient_id": [f"p{i}" for i in range(n)],
@@ -121,6 +122,9 @@ def _journeys(n: int, hcps: int, rng: np.random.Generator) -> dict[str, object]:
         "days_to_treatment": [
             int(d) if s else None for d, s in zip(rng.integers(1, 90, n), started, strict=True)
         ],
+        "discontinued": later.random(n) < 0.3,
+        "trx_followup": later.poisson(6, n),
+        "lifetime_value": later.uniform(1e4, 1e6, n),
         "journey_stage": _pick(rng, JOURNEY_STAGES, n),
         "journey_status": _pick(rng, JOURNEY_STATUSES, n),
         "data_source": ["test"] * n,

@@ -277,7 +277,9 @@ def test_include_forces_a_column_in_for_the_gate_to_judge():
 
 def test_outcomes_stand_apart_in_the_same_order():
     outcomes = build().outcomes
-    assert list(outcomes.columns) == ["patient_journey_id", "treatment_initiated", "relapsed"]
+    later = ["discontinued", "trx_followup", "lifetime_value"]
+    assert list(outcomes.columns) == ["patient_journey_id", "treatment_initiated", *later, "relapsed"]
+    assert outcomes[later].isna().all(axis=None)
     assert outcomes["patient_journey_id"].tolist() == ["j1", "j2", "j3", "j4"]
     np.testing.assert_array_equal(outcomes["treatment_initiated"], [np.nan, 1, 1, 0])
     np.testing.assert_array_equal(outcomes["relapsed"], [1, np.nan, 0, 1])

@@ -28,12 +28,17 @@ def test_clean_journeys_are_perfect(tables):
     assert grade(tables, JOURNEYS).scores == dict.fromkeys(DIMENSIONS, 1.0)
 
 
+def wanted_cells(tables) -> int:
+    """Of the 100 journeys: 25 contract columns (post-outcome and JSON are not wanted), 5 attributes, and whether
+    therapy was stopped of those who had one."""
+    on_therapy = pl.col("treatment_initiated") | (pl.col("prior_treatment_count") > 0)
+    return 30 * 100 + tables[JOURNEYS].filter(on_therapy).height
+
+
 def test_completeness_is_the_share_of_filled_cells_that_are_wanted(tables):
     clean = grade(tables, JOURNEYS)
     graded = grade(tables, JOURNEYS, insurance_type=share("insurance_type", None, 40))
-    # 23 contract columns are wanted (post-outcome and JSON are not) and 5 attributes.
-    wanted = 28
-    assert graded.scores["completeness"] == pytest.approx(1 - 40 / (wanted * 100))
+    assert graded.scores["completeness"] == pytest.approx(1 - 40 / wanted_cells(tables))
     assert (graded.weaknesses[0].what, graded.weaknesses[0].count) == ("insurance_type", 40)
     assert clean.weaknesses == ()
 
@@ -54,7 +59,7 @@ def test_a_column_is_wanted_only_in_the_rows_that_can_fill_it(tables):
 def test_a_missing_column_counts_as_empty(tables):
     changed = {**tables, JOURNEYS: tables[JOURNEYS].drop("insurance_type")}
     graded = grade_table(JOURNEYS, changed, quality_config("causal_paths"), ATTRIBUTES)
-    assert graded.scores["completeness"] == pytest.approx(1 - 1 / 28)
+    assert graded.scores["completeness"] == pytest.approx(1 - 100 / wanted_cells(tables))
 
 
 def test_validity_is_graded(tables):

@@ -22,7 +22,8 @@ def test_truth_is_json_and_names_every_partition(data: SyntheticData):
 
 
 def test_oracle_knows_every_journey_and_is_no_table(data: SyntheticData):
-    assert data.oracle.columns == ["patient_journey_id", "p_true", "p0", "p1", "propensity", "p_known"]
+    means = ["p_true", "p_discontinued", "trx_mean", "value_mean"]
+    assert data.oracle.columns == ["patient_journey_id", *means, "p0", "p1", "propensity", "p_known"]
     assert data.oracle["patient_journey_id"].equals(data.tables["patient_journeys"]["patient_journey_id"])
     secret = set(data.oracle.columns) - {"patient_journey_id"} | {"y0", "y1", "latent_severity"}
     for name, frame in data.tables.items():

@@ -13,6 +13,8 @@ from e2i_assets.ingest.synthetic.profiles import Profile
 
 LOOK_BACK = 365
 """History events fall within this many days before the index date."""
+STOP_NOTED = 0.4
+"""Share of the stops of therapy that are on record with the last prescription."""
 CARE_STEPS = 180
 """Follow-up consultations and tests fall on one of so many even steps through the follow-up."""
 SUPPLY_DAYS = 30
@@ -81,7 +83,9 @@ def _prescriptions(rng: Rng, population: pl.DataFrame) -> pl.DataFrame:
     room = (population["followup"].to_numpy()[patients] - start) // SUPPLY_DAYS
     count = 1 + np.minimum(rng.poisson(REFILLS, len(patients)), room)
     nth = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    stopped = (nth + 1 == np.repeat(count, count)) & np.repeat(rng.random(len(patients)) < 0.15, count)
+    noted = population["discontinued"].fill_null(value=False).to_numpy()[patients]
+    noted &= rng.random(len(patients)) < STOP_NOTED
+    stopped = (nth + 1 == np.repeat(count, count)) & np.repeat(noted, count)
     return _frame(
         np.repeat(patients, count), np.repeat(start, count) + SUPPLY_DAYS * nth, "prescription", stopped
     )

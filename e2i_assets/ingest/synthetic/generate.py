@@ -15,6 +15,7 @@ from e2i_assets.ingest.synthetic.business import business_metrics, causal_paths
 from e2i_assets.ingest.synthetic.dirt import soil
 from e2i_assets.ingest.synthetic.draws import conform, numbered
 from e2i_assets.ingest.synthetic.events import draw_events
+from e2i_assets.ingest.synthetic.followup import TRUE_MEANS, with_followup
 from e2i_assets.ingest.synthetic.hcps import draw_hcps, hcp_profiles
 from e2i_assets.ingest.synthetic.journeys import patient_journeys
 from e2i_assets.ingest.synthetic.outcome import PROCESSES, with_outcomes
@@ -32,9 +33,9 @@ class SyntheticData:
         tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows in the
             order of their keys' numbers; apart from the dirt.
         truth: what is true of the process, JSON types only (see `truth.figures`).
-        oracle: per `patient_journey_id` the true outcome probability under the realised treatment (`p_true`),
-            without and with treatment (`p0`, `p1`), the `propensity`, and the probability that the outcome
-            is known (`p_known`). Never loaded as a table.
+        oracle: per `patient_journey_id` the true mean of each outcome under the realised treatment
+            (`followup.TRUE_MEANS`), that of the initiation without and with treatment (`p0`, `p1`), the
+            `propensity`, and the probability that the outcome is known (`p_known`). Never loaded as a table.
         dirt: the faulty rows, as `dirt.MANIFEST`; truth and oracle are those of the clean tables.
     """
 
@@ -107,7 +108,7 @@ def generate(spec: GeneratorSpec, on_partition: Callable[[], None] = lambda: Non
 _COMMON = [
     "patient_journey_id", "brand", "indication", "geographic_region", "diagnosis_date", "age_at_diagnosis",
     "disease_severity", "comorbidity_count", "prior_treatment_count", "academic_hcp", "engagement_score",
-    "hcp_engaged", "treatment_initiated", "propensity", "p0", "p1", "p_true", "p_known", "y0", "y1",
+    "hcp_engaged", "propensity", "p0", "p1", "p_known", "y0", "y1", *TRUE_MEANS, *TRUE_MEANS.values(),
 ]  # fmt: skip
 """Columns of the population that every partition has and brand-level tables, truth or estimators read."""
 
@@ -136,9 +137,8 @@ def _people(spec: GeneratorSpec, partition: PartitionKey, position: int) -> _Peo
     )
     patients = draw_patients(spec.rng("patients", key), profile, spec.calendar, hcps, sizes.patients)
     number = pl.int_range(pl.len()) * len(spec.partitions) + position + 1
-    population = with_outcomes(
-        spec.rng("outcomes", key), PROCESSES[spec.dgp], profile, patients.covariates
-    ).with_columns(
+    initiated = with_outcomes(spec.rng("outcomes", key), PROCESSES[spec.dgp], profile, patients.covariates)
+    population = with_followup(lambda outcome: spec.rng(outcome, key), profile, initiated).with_columns(
         patient_journey_id=numbered("patient", 6, number),
         patient_id=numbered("pt", 6, number),
         brand=pl.lit(partition.brand),

@@ -32,6 +32,7 @@ class Profile:
             laboratory test, higher in severe disease.
         attributes: draws the clinical attributes from the population so far and its latent severity z.
         outcome: log-odds of initiation that the partition's own attributes add, intercept included.
+        price: of a year of therapy, in USD net.
     """
 
     specialties: Mapping[str, float]
@@ -46,6 +47,7 @@ class Profile:
     lab: tuple[str, float, float]
     attributes: Callable[[Rng, pl.DataFrame, np.ndarray], Attributes]
     outcome: pl.Expr
+    price: float
 
 
 def standard(name: str, centre: float, scale: float) -> pl.Expr:
@@ -122,6 +124,7 @@ PROFILES: dict[str, Profile] = {
         drug_class="btk_inhibitor", procedure="skin_biopsy", lab=("total_ige", 180, 70),
         attributes=_csu,
         outcome=0.9 * standard("urticaria_severity_uas7", 25.5, 7.5) - 0.6,
+        price=40_000,
     ),
     "fabhalta_pnh": Profile(
         specialties={"hematology": 0.65, "internal_medicine": 0.35},
@@ -133,6 +136,7 @@ PROFILES: dict[str, Profile] = {
         outcome=0.9 * standard("ldh_ratio", 3.2, 1.4)
         + 0.5 * (pl.col("complement_inhibitor_status") == "prior").cast(pl.Float64)
         - 1.1,
+        price=350_000,
     ),
     "fabhalta_c3g": Profile(
         specialties={"nephrology": 0.80, "internal_medicine": 0.20},
@@ -142,6 +146,7 @@ PROFILES: dict[str, Profile] = {
         drug_class="factor_b_inhibitor", procedure="renal_biopsy", lab=("serum_creatinine", 1.6, 0.6),
         attributes=_c3g,
         outcome=0.9 * standard("proteinuria_g_day", 2.7, 1.5) - 0.3 * standard("egfr", 72, 23) - 1.2,
+        price=350_000,
     ),
     "kisqali_hr_her2_bc": Profile(
         specialties={"oncology": 1.0},
@@ -157,6 +162,7 @@ PROFILES: dict[str, Profile] = {
         + 0.8 * pl.col("disease_stage").is_in(["metastatic", "stage_iv"]).cast(pl.Float64)
         + 0.3 * standard("disease_severity", 5, 2)
         - 0.5,
+        price=120_000,
     ),
 }  # fmt: skip
 

@@ -6,10 +6,14 @@ from typing import Any
 
 import polars as pl
 
+from e2i_assets.ingest.synthetic.followup import TRUE_MEANS
 from e2i_assets.ingest.synthetic.outcome import PROCESSES
 from e2i_assets.ingest.synthetic.spec import GeneratorSpec
 
-ORACLE_COLUMNS = ("patient_journey_id", "p_true", "p0", "p1", "propensity", "p_known")
+ORACLE_COLUMNS = ("patient_journey_id", *TRUE_MEANS.values(), "p0", "p1", "propensity", "p_known")
+
+FOLLOWUP = tuple(TRUE_MEANS)[1:]
+"""The outcomes beside the initiation, whose figures are those of the whole population."""
 
 _severity = pl.col("disease_severity")
 SEGMENTS: dict[str, pl.Expr] = {
@@ -57,6 +61,9 @@ def figures(population: pl.DataFrame) -> dict[str, Any]:
     every patient, known outcome or not. `known_rate` is the share of known outcomes; over these,
     `outcome_rate`, `naive_contrast` (difference of the arms' outcome rates) and `oracle_auc` (AUC of the true
     probability under the realised treatment). `overlap` is the share of propensities within 0.05 to 0.95.
+    `followup` has, of the later outcomes, over the patients of whom each is known, `n_known` and `mean`, and
+    how well the best of all models would do: `oracle_auc` of a yes or no, `attainable_r2` of a number, which
+    is the variance of its true mean over its own.
     """
     treated, outcome = pl.col("hcp_engaged"), pl.col("treatment_initiated")
     observed = outcome.is_not_null()
@@ -74,7 +81,19 @@ def figures(population: pl.DataFrame) -> dict[str, Any]:
     ).row(0, named=True)
     rounded = {name: value if name == "n" else round(value, 6) for name, value in row.items()}
     segments = {name: _by_segment(population, level) for name, level in SEGMENTS.items()}
-    return rounded | {"effect_by_segment": segments}
+    return rounded | {"effect_by_segment": segments, "followup": _followup(population)}
+
+
+def _followup(population: pl.DataFrame) -> dict[str, dict[str, float]]:
+    figures_of = {}
+    for outcome in FOLLOWUP:
+        value, true = pl.col(outcome), pl.col(TRUE_MEANS[outcome])
+        yes_or_no = population.schema[outcome] == pl.Boolean
+        best = {"oracle_auc": auc(value, true)} if yes_or_no else {"attainable_r2": true.var() / value.var()}
+        known = population.filter(value.is_not_null())
+        row = known.select(mean=value.mean(), **best).row(0, named=True)
+        figures_of[outcome] = {"n_known": known.height} | {name: round(row[name], 6) for name in row}
+    return figures_of
 
 
 def _by_segment(population: pl.DataFrame, level: pl.Expr) -> dict[str, dict[str, float]]:
