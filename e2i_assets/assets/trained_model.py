@@ -48,7 +48,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         names = list(preprocessor.features)
         trained = train_model(
             candidate,
-            tuned.best_params,
+            tuned.chosen_params,
             preprocessor.preprocessor,
             labelled("train", splits.train, names, scope),
             labelled("validation", splits.validation, names, scope),

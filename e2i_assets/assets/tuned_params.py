@@ -111,6 +111,9 @@ def _metadata(tuned: TunedParams) -> dict[str, object]:
         "best_value": tuned.best_value,
         "metric": tuned.metric,
         "best_params": dict(tuned.best_params),
+        "chosen_trial": tuned.chosen_trial,
+        "chosen_value": tuned.chosen_value,
+        "chosen_params": dict(tuned.chosen_params),
         "seconds": sum(tuned.durations),
         "fits": tuned.fits,
         "trials": f"{tuned.n_completed} completed, {tuned.n_pruned} pruned, {tuned.n_failed} failed "

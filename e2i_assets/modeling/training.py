@@ -138,7 +138,7 @@ def train_model(
     """Fit the candidate on train; boosting stops early on validation.
 
     Args:
-        params: all parameters of the estimator, as in `TunedParams.best_params`. With the study's seed the
+        params: all parameters of the estimator, as in `TunedParams.chosen_params`. With the study's seed the
             model is the one of its best trial.
         preprocessor: fitted on train.
 

@@ -20,6 +20,8 @@ from e2i_assets.modeling.fitting import REPORT_EVERY, Matrices
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.rungs import work
 
+LEVEL = 0.5
+"""Standard errors of the best score within which another one is level with it."""
 WORTH_A_THREAD = 1_000_000
 """Cells of train from which on fits run side by side: smaller ones spend their time in Python."""
 
@@ -50,6 +52,7 @@ class Fitted:
 
     Attributes:
         value: score on validation; of a pruned one the last that was watched.
+        loss, noise: see `Problem.loss` and `Problem.noise`, of what was completed.
         reports: (step, score) of each reported step.
         rounds: of boosting that were kept, or after which it was given up.
         error: class of the exception that it failed with; its text may quote data, and is not kept.
@@ -59,12 +62,37 @@ class Fitted:
 
     state: Literal["COMPLETE", "PRUNED", "FAIL"]
     value: float | None = None
+    loss: float | None = None
+    noise: float = 0.0
     reports: tuple[tuple[int, float], ...] = ()
     rounds: int | None = None
     error: str | None = None
     work: int = 0
     seconds: float = 0.0
     pruner: Mapping[str, float] = field(default_factory=dict)
+
+
+def steadiest(fitted: Mapping[int, Fitted]) -> int:
+    """Of the completed fits that are level with the best one, the number of the one with the least loss.
+
+    Level is what is within half a standard error of its score. The best of many scores on few rows is largely
+    the luckiest: with its parameters, models of real tables were no better on other rows than with the
+    defaults, and with these they are (`benchmarks/accuracy.py`).
+
+    Args:
+        fitted: by number, at least one; all were made on the same rows.
+    """
+    values = {number: score_of(came) for number, came in fitted.items()}
+    best = max(values, key=lambda number: (values[number], -number))
+    level = [n for n, value in values.items() if value >= values[best] - LEVEL * fitted[best].noise]
+    losses = {n: fitted[n].loss for n in level}
+    return min(level, key=lambda n: (np.inf if losses[n] is None else losses[n], -values[n], n))
+
+
+def score_of(fitted: Fitted) -> float:
+    """The score of what was completed."""
+    assert fitted.value is not None
+    return fitted.value
 
 
 class TrialPool(Protocol):
@@ -90,10 +118,13 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-    def outcome(state: Any, rounds: int | None, value: float | None, error: str | None = None) -> Fitted:
+    def outcome(
+        state: Any, rounds: int | None, value: float | None, error: str | None = None, **more: float
+    ) -> Fitted:
         return Fitted(
             state=state,
             value=value,
+            **more,
             reports=tuple(reports),
             rounds=rounds,
             error=error,
@@ -106,7 +137,8 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
     try:
         estimator = algorithm.build(fit.params, fit.seed)
         rounds = algorithm.fit(estimator, data, report)
-        value = fit.problem.score(data.y_validation, fit.problem.predict(estimator, data.X_validation))
+        prediction = fit.problem.predict(estimator, data.X_validation)
+        value = fit.problem.score(data.y_validation, prediction)
     except optuna.TrialPruned:
         step, score = reports[-1]
         return outcome("PRUNED", step * REPORT_EVERY, score)
@@ -114,7 +146,13 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
         return outcome("FAIL", None, None, type(error).__name__)
     if not np.isfinite(value):
         return outcome("FAIL", rounds, None, "score is not finite")
-    return outcome("COMPLETE", rounds, float(value))
+    return outcome(
+        "COMPLETE",
+        rounds,
+        float(value),
+        loss=fit.problem.loss(data.y_validation, prediction),
+        noise=fit.problem.noise(data.y_validation, prediction),
+    )
 
 
 def _trial(fit: Fit) -> Any:

@@ -23,7 +23,7 @@ from e2i_assets.modeling.fitting import Matrices, fit_plain
 from e2i_assets.modeling.rungs import FACTOR, promoted, rungs, work
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.study_journal import StudyJournal
-from e2i_assets.modeling.trials import Fit, Fitted, LocalPool, TrialPool
+from e2i_assets.modeling.trials import Fit, Fitted, LocalPool, TrialPool, score_of, steadiest
 from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
 from e2i_assets.modeling.warm_start import (
     Pattern,
@@ -73,11 +73,12 @@ class TunedParams:
     """The outcome of a study.
 
     Attributes:
-        best_params: the defaults with the best trial's parameters, and the boosting rounds that it kept; what
-            `train_model` takes.
+        best_params: the defaults with the best trial's parameters, and the boosting rounds that it kept.
         search_space: of the algorithm.
         metric: what trials are scored by on validation; more is better.
         best_trial, best_value: number and score, on all rows, of the best trial, the first of equals.
+        chosen_trial, chosen_value, chosen_params: the same of the trial to train with, which is level with
+            the best one (`trials.steadiest`); what `train_model` takes.
         default_value: the defaults' score on all rows; None where that fit failed.
         trials: number, state, params, value (a pruned one's last that was watched), rounds and error (the
             class of the exception of a failed one) of each trial, in order.
@@ -100,6 +101,9 @@ class TunedParams:
     best_params: Mapping[str, Any]
     best_trial: int
     best_value: float
+    chosen_trial: int
+    chosen_value: float
+    chosen_params: Mapping[str, Any]
     default_value: float | None
     n_trials: int
     n_completed: int
@@ -252,17 +256,19 @@ class _Study:
             raise TuningError(
                 f"{name}: no trial of {self.algorithm.name} was finished" + (f": {failed}" if failed else ""),
             )
-        best = self.fitted[ranked[0], self.last]
-        rounds = {} if best.rounds is None else {"n_estimators": best.rounds}
+        chosen = steadiest({number: self.fitted[number, self.last] for number in ranked})
         default = self.fitted.get((0, self.last))
         return TunedParams(
             study_name=name,
             algorithm=self.algorithm.name,
             search_space=self.algorithm.search_space,
             metric=self.problem.scorer,
-            best_params={**self.params[ranked[0]], **rounds},
+            best_params=self._params(ranked[0]),
             best_trial=ranked[0],
-            best_value=_value(best),
+            best_value=score_of(self.fitted[ranked[0], self.last]),
+            chosen_trial=chosen,
+            chosen_value=score_of(self.fitted[chosen, self.last]),
+            chosen_params=self._params(chosen),
             default_value=default.value if default and default.state == "COMPLETE" else None,
             n_trials=len(trials),
             n_completed=states.count("COMPLETE"),
@@ -324,10 +330,15 @@ class _Study:
         self.fitted |= {(fit.number, fit.level): came for fit, came in zip(fits, fitted, strict=True)}
         return fitted
 
+    def _params(self, number: int) -> dict[str, Any]:
+        """All parameters of a trial, with the boosting rounds that its fit on all rows kept."""
+        rounds = self.fitted[number, self.last].rounds
+        return self.params[number] | ({} if rounds is None else {"n_estimators": rounds})
+
     def _ranked(self, level: int) -> list[int]:
         """Numbers of the trials that were finished on a rung, best first, the first of equals before."""
         values = {
-            number: _value(came)
+            number: score_of(came)
             for (number, at), came in self.fitted.items()
             if at == level and came.state == "COMPLETE"
         }
@@ -374,13 +385,8 @@ class _Study:
         full = self.fitted.get((0, self.last), self.fitted[0, 0]).seconds
         left = sum(seconds) / done * (planned - done) + self._ahead() * full
         ranked = [n for n in self._ranked(0) if n <= number]
-        best = _value(self.fitted[ranked[0], 0]) if ranked else None
+        best = score_of(self.fitted[ranked[0], 0]) if ranked else None
         return Progress(self._told(number, 0), done, planned, best, left)
-
-
-def _value(fitted: Fitted) -> float:
-    assert fitted.value is not None  # of what was completed
-    return fitted.value
 
 
 def suggest(trial: optuna.Trial, space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def ours(draw: Draw) -> tuple[np.ndarray, str]:
     preprocessor = fit_preprocessor(train.X, features)
     config = OptunaConfig.from_yaml(ROOT / "config" / "optuna_config.yaml")
     tuned = tune(candidate, preprocessor, train, validation, config, study_name="accuracy")
-    model = train_model(candidate, tuned.best_params, preprocessor, train, validation, seed=42)
+    model = train_model(candidate, tuned.chosen_params, preprocessor, train, validation, seed=42)
     return model.predict(draw.parts["test"][0]), candidate.algorithm
 
 

@@ -113,7 +113,7 @@ def plain(here: Settings, warehouse: Any, folder: Path) -> float:
     joblib.dump(preprocessor, folder / "preprocessor.joblib")
     config = OptunaConfig.from_yaml(here.config_dir / "optuna_config.yaml")
     tuned = tune(candidate, preprocessor, train, validation, config, study_name="plain")
-    model = train_model(candidate, tuned.best_params, preprocessor, train, validation, seed=42)
+    model = train_model(candidate, tuned.chosen_params, preprocessor, train, validation, seed=42)
     result = evaluate(model, test, validation, train)
     meets(scope.success_criteria, result)
     shift = largest_shift(frames["train"], frames["test"], names)

@@ -28,7 +28,8 @@ def tuned(value: float = 0.8, start: WarmStart | None = None) -> TunedParams:
     )
     return TunedParams(
         study_name="conversion_remibrutinib_csu", algorithm=KIND[0], search_space={}, metric="roc_auc",
-        best_params={"num_leaves": 9, "n_estimators": 40}, best_trial=1, best_value=value, default_value=0.7,
+        best_params={"num_leaves": 9, "n_estimators": 40}, best_trial=1, best_value=value, chosen_trial=1,
+        chosen_value=value, chosen_params={"num_leaves": 9, "n_estimators": 40}, default_value=0.7,
         n_trials=2, n_completed=2, n_pruned=0, n_failed=0, trials=trials, finals=(), rows=(100,), fits=2.0,
         importance={}, warm_start=(start,) if start else (), trials_sooner=None,
         profile=ProblemProfile(*KIND, "roc_auc", 100, 12, 2, 0.3, {"numeric": 12}), durations=(0.5, 0.25),

@@ -18,7 +18,7 @@ from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.study_journal import StudyJournal
 from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.trials import LocalPool
+from e2i_assets.modeling.trials import Fitted, LocalPool, steadiest
 from e2i_assets.modeling.tuning import Progress, TunedParams, suggest, tune
 from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig, SamplerConfig
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
@@ -210,3 +210,31 @@ def test_a_timeout_that_is_over_leaves_the_defaults() -> None:
     found = study("LogisticRegression", changed(optimization=OptimizationConfig(n_trials=50, timeout=1e-9)))
     assert found.n_trials == 1
     assert found.best_value == found.default_value
+
+
+@pytest.mark.parametrize(
+    ("fits", "number"),
+    [
+        ({0: (0.70, 0.60, 0.04), 3: (0.71, 0.62, 0.04)}, 0),  # level, and the loss is less
+        ({0: (0.68, 0.60, 0.04), 3: (0.71, 0.62, 0.04)}, 3),  # behind by more than half a standard error
+        ({0: (0.68, 0.60, 0.10), 3: (0.71, 0.62, 0.04)}, 3),  # the noise that counts is the best one's
+        ({5: (0.71, 0.60, 0.04), 2: (0.71, 0.60, 0.04)}, 2),  # the first of equals
+        ({0: (-3.0, 3.0, 0.0), 1: (-2.9, 2.9, 0.0)}, 1),  # where the loss is the score, the best one
+    ],
+)
+def test_of_trials_level_with_the_best_the_least_loss_is_trained(fits: dict[int, Any], number: int) -> None:
+    made = {n: Fitted("COMPLETE", value, loss, noise) for n, (value, loss, noise) in fits.items()}
+    assert steadiest(made) == number
+
+
+@pytest.mark.parametrize("algorithm", ["LightGBM", "LogisticRegression"])
+def test_what_is_trained_was_tried(algorithm: str) -> None:
+    result, _ = told(algorithm)
+    chosen = result.trials[result.chosen_trial]
+    assert (chosen["state"], chosen["value"]) == ("COMPLETE", result.chosen_value)
+    assert result.chosen_value <= result.best_value
+    seed = BRIEF.sampler.seed
+    model = train_model(
+        candidate(algorithm), result.chosen_params, PREPROCESSOR, TRAIN, VALIDATION, seed=seed
+    )
+    assert model.metrics["validation_roc_auc"] == result.chosen_value

@@ -24,6 +24,11 @@ Metrics = Mapping[str, float | None]
 Intervals = Mapping[str, Interval | None]
 
 
+def log_loss_of(likelihood: np.ndarray) -> float:
+    """Mean negative logarithm of the probability that was given to what came true, shape (rows,)."""
+    return float(-np.log(np.clip(likelihood, np.finfo(float).eps, 1)).mean())
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Models on the same held-out rows, each array of shape (models,).
@@ -181,6 +186,14 @@ class Problem(ABC):
         """The primary metric, negated where less of it is better; more is better."""
         value = self.measure(y, prediction)
         return value if self.greater_is_better else -value
+
+    def loss(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """What tells models apart that are level by their score: smoother than it, less is better."""
+        return -self.score(y, prediction)
+
+    def noise(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """Standard error of the score on these rows; 0 where the loss is the score and nothing is level."""
+        return 0.0
 
     def figure(self, metric: str, value: float) -> str:
         """A value of a metric for a person: to three decimals, or four digits where it has a unit."""

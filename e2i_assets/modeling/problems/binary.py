@@ -26,7 +26,15 @@ from e2i_assets.modeling.delong import auc_interval, delong
 from e2i_assets.modeling.errors import MORE_OF_THE_RARER, ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
 from e2i_assets.modeling.intervals import Interval
-from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
+from e2i_assets.modeling.problems.base import (
+    Answer,
+    Comparison,
+    Evaluation,
+    Intervals,
+    Metrics,
+    Problem,
+    log_loss_of,
+)  # fmt: skip
 from e2i_assets.modeling.roc import roc_points
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
@@ -148,6 +156,14 @@ class Binary(Problem):
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(max_iter=1000)
+
+    def loss(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """Log loss."""
+        return log_loss_of(np.where(y == 1, prediction, 1 - prediction))
+
+    def noise(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """DeLong's; 0 where a class has one row."""
+        return math.sqrt(delong(y, prediction)[1][0, 0]) if self.fewest(y) > 1 else 0.0
 
     def compare(
         self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]

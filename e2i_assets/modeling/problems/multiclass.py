@@ -20,7 +20,15 @@ from e2i_assets.modeling.delong import auc_interval
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
 from e2i_assets.modeling.intervals import Interval, not_negative, of_mean, of_share
-from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
+from e2i_assets.modeling.problems.base import (
+    Answer,
+    Comparison,
+    Evaluation,
+    Intervals,
+    Metrics,
+    Problem,
+    log_loss_of,
+)  # fmt: skip
 from e2i_assets.modeling.roc import roc_points
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
@@ -127,6 +135,15 @@ class Multiclass(Problem):
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(max_iter=1000)
+
+    def loss(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """Log loss."""
+        return log_loss_of(prediction[np.arange(len(y)), y])
+
+    def noise(self, y: np.ndarray, prediction: np.ndarray) -> float:
+        """That of a share of the rows."""
+        score = self.measure(y, prediction)
+        return math.sqrt(score * (1 - score) / len(y))
 
     def compare(
         self, targets: Sequence[np.ndarray], predictions: Sequence[Sequence[np.ndarray]]
