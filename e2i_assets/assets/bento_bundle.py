@@ -20,6 +20,7 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
+from e2i_assets.modeling.measuring import plain_rows
 from e2i_assets.modeling.one_row import compiled
 from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.problems.base import Problem
@@ -190,10 +191,7 @@ def _alone(problem: Problem, pipeline: Any, probes: pd.DataFrame) -> np.ndarray:
     """Predictions of each row by itself, as the service makes them."""
     method = "predict_proba" if problem.of_classes else "predict"
     one = compiled(pipeline, method)
-    rows = [
-        {str(name): None if pd.isna(value) else value for name, value in row.items()}
-        for row in probes.to_dict("records")
-    ]
+    rows = plain_rows(probes)
     given = np.array([one(row) for row in rows])
     told = given if problem.of_classes else given.ravel()
     return problem.predict(SimpleNamespace(**{method: lambda _: told}), rows)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import SEED, feature_names, labelled, stage_key
+from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
+from e2i_assets.warehouse.queries.models import evaluations_before
+from e2i_assets.warehouse.queries.studies import data_changed
 
 
 def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
@@ -29,15 +35,29 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         names = feature_names(splits, scope)
         features = [feature for feature in splits.features if feature.name in names]
         train = labelled("train", splits.train, names, scope)
-        candidate = select_candidate(scope, train, features=features, seed=SEED)
+        cohort = context.cohort_config
+        changed = data_changed(context.warehouse, PartitionKey(cohort.brand, cohort.indication))
+        history = evaluations_before(context.warehouse, changed, _alike(context, scope))
+        candidate = select_candidate(scope, train, features=features, seed=SEED, history=history)
         return StageResult(
-            candidate,
+            # What was measured differs from run to run; the artifact must not.
+            dataclasses.replace(candidate, measured={}),
             metadata={
                 "algorithm": candidate.algorithm,
                 "rationale": candidate.rationale,
                 "benchmark": shown.table(vars(finalist) for finalist in candidate.finalists),
+                "measured": shown.table(
+                    {"algorithm": name, **vars(cost)} for name, cost in candidate.measured.items()
+                ),
+                "earlier_evaluations": {name: f"{r.met} of {r.evaluated} met" for name, r in history.items()},
                 "alternatives": dict(candidate.alternatives),
             },
         )
 
     return model_candidate
+
+
+def _alike(context: StageContext, scope: Scope) -> list[str]:
+    """The scopes of the same problem type."""
+    scopes = load_scopes(context.settings.config_dir / "scopes")
+    return [name for name, other in scopes.items() if other.problem_type == scope.problem_type]

@@ -55,6 +55,13 @@ class Algorithm:
         """Of the catalogue."""
         return self.profile.family
 
+    @property
+    def library_class(self) -> str:
+        """The class of its library, with its module; of a model inside another, the inner one's."""
+        estimator = self.build(self.defaults, 0)
+        kind = type(getattr(estimator, "regressor", estimator))
+        return f"{kind.__module__}.{kind.__qualname__}"
+
 
 def xgboost(kind: Kind, watched: Watched) -> Algorithm:
     """XGBoost's `XGBClassifier` or `XGBRegressor`, stopped early by what is watched on validation."""

@@ -40,7 +40,7 @@ class NoCandidateError(ModelingError):
     """No registered algorithm meets the scope; the message says what excluded each."""
 
     code = "no_candidate"
-    next_step = "Loosen `selection` in the scope file."
+    next_step = "Loosen `selection` in the scope file, or the constraints of the request."
 
 
 class TuningError(ModelingError):

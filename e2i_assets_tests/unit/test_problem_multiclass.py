@@ -165,7 +165,7 @@ def test_tuning_is_by_the_weighted_f1(algorithm: str) -> None:
 def test_an_algorithm_is_chosen_within_the_noise() -> None:
     found = candidate()
     assert found.metric == "f1_weighted"
-    assert found.measured.behind <= found.measured.noise
+    assert found.finalist.behind <= found.finalist.noise
     assert "f1_weighted" in found.rationale
     assert found == select_candidate(scope(), splits()["train"], features=FEATURES, seed=42)
 

@@ -150,7 +150,7 @@ def test_the_simple_model_is_chosen_where_it_is_as_good() -> None:
     found = candidate()
     assert found.metric == "neg_rmse"
     assert "neg_rmse -5" in found.rationale
-    assert found.measured.behind <= found.measured.noise
+    assert found.finalist.behind <= found.finalist.noise
     assert set(found.alternatives) == set(CATALOGUE) - {found.algorithm}
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(300, 10)), columns=[f.name for f in FEATURES])

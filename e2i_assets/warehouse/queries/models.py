@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from e2i_assets.warehouse.records import bentoml_services, training_runs
+from e2i_assets.modeling.selection import Record
+from e2i_assets.warehouse.records import bentoml_services, gate_results, training_runs
 
 if TYPE_CHECKING:
     from e2i_assets.modeling.training import TrainedModel
     from e2i_assets.serving import Bundle
     from e2i_assets.warehouse.warehouse import Warehouse
+
+SUCCESS_CRITERIA = "success_criteria"
+"""The gate that judges an evaluation."""
 
 
 def record_training(
@@ -57,3 +63,47 @@ def record_bundle(
     }
     with warehouse.engine.begin() as connection:
         connection.execute(insert(bentoml_services).values(row).on_conflict_do_nothing())
+
+
+def evaluations_before(
+    warehouse: Warehouse, moment: dt.datetime | None, scopes: Sequence[str]
+) -> dict[str, Record]:
+    """How often models of these scopes met their success criteria, by algorithm.
+
+    Args:
+        moment: only evaluations before it count, so that the order of partitions changes no result; none do
+            where it is None.
+
+    Returns:
+        A model counts once, by its last evaluation before the moment.
+    """
+    if moment is None:
+        return {}
+    judged, trained = gate_results.c, training_runs.c
+    # An evaluation is of the model that its partition and scope had last.
+    of_model = (
+        sa.select(judged.id, judged.evaluated_at, judged.passed, trained.algorithm, trained.model_fingerprint)
+        .distinct(judged.id)
+        .join(
+            training_runs,
+            sa.and_(
+                judged.asset == trained.scope + "/evaluation",
+                judged.partition == trained.partition,
+                trained.completed_at <= judged.evaluated_at,
+            ),
+        )
+        .where(judged.gate == SUCCESS_CRITERIA, judged.evaluated_at < moment, trained.scope.in_(list(scopes)))
+        .order_by(judged.id, trained.completed_at.desc())
+        .subquery()
+    )
+    last = (
+        sa.select(of_model.c.algorithm, of_model.c.passed)
+        .distinct(of_model.c.model_fingerprint)
+        .order_by(of_model.c.model_fingerprint, of_model.c.evaluated_at.desc())
+        .subquery()
+    )
+    met = sa.func.count().filter(last.c.passed)
+    query = sa.select(last.c.algorithm, met, sa.func.count()).group_by(last.c.algorithm)
+    with warehouse.engine.connect() as connection:
+        rows = connection.execute(query.order_by(last.c.algorithm))
+        return {algorithm: Record(passed, evaluated) for algorithm, passed, evaluated in rows}

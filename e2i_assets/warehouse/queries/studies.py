@@ -27,16 +27,20 @@ def learnt_until(warehouse: Warehouse, study: str, partition: PartitionKey) -> d
     Returns:
         None where no load touched the partition: then there is nothing to learn from.
     """
-    loads, patterns = load_batches.c, hpo_patterns.c
+    patterns = hpo_patterns.c
     with warehouse.engine.connect() as connection:
         earlier = connection.execute(
             sa.select(patterns.learnt_until).where(patterns.study == study)
         ).one_or_none()
-        if earlier is not None:
-            return earlier.learnt_until
-        return connection.scalar(
-            sa.select(sa.func.max(loads.committed_at)).where(loads.partitions.contains([partition.touched]))
-        )
+    return data_changed(warehouse, partition) if earlier is None else earlier.learnt_until
+
+
+def data_changed(warehouse: Warehouse, partition: PartitionKey) -> dt.datetime | None:
+    """When a load last changed the data of a partition; None where none did."""
+    loads = load_batches.c
+    last = sa.select(sa.func.max(loads.committed_at)).where(loads.partitions.contains([partition.touched]))
+    with warehouse.engine.connect() as connection:
+        return connection.scalar(last)
 
 
 def patterns_before(
