@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +11,10 @@ import dagster as dg
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.scoped import SEED, labelled, stage_key
+from e2i_assets.json_files import to_json, write_json
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
+from e2i_assets.modeling.explanation import Explanation, explain_model
+from e2i_assets.modeling.explanation_plots import explanation_plots
 from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
@@ -46,16 +50,17 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         tuned: TunedParams,
     ) -> StageResult:
         names = list(preprocessor.features)
+        train = labelled("train", splits.train, names, scope)
+        validation = labelled("validation", splits.validation, names, scope)
         trained = train_model(
-            candidate,
-            tuned.chosen_params,
-            preprocessor.preprocessor,
-            labelled("train", splits.train, names, scope),
-            labelled("validation", splits.validation, names, scope),
-            seed=SEED,
+            candidate, tuned.chosen_params, preprocessor.preprocessor, train, validation, seed=SEED
         )
         importance, primary = importance_plot(trained), scope.problem.primary_metric
-        run_id, page = _log(context, scope, trained, preprocessor, tuned, importance)
+        explanation = explain_model(
+            trained, train, validation, seed=SEED, minimum_cell_count=context.quality.minimum_cell_count
+        )
+        learnt = explanation_plots(explanation)
+        run_id, page = _log(context, scope, trained, preprocessor, tuned, importance, explanation, learnt)
         record_training(
             context.warehouse,
             context.partition,
@@ -75,6 +80,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 },
                 "params": dict(trained.params),
                 "importance": shown.image(importance),
+                **{f"shap_{Path(name).stem}": shown.image(png) for name, png in learnt.items()},
                 "fingerprint": trained.fingerprint[:16],
                 MLFLOW_RUN: run_id,
                 "mlflow_run": dg.MetadataValue.url(page),
@@ -92,6 +98,8 @@ def _log(
     preprocessor: FittedPreprocessor,
     tuned: TunedParams,
     importance: bytes,
+    explanation: Explanation,
+    learnt: Mapping[str, bytes],
 ) -> tuple[str, str]:
     """Log parameters, metrics, model, preprocessor and plots; returns the MLflow run and its page."""
     tags = {"scope": scope.name, "partition": context.partition, "brand": context.cohort_config.brand}
@@ -114,6 +122,11 @@ def _log(
             (folder / "importance.png").write_bytes(importance)
             mlflow.log_artifact(str(folder / "preprocessor.joblib"), "preprocessor")
             mlflow.log_artifact(str(folder / "importance.png"), "plots")
+            (shap := folder / "shap").mkdir()
+            write_json(shap, "explanation.json", to_json(explanation))
+            for plot, picture in learnt.items():
+                (shap / plot).write_bytes(picture)
+            mlflow.log_artifacts(str(shap), "shap")
         _log_model(mlflow, trained)
         return mlflow.mlflow_run_id, context.tracking.page(mlflow.active_run().info)
 
