@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import shutil
@@ -20,11 +21,12 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
-from e2i_assets.modeling.measuring import plain_rows
+from e2i_assets.modeling.measuring import measure, plain_rows
 from e2i_assets.modeling.one_row import compiled
 from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.selection import broken_constraints
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.resources.version_files import content_hash, to_disk
@@ -53,7 +55,10 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
             "model": stage_key(scope, "trained_model"),
             "evaluation": stage_key(scope, "evaluation"),
         },
-        config=lambda context: {"minimum_cell_count": context.quality.minimum_cell_count},
+        config=lambda context: {
+            "minimum_cell_count": context.quality.minimum_cell_count,
+            "selection": scope.selection.model_dump(mode="json"),
+        },
         lost=_lost,
     )
     def bento_bundle(
@@ -67,13 +72,18 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
             context.warehouse, context.partition, scope.name, context.run_id, bundle, model.fingerprint
         )
         probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
+        cost = measure(packed_pipeline(bundle), _method(model.problem), probes)
         return StageResult(
             BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
-            gate_input=answers(model, bundle, probes),
+            gate_input=dataclasses.replace(
+                answers(model, bundle, probes), broken=broken_constraints(cost, scope.selection)
+            ),
             metadata={
                 "tag": bundle.tag,
                 "path": dg.MetadataValue.path(str(bundle.path)),
                 "one_row": bundle.one_row,
+                "one_row_ms": cost.latency_ms,
+                "memory_gb": cost.memory_gb,
                 "serve": _how(bundle, context, port),
                 "predict": _ask(example, port),
             },
@@ -174,12 +184,21 @@ def probe_rows(validation: pd.DataFrame, features: Sequence[Feature]) -> pd.Data
     return validation[[feature.name for feature in features]].head(PROBES)
 
 
-def answers(model: TrainedModel, bundle: Bundle, probes: pd.DataFrame) -> rules.Answers:
-    """Predictions of the probes by the model, and by the files that travel in the bundle."""
+def packed_pipeline(bundle: Bundle) -> Any:
+    """The pipeline that travels in a bundle."""
     import joblib
 
     (packed,) = bundle.path.rglob("pipeline.joblib")
-    pipeline = joblib.load(packed)
+    return joblib.load(packed)
+
+
+def _method(problem: Problem) -> str:
+    return "predict_proba" if problem.of_classes else "predict"
+
+
+def answers(model: TrainedModel, bundle: Bundle, probes: pd.DataFrame) -> rules.Answers:
+    """Predictions of the probes by the model, and by the pipeline that travels in the bundle."""
+    pipeline = packed_pipeline(bundle)
     return rules.Answers(
         model.predict(probes),
         model.problem.predict(pipeline, probes),
@@ -189,12 +208,11 @@ def answers(model: TrainedModel, bundle: Bundle, probes: pd.DataFrame) -> rules.
 
 def _alone(problem: Problem, pipeline: Any, probes: pd.DataFrame) -> np.ndarray:
     """Predictions of each row by itself, as the service makes them."""
-    method = "predict_proba" if problem.of_classes else "predict"
+    method = _method(problem)
     one = compiled(pipeline, method)
-    rows = plain_rows(probes)
-    given = np.array([one(row) for row in rows])
+    given = np.array([one(row) for row in plain_rows(probes)])
     told = given if problem.of_classes else given.ravel()
-    return problem.predict(SimpleNamespace(**{method: lambda _: told}), rows)
+    return problem.predict(SimpleNamespace(**{method: lambda _: told}), probes)
 
 
 def _how(bundle: Bundle, context: StageContext, port: int) -> str:

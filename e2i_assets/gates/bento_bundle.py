@@ -1,7 +1,8 @@
-"""What protects its users from a bundle that answers otherwise than its model."""
+"""What protects its users from a bundle that answers otherwise than its model, or costs more than it may."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +18,13 @@ class Answers:
     Attributes:
         model, bundle: by the published model and by the bundle, all rows at once.
         alone: by the bundle, each row by itself; None where the same pipeline answers it.
+        broken: the scope's constraints that the bundle breaks, by what was measured of it.
     """
 
     model: np.ndarray
     bundle: np.ndarray
     alone: np.ndarray | None
+    broken: Sequence[str] = ()
 
 
 MINIMUM_PROBES = 10
@@ -54,16 +57,22 @@ def _bundle_answers(answers: Answers) -> Verdict:
         )
     gaps = {way: gap(given, answers.model) for way, given in asked.items()}
     way, worst = max(gaps.items(), key=lambda item: item[1])
-    if worst <= TOLERANCE:
-        return ok(
-            f"bundle and model agree to {TOLERANCE:g} on {probes} rows, asked {' and as '.join(gaps)}",
+    if worst > TOLERANCE:
+        return refuse(
+            "bundle_differs",
+            f"asked {way}, bundle and model differ by {worst:g}, more than {TOLERANCE:g}.",
+            "Build the bundle again from the published model.",
             gap=worst,
         )
-    return refuse(
-        "bundle_differs",
-        f"asked {way}, bundle and model differ by {worst:g}, more than {TOLERANCE:g}.",
-        "Build the bundle again from the published model.",
-        gap=worst,
+    if answers.broken:
+        return refuse(
+            "constraint_broken",
+            f"the tuned model breaks the scope's selection, measured here: {', '.join(answers.broken)}.",
+            "Loosen the scope's selection, or exclude the algorithm there.",
+            broken=len(answers.broken),
+        )
+    return ok(
+        f"bundle and model agree to {TOLERANCE:g} on {probes} rows, asked {' and as '.join(gaps)}", gap=worst
     )
 
 

@@ -151,7 +151,9 @@ def select_candidate(
         tried, ranked = ranked[:at_a_time], ranked[at_a_time:]
         folds = _cross_validate(question, tried, train, features, seed)
         measured |= folds.measured
-        broken = {name: _broken(folds.measured[name], question.selection) for name in folds.measured}
+        broken = {
+            name: broken_constraints(folds.measured[name], question.selection) for name in folds.measured
+        }
         removed |= {name: ", ".join(rules) for name, rules in broken.items() if rules}
         finalists = _compared(folds, [a for a in tried if not broken[a.name]], scores, question.problem)
     if not finalists:
@@ -222,8 +224,8 @@ def _filters(profile: Profile, question: Question) -> list[str]:
     return [reason for holds, reason in rules if not holds]
 
 
-def _broken(measured: Measurement, wanted: Selection) -> list[str]:
-    """The constraints that a model breaks, without the figures: those are another day's tomorrow."""
+def broken_constraints(measured: Measurement, wanted: Selection) -> list[str]:
+    """The constraints that a model breaks, without what was measured: that is another figure tomorrow."""
     rules = [
         (measured.latency_ms <= wanted.max_latency_ms, f"slower than {wanted.max_latency_ms:g} ms"),
         (measured.memory_gb <= wanted.max_memory_gb, f"needs more than {wanted.max_memory_gb:g} GB"),

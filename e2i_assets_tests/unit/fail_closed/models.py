@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from e2i_assets.assets.bento_bundle import answers, probe_rows
+from e2i_assets.assets.bento_bundle import packed_pipeline, probe_rows
 from e2i_assets.assets.scoped import labelled
 from e2i_assets.gates.bento_bundle import Answers
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
@@ -78,7 +78,7 @@ SUBGROUPS = {
 }
 BUNDLE = {
     "missing column": Case(partial(answered, table(VALIDATION).drop(columns="lab_1")), BAD),
-    "missing library": Case(partial(answers, None, None, None), "missing_library", without="joblib"),
+    "missing library": Case(partial(packed_pipeline, None), "missing_library", without="joblib"),
     "exception inside": EXCEPTION,
     "empty input": Case(lambda: Answers(np.empty(0), np.empty(0), None), "nothing_evaluated"),
     "all-null column": Case(lambda: Answers(np.full(20, np.nan), np.full(20, np.nan), None), "not_finite"),
