@@ -66,8 +66,8 @@ class FeatureChoice(BaseModel):
 class Selection(BaseModel):
     """What an algorithm must meet, and what is preferred.
 
-    `max_latency_ms` is per prediction, `max_memory_gb` while serving. A preference moves the ranking, never
-    the measured comparison; an exclusion is final.
+    `max_latency_ms` is of one row, `max_memory_gb` of the loaded model, as measured where it is trained. A
+    preference moves the ranking, never the measured comparison; an exclusion is final.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -153,6 +153,10 @@ def select_model(request: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, A
         mistakes = (f"{'.'.join(map(str, e['loc'])) or 'request'}: {_rule(e)}" for e in error.errors())
         raise SelectionRequestError("; ".join(mistakes)) from error
     spec = asked.scope_spec
+    if not isinstance(frame, pd.DataFrame):
+        raise TrainingDataError(
+            f"a {type(frame).__name__} is no table", "Give a pandas DataFrame: `.to_pandas()` of most others."
+        )
     if spec.target_outcome not in frame:
         raise TrainingDataError(
             f"the frame has no column {spec.target_outcome}", "Name a column under scope_spec.target_outcome."

@@ -108,6 +108,8 @@ def test_other_problem_types(outcome: str, problem_type: str, metric: str, famil
             "Lasso: both preferred and excluded",
         ),
         ({"treatment": "email"}, "treatment: Extra inputs"),
+        ({"constraints": "latency < 100ms"}, "constraints: Input should be a valid dict"),
+        ({"scope_spec": None}, "scope_spec: Input should be a valid dict"),
     ],
     ids=str,
 )
@@ -134,6 +136,8 @@ def test_a_column_that_is_no_feature_is_named_without_its_values(column: Any, wo
 
 
 def test_a_frame_without_target_or_features_is_refused() -> None:
+    with pytest.raises(TrainingDataError, match="a list is no table"):
+        select_model(GUIDE, [{"treatment_initiated": 1}])
     with pytest.raises(TrainingDataError, match="no column treatment_initiated"):
         select_model(GUIDE, MADE.X)
     with pytest.raises(TrainingDataError, match="0 columns beside the target"):
