@@ -16,6 +16,7 @@ from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
 from e2i_assets.modeling.explanation import Explanation, explain_model
 from e2i_assets.modeling.explanation_plots import explanation_plots
 from e2i_assets.modeling.plots import importance_plot
+from e2i_assets.modeling.recalibration import uncalibrated
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.training import TrainedModel, train_model
@@ -145,5 +146,5 @@ def _log_model(mlflow: object, trained: TrainedModel) -> None:
 
 
 def _booster(trained: TrainedModel) -> list[str]:
-    module = type(trained.pipeline[-1]).__module__.split(".")[0]
+    module = type(uncalibrated(trained.pipeline[-1])).__module__.split(".")[0]
     return [module] if module in {"xgboost", "lightgbm"} else []

@@ -55,13 +55,15 @@ def evaluate(
         algorithm=trained.algorithm,
         metrics={name: problem.metrics(*of) for name, of in scored.items()},
         intervals={name: problem.intervals(*of) for name, of in scored.items()},
-        curves=problem.curves(*scored["test"]),
+        curves=problem.curves(*scored["test"])
+        | ({"learning": [dict(point) for point in trained.learning_curve]} if trained.learning_curve else {}),
         threshold=threshold,
         baseline=problem.measure(test.y, problem.baseline_prediction(trained.baseline, len(test.y))),
         n_test=len(test.y),
         n_validation=len(validation.y),
         n_train=len(train.y),
         threshold_rule=problem.threshold_rule,
+        calibration=trained.calibration,
         compared=(
             compared_with(
                 type(simple[-1]).__name__, problem, test.y, on_test, problem.predict(simple, test.X)
@@ -69,7 +71,8 @@ def evaluate(
         ),
         oracle=None if truth is None else problem.measure(test.y, truth),
         subgroups=() if groups is None else subgroup_table(problem, test.y, on_test, groups, minimum=minimum),
-        unavailable={
+        unavailable=dict(trained.unavailable)
+        | {
             f"{name} {metric}": reason
             for name, of in scored.items()
             for metric, reason in problem.reasons(*of).items()

@@ -16,9 +16,11 @@ import pandas as pd
 from e2i_assets.modeling.data import LabelledSplit, transform
 from e2i_assets.modeling.errors import ModelFileError
 from e2i_assets.modeling.identity import fingerprint
+from e2i_assets.modeling.learning_curve import learning_curve
 from e2i_assets.modeling.preprocessing import sources_of
 from e2i_assets.modeling.problem_types import problem_of
 from e2i_assets.modeling.problems.base import Problem
+from e2i_assets.modeling.recalibration import calibrated, uncalibrated
 from e2i_assets.modeling.selection import ModelCandidate
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ MODEL_FILE = "model.joblib"
 RECORD_FILE = "model.json"
 FILE_HASH = "model_file_sha256"
 """Key of the record: SHA-256 of the model's file."""
-_TUPLES = ("features", "labels", "baseline")
+_TUPLES = ("features", "labels", "baseline", "learning_curve")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class TrainedModel:
             forests, absolute standardised coefficient for linear models.
         fingerprint: of the pipeline's content (`modeling.identity`); the same inputs and libraries give the
             same one, whatever the bytes of its file.
+        calibration: of the probabilities (`recalibration.calibrated`); empty where there are none.
+        calibration_brier: method to Brier score, cross-validated within validation.
+        learning_curve: rows of train and the primary metric on validation (`learning_curve`), not calibrated.
+        unavailable: what could not be made of it, with the reason.
     """
 
     pipeline: Pipeline
@@ -66,6 +72,11 @@ class TrainedModel:
     fingerprint: str
     # Kept from the moment of training: predicting may touch an estimator, and its bytes would change.
     _pickle: bytes = field(repr=False)
+    # What earlier releases did not keep.
+    calibration: str = ""
+    calibration_brier: Mapping[str, float] = field(default_factory=dict)
+    learning_curve: tuple[Mapping[str, float], ...] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def problem(self) -> Problem:
@@ -122,7 +133,7 @@ class TrainedModel:
             raise ModelFileError(
                 f"{folder}: an earlier release saved this model", "Materialize the trained model again."
             )
-        fields = record | {n: tuple(record[n]) for n in _TUPLES}
+        fields = record | {n: tuple(record.get(n, ())) for n in _TUPLES}
         return cls(pipeline=pipeline, _pickle=pickled, **fields)
 
 
@@ -135,7 +146,7 @@ def train_model(
     *,
     seed: int,
 ) -> TrainedModel:
-    """Fit the candidate on train; boosting stops early on validation.
+    """Fit the candidate on train; boosting stops early on validation, probabilities are calibrated there.
 
     Args:
         params: all parameters of the estimator, as in `TunedParams.chosen_params`. With the study's seed the
@@ -155,7 +166,12 @@ def train_model(
     rounds = algorithm.fit(estimator, data)
     if "n_jobs" in estimator.get_params():
         estimator.set_params(n_jobs=1)
-    pipeline = Pipeline([("preprocessor", preprocessor), ("model", estimator)])
+    on_validation = problem.measure(data.y_validation, problem.predict(estimator, data.X_validation))
+    learning = learning_curve(algorithm, params, problem, data, on_validation, seed=seed)
+    served, calibration = estimator, None
+    if problem.of_classes:
+        served, calibration = calibrated(estimator, data.X_validation, data.y_validation, seed=seed)
+    pipeline = Pipeline([("preprocessor", preprocessor), ("model", served)])
     buffer = io.BytesIO()
     joblib.dump(pipeline, buffer)
     return TrainedModel(
@@ -172,7 +188,7 @@ def train_model(
                 ("train", data.X_train, data.y_train),
                 ("validation", data.X_validation, data.y_validation),
             )
-            for name, value in problem.training_metrics(y, problem.predict(estimator, X)).items()
+            for name, value in problem.training_metrics(y, problem.predict(served, X)).items()
         },
         baseline=problem.baseline(data.y_train),
         best_iteration=rounds,
@@ -182,11 +198,15 @@ def train_model(
         seed=seed,
         fingerprint=fingerprint(pipeline),
         _pickle=buffer.getvalue(),
+        calibration=calibration.method if calibration else "",
+        calibration_brier=calibration.brier if calibration else {},
+        learning_curve=learning.points,
+        unavailable={"learning": learning.unavailable} if learning.unavailable else {},
     )
 
 
 def _importance(estimator: Any, preprocessor: ColumnTransformer) -> dict[str, float]:
-    estimator = getattr(estimator, "regressor_", estimator)  # inside of what transforms the target
+    estimator = uncalibrated(estimator)
     if hasattr(estimator, "coef_"):
         raw = np.abs(np.atleast_2d(estimator.coef_)).mean(axis=0)
     elif hasattr(estimator, "booster_"):

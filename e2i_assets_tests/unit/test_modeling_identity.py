@@ -14,6 +14,7 @@ import pytest
 
 from e2i_assets.modeling.identity import UnidentifiableError, fingerprint
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.recalibration import uncalibrated
 from e2i_assets_tests.unit.modeling_frames import TEST, trained
 
 
@@ -60,7 +61,8 @@ def test_another_model_is_another(change: Callable[[Any], None]) -> None:
 def test_what_was_learnt_tells_models_apart(algorithm: str) -> None:
     """One leaf, one coefficient."""
     model = trained(algorithm)
-    estimator = again(model.pipeline[-1])
+    served = again(model.pipeline[-1])
+    estimator = uncalibrated(served)
     if algorithm == "LogisticRegression":
         estimator.coef_[0, 0] += 1e-12
     elif algorithm in ("RandomForest", "ExtraTrees"):
@@ -75,7 +77,7 @@ def test_what_was_learnt_tells_models_apart(algorithm: str) -> None:
     else:
         booster = estimator.booster_
         booster.set_leaf_output(0, 0, booster.get_leaf_output(0, 0) + 1e-9)
-    assert fingerprint(estimator) != fingerprint(model.pipeline[-1])
+    assert fingerprint(served) != fingerprint(model.pipeline[-1])
 
 
 RECORD = np.dtype([("flag", "u1"), ("value", "f8")], align=True)

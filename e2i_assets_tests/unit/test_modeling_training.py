@@ -9,6 +9,7 @@ import pytest
 from e2i_assets.modeling.errors import ModelFileError
 from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.recalibration import uncalibrated
 from e2i_assets.modeling.training import TrainedModel
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, trained
 
@@ -41,7 +42,7 @@ def test_boosting_stopped_early_and_kept_its_best_round(algorithm: str) -> None:
     if Binary.algorithms[algorithm].family != "gradient_boosting":
         assert model.best_iteration is None
         return
-    estimator = model.pipeline[-1]
+    estimator = uncalibrated(model.pipeline[-1])
     booster = estimator.get_booster() if algorithm == "XGBoost" else estimator.booster_
     trees = booster.num_boosted_rounds() if algorithm == "XGBoost" else booster.num_trees()
     assert 1 <= model.best_iteration == model.params["n_estimators"] == trees < 500
