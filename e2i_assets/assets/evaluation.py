@@ -20,7 +20,7 @@ from e2i_assets.json_files import from_json
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.modeling.artifacts import Evaluated, Splits
-from e2i_assets.modeling.evaluation import evaluate, meets, plausibility, require_trained_for
+from e2i_assets.modeling.evaluation import evaluate, lift, meets, plausibility, require_trained_for
 from e2i_assets.modeling.plots import evaluation_plots
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import Scope
@@ -55,7 +55,8 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
         evaluated = _evaluate_once(context, scope, splits, model)
         result = evaluated.evaluation
         undeclared = [f.name for f in splits.features if f.name in model.features and not f.known_at_index]
-        criteria = (*meets(scope.success_criteria, result), plausibility(scope, result, undeclared))
+        asked = (*meets(scope.success_criteria, result), lift(scope, result))
+        criteria = (*filter(None, asked), plausibility(scope, result, undeclared))
         plots = evaluation_plots(result)
         page = _log(context, result, plots, all(c.ok for c in criteria))
         primary = result.primary_metric

@@ -7,8 +7,10 @@ import dataclasses
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.scoped import SEED, feature_names, labelled, stage_key
+from e2i_assets.assets.scoped import SEED, feature_names, followup_days, labelled, outcomes_of, stage_key
 from e2i_assets.contracts.partition_key import PartitionKey
+from e2i_assets.gates import model_candidate as rules
+from e2i_assets.modeling.answerable import assess, require_answerable
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import load_scopes
@@ -28,10 +30,24 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Algorithm that fits the scope's constraints and does best in cross-validation on train.",
         kinds={"scikitlearn"},
+        gates=(rules.ANSWERABLE,),
         inputs={"splits": "splits"},
-        config=lambda context: scope.model_dump(mode="json"),
+        config=lambda context: {
+            "scope": scope.model_dump(mode="json"),
+            "followup_days": followup_days(context.cohort_config),
+            "outcomes": outcomes_of(context.settings.config_dir, context.cohort_config),
+        },
     )
     def model_candidate(context: StageContext, splits: Splits) -> StageResult:
+        evidence = assess(
+            scope,
+            splits.train,
+            splits.validation,
+            splits.features,
+            followup_days=context.config["followup_days"],
+            outcomes=context.config["outcomes"],
+        )
+        require_answerable(evidence)
         names = feature_names(splits, scope)
         features = [feature for feature in splits.features if feature.name in names]
         train = labelled("train", splits.train, names, scope)
@@ -42,6 +58,7 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         return StageResult(
             # What was measured differs from run to run; the artifact must not.
             dataclasses.replace(candidate, measured={}),
+            gate_input=evidence,
             metadata={
                 "algorithm": candidate.algorithm,
                 "rationale": candidate.rationale,

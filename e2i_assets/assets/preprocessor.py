@@ -52,6 +52,7 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
                 seed=SEED,
                 patients=train.patients,
                 minimum_cell_count=cells,
+                required=scope.features.required,
             )
 
         counted: dict[str, Any] = {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pandas as pd
 
+from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.scopes import load_scopes
 
 SEED = 42
 
@@ -21,6 +25,17 @@ def stage_key(scope: Scope, stage: str) -> dg.AssetKey:
 def feature_names(splits: Splits, scope: Scope) -> list[str]:
     """The features that a scope's model sees."""
     return [feature.name for feature in splits.features if feature.name not in scope.features.exclude]
+
+
+def followup_days(cohort: CohortConfig) -> int | None:
+    """The window that a cohort is followed for after the index date; None where it asks for none."""
+    return cohort.temporal_requirements.followup_days if cohort.temporal_requirements else None
+
+
+def outcomes_of(config_dir: Path, cohort: CohortConfig) -> dict[str, str]:
+    """Every column that is the target of a scope of a cohort, to the scope's name."""
+    scopes = load_scopes(config_dir / "scopes")
+    return {scopes[name].target: name for name in cohort.scopes}
 
 
 def labelled(name: str, frame: pd.DataFrame, features: list[str], scope: Scope) -> LabelledSplit:

@@ -140,6 +140,22 @@ def plausibility(scope: Scope, evaluation: Evaluation, undeclared: Sequence[str]
     )
 
 
+def lift(scope: Scope, evaluation: Evaluation) -> CriterionResult | None:
+    """Whether the model beats the baseline that its scope names, on test; None where it names none."""
+    if scope.baseline is None:
+        return None
+    name, wanted = f"min_lift_over_{scope.baseline.model}", scope.baseline.min_lift
+    simple = evaluation.compared[0].value if evaluation.compared else None
+    base = evaluation.baseline if scope.baseline.model == "no_features" else simple
+    ours, metric = evaluation.primary("test"), evaluation.primary_metric
+    if not base or ours is None or not np.isfinite(ours):
+        return CriterionResult(name, None, wanted, False, f"{metric} cannot be compared on test")
+    gained = (ours - base if scope.problem.greater_is_better else base - ours) / abs(base)
+    figure = scope.problem.figure
+    reason = f"{metric} {figure(metric, ours)} over {figure(metric, base)}: {gained:+.1%} of {wanted:+.1%}"
+    return CriterionResult(name, gained, wanted, gained >= wanted, reason, f"{gained:+.1%}")
+
+
 def _judge(criterion: Criterion, problem: Problem, metrics: Metrics) -> CriterionResult:
     name, bound, metric, threshold = criterion
     if metric not in problem.criteria:

@@ -6,7 +6,7 @@ nothing else. The same rows give the same choice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ def choose_features(
     seed: int,
     patients: np.ndarray | None = None,
     minimum_cell_count: int = MINIMUM_CELL_COUNT,
+    required: Collection[str] = (),
 ) -> ChosenFeatures:
     """Choose among the features on the rows of train, or of a fold of it, alone.
 
@@ -58,6 +59,7 @@ def choose_features(
         X, y: raw features and target, as the problem type has it.
         seed: of the forest.
         patients, minimum_cell_count: as for `fit_preprocessor`.
+        required: features that no rule leaves out.
 
     Raises:
         TrainingDataError: a feature is not a column or is no number, or none is left.
@@ -66,7 +68,7 @@ def choose_features(
     removed: dict[str, str] = {}
 
     def left() -> list[Feature]:
-        return [feature for feature in features if feature.name not in removed]
+        return [f for f in features if f.name in required or f.name not in removed]
 
     removed |= _same(X, left(), selection.max_same)
     removed |= _copies(X, left())
@@ -88,7 +90,7 @@ def choose_features(
             f"train: each of {len(features)} features has one value only, so there is nothing to learn from",
             "Look at the cohort's features, and at features.selection of the scope.",
         )
-    return ChosenFeatures(tuple(left()), removed)
+    return ChosenFeatures(tuple(left()), {n: why for n, why in removed.items() if n not in required})
 
 
 def _same(X: pd.DataFrame, features: Sequence[Feature], limit: float) -> dict[str, str]:

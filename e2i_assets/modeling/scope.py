@@ -6,7 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
@@ -53,12 +53,17 @@ class SuccessCriteria(RootModel[dict[str, float]]):
 
 
 class FeatureChoice(BaseModel):
-    """Features that the models of this scope do not see, by name (a partition may lack some of them), and by
-    which rules features are left out on train.
+    """Which features the models of this scope see, by name.
+
+    Attributes:
+        required: a partition that lacks one is refused, and no rule leaves it out of a model.
+        exclude: no model sees them; a partition may lack some.
+        selection: by which rules others are left out on train.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    required: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     selection: FeatureSelection = FeatureSelection()
 
@@ -79,6 +84,22 @@ class Selection(BaseModel):
     excluded_algorithms: tuple[str, ...] = ()
 
 
+class Baseline(BaseModel):
+    """What a model must beat on test, and by how much.
+
+    Attributes:
+        model: `no_features`, which knows the outcomes of train and nothing of a patient, or `simple`, the
+            problem type's regularised linear model on the same features.
+        min_lift: share by which the primary metric must be better than the baseline's: 0.1 asks for an AUC
+            of 0.55 over 0.5, or for an RMSE of 9 over 10; negative where as much may be lost.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Literal["no_features", "simple"]
+    min_lift: float = Field(default=0.0, gt=-1, allow_inf_nan=False)
+
+
 class PlausibleLimit(NamedTuple):
     """What a figure may reach before it is a question: `max_auc` or `max_r2`, and the limit."""
 
@@ -93,6 +114,12 @@ class Scope(YamlModel, ABC):
 
     `split_order: temporal` puts every index date of train before those of validation, test and holdout. A
     partition is split once for all of its scopes, so one that asks for it decides for the others.
+
+    Attributes:
+        horizon_days: days after the index date by which the outcome has happened or not, where it is not the
+            cohort's follow-up window; a cohort that is followed for fewer is refused.
+        minimum_samples: patients of train with a known outcome below which nothing is learnt.
+        baseline: what a model must beat, where that is asked for.
     """
 
     problem_class: ClassVar[type[Problem]]
@@ -101,10 +128,13 @@ class Scope(YamlModel, ABC):
     description: str = Field(min_length=1)
     problem_type: str
     target: str = Field(min_length=1)
+    horizon_days: int | None = Field(default=None, ge=1)
     split_order: SplitOrder = "random"
+    minimum_samples: int = Field(default=50, ge=1)
     features: FeatureChoice = FeatureChoice()
     selection: Selection = Selection()
     success_criteria: SuccessCriteria
+    baseline: Baseline | None = None
 
     @property
     def problem(self) -> Problem:

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.modeling.catalogue import CATALOGUE
+from e2i_assets.modeling.contradictions import contradictions
 from e2i_assets.modeling.errors import ConfigError
 from e2i_assets.modeling.problem_types import SCOPES
 from e2i_assets.modeling.scope import Scope
@@ -43,6 +44,9 @@ def read_scope(path: Path) -> Scope:
     if not isinstance(kind, str) or kind not in SCOPES:
         said = "is missing" if kind is None else f"there is no {kind}"
         raise ConfigError(lines.at(["problem_type"], f"{said}; write one of {', '.join(SCOPES)}"))
+    if "treatment" in document:
+        reason = f"{kind} has no treatment: nothing causal is asked; remove it"
+        raise ConfigError(lines.at(["treatment"], reason))
     try:
         scope = as_scope(document)
     except ValidationError as error:
@@ -50,6 +54,8 @@ def read_scope(path: Path) -> Scope:
     if unknown := [name for name in scope.selection.preferred_algorithms if name not in CATALOGUE]:
         said = f"there is no {', '.join(unknown)}; known are {', '.join(CATALOGUE)}"
         raise ConfigError(lines.at(["selection", "preferred_algorithms"], said))
+    if clashes := [lines.at(key, reason) for key, reason in contradictions(scope)]:
+        raise ConfigError("; ".join(clashes))
     if scope.name != path.stem:
         raise ConfigError(f"{path}: name: is {scope.name!r}, but the file is called {path.stem!r}")
     return scope

@@ -273,7 +273,15 @@ def _cross_validate(
     method = "predict_proba" if problem.of_classes else "predict"
     for fit_on, score_on in problem.folds(y, FOLDS, seed):
         rows, target = X.iloc[fit_on], y[fit_on]
-        chosen = choose_features(rows, target, features, rules, problem=problem, seed=seed)
+        chosen = choose_features(
+            rows,
+            target,
+            features,
+            rules,
+            problem=problem,
+            seed=seed,
+            required=question.features.required,
+        )
         preprocessor = fit_preprocessor(rows, chosen.kept, y=target, classes=problem.of_classes)
         known = training_matrix(preprocessor, rows, target)
         unseen = X.iloc[score_on]

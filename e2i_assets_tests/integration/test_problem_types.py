@@ -171,7 +171,7 @@ def here(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
             done = run(settings, case)
             refused = [str(e.description) for e in done.get_asset_check_evaluations() if not e.passed]
             assert (refused, done.success) == ([], True)
-            assert len(done.get_asset_check_evaluations()) == 12
+            assert len(done.get_asset_check_evaluations()) == 14
         yield settings
 
 

@@ -26,7 +26,7 @@ from e2i_assets.modeling.classification import (
 from e2i_assets.modeling.classification_plots import calibration_plot, decision_plot, roc_plot
 from e2i_assets.modeling.comparing import compared_with
 from e2i_assets.modeling.delong import auc_interval, delong
-from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
+from e2i_assets.modeling.evaluation import evaluate, lift, meets, plausibility
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.problems.binary import Binary, Costs
 from e2i_assets.modeling.scope import SuccessCriteria
@@ -260,6 +260,38 @@ def test_a_test_auc_that_is_too_good_is_a_question(evaluation, auc, limit, undec
         assert verdict.reason == "implausible"
         assert "cd420" in verdict.message
         assert "available_at: index" in verdict.next_step
+
+
+@pytest.mark.parametrize(
+    ("model", "min_lift", "passes"),
+    [
+        ("no_features", 0.1, True),
+        ("no_features", 0.99, False),
+        ("simple", -0.2, True),
+        ("simple", 0.5, False),
+    ],
+)
+def test_a_model_must_beat_the_baseline_that_its_scope_names(
+    evaluation: Evaluation, model: str, min_lift: float, passes: bool
+) -> None:
+    assert lift(scope(), evaluation) is None
+    asked = scope(baseline={"model": model, "min_lift": min_lift})
+    result = lift(asked, evaluation)
+    base = {"no_features": 0.5, "simple": evaluation.compared[0].value}[model]
+    auc = evaluation.primary("test")
+    assert result is not None
+    assert auc is not None
+    assert (result.name, result.ok) == (f"min_lift_over_{model}", passes)
+    assert result.value == pytest.approx((auc - base) / base)
+    verdict = SUCCESS_CRITERIA.verdict((result,))
+    assert verdict.passed == passes
+
+
+def test_a_lift_that_cannot_be_computed_is_none(evaluation: Evaluation) -> None:
+    unknown = dataclasses.replace(evaluation, compared=())
+    result = lift(scope(baseline={"model": "simple"}), unknown)
+    assert result is not None
+    assert (result.value, result.ok) == (None, False)
 
 
 def test_only_criteria_that_are_not_met_are_named_in_a_refusal(evaluation):

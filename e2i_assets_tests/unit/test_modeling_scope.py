@@ -71,6 +71,34 @@ def test_the_shipped_files_are_valid() -> None:
             "plausible_max_r2",
         ),
         ({"name": "churn"}, "name: is 'churn'"),
+        ({"treatment": "hcp_engaged"}, "treatment: binary_classification has no treatment"),
+        ({"horizon_days": 0}, "horizon_days: .*greater than or equal to 1"),
+        ({"minimum_samples": 0}, "minimum_samples: .*greater than or equal to 1"),
+        ({"baseline": {"model": "oracle"}}, "baseline.model: Input should be 'no_features' or 'simple'"),
+        ({"baseline": {"model": "simple", "min_lift": -1}}, "baseline.min_lift: .*greater than -1"),
+        (
+            {"features": {"required": ["gender", "hcp_decile"], "exclude": ["gender"]}},
+            "features.required: gender: excluded as well",
+        ),
+        ({"features": {"required": ["treatment_initiated"]}}, "treatment_initiated is the target"),
+        (
+            {"features": {"required": ["gender", "hcp_decile"], "selection": {"top_k": 1}}},
+            "top_k: 1 features are kept, but 2 are required",
+        ),
+        (
+            {"selection": {"preferred_algorithms": ["XGBoost"], "excluded_algorithms": ["XGBoost"]}},
+            "excluded_algorithms: XGBoost: preferred as well",
+        ),
+        (
+            {"selection": {"excluded_algorithms": list(PROBLEMS["binary_classification"].algorithms)}},
+            "excluded_algorithms: none is left: these are all that do binary_classification",
+        ),
+        ({"success_criteria": {"min_auc": 1.0}}, "min_auc: 1 is a perfect model's auc"),
+        ({"success_criteria": {"max_brier": 0.0}}, "max_brier: 0 is a perfect model's brier"),
+        (
+            {"success_criteria": {"min_calibration_slope": 1.2, "max_calibration_slope": 0.8}},
+            "max_calibration_slope: at least 1.2 and at most 0.8 leave no calibration_slope",
+        ),
     ],
 )
 def test_a_wrong_scope_names_the_file_and_the_key(
@@ -78,6 +106,15 @@ def test_a_wrong_scope_names_the_file_and_the_key(
 ) -> None:
     with pytest.raises(ConfigError, match=rf"conversion\.yaml(:\d+)?: .*{words}"):
         read_scope(write(tmp_path, changes))
+
+
+def test_a_contradiction_is_found_at_the_line_of_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "conversion.yaml"
+    text = (CONFIG / "scopes" / "conversion.yaml").read_text()
+    path.write_text(text.replace("features:\n", "features:\n  required: [treatment_initiated]\n"))
+    number = path.read_text().splitlines().index("  required: [treatment_initiated]") + 1
+    with pytest.raises(ConfigError, match=rf"conversion\.yaml:{number}: features\.required: "):
+        read_scope(path)
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "name: [", ""])

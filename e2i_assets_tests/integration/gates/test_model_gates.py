@@ -21,6 +21,21 @@ from e2i_assets_tests.integration.gates.partition import (
 )
 
 
+def test_answerable(here: Settings, tmp_path: Path) -> None:
+    """No algorithm is chosen for a question that the data cannot answer, and nothing after it is made."""
+    before = published(here)
+    edited = changed(
+        here,
+        tmp_path,
+        "scopes/conversion.yaml",
+        lambda c: c.update(minimum_samples=5000, features={"required": ["ldh_ratio"]}),
+    )
+    result = run(edited, 'key:"conversion/model_candidate"+')
+    assert reason(result, "answerable") == "required_features_missing"
+    assert not result.success
+    assert published(here) == before
+
+
 @pytest.mark.parametrize("loss", ["key", "file"])
 def test_an_evaluation_without_the_vault_is_refused(here: Settings, tmp_path: Path, loss: str) -> None:
     """The model is not judged, and the reason says what is missing."""

@@ -1,4 +1,4 @@
-"""Fail closed: the gates of preprocessor, evaluation and bundle."""
+"""Fail closed: the gates of model candidate, preprocessor, evaluation and bundle."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pandas as pd
 from e2i_assets.assets.bento_bundle import packed_pipeline, probe_rows
 from e2i_assets.assets.scoped import labelled
 from e2i_assets.gates.bento_bundle import Answers
+from e2i_assets.modeling.answerable import Answerability, assess, require_answerable
 from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
 from e2i_assets.modeling.fitted import FitCheck, refit_check
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import SuccessCriteria
+from e2i_assets.modeling.selection import select_candidate
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDATION, scope, trained
 
@@ -46,6 +48,26 @@ def answered(validation: pd.DataFrame) -> Answers:
     return Answers(told, told, told)
 
 
+def assessed(train: pd.DataFrame) -> Answerability:
+    """As the stage does it: what stands against an answer is raised, else an algorithm is chosen."""
+    evidence = assess(
+        scope(), train, table(VALIDATION), FEATURES, followup_days=90, outcomes={"started": "conversion"}
+    )
+    require_answerable(evidence)
+    select_candidate(scope(), labelled("train", train, NAMES, scope()), features=FEATURES, seed=0)
+    return evidence
+
+
+ANSWERABLE = {
+    "missing column": Case(partial(assessed, table(TRAIN).drop(columns="lab_1")), "missing_column"),
+    "missing library": Case(partial(assessed, table(TRAIN)), "missing_library", without="sklearn"),
+    "exception inside": EXCEPTION,
+    "empty input": Case(partial(assessed, table(TRAIN).head(0)), "outcome_unknown"),
+    "all-null column": Case(partial(assessed, table(TRAIN, started=np.nan)), "outcome_unknown"),
+    "one row": Case(partial(assessed, table(TRAIN).head(1)), "unusable_outcome"),
+    "wrong time zone": Case(partial(assessed, table(TRAIN, started=DATED["lab_1"])), "unusable_outcome"),
+    "nothing evaluated": Case(lambda: Answerability("", 0, 0, 0, None, 0, (), ()), "nothing_evaluated"),
+}
 PREPROCESSOR = {
     "missing column": Case(partial(fitted, table(TRAIN).drop(columns="lab_1")), BAD),
     "missing library": Case(partial(fitted, table(TRAIN)), "missing_library", without="sklearn"),
@@ -87,6 +109,7 @@ BUNDLE = {
     "nothing evaluated": Case(lambda: Answers(np.full(20, 0.5), np.empty(0), None), "too_few_answers"),
 }
 CASES: Cases = {
+    "answerable": ANSWERABLE,
     "fitted_on_train": PREPROCESSOR,
     "success_criteria": EVALUATION,
     "subgroup_gaps": SUBGROUPS,
