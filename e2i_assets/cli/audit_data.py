@@ -136,10 +136,15 @@ def audit_partition(here: Settings, store: ArtifactStore, partition: str) -> dic
         raise UnusableAuditInput(f"{partition}: no splits are published.", "Materialize them first.")
     splits = store.read("splits", partition, current.version, Splits)
     scopes = load_scopes(here.config_dir / "scopes")
-    return {f"{partition}, {name}": _audit(splits, scopes[name], cohort) for name in cohort.scopes}
+    return {f"{partition}, {name}": audit_scope(splits, scopes[name], cohort) for name in cohort.scopes}
 
 
-def _audit(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageReport:
+def audit_scope(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageReport:
+    """The audit of train, compared with validation, for one scope.
+
+    Raises:
+        LeakageError: nothing can be said of the scope's target.
+    """
     target, time = scope.target, event_times(splits.train)
     columns = ["patient_id", *filter(None, [time]), *[feature.name for feature in splits.features], target]
     train, validation = (

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from e2i_assets.cli import audit, cohort, data, models
+from e2i_assets.cli import audit, cohort, data, models, scope
 from e2i_assets.cli.output import EXIT_CODES, fail, say
 from e2i_assets.errors import E2IError
 
@@ -22,6 +22,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
+app.add_typer(scope.app, name="scope")
 
 
 def _version(wanted: bool) -> None:
@@ -161,7 +162,7 @@ def _wrong_usage(error: typer.TyperException) -> E2IError:
     return E2IError(error.format_message(), f"`{command} --help` tells what it takes.", code="usage")
 
 
-for group in (app, data.app, cohort.app, audit.app, models.app):
+for group in (app, data.app, cohort.app, audit.app, models.app, scope.app):
     group.info.epilog = EXIT_CODES
     for command in group.registered_commands:
         command.epilog = EXIT_CODES

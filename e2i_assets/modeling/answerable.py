@@ -5,8 +5,9 @@ Only train and validation are looked at: test and holdout stay sealed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,10 @@ class Answerability:
     def per_feature(self) -> float | None:
         """Rows of the rarest class for each feature; None without features."""
         return self.rarer / self.features if self.features else None
+
+    def but_for(self, obstacles: Iterable[Obstacle]) -> Self:
+        """The same with further obstacles."""
+        return replace(self, obstacles=(*self.obstacles, *obstacles))
 
 
 class Unanswerable(ModelingError):

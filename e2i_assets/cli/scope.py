@@ -1,0 +1,161 @@
+"""`e2i scope`: write a question, and see whether the data can answer it before anything is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from e2i_assets.cli.scope_data import Checked
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Write a question, and see whether the data can answer it.",
+)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the scope, and of its file in config/scopes.")],
+    description: Annotated[str | None, typer.Option(help="The question, in a sentence.")] = None,
+    problem_type: Annotated[
+        str | None,
+        typer.Option(help="binary_classification, multiclass_classification or regression."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column of the outcome.")] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="A value of the target, of several; repeat.")
+    ] = None,
+    horizon_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days by which the outcome is known. [default: the cohort's follow-up]"),
+    ] = None,
+    minimum_samples: Annotated[
+        int, typer.Option(min=1, help="Patients of train with a known outcome below which nothing is learnt.")
+    ] = 100,
+    require: Annotated[
+        list[str] | None, typer.Option(help="Feature that every partition must have; repeat.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Feature that no model sees; repeat.")] = None,
+    criterion: Annotated[
+        list[str] | None,
+        typer.Option(help="Success criterion, such as min_auc=0.7; repeat. [default: by problem type]"),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing; take what is suggested for what is not given.")
+    ] = False,
+) -> None:
+    """Ask for what is not given, and write a commented scope file.
+
+    Asks for the question, its problem type and its outcome, each with a suggestion. A file that is there is
+    not touched, and a scope that contradicts itself is not written. List the scope in a cohort file next.
+    """
+    from e2i_assets.cli.output import say
+    from e2i_assets.cli.scope_data import known_outcomes
+    from e2i_assets.modeling.scope_draft import ScopeDraft, suggested_problem_type, write_scope
+    from e2i_assets.settings import config_dir
+
+    def answer(given: str | None, question: str, suggestion: str) -> str:
+        if given is not None or yes:
+            return suggestion if given is None else given
+        return str(typer.prompt(question, default=suggestion))
+
+    config = config_dir()
+    described = answer(description, "The question, in a sentence", f"{name}?")
+    kind = answer(problem_type, "Problem type", suggested_problem_type(described))
+    outcomes = known_outcomes(config, kind)
+    draft = ScopeDraft(
+        name=name,
+        description=described,
+        problem_type=kind,
+        target=answer(target, f"Column of the outcome (such as {', '.join(outcomes)})", outcomes[0]),
+        classes=tuple(classes or ()),
+        horizon_days=horizon_days,
+        minimum_samples=minimum_samples,
+        required=tuple(require or ()),
+        exclude=tuple(exclude or ()),
+        criteria=dict(map(_criterion, criterion or ())),
+    )
+    path = write_scope(config / "scopes", draft)
+    say(
+        f"wrote {path}\nNext: list {name} under `scopes` in a file of {config / 'cohorts'}, and see whether "
+        f"the data can answer it:\n  e2i scope check {name}"
+    )
+
+
+def _criterion(text: str) -> tuple[str, float]:
+    name, _, threshold = text.partition("=")
+    try:
+        return name.strip(), float(threshold)
+    except ValueError:
+        raise typer.BadParameter(f"--criterion {text!r}: write min_<metric>=<number>") from None
+
+
+@app.command()
+def check(
+    scope: Annotated[
+        str | None, typer.Argument(help="Name of a scope. [default: all that are listed]")
+    ] = None,
+    partition: Annotated[
+        list[str] | None,
+        typer.Option("--partition", "-p", help="Partition key; repeat for several. [default: all]"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Say whether scopes can be answered on the data that are there, before anything is trained.
+
+    Looks at train and validation of the published splits: patients with a known outcome, how many of the
+    rarer outcome there are for each feature, required features, outcomes of other scopes among the features,
+    the horizon, and leakage in train. A scope need not be listed by a cohort yet. Exits with 1 where one
+    cannot be answered.
+    """
+    from rich.console import Console
+
+    from e2i_assets.build import build_resources
+    from e2i_assets.cli import scope_data
+    from e2i_assets.cli.output import print_json
+    from e2i_assets.cli.session import open_session
+
+    here, _ = open_session()
+    with Console(stderr=True).status("checking"):
+        checked = scope_data.check_scopes(here, build_resources(here)["store"], scope, partition or [])
+    refused = [one for one in checked if one.evidence.obstacles]
+    if json:
+        print_json({"answerable": not refused, "scopes": [one.document() for one in checked]})
+    else:
+        _show(checked)
+    raise typer.Exit(int(bool(refused)))
+
+
+def _show(checked: list[Checked]) -> None:
+    from e2i_assets.cli.output import say, show_table
+
+    names = [
+        "partition",
+        "scope",
+        "answerable",
+        "train",
+        "known",
+        "rarer",
+        "rate or mean",
+        "features",
+        "per feature",
+    ]
+    rows = []
+    for one in checked:
+        evidence, per = one.evidence, one.evidence.per_feature
+        rows.append(
+            [
+                one.partition, evidence.scope, "no" if evidence.obstacles else "yes", evidence.patients,
+                evidence.known, evidence.rarer, None if evidence.rate is None else f"{evidence.rate:.4g}",
+                evidence.features, None if per is None else f"{per:.1f}",
+            ]
+        )  # fmt: skip
+    show_table("Scopes", names, rows)
+    for one in checked:
+        for obstacle in one.evidence.obstacles:
+            say(f"REFUSED {one.partition} {one.evidence.scope}: {obstacle.message}. {obstacle.next_step}")
+        for remark in one.evidence.remarks:
+            say(f"{one.partition} {one.evidence.scope}: {remark}")
