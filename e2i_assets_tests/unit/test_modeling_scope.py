@@ -111,8 +111,8 @@ def test_a_wrong_scope_names_the_file_and_the_key(
 def test_a_contradiction_is_found_at_the_line_of_its_key(tmp_path: Path) -> None:
     path = tmp_path / "conversion.yaml"
     text = (CONFIG / "scopes" / "conversion.yaml").read_text()
-    path.write_text(text.replace("features:\n", "features:\n  required: [treatment_initiated]\n"))
-    number = path.read_text().splitlines().index("  required: [treatment_initiated]") + 1
+    path.write_text(text.replace("required: []", "required: [treatment_initiated]"))
+    number = 1 + [line.strip()[:9] for line in path.read_text().splitlines()].index("required:")
     with pytest.raises(ConfigError, match=rf"conversion\.yaml:{number}: features\.required: "):
         read_scope(path)
 

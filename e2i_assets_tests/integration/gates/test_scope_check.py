@@ -20,7 +20,7 @@ from e2i_assets_tests.integration.gates.partition import PARTITION, changed
 
 
 def test_it_says_what_there_is_and_what_stands_against_an_answer(
-    here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     edited = changed(
         here,
@@ -35,6 +35,7 @@ def test_it_says_what_there_is_and_what_stands_against_an_answer(
     monkeypatch.setenv("E2I_HOME", str(here.home_dir))
     monkeypatch.setenv("E2I_DATABASE_URL", here.database_url.get_secret_value())
     settings.cache_clear()
+    request.addfinalizer(settings.cache_clear)
     done = CliRunner().invoke(app, ["scope", "check", "-p", PARTITION, "--json"])
     document = json.loads(done.stdout)
     (conversion,) = document["scopes"]
