@@ -246,6 +246,7 @@ def _audit(
         equal_rows=cohort_config.equal_rows == "allow",
         other_splits={name: frame for name, frame in known.items() if name != "train"},
         plausible=plausible_of(scope),
+        regression=scope.problem_type == "regression",
     )
     return report if time else undated(report)
 

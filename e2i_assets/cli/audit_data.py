@@ -158,6 +158,7 @@ def audit_scope(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageRe
         other_splits={"validation": validation},
         event_times=time,
         plausible=plausible_of(scope),
+        regression=scope.problem_type == "regression",
         equal_rows=cohort.equal_rows == "allow",
     )
     return report if time else undated(report)

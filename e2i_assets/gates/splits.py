@@ -37,8 +37,8 @@ SPLIT_REMEDIES = {
     "id_types": "Give patient_id one type in all splits.",
     "too_few_patients": "Load more patients, or relax the criterion that removes most.",
     "patient_overlap": "ml_split_assignments was altered from outside; restore it.",
-    "one_class": "Look at what fills the outcome in the mapping, at its follow-up and at the criteria: both "
-    "outcomes must be there.",
+    "one_class": "Look at what fills the outcome in the mapping, at its follow-up and at the criteria: at "
+    "least two different outcomes must be there.",
     "bad_dates": "Give every journey an index date in one time zone.",
     "temporal_order": "ml_split_assignments was altered from outside; restore it.",
 }

@@ -80,12 +80,13 @@ def audit_leakage(
     event_times: str | None = None,
     plausible: Plausible = _PLAUSIBLE,
     equal_rows: bool = False,
+    regression: bool | None = None,
 ) -> LeakageReport:
     """Look for leakage in a training frame; every column but target, id and index date is a feature.
 
     Args:
         train: one row per example.
-        target: the outcome column; two values or text are classes, other numbers a regression.
+        target: the outcome column.
         id_column: the unit of splitting (patient); compared between splits, and kept whole in folds.
         contract: what is known of the columns: by name an entry with `role` and `available_at` (a variable, a
             mapping, or one of both), a list of the columns known only afterwards, or a table contract.
@@ -96,6 +97,8 @@ def audit_leakage(
         event_times: name of the column with each row's index date.
         plausible: how well all features together may tell the target.
         equal_rows: rows of different ids may be equal between splits; told among the limits, no finding.
+        regression: whether the target is a number that is predicted; when left out, one of more than ten
+            values is, and fewer are classes.
 
     Raises:
         LeakageError: nothing was found, and nothing can be said of the target: no rows, no such column, no
@@ -121,6 +124,7 @@ def audit_leakage(
         {"train": train, **others},
         plausible,
         equal_rows,
+        regression,
     )
     return _run(view)
 

@@ -21,7 +21,7 @@ class LeakageError(CodedError, ValueError):
         "not_a_date": "Name a column of dates that can be read in every row.",
         "too_few_rows": "Load more rows, or widen the cohort: the audit needs 30 with a target, 5 of them "
         "outside the largest class.",
-        "one_class": "Take rows whose target differs, or another target.",
+        "one_class": "Take rows with at least two different targets, or another target.",
         "nothing_to_judge": "Give the frame features that have values.",
         "contract": "Name the columns known only afterwards, or give each column its role and available_at.",
     }

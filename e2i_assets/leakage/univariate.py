@@ -70,8 +70,11 @@ class Fit:
     means: np.ndarray
 
 
-def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
-    """The target without nulls as `Outcome`; numbers of more than ten values are a regression.
+def as_outcome(target: pd.Series, groups: pd.Series | None, regression: bool | None = None) -> Outcome:
+    """The target without nulls as `Outcome`.
+
+    Args:
+        regression: whether it is a number that is predicted; when left out, one of more than ten values is.
 
     Raises:
         TargetError: fewer than 30 rows, one class, fewer than 5 rows outside the largest, infinite values.
@@ -86,7 +89,8 @@ def as_outcome(target: pd.Series, groups: pd.Series | None) -> Outcome:
         raise TargetError(
             "one_class", f"target {target.name}: one class or value only, so nothing can be compared with it"
         )
-    if len(classes) > 2 and (numbers := as_numbers(target)) is not None and not _few(np.unique(numbers)):
+    numbers = None if regression is False else as_numbers(target)
+    if numbers is not None and (regression or (len(classes) > 2 and not _few(np.unique(numbers)))):
         return _regression(target, numbers, groups)
     counts = np.bincount(codes)
     commonest = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]

@@ -81,6 +81,7 @@ class View:
         splits: name to frame, `train` first and perhaps alone.
         plausible: how well all features together may tell the target.
         equal_rows: rows of different ids may be equal between splits.
+        regression: whether the target is a number that is predicted; None where its values tell.
         findings: those of the rounds before.
     """
 
@@ -94,6 +95,7 @@ class View:
     splits: Mapping[str, pd.DataFrame]
     plausible: Plausible
     equal_rows: bool
+    regression: bool | None = None
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, findings: Iterable[Finding]) -> None:
@@ -142,7 +144,7 @@ class View:
             raise TargetError("nothing_to_judge", "no feature has a value, so nothing can be audited")
         known = self.train[self.target].notna().to_numpy()
         groups = self.train.loc[known, self.id_column] if self.id_column else None
-        return as_outcome(self.train.loc[known, self.target], groups)
+        return as_outcome(self.train.loc[known, self.target], groups, self.regression)
 
     @cached_property
     def columns(self) -> list[Column]:

@@ -221,10 +221,13 @@ class ArtifactStore:
         return without_secrets(self._fs.unstrip_protocol(self._version(asset, partition, version)))
 
     def page(self, path: str) -> Page | None:
-        """An HTML page of a version, by its path below the root; None for anything else, and for no text."""
+        """An HTML page of a version, by its path below the root; None for anything else, and for no text.
+
+        A link is no page, wherever it leads: what the store wrote has none.
+        """
         file = f"{self._root}/{path}"
         named = PAGE.fullmatch(path)
-        if not named or not self._fs.isfile(file):
+        if not named or not self._fs.isfile(file) or (self._is_local and _has_link(self._root, path)):
             return None
         try:
             text = bytes(self._fs.cat_file(file)).decode()
@@ -369,3 +372,8 @@ def _forged(source: str, asset: str) -> ArtifactRefused:
         "it was judged.",
         f"Remove this folder and materialize {asset} again: it is made anew.",
     )
+
+
+def _has_link(root: str, path: str) -> bool:
+    """Whether a part of a local path below the root is a symbolic link."""
+    return Path(root, path).resolve() != Path(root).resolve() / path

@@ -139,7 +139,8 @@ def stage(
                     output = context.assets_def.get_output_name_for_asset_check_key(check)
                     yield dg.Output(None, output_name=output)
                 return
-            configuration = config(StageContext(context, inputs)) if config else None
+            with without_data():
+                configuration = config(StageContext(context, inputs)) if config else None
             stage_context = stage_context_of(context, version, configuration, inputs)
 
             def result() -> StageResult:

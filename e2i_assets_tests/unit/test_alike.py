@@ -209,7 +209,7 @@ def copied() -> tuple[SplitResult, None]:
 @pytest.mark.parametrize(
     ("happened", "gate", "reason", "advice"),
     [
-        (one_class, "split_ratios", "one_class", "both outcomes must be there"),
+        (one_class, "split_ratios", "one_class", "at least two different outcomes"),
         (three_positives, "no_leakage", "too_few_rows", "5 of them outside the largest class"),
         (infeasible_order, "split_ratios", "order_against_stratification", "split_order: random"),
         (copied, "no_leakage", "leakage", "remove copies at the source"),

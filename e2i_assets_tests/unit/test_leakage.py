@@ -119,7 +119,48 @@ def test_a_regression_target(clean):
     table = clean.assign(started=spend)
     assert leaks(table) == set()
     assert leaks(table.assign(leak=spend**3)) == {("target", "leak")}
-    assert leaks(table.assign(leak=(spend - spend.mean()).abs())) == set()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda spend: (spend - spend.mean()).abs(),
+        lambda spend: (spend - 3) ** 2,
+        lambda spend: np.sin(2 * spend).where(spend > spend.median()),
+        lambda spend: (spend - spend.mean()).abs() > 2,
+    ],
+)
+def test_what_is_made_of_a_number_is_seen_although_it_does_not_tell_it_back(clean, made):
+    spend = clean["severity"] * 2 + rng().normal(size=N)
+    report = audit(clean.assign(started=spend, leak=made(spend)))
+    ((column, statistic),) = [(f.column, f.statistic) for f in report.findings]
+    assert column == "leak"
+    assert statistic > 0.98
+
+
+def test_what_goes_with_a_number_is_not_made_of_it(clean):
+    draw = rng()
+    spend = pd.Series(np.exp(draw.normal(size=N)))
+    before = spend * np.exp(draw.normal(0, 0.3, N))  # its ranks correlate better than the amounts do
+    few = pd.Series(np.sort(draw.integers(0, 4, N)))
+    assert leaks(clean.assign(started=spend, before=before)) == set()
+    # Rows of one value stand beside each other, and so do their numbers.
+    numbered = pd.Series(np.tile(range(N // 4 + 1), 4)[:N])
+    assert audit(clean.assign(started=few, card=numbered), regression=True).findings == ()
+
+
+def test_a_scope_says_whether_a_few_numbers_are_classes(clean):
+    score = pd.Series(rng().integers(0, 5, N)).astype(float)
+    table = clean.assign(started=score, near=score + rng().normal(0, 0.3, N))
+    evidence = {
+        regression: [f.evidence for f in audit(table, regression=regression).findings]
+        for regression in (None, False, True)
+    }
+    assert evidence[None] == evidence[False]
+    assert evidence[False][0].startswith("cross-validated AUC of this column alone for one class")
+    assert evidence[True] == ["absolute correlation with the target"]
+    many = clean.assign(started=pd.Series(rng().integers(0, 15, N)).astype(float))
+    assert audit(many, regression=False).ok
 
 
 def test_several_classes(clean):

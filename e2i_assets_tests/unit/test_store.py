@@ -82,6 +82,22 @@ def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
             assert browser.get(f"/pages/{path}").status_code == 404
 
 
+def test_a_link_in_the_store_is_no_page(tmp_path: Path) -> None:
+    root, outside = tmp_path / "store", tmp_path / "outside"
+    store = ArtifactStore(str(root))
+    version = store.write("b/c", "p", Files("x"))
+    outside.mkdir()
+    (outside / "secret.html").write_text("hello")
+    folder = root / "b/c/p" / version
+    (folder / "fine.html").write_text("fine")
+    (folder / "file.html").symlink_to(outside / "secret.html")
+    (folder / "linked").symlink_to(outside)
+    pages = [f"b/c/p/{version}/{name}" for name in ("fine.html", "file.html", "linked/secret.html")]
+    assert [store.page(path) is not None for path in pages] == [True, False, False]
+    (tmp_path / "elsewhere").symlink_to(root)  # the root itself may be one
+    assert ArtifactStore(str(tmp_path / "elsewhere")).page(pages[0]) is not None
+
+
 def test_the_version_is_the_content(store: ArtifactStore) -> None:
     first = store.write("a", "p", Record(1))
     assert store.write("a", "p", Record(1)) == first

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.build import build_resources
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
@@ -94,6 +95,27 @@ def test_a_model_that_is_trained_again_is_the_same_and_test_stays_closed(here: S
     assert versions(here) == before
     assert store.current("conversion/trained_model", PARTITION).run_id == result.run_id
     assert openings(here) == (1, 1)
+
+
+def test_an_opened_test_whose_plots_fail_is_taken_from_its_record(
+    here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = versions(here)
+    with build_resources(here)["warehouse"].engine.begin() as connection:
+        connection.execute(sa.text("TRUNCATE e2i.ml_split_access, e2i.ml_split_attempts"))
+
+    def broken(*_: object) -> None:
+        raise ValueError("no room for the plot")
+
+    select = 'key:"conversion/evaluation"'
+    with monkeypatch.context() as patch:
+        patch.setattr(Binary, "plots", broken)
+        assert "Unforeseen: ValueError at " in failure(run(here, select, force=True))
+    assert openings(here) == (1, 1)
+    monkeypatch.setattr("e2i_assets.assets.evaluation.evaluate", broken)
+    assert run(here, select, force=True).success
+    assert openings(here) == (1, 1)
+    assert versions(here) == before
 
 
 def test_what_is_lost_or_damaged_is_noticed_and_made_anew(here: Settings) -> None:
