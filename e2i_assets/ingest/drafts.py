@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -23,6 +23,16 @@ from e2i_assets.ingest.suggest import NOW, TODO, Suggested, SuggestedTable, iden
 INDICATION = "study"
 FOLLOWUP = ("diagnosis_date", "first_observation_date", "last_observation_date")
 """Columns without which a cohort cannot ask for an index date with observation around it."""
+
+ASKED = {
+    "binary_classification": ("boolean", "{min_auc: 0.60}", ()),
+    "regression": ("number", "{min_r2: 0.10}", ()),
+    "multiclass_classification": ("string", "{min_f1: 0.50}", (f"classes: [{TODO}, {TODO} too]",)),
+}
+"""Problem types, the likeliest first: what an outcome of theirs is declared as, a criterion, and what else its
+scope says."""
+MOST_CLASSES = 10
+"""Numbers of more values are measured, of fewer they may name classes."""
 
 
 @dataclass(frozen=True)
@@ -184,18 +194,40 @@ def _cohort(
 
 
 def _scope(name: str, journeys: SuggestedTable) -> str:
-    taken = _taken(journeys)
-    binary = ", ".join(scalar(taken.get(column, column)) for column in journeys.binary)
+    """A scope of the first problem type that a column of the source could be the outcome of."""
+    fitting = {problem_type: _outcomes(journeys, problem_type) for problem_type in ASKED}
+    drafted = next((problem_type for problem_type, names in fitting.items() if names), next(iter(ASKED)))
+    _, criteria, more = ASKED[drafted]
     return "\n".join([
         f"# A draft: check each line, and what is marked {TODO}; then copy it to config/scopes/{name}.yaml.",
         f"name: {name}",
         f"description: {TODO}",
-        "problem_type: binary_classification  # or regression, or multiclass_classification with classes",
-        f"# {TODO}: the attribute with the outcome, `dtype: boolean` in the cohort file. Of two values are:",
-        f"# {binary or 'none'}",
+        f"problem_type: {drafted}  # {TODO}: as the outcome asks for",
+        f"# {TODO}: the attribute with the outcome, and its `dtype` in the cohort file. It could be one of:",
+        *(
+            f"# {problem_type}, `dtype: {ASKED[problem_type][0]}`: {', '.join(names) or 'none'}"
+            for problem_type, names in fitting.items()
+        ),
         f"target: {TODO}",
-        f"success_criteria: {{min_auc: 0.60}}  # {TODO}",
+        *more,
+        f"success_criteria: {criteria}  # {TODO}",
     ]) + "\n"  # fmt: skip
+
+
+def _outcomes(journeys: SuggestedTable, problem_type: str) -> list[str]:
+    """The attributes that could be the outcome of such a scope, by how many values they have."""
+    taken = _taken(journeys)
+    values = {
+        column: (count, journeys.carried[column] in ("integer", "number"))
+        for column, count in journeys.distinct.items()
+        if journeys.carried[column] != "date"
+    }
+    fits: dict[str, Callable[[int, bool], bool]] = {
+        "binary_classification": lambda count, is_number: count == 2,
+        "regression": lambda count, is_number: is_number and count > MOST_CLASSES,
+        "multiclass_classification": lambda count, is_number: 2 < count <= MOST_CLASSES,
+    }
+    return [scalar(taken.get(column, column)) for column, of in values.items() if fits[problem_type](*of)]
 
 
 def scalar(text: str) -> str:

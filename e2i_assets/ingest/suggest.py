@@ -70,7 +70,7 @@ class SuggestedTable:
         key: how its keys are generated, where the source has none.
         several: whether the source has several rows of a patient.
         carried: the columns left over, with what they hold (a key of `attributes.DTYPES`).
-        binary: those of them that have two values, as an outcome has.
+        distinct: how many values each of them has.
         left_out: row numbers that pandas or R wrote beside the table.
     """
 
@@ -82,7 +82,7 @@ class SuggestedTable:
     several: bool
     columns: tuple[Suggested, ...]
     carried: dict[str, str]
-    binary: tuple[str, ...]
+    distinct: dict[str, int]
     left_out: tuple[str, ...]
 
     @property
@@ -164,9 +164,9 @@ def _judged(
     left_out = tuple(n for n in left if is_row_number(sample.get_column(n)))
     carried = [n for n in left if n not in left_out]
     place = ("table", spec.table) if spec.table else ("file", spec.file) if spec.file else None
-    binary = tuple(n for n in carried if sample.get_column(n).drop_nulls().n_unique() == 2)
+    distinct = {n: sample.get_column(n).drop_nulls().n_unique() for n in carried}
     holds = {n: _holds(sample, n) for n in carried}
-    return SuggestedTable(table, name, place, guess, key, several, tuple(lines), holds, binary, left_out)
+    return SuggestedTable(table, name, place, guess, key, several, tuple(lines), holds, distinct, left_out)
 
 
 def _usable(table: str, matched: dict[str, str], name: str, opened: Opened) -> bool:

@@ -46,14 +46,10 @@ def _finding(column: Column, outcome: Outcome) -> Finding | None:
         )
     if outcome.kind == "regression":
         if column.strength > CORRELATION_LIMIT:
-            evidence = (
-                "cross-validated correlation of the target with its mean by levels of this column"
-            )
+            evidence = "cross-validated correlation of the target with its mean by levels of this column"
             return Finding("target", column.name, column.strength, CORRELATION_LIMIT, evidence)
         made = _made_of(outcome, column.numbers)
-        evidence = (
-            "cross-validated correlation of this column with its values at targets nearly as large"
-        )
+        evidence = "cross-validated correlation of this column with its values at targets nearly as large"
         return Finding("target", column.name, made, MADE_LIMIT, evidence) if made > MADE_LIMIT else None
     if column.strength <= AUC_CERTAIN:
         return None

@@ -107,6 +107,30 @@ def test_a_draft_loads_as_it_stands(clinic: Path, tmp_path: Path) -> None:
     assert set(events["patient_journey_id"]) == set(journeys["patient_journey_id"])
 
 
+@pytest.mark.parametrize(
+    ("outcome", "drafted", "says"),
+    [
+        (lambda i: i % 2, "binary_classification", "min_auc"),
+        (lambda i: 25 + i * 7.5, "regression", "min_r2"),
+        (lambda i: "abc"[i % 3], "multiclass_classification", "classes:"),
+    ],
+)
+def test_a_scope_is_drafted_for_the_outcome_that_the_source_could_have(
+    tmp_path: Path, outcome: Callable[[int], object], drafted: str, says: str
+) -> None:
+    rows = [f"p{i},2023-01-{i % 28 + 1:02d},{outcome(i)}" for i in range(40)]
+    (tmp_path / "trial.csv").write_text("\n".join(["patient,seen_on,progression", *rows]))
+    draft = suggest(open_source(str(tmp_path / "trial.csv")), TODAY)
+    assert draft.scope is not None
+    text = draft.scope[1]
+    assert f"problem_type: {drafted}" in text
+    (named,) = [line for line in text.splitlines() if "progression" in line]
+    assert named.startswith(f"# {drafted}, ")
+    assert says in text
+    (tmp_path / "drafted.yaml").write_text(text.replace("trial_outcome", "drafted"))
+    assert read_scope(tmp_path / "drafted.yaml").problem_type == drafted
+
+
 def test_what_does_not_fit_is_a_remark_and_carried(tmp_path: Path) -> None:
     rows = [f"s{i},{'xyz'[i % 3]},{400 + i},2023-01-0{1 + i}T08:00:00,h{i},b" for i in range(9)]
     path = tmp_path / "trial.csv"
