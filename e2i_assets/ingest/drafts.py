@@ -27,10 +27,10 @@ FOLLOWUP = ("diagnosis_date", "first_observation_date", "last_observation_date")
 ASKED = {
     "binary_classification": ("boolean", "{min_auc: 0.60}", ()),
     "regression": ("number", "{min_r2: 0.10}", ()),
-    "multiclass_classification": ("string", "{min_f1: 0.50}", (f"classes: [{TODO}, {TODO} too]",)),
+    "multiclass_classification": ("string", "{min_f1: 0.50}", (f"classes: [{TODO}, {TODO} 2, {TODO} 3]",)),
 }
-"""Problem types, the likeliest first: what an outcome of theirs is declared as, a criterion, and what else its
-scope says."""
+"""Problem types, the likeliest first: what an outcome of theirs is declared as, a criterion, and what else a
+scope of it says."""
 MOST_CLASSES = 10
 """Numbers of more values are measured, of fewer they may name classes."""
 
