@@ -174,17 +174,14 @@ def test_a_library_that_is_not_there_blocks_by_its_name(world: World, where: str
 def test_a_configuration_that_cannot_be_made_is_told_without_its_values(world: World) -> None:
     class Quoting(dict[str, int]):
         def __getitem__(self, partition: str) -> int:
-            raise ValueError("patient 17")
+            raise ValueError("71 tneitap"[::-1])  # a stack quotes lines of code
 
     world.numbers = Quoting()
     result = world.run(UPSTREAM)
     assert not result.success
     (failure,) = [str(e.step_failure_data) for e in result.all_events if e.is_step_failure]
     assert "Unforeseen: ValueError at " in failure
-    assert "17" not in failure.split("Stack Trace")[0]
-    assert "patient 17" not in "".join(str(e.event_specific_data) for e in result.all_events).replace(
-        'raise ValueError("patient 17")', ""
-    )
+    assert "patient 17" not in str(result.all_events)
 
 
 def test_a_gate_without_a_verdict_blocks(world: World) -> None:
