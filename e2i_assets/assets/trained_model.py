@@ -19,6 +19,7 @@ from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.recalibration import uncalibrated
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import ModelCandidate
+from e2i_assets.modeling.study_plots import study_plots
 from e2i_assets.modeling.training import TrainedModel, train_model
 from e2i_assets.modeling.tuning import TunedParams
 from e2i_assets.stages.context import StageContext
@@ -112,7 +113,12 @@ def _log(
         tags={**tags, "problem_type": scope.problem_type},
     ) as mlflow:
         mlflow.log_params(
-            {"algorithm": trained.algorithm, "seed": trained.seed, "hpo_trials": tuned.n_trials}
+            {
+                "algorithm": trained.algorithm,
+                "seed": trained.seed,
+                "hpo_trials": tuned.n_trials,
+                "hpo_warm_started": bool(tuned.warm_start),
+            }
             | {f"hp_{key}": value for key, value in trained.params.items()}
             | {f"data_{key}": published.version for key, published in context.inputs.items()}
         )
@@ -120,9 +126,11 @@ def _log(
         with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
             folder = Path(scratch)
             preprocessor.save(folder)
-            (folder / "importance.png").write_bytes(importance)
+            (plots := folder / "plots").mkdir()
+            for name, content in ({"importance.png": importance} | study_plots(tuned)).items():
+                (plots / name).write_bytes(content)
+            mlflow.log_artifacts(str(plots), "plots")
             mlflow.log_artifact(str(folder / "preprocessor.joblib"), "preprocessor")
-            mlflow.log_artifact(str(folder / "importance.png"), "plots")
             (shap := folder / "shap").mkdir()
             write_json(shap, "explanation.json", to_json(explanation))
             for plot, picture in learnt.items():

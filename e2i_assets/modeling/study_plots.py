@@ -37,9 +37,9 @@ def history_plot(tuned: TunedParams) -> bytes:
         edgecolors=INK,
         s=60,
     )
-    axes.set(xlabel="Trial", ylabel=tuned.metric)
     marks = "● finished, × pruned" + (", ○ from an earlier study" if warm else "")
-    axes.set_title(f"{tuned.algorithm}: {tuned.n_trials} trials ({marks})")
+    axes.set(xlabel=f"Trial ({marks})", ylabel=tuned.metric)
+    axes.set_title(f"{tuned.algorithm}: best of {tuned.n_trials} trials {tuned.best_value:.4g}")
     return png(figure)
 
 

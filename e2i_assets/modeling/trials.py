@@ -22,6 +22,7 @@ from e2i_assets.modeling.rungs import work
 
 LEVEL = 0.5
 """Standard errors of the best score within which another one is level with it."""
+CONNECT_SECONDS = 10.0
 WORTH_A_THREAD = 1_000_000
 """Cells of train from which on fits run side by side: smaller ones spend their time in Python."""
 
@@ -203,7 +204,7 @@ class DaskPool:
         from distributed import Client
 
         try:
-            self._client = Client(address, timeout=10, set_as_default=False)
+            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ClusterUnavailable("no Dask scheduler answers at E2I_DASK_ADDRESS") from error
         self._rows: dict[int, Any] = {}

@@ -1,0 +1,50 @@
+"""A study whose trials run on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.trials import ClusterUnavailable, DaskPool, TrialPool
+from e2i_assets.modeling.tuning import TunedParams, tune
+from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig
+from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
+
+PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)
+CONFIG = OptunaConfig(
+    pruner=PrunerConfig(n_startup_trials=2, n_warmup_steps=1),
+    optimization=OptimizationConfig(n_trials=9, n_jobs=3),
+)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Two workers, each a process of its own."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def study(pool: TrialPool | None = None) -> TunedParams:
+    return tune(candidate("LightGBM"), PREPROCESSOR, TRAIN, VALIDATION, CONFIG, study_name="s", pool=pool)
+
+
+def test_a_cluster_gives_what_one_process_gives(cluster: str) -> None:
+    with DaskPool(cluster) as pool:
+        spread = study(pool)
+    alone = study()
+    assert dataclasses.replace(spread, durations=()) == dataclasses.replace(alone, durations=())
+    assert spread.n_pruned > 0
+
+
+def test_a_cluster_that_does_not_answer_is_no_verdict_on_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2i_assets.modeling.trials.CONNECT_SECONDS", 0.2)
+    with pytest.raises(ClusterUnavailable, match="E2I_DASK_ADDRESS") as refusal:
+        DaskPool("tcp://127.0.0.1:1")
+    assert not refusal.value.on_data
