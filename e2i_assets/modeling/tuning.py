@@ -238,8 +238,6 @@ class _Study:
         """Fit the best of each rung on the next one."""
         for level in range(1, len(self.levels)):
             chosen = self._ranked(level - 1)[: promoted(level, len(self.levels))]
-            if level < self.last:
-                chosen = sorted({*chosen, *([0] if (0, level - 1) in self.fitted else [])})
             due = [self._fit(number, level) for number in chosen if (number, level) not in self.fitted]
             timeout = self.config.optimization.timeout
             if timeout is None or time.monotonic() - self.started < timeout:

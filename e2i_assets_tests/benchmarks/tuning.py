@@ -97,7 +97,8 @@ def compare(
     chosen: argparse.Namespace,
 ) -> None:
     """One fit, the whole, and with `--against-full` the study of which every trial is on all rows."""
-    scope = as_scope(SCOPE | ({"selection": {"only": chosen.algorithm}} if chosen.algorithm else {}))
+    others = [name for name in Binary.algorithms if chosen.algorithm and name != chosen.algorithm]
+    scope = as_scope(SCOPE | {"selection": {"excluded_algorithms": others}})
     size = sum(split.X.memory_usage(deep=True).sum() for split in (train, validation, test)) / 2**20
     loaded = peak()
     candidate, *selection = taken(lambda: select_candidate(scope, train, features=features, seed=42))
