@@ -127,8 +127,8 @@ def _log(
             folder = Path(scratch)
             preprocessor.save(folder)
             (plots := folder / "plots").mkdir()
-            for name, content in ({"importance.png": importance} | study_plots(tuned)).items():
-                (plots / name).write_bytes(content)
+            for plot, picture in ({"importance.png": importance} | study_plots(tuned)).items():
+                (plots / plot).write_bytes(picture)
             mlflow.log_artifacts(str(plots), "plots")
             mlflow.log_artifact(str(folder / "preprocessor.joblib"), "preprocessor")
             (shap := folder / "shap").mkdir()
