@@ -25,12 +25,14 @@ import pandas as pd
 
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.delong import delong
+from e2i_assets.modeling.feature_selection import choose_features
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import select_candidate
 from e2i_assets.modeling.splits import assign_splits
 from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.tuning import OptunaConfig, tune
+from e2i_assets.modeling.tuning import tune
+from e2i_assets.modeling.tuning_config import OptunaConfig
 from e2i_assets_tests.benchmarks import rivals
 from e2i_assets_tests.benchmarks.real_tables import BINARY, TABLES, RealTable, features_of
 from e2i_assets_tests.conftest import ROOT
@@ -88,7 +90,10 @@ def ours(draw: Draw) -> tuple[np.ndarray, str]:
         "success_criteria": {"min_auc": 0.5} if draw.binary else {"min_r2": -1},
     })  # fmt: skip
     candidate = select_candidate(scope, train, features=features, seed=42)
-    preprocessor = fit_preprocessor(train.X, features)
+    chosen = choose_features(
+        train.X, train.y, features, scope.features.selection, problem=train.problem, seed=42
+    ).kept
+    preprocessor = fit_preprocessor(train.X, chosen, y=train.y, classes=train.problem.stratified)
     config = OptunaConfig.from_yaml(ROOT / "config" / "optuna_config.yaml")
     tuned = tune(candidate, preprocessor, train, validation, config, study_name="accuracy")
     model = train_model(candidate, tuned.chosen_params, preprocessor, train, validation, seed=42)
