@@ -12,6 +12,7 @@ from e2i_assets.assets.cohort import cohort
 from e2i_assets.assets.evaluation import build_evaluation
 from e2i_assets.assets.features import features
 from e2i_assets.assets.model_candidate import build_model_candidate
+from e2i_assets.assets.model_card import build_model_card
 from e2i_assets.assets.preprocessor import build_preprocessor
 from e2i_assets.assets.qc_report import qc_report
 from e2i_assets.assets.raw import build_raw_assets
@@ -37,6 +38,7 @@ STAGES_OF_A_SCOPE = (
     build_tuned_params,
     build_trained_model,
     build_evaluation,
+    build_model_card,
     build_bento_bundle,
 )
 

@@ -5,8 +5,10 @@ All of them extend `page.html`: one file each, without scripts, that loads nothi
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 def render(template: str, **values: Any) -> str:
     """The page that a template of `templates/` makes of values; the same values give the same page."""
     return _environment().get_template(template).render(values)
+
+
+def template_hash(template: str) -> str:
+    """SHA-256, in hex, of a template and of the frame of every page: of all that decides how a page looks."""
+    folder = Path(__file__).parent / "templates"
+    sources = [(folder / name).read_bytes() for name in (template, "page.html", "page.css")]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 
 def stamped(page: str, about: str) -> str:

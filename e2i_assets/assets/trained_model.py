@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.attribute_names import MLFLOW_RUN, PREPROCESSOR_GATES
+from e2i_assets.assets.attribute_names import EXPLANATION, MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.scoped import SEED, labelled, stage_key
 from e2i_assets.json_files import to_json, write_json
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
@@ -87,7 +88,11 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 MLFLOW_RUN: run_id,
                 "mlflow_run": dg.MetadataValue.url(page),
             },
-            attributes={MLFLOW_RUN: run_id, PREPROCESSOR_GATES: dict(context.inputs["preprocessor"].gates)},
+            attributes={
+                MLFLOW_RUN: run_id,
+                PREPROCESSOR_GATES: dict(context.inputs["preprocessor"].gates),
+                EXPLANATION: json.dumps(to_json(explanation)),  # text: its order counts
+            },
         )
 
     return trained_model

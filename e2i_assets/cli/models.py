@@ -1,12 +1,51 @@
-"""`e2i models`: what a published model has learnt."""
+"""`e2i models`: the card of a model, and what it has learnt."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What a published model has learnt.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The card of a model, and what it has learnt."
+)
+
+
+@app.command()
+def card(
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="VERSION|SCOPE/PARTITION",
+            help="Version of a card or fingerprint of its model, or how it begins; or scope and partition.",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write the page to.", dir_okay=False)
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Tell where the card of a model is; write it to a file, or open it.
+
+    A card is one page: what the model is for, how it was made and judged, its limits, and TRIPOD+AI.
+    """
+    from e2i_assets.cli.model_cards import card_of
+    from e2i_assets.cli.output import print_json, say
+    from e2i_assets.cli.session import open_session
+
+    here, _ = open_session()
+    chosen = card_of(here, which)
+    if out:
+        out.write_text(chosen.card.page, encoding="utf-8")
+    if show:
+        typer.launch(str(out.resolve()) if out else chosen.location)
+    if json:
+        print_json(chosen.to_dict())
+        return
+    say(f"{chosen.asset} of {chosen.partition}, version {chosen.version}, of model {chosen.model}")
+    say(f"{out}" if out else f"{chosen.location}, with `e2i up` at {chosen.link}")
 
 
 @app.command()

@@ -13,6 +13,7 @@ is the same under any key, named before that.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import uuid
@@ -85,6 +86,7 @@ class Published:
     code: str = ""
 
 
+VERSION = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
 CHECK = "check"
 """Key of a pointer: hash of the others."""
 
@@ -215,6 +217,14 @@ class ArtifactStore:
             f"{pointer}, which tells the published version of {asset} [{partition}], is damaged ({reason}).",
             "Materialize it with --force, which writes it anew.",
         )
+
+    def versions(self, asset: str, partition: str) -> list[str]:
+        """Every version that is stored, whether it was published or not, in the order of their names."""
+        folder = f"{self._root}/{asset}/{partition}"
+        if not self._fs.isdir(folder):
+            return []
+        names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in self._fs.ls(folder, detail=False))
+        return sorted(name for name in names if VERSION.fullmatch(name))
 
     def locate(self, asset: str, partition: str, version: str) -> str:
         """Address of a version, for people."""

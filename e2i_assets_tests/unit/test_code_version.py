@@ -29,6 +29,7 @@ DOMAIN = {
     "tuned_params": {"modeling.tuning"},
     "trained_model": {"modeling.training"},
     "evaluation": {"gates.evaluation", "modeling.evaluation", "leakage.info_sheet"},
+    "model_card": {"modeling.card.page", "modeling.card.tables", "modeling.card.tripod_answers"},
     "bento_bundle": {"gates.bento_bundle", "serving.bundle", "serving.service_template"},
 }
 """What must decide each stage, beside the stage helper and, from the splits on, the problem types."""

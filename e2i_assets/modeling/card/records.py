@@ -1,0 +1,76 @@
+"""What a card is made of, and the card as it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2i_assets.cohorts.attrition import CohortResult
+from e2i_assets.cohorts.config import CohortConfig
+from e2i_assets.cohorts.small_cells import Cells
+from e2i_assets.modeling.artifacts import Evaluated, Splits
+from e2i_assets.modeling.explanation import Explanation
+from e2i_assets.modeling.problems.base import Evaluation, Problem
+from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.selection import ModelCandidate
+from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.tuning import TunedParams
+from e2i_assets.quality.report import QCReport
+
+CARD_FILE = "card.html"
+
+
+@dataclass(frozen=True)
+class CardRecords:
+    """What a card is made of: what each stage published, and under which version and gates.
+
+    Attributes:
+        versions: asset to the data version that the model comes from.
+        gates: asset to gate to whether it passed, of those versions.
+        cells: how counts are told.
+    """
+
+    scope: Scope
+    cohort: CohortConfig
+    attrition: CohortResult
+    quality: QCReport
+    splits: Splits
+    candidate: ModelCandidate
+    tuned: TunedParams
+    model: TrainedModel
+    evaluated: Evaluated
+    explanation: Explanation
+    versions: Mapping[str, str]
+    gates: Mapping[str, Mapping[str, bool]]
+    mlflow_run: str
+    cells: Cells
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The figures of the model."""
+        return self.evaluated.evaluation
+
+    @property
+    def problem(self) -> Problem:
+        """What kind of question it answers."""
+        return self.scope.problem
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The page as it is kept, and of which model it is."""
+
+    page: str
+    model_fingerprint: str
+
+    def save(self, folder: Path) -> None:
+        """card.html and model.txt"""
+        (folder / CARD_FILE).write_text(self.page, encoding="utf-8")
+        (folder / "model.txt").write_text(self.model_fingerprint + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelCard:
+        """Read both files."""
+        page = (folder / CARD_FILE).read_text(encoding="utf-8")
+        return cls(page, (folder / "model.txt").read_text(encoding="utf-8").strip())
