@@ -25,9 +25,12 @@ POOLED = "other (pooled)"
 """Names the column of all levels that are not kept: no row has it, so the encoder takes it for infrequent."""
 MINIMUM_LEVEL = 0.02
 """A level rarer than this share of train is pooled with the other rare ones and those never seen in train."""
+FEW_LEVELS = 20
+"""A feature of more levels than this is encoded by the target: on real tables of 22 to 121 levels that was as
+good as one-hot or better, by up to 0.011 AUC."""
 MAX_LEVELS = 50
-"""A feature of more levels than this is encoded by the target; without one it keeps so many of the most
-frequent, however small their share."""
+"""Where there is no target to encode by, so many of the most frequent levels are kept, however small their
+share."""
 MINIMUM_CELL_COUNT = 5
 """Patients below whom a level is pooled, and its name forgotten."""
 
@@ -102,7 +105,7 @@ def fit_preprocessor(
     """Fit the transformation on the training split, and on nothing else.
 
     Args:
-        y: the target of each row, by which categorical features of more than `MAX_LEVELS` levels are encoded;
+        y: the target of each row, by which categorical features of more than `FEW_LEVELS` levels are encoded;
             what an estimator is then fitted on is `target_encoding.training_matrix`. Left out, all but the
             most frequent levels are taken together.
         classes: whether the target is of classes, and not of numbers.
@@ -121,10 +124,15 @@ def fit_preprocessor(
     patients = np.arange(len(train)) if patients is None else patients
     categorical = [f.name for f in features if f.kind == "categorical"]
     counts = {name: _patients_of_levels(train[name], patients) for name in categorical}
-    encoded = [name for name in categorical if y is not None and len(counts[name]) > MAX_LEVELS]
-    most = len(np.unique(patients))
+    encoded = [
+        name
+        for name in categorical
+        if y is not None and len(counts[name]) > FEW_LEVELS and counts[name].max() >= minimum_cell_count
+    ]
     levels = {
-        name: _kept_levels(counts[name], most, minimum_cell_count, None if name in encoded else MAX_LEVELS)
+        name: sorted(_levels_of(counts[name], minimum_cell_count))
+        if name in encoded
+        else _one_hot_levels(counts[name], len(np.unique(patients)), minimum_cell_count)
         for name in categorical
     }
     unfitted = make_preprocessor(features, levels, encoded=encoded, classes=classes)
@@ -137,12 +145,16 @@ def _patients_of_levels(values: pd.Series, patients: np.ndarray) -> pd.Series:
     return pd.Series(patients).groupby(named.to_numpy()).nunique()
 
 
-def _kept_levels(counts: pd.Series, patients: int, minimum_cell_count: int, most: int | None) -> list[str]:
-    """The levels that are encoded by themselves, at most so many, sorted."""
-    share = MINIMUM_LEVEL * patients if len(counts) <= MAX_LEVELS else 0.0
-    least = max(float(minimum_cell_count), share)
+def _levels_of(counts: pd.Series, least: float) -> list[str]:
+    """Those of so many patients, the most frequent first."""
     frequent = counts[counts.ge(least)].sort_values(ascending=False, kind="stable")
-    return sorted(str(level) for level in frequent.index[:most])
+    return [str(level) for level in frequent.index]
+
+
+def _one_hot_levels(counts: pd.Series, patients: int, minimum_cell_count: int) -> list[str]:
+    """Those that become a column of their own, sorted."""
+    share = MINIMUM_LEVEL * patients if len(counts) <= MAX_LEVELS else 0.0
+    return sorted(_levels_of(counts, max(float(minimum_cell_count), share))[:MAX_LEVELS])
 
 
 def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:

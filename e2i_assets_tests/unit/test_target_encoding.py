@@ -158,3 +158,13 @@ def test_the_preprocessor_of_other_rows_is_found() -> None:
     assert any("encodings_" in line for line in refit_check(other, train.X, fit).violations)
     with pytest.raises(TrainingDataError, match="of other rows"):
         transform(other, train, later)
+
+
+def test_of_many_levels_that_few_patients_have_each_none_is_encoded() -> None:
+    X = pd.DataFrame(
+        {"age": np.arange(120.0), "clinic": np.char.mod("clinic-%d", np.arange(120) // 2).astype(object)}
+    )
+    fitted = fit_preprocessor(X, FEATURES, y=np.arange(120) % 2)
+    assert preprocessor_summary(fitted)["categorical"]["clinic"] == {"levels": [], "encoded": False}
+    assert b"clinic-" not in pickle.dumps(fitted)
+    assert fitted.transform(X)[:, 1].tolist() == [1] * 120
