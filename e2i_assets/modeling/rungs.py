@@ -17,7 +17,7 @@ SMALLEST = 7_500
 """No rung has fewer rows; nor, where it can, fewer to score on."""
 SMALLEST_CLASS = 500
 """No rung has fewer rows of the rarest class: their number, not that of all rows, decides the noise."""
-FITTED_ON_ALL = 2
+FITTED_ON_ALL = 1
 """Trials that come to the last rung, besides the defaults; to each rung before it FACTOR times as many."""
 
 

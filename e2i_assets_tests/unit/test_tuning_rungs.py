@@ -53,7 +53,7 @@ def test_a_rung_is_a_sample_that_keeps_the_shares_and_has_enough_to_score_on() -
 
 
 def test_few_come_to_the_last_rung_and_more_to_each_before() -> None:
-    assert [promoted(level, 3) for level in (1, 2)] == [8, 2]
+    assert [promoted(level, 3) for level in (1, 2)] == [4, 1]
 
 
 def test_work_counts_the_rounds_that_were_made() -> None:
@@ -94,9 +94,9 @@ def test_only_the_best_and_the_defaults_are_fitted_on_all_rows() -> None:
 
 @pytest.mark.usefixtures("three_rungs")
 def test_a_budget_keeps_room_for_the_fits_on_all_rows() -> None:
-    tuned = study(n_trials=200, budget_fits=7.0)
+    tuned = study(n_trials=200, budget_fits=4.0)
     assert tuned.n_trials < 200
     assert len(tuned.scored) >= 2
-    assert tuned.fits < 8.5
-    again = study(n_trials=200, budget_fits=7.0)
+    assert tuned.fits < 5.5
+    again = study(n_trials=200, budget_fits=4.0)
     assert dataclasses.replace(tuned, durations=()) == dataclasses.replace(again, durations=())
