@@ -19,7 +19,7 @@ class StudyJournal:
     """The fits of one study, by trial and rung.
 
     Args:
-        path: its file, named after all that decides the study; None keeps nothing.
+        path: its file, `<name>-<hash of all that decides the study>.jsonl`; None keeps nothing.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -56,6 +56,9 @@ class StudyJournal:
             file.write(json.dumps(entry) + "\n")
 
     def remove(self) -> None:
-        """Forget it all: the study is over."""
+        """Forget it all, and what studies of the same name left that were never ended: this one is over."""
         if self._path:
-            self._path.unlink(missing_ok=True)
+            name = self._path.stem.rpartition("-")[0]
+            for path in (self._path, *self._path.parent.glob(f"{name}-*{self._path.suffix}")):
+                if path.stem.rpartition("-")[0] == name:
+                    path.unlink(missing_ok=True)

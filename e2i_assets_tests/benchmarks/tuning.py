@@ -100,6 +100,8 @@ def compare(
     others = [name for name in Binary.algorithms if chosen.algorithm and name != chosen.algorithm]
     scope = as_scope(SCOPE | {"selection": {"excluded_algorithms": others}})
     size = sum(split.X.memory_usage(deep=True).sum() for split in (train, validation, test)) / 2**20
+    import lightgbm, optuna, sklearn.compose, sklearn.ensemble, xgboost  # noqa: E401, F401, I001 -- no memory of the table's
+
     loaded = peak()
     candidate, *selection = taken(lambda: select_candidate(scope, train, features=features, seed=42))
     preprocessor = fit_preprocessor(train.X, features)

@@ -174,7 +174,7 @@ def changed(**parts: Any) -> OptunaConfig:
 
 def test_an_interrupted_study_ends_as_one_that_was_not(tmp_path: Path) -> None:
     """Killed after five of eight trials, in the middle of a line; what was fitted is not fitted again."""
-    path, whole = tmp_path / "studies" / "s.jsonl", told("LightGBM")[0]
+    path, whole = tmp_path / "studies" / "s-1.jsonl", told("LightGBM")[0]
 
     def killed(progress: Progress) -> None:
         if progress.done == 5:
@@ -193,9 +193,10 @@ def test_an_interrupted_study_ends_as_one_that_was_not(tmp_path: Path) -> None:
     resumed = study("LightGBM", journal=StudyJournal(path), pool=Counting())
     assert replace(resumed, durations=()) == replace(whole, durations=())
     assert fitted == [5, 6, 7]
-    journal = StudyJournal(path)
-    journal.remove()
-    assert not path.exists()
+    for name in ("s-0", "s-x-1"):  # of other data, and of another study
+        (path.parent / f"{name}.jsonl").touch()
+    StudyJournal(path).remove()
+    assert [file.name for file in path.parent.iterdir()] == ["s-x-1.jsonl"]
 
 
 def test_a_budget_in_fits_ends_the_study_the_same_everywhere() -> None:
