@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
@@ -24,6 +25,8 @@ READ = (
     KEY, "patient_journey_id", "event_date", "event_type", "event_subtype", "value", "cost",
     "adverse_event_flag",
 )  # fmt: skip
+SELDOM = 0.02
+"""Share of patients below whom a declared statistic is known too seldom to be a feature."""
 
 
 def event_features(
@@ -79,20 +82,32 @@ def event_features(
     taken = window.filter(MEASURED & (pl.col("event_type") == "lab_test"))["event_subtype"]
     if rare := taken.n_unique() - len(tests) - taken.has_nulls():
         dropped[f"lab_* ({rare})"] = few
-    standard = standard_rules(tests, [pair for pair in wanted if pair in common], lookback_days)
+    standard = list(standard_rules(tests, [pair for pair in wanted if pair in common], lookback_days))
     rules = _each_once([*standard, *(rule for entry in declared for rule in declared_rules(entry, values))])
-    return _values(index, window, rules), [rule.feature for rule in rules], dropped
+    frame = _values(index, window, rules)
+    dropped |= _seldom_known(frame, rules[len(standard) :], minimum_cell_count)
+    return frame.drop("patient_id"), [rule.feature for rule in rules], dropped
+
+
+def _seldom_known(frame: pl.DataFrame, rules: Sequence[EventRule], minimum_cell_count: int) -> dict[str, str]:
+    """What a window tells of so few patients that train may have none of them."""
+    least = max(minimum_cell_count, math.ceil(SELDOM * frame["patient_id"].n_unique()))
+    names = [rule.feature.name for rule in rules]
+    patients = frame.select(
+        pl.col("patient_id").filter(pl.col(name).is_not_null()).n_unique().alias(name) for name in names
+    )
+    return {name: f"known of fewer than {least} patients" for name in names if patients[name].item() < least}
 
 
 def _values(index: pl.DataFrame, window: pl.DataFrame, rules: Sequence[EventRule]) -> pl.DataFrame:
-    """One row per member."""
+    """One row per member, with the patient."""
     grouped = window.group_by("patient_journey_id").agg(
         rule.expression.alias(rule.feature.name) for rule in rules
     )
     eventless = ~pl.col("patient_journey_id").is_in(grouped["patient_journey_id"].to_list())
     collected = {name for name in READ if window[name].count()} | {"event_type"}
     return index.join(grouped, on="patient_journey_id", how="left").select(
-        "patient_journey_id", *(_known(rule, eventless, collected) for rule in rules)
+        "patient_journey_id", "patient_id", *(_known(rule, eventless, collected) for rule in rules)
     )
 
 

@@ -464,6 +464,20 @@ def test_who_was_observed_for_fewer_days_than_a_window_is_unknown_in_it_and_not_
     assert column(built, "lab_ldh_last_180d") == [5, 7, None, None]
 
 
+def test_what_a_window_tells_of_few_patients_is_no_feature_and_its_count_is():
+    ids = [f"p{i}" for i in range(400)]
+    frame = frame_of(PatientJourneys, patient_journey_id=ids, patient_id=ids, diagnosis_date=[INDEX] * 400)
+    frame = frame.with_columns(uas7=pl.int_range(400) % 9)
+    gap = EventWindows(
+        event_types=("consultation",), windows=(30,), statistics=("count", "recency", "mean_gap")
+    )
+    happened = [event(i, f"p{i}", 3, "consultation") for i in range(9)]
+    happened += [event(100 + i, f"p{i}", 9, "consultation") for i in range(7)]
+    built = build(frame, events(happened), minimum_cell_count=5, event_windows=[gap])
+    assert {"n_consultation_30d", "days_since_consultation_30d"} <= set(built.frame)
+    assert built.dropped["mean_gap_consultation_30d"] == "known of fewer than 8 patients"
+
+
 def test_a_window_beyond_the_lookback_is_refused():
     with pytest.raises(FeatureError, match="event_windows: 180 days are longer than the lookback of 100"):
         build(lookback_days=100, event_windows=[EVERYTHING])
