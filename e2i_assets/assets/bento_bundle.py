@@ -21,9 +21,9 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
+from e2i_assets.modeling.example_row import example_features, known_levels, usual_values
 from e2i_assets.modeling.measuring import measure, plain_rows
 from e2i_assets.modeling.one_row import compiled
-from e2i_assets.modeling.preprocessing import MISSING, preprocessor_summary
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.selection import broken_constraints
@@ -131,8 +131,7 @@ def _build(
             "Materialize the evaluation of this model first.",
         )
     features = [feature for feature in splits.features if feature.name in model.features]
-    seen = preprocessor_summary(model.pipeline[0]).get("categorical", {})
-    levels = {name: [level for level in seen[name]["levels"] if level != MISSING] for name in seen}
+    levels = known_levels(model.pipeline[0])
     numeric = [feature.name for feature in features if feature.kind == "numeric"]
     usual = usual_values(splits.train, numeric, context.quality.minimum_cell_count)
     result = evaluation.evaluation
@@ -154,24 +153,6 @@ def _build(
         usual=usual,
     )
     return bundle, example_features(features, levels, usual), answer.port
-
-
-def usual_values(train: pd.DataFrame, names: Sequence[str], cell: int) -> dict[str, tuple[float, float]]:
-    """Between which values all but the `cell` - 1 lowest and the `cell` - 1 highest patients are.
-
-    So that no end is the value of one patient alone; to three digits. A feature that fewer than 2 * `cell`
-    patients have is left out.
-    """
-    of_patients = train.groupby("patient_id")[list(names)]
-    lowest, highest, known = of_patients.min(), of_patients.max(), of_patients.count().gt(0).sum()
-    return {
-        name: (
-            float(f"{lowest[name].nsmallest(cell).iloc[-1]:.3g}"),
-            float(f"{highest[name].nlargest(cell).iloc[-1]:.3g}"),
-        )
-        for name in names
-        if known[name] >= 2 * cell
-    }
 
 
 def probe_rows(validation: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
@@ -223,24 +204,3 @@ def _how(bundle: Bundle, context: StageContext, port: int) -> str:
 def _ask(example: Mapping[str, Any], port: int) -> str:
     body = shlex.quote(json.dumps({"features": example}, ensure_ascii=False))
     return f"curl -s http://127.0.0.1:{port}/predict -H 'Content-Type: application/json' -d {body}"
-
-
-def example_features(
-    features: Sequence[Feature],
-    levels: Mapping[str, Sequence[str]],
-    usual: Mapping[str, tuple[float, float]],
-) -> dict[str, Any]:
-    """Features of a request that is answered without a warning; made of ranges and levels, of no patient."""
-
-    def example(feature: Feature) -> Any:
-        if feature.kind == "boolean":
-            return False
-        if feature.kind == "categorical":
-            return next(iter(levels.get(feature.name, ())), None)
-        low, high = usual.get(feature.name, (None, None))
-        if low is None or high is None:
-            return None
-        whole = low.is_integer() and high.is_integer()
-        return int(low + high) // 2 if whole else float(f"{(low + high) / 2:.4g}")
-
-    return {feature.name: example(feature) for feature in features}

@@ -178,7 +178,12 @@ def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], pas
         run_id=run_id,
     ) as mlflow:
         mlflow.log_metrics(
-            {f"test_{name}": value for name, value in result.metrics["test"].items() if value is not None}
+            {
+                f"{split}_{name}": value
+                for split, metrics in result.metrics.items()
+                for name, value in metrics.items()
+                if value is not None
+            }
             | {
                 f"test_{name}_{end}": value
                 for name, ends in result.intervals["test"].items()

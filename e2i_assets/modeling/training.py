@@ -31,6 +31,7 @@ MODEL_FILE = "model.joblib"
 RECORD_FILE = "model.json"
 FILE_HASH = "model_file_sha256"
 """Key of the record: SHA-256 of the model's file."""
+_LATER = ("calibration", "calibration_brier", "learning_curve", "unavailable")
 _TUPLES = ("features", "labels", "baseline", "learning_curve")
 
 
@@ -88,10 +89,11 @@ class TrainedModel:
         return self.problem.predict(self.pipeline, X)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the pipeline, as plain JSON types."""
-        plain = {n: v for n, v in vars(self).items() if n not in ("pipeline", "_pickle")}
+        """Everything but the pipeline, as plain JSON types; without what an earlier release did not keep."""
+        left_out = {"pipeline", "_pickle", *(name for name in _LATER if not getattr(self, name))}
+        plain = {n: v for n, v in vars(self).items() if n not in left_out}
         return {n: dict(v) if isinstance(v, Mapping) else v for n, v in plain.items()} | {
-            n: list(getattr(self, n)) for n in _TUPLES
+            n: list(plain[n]) for n in _TUPLES if n in plain
         }
 
     def identity(self) -> str:

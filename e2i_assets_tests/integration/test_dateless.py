@@ -129,6 +129,7 @@ def run(here: Settings) -> dict[str, dict[str, Any]]:
     return {
         e.check_name: {"passed": e.passed, **{k: v.value for k, v in e.metadata.items()}}
         for e in result.get_asset_check_evaluations()
+        if e.severity is dg.AssetCheckSeverity.ERROR
     }
 
 

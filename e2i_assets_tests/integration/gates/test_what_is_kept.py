@@ -111,6 +111,7 @@ def test_the_quality_report_is_shown_with_its_parts_history_and_pages(base: Sett
 
 def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
     from mlflow import MlflowClient
+    from mlflow.models import Model
 
     client = MlflowClient(tracking_uri=build_resources(base)["tracking"].uri)
     experiment = client.get_experiment_by_name("e2i_conversion")
@@ -126,6 +127,9 @@ def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
         "test_roc_auc",
         "test_roc_auc_low",
         "baseline_roc_auc",
+        "train_brier",
+        "validation_pr_auc",
+        "test_ece",
     } <= set(run.data.metrics)
     kept = {
         file.path
@@ -138,9 +142,19 @@ def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
         "plots/importance.png",
         "plots/roc.png",
         "plots/calibration.png",
+        "plots/decision_curve.png",
+        "plots/learning_curve.png",
         "preprocessor/preprocessor.joblib",
     }
-    assert client.search_logged_models([experiment.experiment_id])
+    (logged,) = client.search_logged_models([experiment.experiment_id])
+    (lineage,) = run.inputs.dataset_inputs
+    splits = build_resources(base)["store"].current("splits", PARTITION)
+    assert (lineage.dataset.name, lineage.dataset.digest) == (f"splits/{PARTITION}", splits.version)
+    assert str(base.home) not in lineage.dataset.source
+    model = Model.load(f"{logged.artifact_location.removeprefix('file://')}/MLmodel")
+    assert model.signature.inputs.input_names()
+    assert model.signature.outputs is not None
+    assert model.saved_input_example_info["artifact_path"] == "input_example.json"
     page = f"http://127.0.0.1:5000/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
     for asset in ("conversion/trained_model", "conversion/evaluation"):
         shown = build_resources(base)["store"].current(asset, PARTITION).display
