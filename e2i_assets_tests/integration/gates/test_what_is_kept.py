@@ -168,7 +168,7 @@ def test_a_scope_of_other_partitions_is_passed_over_by_a_run_of_everything(
     result = run(here.model_copy(update={"config": config}), "*")
     assert result.success
     assert checks(result) == dict.fromkeys(checks(result), True)
-    assert len(checks(result)) == 14
+    assert len(checks(result)) == 13
     made = {
         e.asset_key.to_user_string(): e.materialization for e in result.get_asset_materialization_events()
     }
