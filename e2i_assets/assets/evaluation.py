@@ -15,7 +15,9 @@ from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE, MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.evaluation_shown import evaluation_metadata
 from e2i_assets.assets.scoped import labelled, stage_key
+from e2i_assets.contracts.levels import GENERATED
 from e2i_assets.gates import evaluation as rules
+from e2i_assets.ingest.synthetic.declared import DECLARED, Declared
 from e2i_assets.json_files import from_json
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
@@ -85,6 +87,7 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
     train, validation = (
         labelled(name, getattr(splits, name), names, scope) for name in ("train", "validation")
     )
+    declared = _declared(context)
     with context.vault.open(
         context.partition,
         "test",
@@ -93,7 +96,8 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
         purpose=f"{scope.name}/evaluation",
         run_id=context.run_id,
     ) as opened:
-        groups, missing = groups_of(opened.frame[opened.frame[scope.target].notna()])
+        known = opened.frame[opened.frame[scope.target].notna()]
+        groups, missing = groups_of(known)
         result = evaluate(
             model,
             labelled("test", opened.frame, names, scope),
@@ -101,6 +105,7 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
             train,
             groups=groups,
             minimum=context.quality.minimum_cell_count,
+            truth=declared and declared.true_means(scope.target, known["patient_journey_id"]),
         )
         sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
         absent = {f"subgroups {dimension}": reason for dimension, reason in missing.items()}
@@ -136,6 +141,12 @@ def _learnt(context: StageContext, scope: Scope, model: TrainedModel) -> Evaluat
         )
     shown_now = hidden_below(result.subgroups, context.quality.minimum_cell_count)
     return replace(evaluated, evaluation=replace(result, subgroups=shown_now))
+
+
+def _declared(context: StageContext) -> Declared | None:
+    """What the generator of synthetic data knows; None where there are none."""
+    current = context.store.current(DECLARED, GENERATED)
+    return None if current is None else context.open(current, Declared)
 
 
 def _leakage_sheet(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
 
 import polars as pl
 
@@ -12,36 +10,12 @@ from e2i_assets.cli.loading import load_with_progress
 from e2i_assets.contracts.levels import GENERATED
 from e2i_assets.ingest.load import Load
 from e2i_assets.ingest.synthetic import GeneratorSpec, SyntheticData, generate
-from e2i_assets.ingest.synthetic.dirt import MANIFEST
-from e2i_assets.json_files import read_json, write_json
+from e2i_assets.ingest.synthetic.declared import DECLARED, Declared
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.loader import LoadReport
 from e2i_assets.warehouse.warehouse import Warehouse
-
-DECLARED = "synthetic_truth"
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What the generator knows: the true figures, each journey's true means, and the faulty rows."""
-
-    truth: dict[str, Any]
-    oracle: pl.DataFrame
-    dirt: pl.DataFrame
-
-    def save(self, folder: Path) -> None:
-        """truth.json, oracle.parquet and dirt.json (an object for each faulty row)"""
-        write_json(folder, "truth.json", self.truth)
-        write_json(folder, "dirt.json", self.dirt.to_dicts())
-        self.oracle.write_parquet(folder / "oracle.parquet")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read all three files."""
-        dirt = pl.DataFrame(read_json(folder, "dirt.json"), schema=MANIFEST)
-        return cls(read_json(folder, "truth.json"), pl.read_parquet(folder / "oracle.parquet"), dirt)
 
 
 @dataclass(frozen=True)
