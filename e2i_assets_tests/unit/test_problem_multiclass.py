@@ -20,13 +20,14 @@ from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling import drawing
+from e2i_assets.modeling.confusions import f1_scores
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
 from e2i_assets.modeling.plots import importance_plot
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.base import Evaluation
-from e2i_assets.modeling.problems.multiclass import Multiclass, _f1
+from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import as_scope
 from e2i_assets.modeling.selection import ModelCandidate, select_candidate
@@ -219,7 +220,7 @@ def test_metrics_lie_in_their_intervals_and_match_their_definitions(evaluation: 
     assert all(intervals[name].low <= value <= intervals[name].high for name, value in metrics.items())
     y, cells = splits()["test"].y, np.array(evaluation.curves["confusion"])
     predicted = trained("LogisticRegression").predict(splits()["test"].X)
-    weighted, macro = _f1(cells[None])[:, 0]
+    weighted, macro = f1_scores(cells[None])[:, 0]
     assert weighted == pytest.approx(f1_score(y, predicted.argmax(axis=1), average="weighted"))
     assert macro == pytest.approx(metrics["f1_macro"])
     assert metrics["roc_auc_ovr"] == pytest.approx(roc_auc_score(y, predicted, multi_class="ovr"))

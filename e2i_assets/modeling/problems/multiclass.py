@@ -16,6 +16,8 @@ from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.contracts.spelling import as_label
 from e2i_assets.modeling import drawing
 from e2i_assets.modeling.algorithms import classifiers
+from e2i_assets.modeling.calibration import calibration_error, calibration_error_interval
+from e2i_assets.modeling.confusions import SEED, bootstrapped_f1, f1_scores, resampled
 from e2i_assets.modeling.delong import auc_interval
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
@@ -32,8 +34,6 @@ from e2i_assets.modeling.problems.base import (
 from e2i_assets.modeling.roc import roc_points
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
-RESAMPLES = 1000
-SEED = 42
 MAX_ROC_POINTS = 100
 MORE_OF_EACH = "Load more patients, or join rare classes to others: more must be of the rarest."
 
@@ -61,12 +61,14 @@ class Multiclass(Problem):
         "auc": "roc_auc_ovr",
         "roc_auc_ovr": "roc_auc_ovr",
         "log_loss": "log_loss",
+        "brier": "brier",
+        "ece": "ece",
     }
     ascending: ClassVar[Mapping[str, bool | None]] = {
         **dict.fromkeys(("f1_weighted", "f1_macro", "accuracy", "balanced_accuracy", "roc_auc_ovr"), True),
-        "log_loss": False,
+        **dict.fromkeys(("log_loss", "brier", "ece"), False),
     }
-    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {"log_loss": (0, math.inf)}
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {"log_loss": (0, math.inf), "brier": (0, 2)}
     algorithms = classifiers(
         Watched("mlogloss", "mlogloss", -1), Watched("multi_logloss", "multi_logloss", -1)
     )
@@ -119,12 +121,12 @@ class Multiclass(Problem):
     def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval:
         """Of the weighted F1; see `intervals`."""
         decided, classes = prediction.argmax(axis=1), prediction.shape[1]
-        weighted, _ = np.quantile(_f1(_resampled(y, decided, classes)), [0.025, 0.975], axis=1).T
+        weighted, _ = np.quantile(f1_scores(resampled(y, decided, classes)), [0.025, 0.975], axis=1).T
         return _wider(weighted, of_share(self.measure(y, prediction), len(y)))
 
     def correlation(self, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
         """The bootstrap's."""
-        scores = _bootstrapped(y, [first, second], np.random.default_rng(SEED))
+        scores = bootstrapped_f1(y, [first, second], np.random.default_rng(SEED))
         return float(np.corrcoef(scores)[0, 1]) if (scores.std(axis=1) > 0).all() else 0.0
 
     def errors(self, y: np.ndarray, prediction: np.ndarray) -> None:
@@ -156,7 +158,7 @@ class Multiclass(Problem):
         best = int(np.argmax(means))
         rng, variances = np.random.default_rng(SEED), []
         for y, predicted in zip(targets, predictions, strict=True):
-            drawn = _bootstrapped(y, predicted, rng)
+            drawn = bootstrapped_f1(y, predicted, rng)
             variances.append((drawn - drawn[best]).var(axis=1, ddof=1))
         return Comparison(means, scores.std(axis=0), np.sqrt(np.sum(variances, axis=0)) / len(targets))
 
@@ -179,10 +181,17 @@ class Multiclass(Problem):
         }
 
     def metrics(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Metrics:
-        """F1 weighted and macro, accuracy, balanced accuracy, log loss, and the ROC-AUC of one class against
-        the rest, as the mean and the highest of the classes.
+        """F1 weighted and macro, accuracy, precision and recall as the mean of the classes (the latter is the
+        balanced accuracy), log loss, Brier (0 to 2), calibration error of the most probable class, the mean
+        PR-AUC and ROC-AUC of one class against the rest, and the highest ROC-AUC.
         """
-        from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+        from sklearn.metrics import (
+            accuracy_score,
+            average_precision_score,
+            balanced_accuracy_score,
+            f1_score,
+            precision_score,
+        )
 
         decided = prediction.argmax(axis=1)
         aucs = [one.auc for one in _aucs(y, prediction)]
@@ -191,6 +200,10 @@ class Multiclass(Problem):
             "f1_macro": float(f1_score(y, decided, average="macro", zero_division=0)),
             "accuracy": float(accuracy_score(y, decided)),
             "balanced_accuracy": float(balanced_accuracy_score(y, decided)),
+            "precision_macro": float(precision_score(y, decided, average="macro", zero_division=0)),
+            "brier": float(_squares(y, prediction).mean()),
+            "ece": calibration_error(decided == y, prediction.max(axis=1)),
+            "pr_auc_ovr": float(average_precision_score(np.eye(prediction.shape[1])[y], prediction)),
             "roc_auc_ovr": float(np.mean(aucs)),
             "roc_auc_highest": float(np.max(aucs)),
         }
@@ -200,14 +213,22 @@ class Multiclass(Problem):
         right vary in no resample. Accuracy: Wilson's. Log loss: Student's. What is a mean over classes has
         the mean of their intervals, as wide as if the classes were right and wrong together.
         """
-        from sklearn.metrics import f1_score
+        from sklearn.metrics import average_precision_score, f1_score
 
         rows, decided, classes = len(y), prediction.argmax(axis=1), prediction.shape[1]
         counts = np.bincount(y, minlength=classes)
         cells = np.bincount(y * classes + decided, minlength=classes**2)
-        _, macro = np.quantile(_f1(_resampled(y, decided, classes)), [0.025, 0.975], axis=1).T
+        _, macro = np.quantile(f1_scores(resampled(y, decided, classes)), [0.025, 0.975], axis=1).T
         right = np.diagonal(cells.reshape(classes, classes))
-        recalls = [of_share(hits / of, of) for hits, of in zip(right.tolist(), counts.tolist(), strict=True)]
+        chosen = np.bincount(decided, minlength=classes)
+        recalls, precisions = (
+            [
+                of_share(hits / max(of, 1), of)
+                for hits, of in zip(right.tolist(), rows_of.tolist(), strict=True)
+            ]
+            for rows_of in (counts, chosen)
+        )
+        one_of = np.eye(classes)[y]
         mean_f1 = float(f1_score(y, decided, average="macro", zero_division=0))
         aucs = _aucs(y, prediction)
         highest = max(aucs, key=lambda one: one.auc)
@@ -217,6 +238,15 @@ class Multiclass(Problem):
             "f1_macro": _wider(macro, of_share(mean_f1, classes * int(counts.min()))),
             "accuracy": of_share(float((decided == y).mean()), rows),
             "balanced_accuracy": _mean(recalls),
+            "precision_macro": _mean(precisions),
+            "brier": not_negative(of_mean(_squares(y, prediction))),
+            "ece": calibration_error_interval(decided == y, prediction.max(axis=1)),
+            "pr_auc_ovr": _mean(
+                [
+                    of_share(float(average_precision_score(is_it, p)), int(is_it.sum()))
+                    for is_it, p in zip(one_of.T, prediction.T, strict=True)
+                ]
+            ),
             "log_loss": not_negative(of_mean(losses)),
             "roc_auc_ovr": _mean([Interval(one.low, one.high) for one in aucs]),
             "roc_auc_highest": Interval(highest.low, highest.high),
@@ -348,42 +378,6 @@ def _aucs(y: np.ndarray, prediction: np.ndarray) -> list[Any]:
     return [auc_interval((y == place).astype(int), p) for place, p in enumerate(prediction.T)]
 
 
-def _resampled(y: np.ndarray, decided: np.ndarray, classes: int) -> np.ndarray:
-    """Confusion matrices of the bootstrap, shape (draws, classes, classes)."""
-    cells = np.bincount(y * classes + decided, minlength=classes**2)
-    drawn = np.random.default_rng(SEED).multinomial(len(y), cells / len(y), RESAMPLES)
-    return drawn.reshape(-1, classes, classes)
-
-
-def _bootstrapped(y: np.ndarray, predictions: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Weighted F1 of models on the same resamples of rows, shape (models, draws)."""
-    classes = predictions[0].shape[1]
-    rows = np.column_stack([y, *[p.argmax(axis=1) for p in predictions]])
-    kinds, counts = np.unique(rows, axis=0, return_counts=True)
-    drawn = rng.multinomial(len(y), counts / len(y), RESAMPLES)
-    return np.array([_f1(_confusions(kinds[:, 0], decided, drawn, classes))[0] for decided in kinds[:, 1:].T])
-
-
-def _confusions(y: np.ndarray, decided: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:
-    """Confusion matrices, shape (draws, classes, classes), of kinds of rows that come `counts` times.
-
-    Args:
-        counts: shape (draws, kinds).
-    """
-    of_cell = np.zeros((len(y), classes**2))
-    of_cell[np.arange(len(y)), y * classes + decided] = 1
-    return (counts @ of_cell).reshape(-1, classes, classes)
-
-
-def _f1(confusions: np.ndarray) -> np.ndarray:
-    """F1, weighted and macro, of confusion matrices, shape (2, draws); absent classes are left out."""
-    rows, decided = confusions.sum(axis=2), confusions.sum(axis=1)
-    right = np.diagonal(confusions, axis1=1, axis2=2)
-    f1 = 2 * right / np.maximum(rows + decided, 1)
-    there = (rows + decided) > 0
-    return np.array([(f1 * rows).sum(axis=1) / rows.sum(axis=1), f1.sum(axis=1) / there.sum(axis=1)])
-
-
 def _wider(bootstrapped: np.ndarray, other: Interval) -> Interval:
     low, high = bootstrapped.tolist()
     return Interval(min(low, other.low), max(high, other.high))
@@ -392,3 +386,8 @@ def _wider(bootstrapped: np.ndarray, other: Interval) -> Interval:
 def _mean(intervals: Sequence[Interval]) -> Interval:
     low, high = np.mean(intervals, axis=0).tolist()
     return Interval(low, high)
+
+
+def _squares(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Squared distance of each row's probabilities from what came true."""
+    return np.asarray(np.square(prediction - np.eye(prediction.shape[1])[y]).sum(axis=1))
