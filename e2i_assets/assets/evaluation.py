@@ -105,7 +105,7 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
             train,
             groups=groups,
             minimum=context.quality.minimum_cell_count,
-            truth=declared and declared.true_means(scope.target, known["patient_journey_id"]),
+            truth=declared.true_means(scope.target, known["patient_journey_id"]) if declared else None,
         )
         sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
         absent = {f"subgroups {dimension}": reason for dimension, reason in missing.items()}
