@@ -18,6 +18,7 @@ from e2i_assets.gates import splits as rules
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.json_files import to_json
 from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
+from e2i_assets.leakage.univariate import TargetError
 from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import SplitError
@@ -75,7 +76,7 @@ def _scopes(context: StageContext) -> list[Scope]:
 )
 def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> StageResult:
     """Divide the patients, audit for leakage, grade; what passes is assigned for good, and sealed."""
-    scopes, cells = _scopes(context), context.cells
+    scopes, cells = _with_outcome(_scopes(context), features.outcomes), context.cells
     _require_scopes(context, scopes)
     _require_types(context.partition, scopes, features.outcomes)
     targets, order = [scope.target for scope in scopes], _order(scopes)
@@ -94,10 +95,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
     )
     frames, valid = dict(divided.frames), divided.validation.is_valid
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
-    leakage = {
-        scope.target: _audit(frames, features, scope, context.cohort_config)
-        for scope in (_with_outcomes(scopes, frames["train"]) if valid else ())
-    }
+    leakage = _audits(context, frames, features, scopes) if valid else {}
     quality = _quality(context, cohort, frames) if valid else ()
     stability = compare_assignments(_published(context, existing), divided.assigned)
     sealed = {name: frames[name] for name in ("test", "holdout")}
@@ -173,12 +171,17 @@ def _stratified_by(scopes: list[Scope]) -> list[str]:
     return list(dict.fromkeys(scope.target for scope in scopes if scope.problem.stratified))
 
 
-def _with_outcomes(scopes: list[Scope], train: pd.DataFrame) -> list[Scope]:
-    """The scopes whose outcome differs among the patients of train; all, where it does in none.
+def _with_outcome(scopes: list[Scope], outcomes: pd.DataFrame) -> list[Scope]:
+    """The scopes whose target is an outcome of the cohort, where any is: each other stops only itself.
 
-    Of one without outcomes nothing can be audited: its own first gate refuses it, and it stops no other.
+    Raises:
+        SplitError: none is.
     """
-    return [scope for scope in scopes if train[scope.target].nunique() > 1] or scopes
+    asked = [scope for scope in scopes if scope.target in outcomes]
+    if scopes and not asked:
+        targets = ", ".join(scope.target for scope in scopes)
+        raise SplitError(f"features: columns {targets} are missing", code="missing_column")
+    return asked
 
 
 def _order(scopes: list[Scope]) -> SplitOrder:
@@ -229,6 +232,30 @@ def undated(report: LeakageReport) -> LeakageReport:
 def plausible_of(scope: Scope) -> Plausible:
     """What the audit takes for plausible of the scope's features together."""
     return Plausible(**{scope.plausible.name: scope.plausible.limit})
+
+
+def _audits(
+    context: StageContext, frames: dict[str, pd.DataFrame], features: FeatureSet, scopes: list[Scope]
+) -> dict[str, LeakageReport]:
+    """The audit of each scope, by its target.
+
+    A target of which nothing can be said (one class, too few rows) stops no other scope: its own first gate
+    refuses what has no audit.
+
+    Raises:
+        TargetError: nothing can be said of any.
+    """
+    reports: dict[str, LeakageReport] = {}
+    unsaid: list[TargetError] = []
+    for scope in scopes:
+        try:
+            reports[scope.target] = _audit(frames, features, scope, context.cohort_config)
+        except TargetError as error:
+            context.log.warning(f"scope {scope.name} is not audited: {error.summary}")
+            unsaid.append(error)
+    if unsaid and not reports:
+        raise unsaid[0]
+    return reports
 
 
 def _audit(

@@ -15,9 +15,14 @@ UNAVAILABLE = "unavailable"
 
 
 def oracle_score(
-    here: Settings, warehouse: Warehouse, partition: str, cohort: Cohort, scope: str
+    here: Settings,
+    warehouse: Warehouse,
+    partition: str,
+    cohort: Cohort,
+    scope: str,
+    metric: str | None = None,
 ) -> float | str | None:
-    """The scope's primary metric, of the generator's true means on the cohort's test patients.
+    """The primary metric, or another one, of the generator's true means on the cohort's test patients.
 
     `unavailable` for real data, and for a target of which the generator knows none.
     """
@@ -35,4 +40,7 @@ def oracle_score(
     if rows.is_empty():
         return UNAVAILABLE
     outcome = rows.get_column(target).cast(pl.Float64).to_numpy()
-    return question.problem.measure(outcome, rows.get_column(true).to_numpy())
+    mean = rows.get_column(true).to_numpy()
+    if metric is None:
+        return question.problem.measure(outcome, mean)
+    return question.problem.metrics(outcome, mean, None)[metric]

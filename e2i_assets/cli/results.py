@@ -68,6 +68,12 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
     evaluated: Evaluated | None = published(f"{scope}/evaluation", Evaluated)
     bundle: BundleRef | None = published(f"{scope}/bento_bundle", BundleRef)
     result = evaluated.evaluation if evaluated else None
+
+    def best(metric: str | None = None) -> Any:
+        return cohort and readable(
+            lambda: oracle_score(here, warehouse, run.partition, cohort, scope, metric)
+        )
+
     return {
         "partition": run.partition,
         "scope": scope,
@@ -79,15 +85,29 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
         **{split: result.primary(split) if result else None for split in SPLITS},
         **{f"{split}_95": _ends(result, split) for split in SPLITS},
         "baseline": result.baseline if result else None,
-        "oracle": readable(lambda: oracle_score(here, warehouse, run.partition, cohort, scope))
-        if cohort
-        else None,
+        "oracle": best(),
+        "without_unit": _without_unit(result, best),
         "gates_passed": run.gates_passed,
         "gates_failed": len(run.failed_gates),
         "bundle": bundle.tag if bundle else None,
         "seconds": run.seconds,
         "success": run.success,
         "damaged": damaged,
+    }
+
+
+def _without_unit(result: Evaluation | None, best: Callable[[str], Any]) -> dict[str, Any] | None:
+    """Where the primary metric has the target's unit, one on test that has none, beside the oracle's."""
+    problem = PROBLEMS[result.problem_type] if result else None
+    if result is None or problem is None or result.primary_metric not in problem.in_unit:
+        return None
+    metric = problem.plausible_metric
+    ends = result.intervals["test"].get(metric)
+    return {
+        "metric": metric,
+        "test": result.metrics["test"][metric],
+        "test_95": list(ends) if ends else None,
+        "oracle": best(metric),
     }
 
 
@@ -133,6 +153,7 @@ def _show_figures(rows: Sequence[dict[str, Any]]) -> None:
             "validation (95 %)",
             "test (95 %)",
             "oracle",
+            "R² (oracle)",
             "gates",
             "bundle",
             "s",
@@ -152,10 +173,15 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         row["metric"],
         *[_interval(row["metric"], row[split], row[f"{split}_95"]) for split in SPLITS],
         _figure(row["oracle"], row["metric"]),
+        _beside(row["without_unit"]),
         f"{row['gates_passed']}/{row['gates_passed'] + row['gates_failed']}",
         row["bundle"],
         f"{row['seconds']:.1f}",
     ]
+
+
+def _beside(figures: dict[str, Any] | None) -> str:
+    return f"{_figure(figures['test'])} ({_figure(figures['oracle'])})" if figures else ""
 
 
 def _ends(result: Evaluation | None, split: str) -> list[float] | None:

@@ -106,10 +106,10 @@ def check(
 ) -> None:
     """Say whether scopes can be answered on the data that are there, before anything is trained.
 
-    Looks at train and validation of the published splits: patients with a known outcome, how many of the
-    rarer outcome there are for each feature, required features, outcomes of other scopes among the features,
-    the horizon, and leakage in train. A scope need not be listed by a cohort yet. Exits with 1 where one
-    cannot be answered.
+    Looks at train and validation of the published splits: patients with a known outcome, events (of the
+    rarer outcome; of a number, all) for each feature, their rate or mean, required features, outcomes of
+    other scopes among the features, the horizon, and leakage in train. A scope need not be listed by a cohort
+    yet. Exits with 1 where one cannot be answered.
     """
     from rich.console import Console
 
@@ -132,30 +132,20 @@ def check(
 def _show(checked: list[Checked]) -> None:
     from e2i_assets.cli.output import say, show_table
 
-    names = [
-        "partition",
-        "scope",
-        "answerable",
-        "train",
-        "known",
-        "rarer",
-        "rate or mean",
-        "features",
-        "per feature",
-    ]
+    names = ["partition", "scope", "answer", "known", "events", "rate", "per feature"]
     rows = []
     for one in checked:
-        evidence, per = one.evidence, one.evidence.per_feature
+        evidence, answer = one.evidence, "no" if one.evidence.obstacles else "yes"
+        per, rate = evidence.per_feature, evidence.rate
         rows.append(
             [
-                one.partition, evidence.scope, "no" if evidence.obstacles else "yes", evidence.patients,
-                evidence.known, evidence.rarer, None if evidence.rate is None else f"{evidence.rate:.4g}",
-                evidence.features, None if per is None else f"{per:.1f}",
+                one.partition, evidence.scope, answer, evidence.known, evidence.events,
+                None if rate is None else f"{rate:.4g}", None if per is None else f"{per:.1f}",
             ]
         )  # fmt: skip
     show_table("Scopes", names, rows)
     for one in checked:
         for obstacle in one.evidence.obstacles:
             say(f"REFUSED {one.partition} {one.evidence.scope}: {obstacle.message}. {obstacle.next_step}")
-        for remark in one.evidence.remarks:
+        for remark in () if one.evidence.obstacles else one.evidence.remarks:
             say(f"{one.partition} {one.evidence.scope}: {remark}")

@@ -97,6 +97,7 @@ def _assess(here: Settings, partition: str, splits: Splits, scope: Scope) -> Ans
         splits.features,
         followup_days=followup_days(cohort),
         outcomes=outcomes_of(here.config_dir, cohort) | {scope.target: scope.name},
+        audited=(scope.target,),  # by the lines below
     )
     return evidence if evidence.obstacles else evidence.but_for(_leaks(splits, scope, partition, here))
 

@@ -14,7 +14,7 @@ def _answerable(evidence: Answerability) -> Verdict:
     figures = {
         "patients": evidence.patients,
         "known": evidence.known,
-        "rarer": evidence.rarer,
+        "events": evidence.events,
         "features": evidence.features,
     }
     if evidence.obstacles:

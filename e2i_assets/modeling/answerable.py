@@ -5,7 +5,7 @@ Only train and validation are looked at: test and holdout stay sealed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -37,7 +37,7 @@ class Answerability:
 
     Attributes:
         patients, known: rows of train, and those whose outcome is known.
-        rarer: rows of the rarest class; of a number, the known rows, which all say something.
+        events: rows of the rarest class; of a number, the known rows, which all say something.
         rate: share of the outcome where it is a yes or no, else the mean; None where nothing is known.
         features: that the scope's models may see.
         obstacles: each one alone stands against an answer.
@@ -47,7 +47,7 @@ class Answerability:
     scope: str
     patients: int
     known: int
-    rarer: int
+    events: int
     rate: float | None
     features: int
     obstacles: tuple[Obstacle, ...]
@@ -55,8 +55,8 @@ class Answerability:
 
     @property
     def per_feature(self) -> float | None:
-        """Rows of the rarest class for each feature; None without features."""
-        return self.rarer / self.features if self.features else None
+        """Events for each feature; None without features."""
+        return self.events / self.features if self.features else None
 
     def but_for(self, obstacles: Iterable[Obstacle]) -> Self:
         """The same with further obstacles."""
@@ -81,6 +81,7 @@ def assess(
     *,
     followup_days: int | None,
     outcomes: Mapping[str, str],
+    audited: Collection[str],
 ) -> Answerability:
     """What there is to answer a scope with, and what stands against it.
 
@@ -89,19 +90,20 @@ def assess(
         features: those of the partition; the scope's exclusions are taken off here.
         followup_days: the cohort's window; None where it asks for none.
         outcomes: every column that is an outcome of a scope of the partition, to the scope's name.
+        audited: targets of which the splits' leakage audit could say something.
     """
     seen = [feature.name for feature in features if feature.name not in scope.features.exclude]
     values = train[scope.target].dropna() if scope.target in train else pd.Series(dtype=float)
     counts = values.value_counts()
-    rarer = len(values) if not scope.problem.of_classes else int(counts.min()) if len(counts) > 1 else 0
+    events = len(values) if not scope.problem.of_classes else int(counts.min()) if len(counts) > 1 else 0
     obstacles = (
         *_of_time(scope, followup_days),
         *_of_features(scope, seen, outcomes),
-        *_of_outcome(scope, train, validation, seen),
+        *(list(_of_outcome(scope, train, validation, seen)) or _of_audit(scope, audited)),
     )
     mean = float(values.mean()) if len(values) and pd.api.types.is_numeric_dtype(values) else None
     rate = mean if mean is not None and np.isfinite(mean) else None
-    evidence = Answerability(scope.name, len(train), len(values), rarer, rate, len(seen), obstacles, ())
+    evidence = Answerability(scope.name, len(train), len(values), events, rate, len(seen), obstacles, ())
     return replace(evidence, remarks=tuple(_remarks(evidence)))
 
 
@@ -140,6 +142,18 @@ def _of_features(scope: Scope, seen: Sequence[str], outcomes: Mapping[str, str])
             f"outcomes are among the features: {of}",
             "Take them out of features.include of the cohort file, or name them in features.exclude.",
         )
+
+
+def _of_audit(scope: Scope, audited: Collection[str]) -> list[Obstacle]:
+    if scope.target in audited:
+        return []
+    return [
+        Obstacle(
+            "not_audited",
+            f"the leakage audit of the splits could say nothing of {scope.target}",
+            "Materialize the splits again; their log says what the audit lacks.",
+        )
+    ]
 
 
 def _of_outcome(
@@ -193,6 +207,6 @@ def _remarks(evidence: Answerability) -> Iterator[str]:
         yield f"the outcome of {unknown} of {rows} patients of train is unknown; they are left out"
     if evidence.per_feature is not None and evidence.per_feature < FEW_EVENTS_PER_FEATURE:
         yield (
-            f"{evidence.per_feature:.1f} of the rarer outcome for each feature; from "
+            f"{evidence.per_feature:.1f} events for each feature; from "
             f"{FEW_EVENTS_PER_FEATURE} on models are stable"
         )

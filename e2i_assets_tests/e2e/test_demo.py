@@ -79,6 +79,9 @@ def test_every_partition_passes_every_gate_of_every_scope(demo: dict[str, Any]) 
                 assert 0.7 < row["oracle"] < 1
             else:
                 assert 0 < row["oracle"] < row[split] < row["baseline"]
+                r2 = row["without_unit"]
+                assert r2["metric"] == "r2"
+                assert 0 < r2["test"] < r2["oracle"] < 1
         assert row["bundle"].startswith(f"e2i-{scope}-{partition}:")
 
 

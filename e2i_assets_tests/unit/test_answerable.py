@@ -24,7 +24,12 @@ def frame(split: Any, started: Any = None) -> pd.DataFrame:
 def asked(
     started: Any = None, *, changes: dict[str, Any] | None = None, rows: int = ROWS, **more: Any
 ) -> Answerability:
-    stated: dict[str, Any] = {"followup_days": 90, "outcomes": {"started": "conversion"}} | more
+    stated: dict[str, Any] = {
+        "followup_days": 90,
+        "outcomes": {"started": "conversion"},
+        "audited": ["started"],
+    }
+    stated |= more
     train = frame(TRAIN, started).head(rows)
     return assess(scope(**(changes or {})), train, frame(VALIDATION, started), FEATURES, **stated)
 
@@ -61,6 +66,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "required_features_missing",
         "required features ldh are not",
     ),
+    "no audit": ({"audited": ["relapsed"]}, "not_audited", "could say nothing of started"),
     "another scope's outcome": (
         {"outcomes": {"started": "conversion", "lab_1": "churn"}},
         "outcome_as_feature",
@@ -86,7 +92,7 @@ def test_more_features_than_patients() -> None:
     rare = pd.DataFrame(np.random.default_rng(1).normal(size=(60, 70)), columns=[f"x{i}" for i in range(70)])
     train = rare.assign(started=np.resize([0.0, 1.0], 60))
     features = [FEATURES[0].__class__(**{**vars(FEATURES[0]), "name": name}) for name in rare]
-    evidence = assess(scope(), train, train, features, followup_days=None, outcomes={})
+    evidence = assess(scope(), train, train, features, followup_days=None, outcomes={}, audited=["started"])
     assert [obstacle.code for obstacle in evidence.obstacles] == ["more_features_than_patients"]
 
 
@@ -106,7 +112,7 @@ def test_an_answer_says_what_it_rests_on() -> None:
     assert evidence.obstacles == ()
     known = pd.Series(values).dropna()
     rarer = int(min(known.sum(), (1 - known).sum()))
-    figures = (evidence.patients, evidence.known, evidence.rarer, evidence.features)
+    figures = (evidence.patients, evidence.known, evidence.events, evidence.features)
     assert figures == (ROWS, ROWS - 40, rarer, len(FEATURES) - 1)
     assert evidence.rate == pytest.approx(known.mean())
     assert evidence.per_feature == rarer / (len(FEATURES) - 1)

@@ -48,7 +48,7 @@ def test_it_says_what_there_is_and_what_stands_against_an_answer(
     evidence = checked.evidence
     assert evidence.obstacles == ()
     assert 150 < evidence.known < evidence.patients
-    assert 40 < evidence.rarer < evidence.known / 2
+    assert 40 < evidence.events < evidence.known / 2
     assert any("is unknown; they are left out" in remark for remark in evidence.remarks)
     with pytest.raises(NotSplitYet, match="no splits are published"):
         check_scopes(edited, store, None, ["fabhalta_pnh"])

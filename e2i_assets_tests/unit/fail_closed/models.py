@@ -51,8 +51,9 @@ def answered(validation: pd.DataFrame) -> Answers:
 def assessed(train: pd.DataFrame) -> Answerability:
     """As the stage does it: what stands against an answer is raised, else an algorithm is chosen."""
     evidence = assess(
-        scope(), train, table(VALIDATION), FEATURES, followup_days=90, outcomes={"started": "conversion"}
-    )
+        scope(), train, table(VALIDATION), FEATURES, followup_days=90, outcomes={"started": "conversion"},
+        audited=["started"],
+    )  # fmt: skip
     require_answerable(evidence)
     select_candidate(scope(), labelled("train", train, NAMES, scope()), features=FEATURES, seed=0)
     return evidence
