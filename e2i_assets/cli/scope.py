@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from e2i_assets.cli.scope_data import Checked
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,6 +112,7 @@ def check(
 
     from e2i_assets.build import build_resources
     from e2i_assets.cli import scope_data
+    from e2i_assets.cli.cohort_data import cells
     from e2i_assets.cli.output import print_json
     from e2i_assets.cli.session import open_session
 
@@ -122,30 +120,29 @@ def check(
     with Console(stderr=True).status("checking"):
         checked = scope_data.check_scopes(here, build_resources(here)["store"], scope, partition or [])
     refused = [one for one in checked if one.evidence.obstacles]
+    documents = [one.document(cells(here)) for one in checked]
     if json:
-        print_json({"answerable": not refused, "scopes": [one.document() for one in checked]})
+        print_json({"answerable": not refused, "scopes": documents})
     else:
-        _show(checked)
+        _show(documents)
     raise typer.Exit(int(bool(refused)))
 
 
-def _show(checked: list[Checked]) -> None:
+def _show(documents: list[dict[str, Any]]) -> None:
     from e2i_assets.cli.output import say, show_table
 
-    names = ["partition", "scope", "answer", "known", "events", "rate", "per feature"]
-    rows = []
-    for one in checked:
-        evidence, answer = one.evidence, "no" if one.evidence.obstacles else "yes"
-        per, rate = evidence.per_feature, evidence.rate
-        rows.append(
-            [
-                one.partition, evidence.scope, answer, evidence.known, evidence.events,
-                None if rate is None else f"{rate:.4g}", None if per is None else f"{per:.1f}",
-            ]
-        )  # fmt: skip
-    show_table("Scopes", names, rows)
-    for one in checked:
-        for obstacle in one.evidence.obstacles:
-            say(f"REFUSED {one.partition} {one.evidence.scope}: {obstacle.message}. {obstacle.next_step}")
-        for remark in () if one.evidence.obstacles else one.evidence.remarks:
-            say(f"{one.partition} {one.evidence.scope}: {remark}")
+    figures = ["known", "events", "rate", "per_feature"]
+    rows = [
+        [
+            document["partition"], document["scope"], "yes" if document["answerable"] else "no",
+            *[f"{v:.4g}" if isinstance(v := document[name], float) else v for name in figures],
+        ]
+        for document in documents
+    ]  # fmt: skip
+    show_table("Scopes", ["partition", "scope", "answer", "known", "events", "rate", "per feature"], rows)
+    for document in documents:
+        of = f"{document['partition']} {document['scope']}"
+        for obstacle in document["obstacles"]:
+            say(f"REFUSED {of}: {obstacle['message']}. {obstacle['next_step']}")
+        for remark in document["remarks"] if document["answerable"] else ():
+            say(f"{of}: {remark}")

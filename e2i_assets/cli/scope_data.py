@@ -11,6 +11,7 @@ import polars as pl
 
 from e2i_assets.assets.scoped import followup_days, outcomes_of
 from e2i_assets.cli.audit_data import audit_scope
+from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets.errors import E2IError
@@ -39,13 +40,18 @@ class Checked:
     partition: str
     evidence: Answerability
 
-    def document(self) -> dict[str, Any]:
-        """Plain JSON types."""
+    def document(self, cells: Cells) -> dict[str, Any]:
+        """Plain JSON types; where small cells are hidden, without what they could be reckoned from."""
+        evidence, hidden = self.evidence, cells.minimum is not None
+        counts = {name: cells.figure(getattr(evidence, name)) for name in ("patients", "known", "events")}
+        exact: dict[str, Any] = {"rate": None, "remarks": []} if hidden else {}
         return {
             "partition": self.partition,
-            "answerable": not self.evidence.obstacles,
-            "per_feature": self.evidence.per_feature,
-            **to_json(self.evidence),
+            "answerable": not evidence.obstacles,
+            "per_feature": None if hidden else evidence.per_feature,
+            **to_json(evidence),
+            **counts,
+            **exact,
         }
 
 
