@@ -57,7 +57,7 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         },
         config=lambda context: {
             "minimum_cell_count": context.quality.minimum_cell_count,
-            "selection": scope.selection.model_dump(mode="json"),
+            "limits": scope.selection.model_dump(include={"max_latency_ms", "max_memory_gb"}),
         },
         lost=_lost,
     )

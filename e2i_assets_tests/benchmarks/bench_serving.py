@@ -3,7 +3,7 @@
     python -m e2i_assets_tests.benchmarks.bench_serving [requests]
 
 Both servers run at the same time and are asked in turn, over one kept-alive connection each. Prints start
-time, p50 and p99 of each, and the ratio of the p50s (bar: 1.3).
+time, p50 and p99 of each, and the ratio of the p50s (bar: 0.7).
 """
 
 from __future__ import annotations
