@@ -45,9 +45,7 @@ def journeys(rows: int, seed: int = 7) -> pl.DataFrame:
     sparse = pl.when(pl.lit(rng.random(rows)) < 0.95)
     frame = pl.DataFrame(
         {
-            "patient_journey_id": np.char.add(
-                "PJ_", np.arange(rows).astype("U9").astype(object).astype("U9")
-            ),
+            "patient_journey_id": np.char.add("PJ_", np.char.zfill(np.arange(rows).astype("U9"), 9)),
             "age_at_diagnosis": rng.integers(5, 90, rows),
             "diagnosis_code": rng.choice([*CODES, "L50.0"], rows),
             "uas7": rng.integers(0, 43, rows),

@@ -175,6 +175,15 @@ def test_repeated_or_missing_journey_key_is_refused(wrong, kind, tmp_path):
         CohortConstructor(RULES).construct_cohort(given)
 
 
+def test_keys_are_compared_whatever_a_frame_claims_of_their_order():
+    rising = journeys().sort("patient_journey_id")
+    assert CohortConstructor(RULES).construct_cohort(rising)[1].total_count == rising.height
+    repeated = pl.concat([rising, rising]).with_columns(pl.col("patient_journey_id").set_sorted())
+    with pytest.raises(CohortError) as refused:
+        CohortConstructor(RULES).construct_cohort(repeated)
+    assert refused.value.code == "CC_004"
+
+
 def test_mixed_pandas_column_is_named_without_its_values():
     frame = journeys().to_pandas()
     frame["age_at_diagnosis"] = pd.Series([1, "secret", 3, 4, 5, 6], dtype=object)
