@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from e2i_assets.modeling.one_row import NotCompiledError, compiled
 
@@ -91,8 +92,6 @@ def _allocated() -> int:
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "mallinfo2"):
-        import psutil
-
         return psutil.Process().memory_info().rss
     libc.mallinfo2.restype = _Mallinfo
     now = libc.mallinfo2()
