@@ -119,6 +119,11 @@ class TunedParams:
     profile: ProblemProfile
     durations: tuple[float, ...]
 
+    def next_best(self, count: int) -> list[Mapping[str, Any]]:
+        """The trials that were finished with the best scores after the best one's, best first."""
+        others = [t for t in self.trials if t["state"] == "COMPLETE" and t["number"] != self.best_trial]
+        return sorted(others, key=lambda trial: (-trial["value"], trial["number"]))[:count]
+
     @property
     def scored(self) -> Sequence[Mapping[str, Any]]:
         """The fits on all rows: what the best one was chosen from."""
@@ -246,7 +251,7 @@ class _Study:
     def outcome(self, here: ProblemProfile) -> TunedParams:
         """What the study found."""
         name, ranked = self.study.study_name, self._ranked(self.last)
-        trials = tuple(self._told(number, 0) for number in range(len(self.params)))
+        trials = tuple(self._facts(number, 0) for number in range(len(self.params)))
         states = [trial["state"] for trial in trials]
         if not ranked:
             errors = sorted({f.error for f in self.fitted.values() if f.error})
@@ -274,7 +279,7 @@ class _Study:
             n_failed=states.count("FAIL"),
             trials=trials,
             finals=tuple(
-                self._told(number, level) | {"rows": self._rows(level)}
+                self._facts(number, level) | {"rows": self._rows(level)}
                 for number, level in sorted(self.fitted, key=lambda key: (key[1], key[0]))
                 if level
             ),
@@ -345,7 +350,7 @@ class _Study:
     def _rows(self, level: int) -> int:
         return len(self.levels[level].y_train)
 
-    def _told(self, number: int, level: int) -> dict[str, Any]:
+    def _facts(self, number: int, level: int) -> dict[str, Any]:
         came = self.fitted[number, level]
         facts = {name: getattr(came, name) for name in ("state", "value", "rounds", "error")}
         params = {name: self.params[number][name] for name in self.algorithm.search_space}
@@ -384,7 +389,7 @@ class _Study:
         left = sum(seconds) / done * (planned - done) + self._ahead() * full
         ranked = [n for n in self._ranked(0) if n <= number]
         best = score_of(self.fitted[ranked[0], 0]) if ranked else None
-        return Progress(self._told(number, 0), done, planned, best, left)
+        return Progress(self._facts(number, 0), done, planned, best, left)
 
 
 def suggest(trial: optuna.Trial, space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Pattern:
 
     Attributes:
         best_params: of its search space.
+        next_params: those of its next best trials, best first.
         trials_to_best: after how many trials it had found them.
         cold: whether it started without any other's parameters.
     """
@@ -72,6 +73,7 @@ class Pattern:
     best_value: float
     trials_to_best: int
     cold: bool
+    next_params: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class WarmStart:
         params: those of its parameters that lie in the current space.
         trial: the number of the trial that tried them.
         trials_to_best, best_value: of the pattern.
-        cold: whether they are a cold study's, and all of them.
+        cold: whether they are the best of a cold study, and all of them.
     """
 
     pattern_id: int
@@ -122,9 +124,10 @@ def warm_starts(
     config: WarmStartConfig,
     n_trials: int,
 ) -> list[WarmStart]:
-    """What to try first, most similar first, each parameters once; trial 0 is the defaults'.
+    """What to try first: the best of each pattern, most similar first, then the next best of each.
 
-    At most half of the trials are spent on it, so that the search goes on from the best known point.
+    Each parameters are tried once; trial 0 is the defaults'. At most half of the trials are spent on it, so
+    that the search goes on from the best known point.
     """
     if not config.enabled:
         return []
@@ -132,12 +135,15 @@ def warm_starts(
         ((similarity(here, pattern.profile), pattern) for pattern in patterns),
         key=lambda pair: (-pair[0], -pair[1].best_value, pair[1].pattern_id),
     )
+    given = [
+        (rank, degree, pattern, params)
+        for degree, pattern in ranked
+        for rank, params in enumerate((pattern.best_params, *pattern.next_params))
+    ]
     chosen: list[WarmStart] = []
-    for degree, pattern in ranked:
+    for rank, degree, pattern, tried in sorted(given, key=lambda one: one[0]):
         params = {
-            name: value
-            for name, value in pattern.best_params.items()
-            if name in space and _inside(value, space[name])
+            name: value for name, value in tried.items() if name in space and _inside(value, space[name])
         }
         if degree < config.min_similarity or not params or params in [start.params for start in chosen]:
             continue
@@ -148,7 +154,7 @@ def warm_starts(
                 params=params,
                 trial=len(chosen) + 1,
                 trials_to_best=pattern.trials_to_best,
-                cold=pattern.cold and params == dict(pattern.best_params),
+                cold=pattern.cold and not rank and params == dict(tried),
                 best_value=pattern.best_value,
             )
         )

@@ -254,6 +254,7 @@ hpo_patterns = sa.Table(
     _text("problem_type"),
     _json("search_space"),
     _json("best_hyperparameters"),
+    _empty("next_hyperparameters", "of the next best trials, best first", "[]"),
     sa.Column("best_value", sa.Double, nullable=False),
     _text("optimization_metric"),
     sa.Column("trials_to_best", sa.Integer, nullable=False, comment="trials until the best was found"),

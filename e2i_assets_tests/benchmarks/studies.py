@@ -30,6 +30,7 @@ from e2i_assets.modeling.trials import evaluate
 from e2i_assets.modeling.tuning import TunedParams, suggest, tune
 from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
 from e2i_assets.modeling.warm_start import Pattern, profile
+from e2i_assets.warehouse.queries.studies import NEXT_BEST
 from e2i_assets_tests.benchmarks.accuracy import drawn
 from e2i_assets_tests.benchmarks.real_tables import BINARY, TABLES, RealTable, features_of
 
@@ -135,6 +136,7 @@ def history(asked: Question) -> list[Pattern]:
                 tuned.best_value,
                 tuned.best_trial + 1,
                 cold=True,
+                next_params=[trial["params"] for trial in tuned.next_best(NEXT_BEST)],
             )
         )
     return patterns

@@ -63,6 +63,7 @@ def test_a_study_learns_from_those_recorded_before_its_data_were_loaded(loaded: 
     (pattern,) = patterns_before(loaded, LATER, *KIND)
     assert (pattern.best_params, pattern.best_value) == ({"num_leaves": 9}, 0.8)
     assert (pattern.trials_to_best, pattern.cold) == (2, True)
+    assert pattern.next_params == [{"num_leaves": 7}]
     assert pattern.profile == tuned().profile
     assert patterns_before(loaded, LATER, "XGBoost", KIND[1]) == []
     assert patterns_before(loaded, LATER, KIND[0], "regression") == []

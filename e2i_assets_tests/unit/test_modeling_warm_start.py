@@ -70,6 +70,18 @@ def test_the_most_similar_come_first_and_each_parameters_once() -> None:
     assert chosen(*patterns, enabled=False) == []
 
 
+def test_the_best_of_each_come_before_the_next_best_of_any() -> None:
+    more = [
+        dataclasses.replace(
+            pattern(i, C=i / 10, l1_ratio=0.5), next_params=({"C": i + 1.0, "l1_ratio": 0.5},)
+        )
+        for i in (1, 2)
+    ]
+    assert [params["C"] for params in chosen(*more)] == [0.1, 0.2, 2.0, 3.0]
+    starts = warm_starts(HERE, more, SPACE, WarmStartConfig(), 50)
+    assert [start.cold for start in starts] == [True, True, False, False]  # compared with the best ones alone
+
+
 def test_only_parameters_inside_the_current_space_are_tried() -> None:
     assert chosen(pattern(C=99.0, l1_ratio=0.5, gamma=1)) == [{"l1_ratio": 0.5}]
     assert chosen(pattern(C="high", l1_ratio=0.3)) == []

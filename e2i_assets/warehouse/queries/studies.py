@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from e2i_assets.modeling.tuning import TunedParams
     from e2i_assets.warehouse.warehouse import Warehouse
 
+NEXT_BEST = 5
+"""Trials of a study, besides its best one, that later ones may try."""
+
 
 def learnt_until(warehouse: Warehouse, study: str, partition: PartitionKey) -> dt.datetime | None:
     """The moment before which patterns must have been recorded for a study to start from them.
@@ -74,6 +77,7 @@ def patterns_before(
                     feature_types=row.feature_types,
                 ),
                 best_params=row.best_hyperparameters,
+                next_params=row.next_hyperparameters,
                 best_value=row.best_value,
                 trials_to_best=row.trials_to_best,
                 cold=not row.warm_started,
@@ -124,6 +128,7 @@ def record_study(
         "problem_type": profile.problem_type,
         "search_space": to_json(tuned.search_space),
         "best_hyperparameters": dict(tuned.trials[tuned.best_trial]["params"]),
+        "next_hyperparameters": [dict(trial["params"]) for trial in tuned.next_best(NEXT_BEST)],
         "best_value": tuned.best_value,
         "optimization_metric": tuned.metric,
         "trials_to_best": tuned.best_trial + 1,
