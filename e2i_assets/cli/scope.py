@@ -106,7 +106,8 @@ def check(
     Looks at train and validation of the published splits: patients with a known outcome, events (of the
     rarer outcome; of a number, all) for each feature, their rate or mean, required features, outcomes of
     other scopes among the features, the horizon, and leakage in train. A scope need not be listed by a cohort
-    yet. Exits with 1 where one cannot be answered.
+    yet. Partitions without splits are passed over unless they are named. Exits with 1 where one cannot be
+    answered.
     """
     from rich.console import Console
 

@@ -62,7 +62,8 @@ def check_scopes(
 
     Args:
         scope: a scope, whether a cohort lists it yet or not; None for those that each partition lists.
-        partitions: none for all that list the scope, or where none does, for all.
+        partitions: none for all that list the scope, or where none does, for all; of these, those that have
+            no splits yet are passed over where others have.
 
     Raises:
         ConfigError, UnknownScope: the scope's file is wrong, or there is none.
@@ -75,8 +76,12 @@ def check_scopes(
         raise UnknownScope(f"no scope {scope}; there are {', '.join(known)}", "Name one of them.")
     cohorts = cohort_configs(here.config_dir)
     listing = [key for key, cohort in cohorts.items() if scope is None or scope in cohort.scopes]
+    wanted = list(partitions)
+    if not wanted:
+        candidates = listing or list(cohorts)
+        wanted = [key for key in candidates if store.current("splits", key)] or candidates
     checked = []
-    for partition in partitions or listing or list(cohorts):
+    for partition in wanted:
         names = [scope] if scope else list(cohort_config(here.config_dir, partition).scopes)
         splits = _published(store, partition)
         checked += [Checked(partition, _assess(here, partition, splits, known[name])) for name in names]

@@ -50,6 +50,8 @@ def test_it_says_what_there_is_and_what_stands_against_an_answer(
     assert 150 < evidence.known < evidence.patients
     assert 40 < evidence.events < evidence.known / 2
     assert any("is unknown; they are left out" in remark for remark in evidence.remarks)
+    # The other partitions, which no scope churn is listed by either, have no splits and are passed over.
+    assert [one.partition for one in check_scopes(edited, store, "churn", [])] == [PARTITION]
     with pytest.raises(NotSplitYet, match="no splits are published"):
         check_scopes(edited, store, None, ["fabhalta_pnh"])
     with pytest.raises(UnknownScope, match="no scope nosuch; there are churn, conversion"):
