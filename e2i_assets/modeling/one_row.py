@@ -22,10 +22,6 @@ TOLERANCE = 1e-6
 UNKNOWN = "\x00a level that no training row has"
 
 
-class NotCompiledError(TypeError):
-    """A part of a pipeline has no quick form; the message names its class. The pipeline itself answers."""
-
-
 def compiled(pipeline: Any, method: str) -> Callable[[Row], Vector]:
     """What answers a row as `method` of the pipeline answers a frame of it.
 
@@ -38,7 +34,7 @@ def compiled(pipeline: Any, method: str) -> Callable[[Row], Vector]:
         probabilities, or (1,) of a value. It may be called by several threads at a time.
 
     Raises:
-        NotCompiledError: a transformer or the estimator has no quick form.
+        NotImplementedError: a transformer or the estimator has no quick form.
     """
     (_, preprocessor), (_, estimator) = pipeline.steps if len(pipeline.steps) == 2 else _other(pipeline)
     transform = _preprocessor(preprocessor)
@@ -55,7 +51,7 @@ def gap(alone: Vector, whole: Vector) -> float:
 
 
 def _other(part: Any) -> Any:
-    raise NotCompiledError(f"{type(part).__name__} has no quick form")
+    raise NotImplementedError(f"{type(part).__name__} has no quick form")
 
 
 def _preprocessor(preprocessor: Any) -> Callable[[Row], Vector]:
@@ -127,7 +123,7 @@ def _levels(transformer: Any, steps: Sequence[Any], columns: Sequence[str]) -> C
 
     encoder = next(step for step in steps if hasattr(step, "categories_"))
     if not all(isinstance(level, str) for known in encoder.categories_ for level in known):
-        raise NotCompiledError("levels that are no text have no quick form")
+        raise NotImplementedError("levels that are no text have no quick form")
     levels = [[UNKNOWN, None, *known] for known in encoder.categories_]
     usual = [known[-1] for known in levels]
     rows = [

@@ -1,7 +1,8 @@
 """One fit of a study, and where fits run: side by side on free cores here, or on the workers of a cluster.
 
 A fit sees its study as it stood when its batch was proposed, so that what is pruned, and with it the history,
-depends neither on how many fits run at once nor on which is done first.
+depends neither on how many fits run at once nor on which is done first. Tried with optuna 5.0.0, which has no
+other way to a trial by its number than its private id.
 """
 
 from __future__ import annotations
@@ -165,6 +166,12 @@ def _trial(fit: Fit) -> Any:
 
     study = pickle.loads(fit.study)
     return optuna.trial.Trial(study, study.get_trials(deepcopy=False)[fit.number]._trial_id)
+
+
+def note(trial: Any, pruner: Mapping[str, float]) -> None:
+    """Write into a trial of the study what the pruner noted of it in a copy (`Fitted.pruner`)."""
+    for name, value in pruner.items():
+        trial.storage.set_trial_system_attr(trial._trial_id, name, value)
 
 
 def _noted(trial: Any) -> dict[str, float]:

@@ -23,7 +23,7 @@ from e2i_assets.modeling.fitting import Matrices, fit_plain
 from e2i_assets.modeling.rungs import FACTOR, promoted, rungs, work
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.study_journal import StudyJournal
-from e2i_assets.modeling.trials import Fit, Fitted, LocalPool, TrialPool, score_of, steadiest
+from e2i_assets.modeling.trials import Fit, Fitted, LocalPool, TrialPool, note, score_of, steadiest
 from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
 from e2i_assets.modeling.warm_start import (
     Pattern,
@@ -307,8 +307,7 @@ class _Study:
         for trial, came in zip(trials, fitted, strict=True):
             for step, score in came.reports:
                 trial.report(score, step)
-            for name, value in came.pruner.items():
-                trial.storage.set_trial_system_attr(trial._trial_id, name, value)
+            note(trial, came.pruner)
             state = optuna.trial.TrialState[came.state]
             self.study.tell(trial, came.value if came.state == "COMPLETE" else None, state)
             self.on_trial(self._progress(trial.number))

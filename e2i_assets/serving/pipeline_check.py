@@ -135,7 +135,7 @@ def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answe
 
     try:
         compiled = one_row.compiled(pipeline, answer.method)
-    except one_row.NotCompiledError as error:
+    except NotImplementedError as error:
         return f"pipeline: {error}"
     rows = _made_up(features)
     whole = np.asarray(getattr(pipeline, answer.method)(to_frame(features, rows)), dtype=float)

@@ -24,6 +24,7 @@ from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.errors import CodedError, E2IError
 from e2i_assets.gates.verdict import refusal
 from e2i_assets.ingest.problems import LoadError, Problem
+from e2i_assets.modeling.answerable import Obstacle
 from e2i_assets.modeling.errors import SplitError
 
 ROOT = Path(e2i_assets.__file__).parent
@@ -39,6 +40,7 @@ VALUES: dict[Any, Any] = {
     "str": "said of it",
     "tuple[str, ...]": ("tables", "triggers"),
     "Sequence[Problem]": [PROBLEM],
+    "Sequence[Obstacle]": [Obstacle("too_few", "12 patients, 100 are needed", "Wait for more data.")],
 }
 """A value for each type that a constructor asks for."""
 
