@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
 
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.feature_rules import FeatureSelection
 from e2i_assets.modeling.feature_selection import ChosenFeatures, choose_features
+from e2i_assets.modeling.fitted import refit_check
+from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.regression import Regression
 from e2i_assets.modeling.selection import select_candidate
@@ -97,6 +102,22 @@ def test_of_two_alike_the_one_that_says_more_about_a_number_is_kept() -> None:
     rule = FeatureSelection(max_correlation=0.9)
     found = choose_features(X, target, features, rule, problem=Regression(), seed=1)
     assert list(found.removed) == ["noisy"]
+
+
+def test_a_choice_that_other_rows_had_a_say_in_is_found_by_fitting_again() -> None:
+    """`same` is constant in train alone, and so is nothing that a model may be fitted on."""
+    features = [f for f in FEATURES if f.name in ("strong", "noise", "same")]
+
+    def fit(rows: pd.DataFrame, choose_on: pd.DataFrame) -> ColumnTransformer:
+        kept = choose_features(
+            choose_on, Y[: len(choose_on)], features, FeatureSelection(), problem=Binary(), seed=1
+        ).kept
+        return fit_preprocessor(rows, kept)
+
+    train, everybody = X.head(300), X.assign(same=np.arange(len(X)) // 300)
+    again = partial(refit_check, train=train, fit=lambda rows: fit(rows, rows))
+    assert again(fit(train, train)).violations == ()
+    assert again(fit(train, everybody)).violations
 
 
 def test_when_none_is_left_it_is_refused() -> None:
