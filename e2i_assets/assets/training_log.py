@@ -48,7 +48,11 @@ def log_training(
                 "hpo_trials": tuned.n_trials,
                 "hpo_warm_started": bool(tuned.warm_start),
             }
-            | ({"calibration": trained.calibration} if trained.calibration else {})
+            | (
+                {"calibration": trained.calibration, "class_weighted": trained.class_weighted}
+                if trained.calibration
+                else {}
+            )
             | {f"hp_{key}": value for key, value in trained.params.items()}
             | {f"data_{key}": published.version for key, published in context.inputs.items()}
         )

@@ -31,7 +31,9 @@ class Calibration:
     noise: Mapping[str, float]
 
 
-def calibrated(estimator: Any, X: np.ndarray, y: np.ndarray, *, seed: int) -> tuple[Any, Calibration]:
+def calibrated(
+    estimator: Any, X: np.ndarray, y: np.ndarray, *, seed: int, needed: bool = False
+) -> tuple[Any, Calibration]:
     """The estimator with the calibration that is best on validation, or as it is.
 
     A method is chosen where its Brier score beats that of the simpler ones by more than the noise of their
@@ -40,13 +42,14 @@ def calibrated(estimator: Any, X: np.ndarray, y: np.ndarray, *, seed: int) -> tu
     Args:
         estimator: fitted classifier whose classes are 0, 1, ….
         X, y: of validation, as the estimator takes them.
+        needed: its own probabilities are none, so that one of the methods must be chosen.
     """
     scores = _scores(estimator, X)
     raw = np.asarray(estimator.predict_proba(X), dtype=float)
     fewest = int(np.bincount(y, minlength=raw.shape[1]).min())
     tried = {m: _held_out(scores, y, m, seed) for m, least in FEWEST.items() if fewest >= least}
     losses = {m: _losses(y, p) for m, p in {NONE: raw, **tried}.items()}
-    method, noise = NONE, {}
+    method, noise = SIGMOID if needed else NONE, {}
     for m in tried:  # the simpler first
         gain = losses[method][0] - losses[m][0]
         noise[m] = float(gain.std(ddof=1) / np.sqrt(len(gain)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from e2i_assets.modeling.class_weights import weighted_where_better
 from e2i_assets.modeling.data import LabelledSplit, transform
 from e2i_assets.modeling.errors import ModelFileError
 from e2i_assets.modeling.identity import fingerprint
@@ -31,7 +32,7 @@ MODEL_FILE = "model.joblib"
 RECORD_FILE = "model.json"
 FILE_HASH = "model_file_sha256"
 """Key of the record: SHA-256 of the model's file."""
-_LATER = ("calibration", "calibration_brier", "learning_curve", "unavailable")
+_LATER = ("calibration", "calibration_brier", "learning_curve", "unavailable", "class_weighted")
 _TUPLES = ("features", "labels", "baseline", "learning_curve")
 
 
@@ -54,6 +55,7 @@ class TrainedModel:
         calibration_brier: method to Brier score, cross-validated within validation.
         learning_curve: rows of train and the primary metric on validation (`learning_curve`), not calibrated.
         unavailable: what could not be made of it, with the reason.
+        class_weighted: whether rows of a rare class counted for more (`class_weights`).
     """
 
     pipeline: Pipeline
@@ -78,6 +80,7 @@ class TrainedModel:
     calibration_brier: Mapping[str, float] = field(default_factory=dict)
     learning_curve: tuple[Mapping[str, float], ...] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    class_weighted: bool = False
 
     @property
     def problem(self) -> Problem:
@@ -166,13 +169,20 @@ def train_model(
     data = transform(preprocessor, train, validation)
     estimator = algorithm.build(params, seed)
     rounds = algorithm.fit(estimator, data)
-    if "n_jobs" in estimator.get_params():
-        estimator.set_params(n_jobs=1)
     on_validation = problem.measure(data.y_validation, problem.predict(estimator, data.X_validation))
     learning = learning_curve(algorithm, params, problem, data, on_validation, seed=seed)
-    served, calibration = estimator, None
+    weighted, calibration = None, None
     if problem.of_classes:
-        served, calibration = calibrated(estimator, data.X_validation, data.y_validation, seed=seed)
+        weighted = weighted_where_better(
+            estimator, algorithm, params, problem, data, rounds=rounds, seed=seed
+        )
+    estimator = served = estimator if weighted is None else weighted
+    if "n_jobs" in estimator.get_params():
+        estimator.set_params(n_jobs=1)
+    if problem.of_classes:
+        served, calibration = calibrated(
+            estimator, data.X_validation, data.y_validation, seed=seed, needed=weighted is not None
+        )
     pipeline = Pipeline([("preprocessor", preprocessor), ("model", served)])
     buffer = io.BytesIO()
     joblib.dump(pipeline, buffer)
@@ -204,6 +214,7 @@ def train_model(
         calibration_brier=calibration.brier if calibration else {},
         learning_curve=learning.points,
         unavailable={"learning": learning.unavailable} if learning.unavailable else {},
+        class_weighted=weighted is not None,
     )
 
 
