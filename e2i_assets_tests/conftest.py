@@ -50,7 +50,7 @@ def shipped_config(folder: Path, scopes: Sequence[str] = ONE_SCOPE) -> Path:
         for file in (config / kind).glob("*.yaml"):
             if file.stem not in names:
                 file.unlink()
-    for file in (config / "cohorts").glob("*.yaml"):
+    for file in (config / "cohorts").glob("*.yaml") if set(scopes) != SHIPPED["scopes"] else ():
         served = f"scopes: [{', '.join(scopes)}]"
         file.write_text(re.sub(r"^scopes: \[.*\]$", served, file.read_text(), flags=re.MULTILINE))
     return config
@@ -69,6 +69,8 @@ _config_home = tempfile.TemporaryDirectory(prefix="e2i-config-")
 atexit.register(_config_home.cleanup)
 CONFIG = shipped_config(Path(_config_home.name))
 """What tests take for the configuration of the installation, in this process and in those that it starts."""
+WHOLE_CONFIG = shipped_config(Path(_config_home.name) / "whole", sorted(SHIPPED["scopes"]))
+"""The same with every scope, as it comes along."""
 os.environ["E2I_CONFIG"] = str(CONFIG)
 
 # How long an example takes says how busy the machine is. The examples are the same in every run, as everything

@@ -26,7 +26,7 @@ from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
-from e2i_assets_tests.conftest import SHIPPED, postgres_home, shipped_config
+from e2i_assets_tests.conftest import SHIPPED, WHOLE_CONFIG, postgres_home
 from e2i_assets_tests.e2e import readme_commands
 from e2i_assets_tests.e2e.bring_your_own import PARTITION as TRIAL
 from e2i_assets_tests.e2e.bring_your_own import e2i, environment
@@ -78,10 +78,12 @@ def test_every_partition_passes_every_gate_of_every_scope(demo: dict[str, Any]) 
                 assert row[split] < 1
                 assert 0.7 < row["oracle"] < 1
             else:
-                assert 0 < row["oracle"] < row[split] < row["baseline"]
-                r2 = row["without_unit"]
-                assert r2["metric"] == "r2"
-                assert 0 < r2["test"] < r2["oracle"] < 1
+                assert row[split] < row["baseline"]
+        if row["metric"] == "rmse":
+            r2 = row["without_unit"]
+            assert 0 < row["oracle"] < row["test"]
+            assert r2["metric"] == "r2"
+            assert 0.2 < r2["test"] < r2["oracle"] < 1
         assert row["bundle"].startswith(f"e2i-{scope}-{partition}:")
 
 
@@ -99,7 +101,7 @@ def test_the_second_run_computes_nothing_and_says_so(demo: dict[str, Any], insta
 
 def test_a_fresh_home_of_this_clone_has_the_same_versions(demo: dict[str, Any], store: ArtifactStore) -> None:
     with postgres_home() as folder:
-        other = environment(folder / "home", shipped_config(folder, sorted(SHIPPED["scopes"])))
+        other = environment(folder / "home", WHOLE_CONFIG)
         e2i("data", "generate", "--small", "--json", env=other)
         up_to_metrics = ("-p", ONE, "-s", '+key:"conversion/evaluation"')
         assert json.loads(e2i("materialize", *up_to_metrics, "--json", env=other))["success"]

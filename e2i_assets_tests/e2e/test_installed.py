@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2i_assets_tests.conftest import CONFIG, ROOT
+from e2i_assets_tests.conftest import ROOT, WHOLE_CONFIG
 from e2i_assets_tests.e2e.installed import Installed, build_wheel, install
 from e2i_assets_tests.unit.test_code_version import code_versions
 
@@ -21,7 +21,7 @@ def test_the_wheel_has_every_file_of_the_package_and_the_same_code_versions(tmp_
     assert packed == {
         *(f"e2i_assets/{name}" for name in files(ROOT / "e2i_assets")),
         *(f"e2i_assets/shipped/deploy/{name}" for name in files(ROOT / "deploy")),
-        *(f"e2i_assets/shipped/config/{name}" for name in files(CONFIG)),
+        *(f"e2i_assets/shipped/config/{name}" for name in files(WHOLE_CONFIG)),
         "e2i_assets/shipped/workspace.yaml",
     }
 
@@ -50,9 +50,13 @@ def test_init_writes_what_comes_along_and_never_over_what_is_there(installed: In
     told = installed.e2i("init", "brand teams")
     assert "Next:\n  cd 'brand teams'\n  e2i demo" in told
     made = installed.cwd / "brand teams"
-    assert set(files(made)) == {"workspace.yaml", ".gitignore", *(f"config/{name}" for name in files(CONFIG))}
-    for name in files(CONFIG):
-        assert (made / "config" / name).read_bytes() == (CONFIG / name).read_bytes()
+    assert set(files(made)) == {
+        "workspace.yaml",
+        ".gitignore",
+        *(f"config/{name}" for name in files(WHOLE_CONFIG)),
+    }
+    for name in files(WHOLE_CONFIG):
+        assert (made / "config" / name).read_bytes() == (WHOLE_CONFIG / name).read_bytes()
     assert ".e2i/" in (made / ".gitignore").read_text().splitlines()
     (made / "config" / "quality.yaml").write_text("changed: by me")
     (made / "workspace.yaml").unlink()
