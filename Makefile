@@ -56,6 +56,8 @@ bench: $(INSTALLED) ## The figures that the README quotes
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.bench_cohort
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.cohort_parquet
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.accuracy
+	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.tuning
+	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.studies
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.one_row
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.partition
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo

@@ -25,7 +25,7 @@ from e2i_assets_tests.integration.gates.partition import (
 def test_every_stage_leaves_its_records(base: Settings) -> None:
     expected = {
         "ml_load_batches": 1,
-        "ml_gate_results": 12,
+        "ml_gate_results": 13,
         "ml_data_quality_reports": 5,
         "ml_cohort_definitions": 1,
         "ml_cohort_executions": 1,
