@@ -18,6 +18,14 @@ COLOURS = ("#0460a9", "#c2410c", "#4d7c0f", "#7e22ce", "#9aa5b1", "#b45309", "#0
 LOW_TO_HIGH = "coolwarm"
 
 
+def main_plots(explanation: Explanation) -> dict[str, bytes]:
+    """Effects by value, of several outputs the importance, and interactions; by file name."""
+    one = bool(explanation.groups) and len(explanation.outputs) == 1
+    first = {"summary.png": _summary(explanation)} if one else {"importance.png": _importance(explanation)}
+    more = {"interactions.png": _interactions(explanation)} if explanation.interactions else {}
+    return first | more
+
+
 def explanation_plots(explanation: Explanation) -> dict[str, bytes]:
     """Importance, effects by value, dependence of the most important features, interactions; by file name."""
     plots = {"importance.png": _importance(explanation)}

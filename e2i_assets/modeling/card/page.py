@@ -14,7 +14,7 @@ from e2i_assets.modeling.card.records import CardRecords, ModelCard
 from e2i_assets.modeling.card.summary import limits, summary, tuning
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers
-from e2i_assets.modeling.explanation_plots import explanation_plots
+from e2i_assets.modeling.explanation_plots import main_plots
 
 TEMPLATE = "model_card.html"
 SECTIONS = (
@@ -37,7 +37,6 @@ EXPLAINED: Mapping[str, str] = {
     "importance": "How far each predictor moves the model's score, in the mean over patients (SHAP).",
     "summary": "Which values of the most important predictors raise the score, and which lower it. Each "
     "point is a group of patients.",
-    "dependence": "The effect of the most important predictors by their value, of groups of patients.",
     "interactions": "Pairs of predictors whose joint effect is not the sum of both.",
 }
 """The same of what the model has learnt."""
@@ -76,7 +75,7 @@ def model_card(records: CardRecords) -> ModelCard:
         metrics=tables.metrics_table(records),
         compared=tables.compared_table(records),
         pictures=_pictures(CAPTIONS, records.problem.plots(records.evaluation)),
-        learnt=_pictures(EXPLAINED, explanation_plots(records.explanation)),
+        learnt=_pictures(EXPLAINED, main_plots(records.explanation)),
         subgroups=tables.subgroups_table(records),
         unavailable=records.evaluation.unavailable,
         leakage=tables.leakage_table(records),
