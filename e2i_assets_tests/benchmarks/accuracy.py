@@ -3,7 +3,7 @@
 The same splits of the platform and the same test patients for all: ours learns from train, and tunes on
 validation; a plain logistic or ridge regression, scikit-learn's histogram boosting and FLAML (with the CPU time that
 ours took) learn from both together. Several draws of the splits, since one of a small table says little. What was
-measured is kept in a scratch folder, so that only what has changed is run again.
+measured stays in a scratch folder, so that only what has changed is run again.
 
 FLAML does not fit into this environment: `python -m venv D && D/bin/pip install "flaml[automl]" pyarrow`, and
 `--flaml D/bin/python`; without it its figures are unavailable.
@@ -16,7 +16,7 @@ import hashlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +33,12 @@ from e2i_assets.modeling.splits import assign_splits
 from e2i_assets.modeling.training import train_model
 from e2i_assets.modeling.tuning import tune
 from e2i_assets.modeling.tuning_config import OptunaConfig
-from e2i_assets_tests.benchmarks import rivals
+from e2i_assets_tests.benchmarks import real_tables, rivals
 from e2i_assets_tests.benchmarks.real_tables import BINARY, TABLES, RealTable, features_of
 from e2i_assets_tests.conftest import ROOT
 
 SEEDS = (1, 2, 3)
+TABLES_CODE = hashlib.sha256(Path(real_tables.__file__).read_bytes()).hexdigest()
 LARGE = 10_000
 """Rows from which on one draw says enough: its test split has 1,500."""
 MARGIN, ECE_BAR = 0.01, 0.035
@@ -57,10 +58,9 @@ class Draw:
     def binary(self) -> bool:
         return self.table.problem_type == BINARY
 
-    @property
-    def learnt_from(self) -> tuple[pd.DataFrame, np.ndarray]:
-        """Train and validation together."""
-        frames, outcomes = zip(*(self.parts[name] for name in ("train", "validation")), strict=True)
+    def together(self, *names: str) -> tuple[pd.DataFrame, np.ndarray]:
+        """Splits as one."""
+        frames, outcomes = zip(*(self.parts[name] for name in names), strict=True)
         return pd.concat(frames, ignore_index=True), np.concatenate(outcomes)
 
 
@@ -110,14 +110,16 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Scratch:
     """What was measured already, by what it was measured with."""
 
     folder: Path
 
     def run(self, name: str, draw: Draw, code: str, measure: Callable[[], Run]) -> Run:
-        """A contestant's run on a draw: the kept one, or a new one."""
-        key = hashlib.sha256(f"{name} {draw.table!r} {draw.seed} {code}".encode()).hexdigest()[:24]
+        """A contestant's run on a draw: the stored one, or a new one."""
+        key = hashlib.sha256(
+            f"{name} {draw.table.name} {draw.seed} {code} {TABLES_CODE}".encode()
+        ).hexdigest()[:24]
         file = self.folder / f"{key}.npz"
         if not file.exists():
             done = measure()
@@ -132,15 +134,15 @@ def code_of(*paths: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def runs(draw: Draw, kept: Kept, flaml: str | None) -> dict[str, Run]:
+def runs(draw: Draw, scratch: Scratch, flaml: str | None, rows: Sequence[str]) -> dict[str, Run]:
     """Each contestant's run on one draw."""
     modeling = code_of(ROOT / "e2i_assets" / "modeling", ROOT / "config" / "optuna_config.yaml")
-    done = {OURS: kept.run(OURS, draw, modeling, lambda: timed(lambda: ours(draw)))}
-    X, y = draw.learnt_from
+    done = {OURS: scratch.run(OURS, draw, modeling, lambda: timed(lambda: ours(draw)))}
+    X, y = draw.together(*rows)
     test = draw.parts["test"][0]
-    code = code_of(Path(rivals.__file__), rivals.FLAML_FIT)
+    code = code_of(Path(rivals.__file__), rivals.FLAML_FIT) + ("" if "validation" in rows else " train")
     for name, fit in (("plain", rivals.plain), ("boosting", rivals.boosting)):
-        done[name] = kept.run(
+        done[name] = scratch.run(
             name, draw, code, lambda fit=fit: timed(lambda: (fit(X, y, test, draw.binary), ""))
         )
     if flaml:
@@ -148,12 +150,12 @@ def runs(draw: Draw, kept: Kept, flaml: str | None) -> dict[str, Run]:
 
         def measured() -> Run:
             with tempfile.TemporaryDirectory() as folder:
-                found, cpu = rivals.flaml(
+                prediction, cpu = rivals.flaml(
                     X, y, test, draw.binary, python=flaml, seconds=budget, folder=Path(folder)
                 )
-            return Run(found, cpu, "")
+            return Run(prediction, cpu, "")
 
-        done["flaml"] = kept.run("flaml", draw, f"{code} {budget}", measured)
+        done["flaml"] = scratch.run("flaml", draw, f"{code} {budget}", measured)
     return done
 
 
@@ -176,7 +178,7 @@ def _pooled_error(draws: list[Draw], done: list[Run]) -> float:
 
 
 def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
-    """Expected calibration error in ten bins of equal width."""
+    """Expected calibration error in ten bins of equal width: equal predictions are never parted."""
     bins = np.minimum((p * 10).astype(int), 9)
     return float(sum(abs(y[bins == b].mean() - p[bins == b].mean()) * np.mean(bins == b) for b in set(bins)))
 
@@ -224,7 +226,7 @@ def judged(draws: list[Draw], done: list[dict[str, Run]]) -> Row:
         other: [difference(d, r[OURS].prediction, r[other].prediction) for d, r in zip(draws, done, strict=True)]
         for other in names if other != OURS
     }  # fmt: skip
-    ahead = {other: statistics.mean(pair[0] for pair in found) for other, found in pairs.items()}
+    ahead = {other: statistics.mean(one for one, _ in pairs[other]) for other in pairs}
     best = min(ahead, key=lambda other: ahead[other])
     binary = table.problem_type == BINARY
     return Row(
@@ -280,18 +282,20 @@ def main() -> None:
     )
     parser.add_argument("--flaml", help="the interpreter of an environment with FLAML")
     parser.add_argument("--tables", default="", help="only those whose name has this in it")
+    parser.add_argument("--same-rows", action="store_true", help="the others learn from train alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the draws of the splits")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "e2i_accuracy")
     chosen = parser.parse_args()
     chosen.scratch.mkdir(exist_ok=True)
-    kept, rows = Kept(chosen.scratch), []
+    scratch, rows = Scratch(chosen.scratch), []
+    learnt = ("train",) if chosen.same_rows else ("train", "validation")
     if not chosen.flaml:
         print("FLAML: unavailable; see --help")
     for table in TABLES:
         if chosen.tables in table.name:
             large = len(table.read()[1]) > LARGE
             draws = [drawn(table, seed) for seed in chosen.seeds[: 1 if large else None]]
-            rows.append(judged(draws, [runs(draw, kept, chosen.flaml) for draw in draws]))
+            rows.append(judged(draws, [runs(draw, scratch, chosen.flaml, learnt) for draw in draws]))
     print(*lines(rows, (OURS, *(name for name in RIVALS if chosen.flaml or name != "flaml"))), sep="\n")
 
 
