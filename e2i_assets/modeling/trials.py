@@ -25,7 +25,7 @@ LEVEL = 0.5
 """Standard errors of the best score within which another one is level with it."""
 CONNECT_SECONDS = 10.0
 """After which a scheduler that has not answered does not serve."""
-WORTH_A_THREAD = 1_000_000
+WORTH_A_THREAD = 500_000
 """Cells of train from which on fits run side by side: smaller ones spend their time in Python."""
 
 
