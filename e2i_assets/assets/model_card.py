@@ -87,7 +87,6 @@ def build_model_card(scope: Scope) -> dg.AssetsDefinition:
             gates={asset: published.gates for asset, published in named.items() if published.gates}
             | {f"{scope.name}/preprocessor": trained.attributes.get(PREPROCESSOR_GATES, {})},
             explanation=from_json(Explanation, json.loads(trained.attributes[EXPLANATION])),
-            mlflow_run=trained.attributes[MLFLOW_RUN],
             cells=Cells(context.quality.minimum_cell_count),
         )
         made = model_card(records)
@@ -96,7 +95,9 @@ def build_model_card(scope: Scope) -> dg.AssetsDefinition:
             made,
             metadata={
                 "model": model.fingerprint[:16],
-                "mlflow_run": dg.MetadataValue.url(_log(context, scope, made, records.mlflow_run)),
+                "mlflow_run": dg.MetadataValue.url(
+                    _log(context, scope, made, trained.attributes[MLFLOW_RUN])
+                ),
                 "tripod_ai_open": ", ".join(item.number for item in items if item.answer is None),
             },
             pages={"card": CARD_FILE},

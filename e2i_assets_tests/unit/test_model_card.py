@@ -44,7 +44,7 @@ def test_figures_are_told_with_their_interval_and_sign(text: str, expected: str)
 def test_no_name_becomes_part_of_the_page() -> None:
     table = {"caption": HOSTILE, "head": [HOSTILE], "rows": [[HOSTILE]]}
     picture = {"caption": HOSTILE, "data": ""}
-    texts = dict.fromkeys(("title", "brand", "indication", "fingerprint", "tuning", "mlflow_run"), HOSTILE)
+    texts = dict.fromkeys(("title", "brand", "indication", "fingerprint", "tuning"), HOSTILE)
     page = render(
         "model_card.html",
         **texts,

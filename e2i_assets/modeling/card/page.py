@@ -83,7 +83,6 @@ def model_card(records: CardRecords) -> ModelCard:
         limits=limits(records),
         tripod=checklist(answers(records)),
         versions=tables.versions_table(records),
-        mlflow_run=records.mlflow_run,
         minimum=records.cells.minimum,
     )
     return ModelCard(page, records.model.fingerprint)

@@ -43,7 +43,6 @@ class CardRecords:
     explanation: Explanation
     versions: Mapping[str, str]
     gates: Mapping[str, Mapping[str, bool]]
-    mlflow_run: str
     cells: Cells
 
     @property
