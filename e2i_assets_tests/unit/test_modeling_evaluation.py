@@ -30,7 +30,7 @@ from e2i_assets.modeling.evaluation import evaluate, lift, meets, plausibility
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.problems.binary import Binary, Costs
 from e2i_assets.modeling.scope import SuccessCriteria
-from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, scope, toy, trained
+from e2i_assets_tests.unit.modeling_frames import DATA, TEST, TRAIN, VALIDATION, scope, toy, trained
 
 
 @pytest.fixture(scope="module")
@@ -368,6 +368,13 @@ def test_every_split_is_scored_with_intervals(evaluation: Evaluation) -> None:
     assert evaluation.primary("train") == pytest.approx(
         trained("LogisticRegression").metrics["train_roc_auc"]
     )
+
+
+def test_the_oracle_is_scored_on_the_same_rows() -> None:
+    model = trained("LogisticRegression")
+    found = evaluate(model, TEST, VALIDATION, TRAIN, truth=DATA.p[480:600])
+    assert found.oracle == pytest.approx(roc_auc_score(TEST.y, DATA.p[480:600]))
+    assert evaluate(model, TEST, VALIDATION, TRAIN).oracle is None
 
 
 def test_what_is_not_there_has_a_reason() -> None:
