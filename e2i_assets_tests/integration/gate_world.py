@@ -100,11 +100,21 @@ class World:
         def judged(context: StageContext, number: Number) -> StageResult:
             return StageResult(number)
 
+        @stage(
+            key="warned", group="test", description="", kinds=set(), gates=(Gate("is_small", "", lambda _: ok("small")),),
+            warnings=(Gate("is_positive", "", lambda number: world.judge(number)),),
+            config=lambda context: world.numbers[context.partition],
+        )  # fmt: skip
+        def warned(context: StageContext) -> StageResult:
+            if world.raises:
+                raise world.raises
+            return StageResult(Number(7), warning_input=Number(world.numbers[context.partition]))
+
         manager = dg.IOManagerDefinition.hardcoded_io_manager(
             ArtifactIOManager(self.platform.store, self.platform.warehouse, self.platform.settings)
         )
         return dg.Definitions(
-            assets=[upstream, downstream, judged, not_asked, after_it],
+            assets=[upstream, downstream, judged, not_asked, after_it, warned],
             jobs=[dg.define_asset_job("both", partitions_def=partitions())],
             resources={**vars(self.platform), "io_manager": manager},
             executor=dg.in_process_executor,

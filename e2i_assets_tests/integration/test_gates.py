@@ -59,6 +59,29 @@ def test_a_scope_that_does_not_serve_the_partition_is_passed_over(world: World, 
     assert checks(result) == {}
 
 
+def test_a_warning_is_shown_and_stops_nothing(world: World) -> None:
+    """Also of a version that is published once more; no record of a gate is left of it."""
+    world.numbers[PARTITION] = -1
+    key = dg.AssetKey("warned")
+    for _ in range(2):
+        result = world.run(key)
+        assert result.success
+        told = {e.check_name: (e.passed, e.severity.value) for e in result.get_asset_check_evaluations()}
+        assert told == {"is_small": (True, "ERROR"), "is_positive": (False, "WARN")}
+    assert world.current("warned").gates == {"is_small": True}
+    with world.platform.warehouse.engine.connect() as connection:
+        assert set(connection.scalars(sa.select(gate_results.c.gate))) == {"is_small"}
+
+
+def test_where_nothing_is_made_a_warning_says_that_nothing_was_judged(world: World) -> None:
+    world.raises = BadData("the table is empty", "Load it.")
+    told = {e.check_name: e for e in world.run(dg.AssetKey("warned")).get_asset_check_evaluations()}
+    assert told["is_small"].metadata["reason"].value == "bad_data"
+    assert told["is_positive"].metadata["reason"].value == "not_judged"
+    assert told["is_positive"].severity is dg.AssetCheckSeverity.WARN
+    assert world.current("warned") is None
+
+
 def test_same_run_downstream_is_skipped_and_nothing_is_published(world: World) -> None:
     world.numbers[PARTITION] = -1
     result = world.run()
