@@ -192,8 +192,8 @@ def _alone(problem: Problem, pipeline: Any, probes: pd.DataFrame) -> np.ndarray:
     method = _method(problem)
     one = compiled(pipeline, method)
     given = np.array([one(row) for row in plain_rows(probes)])
-    told = given if problem.of_classes else given.ravel()
-    return problem.predict(SimpleNamespace(**{method: lambda _: told}), probes)
+    predicted = given if problem.of_classes else given.ravel()
+    return problem.predict(SimpleNamespace(**{method: lambda _: predicted}), probes)
 
 
 def _how(bundle: Bundle, context: StageContext, port: int) -> str:

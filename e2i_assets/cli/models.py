@@ -65,11 +65,11 @@ def explain(
     from e2i_assets.json_files import to_json
 
     here, _ = open_session()
-    found = models_data.explained(here, scope, partition, patient)
+    explanations = models_data.explained(here, scope, partition, patient)
     if json:
-        print_json({"rows": [to_json(row) for row in found]})
+        print_json({"rows": [to_json(row) for row in explanations]})
         return
-    for row in found:
+    for row in explanations:
         say(f"prediction {_figures(row.prediction)}; base {_figures(row.base)} ({row.scale})")
         names = [f"effect {label}".strip() for label in row.outputs]
         show_table(

@@ -19,7 +19,7 @@ SOURCE = "treatment_events"
 HAPPENED = ~(pl.col("cost") < 0).fill_null(value=False)
 MEASURED = pl.col("value").is_not_null() & HAPPENED
 PER_DAYS = 30
-"""Days that the slope of a measurement is told per."""
+"""Days that the slope of a measurement is description per."""
 
 
 class EventRule(NamedTuple):
@@ -55,15 +55,15 @@ def standard_rules(
         )
         yield EventRule(since, pl.col("days").filter(of_kind).min().cast(pl.Float64), days)
     for kind, subtype in subtypes:
-        told = f"{words(kind)} events, {words(subtype)}, in {days} days before"
-        feature = _feature(counter(kind, subtype, days), "events", told, low=0, integer=True)
+        description = f"{words(kind)} events, {words(subtype)}, in {days} days before"
+        feature = _feature(counter(kind, subtype, days), "events", description, low=0, integer=True)
         of_subtype = (pl.col("event_type") == kind) & (pl.col("event_subtype") == subtype)
         yield _sum(feature, of_subtype.fill_null(value=False) & HAPPENED, days, "event_type")
     for test in tests:
         values = pl.col("value").filter(_measured("lab_test", test))
         for name, word, aggregated in (("mean", "Mean", values.mean()), ("last", "Last", values.last())):
-            told = f"{word} {words(test)} before the index date"
-            yield EventRule(_feature(f"lab_{test}_{name}", None, told, "value"), aggregated, days)
+            description = f"{word} {words(test)} before the index date"
+            yield EventRule(_feature(f"lab_{test}_{name}", None, description, "value"), aggregated, days)
     cost = _feature(f"cost_{days}d", "USD", f"Billed cost in {days} days before, less reversals", "cost")
     adverse = _feature(
         f"n_adverse_{days}d", "events", f"Adverse events in {days} days before", "adverse_event_flag",
@@ -109,8 +109,8 @@ def _of_events(statistic: Statistic, kind: str, days: int) -> EventRule:
         case Statistic.KINDS:
             return _kinds(kind, chosen & HAPPENED, days)
         case Statistic.COST:
-            told = f"Billed cost of {_events(kind, days)}, less reversals"
-            feature = _feature(f"cost_{kind}_{days}d", "USD", told, "cost")
+            description = f"Billed cost of {_events(kind, days)}, less reversals"
+            feature = _feature(f"cost_{kind}_{days}d", "USD", description, "cost")
             return _sum(feature, pl.col("cost").filter(chosen), days, "cost")
         case _:
             return _of_days(statistic, kind, pl.col("days").filter(chosen & HAPPENED), days)
@@ -121,15 +121,15 @@ def _trend(kind: str, chosen: pl.Expr, days: int) -> EventRule:
         (chosen & half).cast(pl.Int64)
         for half in (pl.col("days") <= days // 2, pl.col("days") > days - days // 2)
     )
-    told = f"{_events(kind, days)}: those of the later half less those of the earlier half"
-    feature = _feature(f"trend_{kind}_{days}d", "events", told, integer=True)
+    description = f"{_events(kind, days)}: those of the later half less those of the earlier half"
+    feature = _feature(f"trend_{kind}_{days}d", "events", description, integer=True)
     return _sum(feature, later - earlier, days, "event_type")
 
 
 def _kinds(kind: str, chosen: pl.Expr, days: int) -> EventRule:
     kinds = pl.col("event_subtype").filter(chosen)
-    told = f"Different kinds of {_events(kind, days)}"
-    feature = _feature(f"kinds_{kind}_{days}d", "kinds", told, "event_subtype", low=0, integer=True)
+    description = f"Different kinds of {_events(kind, days)}"
+    feature = _feature(f"kinds_{kind}_{days}d", "kinds", description, "event_subtype", low=0, integer=True)
     known = pl.when(kinds.null_count() == 0).then(kinds.n_unique()).cast(pl.Float64)
     return EventRule(feature, known, days, "event_subtype", whole=True)
 
@@ -137,7 +137,7 @@ def _kinds(kind: str, chosen: pl.Expr, days: int) -> EventRule:
 def _of_days(statistic: Statistic, kind: str, when: pl.Expr, days: int) -> EventRule:
     """How many days before the index date, or between events."""
     several = when.n_unique() > 1
-    name, told, expression = {
+    name, description, expression = {
         Statistic.RECENCY: ("days_since", "Days since the last of", when.min()),
         Statistic.FIRST: ("days_since_first", "Days since the first of", when.max()),
         Statistic.MEAN_GAP: (
@@ -152,7 +152,7 @@ def _of_days(statistic: Statistic, kind: str, when: pl.Expr, days: int) -> Event
         ),
     }[statistic]
     feature = _feature(
-        f"{name}_{kind}_{days}d", "days", f"{told} {_events(kind, days)}",
+        f"{name}_{kind}_{days}d", "days", f"{description} {_events(kind, days)}",
         low=1, high=days, integer=statistic is not Statistic.MEAN_GAP,
     )  # fmt: skip
     # What is last is known from the event itself; an earlier one may lie in days that nobody observed.
@@ -167,14 +167,14 @@ def _of_values(statistic: Statistic, kind: str, subtype: str, days: int) -> Even
     values, back = pl.col("value").filter(chosen), pl.col("days").filter(chosen).cast(pl.Float64)
     offset = back - back.mean()
     slope = -PER_DAYS * (offset * values).sum() / (offset * offset).sum()
-    told, expression = {
+    description, expression = {
         Statistic.LAST_VALUE: ("Last", values.last()),
         Statistic.MEAN_VALUE: ("Mean", values.mean()),
         Statistic.VALUE_TREND: (f"Change per {PER_DAYS} days of", pl.when(back.n_unique() > 1).then(slope)),
     }[statistic]
     prefix = "lab" if kind == "lab_test" else kind
     name = f"{prefix}_{subtype}_{_VALUES[statistic]}_{days}d"
-    feature = _feature(name, None, f"{told} {words(subtype)} in {days} days before", "value")
+    feature = _feature(name, None, f"{description} {words(subtype)} in {days} days before", "value")
     return EventRule(feature, expression, days, whole=statistic is not Statistic.LAST_VALUE)
 
 

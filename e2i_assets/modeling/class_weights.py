@@ -45,8 +45,8 @@ def weighted_where_better(
     fewest = np.bincount(data.y_validation, minlength=len(counts)).min()
     if counts.min() >= RARE * counts.sum() or fewest < FEWEST[SIGMOID]:
         return None
-    kept = {} if rounds is None else {"n_estimators": rounds}
-    other = algorithm.build({**params, **kept}, seed)
+    rounds_kept = {} if rounds is None else {"n_estimators": rounds}
+    other = algorithm.build({**params, **rounds_kept}, seed)
     known = other.get_params()
     if "class_weight" in known:
         other.set_params(class_weight="balanced")

@@ -74,12 +74,12 @@ def _decisions(y: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
     precision, recall, f1, _ = precision_recall_fscore_support(y, decided, average="binary", zero_division=0)
-    there = bool(decided.any())
+    any_positive = bool(decided.any())
     return {
         "accuracy": float(accuracy_score(y, decided)),
-        "precision": float(precision) if there else None,
+        "precision": float(precision) if any_positive else None,
         "recall": float(recall),
-        "f1": float(f1) if there else None,
+        "f1": float(f1) if any_positive else None,
     }
 
 

@@ -44,5 +44,5 @@ def f1_scores(confusions: np.ndarray) -> np.ndarray:
     rows, decided = confusions.sum(axis=2), confusions.sum(axis=1)
     right = np.diagonal(confusions, axis1=1, axis2=2)
     f1 = 2 * right / np.maximum(rows + decided, 1)
-    there = (rows + decided) > 0
-    return np.array([(f1 * rows).sum(axis=1) / rows.sum(axis=1), f1.sum(axis=1) / there.sum(axis=1)])
+    occurring = (rows + decided) > 0
+    return np.array([(f1 * rows).sum(axis=1) / rows.sum(axis=1), f1.sum(axis=1) / occurring.sum(axis=1)])

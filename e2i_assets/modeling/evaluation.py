@@ -126,17 +126,17 @@ def plausibility(scope: Scope, evaluation: Evaluation, undeclared: Sequence[str]
     name, value = f"{PLAUSIBILITY}{named}", evaluation.metrics.get("test", {}).get(metric)
     if value is None:
         return CriterionResult(name, None, limit, False, f"{metric} could not be computed on test")
-    told = scope.problem.figure(metric, value)
-    said = f"a test {metric} of {value:.4f}, more than the {limit:g} that is plausible"
+    readable = scope.problem.figure(metric, value)
+    suspicion = f"a test {metric} of {value:.4f}, more than the {limit:g} that is plausible"
     if value <= limit:
         return CriterionResult(
-            name, value, limit, True, f"test {metric} {value:.4f}, at most {limit:g}", told
+            name, value, limit, True, f"test {metric} {value:.4f}, at most {limit:g}", readable
         )
     if undeclared:
-        asked = f"{said}; nobody has said when {', '.join(undeclared)} are known"
-        return CriterionResult(name, value, limit, False, asked, told)
+        question = f"{suspicion}; nobody has said when {', '.join(undeclared)} are known"
+        return CriterionResult(name, value, limit, False, question, readable)
     return CriterionResult(
-        name, value, limit, True, f"{said}; every feature is declared as known before", told
+        name, value, limit, True, f"{suspicion}; every feature is declared as known before", readable
     )
 
 
@@ -167,5 +167,5 @@ def _judge(criterion: Criterion, problem: Problem, metrics: Metrics) -> Criterio
     wanted = "at least" if bound == "min" else "at most"
     measured = problem.criteria[metric]
     exact = f"{value:.4g}" if measured in problem.in_unit else f"{value:.4f}"
-    said = f"{metric} {exact}, {wanted} {threshold:g} wanted"
-    return CriterionResult(name, value, threshold, ok, said, problem.figure(measured, value))
+    reason = f"{metric} {exact}, {wanted} {threshold:g} wanted"
+    return CriterionResult(name, value, threshold, ok, reason, problem.figure(measured, value))

@@ -105,15 +105,15 @@ def explain(model: TrainedModel, row: pd.DataFrame, background: pd.DataFrame) ->
     """
     if len(row) != 1:
         raise ValueError(f"{len(row)} rows; one is explained at a time")
-    found = attribute(model.pipeline, row, background)
-    order = np.argsort(-np.abs(found.values[0]).mean(axis=1), kind="stable")
-    names = [found.features[i] for i in order]
+    attribution = attribute(model.pipeline, row, background)
+    order = np.argsort(-np.abs(attribution.values[0]).mean(axis=1), kind="stable")
+    names = [attribution.features[i] for i in order]
     return RowExplanation(
-        scale=found.scale,
-        outputs=_outputs(model, len(found.base)),
+        scale=attribution.scale,
+        outputs=_outputs(model, len(attribution.base)),
         prediction=tuple(np.ravel(model.predict(row)).tolist()),
-        base=tuple(found.base.tolist()),
-        effects={found.features[i]: tuple(found.values[0, i].tolist()) for i in order},
+        base=tuple(attribution.base.tolist()),
+        effects={attribution.features[i]: tuple(attribution.values[0, i].tolist()) for i in order},
         values={name: None if pd.isna(value := row[name].iloc[0]) else value for name in names},
     )
 
@@ -136,14 +136,14 @@ def explain_model(
         NotExplainedError: the algorithm has no SHAP values here.
     """
     X, patients = _sample(train, validation, affordable_rows(model.pipeline, ROWS), seed)
-    found = attribute(model.pipeline, X, X)
-    means = pd.Series(np.abs(found.values).mean(axis=(0, 2)), index=list(found.features))
+    attribution = attribute(model.pipeline, X, X)
+    means = pd.Series(np.abs(attribution.values).mean(axis=(0, 2)), index=list(attribution.features))
     importance = means.sort_values(ascending=False, kind="stable")
-    columns = {name: found.values[:, i] for i, name in enumerate(found.features)}
+    columns = {name: attribution.values[:, i] for i, name in enumerate(attribution.features)}
     shown = [str(name) for name in importance.index[:DRAWN] if importance[name] > 0]
     return Explanation(
-        scale=found.scale,
-        outputs=_outputs(model, len(found.base)),
+        scale=attribution.scale,
+        outputs=_outputs(model, len(attribution.base)),
         importance={str(name): float(value) for name, value in importance.items()},
         groups={name: _groups(X[name], columns[name], patients, minimum_cell_count) for name in shown},
         interactions=_interactions(model.pipeline, X, shown[:PAIRED]),

@@ -95,15 +95,15 @@ def _imputer(imputer: Any) -> Callable[[Vector], Vector]:
     if not (isinstance(imputer.missing_values, float) and np.isnan(imputer.missing_values)):
         _other(imputer)
     fill = np.asarray(imputer.statistics_, dtype=np.float64)
-    kept = np.arange(len(fill)) if imputer.keep_empty_features else np.flatnonzero(~np.isnan(fill))
+    columns_out = np.arange(len(fill)) if imputer.keep_empty_features else np.flatnonzero(~np.isnan(fill))
     fill = np.nan_to_num(fill)
     marked = imputer.indicator_.features_ if imputer.add_indicator else np.array([], dtype=int)
-    if len(kept) == len(fill) and not len(marked):
+    if len(columns_out) == len(fill) and not len(marked):
         return lambda values: np.where(np.isnan(values), fill, values)
 
     def transform(values: Vector) -> Vector:
         missing = np.isnan(values)
-        return np.concatenate([np.where(missing, fill, values)[kept], missing[marked]])
+        return np.concatenate([np.where(missing, fill, values)[columns_out], missing[marked]])
 
     return transform
 

@@ -186,12 +186,12 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
         }
     for kind, step in (("categorical", "onehotencoder"), (ENCODED, "ordinalencoder")):
         if kind in columns:
-            kept = fitted[kind].named_steps[step].categories_
+            categories = fitted[kind].named_steps[step].categories_
             summary.setdefault("categorical", {}).update(
                 (
                     name,
                     {
-                        "levels": [str(level) for level in kept[i] if level != POOLED],
+                        "levels": [str(level) for level in categories[i] if level != POOLED],
                         "encoded": kind == ENCODED,
                     },
                 )

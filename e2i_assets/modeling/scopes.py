@@ -42,8 +42,8 @@ def read_scope(path: Path) -> Scope:
         raise ConfigError(str(error)) from error
     kind = document.get("problem_type")
     if not isinstance(kind, str) or kind not in SCOPES:
-        said = "is missing" if kind is None else f"there is no {kind}"
-        raise ConfigError(lines.at(["problem_type"], f"{said}; write one of {', '.join(SCOPES)}"))
+        reason = "is missing" if kind is None else f"there is no {kind}"
+        raise ConfigError(lines.at(["problem_type"], f"{reason}; write one of {', '.join(SCOPES)}"))
     if "treatment" in document:
         reason = f"{kind} has no treatment: nothing causal is asked; remove it"
         raise ConfigError(lines.at(["treatment"], reason))
@@ -52,8 +52,8 @@ def read_scope(path: Path) -> Scope:
     except ValidationError as error:
         raise ConfigError("; ".join(lines.mistakes(error, tags=SCOPES))) from error
     if unknown := [name for name in scope.selection.preferred_algorithms if name not in CATALOGUE]:
-        said = f"there is no {', '.join(unknown)}; known are {', '.join(CATALOGUE)}"
-        raise ConfigError(lines.at(["selection", "preferred_algorithms"], said))
+        reason = f"there is no {', '.join(unknown)}; known are {', '.join(CATALOGUE)}"
+        raise ConfigError(lines.at(["selection", "preferred_algorithms"], reason))
     if clashes := [lines.at(key, reason) for key, reason in contradictions(scope)]:
         raise ConfigError("; ".join(clashes))
     if scope.name != path.stem:
@@ -80,10 +80,10 @@ def load_scopes(folder: Path) -> dict[str, Scope]:
 @cache
 def wrong_scopes(folder: Path) -> dict[str, str]:
     """Name to what is wrong with it, of each wrong scope file of a folder."""
-    found = {}
+    wrong = {}
     for path in sorted(folder.glob("*.yaml")):
         try:
             read_scope(path)
         except ConfigError as error:
-            found[path.stem] = str(error)
-    return found
+            wrong[path.stem] = str(error)
+    return wrong

@@ -80,13 +80,13 @@ class Constraints(BaseModel):
             return value
         limits: dict[str, float] = {}
         for text in value:
-            found = LIMIT.fullmatch(text.strip()) if isinstance(text, str) else None
-            if found is None or UNITS[found[1].lower()] != found[3].lower():
+            match = LIMIT.fullmatch(text.strip()) if isinstance(text, str) else None
+            if match is None or UNITS[match[1].lower()] != match[3].lower():
                 raise ValueError(f"{text!r} is no constraint; write 'latency < 100ms' or 'memory < 8GB'")
-            name = f"max_{found[1].lower()}_{found[3].lower()}"
+            name = f"max_{match[1].lower()}_{match[3].lower()}"
             if name in limits:
-                raise ValueError(f"{found[1].lower()} is constrained twice")
-            limits[name] = float(found[2])
+                raise ValueError(f"{match[1].lower()} is constrained twice")
+            limits[name] = float(match[2])
         return limits
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.data import LabelledSplit, transform
 from e2i_assets.modeling.errors import TuningError
 from e2i_assets.modeling.fitting import Matrices, fit_plain
+from e2i_assets.modeling.optuna_study import importance, quiet, suggest
 from e2i_assets.modeling.rungs import FACTOR, promoted, rungs, work
 from e2i_assets.modeling.selection import ModelCandidate
 from e2i_assets.modeling.study_journal import StudyJournal
@@ -35,15 +35,10 @@ from e2i_assets.modeling.warm_start import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import optuna
     from sklearn.compose import ColumnTransformer
 
 PROPOSED_TOGETHER = 4
 """Trials proposed together where fits are long enough to run side by side, if `n_jobs` does not say more."""
-MEANINGFUL = 5
-"""Different scores from which on parameters can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +156,7 @@ def tune(
         here, patterns, candidate_space(candidate, train), config.warm_start, config.optimization.n_trials
     )
     levels = rungs(transform(preprocessor, train, validation), train.problem, config.sampler.seed)
-    with _quiet_optuna():
+    with quiet():
         study = _Study(
             study_name, train, candidate.algorithm, config, levels, starts,
             journal or StudyJournal(), pool or LocalPool(), on_trial or (lambda _: None),
@@ -174,18 +169,6 @@ def tune(
 def candidate_space(candidate: ModelCandidate, train: LabelledSplit) -> Mapping[str, Mapping[str, Any]]:
     """The search space of a candidate's algorithm."""
     return train.problem.algorithm(candidate.algorithm).search_space
-
-
-@contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    import optuna
-
-    shown = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(shown)
 
 
 class _Study:
@@ -285,7 +268,7 @@ class _Study:
             ),
             rows=tuple(self._rows(level) for level in range(len(self.levels))),
             fits=round(self._spent(), 3),
-            importance=_importance(self.study),
+            importance=importance(self.study),
             warm_start=tuple(start for start in self.starts if start.trial < len(trials)),
             trials_sooner=trials_sooner(
                 self.starts, [t["value"] if t["state"] == "COMPLETE" else None for t in trials]
@@ -389,26 +372,3 @@ class _Study:
         ranked = [n for n in self._ranked(0) if n <= number]
         best = score_of(self.fitted[ranked[0], 0]) if ranked else None
         return Progress(self._facts(number, 0), done, planned, best, left)
-
-
-def suggest(trial: optuna.Trial, space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """One value per parameter of a search space in the guide's format."""
-    ask = {
-        "int": trial.suggest_int, "float": trial.suggest_float, "categorical": trial.suggest_categorical,
-    }  # fmt: skip
-    return {
-        name: ask[spec["type"]](name, **{k: v for k, v in spec.items() if k != "type"})  # type: ignore[operator]
-        for name, spec in space.items()
-    }
-
-
-def _importance(study: optuna.Study) -> dict[str, float]:
-    """PED-ANOVA's: fANOVA's takes a hundred times as long, and says the same."""
-    import optuna
-
-    completed = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    if len({trial.value for trial in completed}) < MEANINGFUL:
-        return {}
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(share) for name, share in shares.items()}

@@ -210,14 +210,14 @@ class Binary(Problem):
 
     def reasons(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Mapping[str, str]:
         """Of precision and F1, where nobody is decided positive, and of a slope that does not exist."""
-        told = {}
+        reasons = {}
         if calibration_line(y, prediction)[0] is None:
-            told["calibration_slope"] = "the predictions are all alike, or separate the outcomes"
+            reasons["calibration_slope"] = "the predictions are all alike, or separate the outcomes"
         for suffix, limit in (("", 0.5), ("_at_threshold", _given(threshold))):
             if not (prediction >= limit).any():
                 nobody = f"no row reaches {limit:.3g}, so nobody is decided positive"
-                told |= {f"precision{suffix}": nobody, f"f1{suffix}": nobody}
-        return told
+                reasons |= {f"precision{suffix}": nobody, f"f1{suffix}": nobody}
+        return reasons
 
     def metrics(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Metrics:
         """See `classification_metrics`."""
