@@ -13,6 +13,8 @@ from typing import Literal
 
 Family = Literal["causal_ml", "gradient_boosting", "ensemble", "linear"]
 
+INTERPRETABLE = 0.7
+"""From the guide: the score that counts as interpretable."""
 _COEFFICIENTS = "one coefficient per feature tells direction and size"
 _BOOSTED = "many small trees added up; only importances and SHAP tell of it"
 _AVERAGED = "many deep trees averaged; only importances and SHAP tell of it"

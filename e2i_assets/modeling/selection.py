@@ -16,10 +16,11 @@ import numpy as np
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.algorithms import Algorithm
-from e2i_assets.modeling.catalogue import CATALOGUE, Profile
+from e2i_assets.modeling.catalogue import CATALOGUE, INTERPRETABLE, Profile
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError
 from e2i_assets.modeling.feature_selection import choose_features
+from e2i_assets.modeling.folds import folds_by_patient
 from e2i_assets.modeling.measuring import Measurement, measure
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
@@ -34,8 +35,6 @@ CHEAP_ROWS = 5_000
 FOLDS = 3
 BENCHMARK_ROWS = 20_000
 """More rows than this are sampled for the benchmark: the comparison is settled by then."""
-INTERPRETABLE = 0.7
-"""From the guide: the score that counts as interpretable."""
 PRIOR_RUNS = 5
 """So many evaluations weigh as much as what the catalogue says of success."""
 
@@ -267,14 +266,14 @@ def _cross_validate(
     from sklearn.pipeline import Pipeline
 
     problem, rules = train.problem, question.features.selection
-    X, y = _sample(train, seed)
+    X, y, patients = _sample(train, seed)
     X = X[[f.name for f in features]]
     targets: list[np.ndarray] = []
     predictions: dict[str, list[np.ndarray]] = {a.name: [] for a in algorithms}
     measured: dict[str, Measurement] = {}
     method = "predict_proba" if problem.of_classes else "predict"
-    for fit_on, score_on in problem.folds(y, FOLDS, seed):
-        rows, target = X.iloc[fit_on], y[fit_on]
+    for fit_on, score_on in folds_by_patient(problem, y, patients, FOLDS, seed):
+        rows, target, of = X.iloc[fit_on], y[fit_on], patients[fit_on]
         chosen = choose_features(
             rows,
             target,
@@ -282,10 +281,11 @@ def _cross_validate(
             rules,
             problem=problem,
             seed=seed,
+            patients=of,
             required=question.features.required,
         )
-        preprocessor = fit_preprocessor(rows, chosen.kept, y=target, classes=problem.of_classes)
-        known = training_matrix(preprocessor, rows, target)
+        preprocessor = fit_preprocessor(rows, chosen.kept, y=target, classes=problem.of_classes, patients=of)
+        known = training_matrix(preprocessor, rows, target, of)
         unseen = X.iloc[score_on]
         transformed = preprocessor.transform(unseen)
         targets.append(y[score_on])
@@ -323,20 +323,23 @@ def _compared(
     return sorted(finalists, key=lambda f: (-f.score_mean, f.algorithm))
 
 
-def _sample(train: LabelledSplit, seed: int) -> tuple[Any, np.ndarray]:
+def _sample(train: LabelledSplit, seed: int) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Features, target and patient of the rows that are compared on."""
     from sklearn.model_selection import train_test_split
 
     train.problem.require_folds(train.name, train.y, FOLDS)
+    patients = np.arange(len(train.y)) if train.patients is None else train.patients
     if len(train.y) <= BENCHMARK_ROWS:
-        return train.X, train.y
-    X, _, y, _ = train_test_split(
+        return train.X, train.y, patients
+    X, _, y, _, patients, _ = train_test_split(
         train.X,
         train.y,
+        patients,
         train_size=BENCHMARK_ROWS,
         stratify=train.problem.strata(train.y),
         random_state=seed,
     )
-    return X, y
+    return X, y, patients
 
 
 def _simplicity(algorithm: Algorithm, finalist: Finalist) -> tuple[float, float, float]:

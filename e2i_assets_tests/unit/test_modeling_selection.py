@@ -163,3 +163,24 @@ def test_too_few_rows_of_a_class_are_refused() -> None:
     y[:5] = 1
     with pytest.raises(TrainingDataError, match="5 rows of the rarer outcome"):
         choose(LabelledSplit("train", TRAIN.X.head(60), y, Binary()))
+
+
+def test_no_patient_is_on_both_sides_of_a_fold() -> None:
+    """Four journeys of each patient, and outcomes that nothing tells: with one of them to fit on, a forest
+    would know the others by heart."""
+    made = toy(150)
+    rows = np.repeat(np.arange(150), 4)
+    y = np.random.default_rng(1).integers(0, 2, 150)[rows]
+    X = made.X.iloc[rows].reset_index(drop=True)
+    chosen = choose(LabelledSplit("train", X, y, Binary(), pd.Series(rows)))
+    assert max(f.score_mean for f in chosen.finalists) < 0.65
+    once = LabelledSplit("train", made.X, made.y, Binary(), pd.Series(np.arange(150)))
+    assert choose(once).finalists == choose(LabelledSplit("train", made.X, made.y, Binary())).finalists
+
+
+def test_too_few_patients_of_a_class_are_refused_however_many_rows_they_have() -> None:
+    rows = np.repeat(np.arange(60), 4)
+    y = (rows < 2).astype(int)
+    X = TRAIN.X.iloc[rows].reset_index(drop=True)
+    with pytest.raises(TrainingDataError, match="a fold of whole patients: 0 rows of the rarer outcome"):
+        choose(LabelledSplit("train", X, y, Binary(), pd.Series(rows)))
