@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The level that stands for a categorical value that is not there."""
-POOLED = "other (pooled)"
-"""Names the column of all levels that are not kept: no row has it, so the encoder takes it for infrequent."""
+POOLED = "\x00pooled"
+"""Names the column of all levels that are not kept: no row has it (no text of a database holds a NUL), so the
+encoder takes it for infrequent."""
 MINIMUM_LEVEL = 0.02
 """A level rarer than this share of train is pooled with the other rare ones and those never seen in train."""
 FEW_LEVELS = 20

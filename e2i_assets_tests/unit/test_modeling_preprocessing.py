@@ -257,3 +257,10 @@ def test_a_model_of_many_levels_can_be_served() -> None:
     known, pooled, unseen = model.predict_proba(to_frame(schema, rows))[:, 1]
     assert pooled == unseen != known
     assert doubts(schema, rows) == ["clinic: level rare or not seen in training in 2 of 3 rows"]
+
+
+def test_a_level_may_have_any_name() -> None:
+    levels = np.resize(np.array(["other (pooled)", "missing", "", "nan", None], dtype=object), len(TRAIN.X))
+    fitted = fit_preprocessor(TRAIN.X.assign(region=levels), FEATURES)
+    kept = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
+    assert kept == ["", "missing", "nan", "other (pooled)"]
