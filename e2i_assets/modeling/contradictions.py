@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from e2i_assets.modeling.catalogue import CATALOGUE, INTERPRETABLE
 from e2i_assets.modeling.scope import Scope
 
 
@@ -20,6 +22,7 @@ def contradictions(scope: Scope) -> Iterator[Contradiction]:
     yield from _of_features(scope)
     yield from _of_algorithms(scope)
     yield from _of_criteria(scope)
+    yield from _of_baseline(scope)
 
 
 def _of_features(scope: Scope) -> Iterator[Contradiction]:
@@ -36,11 +39,28 @@ def _of_features(scope: Scope) -> Iterator[Contradiction]:
 
 def _of_algorithms(scope: Scope) -> Iterator[Contradiction]:
     wanted, key = scope.selection, ("selection", "excluded_algorithms")
-    if both := sorted(set(wanted.preferred_algorithms) & set(wanted.excluded_algorithms)):
+    preferred, kind = set(wanted.preferred_algorithms), scope.problem.problem_type
+    if both := sorted(preferred & set(wanted.excluded_algorithms)):
         yield Contradiction(key, f"{', '.join(both)}: preferred as well; take it out of one of the two")
-    if set(scope.problem.algorithms) <= set(wanted.excluded_algorithms):
-        kind = scope.problem.problem_type
-        yield Contradiction(key, f"none is left: these are all that do {kind}; leave one in")
+    if respelt := {n: right for n in wanted.excluded_algorithms if (right := _respelt(n)) not in (None, n)}:
+        said = ", ".join(f"{name}: did you mean {right}?" for name, right in respelt.items())
+        yield Contradiction(key, f"{said} As it stands it excludes nothing")
+    if other := sorted(preferred - set(scope.problem.algorithms)):
+        reason = f"{', '.join(other)}: not for {kind}; known are {', '.join(scope.problem.algorithms)}"
+        yield Contradiction(("selection", "preferred_algorithms"), reason)
+    readable = {
+        name for name in scope.problem.algorithms if CATALOGUE[name].interpretability >= INTERPRETABLE
+    }
+    allowed = readable if wanted.interpretability_required else set(scope.problem.algorithms)
+    if allowed <= set(wanted.excluded_algorithms):
+        of = "interpretable ones that do" if wanted.interpretability_required else "that do"
+        yield Contradiction(key, f"none is left: these are all {of} {kind}; leave one in")
+
+
+def _respelt(name: str) -> str | None:
+    """The algorithm that a name is but for capitals, blanks and the like; None where it is none."""
+    letters = {re.sub(r"[\W_]", "", known).casefold(): known for known in CATALOGUE}
+    return letters.get(re.sub(r"[\W_]", "", name).casefold())
 
 
 def _of_criteria(scope: Scope) -> Iterator[Contradiction]:
@@ -58,3 +78,12 @@ def _of_criteria(scope: Scope) -> Iterator[Contradiction]:
         if len(of) == 2 and of["min"] > of["max"]:
             reason = f"at least {of['min']:g} and at most {of['max']:g} leave no {metric}"
             yield Contradiction(("success_criteria", f"max_{metric}"), reason)
+
+
+def _of_baseline(scope: Scope) -> Iterator[Contradiction]:
+    """An error cannot shrink by more than all of it, nor an AUC of at least 0.5 double."""
+    lift = scope.baseline.min_lift if scope.baseline else 0
+    metric, better = scope.problem.primary_metric, scope.problem.greater_is_better
+    if lift >= 1 and (not better or metric == "roc_auc"):
+        reason = f"{lift:g} asks for {lift:.0%} more than the baseline's {metric}: no model can have it"
+        yield Contradiction(("baseline", "min_lift"), reason)

@@ -93,6 +93,25 @@ def test_the_shipped_files_are_valid() -> None:
             {"selection": {"excluded_algorithms": list(PROBLEMS["binary_classification"].algorithms)}},
             "excluded_algorithms: none is left: these are all that do binary_classification",
         ),
+        (
+            {"selection": {"preferred_algorithms": [], "excluded_algorithms": ["xg-boost"]}},
+            "xg-boost: did you mean XGBoost.*excludes nothing",
+        ),
+        (
+            {"selection": {"preferred_algorithms": ["Ridge", "CausalForest"]}},
+            "preferred_algorithms: CausalForest, Ridge: not for binary_classification",
+        ),
+        (
+            {
+                "selection": {
+                    "interpretability_required": True,
+                    "preferred_algorithms": [],
+                    "excluded_algorithms": ["LogisticRegression"],
+                }
+            },
+            "none is left: these are all interpretable ones that do binary_classification",
+        ),
+        ({"baseline": {"model": "no_features", "min_lift": 1}}, "min_lift: 1 asks for 100% more .* roc_auc"),
         ({"success_criteria": {"min_auc": 1.0}}, "min_auc: 1 is a perfect model's auc"),
         ({"success_criteria": {"max_brier": 0.0}}, "max_brier: 0 is a perfect model's brier"),
         (
