@@ -11,6 +11,7 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
+from e2i_assets.modeling.magnitudes import MEND_NUMBERS, TOO_LARGE, too_large
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.scopes import load_scopes
 
@@ -42,9 +43,12 @@ def labelled(name: str, frame: pd.DataFrame, features: list[str], scope: Scope) 
     """Features and target of one split; patients whose outcome is not known are left out.
 
     Raises:
-        TrainingDataError: a column is missing, or the target is not one of the scope's problem type.
+        TrainingDataError: a column is missing or holds numbers too large to be modelled, or the target is not
+            one of the scope's problem type.
     """
     if absent := sorted({*features, scope.target} - set(frame.columns)):
         raise TrainingDataError(f"{name}: columns {', '.join(absent)} are missing")
+    if large := too_large(frame, features):
+        raise TrainingDataError(f"{name}: {large} hold {TOO_LARGE}", MEND_NUMBERS)
     known = frame[frame[scope.target].notna()]
     return LabelledSplit(name, known[features], known[scope.target], scope.problem, known.get("patient_id"))

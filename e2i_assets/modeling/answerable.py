@@ -14,6 +14,7 @@ import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.errors import ModelingError, TrainingDataError
+from e2i_assets.modeling.magnitudes import MEND_NUMBERS, TOO_LARGE, too_large
 from e2i_assets.modeling.scope import Scope
 
 FOLDS = 3
@@ -99,6 +100,7 @@ def assess(
     obstacles = (
         *_of_time(scope, followup_days),
         *_of_features(scope, seen, outcomes),
+        *_of_values(train, validation, seen),
         *(list(_of_outcome(scope, train, validation, seen)) or _of_audit(scope, audited)),
     )
     mean = float(values.mean()) if len(values) and pd.api.types.is_numeric_dtype(values) else None
@@ -142,6 +144,19 @@ def _of_features(scope: Scope, seen: Sequence[str], outcomes: Mapping[str, str])
             f"outcomes are among the features: {of}",
             "Take them out of features.include of the cohort file, or name them in features.exclude.",
         )
+
+
+def _of_values(train: pd.DataFrame, validation: pd.DataFrame, seen: Sequence[str]) -> Iterator[Obstacle]:
+    """Features that tell nothing, or hold numbers that nothing can be computed with."""
+    if not any(train[name].nunique(dropna=False) > 1 for name in seen if name in train):
+        yield Obstacle(
+            "no_features",
+            f"none of {len(seen)} features differs between patients of train",
+            "Take some out of features.exclude, or declare more in the cohort file.",
+        )
+    for name, frame in (("train", train), ("validation", validation)):
+        if large := too_large(frame, [column for column in seen if column in frame]):
+            yield Obstacle("unusable_features", f"{name}: {large} hold {TOO_LARGE}", MEND_NUMBERS)
 
 
 def _of_audit(scope: Scope, audited: Collection[str]) -> list[Obstacle]:

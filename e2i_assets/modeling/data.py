@@ -12,6 +12,7 @@ import pandas as pd
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.fitting import Matrices
+from e2i_assets.modeling.magnitudes import MEND_NUMBERS, TOO_LARGE, too_large
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.target_encoding import training_matrix
 
@@ -20,7 +21,8 @@ def require_features(name: str, frame: pd.DataFrame, features: Sequence[Feature]
     """Check that a split has every feature, as numbers where the feature is one.
 
     Raises:
-        TrainingDataError: a column is missing, or a numeric or boolean feature holds something else.
+        TrainingDataError: a column is missing, or a numeric or boolean feature holds something else, or
+            numbers that are infinite or beyond `LARGEST`.
     """
     absent = sorted({f.name for f in features} - set(frame.columns))
     if absent:
@@ -32,6 +34,8 @@ def require_features(name: str, frame: pd.DataFrame, features: Sequence[Feature]
     ]
     if other:
         raise TrainingDataError(f"{name}: features {', '.join(other)} must hold numbers")
+    if large := too_large(frame, [f.name for f in features]):
+        raise TrainingDataError(f"{name}: {large} hold {TOO_LARGE}", MEND_NUMBERS)
 
 
 @dataclass(frozen=True, init=False)

@@ -157,6 +157,7 @@ def select_model(request: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, A
         raise TrainingDataError(
             f"a {type(frame).__name__} is no table", "Give a pandas DataFrame: `.to_pandas()` of most others."
         )
+    frame = _named(frame)
     if spec.target_outcome not in frame:
         raise TrainingDataError(
             f"the frame has no column {spec.target_outcome}", "Name a column under scope_spec.target_outcome."
@@ -175,6 +176,27 @@ def select_model(request: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, A
     return _answer(select_candidate(question, train, features=features, seed=SEED), problem)
 
 
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame, dense, with columns whose names are text and each there once.
+
+    Raises:
+        TrainingDataError: names of several levels, or one that several columns have.
+    """
+    if frame.columns.nlevels > 1:
+        raise TrainingDataError(
+            "the frame's columns have names of several levels", "Give each column one name."
+        )
+    names = [str(name) for name in frame.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise TrainingDataError(
+            f"several columns of the frame are named {', '.join(twice)}",
+            "Give each column a name of its own.",
+        )
+    named = frame.set_axis(names, axis="columns")
+    sparse = {n: kind.subtype for n, kind in named.dtypes.items() if isinstance(kind, pd.SparseDtype)}
+    return named.astype(sparse)
+
+
 def _rule(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
@@ -182,7 +204,13 @@ def _rule(error: Any) -> str:
 def _classes(spec: ScopeSpec, target: pd.Series) -> tuple[str, ...]:
     if PROBLEMS[spec.problem_type].of_numbers:
         return ()
-    return spec.classes or tuple(sorted(map(str, target.unique())))
+    classes = spec.classes or tuple(sorted(map(str, target.unique())))
+    if len(set(classes)) < max(3, len(classes)):
+        raise TrainingDataError(
+            f"{len(classes)} classes, {len(set(classes))} of them different, where three or more are wanted",
+            "Name each class once; of two, ask for binary_classification and a target of 0 and 1.",
+        )
+    return classes
 
 
 def features_of(frame: pd.DataFrame) -> tuple[Feature, ...]:

@@ -30,8 +30,10 @@ def asked(
         "audited": ["started"],
     }
     stated |= more
-    train = frame(TRAIN, started).head(rows)
-    return assess(scope(**(changes or {})), train, frame(VALIDATION, started), FEATURES, **stated)
+    train, validation = frame(TRAIN, started).head(rows), frame(VALIDATION, started)
+    if (lab := stated.pop("lab_0", None)) is not None:
+        train.loc[0, "lab_0"] = lab
+    return assess(scope(**(changes or {})), train, validation, FEATURES, **stated)
 
 
 def few(positive: int) -> np.ndarray:
@@ -65,6 +67,18 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"changes": {"features": {"required": ["lab_0", "ldh"]}}},
         "required_features_missing",
         "required features ldh are not",
+    ),
+    "infinite feature": ({"lab_0": -np.inf}, "unusable_features", r"train: lab_0 \(1 rows\) hold numbers"),
+    "huge feature": ({"lab_0": 1e300}, "unusable_features", r"lab_0 \(1 rows\) hold numbers .* beyond 1e\+30"),
+    "no feature": (
+        {"changes": {"features": {"exclude": [f.name for f in FEATURES]}}},
+        "no_features",
+        "none of 0 features differs",
+    ),
+    "huge": (
+        {"started": NORMAL * 1e300, "changes": REGRESSION},
+        "unusable_outcome",
+        r"or beyond 1e\+30",
     ),
     "no audit": ({"audited": ["relapsed"]}, "not_audited", "could say nothing of started"),
     "another scope's outcome": (

@@ -142,6 +142,10 @@ def test_a_frame_without_target_or_features_is_refused() -> None:
         select_model(GUIDE, MADE.X)
     with pytest.raises(TrainingDataError, match="0 columns beside the target"):
         select_model(GUIDE, FRAME[["treatment_initiated"]])
+    with pytest.raises(TrainingDataError, match="several columns of the frame are named treatment_initiated"):
+        select_model(GUIDE, pd.concat([FRAME, FRAME[["treatment_initiated"]]], axis="columns"))
+    with pytest.raises(TrainingDataError, match="names of several levels"):
+        select_model(GUIDE, pd.concat({"a": FRAME}, axis="columns"))
     with pytest.raises(TrainingDataError, match="2 columns beside the target, 1 different"):
         features_of(pd.DataFrame([[1, 2]], columns=["a", "a"]))
 
@@ -150,3 +154,27 @@ def test_nothing_left_says_which_filter_removed_what() -> None:
     request = GUIDE | {"preferences": {"excluded_algorithms": ["LogisticRegression"]}}
     with pytest.raises(NoCandidateError, match=r"LogisticRegression: excluded.*Lasso: not for binary_class"):
         select_model(request, frame("treatment_initiated"))
+
+
+def test_names_that_are_numbers_and_sparse_columns_are_taken() -> None:
+    given = frame("treatment_initiated").drop(columns="region")
+    request = GUIDE | {"preferences": {"excluded_algorithms": ["XGBoost", "RandomForest", "ExtraTrees"]}}
+    odd = given.rename(columns={"lab_1": 1}).astype({"lab_2": pd.SparseDtype(float)})
+    ours, usual = (select_model(request, table)["model_candidate"] for table in (odd, given))
+    assert ours["roc_auc"] == usual["roc_auc"]
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "words"),
+    [
+        (pd.date_range("2024-01-01", periods=240), "regression", "not numbers"),
+        (np.linspace(1, 2, 240) * 1e-300, "regression", "is the same"),
+        (np.linspace(1, 2, 240) * 1e200, "regression", "beyond 1e\\+30"),
+        (np.resize([1.0, 2.0, np.nan], 240), "multiclass_classification", "three or more are wanted"),
+    ],
+)
+def test_a_target_of_another_kind_is_refused(target: Any, kind: str, words: str) -> None:
+    given = frame("treatment_initiated").assign(outcome=target)
+    spec = {"problem_type": kind, "target_outcome": "outcome"}
+    with pytest.raises(TrainingDataError, match=words):
+        select_model({"scope_spec": spec}, given)

@@ -272,7 +272,7 @@ class Binary(Problem):
 
     def shares(self, target: str, values: pd.Series, cells: Cells) -> dict[str, Any]:
         """The share with the outcome, of those whose outcome is known."""
-        return {f"{target} rate": cells.share(int(values.sum()), int(values.count()))}
+        return {f"{target} rate": cells.share(int((values == 1).sum()), int(values.count()))}
 
 
 class BinaryScope(Scope):

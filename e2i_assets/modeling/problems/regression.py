@@ -18,6 +18,7 @@ from e2i_assets.modeling.calibration import equal_bins
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.fitting import Watched
 from e2i_assets.modeling.intervals import Interval, not_negative, of_logarithm, of_mean
+from e2i_assets.modeling.magnitudes import LARGEST
 from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
 from e2i_assets.modeling.scope import PlausibleLimit, Scope
 
@@ -56,9 +57,16 @@ class Regression(Problem):
     def target(self, name: str, values: pd.Series) -> np.ndarray:
         """Finite numbers as float64, not all the same."""
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        if bad := int((~np.isfinite(numbers)).sum()):
-            raise TrainingDataError(f"{name}: the target of {bad} of {len(numbers)} rows is no finite number")
-        if len(np.unique(numbers)) < 2:
+        if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+            raise TrainingDataError(
+                f"{name}: the target is of {values.dtype}, not numbers", "Turn it into a number of days."
+            )
+        if bad := int((~(np.abs(numbers) <= LARGEST)).sum()):
+            raise TrainingDataError(
+                f"{name}: the target of {bad} of {len(numbers)} rows is no finite number, or beyond "
+                f"{LARGEST:g}"
+            )
+        if len(np.unique(numbers)) < 2 or not np.var(numbers) > 0:
             raise TrainingDataError(
                 f"{name}: the target of all {len(numbers)} rows is the same; there is nothing to predict",
                 MORE_ROWS,
