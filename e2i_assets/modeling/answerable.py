@@ -100,8 +100,8 @@ def assess(
     obstacles = (
         *_of_time(scope, followup_days),
         *_of_features(scope, seen, outcomes),
-        *_of_values(train, validation, seen),
         *(list(_of_outcome(scope, train, validation, seen)) or _of_audit(scope, audited)),
+        *_of_values(train, validation, seen),
     )
     mean = float(values.mean()) if len(values) and pd.api.types.is_numeric_dtype(values) else None
     rate = mean if mean is not None and np.isfinite(mean) else None
@@ -148,7 +148,7 @@ def _of_features(scope: Scope, seen: Sequence[str], outcomes: Mapping[str, str])
 
 def _of_values(train: pd.DataFrame, validation: pd.DataFrame, seen: Sequence[str]) -> Iterator[Obstacle]:
     """Features that tell nothing, or hold numbers that nothing can be computed with."""
-    if not any(train[name].nunique(dropna=False) > 1 for name in seen if name in train):
+    if len(train) and not any(train[name].nunique(dropna=False) > 1 for name in seen if name in train):
         yield Obstacle(
             "no_features",
             f"none of {len(seen)} features differs between patients of train",

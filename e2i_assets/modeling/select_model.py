@@ -193,8 +193,8 @@ def _named(frame: pd.DataFrame) -> pd.DataFrame:
             "Give each column a name of its own.",
         )
     named = frame.set_axis(names, axis="columns")
-    sparse = {n: kind.subtype for n, kind in named.dtypes.items() if isinstance(kind, pd.SparseDtype)}
-    return named.astype(sparse)
+    sparse = [name for name, kind in named.dtypes.items() if isinstance(kind, pd.SparseDtype)]
+    return named.assign(**{str(name): np.asarray(named[name]) for name in sparse})
 
 
 def _rule(error: Any) -> str:
