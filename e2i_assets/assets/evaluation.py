@@ -24,6 +24,7 @@ from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, lea
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.evaluation import evaluate, lift, meets, plausibility, require_trained_for
 from e2i_assets.modeling.plots import evaluation_plots
+from e2i_assets.modeling.problem_types import problem_of
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scope import Scope
 from e2i_assets.modeling.subgroups import groups_of, hidden_below
@@ -133,10 +134,12 @@ def _learnt(context: StageContext, scope: Scope, model: TrainedModel) -> Evaluat
             "Use that release for this model, or train another model.",
         ) from error
     result, asked = evaluated.evaluation, scope.problem.threshold_rule
-    if result.threshold_rule and result.threshold_rule != asked:
+    # Releases that knew no costs wrote no rule down: theirs was the one that needs none.
+    decided = result.threshold_rule or problem_of(result.problem_type).threshold_rule
+    if decided != asked:
         raise VaultError(
             f"test was opened for model {model.fingerprint[:16]} with its threshold by "
-            f"{result.threshold_rule}; the scope now asks for {asked}, and test does not open for it again.",
+            f"{decided}; the scope now asks for {asked}, and test does not open for it again.",
             "State the earlier costs in the scope, or train another model.",
         )
     shown_now = hidden_below(result.subgroups, context.quality.minimum_cell_count)

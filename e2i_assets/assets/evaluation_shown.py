@@ -19,7 +19,7 @@ def evaluation_metadata(result: Evaluation, problem: Problem, cells: Cells) -> d
         f"validation_{primary}": result.primary("validation"),
         f"baseline_{primary}": result.baseline,
         **({} if result.oracle is None else {f"oracle_{primary}": result.oracle}),
-        "test_patients": result.n_test,
+        "test_patients": cells.figure(result.n_test),
         **(
             {"threshold": result.threshold, "threshold_rule": result.threshold_rule}
             if result.threshold_rule

@@ -131,11 +131,8 @@ _COUNTED = {
 def _test_set(evidence: Evidence) -> tuple[str, str]:
     covered, outcomes = _gates(evidence, "split_ratios")
     if covered == NOT_COVERED or not evidence.test_rows:
-        return NOT_COVERED, f"{evidence.test_rows} test rows; {outcomes}"
-    return (
-        f"{covered}, vault",
-        f"{outcomes}; {evidence.test_rows} test rows, sealed and opened once for this model",
-    )
+        return NOT_COVERED, outcomes if evidence.test_rows else f"no test rows; {outcomes}"
+    return f"{covered}, vault", f"{outcomes}; the test split was sealed, and opened once for this model"
 
 
 def _selection(evidence: Evidence) -> tuple[str, str]:
@@ -145,11 +142,15 @@ def _selection(evidence: Evidence) -> tuple[str, str]:
             NOT_COVERED,
             f"features that configuration does not declare: {', '.join(undeclared) or 'no features'}",
         )
+    fitted, outcome = _gates(evidence, "fitted_on_train")
+    if fitted == NOT_COVERED:
+        return NOT_COVERED, f"what chose the features: {outcome}"
     result = (
-        f"all {len(evidence.features)} features are declared in configuration before the split, none is "
-        "chosen by data; the test split is sealed while algorithm and parameters are chosen"
+        f"all {len(evidence.features)} features are among the {len(evidence.declared)} that configuration "
+        f"declares before the split, and were chosen with the preprocessor ({outcome}); the test split is "
+        "sealed while features, algorithm and parameters are chosen"
     )
-    return "declared features, vault", result
+    return f"declared features, {fitted}, vault", result
 
 
 def _predictors(evidence: Evidence) -> tuple[str, str]:

@@ -43,8 +43,10 @@ def _calibration(y: np.ndarray, p: np.ndarray) -> tuple[tuple[float, float] | No
     separated = odds[y == 1].min() >= odds[y == 0].max() or odds[y == 1].max() <= odds[y == 0].min()
     if np.ptp(odds) < 1e-9 or separated:
         return None, shift
-    line = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(odds[:, None], y)
-    return (float(line.intercept_[0]), float(line.coef_[0, 0])), shift
+    centre, spread = odds.mean(), odds.std()  # else what hardly differs has no weight in the fit
+    line = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit((odds[:, None] - centre) / spread, y)
+    slope = float(line.coef_[0, 0] / spread)
+    return (float(line.intercept_[0]) - slope * float(centre), slope), shift
 
 
 def calibration_intervals(y: np.ndarray, p: np.ndarray) -> tuple[Interval | None, Interval]:
@@ -61,9 +63,9 @@ def calibration_intervals(y: np.ndarray, p: np.ndarray) -> tuple[Interval | None
     intercept = Interval(shift - reach, shift + reach)
     if line is None:
         return None, intercept
-    design = np.column_stack([np.ones(len(odds)), odds])
-    information = design.T * weights(line[0] + line[1] * odds) @ design
-    reach = Z95 * math.sqrt(float(np.linalg.inv(information)[1, 1]))
+    weight = weights(line[0] + line[1] * odds)
+    # Off the weighted mean the intercept has no part in it: no matrix that can hardly be inverted.
+    reach = Z95 / math.sqrt(float(weight @ (odds - np.average(odds, weights=weight)) ** 2))
     return Interval(line[1] - reach, line[1] + reach), intercept
 
 

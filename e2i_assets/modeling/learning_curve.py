@@ -47,10 +47,10 @@ def learning_curve(
     """
     rows, outputs = data.X_train.shape
     if rows < FEWEST_ROWS:
-        return LearningCurve(unavailable=f"{rows} rows of train, fewer than {FEWEST_ROWS}")
+        return LearningCurve(unavailable=f"fewer than {FEWEST_ROWS} rows of train")
     if rows * outputs > MOST_CELLS:
         return LearningCurve(
-            unavailable=f"{rows} rows of {outputs} values, more than are cheap to fit again ({MOST_CELLS:,})"
+            unavailable=f"train has more values than are cheap to fit again ({MOST_CELLS:,})"
         )
     order = _order(problem, data.y_train, seed)
     points = []
@@ -59,8 +59,10 @@ def learning_curve(
         fitted_on = Matrices(data.X_train[part], data.y_train[part], data.X_validation, data.y_validation)
         try:
             problem.require_folds("train", fitted_on.y_train, 1)
-        except TrainingDataError as error:
-            return LearningCurve(unavailable=f"{share:.0%} of {error}")
+        except TrainingDataError:  # its text counts the few
+            return LearningCurve(
+                unavailable=f"{share:.0%} of train has too few rows, in all or of an outcome"
+            )
         estimator = algorithm.build(params, seed)
         algorithm.fit(estimator, fitted_on)
         prediction = problem.predict(estimator, data.X_validation)

@@ -44,7 +44,7 @@ class SamplerConfig(_Choice):
     settings: ClassVar = {"tpe": ("seed", "n_startup_trials", "multivariate"), "random": ("seed",)}
 
     name: Literal["tpe", "random"] = "tpe"
-    seed: int = Field(default=42, ge=0)
+    seed: int = Field(default=42, ge=0, lt=2**32)
     n_startup_trials: int = Field(default=10, ge=1)
     multivariate: bool = True
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-from pydantic import ValidationError
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
-from e2i_assets_tests.unit.modeling_frames import scope
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from e2i_assets.assets.evaluation import _learnt
+from e2i_assets.modeling.artifacts import Evaluated
+from e2i_assets.modeling.evaluation import evaluate
+from e2i_assets.resources.sealing import VaultError
+from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, scope, trained
 
 
 def test_costs_choose_the_rule_and_no_other_model() -> None:
@@ -37,3 +45,21 @@ def test_a_number_has_no_costs() -> None:
             success_criteria={"max_rmse": 1},
             costs={"false_positive": 1, "false_negative": 5},
         )
+
+
+@pytest.mark.parametrize("rule", [True, False], ids=["recorded", "of a release that knew no costs"])
+def test_a_threshold_of_other_costs_is_not_taken_for_this_one(rule: bool) -> None:
+    model = trained("LogisticRegression")
+    result = evaluate(model, TEST, VALIDATION, TRAIN)
+    result = result if rule else dataclasses.replace(result, threshold_rule="")
+    record = TypeAdapter(Evaluated).dump_python(Evaluated(result, model.fingerprint, ()), mode="json")
+    context: Any = SimpleNamespace(
+        vault=SimpleNamespace(result=lambda *_: record),
+        partition="p",
+        quality=SimpleNamespace(minimum_cell_count=5),
+    )
+    taken = _learnt(context, scope(), model)
+    assert taken is not None
+    assert taken.evaluation.threshold == result.threshold
+    with pytest.raises(VaultError, match="threshold by Youden"):
+        _learnt(context, scope(costs={"false_positive": 1, "false_negative": 5}), model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import cache
 
 import numpy as np
@@ -48,9 +49,9 @@ def test_points_are_of_parts_of_train_each_in_the_next() -> None:
 @pytest.mark.parametrize(
     ("rows", "repeats", "positives", "words"),
     [
-        (99, 1, None, "99 rows of train, fewer than 100"),
-        (360, MOST_CELLS // 360 + 1, None, "more than are cheap to fit again"),
-        (360, 1, 3, "25% of train: 1 rows of the rarer outcome"),
+        (99, 1, None, "fewer than 100 rows of train"),
+        (360, MOST_CELLS // 360 + 1, None, "more values than are cheap to fit again"),
+        (360, 1, 3, "25% of train has too few rows, in all or of an outcome"),
     ],
 )
 def test_no_curve_has_a_reason(rows: int, repeats: int, positives: int | None, words: str) -> None:
@@ -60,6 +61,7 @@ def test_no_curve_has_a_reason(rows: int, repeats: int, positives: int | None, w
     found = curve(dataclasses.replace(data, X_train=X, y_train=y))
     assert found.points == ()
     assert words in found.unavailable
+    assert not set(re.findall(r"\d+", found.unavailable)) & {str(int(y.sum())), str(rows), "1"}  # no count
 
 
 def test_an_evaluation_has_the_curve_or_says_why_not() -> None:

@@ -14,6 +14,7 @@ from e2i_assets.modeling.calibration import (
     calibration_bins,
     calibration_error,
     calibration_error_interval,
+    calibration_intervals,
     calibration_line,
 )
 from e2i_assets.modeling.classification import (
@@ -194,6 +195,23 @@ def test_calibration_finds_what_was_done_to_the_log_odds() -> None:
     assert calibration_line(data.y, data.p) == pytest.approx((1, 0), abs=0.05)
     assert calibration_line(data.y, 1 / (1 + np.exp(-2 * odds)))[0] == pytest.approx(0.5, abs=0.03)
     assert calibration_line(data.y, 1 / (1 + np.exp(-(odds + 0.7))))[1] == pytest.approx(-0.7, abs=0.05)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-6, 1e-8])
+def test_predictions_that_hardly_differ_have_the_same_line(spread: float) -> None:
+    """In a unit that is so much smaller, slope and interval are so much larger."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=600)
+    y = (rng.random(600) < 1 / (1 + np.exp(1 - z))).astype(int)
+
+    def line(unit: float) -> list[float]:
+        p = 1 / (1 + np.exp(1 - unit * z))
+        slope, ends = calibration_line(y, p)[0], calibration_intervals(y, p)[0]
+        assert slope is not None
+        assert ends is not None
+        return [slope * unit, ends.low * unit, ends.high * unit]
+
+    assert line(spread) == pytest.approx(line(1), rel=1e-3)
 
 
 def test_the_youden_threshold_is_the_best_cut() -> None:

@@ -151,10 +151,11 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load_scopes(tmp_path)
 
 
-def test_an_unknown_tuning_key_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("key", "value"), [("name", "grid"), ("seed", 2**32), ("seed", -1)])
+def test_a_sampler_that_cannot_be_built_is_refused(tmp_path: Path, key: str, value: object) -> None:
     path = tmp_path / "optuna.yaml"
-    path.write_text("sampler: {name: grid}\n")
-    with pytest.raises(ConfigError, match=r"sampler\.name"):
+    path.write_text(f"sampler: {{{key}: {value}}}\n")
+    with pytest.raises(ConfigError, match=rf"sampler\.{key}"):
         OptunaConfig.from_yaml(path)
 
 

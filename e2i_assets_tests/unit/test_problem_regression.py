@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -202,6 +203,7 @@ def test_metrics_lie_in_their_intervals_and_match_their_definitions(evaluation: 
     assert told["mean_error"] == pytest.approx(-1 / 3)
     assert told["mape"] == pytest.approx((0 + 0.5 + 0.5) / 3)
     assert PROBLEM.metrics(y - 1, p, None)["mape"] is None
+    assert not re.search(r"\d(?!\d*%)", PROBLEM.reasons(y - 1, p, None)["mape"])  # few rows: no count
     assert PROBLEM.intervals(y, y, None)["rmse"] is None
 
 

@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from e2i_assets.assets.evaluation_shown import evaluation_metadata
 from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
 from e2i_assets.cohorts.diff import Effect
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import COUNTS, Cells
 from e2i_assets.json_files import to_json
+from e2i_assets.modeling.evaluation import evaluate
+from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.unit.cohort_frames import config, observed
+from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, trained
 
 HIDING = Cells(5)
 
@@ -92,3 +96,10 @@ def test_no_count_of_a_construction_is_told_as_it_is() -> None:
         f.name for kind in (CohortResult, EligibilityLogEntry, Effect) for f in dataclasses.fields(kind)
     }
     assert {name for name in counts if name.endswith("_count")} <= COUNTS
+
+
+@pytest.mark.parametrize(("cells", "patients"), [(HIDING, 120), (Cells(), 118)])
+def test_an_evaluation_tells_of_test_as_other_stages_do(cells: Cells, patients: int) -> None:
+    problem, result = Binary(), evaluate(trained("LogisticRegression"), TEST, VALIDATION, TRAIN)
+    shown = evaluation_metadata(dataclasses.replace(result, n_test=118), problem, cells)
+    assert shown["test_patients"] == patients

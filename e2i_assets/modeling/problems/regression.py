@@ -179,11 +179,11 @@ class Regression(Problem):
 
     def reasons(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Mapping[str, str]:
         """Of mape, which divides by the target."""
-        if not (rows := _near_zero(y)):
+        if not _near_zero(y):
             return {}
-        return {
-            "mape": f"the target of {rows} of {len(y)} rows is zero, or below {NEAR_ZERO:.0%} of the mean "
-            "size: a share of it would be all there is to see"
+        return {  # in words: so few rows may have one that their number is not to be told
+            "mape": f"the target of some rows is zero, or below {NEAR_ZERO:.0%} of the mean size: a share of "
+            "it would be all there is to see"
         }
 
     def curves(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> dict[str, Any]:
