@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -73,13 +74,20 @@ def new(
         minimum_samples=minimum_samples,
         required=tuple(require or ()),
         exclude=tuple(exclude or ()),
-        criteria=dict(map(_criterion, criterion or ())),
+        criteria=_criteria(criterion or ()),
     )
     path = write_scope(config / "scopes", draft)
     say(
         f"wrote {path}\nNext: list {name} under `scopes` in a file of {config / 'cohorts'}, and see whether "
         f"the data can answer it:\n  e2i scope check {name}"
     )
+
+
+def _criteria(texts: Sequence[str]) -> dict[str, float]:
+    stated = [_criterion(text) for text in texts]
+    if len(named := dict(stated)) < len(stated):
+        raise typer.BadParameter("--criterion: one is stated twice; leave one of the two")
+    return named
 
 
 def _criterion(text: str) -> tuple[str, float]:

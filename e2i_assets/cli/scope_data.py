@@ -108,7 +108,8 @@ def _assess(here: Settings, partition: str, splits: Splits, scope: Scope) -> Ans
         splits.features,
         followup_days=followup_days(cohort),
         outcomes=outcomes_of(here.config_dir, cohort) | {scope.target: scope.name},
-        audited=(scope.target,),  # by the lines below
+        # By the lines below; what is no outcome of the cohort has no audit when it is materialized, either.
+        audited=(scope.target,) if scope.target in splits.outcomes else (),
     )
     return evidence if evidence.obstacles else evidence.but_for(_leaks(splits, scope, partition, here))
 
@@ -137,6 +138,8 @@ def known_outcomes(config_dir: Path, problem_type: str) -> list[str]:
     for cohort in cohorts:
         declared = {n: attribute for n, attribute in cohort.attributes.items() if attribute.role == "outcome"}
         outcomes |= {name: attribute.dtype == "boolean" for name, attribute in declared.items()}
-    asked = {scope.target for scope in load_scopes(config_dir / "scopes").values()}
+    folder = config_dir / "scopes"
+    some = len(wrong_scopes(folder)) < len(list(folder.glob("*.yaml")))
+    asked = {scope.target for scope in load_scopes(folder).values()} if some else set()
     yes_or_no = problem_type == "binary_classification"
     return sorted(outcomes, key=lambda name: (outcomes[name] != yes_or_no, name in asked))

@@ -104,7 +104,7 @@ def scope_text(draft: ScopeDraft) -> str:
         required=_quoted(draft.required),
         exclude=_quoted(draft.exclude),
         plausible=PLAUSIBLE.get(draft.problem_type, PLAUSIBLE_AUC),
-        criteria="\n".join(f"  {name}: {threshold:g}" for name, threshold in criteria.items()),
+        criteria="\n".join(f"  {name}: {_quoted(threshold)}" for name, threshold in criteria.items()),
     )
 
 
@@ -126,6 +126,7 @@ def write_scope(folder: Path, draft: ScopeDraft) -> Path:
             "Begin with a letter, and use lower-case letters, digits and _.",
         )
     path = folder / f"{draft.name}.yaml"
+    folder.mkdir(exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(scope_text(draft))

@@ -106,3 +106,34 @@ def test_a_criterion_is_a_name_and_a_number(config: Path) -> None:
     assert new("fills", "-y", "--criterion", "min_auc=0.61", "--criterion", "max_brier=0.2").exit_code == 0
     criteria = read_scope(config / "scopes" / "fills.yaml").success_criteria
     assert [(c.name, c.threshold) for c in criteria] == [("min_auc", 0.61), ("max_brier", 0.2)]
+
+
+def test_a_criterion_is_written_as_it_was_given(config: Path) -> None:
+    """Rounded, it would let through what was not to pass."""
+    stated = [
+        "--problem-type",
+        "regression",
+        "--criterion",
+        "max_rmse=12345678",
+        "--criterion",
+        "min_r2=0.123456789",
+    ]
+    assert new("revenue", "-y", *stated).exit_code == 0
+    criteria = read_scope(config / "scopes" / "revenue.yaml").success_criteria
+    assert [c.threshold for c in criteria] == [12345678, 0.123456789]
+    twice = new("fills", "-y", "--criterion", "min_auc=0.7", "--criterion", "min_auc=0.6")
+    assert (twice.exit_code, (config / "scopes" / "fills.yaml").exists()) == (2, False)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_first_scope_can_be_written(config: Path, wrong: bool) -> None:
+    folder = config / "scopes"
+    for path in folder.iterdir():
+        path.unlink()
+    if wrong:
+        (folder / "wrong.yaml").write_text("name: [")
+    else:
+        folder.rmdir()
+    done = new("started", "-y")
+    assert done.exit_code == 0, done.output
+    assert read_scope(folder / "started.yaml").name == "started"

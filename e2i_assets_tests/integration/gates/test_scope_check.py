@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from e2i_assets.build import build_resources
 from e2i_assets.cli.main import app
 from e2i_assets.cli.scope_data import NotSplitYet, check_scopes
 from e2i_assets.modeling.errors import ConfigError
+from e2i_assets.modeling.scopes import load_scopes
 from e2i_assets.partitions import UnknownScope
 from e2i_assets.settings import Settings, settings
 from e2i_assets_tests.conftest import ROOT
@@ -50,11 +52,18 @@ def test_it_says_what_there_is_and_what_stands_against_an_answer(
     assert 150 < evidence.known < evidence.patients
     assert 40 < evidence.events < evidence.known / 2
     assert any("is unknown; they are left out" in remark for remark in evidence.remarks)
+    # What is a feature is no outcome, though no model is to see it.
+    decile = {"name": "decile", "target": "hcp_decile", "features": {"exclude": ["hcp_decile"]}}
+    known = yaml.safe_load((ROOT / "config/scopes/ltv.yaml").read_text())
+    (edited.config_dir / "scopes" / "decile.yaml").write_text(yaml.safe_dump(known | decile))
+    load_scopes.cache_clear()
+    ((checked),) = check_scopes(edited, store, "decile", [PARTITION])
+    assert [obstacle.code for obstacle in checked.evidence.obstacles] == ["not_audited"]
     # The other partitions, which no scope churn is listed by either, have no splits and are passed over.
     assert [one.partition for one in check_scopes(edited, store, "churn", [])] == [PARTITION]
     with pytest.raises(NotSplitYet, match="no splits are published"):
         check_scopes(edited, store, None, ["fabhalta_pnh"])
-    with pytest.raises(UnknownScope, match="no scope nosuch; there are churn, conversion"):
+    with pytest.raises(UnknownScope, match="no scope nosuch; there are churn, conversion, decile"):
         check_scopes(edited, store, "nosuch", [])
     with pytest.raises(ConfigError, match=r"wrong\.yaml"):
         check_scopes(edited, store, "wrong", [])
