@@ -34,7 +34,7 @@ def evaluate(
 
     Args:
         groups: levels of the test rows, one column per dimension (`subgroups.groups_of`).
-        minimum: rows below which no figure of a group is told.
+        minimum: patients below whom no figure of a group is told.
         truth: what the true process expects of each test row, in the shape of a prediction.
 
     Raises:
@@ -70,7 +70,9 @@ def evaluate(
             ),
         ),
         oracle=None if truth is None else problem.measure(test.y, truth),
-        subgroups=() if groups is None else subgroup_table(problem, test.y, on_test, groups, minimum=minimum),
+        subgroups=()
+        if groups is None
+        else subgroup_table(problem, test.y, on_test, groups, minimum=minimum, patients=test.patients),
         unavailable=dict(trained.unavailable)
         | {
             f"{name} {metric}": reason

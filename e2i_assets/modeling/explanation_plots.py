@@ -124,7 +124,7 @@ def _panel(axes: Axes, name: str, groups: Sequence[Group], outputs: Sequence[str
 
 
 def _mean(explanation: Explanation) -> str:
-    return f"Mean |SHAP value| ({explanation.scale}), {explanation.rows} rows"
+    return f"Mean |SHAP value| ({explanation.scale})"
 
 
 def _words(name: str) -> str:

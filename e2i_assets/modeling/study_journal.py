@@ -26,15 +26,29 @@ class StudyJournal:
         self._path = path
         self._fitted: dict[tuple[int, int], tuple[Mapping[str, Any], Fitted]] = {}
         if path and path.exists():
-            whole, _, cut_off = path.read_text().rpartition("\n")
-            for line in whole.splitlines():
-                self._keep(json.loads(line))
-            if cut_off:
-                path.write_text(whole + "\n")
+            written = path.read_bytes()
+            whole = self._read(written)
+            if len(whole) < len(written):
+                path.write_bytes(whole)
 
-    def _keep(self, entry: Mapping[str, Any]) -> None:
-        key = (entry["number"], entry["level"])
-        self._fitted[key] = (entry["params"], from_json(Fitted, entry["fitted"]))
+    def _read(self, written: bytes) -> bytes:
+        """Take in the entries up to the first that is no whole one, and return their lines.
+
+        A machine that lost power may have left half a line, or zeros; what follows is fitted again, to the
+        same.
+        """
+        lines = written.splitlines(keepends=True)
+        for number, line in enumerate(lines):
+            try:
+                entry = json.loads(line)
+                key = (entry["number"], entry["level"])
+                kept = (entry["params"], from_json(Fitted, entry["fitted"]))
+            except (ValueError, KeyError, TypeError):
+                return b"".join(lines[:number])
+            if not line.endswith(b"\n"):
+                return b"".join(lines[:number])
+            self._fitted[key] = kept
+        return written
 
     def fitted(self, fit: Fit) -> Fitted | None:
         """What came of a fit, where it is known."""

@@ -45,34 +45,56 @@ def groups_of(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def subgroup_table(
-    problem: Problem, y: np.ndarray, prediction: np.ndarray, groups: pd.DataFrame, *, minimum: int
+    problem: Problem,
+    y: np.ndarray,
+    prediction: np.ndarray,
+    groups: pd.DataFrame,
+    *,
+    minimum: int,
+    patients: np.ndarray | None = None,
 ) -> tuple[Subgroup, ...]:
     """Figures of every level of every dimension, in the order of the levels' names.
 
     Args:
         groups: levels, shape (rows, dimensions).
-        minimum: rows, and rows of the rarer outcome, below which no figure of a group is told.
+        minimum: patients, and patients with the rarer outcome, below whom no figure of a group is told.
+        patients: of each row, since one may have several; left out, each row is a patient.
     """
+    people = np.arange(len(y)) if patients is None else patients
     return tuple(
         subgroup
         for dimension in groups
-        for subgroup in _of_dimension(str(dimension), problem, y, prediction, groups[dimension], minimum)
+        for subgroup in _of_dimension(
+            str(dimension), problem, y, prediction, groups[dimension], people, minimum
+        )
     )
 
 
 def _of_dimension(
-    dimension: str, problem: Problem, y: np.ndarray, prediction: np.ndarray, levels: pd.Series, minimum: int
+    dimension: str,
+    problem: Problem,
+    y: np.ndarray,
+    prediction: np.ndarray,
+    levels: pd.Series,
+    patients: np.ndarray,
+    minimum: int,
 ) -> Iterator[Subgroup]:
     of_row = levels.to_numpy()
     for level in sorted(set(of_row), key=_order):
         inside = of_row == level
-        rows = int(inside.sum())
-        if rows < minimum:
-            yield Subgroup(dimension, level, None, reason=f"fewer than {minimum} rows")
-        elif problem.fewest(y[inside]) < minimum:
-            yield Subgroup(dimension, level, rows, reason=f"fewer than {minimum} of an outcome")
+        if len(np.unique(patients[inside])) < minimum:
+            yield Subgroup(dimension, level, None, reason=f"fewer than {minimum} patients")
+        elif not _enough(problem, y, patients, inside, minimum):
+            yield Subgroup(dimension, level, int(inside.sum()), reason=f"fewer than {minimum} of an outcome")
         else:
-            yield _figures(dimension, level, problem, y, prediction, inside, minimum)
+            compared = _enough(problem, y, patients, ~inside, minimum)
+            yield _figures(dimension, level, problem, y, prediction, inside, compared)
+
+
+def _enough(problem: Problem, y: np.ndarray, patients: np.ndarray, rows: np.ndarray, minimum: int) -> bool:
+    """Whether there are so many patients among the rows, and with each outcome."""
+    people = pd.DataFrame({"patient": patients[rows], "y": y[rows]}).drop_duplicates()
+    return people["patient"].nunique() >= minimum and problem.fewest(people["y"].to_numpy()) >= minimum
 
 
 def _order(level: str) -> tuple[int, str]:
@@ -88,15 +110,16 @@ def _figures(
     y: np.ndarray,
     prediction: np.ndarray,
     inside: np.ndarray,
-    minimum: int,
+    compared: bool,
 ) -> Subgroup:
+    """Of one group; `compared` with all other rows where those are of patients enough."""
     value, ends = (
         problem.measure(y[inside], prediction[inside]),
         problem.interval(y[inside], prediction[inside]),
     )
     gap = gap_ends = None
-    rest = ~inside
-    if rest.sum() >= minimum and problem.fewest(y[rest]) >= minimum:
+    if compared:
+        rest = ~inside
         other, other_ends = (
             problem.measure(y[rest], prediction[rest]),
             problem.interval(y[rest], prediction[rest]),
@@ -122,7 +145,7 @@ def hidden_below(subgroups: Sequence[Subgroup], minimum: int) -> tuple[Subgroup,
     return tuple(
         group
         if group.n is None or group.n >= minimum
-        else Subgroup(group.dimension, group.level, None, reason=f"fewer than {minimum} rows")
+        else Subgroup(group.dimension, group.level, None, reason=f"fewer than {minimum} patients")
         for group in subgroups
     )
 

@@ -172,7 +172,10 @@ def changed(**parts: Any) -> OptunaConfig:
     return BRIEF.model_copy(update=parts)
 
 
-def test_an_interrupted_study_ends_as_one_that_was_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "torn", [b'{"number": 5, "lev', b"\0" * 40 + b"\n", b'{"number": 5}\n{}\n', b"\xff\n"]
+)
+def test_an_interrupted_study_ends_as_one_that_was_not(tmp_path: Path, torn: bytes) -> None:
     """Killed after five of eight trials, in the middle of a line; what was fitted is not fitted again."""
     path, whole = tmp_path / "studies" / "s-1.jsonl", told("LightGBM")[0]
 
@@ -182,7 +185,7 @@ def test_an_interrupted_study_ends_as_one_that_was_not(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         study("LightGBM", on_trial=killed, journal=StudyJournal(path))
-    path.write_text(path.read_text() + '{"number": 5, "lev')
+    path.write_bytes(path.read_bytes() + torn)
     fitted: list[int] = []
 
     class Counting(LocalPool):

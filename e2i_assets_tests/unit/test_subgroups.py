@@ -91,8 +91,28 @@ def test_a_small_group_has_no_figures() -> None:
     north, south, west = subgroup_table(Binary(), y, np.linspace(0, 1, 50), levels, minimum=5)
     assert north.value is not None
     assert (south.n, south.value, south.reason) == (6, None, "fewer than 5 of an outcome")
-    assert (west.n, west.value, west.reason) == (None, None, "fewer than 5 rows")
+    assert (west.n, west.value, west.reason) == (None, None, "fewer than 5 patients")
     assert [group.n for group in hidden_below((north, south, west), 10)] == [40, None, None]
+
+
+def test_many_rows_of_few_patients_are_a_small_group() -> None:
+    """And so are the many rows with an outcome that few patients have, and what a group is compared with."""
+    y = np.array([0, 1] * 40)
+    levels = pd.DataFrame({"sex": ["F"] * 60 + ["M"] * 20, "region": ["east"] * 40 + ["west"] * 40})
+    people = np.array([f"p{row}" for row in range(60)] + ["p60", "p61"] * 10)
+    people[41:60:2] = "q"  # in the west one patient, and one of the two above, have the outcome
+
+    def table(who: np.ndarray | None) -> dict[str, Subgroup]:
+        found = subgroup_table(Binary(), y, np.linspace(0, 1, 80), levels, minimum=5, patients=who)
+        return {group.level: group for group in found}
+
+    assert all(group.gap is not None for group in table(None).values())
+    told = table(people)
+    assert (told["M"].n, told["M"].reason) == (None, "fewer than 5 patients")
+    assert (told["west"].value, told["west"].reason) == (None, "fewer than 5 of an outcome")
+    for level in ("F", "east"):
+        assert told[level].value is not None
+        assert told[level].gap is None
 
 
 def evaluation(wrong: bool) -> Evaluation:
