@@ -64,7 +64,7 @@ def _respelt(name: str) -> str | None:
 
 
 def _of_criteria(scope: Scope) -> Iterator[Contradiction]:
-    """A threshold that only a perfect model meets, and an upper one below the lower one."""
+    """A threshold that only a perfect model meets, or any one, and an upper one below the lower one."""
     problem, bounds = scope.problem, dict[str, dict[str, float]]()
     for criterion in scope.success_criteria:
         bounds.setdefault(criterion.metric, {})[criterion.bound] = criterion.threshold
@@ -73,6 +73,9 @@ def _of_criteria(scope: Scope) -> Iterator[Contradiction]:
         perfect = {True: high, False: low}.get(ascending) if ascending is not None else None
         if criterion.threshold == perfect:
             reason = f"{criterion.threshold:g} is a perfect model's {criterion.metric}: no real one has it"
+            yield Contradiction(("success_criteria", criterion.name), reason)
+        if ascending is not None and criterion.threshold == (low if ascending else high):
+            reason = f"{criterion.threshold:g} is the worst {criterion.metric} there is: any model meets it"
             yield Contradiction(("success_criteria", criterion.name), reason)
     for metric, of in bounds.items():
         if len(of) == 2 and of["min"] > of["max"]:

@@ -113,6 +113,8 @@ def test_the_shipped_files_are_valid() -> None:
         ),
         ({"baseline": {"model": "no_features", "min_lift": 1}}, "min_lift: 1 asks for 100% more .* roc_auc"),
         ({"success_criteria": {"min_auc": 1.0}}, "min_auc: 1 is a perfect model's auc"),
+        ({"success_criteria": {"min_auc": 0.0}}, "min_auc: 0 is the worst auc there is: any model meets it"),
+        ({"success_criteria": {"max_brier": 1.0}}, "max_brier: 1 is the worst brier there is"),
         ({"success_criteria": {"max_brier": 0.0}}, "max_brier: 0 is a perfect model's brier"),
         (
             {"success_criteria": {"min_calibration_slope": 1.2, "max_calibration_slope": 0.8}},
