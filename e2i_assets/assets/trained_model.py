@@ -55,7 +55,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         train = labelled("train", splits.train, names, scope)
         validation = labelled("validation", splits.validation, names, scope)
         trained = train_model(
-            candidate, tuned.chosen_params, preprocessor.preprocessor, train, validation, seed=SEED
+            candidate, tuned.chosen_params, preprocessor.preprocessor, train, validation, seed=tuned.seed
         )
         importance, primary = importance_plot(trained), scope.problem.primary_metric
         explanation = explain_model(

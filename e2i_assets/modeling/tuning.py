@@ -87,6 +87,7 @@ class TunedParams:
         trials_sooner: see `warm_start.trials_sooner`.
         profile: of the problem, for later studies.
         durations: seconds of each trial, in order; apart, because they differ from run to run.
+        seed: of every fit; with it `train_model` makes the model of the chosen trial.
     """
 
     study_name: str
@@ -113,6 +114,7 @@ class TunedParams:
     trials_sooner: int | None
     profile: ProblemProfile
     durations: tuple[float, ...]
+    seed: int = 42  # what earlier releases trained with, whatever the study's was
 
     def next_best(self, count: int) -> list[Mapping[str, Any]]:
         """The trials that were finished with the best scores after the best one's, best first."""
@@ -275,6 +277,7 @@ class _Study:
             ),
             profile=here,
             durations=tuple(self.fitted[number, 0].seconds for number in range(len(trials))),
+            seed=self.config.sampler.seed,
         )
 
     def _batch(self, size: int) -> None:

@@ -112,7 +112,7 @@ def configuration(folder: Path, **criteria: dict[str, float]) -> Path:
     """The shipped one with a partition and a scope for each case, and few trials."""
     config = folder / "config"
     shutil.copytree(ROOT / "config", config, ignore=shutil.ignore_patterns("cohorts", "scopes"))
-    (config / "optuna_config.yaml").write_text("optimization: {n_trials: 3}\n")
+    (config / "optuna_config.yaml").write_text("sampler: {seed: 7}\noptimization: {n_trials: 3}\n")
     for kind in ("cohorts", "scopes"):
         (config / kind).mkdir()
     for case in CASES.values():
@@ -259,6 +259,7 @@ def test_the_card_is_one_page_of_records(here: Settings, name: str) -> None:
     model = published(here, f"{name}/trained_model", case, TrainedModel)
     page = card.page
     assert card.model_fingerprint == model.fingerprint
+    assert model.seed == 7  # the study's
     assert not re.findall(r"<script|<link|https?://|src=\"(?!data:image/png;base64,)", page)
     assert all(f"<td>{number}</td><td>{topic}</td>" in page for number, (topic, _) in ITEMS.items())
     assert f"{OPEN}{ITEMS['17'][1]}" in page
@@ -267,6 +268,8 @@ def test_the_card_is_one_page_of_records(here: Settings, name: str) -> None:
     result = published(here, f"{name}/evaluation", case, Evaluated).evaluation
     problem = load_scopes(here.config_dir / "scopes")[name].problem
     assert problem.figure(case.primary, result.primary("test")) in page
+    exact = [n for n in (result.n_test, result.n_validation, result.n_train) if n and n % 5]
+    assert not [n for n in exact if re.search(rf"[\s>]{n:,} (test |training |validation )?rows", page)]
     splits = published(here, "splits", case, Splits)
     assert not [key for key in splits.assigned["patient_id"] if f">{key}<" in page]
 

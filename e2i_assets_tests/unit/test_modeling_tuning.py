@@ -78,6 +78,18 @@ def test_training_with_the_best_parameters_gives_the_best_trial(algorithm: str) 
     assert model.metrics["validation_roc_auc"] == found.best_value
 
 
+@pytest.mark.parametrize("algorithm", ["RandomForest", "LightGBM"])
+def test_what_is_trained_is_the_chosen_trial_whatever_the_seed(algorithm: str) -> None:
+    found = study(
+        algorithm, changed(sampler=SamplerConfig(seed=7), optimization=OptimizationConfig(n_trials=3))
+    )
+    model = train_model(
+        candidate(algorithm), found.chosen_params, PREPROCESSOR, TRAIN, VALIDATION, seed=found.seed
+    )
+    assert (found.seed, model.seed) == (7, 7)
+    assert model.metrics["validation_roc_auc"] == found.chosen_value
+
+
 def test_every_value_is_inside_the_space() -> None:
     for trial in told("LogisticRegression")[0].trials:
         assert 0.001 <= trial["params"]["C"] <= 10
