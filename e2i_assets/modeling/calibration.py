@@ -94,12 +94,21 @@ def _bin_gaps(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
     The variance is what the predictions imply or what the outcomes do, whichever is larger.
     """
-    bins = equal_bins(p)
+    bins, y = equal_bins(p), _of_the_alike(y, p)
     rows = np.array([len(b) for b in bins])
     gaps = np.array([abs(float(np.mean(p[b] - y[b]))) for b in bins])
     smooth = np.array([(y[b].sum() + 1) / (len(b) + 2) for b in bins])  # never quite 0 or 1
     implied = np.array([float(np.mean(p[b] * (1 - p[b]))) for b in bins])
     return rows / len(y), gaps, np.maximum(smooth * (1 - smooth), implied) / rows
+
+
+def _of_the_alike(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """The share with the outcome among all rows of a row's prediction.
+
+    Which of the alike come to which bin is the order of the rows, and must not count.
+    """
+    _, kind = np.unique(p, return_inverse=True)
+    return np.asarray((np.bincount(kind, y) / np.bincount(kind))[kind])
 
 
 def _log_odds(p: np.ndarray) -> np.ndarray:
@@ -116,7 +125,7 @@ def calibration_bins(y: np.ndarray, p: np.ndarray) -> tuple[CalibrationBin, ...]
     point of three patients (uniform) or four points (quantile), and of nearly equal ones a point of three in
     either way (`benchmarks/calibration.py`).
     """
-    bins = equal_bins(p)
+    bins, y = equal_bins(p), _of_the_alike(y, p)
     return tuple(CalibrationBin(len(b), float(p[b].mean()), float(y[b].mean())) for b in bins)
 
 

@@ -107,6 +107,8 @@ def youden_threshold(y: np.ndarray, p: np.ndarray) -> float:
 def least_cost_threshold(y: np.ndarray, p: np.ndarray, false_positive: float, false_negative: float) -> float:
     """The probability from which on deciding positive costs least, of equals the highest; 1 for nobody.
 
+    Where a row has a probability of 1, nobody is no choice: no threshold leaves it out.
+
     Args:
         false_positive, false_negative: cost of one, both above 0.
     """
@@ -114,7 +116,8 @@ def least_cost_threshold(y: np.ndarray, p: np.ndarray, false_positive: float, fa
 
     fpr, tpr, thresholds = roc_curve(y, p)
     cost = fpr * np.sum(y == 0) * false_positive + (1 - tpr) * np.sum(y == 1) * false_negative
-    return float(min(thresholds[int(np.argmin(cost))], 1.0))
+    first = int(thresholds[1] >= 1)
+    return float(min(thresholds[first + int(np.argmin(cost[first:]))], 1.0))
 
 
 def decision_curve(y: np.ndarray, p: np.ndarray) -> list[dict[str, float]]:

@@ -369,6 +369,25 @@ def test_costs_choose_the_threshold(false_positive: float, false_negative: float
     assert least_cost_threshold(np.array([0, 1]), np.array([0.9, 0.1]), 9, 1) == 1
 
 
+def test_a_probability_of_one_is_decided_by_the_least_of_the_costs_there_are() -> None:
+    """Nobody would cost 4, and is none of them; 1.0 costs 100 and 3 more, 0.9 no more than 100."""
+    y, p = np.array([0, 1, 1, 1, 1, 0]), np.array([1.0, 1.0, 0.9, 0.9, 0.9, 0.1])
+    assert least_cost_threshold(y, p, 100, 1) == 0.9
+
+
+def test_calibration_of_the_alike_does_not_depend_on_the_order_of_rows() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.choice([0.2, 0.5, 0.7], 400)
+    y = (rng.random(400) < p).astype(int)
+    rows = np.argsort(y, kind="stable")
+    assert calibration_error(y[rows], p[rows]) == pytest.approx(calibration_error(y, p))
+    assert calibration_error_interval(y[rows], p[rows]) == pytest.approx(calibration_error_interval(y, p))
+    assert [b.observed for b in calibration_bins(y[rows], p[rows])] == pytest.approx(
+        [b.observed for b in calibration_bins(y, p)]
+    )
+    assert calibration_error(np.repeat([0, 1], 50), np.full(100, 0.5)) == pytest.approx(0)
+
+
 def test_net_benefit_is_its_definition() -> None:
     p, y = _draw(500, 5)
     curve = {point["threshold"]: point for point in decision_curve(y, p)}
