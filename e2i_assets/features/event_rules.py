@@ -19,7 +19,7 @@ SOURCE = "treatment_events"
 HAPPENED = ~(pl.col("cost") < 0).fill_null(value=False)
 MEASURED = pl.col("value").is_not_null() & HAPPENED
 PER_DAYS = 30
-"""Days that the slope of a measurement is description per."""
+"""Days that the slope of a measurement is told per."""
 
 
 class EventRule(NamedTuple):
