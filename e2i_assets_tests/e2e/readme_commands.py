@@ -20,6 +20,9 @@ import yaml
 
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.patients import HcpProfiles
+from e2i_assets.modeling.artifacts import Splits
+from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import ROOT
 from e2i_assets_tests.e2e.bring_your_own import SOURCE
 from e2i_assets_tests.readme import command_lines
@@ -97,17 +100,25 @@ def _a_delivery(folder: Path) -> None:
     (folder / "m.yaml").write_text(yaml.safe_dump({"source": "NAME", "tables": {"hcp_profiles": table}}))
 
 
+def _a_patient_of_train(home: Path) -> str:
+    store, partition = open_store(Settings(home=home)), PLACEHOLDERS["PARTITION"]
+    current = store.current("splits", partition)
+    assert current
+    return str(store.read("splits", partition, current.version, Splits).train["patient_id"].iloc[0])
+
+
 def type_all(folder: Path) -> Iterator[Typed]:
     """Type every command but those of NOT_RUN; what serves is served until the last one is done."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
     kept["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), kept["PATH"]])
     port = free_port()
+    placeholders = PLACEHOLDERS | {"PATIENT_ID": _a_patient_of_train(folder / ".e2i")}
     with ExitStack() as servers:
         for command in command_lines():
             if command in NOT_RUN:
                 continue
             typed = command.replace(PORT, str(port))
-            for placeholder, value in PLACEHOLDERS.items():
+            for placeholder, value in placeholders.items():
                 typed = typed.replace(placeholder, value)
             typed = " ".join([typed, *(added for start, added in ADDED.items() if typed.startswith(start))])
             if SERVES in command:

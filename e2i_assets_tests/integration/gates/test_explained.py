@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+from e2i_assets.assets.attribute_names import MLFLOW_RUN
 from e2i_assets.cli.main import app
 from e2i_assets.cli.models_data import NotShown
 from e2i_assets.modeling.artifacts import Splits
@@ -58,7 +59,9 @@ def test_a_patient_of_train_or_validation_is_explained_and_nobody_else(
 
 
 def test_what_was_learnt_lies_in_mlflow_and_names_no_patient(here: Settings) -> None:
-    (record,) = here.home_dir.rglob("shap/explanation.json")
+    trained = open_store(here).current("conversion/trained_model", PARTITION)
+    assert trained
+    (record,) = here.home_dir.rglob(f"{trained.attributes[MLFLOW_RUN]}/artifacts/shap/explanation.json")
     names = {p.name for p in record.parent.iterdir()}
     assert {"explanation.json", "importance.png", "dependence.png"} <= names
     told = json.loads(record.read_text())

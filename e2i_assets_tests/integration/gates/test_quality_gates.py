@@ -110,7 +110,9 @@ def test_a_feed_that_has_stopped_is_noticed(here: Settings) -> None:
     frozen = outdated_reports(here.model_copy(update={"as_of": dt.date(2026, 6, 1)}))
     assert [request.partition_key for request in frozen] == [PARTITION]
     after, computed, due = judged_after(60)
-    assert computed == ["qc_report", "cohort"]
+    assert computed == ["qc_report", "cohort", "conversion/model_card"], (
+        "a card tells the quality of its data"
+    )
     assert due == []
     assert {name for name in before if after[name] != before[name]} == {"qc_report"}
     _, report = last_report(here)

@@ -91,7 +91,7 @@ def test_a_model_that_is_trained_again_is_the_same_and_test_stays_closed(here: S
     before, store = versions(here), build_resources(here)["store"]
     result = run(here, 'key:"conversion/trained_model"+', force=True)
     assert result.success
-    assert len(result.get_asset_materialization_events()) == 3
+    assert len(result.get_asset_materialization_events()) == 4
     assert versions(here) == before
     assert store.current("conversion/trained_model", PARTITION).run_id == result.run_id
     assert openings(here) == (1, 1)
