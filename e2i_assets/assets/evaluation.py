@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -212,9 +211,5 @@ def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], pas
                 "success_criteria": "passed" if passed else "failed",
             }
         )
-        with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
-            for name, png in plots.items():
-                path = Path(scratch) / name
-                path.write_bytes(png)
-                mlflow.log_artifact(str(path), "plots")
+        context.tracking.log_files(mlflow, "plots", plots)
         return context.tracking.page(mlflow.active_run().info)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
 import dagster as dg
 
@@ -111,8 +109,5 @@ def _log(context: StageContext, scope: Scope, card: ModelCard, run_id: str) -> s
     with context.tracking.run(
         context.dagster, experiment=f"e2i_{scope.name}", name="", tags={}, run_id=run_id
     ) as mlflow:
-        with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
-            path = Path(scratch) / CARD_FILE
-            path.write_text(card.page, encoding="utf-8")
-            mlflow.log_artifact(str(path), "model_card")
+        context.tracking.log_files(mlflow, "model_card", {CARD_FILE: card.page.encode()})
         return context.tracking.page(mlflow.active_run().info)

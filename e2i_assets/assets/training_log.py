@@ -62,11 +62,8 @@ def log_training(
             folder = Path(scratch)
             preprocessor.save(folder)
             mlflow.log_artifact(str(folder / "preprocessor.joblib"), "preprocessor")
-            for place, files in pictures.items():
-                (folder / place).mkdir()
-                for name, content in files.items():
-                    (folder / place / name).write_bytes(content)
-                mlflow.log_artifacts(str(folder / place), place)
+        for place, files in pictures.items():
+            context.tracking.log_files(mlflow, place, files)
         _log_model(mlflow, trained, example)
         return mlflow.mlflow_run_id, context.tracking.page(mlflow.active_run().info)
 

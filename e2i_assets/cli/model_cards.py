@@ -44,7 +44,7 @@ class StoredCard:
         """Path of the page where `e2i up` serves it."""
         return f"{PAGES}/{self.asset}/{self.partition}/{self.version}/{CARD_FILE}"
 
-    def to_dict(self) -> dict[str, str]:
+    def document(self) -> dict[str, str]:
         """Which card it is and where, as plain JSON types."""
         return {
             "asset": self.asset,

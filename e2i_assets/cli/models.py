@@ -42,7 +42,7 @@ def card(
     if show:
         typer.launch(str(out.resolve()) if out else chosen.location)
     if json:
-        print_json(chosen.to_dict())
+        print_json(chosen.document())
         return
     say(f"{chosen.asset} of {chosen.partition}, version {chosen.version}, of model {chosen.model}")
     say(f"{out}" if out else f"{chosen.location}, with `e2i up` at {chosen.link}")

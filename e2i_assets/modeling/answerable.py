@@ -16,9 +16,8 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.errors import ModelingError, TrainingDataError
 from e2i_assets.modeling.magnitudes import MEND_NUMBERS, TOO_LARGE, too_large
 from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.selection import FOLDS
 
-FOLDS = 3
-"""Folds that algorithms are compared on."""
 FEW_EVENTS_PER_FEATURE = 10
 """Below so many of the rarer outcome for each feature models are unstable (Peduzzi 1996)."""
 

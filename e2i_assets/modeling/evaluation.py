@@ -11,10 +11,11 @@ import pandas as pd
 from e2i_assets.modeling.comparing import compared_with, fit_simple
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
+from e2i_assets.modeling.preprocessing import MINIMUM_CELL_COUNT
 from e2i_assets.modeling.problem_types import problem_of
 from e2i_assets.modeling.problems.base import Evaluation, Metrics, Problem
 from e2i_assets.modeling.scope import PLAUSIBILITY, Criterion, Scope, SuccessCriteria
-from e2i_assets.modeling.subgroups import MINIMUM_ROWS, subgroup_table
+from e2i_assets.modeling.subgroups import subgroup_table
 from e2i_assets.modeling.training import TrainedModel
 
 
@@ -25,7 +26,7 @@ def evaluate(
     train: LabelledSplit,
     *,
     groups: pd.DataFrame | None = None,
-    minimum: int = MINIMUM_ROWS,
+    minimum: int = MINIMUM_CELL_COUNT,
     truth: np.ndarray | None = None,
 ) -> Evaluation:
     """Score a model once on test; a decision threshold comes from validation.

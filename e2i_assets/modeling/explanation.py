@@ -160,7 +160,9 @@ def _sample(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     X = pd.concat([train.X, validation.X], ignore_index=True)
     patients = [
-        np.arange(len(split.X)).astype(str) if split.patients is None else split.patients
+        np.array([f"{split.name} {i}" for i in range(len(split.X))])
+        if split.patients is None
+        else split.patients
         for split in (train, validation)
     ]
     rows = np.random.default_rng(seed).permutation(len(X))[:most]

@@ -24,8 +24,6 @@ GROUPED_BY: Mapping[str, str] = {
 AGE_BANDS = {"under 18": 18, "18 to 39": 40, "40 to 64": 65, "65 and over": np.inf}
 """Name to the age from which the next one begins."""
 NOT_KNOWN = "not known"
-MINIMUM_ROWS = 5
-"""The smallest cell that is told where nobody says otherwise."""
 
 
 def groups_of(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -342,9 +342,12 @@ class _Study:
         return {"number": number, "params": params, **facts}
 
     def _unit(self) -> float:
-        """Work of one fit of the defaults on all rows; of the first one where they failed."""
-        default = self.fitted.get((0, self.last))
-        return float((default and default.work) or work(self._rows(self.last), None))
+        """Work of one fit of the defaults on all rows; where it failed, of the first other, as if on all."""
+        fits = {(0, self.last): self.fitted[0, self.last]} if (0, self.last) in self.fitted else {}
+        for (_, level), came in (fits | self.fitted).items():
+            if came.state == "COMPLETE":
+                return came.work * self._rows(self.last) / self._rows(level)
+        return float(work(self._rows(self.last), None))
 
     def _spent(self) -> float:
         return sum(came.work for came in self.fitted.values()) / self._unit()

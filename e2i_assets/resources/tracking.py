@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +77,14 @@ class ExperimentTracking:
             raise
         finally:
             tracker.end_run()
+
+    @staticmethod
+    def log_files(mlflow: Any, folder: str, files: Mapping[str, bytes]) -> None:
+        """Put files, by name, into a folder of the active run."""
+        with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
+            for name, content in files.items():
+                (Path(scratch) / name).write_bytes(content)
+            mlflow.log_artifacts(scratch, folder)
 
     def _experiment(self, client: Any, name: str) -> str:
         experiment = client.get_experiment_by_name(name)

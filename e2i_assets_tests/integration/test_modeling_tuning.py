@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,11 +14,12 @@ import pytest
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling import trials
 from e2i_assets.modeling.errors import TuningError
+from e2i_assets.modeling.fitting import Matrices
 from e2i_assets.modeling.preprocessing import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.study_journal import StudyJournal
 from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.trials import Fitted, LocalPool, steadiest
+from e2i_assets.modeling.trials import Fit, Fitted, LocalPool, steadiest
 from e2i_assets.modeling.tuning import Progress, TunedParams, suggest, tune
 from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig, SamplerConfig
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
@@ -220,6 +221,22 @@ def test_a_budget_in_fits_ends_the_study_the_same_everywhere() -> None:
     assert 3 < one.fits <= 4.5
     assert 5 < one.n_trials < 50
     assert replace(one, durations=()) == replace(again, durations=())
+
+
+def test_a_budget_is_in_fits_also_where_the_defaults_fail() -> None:
+    class WithoutDefaults(LocalPool):
+        def run(self, fits: Sequence[Fit], levels: Sequence[Matrices]) -> list[Fitted]:
+            failed = Fitted("FAIL", error="ValueError", work=len(TRAIN.y))
+            return [
+                came if fit.number else failed
+                for fit, came in zip(fits, super().run(fits, levels), strict=True)
+            ]
+
+    config = changed(optimization=OptimizationConfig(n_trials=50, budget_fits=4.0))
+    found = study("LightGBM", config, pool=WithoutDefaults())
+    assert found.default_value is None
+    assert 2 < found.fits <= 5
+    assert 3 <= found.n_trials < 50
 
 
 def test_a_timeout_that_is_over_leaves_the_defaults() -> None:
