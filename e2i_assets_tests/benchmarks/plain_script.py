@@ -161,7 +161,7 @@ def model_of(prepared: Prepared, scope: Scope, folder: Path) -> None:
     windows = prepared.partition.temporal_requirements
     assess(
         scope, frames["train"], frames["validation"], prepared.features,
-        followup_days=windows.followup_days, outcomes={scope.target: scope.name},
+        followup_days=windows.followup_days, outcomes={scope.target: scope.name}, audited=list(prepared.audits),
     )  # fmt: skip
     candidate = select_candidate(scope, train, features=features, seed=SEED)
     choose = partial(
@@ -169,11 +169,13 @@ def model_of(prepared: Prepared, scope: Scope, folder: Path) -> None:
         problem=scope.problem, seed=SEED, patients=train.patients, minimum_cell_count=cells,
         required=scope.features.required,
     )  # fmt: skip
-    counted = {"y": train.y, "classes": scope.problem.stratified, "patients": train.patients}
-    fitted = partial(fit_preprocessor, minimum_cell_count=cells, **counted)
+    counted: dict[str, Any] = {"y": train.y, "classes": scope.problem.stratified, "patients": train.patients}
     chosen = choose(train.X)
-    preprocessor = fitted(train.X, chosen.kept)
-    refit_check(preprocessor, train.X, lambda frame: fitted(frame, choose(frame).kept))
+    preprocessor = fit_preprocessor(train.X, chosen.kept, minimum_cell_count=cells, **counted)
+    refit_check(
+        preprocessor, train.X,
+        lambda frame: fit_preprocessor(frame, choose(frame).kept, minimum_cell_count=cells, **counted),
+    )  # fmt: skip
     joblib.dump(preprocessor, folder / "preprocessor.joblib")
     names = list(chosen.names)
     train, validation, test = (labelled(n, frames[n], names, scope) for n in ("train", "validation", "test"))
@@ -193,7 +195,7 @@ def model_of(prepared: Prepared, scope: Scope, folder: Path) -> None:
     records = CardRecords(
         scope=scope, cohort=prepared.partition, attrition=prepared.attrition, quality=prepared.quality,
         splits=splits_of(prepared, scope), candidate=candidate, tuned=tuned, model=model, evaluated=evaluated,
-        explanation=explanation, versions={}, gates={}, mlflow_run="plain", cells=Cells(cells),
+        explanation=explanation, versions={}, gates={}, cells=Cells(cells),
     )  # fmt: skip
     (folder / "card.html").write_text(model_card(records).page)
     checklist(tripod_answers(records))
