@@ -22,8 +22,8 @@ from e2i_assets.assets.tuned_params import build_tuned_params
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_refresh_job
 from e2i_assets.automation.sensors import build_new_data_sensor
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes, wrong_scopes
+from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
+from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking

@@ -13,7 +13,7 @@ from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.errors import E2IError
-from e2i_assets.modeling.scopes import wrong_scopes
+from e2i_assets.modeling.scopes.files import wrong_scopes
 from e2i_assets.settings import config_dir
 
 

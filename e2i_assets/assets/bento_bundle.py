@@ -21,13 +21,13 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
-from e2i_assets.modeling.example_row import example_features, known_levels, usual_values
-from e2i_assets.modeling.measuring import measure, plain_rows
-from e2i_assets.modeling.one_row import compiled
+from e2i_assets.modeling.explanation.example_row import example_features, known_levels, usual_values
 from e2i_assets.modeling.problems.base import Problem
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.selection import broken_constraints
-from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import broken_constraints
+from e2i_assets.modeling.selection.measuring import measure, plain_rows
+from e2i_assets.modeling.selection.one_row import compiled
+from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.resources.version_files import content_hash, to_disk
 from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle

@@ -21,13 +21,13 @@ from e2i_assets.json_files import from_json
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.modeling.artifacts import Evaluated, Splits
-from e2i_assets.modeling.evaluation import evaluate, lift, meets, plausibility, require_trained_for
-from e2i_assets.modeling.plots import evaluation_plots
-from e2i_assets.modeling.problem_types import problem_of
+from e2i_assets.modeling.evaluation.evaluate import evaluate, lift, meets, plausibility, require_trained_for
+from e2i_assets.modeling.evaluation.plots import evaluation_plots
+from e2i_assets.modeling.evaluation.subgroups import groups_of, hidden_below
 from e2i_assets.modeling.problems.base import Evaluation
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.subgroups import groups_of, hidden_below
-from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.scopes.problem_types import problem_of
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.resources.sealing import VaultError
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage

@@ -11,11 +11,11 @@ from e2i_assets.assets.attribute_names import LEAKAGE
 from e2i_assets.assets.scoped import SEED, feature_names, followup_days, labelled, outcomes_of, stage_key
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.gates import model_candidate as rules
-from e2i_assets.modeling.answerable import assess, require_answerable
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.modeling.selection import select_candidate
+from e2i_assets.modeling.scopes.answerable import assess, require_answerable
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import select_candidate
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import evaluations_before

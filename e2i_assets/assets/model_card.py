@@ -18,11 +18,11 @@ from e2i_assets.modeling.card.records import CARD_FILE, CardRecords, ModelCard
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers
 from e2i_assets.modeling.errors import TrainingDataError
-from e2i_assets.modeling.explanation import Explanation
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.selection import ModelCandidate
-from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.modeling.tuning import TunedParams
+from e2i_assets.modeling.explanation.explain import Explanation
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import ModelCandidate
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.modeling.tuning.study import TunedParams
 from e2i_assets.quality.report import QCReport
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage

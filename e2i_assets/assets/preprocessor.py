@@ -10,12 +10,11 @@ import pandas as pd
 from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import SEED, feature_names, labelled, stage_key
 from e2i_assets.gates import preprocessor as rules
-from e2i_assets.modeling import preprocessing
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
-from e2i_assets.modeling.feature_selection import ChosenFeatures, choose_features
-from e2i_assets.modeling.fitted import refit_check
-from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary
-from e2i_assets.modeling.scope import Scope
+from e2i_assets.modeling.preprocessing.feature_selection import ChosenFeatures, choose_features
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor, preprocessor_summary
+from e2i_assets.modeling.preprocessing.refit import refit_check
+from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 
@@ -68,7 +67,7 @@ def build_preprocessor(scope: Scope) -> dg.AssetsDefinition:
             gate_input=refit_check(
                 fitted,
                 train.X,
-                lambda frame: preprocessing.fit_preprocessor(frame, choose(frame).kept, **counted),
+                lambda frame: fit_preprocessor(frame, choose(frame).kept, **counted),
             ),
             metadata={
                 "features_in": len(declared),

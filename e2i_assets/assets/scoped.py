@@ -12,8 +12,8 @@ from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.magnitudes import MEND_NUMBERS, TOO_LARGE, too_large
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.modeling.scopes.scope import Scope
 
 SEED = 42
 

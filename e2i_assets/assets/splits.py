@@ -19,13 +19,13 @@ from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.json_files import to_json
 from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
 from e2i_assets.leakage.univariate import TargetError
-from e2i_assets.modeling.alike import row_keys, tellable
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import SplitError
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.modeling.split_policy import SplitOrder
-from e2i_assets.modeling.splits import Divided, compare_assignments, divide
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.splits.alike import row_keys, tellable
+from e2i_assets.modeling.splits.assignment import Divided, compare_assignments, divide
+from e2i_assets.modeling.splits.policy import SplitOrder
 from e2i_assets.quality.splits import SplitQuality, grade_splits, split_tables
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.resources.vault import seals_of

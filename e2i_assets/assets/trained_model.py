@@ -13,15 +13,15 @@ from e2i_assets.assets.scoped import SEED, labelled, stage_key
 from e2i_assets.assets.training_log import log_training
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
-from e2i_assets.modeling.example_row import example_frame
-from e2i_assets.modeling.explanation import explain_model
-from e2i_assets.modeling.explanation_plots import explanation_plots
-from e2i_assets.modeling.plots import importance_plot
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.selection import ModelCandidate
-from e2i_assets.modeling.study_plots import study_plots
-from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.tuning import TunedParams
+from e2i_assets.modeling.evaluation.plots import importance_plot
+from e2i_assets.modeling.explanation.example_row import example_frame
+from e2i_assets.modeling.explanation.explain import explain_model
+from e2i_assets.modeling.explanation.plots import explanation_plots
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import ModelCandidate
+from e2i_assets.modeling.training.model import train_model
+from e2i_assets.modeling.tuning.plots import study_plots
+from e2i_assets.modeling.tuning.study import TunedParams
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import record_training

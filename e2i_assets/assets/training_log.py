@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2i_assets.modeling.artifacts import FittedPreprocessor
-from e2i_assets.modeling.recalibration import uncalibrated
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.modeling.tuning import TunedParams
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.modeling.training.recalibration import uncalibrated
+from e2i_assets.modeling.tuning.study import TunedParams
 from e2i_assets.stages.context import StageContext
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.selection import ModelCandidate
-from e2i_assets.modeling.study_journal import StudyJournal
-from e2i_assets.modeling.study_plots import study_plots
-from e2i_assets.modeling.trials import DaskPool, LocalPool, TrialPool
-from e2i_assets.modeling.tuning import Progress, TunedParams, tune
-from e2i_assets.modeling.tuning_config import OptunaConfig
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import ModelCandidate
+from e2i_assets.modeling.tuning.config import OptunaConfig
+from e2i_assets.modeling.tuning.journal import StudyJournal
+from e2i_assets.modeling.tuning.plots import study_plots
+from e2i_assets.modeling.tuning.study import Progress, TunedParams, tune
+from e2i_assets.modeling.tuning.trials import DaskPool, LocalPool, TrialPool
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.studies import learnt_until, patterns_before, record_study

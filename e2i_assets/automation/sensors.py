@@ -8,7 +8,7 @@ import dagster as dg
 from e2i_assets.automation.attempts import LOAD, MAX_ATTEMPTS, attempts_of, next_step
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.automation.loaded import loaded_cohort_configs
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.partitions import wrong_files
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.settings import Settings

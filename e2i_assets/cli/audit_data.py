@@ -21,8 +21,8 @@ from e2i_assets.ingest.mapping import Reading
 from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.leakage.contract import Contract
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.partitions import cohort_config
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.card.records import CARD_FILE, ModelCard
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.resources.pages import PAGES
 from e2i_assets.resources.sealed_store import open_store

@@ -6,8 +6,8 @@ from typing import Any
 
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.explanation import RowExplanation, explain
-from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.explanation.explain import RowExplanation, explain
+from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.partitions import cohort_config
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from e2i_assets.cli.generate import oracle
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.ingest.synthetic.followup import TRUE_MEANS
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.splits import assignments
 from e2i_assets.warehouse.warehouse import Warehouse

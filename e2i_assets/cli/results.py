@@ -11,8 +11,8 @@ from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.artifacts import Evaluated
-from e2i_assets.modeling.problem_types import PROBLEMS
 from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.scopes.problem_types import PROBLEMS
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store

@@ -25,7 +25,7 @@ from rich.progress import (
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.contracts import markdown
 from e2i_assets.errors import E2IError
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.partitions import cohort_config, wrong_files
 from e2i_assets.settings import Settings
 from e2i_assets.stages.display import CODE_CHANGED, REUSED

@@ -52,7 +52,7 @@ def new(
     """
     from e2i_assets.cli.output import say
     from e2i_assets.cli.scope_data import known_outcomes
-    from e2i_assets.modeling.scope_draft import ScopeDraft, suggested_problem_type, write_scope
+    from e2i_assets.modeling.scopes.draft import ScopeDraft, suggested_problem_type, write_scope
     from e2i_assets.settings import config_dir
 
     def answer(given: str | None, question: str, suggestion: str) -> str:

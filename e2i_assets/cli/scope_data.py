@@ -17,11 +17,11 @@ from e2i_assets.contracts.patients import PatientJourneys
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import to_json
 from e2i_assets.leakage import LeakageError
-from e2i_assets.modeling.answerable import Answerability, Obstacle, assess
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import ConfigError
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes, wrong_scopes
+from e2i_assets.modeling.scopes.answerable import Answerability, Obstacle, assess
+from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
+from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.partitions import UnknownScope, cohort_config, cohort_configs
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings

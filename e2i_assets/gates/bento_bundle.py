@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
-from e2i_assets.modeling.one_row import TOLERANCE, gap
+from e2i_assets.modeling.selection.one_row import TOLERANCE, gap
 
 
 @dataclass(frozen=True)

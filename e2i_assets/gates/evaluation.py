@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from e2i_assets.gates.remedies import ASK
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
-from e2i_assets.modeling.problem_types import PROBLEMS
-from e2i_assets.modeling.scope import PLAUSIBILITY
-from e2i_assets.modeling.subgroups import worse_groups
+from e2i_assets.modeling.evaluation.subgroups import worse_groups
+from e2i_assets.modeling.scopes.problem_types import PROBLEMS
+from e2i_assets.modeling.scopes.scope import PLAUSIBILITY
 
 if TYPE_CHECKING:
-    from e2i_assets.modeling.evaluation import CriterionResult
+    from e2i_assets.modeling.evaluation.evaluate import CriterionResult
     from e2i_assets.modeling.problems.base import Evaluation
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 
 if TYPE_CHECKING:
-    from e2i_assets.modeling.answerable import Answerability
+    from e2i_assets.modeling.scopes.answerable import Answerability
 
 
 def _answerable(evidence: Answerability) -> Verdict:

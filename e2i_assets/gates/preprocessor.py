@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 
 if TYPE_CHECKING:
-    from e2i_assets.modeling.fitted import FitCheck
+    from e2i_assets.modeling.preprocessing.refit import FitCheck
 
 
 def _fitted_on_train(check: FitCheck) -> Verdict:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from e2i_assets.gates.remedies import ASK
 from e2i_assets.gates.verdict import Gate, Verdict, not_judged, ok, refuse
-from e2i_assets.modeling.alike import NOBODY_ALIKE, Alike
-from e2i_assets.modeling.split_policy import MINIMUM_COHORT, RATIOS
+from e2i_assets.modeling.splits.alike import NOBODY_ALIKE, Alike
+from e2i_assets.modeling.splits.policy import MINIMUM_COHORT, RATIOS
 
 if TYPE_CHECKING:
     from e2i_assets.leakage import LeakageReport
-    from e2i_assets.modeling.split_enforcer import SplitValidation
-    from e2i_assets.modeling.splits import Stability
+    from e2i_assets.modeling.splits.assignment import Stability
+    from e2i_assets.modeling.splits.enforcer import SplitValidation
     from e2i_assets.quality.splits import SplitQuality
 
 

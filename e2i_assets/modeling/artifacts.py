@@ -13,9 +13,9 @@ from pydantic import BeforeValidator
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.json_files import read_json, to_json, write_json
 from e2i_assets.leakage.info_sheet import SheetRow
-from e2i_assets.modeling.earlier import as_written_now
-from e2i_assets.modeling.identity import fingerprint
+from e2i_assets.modeling.evaluation.earlier import as_written_now
 from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.training.identity import fingerprint
 
 
 @dataclass(frozen=True)

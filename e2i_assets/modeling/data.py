@@ -11,10 +11,10 @@ import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.errors import TrainingDataError
-from e2i_assets.modeling.fitting import Matrices
 from e2i_assets.modeling.magnitudes import MEND_NUMBERS, TOO_LARGE, too_large
+from e2i_assets.modeling.preprocessing.target_encoding import training_matrix
 from e2i_assets.modeling.problems.base import Problem
-from e2i_assets.modeling.target_encoding import training_matrix
+from e2i_assets.modeling.training.fitting import Matrices
 
 
 def require_features(name: str, frame: pd.DataFrame, features: Sequence[Feature]) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from e2i_assets.contracts.variables import Feature
-from e2i_assets.modeling import one_row
-from e2i_assets.modeling.identity import fingerprint
 from e2i_assets.modeling.problems.base import Answer
+from e2i_assets.modeling.selection import one_row
+from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.pipeline_check import PipelineFacts, check_pipeline

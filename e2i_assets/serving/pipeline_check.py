@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
-from e2i_assets.modeling import one_row
 from e2i_assets.modeling.problems.base import Answer
+from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.request_schema import Row, bounds, to_frame
 
@@ -33,7 +33,7 @@ class PipelineFacts:
             and of what the service itself imports.
         all_missing: what the pipeline gives when every feature is null, as a client would get it; the served
             bundle must give the same before it answers anything.
-        one_row: `compiled` where single rows are answered by what `modeling.one_row` makes of the pipeline;
+        one_row: `compiled` where single rows are answered by what `selection.one_row` makes of the pipeline;
             else `pipeline: ` and the part that has no such form.
     """
 
@@ -144,7 +144,7 @@ def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answe
         raise BundleError(
             f"a row alone is answered otherwise than by the pipeline: they differ by {gap:.3g}, more than "
             f"{one_row.TOLERANCE:g}",
-            "Report a fault of modeling/one_row.py, with the versions of the libraries.",
+            "Report a fault of modeling/selection/one_row.py, with the versions of the libraries.",
         )
     return "compiled"
 

@@ -26,11 +26,11 @@ PRESENTS = {
     "html_pages": "the frame of every page",
     "leakage.render": "an audit as text and pages",
     "modeling.drawing": "what all plots share",
-    "modeling.explanation": "what a model has learnt",
-    "modeling.explanation_plots": "pictures of it",
-    "modeling.plots": "plots of models",
-    "modeling.shapley": "what each feature adds to a score",
-    "modeling.study_plots": "plots of studies",
+    "modeling.explanation.explain": "what a model has learnt",
+    "modeling.explanation.plots": "pictures of it",
+    "modeling.evaluation.plots": "plots of models",
+    "modeling.explanation.shapley": "what each feature adds to a score",
+    "modeling.tuning.plots": "plots of studies",
     "quality.datadocs": "Great Expectations' pages",
     "quality.plots": "plots of grades",
     "quality.render": "a report as text and pages",
@@ -40,13 +40,13 @@ PRESENTS = {
 """Modules and packages that only show what others decided, and what: a result is the same without them."""
 
 ONLY_REFUSES = {
-    ("partitions", "modeling.scopes"): "a cohort file that lists a wrong scope is refused before any stage",
+    ("partitions", "modeling.scopes.files"): "a cohort file of a wrong scope is refused before any stage",
 }
 """Imports, from and of, by which nothing is decided but whether there is a run at all."""
 
 BY_NAME = {
-    "modeling.problem_types": "modeling.problems",  # loads each module that is there
-    "modeling.scope": "modeling.problems",  # a scope is handed in with the problem type that its file names
+    "modeling.scopes.problem_types": "modeling.problems",  # loads each module that is there
+    "modeling.scopes.scope": "modeling.problems",  # a scope comes with the problem type that its file names
     "serving.bundle": "serving",  # copies the source of the service
 }
 """Modules that come to others by name, which no import says: all of the package counts as imported."""

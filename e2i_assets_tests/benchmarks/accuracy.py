@@ -24,15 +24,15 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.modeling.data import LabelledSplit
-from e2i_assets.modeling.delong import delong
-from e2i_assets.modeling.feature_selection import choose_features
-from e2i_assets.modeling.preprocessing import fit_preprocessor
-from e2i_assets.modeling.scopes import as_scope
-from e2i_assets.modeling.selection import select_candidate
-from e2i_assets.modeling.splits import assign_splits
-from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.tuning import tune
-from e2i_assets.modeling.tuning_config import OptunaConfig
+from e2i_assets.modeling.metrics.delong import delong
+from e2i_assets.modeling.preprocessing.feature_selection import choose_features
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
+from e2i_assets.modeling.scopes.files import as_scope
+from e2i_assets.modeling.selection.candidate import select_candidate
+from e2i_assets.modeling.splits.assignment import assign_splits
+from e2i_assets.modeling.training.model import train_model
+from e2i_assets.modeling.tuning.config import OptunaConfig
+from e2i_assets.modeling.tuning.study import tune
 from e2i_assets_tests.benchmarks import real_tables, rivals
 from e2i_assets_tests.benchmarks.real_tables import BINARY, TABLES, RealTable, features_of
 from e2i_assets_tests.conftest import ROOT

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.calibration import calibration_curve
 
-from e2i_assets.modeling.calibration import calibration_bins
+from e2i_assets.modeling.metrics.calibration import calibration_bins
 
 ROWS = 1000
 

@@ -31,29 +31,29 @@ from e2i_assets.json_files import to_json, write_json
 from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.leakage.info_sheet import Evidence, largest_shift, leakage_sheet
 from e2i_assets.leakage.view import Plausible
-from e2i_assets.modeling.alike import row_keys
-from e2i_assets.modeling.answerable import assess
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.card.page import model_card
 from e2i_assets.modeling.card.records import CardRecords
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers as tripod_answers
-from e2i_assets.modeling.evaluation import evaluate, lift, meets, plausibility
-from e2i_assets.modeling.explanation import explain_model
-from e2i_assets.modeling.explanation_plots import explanation_plots
-from e2i_assets.modeling.feature_selection import choose_features
-from e2i_assets.modeling.fitted import refit_check
-from e2i_assets.modeling.measuring import measure
-from e2i_assets.modeling.plots import evaluation_plots, importance_plot
-from e2i_assets.modeling.preprocessing import MISSING, fit_preprocessor, preprocessor_summary
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.modeling.selection import select_candidate
-from e2i_assets.modeling.splits import divide
-from e2i_assets.modeling.study_plots import study_plots
-from e2i_assets.modeling.subgroups import groups_of
-from e2i_assets.modeling.training import TrainedModel, train_model
-from e2i_assets.modeling.tuning import OptunaConfig, tune
+from e2i_assets.modeling.evaluation.evaluate import evaluate, lift, meets, plausibility
+from e2i_assets.modeling.evaluation.plots import evaluation_plots, importance_plot
+from e2i_assets.modeling.evaluation.subgroups import groups_of
+from e2i_assets.modeling.explanation.explain import explain_model
+from e2i_assets.modeling.explanation.plots import explanation_plots
+from e2i_assets.modeling.preprocessing.feature_selection import choose_features
+from e2i_assets.modeling.preprocessing.preprocessor import MISSING, fit_preprocessor, preprocessor_summary
+from e2i_assets.modeling.preprocessing.refit import refit_check
+from e2i_assets.modeling.scopes.answerable import assess
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import select_candidate
+from e2i_assets.modeling.selection.measuring import measure
+from e2i_assets.modeling.splits.alike import row_keys
+from e2i_assets.modeling.splits.assignment import divide
+from e2i_assets.modeling.training.model import TrainedModel, train_model
+from e2i_assets.modeling.tuning.plots import study_plots
+from e2i_assets.modeling.tuning.study import OptunaConfig, tune
 from e2i_assets.quality import QCReport, QualityConfig, build_qc_report
 from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets.quality.plots import dimension_chart, history_chart

@@ -15,8 +15,8 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from e2i_assets.contracts.variables import Feature
-from e2i_assets.modeling.problem_types import problem_of
 from e2i_assets.modeling.problems.base import Problem
+from e2i_assets.modeling.scopes.problem_types import problem_of
 
 BINARY, REGRESSION = "binary_classification", "regression"
 

@@ -19,17 +19,17 @@ from unittest import mock
 
 import numpy as np
 
-from e2i_assets.modeling import trials
 from e2i_assets.modeling.data import LabelledSplit, transform
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
-from e2i_assets.modeling.scopes import as_scope
-from e2i_assets.modeling.selection import ModelCandidate, select_candidate
-from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.trials import evaluate
-from e2i_assets.modeling.tuning import TunedParams, suggest, tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
-from e2i_assets.modeling.warm_start import Pattern, profile
+from e2i_assets.modeling.scopes.files import as_scope
+from e2i_assets.modeling.selection.candidate import ModelCandidate, select_candidate
+from e2i_assets.modeling.training.model import train_model
+from e2i_assets.modeling.tuning import trials
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
+from e2i_assets.modeling.tuning.study import TunedParams, suggest, tune
+from e2i_assets.modeling.tuning.trials import evaluate
+from e2i_assets.modeling.tuning.warm_start import Pattern, profile
 from e2i_assets.warehouse.queries.studies import NEXT_BEST
 from e2i_assets_tests.benchmarks.accuracy import drawn
 from e2i_assets_tests.benchmarks.real_tables import BINARY, TABLES, RealTable, features_of

@@ -19,14 +19,14 @@ import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit, transform
-from e2i_assets.modeling.delong import delong
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.metrics.delong import delong
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.scopes import as_scope
-from e2i_assets.modeling.selection import select_candidate
-from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.tuning import Progress, tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
+from e2i_assets.modeling.scopes.files import as_scope
+from e2i_assets.modeling.selection.candidate import select_candidate
+from e2i_assets.modeling.training.model import train_model
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
+from e2i_assets.modeling.tuning.study import Progress, tune
 from e2i_assets_tests.serving_toy import feature
 
 SCOPE = {
@@ -140,7 +140,7 @@ def compare(
     print(f"rungs of {tuned.rows} rows; work counted: {tuned.fits} fits; {tuned.n_pruned} pruned")
     predictions = [trained.predict(test.X)]
     if chosen.against_full:
-        with mock.patch("e2i_assets.modeling.tuning.rungs", lambda data, *_: [data]):
+        with mock.patch("e2i_assets.modeling.tuning.study.rungs", lambda data, *_: [data]):
             full, *whole = taken(study)
         predictions.append(model(full.chosen_params).predict(test.X))
         print(f"every trial on all rows: {whole[1]:.1f} s CPU = {whole[1] / unit[1]:.1f} fits")

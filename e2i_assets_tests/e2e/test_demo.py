@@ -21,7 +21,7 @@ import pytest
 
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.serving.bundle_ref import BundleRef

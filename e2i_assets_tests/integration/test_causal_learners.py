@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from e2i_assets.causal.learners import LEARNERS
-from e2i_assets.modeling.catalogue import CATALOGUE
-from e2i_assets.modeling.identity import fingerprint
+from e2i_assets.modeling.selection.catalogue import CATALOGUE
+from e2i_assets.modeling.training.identity import fingerprint
 
 ROWS = 1200
 RNG = np.random.default_rng(0)

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from e2i_assets.modeling.calibration import calibration_line
-from e2i_assets.modeling.class_weights import weighted_where_better
-from e2i_assets.modeling.fitting import Matrices
+from e2i_assets.modeling.metrics.calibration import calibration_line
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.recalibration import calibrated
+from e2i_assets.modeling.training.class_weights import weighted_where_better
+from e2i_assets.modeling.training.fitting import Matrices
+from e2i_assets.modeling.training.recalibration import calibrated
 
 
 def rare(rows: int, seed: int, share: float = 0.06) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.errors import SplitError
-from e2i_assets.modeling.scopes import as_scope
+from e2i_assets.modeling.scopes.files import as_scope
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import export

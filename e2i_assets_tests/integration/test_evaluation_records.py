@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA as GATE
-from e2i_assets.modeling.selection import Record
+from e2i_assets.modeling.selection.candidate import Record
 from e2i_assets.warehouse.queries.models import SUCCESS_CRITERIA, evaluations_before
 from e2i_assets.warehouse.records import gate_results, training_runs
 from e2i_assets.warehouse.warehouse import Warehouse

@@ -17,15 +17,15 @@ from sklearn.pipeline import Pipeline
 
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
-from e2i_assets.modeling.explanation import Explanation, explain, explain_model
-from e2i_assets.modeling.explanation_plots import explanation_plots
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.explanation.explain import Explanation, explain, explain_model
+from e2i_assets.modeling.explanation.plots import explanation_plots
+from e2i_assets.modeling.explanation.shapley import NotExplainedError, attribute, scored
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
-from e2i_assets.modeling.shapley import NotExplainedError, attribute, scored
-from e2i_assets.modeling.training import TrainedModel, train_model
+from e2i_assets.modeling.training.model import TrainedModel, train_model
 from e2i_assets_tests.unit.modeling_frames import (
     FEATURES,
     TRAIN,

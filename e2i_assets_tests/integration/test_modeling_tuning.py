@@ -12,16 +12,16 @@ import optuna
 import pytest
 
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling import trials
 from e2i_assets.modeling.errors import TuningError
-from e2i_assets.modeling.fitting import Matrices
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.study_journal import StudyJournal
-from e2i_assets.modeling.training import train_model
-from e2i_assets.modeling.trials import Fit, Fitted, LocalPool, steadiest
-from e2i_assets.modeling.tuning import Progress, TunedParams, suggest, tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig, SamplerConfig
+from e2i_assets.modeling.training.fitting import Matrices
+from e2i_assets.modeling.training.model import train_model
+from e2i_assets.modeling.tuning import trials
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, PrunerConfig, SamplerConfig
+from e2i_assets.modeling.tuning.journal import StudyJournal
+from e2i_assets.modeling.tuning.study import Progress, TunedParams, suggest, tune
+from e2i_assets.modeling.tuning.trials import Fit, Fitted, LocalPool, steadiest
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)

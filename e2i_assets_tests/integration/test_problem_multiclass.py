@@ -20,20 +20,20 @@ from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling import drawing
-from e2i_assets.modeling.confusions import f1_scores
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
-from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
-from e2i_assets.modeling.plots import importance_plot
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.evaluation.evaluate import evaluate, meets, plausibility
+from e2i_assets.modeling.evaluation.plots import importance_plot
+from e2i_assets.modeling.metrics.confusions import f1_scores
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.problems.multiclass import Multiclass
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import as_scope
-from e2i_assets.modeling.selection import ModelCandidate, select_candidate
-from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.modeling.tuning import tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig
+from e2i_assets.modeling.scopes.files import as_scope
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import ModelCandidate, select_candidate
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, PrunerConfig
+from e2i_assets.modeling.tuning.study import tune
 from e2i_assets_tests.serving_toy import feature
 from e2i_assets_tests.unit.modeling_frames import trained_as
 

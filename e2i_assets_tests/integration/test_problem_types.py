@@ -28,8 +28,8 @@ from e2i_assets.ingest.sources import read_source
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.card.records import ModelCard
 from e2i_assets.modeling.card.tripod import ITEMS, OPEN
-from e2i_assets.modeling.scopes import load_scopes
-from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets.stages.stage import FORCE

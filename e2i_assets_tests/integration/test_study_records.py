@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.contracts.partition_key import PartitionKey
-from e2i_assets.modeling.tuning import TunedParams
-from e2i_assets.modeling.warm_start import ProblemProfile, WarmStart
+from e2i_assets.modeling.tuning.study import TunedParams
+from e2i_assets.modeling.tuning.warm_start import ProblemProfile, WarmStart
 from e2i_assets.warehouse.queries.studies import learnt_until, patterns_before, record_study
 from e2i_assets.warehouse.records import hpo_patterns, load_batches
 from e2i_assets.warehouse.warehouse import Warehouse

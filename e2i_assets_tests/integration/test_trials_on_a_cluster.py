@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2i_assets.modeling.preprocessing import fit_preprocessor
-from e2i_assets.modeling.trials import ClusterUnavailable, DaskPool, TrialPool
-from e2i_assets.modeling.tuning import TunedParams, tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, PrunerConfig
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, PrunerConfig
+from e2i_assets.modeling.tuning.study import TunedParams, tune
+from e2i_assets.modeling.tuning.trials import ClusterUnavailable, DaskPool, TrialPool
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)
@@ -44,7 +44,7 @@ def test_a_cluster_gives_what_one_process_gives(cluster: str) -> None:
 
 
 def test_a_cluster_that_does_not_answer_is_no_verdict_on_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_assets.modeling.trials.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("e2i_assets.modeling.tuning.trials.CONNECT_SECONDS", 0.2)
     with pytest.raises(ClusterUnavailable, match="E2I_DASK_ADDRESS") as refusal:
         DaskPool("tcp://127.0.0.1:1")
     assert not refusal.value.on_data

@@ -11,12 +11,12 @@ import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import as_scope
-from e2i_assets.modeling.selection import ModelCandidate
-from e2i_assets.modeling.training import TrainedModel, train_model
+from e2i_assets.modeling.scopes.files import as_scope
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import ModelCandidate
+from e2i_assets.modeling.training.model import TrainedModel, train_model
 from e2i_assets_tests.serving_toy import feature
 
 FEATURES = (

@@ -14,10 +14,10 @@ from e2i_assets.gates import splits as gates
 from e2i_assets.gates.splits import SplitResult
 from e2i_assets.gates.verdict import refusals
 from e2i_assets.leakage import LeakageError, audit_leakage
-from e2i_assets.modeling.alike import Alike, alike_groups, row_keys, summary, tellable
 from e2i_assets.modeling.errors import SplitError
-from e2i_assets.modeling.split_policy import RATIOS
-from e2i_assets.modeling.splits import Divided, compare_assignments, divide
+from e2i_assets.modeling.splits.alike import Alike, alike_groups, row_keys, summary, tellable
+from e2i_assets.modeling.splits.assignment import Divided, compare_assignments, divide
+from e2i_assets.modeling.splits.policy import RATIOS
 
 NOBODY = pd.DataFrame({"patient_id": pd.Series(dtype=object), "split": pd.Series(dtype=object)})
 GATES = {g.name: g for g in (gates.SPLIT_RATIOS, gates.NO_LEAKAGE, gates.SPLIT_QUALITY)}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from e2i_assets.gates.model_candidate import ANSWERABLE
-from e2i_assets.modeling.answerable import Answerability, Unanswerable, assess, require_answerable
+from e2i_assets.modeling.scopes.answerable import Answerability, Unanswerable, assess, require_answerable
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, scope
 
 REGRESSION: dict[str, Any] = {"problem_type": "regression", "success_criteria": {"min_r2": 0.1}}

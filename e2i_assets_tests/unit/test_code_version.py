@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from e2i_assets.build import build_assets
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.settings import config_dir
 from e2i_assets.stages.code_version import BY_NAME, PACKAGE, PRESENTS, code_version, deciding_modules
 from e2i_assets_tests.conftest import ROOT
@@ -23,12 +23,22 @@ DOMAIN = {
     "qc_report": {"gates.qc_report", "quality.report", "quality.dimensions", "quality.expectations"},
     "cohort": {"gates.cohort", "cohorts.constructor", "cohorts.criteria"},
     "features": {"features.build", "features.events"},
-    "splits": {"gates.splits", "modeling.splits", "leakage.audit", "leakage.name_rules", "quality.splits"},
-    "model_candidate": {"modeling.selection", "modeling.algorithms"},
-    "preprocessor": {"gates.preprocessor", "modeling.preprocessing", "modeling.fitted"},
-    "tuned_params": {"modeling.tuning"},
-    "trained_model": {"modeling.training"},
-    "evaluation": {"gates.evaluation", "modeling.evaluation", "leakage.info_sheet"},
+    "splits": {
+        "gates.splits",
+        "modeling.splits.assignment",
+        "leakage.audit",
+        "leakage.name_rules",
+        "quality.splits",
+    },
+    "model_candidate": {"modeling.selection.candidate", "modeling.selection.algorithms"},
+    "preprocessor": {
+        "gates.preprocessor",
+        "modeling.preprocessing.preprocessor",
+        "modeling.preprocessing.refit",
+    },
+    "tuned_params": {"modeling.tuning.study"},
+    "trained_model": {"modeling.training.model"},
+    "evaluation": {"gates.evaluation", "modeling.evaluation.evaluate", "leakage.info_sheet"},
     "model_card": {"modeling.card.page", "modeling.card.tables", "modeling.card.tripod_answers"},
     "bento_bundle": {"gates.bento_bundle", "serving.bundle", "serving.service_template"},
 }

@@ -13,8 +13,8 @@ from e2i_assets.cli.audit_data import read_contract
 from e2i_assets.cohorts import CohortConfig
 from e2i_assets.config_files import ConfigFileError, parse_yaml
 from e2i_assets.ingest.mapping import Mapping
-from e2i_assets.modeling.scopes import read_scope
-from e2i_assets.modeling.tuning_config import OptunaConfig
+from e2i_assets.modeling.scopes.files import read_scope
+from e2i_assets.modeling.tuning.config import OptunaConfig
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets_tests.conftest import CONFIG, ROOT
 

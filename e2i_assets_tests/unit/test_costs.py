@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from e2i_assets.assets.evaluation import _learnt
 from e2i_assets.modeling.artifacts import Evaluated
-from e2i_assets.modeling.evaluation import evaluate
+from e2i_assets.modeling.evaluation.evaluate import evaluate
 from e2i_assets.resources.sealing import VaultError
 from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, scope, trained
 

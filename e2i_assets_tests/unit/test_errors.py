@@ -24,8 +24,8 @@ from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.errors import CodedError, E2IError
 from e2i_assets.gates.verdict import refusal
 from e2i_assets.ingest.problems import LoadError, Problem
-from e2i_assets.modeling.answerable import Obstacle
 from e2i_assets.modeling.errors import SplitError
+from e2i_assets.modeling.scopes.answerable import Obstacle
 
 ROOT = Path(e2i_assets.__file__).parent
 BUILT_IN = {

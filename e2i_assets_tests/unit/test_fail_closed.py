@@ -15,7 +15,7 @@ from e2i_assets.build import build_assets
 from e2i_assets.errors import E2IError
 from e2i_assets.gates.verdict import Gate, Verdict, refusal, refuse
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.resources.io_manager import GATES
 from e2i_assets_tests.conftest import ROOT
 from e2i_assets_tests.unit.fail_closed import HAZARDS, Case, cohort, hidden, leakage, models, qc, splits

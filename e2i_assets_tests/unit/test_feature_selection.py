@@ -10,13 +10,13 @@ import pytest
 from sklearn.compose import ColumnTransformer
 
 from e2i_assets.modeling.errors import TrainingDataError
-from e2i_assets.modeling.feature_rules import FeatureSelection
-from e2i_assets.modeling.feature_selection import ChosenFeatures, choose_features
-from e2i_assets.modeling.fitted import refit_check
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.feature_rules import FeatureSelection
+from e2i_assets.modeling.preprocessing.feature_selection import ChosenFeatures, choose_features
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
+from e2i_assets.modeling.preprocessing.refit import refit_check
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.regression import Regression
-from e2i_assets.modeling.selection import select_candidate
+from e2i_assets.modeling.selection.candidate import select_candidate
 from e2i_assets_tests.serving_toy import feature
 from e2i_assets_tests.unit.modeling_frames import scope, toy
 
@@ -128,7 +128,8 @@ def test_when_none_is_left_it_is_refused() -> None:
 
 def test_each_fold_of_the_comparison_chooses_on_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fold's held-out rows have no say in what its models see."""
-    from e2i_assets.modeling import selection
+
+    from e2i_assets.modeling.selection import candidate
 
     seen: list[int] = []
 
@@ -136,7 +137,7 @@ def test_each_fold_of_the_comparison_chooses_on_its_own_rows(monkeypatch: pytest
         seen.append(len(rows))
         return choose_features(rows, *given, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(selection, "choose_features", watched)
+    monkeypatch.setattr(candidate, "choose_features", watched)
     features = [feature(f"lab_{i}", "numeric") for i in range(5)]
     rule = {"selection": {"top_k": 2}}
     select_candidate(scope(features=rule), toy(300).split("train", 0, 300), features=features, seed=1)

@@ -9,13 +9,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.data import transform
-from e2i_assets.modeling.evaluation import evaluate
-from e2i_assets.modeling.fitting import Matrices
-from e2i_assets.modeling.learning_curve import MOST_CELLS, LearningCurve, learning_curve
-from e2i_assets.modeling.plots import evaluation_plots
+from e2i_assets.modeling.evaluation.evaluate import evaluate
+from e2i_assets.modeling.evaluation.plots import evaluation_plots
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.selection.algorithms import Algorithm
+from e2i_assets.modeling.training.fitting import Matrices
+from e2i_assets.modeling.training.learning_curve import MOST_CELLS, LearningCurve, learning_curve
 from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, trained
 
 LINEAR = Binary.algorithms["LogisticRegression"]

@@ -8,7 +8,7 @@ from e2i_assets.html_pages import render
 from e2i_assets.modeling.card.page import SECTIONS
 from e2i_assets.modeling.card.tripod import ITEMS, OPEN, checklist
 from e2i_assets.modeling.card.wording import figure_of, signed, with_ends
-from e2i_assets.modeling.intervals import Interval
+from e2i_assets.modeling.metrics.intervals import Interval
 from e2i_assets.modeling.problems.binary import Binary
 
 HOSTILE = '<script src="//x">alert(1)</script>'

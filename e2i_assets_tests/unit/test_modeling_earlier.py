@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from e2i_assets.modeling.artifacts import Evaluated
 from e2i_assets.modeling.errors import ModelFileError
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets_tests.unit.modeling_frames import trained
 

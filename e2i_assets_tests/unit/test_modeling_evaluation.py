@@ -10,27 +10,27 @@ from sklearn.metrics import roc_auc_score
 
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling.calibration import (
+from e2i_assets.modeling.evaluation.classification_plots import calibration_plot, decision_plot, roc_plot
+from e2i_assets.modeling.evaluation.comparing import compared_with
+from e2i_assets.modeling.evaluation.evaluate import evaluate, lift, meets, plausibility
+from e2i_assets.modeling.metrics.calibration import (
     calibration_bins,
     calibration_error,
     calibration_error_interval,
     calibration_intervals,
     calibration_line,
 )
-from e2i_assets.modeling.classification import (
+from e2i_assets.modeling.metrics.classification import (
     classification_intervals,
     classification_metrics,
     decision_curve,
     least_cost_threshold,
     youden_threshold,
 )
-from e2i_assets.modeling.classification_plots import calibration_plot, decision_plot, roc_plot
-from e2i_assets.modeling.comparing import compared_with
-from e2i_assets.modeling.delong import auc_interval, delong
-from e2i_assets.modeling.evaluation import evaluate, lift, meets, plausibility
+from e2i_assets.modeling.metrics.delong import auc_interval, delong
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.problems.binary import Binary, Costs
-from e2i_assets.modeling.scope import SuccessCriteria
+from e2i_assets.modeling.scopes.scope import SuccessCriteria
 from e2i_assets_tests.unit.modeling_frames import DATA, TEST, TRAIN, VALIDATION, scope, toy, trained
 
 

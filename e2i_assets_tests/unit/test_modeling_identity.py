@@ -12,9 +12,9 @@ import joblib
 import numpy as np
 import pytest
 
-from e2i_assets.modeling.identity import UnidentifiableError, fingerprint
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.recalibration import uncalibrated
+from e2i_assets.modeling.training.identity import UnidentifiableError, fingerprint
+from e2i_assets.modeling.training.recalibration import uncalibrated
 from e2i_assets_tests.unit.modeling_frames import TEST, trained
 
 

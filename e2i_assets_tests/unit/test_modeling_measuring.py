@@ -13,8 +13,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from e2i_assets.modeling.measuring import GIBIBYTE, measure, plain_rows
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
+from e2i_assets.modeling.selection.measuring import GIBIBYTE, measure, plain_rows
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN
 
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)

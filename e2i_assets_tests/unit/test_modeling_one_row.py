@@ -17,12 +17,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from e2i_assets.modeling.data import LabelledSplit, transform
-from e2i_assets.modeling.one_row import TOLERANCE, compiled, gap
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
+from e2i_assets.modeling.selection.one_row import TOLERANCE, compiled, gap
 from e2i_assets_tests.serving_toy import feature
 from e2i_assets_tests.unit.modeling_frames import FEATURES, toy
 

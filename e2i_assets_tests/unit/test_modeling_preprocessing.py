@@ -25,8 +25,13 @@ from sklearn.preprocessing import (
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
-from e2i_assets.modeling.fitted import FitCheck, refit_check
-from e2i_assets.modeling.preprocessing import MAX_LEVELS, fit_preprocessor, preprocessor_summary, sources_of
+from e2i_assets.modeling.preprocessing.preprocessor import (
+    MAX_LEVELS,
+    fit_preprocessor,
+    preprocessor_summary,
+    sources_of,
+)
+from e2i_assets.modeling.preprocessing.refit import FitCheck, refit_check
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.serving_toy import feature
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION
@@ -108,7 +113,7 @@ def test_whatever_it_is_made_of_it_is_compared(name: str) -> None:
 
 
 def test_verification_fails_closed() -> None:
-    from e2i_assets.modeling.preprocessing import make_preprocessor
+    from e2i_assets.modeling.preprocessing.preprocessor import make_preprocessor
 
     unfitted = refit_check(make_preprocessor(FEATURES, {"region": []}), TRAIN.X)
     assert unfitted == FitCheck(0, ("preprocessor: has not been fitted",))

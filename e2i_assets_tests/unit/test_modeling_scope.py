@@ -12,10 +12,10 @@ import yaml
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.modeling.errors import ConfigError
-from e2i_assets.modeling.problem_types import PROBLEMS
-from e2i_assets.modeling.scope import SuccessCriteria
-from e2i_assets.modeling.scopes import load_scopes, read_scope, wrong_scopes
-from e2i_assets.modeling.tuning_config import OptunaConfig
+from e2i_assets.modeling.scopes.files import load_scopes, read_scope, wrong_scopes
+from e2i_assets.modeling.scopes.problem_types import PROBLEMS
+from e2i_assets.modeling.scopes.scope import SuccessCriteria
+from e2i_assets.modeling.tuning.config import OptunaConfig
 from e2i_assets_tests.conftest import CONFIG
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from e2i_assets.modeling.errors import ModelFileError
-from e2i_assets.modeling.plots import importance_plot
+from e2i_assets.modeling.evaluation.plots import importance_plot
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.recalibration import uncalibrated
-from e2i_assets.modeling.training import TrainedModel
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.modeling.training.recalibration import uncalibrated
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, trained
 
 pytestmark = pytest.mark.parametrize("algorithm", Binary.algorithms)

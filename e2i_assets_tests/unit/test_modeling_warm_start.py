@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.tuning import TunedParams, tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig, WarmStartConfig
-from e2i_assets.modeling.warm_start import (
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, WarmStartConfig
+from e2i_assets.modeling.tuning.study import TunedParams, tune
+from e2i_assets.modeling.tuning.warm_start import (
     Pattern,
     ProblemProfile,
     profile,

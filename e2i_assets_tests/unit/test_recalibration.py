@@ -9,9 +9,9 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
-from e2i_assets.modeling.calibration import calibration_error, calibration_line
-from e2i_assets.modeling.identity import fingerprint
-from e2i_assets.modeling.recalibration import FEWEST, calibrated, uncalibrated
+from e2i_assets.modeling.metrics.calibration import calibration_error, calibration_line
+from e2i_assets.modeling.training.identity import fingerprint
+from e2i_assets.modeling.training.recalibration import FEWEST, calibrated, uncalibrated
 
 
 class Telling(ClassifierMixin, BaseEstimator):

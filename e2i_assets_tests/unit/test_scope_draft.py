@@ -10,15 +10,15 @@ from typer.testing import CliRunner, Result
 
 from e2i_assets.cli.main import app
 from e2i_assets.modeling.errors import ConfigError
-from e2i_assets.modeling.problem_types import SCOPES
-from e2i_assets.modeling.scope_draft import (
+from e2i_assets.modeling.scopes.draft import (
     CRITERIA,
     ScopeDraft,
     ScopeTaken,
     suggested_problem_type,
     write_scope,
 )
-from e2i_assets.modeling.scopes import read_scope
+from e2i_assets.modeling.scopes.files import read_scope
+from e2i_assets.modeling.scopes.problem_types import SCOPES
 from e2i_assets.settings import settings
 from e2i_assets_tests.conftest import shipped_config
 

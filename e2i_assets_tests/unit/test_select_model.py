@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from e2i_assets.modeling import select_model
-from e2i_assets.modeling.catalogue import CATALOGUE
 from e2i_assets.modeling.errors import NoCandidateError, TrainingDataError
-from e2i_assets.modeling.select_model import SelectionRequestError, features_of
+from e2i_assets.modeling.selection.catalogue import CATALOGUE
+from e2i_assets.modeling.selection.request import SelectionRequestError, features_of
 from e2i_assets_tests.unit.modeling_frames import toy
 
 MADE = toy(240, seed=5)

@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from e2i_assets.modeling import one_row
 from e2i_assets.modeling.errors import ServedModelError
-from e2i_assets.modeling.example_row import example_features
+from e2i_assets.modeling.explanation.example_row import example_features
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving import Bundle, BundleConflictError, BundleError, bento_store, build_bundle
 from e2i_assets.serving.pipeline_check import check_pipeline
 from e2i_assets.serving.request_schema import doubts, request_models, to_frame

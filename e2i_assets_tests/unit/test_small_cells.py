@@ -16,7 +16,7 @@ from e2i_assets.cohorts.diff import Effect
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import COUNTS, Cells
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling.evaluation import evaluate
+from e2i_assets.modeling.evaluation.evaluate import evaluate
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets_tests.unit.cohort_frames import config, observed
 from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, trained

@@ -13,7 +13,7 @@ import yaml
 
 from e2i_assets.assets.splits import _audit
 from e2i_assets.contracts.variables import Feature
-from e2i_assets.modeling.scopes import read_scope
+from e2i_assets.modeling.scopes.files import read_scope
 
 ROWS = 400
 

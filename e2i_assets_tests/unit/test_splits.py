@@ -9,8 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from e2i_assets.modeling.errors import SplitError
-from e2i_assets.modeling.split_policy import MINIMUM_COHORT, RATIOS, TOLERANCE, stratum_tolerance
-from e2i_assets.modeling.splits import Divided, Stability, assign_splits, compare_assignments, divide
+from e2i_assets.modeling.splits.assignment import (
+    Divided,
+    Stability,
+    assign_splits,
+    compare_assignments,
+    divide,
+)
+from e2i_assets.modeling.splits.policy import MINIMUM_COHORT, RATIOS, TOLERANCE, stratum_tolerance
 
 NOBODY = pd.DataFrame({"patient_id": pd.Series(dtype=object), "split": pd.Series(dtype=object)})
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from e2i_assets.gates.evaluation import SUBGROUP_GAPS
-from e2i_assets.modeling.evaluation import evaluate
-from e2i_assets.modeling.figures import Subgroup
-from e2i_assets.modeling.intervals import Interval, of_difference
+from e2i_assets.modeling.evaluation.evaluate import evaluate
+from e2i_assets.modeling.evaluation.subgroups import groups_of, hidden_below, subgroup_table
+from e2i_assets.modeling.metrics.figures import Subgroup
+from e2i_assets.modeling.metrics.intervals import Interval, of_difference
 from e2i_assets.modeling.problems.base import Evaluation, Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
-from e2i_assets.modeling.subgroups import groups_of, hidden_below, subgroup_table
 from e2i_assets_tests.unit.modeling_frames import TEST, TRAIN, VALIDATION, trained
 
 

@@ -25,7 +25,7 @@ from e2i_assets.ingest.mapping import Mapping, Reading
 from e2i_assets.ingest.opening import open_source
 from e2i_assets.ingest.problems import judge, rules_for
 from e2i_assets.ingest.sources import read_source
-from e2i_assets.modeling.scopes import read_scope
+from e2i_assets.modeling.scopes.files import read_scope
 from e2i_assets_tests.unit.source_frames import given
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)

@@ -14,13 +14,13 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from e2i_assets.modeling.data import LabelledSplit, transform
 from e2i_assets.modeling.errors import TrainingDataError
-from e2i_assets.modeling.fitted import refit_check
-from e2i_assets.modeling.preprocessing import fit_preprocessor, preprocessor_summary, sources_of
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor, preprocessor_summary, sources_of
+from e2i_assets.modeling.preprocessing.refit import refit_check
+from e2i_assets.modeling.preprocessing.target_encoding import training_matrix
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
-from e2i_assets.modeling.target_encoding import training_matrix
 from e2i_assets_tests.serving_toy import feature
 
 FEATURES = [feature("age", "numeric"), feature("clinic", "categorical")]

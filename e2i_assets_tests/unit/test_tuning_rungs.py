@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from e2i_assets.modeling import rungs as rungs_module
-from e2i_assets.modeling.fitting import Matrices
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.regression import Regression
-from e2i_assets.modeling.rungs import promoted, rungs, work
-from e2i_assets.modeling.tuning import TunedParams, tune
-from e2i_assets.modeling.tuning_config import OptimizationConfig, OptunaConfig
+from e2i_assets.modeling.training.fitting import Matrices
+from e2i_assets.modeling.tuning import rungs as rungs_module
+from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
+from e2i_assets.modeling.tuning.rungs import promoted, rungs, work
+from e2i_assets.modeling.tuning.study import TunedParams, tune
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)

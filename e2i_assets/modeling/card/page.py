@@ -14,7 +14,7 @@ from e2i_assets.modeling.card.records import CardRecords, ModelCard
 from e2i_assets.modeling.card.summary import limits, summary, tuning
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers
-from e2i_assets.modeling.explanation_plots import main_plots
+from e2i_assets.modeling.explanation.plots import main_plots
 
 TEMPLATE = "model_card.html"
 SECTIONS = (

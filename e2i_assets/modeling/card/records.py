@@ -10,12 +10,12 @@ from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.artifacts import Evaluated, Splits
-from e2i_assets.modeling.explanation import Explanation
+from e2i_assets.modeling.explanation.explain import Explanation
 from e2i_assets.modeling.problems.base import Evaluation, Problem
-from e2i_assets.modeling.scope import Scope
-from e2i_assets.modeling.selection import ModelCandidate
-from e2i_assets.modeling.training import TrainedModel
-from e2i_assets.modeling.tuning import TunedParams
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.selection.candidate import ModelCandidate
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.modeling.tuning.study import TunedParams
 from e2i_assets.quality.report import QCReport
 
 CARD_FILE = "card.html"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from e2i_assets.modeling.intervals import Interval
+from e2i_assets.modeling.metrics.intervals import Interval
 from e2i_assets.modeling.problems.base import Problem
 
 METRICS: Mapping[str, str] = {

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.cohorts.small_cells import Cells
-from e2i_assets.modeling.algorithms import Algorithm
 from e2i_assets.modeling.errors import NoCandidateError
-from e2i_assets.modeling.figures import Compared, Subgroup
-from e2i_assets.modeling.intervals import Interval
+from e2i_assets.modeling.metrics.figures import Compared, Subgroup
+from e2i_assets.modeling.metrics.intervals import Interval
+from e2i_assets.modeling.selection.algorithms import Algorithm
 
 Metrics = Mapping[str, float | None]
 Intervals = Mapping[str, Interval | None]

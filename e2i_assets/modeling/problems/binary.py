@@ -12,20 +12,19 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from e2i_assets.cohorts.small_cells import Cells
-from e2i_assets.modeling.algorithms import classifiers
-from e2i_assets.modeling.calibration import calibration_bins, calibration_line
-from e2i_assets.modeling.classification import (
+from e2i_assets.modeling.errors import MORE_OF_THE_RARER, ServedModelError, TrainingDataError
+from e2i_assets.modeling.evaluation.classification_plots import calibration_plot, decision_plot, roc_plot
+from e2i_assets.modeling.metrics.calibration import calibration_bins, calibration_line
+from e2i_assets.modeling.metrics.classification import (
     classification_intervals,
     classification_metrics,
     decision_curve,
     least_cost_threshold,
     youden_threshold,
 )
-from e2i_assets.modeling.classification_plots import calibration_plot, decision_plot, roc_plot
-from e2i_assets.modeling.delong import auc_interval, delong
-from e2i_assets.modeling.errors import MORE_OF_THE_RARER, ServedModelError, TrainingDataError
-from e2i_assets.modeling.fitting import Watched
-from e2i_assets.modeling.intervals import Interval
+from e2i_assets.modeling.metrics.delong import auc_interval, delong
+from e2i_assets.modeling.metrics.intervals import Interval
+from e2i_assets.modeling.metrics.roc import roc_points
 from e2i_assets.modeling.problems.base import (
     Answer,
     Comparison,
@@ -35,8 +34,9 @@ from e2i_assets.modeling.problems.base import (
     Problem,
     log_loss_of,
 )  # fmt: skip
-from e2i_assets.modeling.roc import roc_points
-from e2i_assets.modeling.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.selection.algorithms import classifiers
+from e2i_assets.modeling.training.fitting import Watched
 
 MAX_ROC_POINTS = 200
 

@@ -15,13 +15,12 @@ from pydantic import Field, field_validator
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.contracts.spelling import as_label
 from e2i_assets.modeling import drawing
-from e2i_assets.modeling.algorithms import classifiers
-from e2i_assets.modeling.calibration import calibration_error, calibration_error_interval
-from e2i_assets.modeling.confusions import SEED, bootstrapped_f1, f1_scores, resampled
-from e2i_assets.modeling.delong import auc_interval
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
-from e2i_assets.modeling.fitting import Watched
-from e2i_assets.modeling.intervals import Interval, not_negative, of_mean, of_share
+from e2i_assets.modeling.metrics.calibration import calibration_error, calibration_error_interval
+from e2i_assets.modeling.metrics.confusions import SEED, bootstrapped_f1, f1_scores, resampled
+from e2i_assets.modeling.metrics.delong import auc_interval
+from e2i_assets.modeling.metrics.intervals import Interval, not_negative, of_mean, of_share
+from e2i_assets.modeling.metrics.roc import roc_points
 from e2i_assets.modeling.problems.base import (
     Answer,
     Comparison,
@@ -31,8 +30,9 @@ from e2i_assets.modeling.problems.base import (
     Problem,
     log_loss_of,
 )  # fmt: skip
-from e2i_assets.modeling.roc import roc_points
-from e2i_assets.modeling.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.selection.algorithms import classifiers
+from e2i_assets.modeling.training.fitting import Watched
 
 MAX_ROC_POINTS = 100
 MORE_OF_EACH = "Load more patients, or join rare classes to others: more must be of the rarest."

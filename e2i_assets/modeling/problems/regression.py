@@ -13,14 +13,14 @@ from pydantic import Field
 
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling import drawing
-from e2i_assets.modeling.algorithms import regressors
-from e2i_assets.modeling.calibration import equal_bins
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
-from e2i_assets.modeling.fitting import Watched
-from e2i_assets.modeling.intervals import Interval, not_negative, of_logarithm, of_mean
 from e2i_assets.modeling.magnitudes import LARGEST
+from e2i_assets.modeling.metrics.calibration import equal_bins
+from e2i_assets.modeling.metrics.intervals import Interval, not_negative, of_logarithm, of_mean
 from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
-from e2i_assets.modeling.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.selection.algorithms import regressors
+from e2i_assets.modeling.training.fitting import Watched
 
 ROWS_PER_FOLD = 10
 NEAR_ZERO = 0.01

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from e2i_assets.modeling.selection import Record
+from e2i_assets.modeling.selection.candidate import Record
 from e2i_assets.warehouse.records import bentoml_services, gate_results, training_runs
 
 if TYPE_CHECKING:
-    from e2i_assets.modeling.training import TrainedModel
+    from e2i_assets.modeling.training.model import TrainedModel
     from e2i_assets.serving import Bundle
     from e2i_assets.warehouse.warehouse import Warehouse
 

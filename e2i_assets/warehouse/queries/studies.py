@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling.warm_start import Pattern, ProblemProfile
+from e2i_assets.modeling.tuning.warm_start import Pattern, ProblemProfile
 from e2i_assets.warehouse.records import hpo_patterns, hpo_studies, load_batches
 
 if TYPE_CHECKING:
-    from e2i_assets.modeling.tuning import TunedParams
+    from e2i_assets.modeling.tuning.study import TunedParams
     from e2i_assets.warehouse.warehouse import Warehouse
 
 NEXT_BEST = 5

@@ -15,8 +15,8 @@ from e2i_assets.cohorts import CohortConfig
 from e2i_assets.config_files import parse_yaml
 from e2i_assets.ingest import attributes
 from e2i_assets.ingest.mapping import Mapping
-from e2i_assets.modeling.catalogue import CATALOGUE
-from e2i_assets.modeling.scopes import as_scope
+from e2i_assets.modeling.scopes.files import as_scope
+from e2i_assets.modeling.selection.catalogue import CATALOGUE
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import CONFIG, ROOT

@@ -14,7 +14,7 @@ from e2i_assets.build import build_resources
 from e2i_assets.cli.main import app
 from e2i_assets.cli.scope_data import NotSplitYet, check_scopes
 from e2i_assets.modeling.errors import ConfigError
-from e2i_assets.modeling.scopes import load_scopes
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.partitions import UnknownScope
 from e2i_assets.settings import Settings, settings
 from e2i_assets_tests.conftest import ROOT

@@ -12,7 +12,7 @@ from e2i_assets.contracts.variables import Variable
 from e2i_assets.gates.splits import SplitResult
 from e2i_assets.leakage import LeakageReport, audit_leakage
 from e2i_assets.modeling import SplitEnforcer
-from e2i_assets.modeling.splits import Stability
+from e2i_assets.modeling.splits.assignment import Stability
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 
 SIZES = {"train": 600, "validation": 200, "test": 150, "holdout": 50}

@@ -11,13 +11,13 @@ import pandas as pd
 from e2i_assets.assets.bento_bundle import packed_pipeline, probe_rows
 from e2i_assets.assets.scoped import labelled
 from e2i_assets.gates.bento_bundle import Answers
-from e2i_assets.modeling.answerable import Answerability, assess, require_answerable
-from e2i_assets.modeling.evaluation import CriterionResult, evaluate, meets
-from e2i_assets.modeling.fitted import FitCheck, refit_check
-from e2i_assets.modeling.preprocessing import fit_preprocessor
+from e2i_assets.modeling.evaluation.evaluate import CriterionResult, evaluate, meets
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
+from e2i_assets.modeling.preprocessing.refit import FitCheck, refit_check
 from e2i_assets.modeling.problems.base import Evaluation
-from e2i_assets.modeling.scope import SuccessCriteria
-from e2i_assets.modeling.selection import select_candidate
+from e2i_assets.modeling.scopes.answerable import Answerability, assess, require_answerable
+from e2i_assets.modeling.scopes.scope import SuccessCriteria
+from e2i_assets.modeling.selection.candidate import select_candidate
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TEST, TRAIN, VALIDATION, scope, trained
 

@@ -14,7 +14,7 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.gates.qc_report import Origin, Quality
 from e2i_assets.gates.splits import SplitResult
 from e2i_assets.modeling import SplitValidation
-from e2i_assets.modeling.splits import Stability
+from e2i_assets.modeling.splits.assignment import Stability
 from e2i_assets.quality import QualityConfig, build_qc_report, grade_splits
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, quality_config

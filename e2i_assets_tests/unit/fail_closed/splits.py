@@ -11,7 +11,7 @@ import pandas as pd
 
 from e2i_assets.gates.splits import SplitResult
 from e2i_assets.modeling import SplitEnforcer
-from e2i_assets.modeling.splits import Stability, compare_assignments, divide
+from e2i_assets.modeling.splits.assignment import Stability, compare_assignments, divide
 from e2i_assets_tests.unit.fail_closed import EXCEPTION, Case, Cases
 
 SIZE = 200

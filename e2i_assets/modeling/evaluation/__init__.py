@@ -1,0 +1,1 @@
+"""How good a trained model is, beside simpler ones and in groups of patients."""

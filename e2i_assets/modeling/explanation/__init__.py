@@ -1,0 +1,1 @@
+"""What a model has learnt, by its SHAP values."""

@@ -1,0 +1,1 @@
+"""Figures of predictions and their intervals: numbers in, numbers out."""

@@ -1,0 +1,164 @@
+"""A scope: one question asked of every partition that lists it. `scopes.files` reads its file."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+
+from e2i_assets.modeling.preprocessing.feature_rules import FeatureSelection
+from e2i_assets.modeling.problems.base import Problem
+from e2i_assets.modeling.splits.policy import SplitOrder
+from e2i_assets.modeling.config import YamlModel
+
+PLAUSIBILITY = "plausible_"
+"""How the names of limits begin among a model's criteria."""
+
+
+class Criterion(NamedTuple):
+    """One success criterion: `min_auc: 0.70` has bound `min`, metric `auc`, threshold 0.70."""
+
+    name: str
+    bound: str
+    metric: str
+    threshold: float
+
+
+class SuccessCriteria(RootModel[dict[str, float]]):
+    """`min_<metric>` and `max_<metric>` with their thresholds; at least one, so that the gate has a rule."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @field_validator("root")
+    @classmethod
+    def _well_formed(cls, value: dict[str, float]) -> dict[str, float]:
+        if not value:
+            raise ValueError("state at least one criterion, for instance min_auc: 0.70")
+        for name, threshold in value.items():
+            if not re.fullmatch(r"(min|max)_[a-z0-9_]+", name):
+                raise ValueError(f"{name} must read min_<metric> or max_<metric>")
+            if not math.isfinite(threshold):
+                raise ValueError(f"{name} needs a finite number")
+        return value
+
+    def __iter__(self) -> Iterator[Criterion]:  # type: ignore[override]
+        """The criteria in the order of the file."""
+        for name, threshold in self.root.items():
+            bound, _, metric = name.partition("_")
+            yield Criterion(name, bound, metric, threshold)
+
+
+class FeatureChoice(BaseModel):
+    """Which features the models of this scope see, by name.
+
+    Attributes:
+        required: a partition that lacks one is refused, and no rule leaves it out of a model.
+        exclude: no model sees them; a partition may lack some.
+        selection: by which rules others are left out on train.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    required: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    selection: FeatureSelection = FeatureSelection()
+
+
+class Selection(BaseModel):
+    """What an algorithm must meet, and what is preferred.
+
+    `max_latency_ms` is of one row, `max_memory_gb` of the loaded model, as measured where it is trained. A
+    preference moves the ranking, never the measured comparison; an exclusion is final.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_latency_ms: float = Field(default=100, gt=0)
+    max_memory_gb: float = Field(default=8, gt=0)
+    interpretability_required: bool = False
+    preferred_algorithms: tuple[str, ...] = ()
+    excluded_algorithms: tuple[str, ...] = ()
+
+
+class Baseline(BaseModel):
+    """What a model must beat on test, and by how much.
+
+    Attributes:
+        model: `no_features`, which knows the outcomes of train and nothing of a patient, or `simple`, the
+            problem type's regularised linear model on the same features.
+        min_lift: share by which the primary metric must be better than the baseline's: 0.1 asks for an AUC
+            of 0.55 over 0.5, or for an RMSE of 9 over 10; negative where as much may be lost.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Literal["no_features", "simple"]
+    min_lift: float = Field(default=0.0, gt=-1, allow_inf_nan=False)
+
+
+class PlausibleLimit(NamedTuple):
+    """What a figure may reach before it is a question: `max_auc` or `max_r2`, and the limit."""
+
+    name: str
+    limit: float
+
+
+class Scope(YamlModel, ABC):
+    """One question: what is predicted, from what, by which models, and how good it must be.
+
+    What else a scope file says follows from its `problem_type`: each has a scope of its own.
+
+    `split_order: temporal` puts every index date of train before those of validation, test and holdout. A
+    partition is split once for all of its scopes, so one that asks for it decides for the others.
+
+    Attributes:
+        horizon_days: days after the index date by which the outcome has happened or not, where it is not the
+            cohort's follow-up window; a cohort that is followed for fewer is refused.
+        minimum_samples: patients of train with a known outcome below which nothing is learnt.
+        baseline: what a model must beat, where that is asked for.
+    """
+
+    problem_class: ClassVar[type[Problem]]
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = Field(min_length=1)
+    problem_type: str
+    target: str = Field(min_length=1)
+    horizon_days: int | None = Field(default=None, ge=1)
+    split_order: SplitOrder = "random"
+    minimum_samples: int = Field(default=50, ge=1)
+    features: FeatureChoice = FeatureChoice()
+    selection: Selection = Selection()
+    success_criteria: SuccessCriteria
+    baseline: Baseline | None = None
+
+    @property
+    def problem(self) -> Problem:
+        """Everything that depends on the kind of target."""
+        return self.problem_class()
+
+    @property
+    @abstractmethod
+    def plausible(self) -> PlausibleLimit:
+        """What the features may reach together, and a model on test, before it is a question."""
+
+    @field_validator("success_criteria")
+    @classmethod
+    def _known_metrics(cls, value: SuccessCriteria) -> SuccessCriteria:
+        known, bounds = cls.problem_class.criteria, cls.problem_class.bounds
+        unknown = [c.name for c in value if c.metric not in known]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: no such metric; known are {', '.join(known)}")
+        for c in value:
+            ascending = cls.problem_class.ascending[known[c.metric]]
+            if ascending is not None and c.bound != (wanted := "min" if ascending else "max"):
+                better = "higher" if ascending else "lower"
+                raise ValueError(f"{c.name}: {c.metric} is better {better}; write {wanted}_{c.metric}")
+            low, high = bounds.get(c.metric, (0, 1))
+            if not low <= c.threshold <= high:
+                raise ValueError(f"{c.name} is {c.threshold:g}, but {c.metric} lies in [{low:g}, {high:g}]")
+        return value

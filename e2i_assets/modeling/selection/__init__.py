@@ -1,0 +1,1 @@
+"""Which of the twelve algorithms a question gets, and what each costs to serve."""

@@ -1,0 +1,1 @@
+"""The trained model: how it is fitted, weighted and recalibrated."""

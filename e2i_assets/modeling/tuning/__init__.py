@@ -1,0 +1,1 @@
+"""Hyperparameters: studies, their trials, and what earlier studies give them."""
