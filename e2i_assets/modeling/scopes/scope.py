@@ -10,10 +10,10 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
+from e2i_assets.modeling.config import YamlModel
 from e2i_assets.modeling.preprocessing.feature_rules import FeatureSelection
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.splits.policy import SplitOrder
-from e2i_assets.modeling.config import YamlModel
 
 PLAUSIBILITY = "plausible_"
 """How the names of limits begin among a model's criteria."""
