@@ -1,4 +1,25 @@
-"""What a treatment changes, for whom: estimators of the effect on each row.
+"""What a treatment changes, and for whom: effects on average and on each row, and whether to trust them.
 
-Plain Python on arrays: neither scopes nor Dagster, and nothing of models that only predict.
+Plain Python on frames and arrays: neither scopes nor Dagster, and nothing of models that only predict.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from e2i_assets.causal.effect import estimate_effect
+    from e2i_assets.causal.errors import CausalDataError
+    from e2i_assets.causal.report import EffectReport
+
+__all__ = ["CausalDataError", "EffectReport", "estimate_effect"]
+
+_MODULES = {"CausalDataError": "errors", "EffectReport": "report", "estimate_effect": "effect"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for, so that whoever wants one learner does not depend on all of it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,281 @@
+"""A table that an effect is asked of, checked and made into numbers: who was treated, what came of it, and
+what was known before.
+
+What makes the question impossible is refused here, by name; whether the rows can answer it is judged
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.causal.errors import CausalDataError
+from e2i_assets.contracts.base import Table, columns
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.variables import Variable
+
+TreatmentKind = Literal["binary", "continuous"]
+OutcomeKind = Literal["binary", "count", "continuous"]
+
+MOST_LEVELS = 30
+"""A text with more values than this is no category that an estimator could adjust for."""
+RARE_LEVEL = 0.01
+"""Levels of fewer rows than this share are taken together."""
+FEW_DOSES = 6
+"""Whole numbers of fewer values than this may be doses or names of arms: nobody but the user knows."""
+DISTINCT = 0.25
+"""A column of which this share of the rows has a value of its own tells rows apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class CausalData:
+    """Rows ready for an estimator, all of one order.
+
+    Attributes:
+        x: (rows, columns) covariates as numbers without gaps, standardised.
+        columns: what each column of `x` is: a covariate, a level of one, or that it is missing.
+        y: outcome as floats, NaN where it is not known.
+        t: treatment: 0 and 1, or a dose.
+        arm, control: what 1 and 0 stand for; empty for a dose.
+        left_out: covariates with one value alone, which have nothing to say.
+        index: the frame's own labels of the rows.
+    """
+
+    x: np.ndarray
+    columns: tuple[str, ...]
+    y: np.ndarray
+    t: np.ndarray
+    treatment_kind: TreatmentKind
+    outcome_kind: OutcomeKind
+    arm: str
+    control: str
+    left_out: tuple[str, ...]
+    index: pd.Index
+
+    @property
+    def known(self) -> np.ndarray:
+        """Rows whose outcome is known."""
+        return ~np.isnan(self.y)
+
+
+def names_of(covariates: Sequence[str | Variable]) -> tuple[str, ...]:
+    """Columns of the covariates, which may come as names or with their declarations."""
+    return tuple(c if isinstance(c, str) else str(getattr(c, "name", "")) for c in covariates)
+
+
+def known_afterwards(covariates: Sequence[str | Variable]) -> tuple[str, ...]:
+    """Covariates known only with the outcome: by their own declaration, or by the contract's column of that
+    name.
+    """
+    late = {name for table in TABLES.values() for name in _late_columns(table)}
+    return tuple(
+        name
+        for name, covariate in zip(names_of(covariates), covariates, strict=True)
+        if (name in late if isinstance(covariate, str) else covariate.known_afterwards)
+    )
+
+
+def _late_columns(table: type[Table]) -> list[str]:
+    return [column.name for column in columns(table) if column.known_afterwards]
+
+
+def prepare(
+    frame: pd.DataFrame,
+    *,
+    treatment: str,
+    outcome: str,
+    covariates: Sequence[str],
+    target: Any = None,
+    control: Any = None,
+) -> CausalData:
+    """Check the table and make numbers of it.
+
+    Args:
+        target, control: the two arms to compare, where the treatment has names or more than two values; rows
+            of other arms are left out.
+
+    Raises:
+        CausalDataError: a column is not there, twice there or of a type that no effect is told of; a
+            treatment is missing or has one arm alone; rows are copies of others.
+    """
+    _refuse_columns(frame, treatment, outcome, covariates)
+    _refuse_copies(frame)
+    if missing := int(frame[treatment].isna().sum()):
+        raise CausalDataError(
+            f"treatment {treatment}: missing in {missing} of {len(frame)} rows",
+            "Leave out the rows of which nobody knows whether they were treated, or find out; a missing"
+            " treatment is not an untreated one.",
+        )
+    frame, t, kind, arms = _treatment(frame, treatment, target, control)
+    y, outcome_kind = _outcome(frame[outcome], outcome)
+    parts = [_encoded(frame[name], name) for name in covariates]
+    left_out = tuple(name for name, part in zip(covariates, parts, strict=True) if part.shape[1] == 0)
+    table = pd.concat([pd.DataFrame(index=frame.index), *parts], axis=1)
+    return CausalData(
+        x=_standardised(table.to_numpy(float)),
+        columns=tuple(map(str, table.columns)),
+        y=y, t=t, treatment_kind=kind, outcome_kind=outcome_kind, arm=arms[1], control=arms[0],
+        left_out=left_out, index=frame.index,
+    )  # fmt: skip
+
+
+def _refuse_columns(frame: pd.DataFrame, treatment: str, outcome: str, covariates: Sequence[str]) -> None:
+    wanted = [treatment, outcome, *covariates]
+    if absent := [name for name in wanted if name not in frame.columns]:
+        raise CausalDataError(f"column not in the frame: {', '.join(absent)}")
+    if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
+        raise CausalDataError(
+            f"named more than once among treatment, outcome and covariates: {', '.join(twice)}",
+            "Give each column one part to play.",
+        )
+    if doubled := sorted({str(name) for name in wanted if list(frame.columns).count(name) > 1}):
+        raise CausalDataError(f"more than one column of the frame is named {', '.join(doubled)}")
+    if frame.empty:
+        raise CausalDataError("the frame has no rows")
+
+
+def _refuse_copies(frame: pd.DataFrame) -> None:
+    """A row counted twice makes every interval too narrow.
+
+    Rows may be alike by chance where all columns have few values. A copy shares also a value that nobody else
+    has, in a column that tells rows apart; or the label of the row.
+    """
+    if repeated := int(frame.index.duplicated().sum()):
+        _copies("the index", repeated, len(frame))
+    alike = frame.duplicated(keep=False).to_numpy()
+    if not alike.any():
+        return
+    rows = frame[alike]
+    size = rows.groupby(list(frame.columns), dropna=False, observed=True)[frame.columns[0]].transform("size")
+    for name in frame.columns:
+        if frame[name].nunique() < DISTINCT * len(frame):
+            continue
+        alone = rows[name].map(frame[name].value_counts()) == size
+        if alone.any():
+            _copies(f"all columns, {name} among them", int(alone.sum()), len(frame))
+
+
+def _copies(where: str, rows: int, of: int) -> None:
+    raise CausalDataError(
+        f"duplicated rows: {rows} of {of} repeat another in {where}",
+        "Keep each patient once (`drop_duplicates`, `reset_index`): copies make an interval narrower than"
+        " it is.",
+    )
+
+
+def _treatment(
+    frame: pd.DataFrame, name: str, target: Any, control: Any
+) -> tuple[pd.DataFrame, np.ndarray, TreatmentKind, tuple[str, str]]:
+    """The rows that are compared, their treatment as numbers, and the names of control and arm."""
+    values = frame[name]
+    levels = sorted(values.unique().tolist(), key=str)
+    if len(levels) < 2:
+        raise CausalDataError(
+            f"treatment {name} has one arm alone in {len(frame)} rows",
+            "Add rows of a control arm: without one there is nothing to compare with.",
+        )
+    if target is not None or control is not None:
+        return _two_arms(frame, name, levels, target, control)
+    if set(levels) <= {0, 1}:
+        return frame, values.to_numpy(float), "binary", ("0", "1")
+    if not pd.api.types.is_numeric_dtype(values):
+        raise _name_the_arms(name, levels)
+    if len(levels) == 2 or (len(levels) < FEW_DOSES and pd.api.types.is_integer_dtype(values)):
+        raise _name_the_arms(name, levels)
+    if not np.isfinite(values.to_numpy(float)).all():
+        raise CausalDataError(f"treatment {name} has values without end")
+    return frame, values.to_numpy(float), "continuous", ("", "")
+
+
+def _two_arms(
+    frame: pd.DataFrame, name: str, levels: list[Any], target: Any, control: Any
+) -> tuple[pd.DataFrame, np.ndarray, TreatmentKind, tuple[str, str]]:
+    if control is None and set(levels) == {0, 1}:
+        control = next(level for level in levels if level != target)
+    if control is None or (target is None and len(levels) > 2):
+        raise _name_the_arms(name, levels)
+    if target is None:
+        target = next(level for level in levels if level != control)
+    if target not in levels or control not in levels or target == control:
+        raise _name_the_arms(name, levels)
+    compared = frame[frame[name].isin([target, control])]
+    return compared, (compared[name] == target).to_numpy(float), "binary", (str(control), str(target))
+
+
+def _name_the_arms(name: str, levels: list[Any]) -> CausalDataError:
+    shown = ", ".join(map(str, levels)) if len(levels) <= 12 else f"{len(levels)} of them"
+    return CausalDataError(
+        f"treatment {name} has arms that are not 0 and 1 ({shown}): it is not said which is compared with"
+        " which",
+        "Name two of them, `target=` the arm and `control=` what it is compared with; for a dose give"
+        " numbers of type float.",
+    )
+
+
+def _outcome(values: pd.Series, name: str) -> tuple[np.ndarray, OutcomeKind]:
+    """Outcome as floats, and what kind it is; NaN stays where it is not known."""
+    if not (
+        pd.api.types.is_bool_dtype(values.dropna().infer_objects()) or pd.api.types.is_numeric_dtype(values)
+    ):
+        raise CausalDataError(
+            f"outcome {name} is {values.dtype}, not a number",
+            "Give 0 and 1, a count or a measurement.",
+        )
+    y = values.to_numpy(float, na_value=np.nan)
+    known = y[~np.isnan(y)]
+    if np.isinf(known).any():
+        raise CausalDataError(f"outcome {name} has values without end")
+    distinct = np.unique(known)
+    if len(distinct) < 2:
+        raise CausalDataError(f"outcome {name} has {len(distinct)} values: no treatment could change it")
+    if set(distinct) <= {0.0, 1.0}:
+        return y, "binary"
+    whole = np.all(known == np.round(known)) and known.min() >= 0
+    return y, "count" if whole and known.mean() < LARGE_COUNT else "continuous"
+
+
+LARGE_COUNT = 30
+"""Whole numbers as large as this on average are as good as measured."""
+
+
+def _encoded(values: pd.Series, name: str) -> pd.DataFrame:
+    """A covariate as columns of numbers without gaps; none where it has one value alone.
+
+    A gap gets the median and a column of its own that says so; levels of few rows are taken together.
+    """
+    gap = values.isna()
+    if pd.api.types.is_datetime64_any_dtype(values):
+        values = values.astype("int64").astype(float).where(~gap)
+    if pd.api.types.is_bool_dtype(values.dropna().infer_objects()) or pd.api.types.is_numeric_dtype(values):
+        numbers = pd.Series(values.to_numpy(float, na_value=np.nan), index=values.index)
+        if np.isinf(numbers).any():
+            raise CausalDataError(f"covariate {name} has values without end")
+        table = pd.DataFrame({name: numbers.fillna(numbers.median() if not gap.all() else 0.0)})
+    else:
+        table = _levels(values, name)
+    if gap.any():
+        table[f"{name} missing"] = gap.to_numpy(float)
+    return table.loc[:, table.nunique() > 1]
+
+
+def _levels(values: pd.Series, name: str) -> pd.DataFrame:
+    texts = values.astype("string").astype(object)
+    shares = texts.value_counts(normalize=True)
+    if len(shares) > max(MOST_LEVELS, DISTINCT * len(values)):
+        raise CausalDataError(
+            f"covariate {name} is text with {len(shares)} values in {len(values)} rows",
+            "Leave it out where it is a key; otherwise group its values.",
+        )
+    rare = shares.index[(shares < RARE_LEVEL) | (np.arange(len(shares)) >= MOST_LEVELS)]
+    grouped = texts.where(~texts.isin(rare), "(rare)").where(texts.notna())
+    return pd.get_dummies(grouped, prefix=name, prefix_sep="=", dtype=float)
+
+
+def _standardised(x: np.ndarray) -> np.ndarray:
+    """Each column with mean 0 and standard deviation 1; none is constant."""
+    return (x - x.mean(axis=0)) / x.std(axis=0) if x.shape[1] else x

@@ -1,0 +1,179 @@
+"""The effect of one treatment on one outcome: estimated where the rows can tell it, refused where they
+cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast, get_args
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.causal import data as causal_data
+from e2i_assets.causal.data import CausalData
+from e2i_assets.causal.errors import CausalDataError
+from e2i_assets.causal.estimands import Scores, as_effect, difference, log_ratio, over_repeats
+from e2i_assets.causal.nuisance import FOLDS, REPEATS, Nuisances, cross_fit
+from e2i_assets.causal.overlap import DECIDED, balance_of, offers, overlap_of, too_few, why_not
+from e2i_assets.causal.report import Effect, EffectReport, Estimand, Reason
+from e2i_assets.causal.sensitivity import sensitivity_of
+from e2i_assets.contracts.variables import Variable
+
+SIGNIFICANT = 0.05
+
+
+def estimate_effect(
+    frame: pd.DataFrame,
+    *,
+    treatment: str,
+    outcome: str,
+    covariates: Sequence[str | Variable],
+    estimand: Estimand = "ate",
+    target: Any = None,
+    control: Any = None,
+    instruments: Sequence[str] | None = None,
+    seed: int = 0,
+) -> EffectReport:
+    """Estimate what the treatment changes, doubly robust over cross-fitted models, or say why nobody can.
+
+    Assumes that the covariates are all that moves both who is treated and the outcome, that they were known
+    before the treatment, and that one row's treatment moves no other row's outcome. An outcome that is
+    missing counts as missing at random given covariates and treatment.
+
+    Args:
+        frame: one row for each patient.
+        treatment: 0/1, or a dose (its effect is that of one unit more), or names of arms.
+        outcome: 0/1, a count or a measurement.
+        covariates: columns to adjust for; given with their declarations, as `contracts.variables.Feature`s,
+            those known only afterwards are refused by them.
+        estimand: whose effect; `report.EffectReport` says which there are.
+        target, control: of a treatment with names or more than two values, the arm and what it is compared
+        with. seed: the same seed, the same report.
+
+    Raises:
+        CausalDataError: the table cannot be asked this; the message names column and rule.
+    """
+    if estimand not in get_args(Estimand):
+        raise CausalDataError(f"no estimand {estimand!r}: one of {', '.join(get_args(Estimand))}")
+    if instruments is not None:
+        raise CausalDataError(
+            "instruments are not supported: an effect is estimated by adjusting for covariates alone",
+            "Leave `instruments` out.",
+        )
+    names = causal_data.names_of(covariates)
+    data = causal_data.prepare(
+        frame, treatment=treatment, outcome=outcome, covariates=names, target=target, control=control
+    )
+    if data.treatment_kind == "continuous" and estimand not in ("ate", "ato"):
+        raise CausalDataError(
+            f"{estimand} is of a treatment with arms, and {treatment} is a dose", "Ask for `ate` or `ato`."
+        )
+    report = _empty(data, treatment, outcome, names, estimand, seed)
+    if late := causal_data.known_afterwards(covariates):
+        return _refused(
+            report,
+            "known_afterwards",
+            f"Known only after the treatment: {', '.join(late)}. What follows from the treatment takes away"
+            " part of its effect; leave it out of the covariates.",
+        )
+    if few := too_few(data):
+        return _refused(report, *few)
+    return effect_from(report, data, cross_fit(data, seed=seed))
+
+
+def effect_from(report: EffectReport, data: CausalData, nuisances: Nuisances) -> EffectReport:
+    """Fill a report from nuisances that are there already."""
+    report = replace(
+        report,
+        nuisances=nuisances.fits,
+        balance=balance_of(data, nuisances, report.estimand),
+        folds=len(np.unique(nuisances.folds)),
+        repeats=len(nuisances.folds),
+    )
+    if data.treatment_kind == "continuous":
+        return _of_dose(report, data, nuisances)
+    overlap = overlap_of(data, nuisances, report.estimand)
+    report = replace(report, overlap=overlap)
+    if refusal := why_not(overlap):
+        return replace(_refused(report, *refusal), offers=offers(data, nuisances))
+    rows = min(overlap.effective_treated, overlap.effective_control)
+    ratio = None
+    if data.outcome_kind != "continuous":
+        ratios = _all(log_ratio, data, nuisances, report.estimand)
+        ratio = None if None in ratios else as_effect(*over_repeats(cast(list[Scores], ratios)), rows, np.exp)
+    return _estimated(report, data, nuisances, rows, ratio)
+
+
+def _of_dose(report: EffectReport, data: CausalData, nuisances: Nuisances) -> EffectReport:
+    told = report.nuisances[0].score
+    if told >= DECIDED:
+        return _refused(
+            report,
+            "treatment_decided",
+            f"The covariates decide the treatment: they explain {told:.1%} of it. Leave out what follows"
+            " from the treatment or is its rule.",
+        )
+    return _estimated(report, data, nuisances, float(data.known.sum()), None)
+
+
+def _estimated(
+    report: EffectReport, data: CausalData, nuisances: Nuisances, rows: float, ratio: Effect | None
+) -> EffectReport:
+    scores = _all(difference, data, nuisances, report.estimand)
+    effect = as_effect(*over_repeats(scores), rows)
+    att = None
+    if data.treatment_kind == "binary" and why_not(overlap_of(data, nuisances, "att")) is None:
+        att = as_effect(*over_repeats(_all(difference, data, nuisances, "att")), rows)
+    reference = data.y[data.known & (data.t == 0)] if data.treatment_kind == "binary" else data.y[data.known]
+    return replace(
+        report,
+        status="effect" if effect.p < SIGNIFICANT else "no_effect_shown",
+        effect=effect,
+        ratio=ratio,
+        att=att,
+        naive=_naive(data),
+        sensitivity=sensitivity_of(effect, ratio, float(reference.std()) or 1.0, rows),
+    )
+
+
+def _all(score: Any, data: CausalData, nuisances: Nuisances, estimand: Estimand) -> list[Any]:
+    return [score(data, nuisances, repeat, estimand) for repeat in range(len(nuisances.folds))]
+
+
+def _naive(data: CausalData) -> Effect:
+    """What the arms differ by, or the slope on the dose, as if by lot."""
+    t, y = data.t[data.known], data.y[data.known]
+    dose = t - t.mean()
+    estimate = float((dose * y).sum() / (dose**2).sum())
+    influence = dose * (y - y.mean() - estimate * dose) / (dose**2).mean()
+    return as_effect(estimate, Scores(estimate, influence).standard_error, len(y))
+
+
+def _empty(
+    data: CausalData, treatment: str, outcome: str, names: tuple[str, ...], estimand: Estimand, seed: int
+) -> EffectReport:
+    notes = []
+    if data.left_out:
+        notes.append(f"Left out, of one value alone: {', '.join(data.left_out)}.")
+    if not data.known.all():
+        notes.append(
+            f"The outcome of {int((~data.known).sum())} rows is not known; it counts as missing at random"
+            " given covariates and treatment."
+        )
+    if not names:
+        notes.append("Nothing is adjusted for: this is an effect only where the treatment was given by lot.")
+    return EffectReport(
+        status="not_identified", treatment=treatment, outcome=outcome, covariates=names, estimand=estimand,
+        seed=seed, rows=len(data.t), treated=int((data.t == 1).sum()) if data.arm else len(data.t),
+        arm=data.arm, control=data.control, treatment_kind=data.treatment_kind,
+        outcome_kind=data.outcome_kind, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _refused(report: EffectReport, reason: Reason, explanation: str) -> EffectReport:
+    return replace(report, status="not_identified", reason=reason, explanation=explanation)
+
+
+__all__ = ["FOLDS", "REPEATS", "effect_from", "estimate_effect"]

@@ -1,0 +1,166 @@
+"""Whose effect it is, and the doubly robust estimate of it from cross-fitted nuisances.
+
+A binary treatment: augmented inverse-probability weighting for a population weighted by h(e), e the
+propensity (Hirano, Imbens and Ridder 2003; Crump et al. 2006). The score has the derivative of h as well,
+because e is estimated: for the treated it is the usual score of the effect on the treated, for the overlap
+weights that of the residuals on residuals.
+
+A dose: the average of the slopes, with the slope linear in the covariates (`ate`), or the partially linear
+coefficient of residuals on residuals, which weights rows by how much of their dose is open (`ato`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from e2i_assets.causal.data import CausalData
+from e2i_assets.causal.nuisance import Nuisances
+from e2i_assets.causal.report import Effect, Estimand
+
+INSIDE = (0.05, 0.95)
+"""Propensities that `trimmed` keeps, and that the report of the overlap counts."""
+
+Weight = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _everyone(e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.ones_like(e), np.zeros_like(e)
+
+
+def _treated(e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return e, np.ones_like(e)
+
+
+def _overlap(e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return e * (1 - e), 1 - 2 * e
+
+
+def _inside(e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return ((e >= INSIDE[0]) & (e <= INSIDE[1])).astype(float), np.zeros_like(e)
+
+
+POPULATIONS: Mapping[Estimand, Weight] = {
+    "ate": _everyone, "att": _treated, "ato": _overlap, "trimmed": _inside,
+}  # fmt: skip
+"""Estimand to the weight of a row by its propensity, and the derivative of that."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One estimate and each row's influence on it: its standard error is that of their mean."""
+
+    estimate: float
+    influence: np.ndarray
+
+    @property
+    def standard_error(self) -> float:
+        """Of the estimate."""
+        n = len(self.influence)
+        return float(np.sqrt((self.influence**2).sum() / (n * (n - 1))))
+
+
+def arm_scores(
+    data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand
+) -> tuple[Scores, Scores]:
+    """Mean outcome without and with the treatment, in the population of the estimand."""
+    e, t = nuisances.propensity[repeat], data.t
+    h, slope = POPULATIONS[estimand](e)
+    weight = h + slope * (t - e)
+    y = np.nan_to_num(data.y)
+    means = []
+    for inside, probability, expected in (
+        (1 - t, (1 - e) * nuisances.known_control[repeat], nuisances.control[repeat]),
+        (t, e * nuisances.known_treated[repeat], nuisances.treated[repeat]),
+    ):
+        score = weight * expected + h * inside * data.known / probability * (y - expected)
+        mean = score.sum() / weight.sum()
+        means.append(Scores(float(mean), (score - weight * mean) / weight.mean()))
+    return means[0], means[1]
+
+
+def difference(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand) -> Scores:
+    """Effect as a difference of means; of a dose for one unit more of it."""
+    if data.treatment_kind == "continuous":
+        return slope(data, nuisances, repeat, estimand)
+    control, treated = arm_scores(data, nuisances, repeat, estimand)
+    return Scores(treated.estimate - control.estimate, treated.influence - control.influence)
+
+
+def log_ratio(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand) -> Scores | None:
+    """Logarithm of the ratio of means; None where one of them is not above zero."""
+    control, treated = arm_scores(data, nuisances, repeat, estimand)
+    if min(control.estimate, treated.estimate) <= 0:
+        return None
+    return Scores(
+        float(np.log(treated.estimate / control.estimate)),
+        treated.influence / treated.estimate - control.influence / control.estimate,
+    )
+
+
+def slope(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand) -> Scores:
+    """Effect of one unit more of a dose."""
+    known = data.known
+    dose = (data.t - nuisances.propensity[repeat])[known]
+    outcome = (data.y - nuisances.outcome[repeat])[known]
+    constant = float((dose * outcome).sum() / (dose**2).sum())
+    if estimand == "ato":
+        return Scores(constant, dose * (outcome - constant * dose) / (dose**2).mean())
+    number, x = nuisances.folds[repeat][known], data.x[known]
+    slopes, variance = np.zeros_like(dose), np.zeros_like(dose)
+    for fold in np.unique(number):
+        out = number == fold
+        slopes[out] = _slopes(x[~out], dose[~out], outcome[~out], x[out])
+        variance[out] = _variance(x[~out], dose[~out], x[out])
+    score = slopes + dose / variance * (outcome - slopes * dose)
+    return Scores(float(score.mean()), score - score.mean())
+
+
+def _slopes(x: np.ndarray, dose: np.ndarray, outcome: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Slope of each row, linear in its covariates and shrunk towards the constant one."""
+    from sklearn.linear_model import RidgeCV
+
+    constant = float((dose * outcome).sum() / (dose**2).sum())
+    if not x.shape[1]:
+        return np.full(len(rows), constant)
+    model = RidgeCV(alphas=np.logspace(0, 5, 11), fit_intercept=False)
+    model.fit(x * dose[:, None], outcome - constant * dose)
+    return constant + model.predict(rows)
+
+
+def _variance(x: np.ndarray, dose: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """What is open of the dose of each row, never less than a fifth of what is open on average."""
+    from sklearn.linear_model import RidgeCV
+
+    mean = float((dose**2).mean())
+    if not x.shape[1]:
+        return np.full(len(rows), mean)
+    model = RidgeCV(alphas=np.logspace(0, 5, 11)).fit(x, dose**2)
+    return np.clip(model.predict(rows), mean / 5, mean * 5)
+
+
+def over_repeats(scores: list[Scores]) -> tuple[float, float]:
+    """Estimate and standard error over cross-fits of different folds (Chernozhukov et al. 2018, def. 3.3)."""
+    estimates = np.array([score.estimate for score in scores])
+    median = float(np.median(estimates))
+    errors = np.array([score.standard_error for score in scores])
+    return median, float(np.sqrt(np.median(errors**2 + (estimates - median) ** 2)))
+
+
+def as_effect(estimate: float, error: float, rows: float, scale: Callable[[float], Any] = float) -> Effect:
+    """With its interval and p by Student's t of `rows` effective rows."""
+    from scipy.stats import t as student
+
+    freedom = max(rows - 1, 1)
+    half = student.ppf(0.975, freedom) * error
+    p = 2 * student.sf(abs(estimate) / error, freedom) if error > 0 else 1.0
+    return Effect(
+        estimate=float(scale(estimate)),
+        low=float(scale(estimate - half)),
+        high=float(scale(estimate + half)),
+        p=float(p),
+        standard_error=error,
+    )

@@ -1,0 +1,136 @@
+"""Whether these rows can tell an effect at all: both arms among rows of every kind, and alike once
+weighted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from e2i_assets.causal.data import CausalData
+from e2i_assets.causal.estimands import INSIDE, POPULATIONS
+from e2i_assets.causal.nuisance import Nuisances
+from e2i_assets.causal.report import Balance, Estimand, Overlap, Reason
+
+LEAST_ROWS = 20
+"""Rows of an arm with which an interval means what it says; of weighted ones as many must count."""
+DECIDED = 0.98
+"""Where covariates tell the arm, or the dose, as well as this, they decide it (AUC, R²)."""
+BEYOND = 0.01
+"""Rows with a propensity beyond that of all but this share of an arm have no like in it."""
+MOST_UNSUPPORTED = 0.30
+"""By lot a few hundredths are beyond; with log-odds of a deviation of 2 a quarter; under a rule most are."""
+BINS = 20
+
+
+def overlap_of(data: CausalData, nuisances: Nuisances, estimand: Estimand) -> Overlap:
+    """Of a binary treatment, by the propensities of all repeats."""
+    e, t = nuisances.unbounded.mean(axis=0), data.t == 1
+    weights = population_weights(nuisances, estimand)
+    edges = np.linspace(0, 1, BINS + 1)
+    return Overlap(
+        quantiles_treated=_quantiles(e[t]),
+        quantiles_control=_quantiles(e[~t]),
+        histogram_treated=tuple(np.histogram(e[t], edges)[0].tolist()),
+        histogram_control=tuple(np.histogram(e[~t], edges)[0].tolist()),
+        share_outside=float(((e < INSIDE[0]) | (e > INSIDE[1])).mean()),
+        unsupported=_unsupported(data, e, estimand),
+        effective_treated=_effective(weights[t & data.known]),
+        effective_control=_effective(weights[~t & data.known]),
+        auc=next(fit.score for fit in nuisances.fits if fit.of == "treatment"),
+    )
+
+
+def population_weights(nuisances: Nuisances, estimand: Estimand) -> np.ndarray:
+    """Weight of each row that makes each arm as the population of the estimand; (rows,), for the row's own
+    arm.
+    """
+    e = nuisances.propensity.mean(axis=0)
+    return POPULATIONS[estimand](e)[0] / np.where(nuisances.t == 1, e, 1 - e)
+
+
+def _unsupported(data: CausalData, e: np.ndarray, estimand: Estimand) -> float:
+    """By ranks, which hold also where the levels of the propensity do not."""
+    t, h = data.t == 1, POPULATIONS[estimand](e)[0]
+    alone = e > np.quantile(e[~t], 1 - BEYOND)
+    if estimand != "att":  # nobody asks there what the treatment would do to those who never get it
+        alone |= e < np.quantile(e[t], BEYOND)
+    return float((h * alone).sum() / h.sum()) if h.sum() > 0 else 1.0
+
+
+def _effective(weights: np.ndarray) -> float:
+    return float(weights.sum() ** 2 / (weights**2).sum()) if (weights > 0).any() else 0.0
+
+
+def _quantiles(e: np.ndarray) -> tuple[float, ...]:
+    return tuple(np.quantile(e, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]).tolist())
+
+
+def balance_of(data: CausalData, nuisances: Nuisances, estimand: Estimand) -> tuple[Balance, ...]:
+    """Of each column, most different first.
+
+    Of a binary treatment the standardised mean difference by the arms' own deviations, before and after
+    weighting; of a dose the correlation with it, and with what of it the covariates leave open.
+    """
+    x = data.x
+    if data.treatment_kind == "continuous":
+        left = data.t - nuisances.propensity.mean(axis=0)
+        pairs = [(_correlation(column, data.t), _correlation(column, left)) for column in x.T]
+    else:
+        t, weights = data.t == 1, population_weights(nuisances, estimand)
+        deviation = np.sqrt((x[t].var(axis=0) + x[~t].var(axis=0)) / 2)
+        deviation[deviation == 0] = 1.0
+        before = (x[t].mean(axis=0) - x[~t].mean(axis=0)) / deviation
+        after = (_mean(x[t], weights[t]) - _mean(x[~t], weights[~t])) / deviation
+        pairs = list(zip(before, after, strict=True))
+    balances = [Balance(name, float(a), float(b)) for name, (a, b) in zip(data.columns, pairs, strict=True)]
+    return tuple(sorted(balances, key=lambda b: (-abs(b.before), b.covariate)))
+
+
+def _mean(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return np.average(x, axis=0, weights=weights if weights.sum() > 0 else None)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
+
+
+def too_few(data: CausalData) -> tuple[Reason, str] | None:
+    """Whether an arm, or a dose, has fewer rows of known outcome than an interval needs."""
+    known = data.t[data.known]
+    if data.treatment_kind == "continuous":
+        if len(known) >= 2 * LEAST_ROWS:
+            return None
+        return "too_few", f"{len(known)} rows have a known outcome; {2 * LEAST_ROWS} are needed."
+    treated, control = int((known == 1).sum()), int((known == 0).sum())
+    if min(treated, control) >= LEAST_ROWS:
+        return None
+    return "too_few", (
+        f"Too few of an arm: {treated} rows with {data.arm}, {control} with {data.control};"
+        f" each needs {LEAST_ROWS} with a known outcome."
+    )
+
+
+def why_not(overlap: Overlap) -> tuple[Reason, str] | None:
+    """Why rows of this overlap tell no effect of a binary treatment; None where they do."""
+    if overlap.auc >= DECIDED:
+        return "treatment_decided", (
+            f"The covariates decide the treatment: they tell it with an AUC of {overlap.auc:.3f} (from"
+            f" {DECIDED} on nothing is left to compare). Leave out what follows from the treatment or is"
+            " its rule."
+        )
+    if overlap.unsupported > MOST_UNSUPPORTED:
+        return "no_overlap", (
+            f"No overlap: {overlap.unsupported:.0%} of the rows are of a kind in which one arm is as good as"
+            f" absent (at most {MOST_UNSUPPORTED:.0%}). Ask for rows in which both arms are found."
+        )
+    if (least := min(overlap.effective_treated, overlap.effective_control)) < LEAST_ROWS:
+        return "no_overlap", (
+            f"No overlap: weighted, an arm counts for {least:.0f} rows ({LEAST_ROWS} are needed). Ask for"
+            " rows in which both arms are found."
+        )
+    return None
+
+
+def offers(data: CausalData, nuisances: Nuisances) -> tuple[Estimand, ...]:
+    """Estimands that these rows could answer."""
+    return tuple(name for name in POPULATIONS if why_not(overlap_of(data, nuisances, name)) is None)

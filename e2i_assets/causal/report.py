@@ -1,0 +1,140 @@
+"""What is said of an effect: plain figures, which `json_files.to_json` writes and `from_json` reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from e2i_assets.causal.nuisance import NuisanceFit
+
+Estimand = Literal["ate", "att", "ato", "trimmed"]
+Status = Literal["effect", "no_effect_shown", "not_identified"]
+Reason = Literal["no_overlap", "treatment_decided", "too_few", "known_afterwards"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An estimate with its 95 % interval; `p` is two-sided, of no effect."""
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Whether both arms are found among rows of every kind.
+
+    Attributes:
+        quantiles_treated, quantiles_control: of the propensity at 0, 5, 25, 50, 75, 95 and 100 %.
+        histogram_treated, histogram_control: rows of each arm in twenty equal bins of the propensity.
+        share_outside: of all rows, those with a propensity outside [0.05, 0.95].
+        unsupported: of those whose effect is asked for, the share with a propensity beyond that of 99 % of an
+            arm: it is as good as absent there.
+        effective_treated, effective_control: rows of equal weight that would say as much (Kish).
+        auc: how well covariates tell who was treated; 0.5 by lot.
+    """
+
+    quantiles_treated: tuple[float, ...]
+    quantiles_control: tuple[float, ...]
+    histogram_treated: tuple[int, ...]
+    histogram_control: tuple[int, ...]
+    share_outside: float
+    unsupported: float
+    effective_treated: float
+    effective_control: float
+    auc: float
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Standardised mean difference of one covariate between the arms; of a dose its correlation with it."""
+
+    covariate: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How strong a confounder that nobody measured would have to be.
+
+    Attributes:
+        e_value, e_value_limit: risk ratio with treatment and with outcome that would take away the effect,
+            and the limit of its interval that is nearer to none (VanderWeele and Ding 2017); 1 is nothing at
+            all.
+        robustness, robustness_significance: share of what is left of treatment and of outcome that it would
+            have to explain to take away the effect, and its significance (Cinelli and Hazlett 2020).
+        partial_r2: of the treatment with the outcome.
+    """
+
+    e_value: float
+    e_value_limit: float
+    robustness: float
+    robustness_significance: float
+    partial_r2: float
+
+
+@dataclass(frozen=True)
+class EffectReport:
+    """The effect of one treatment on one outcome, or why these rows cannot tell it.
+
+    `status` is `effect` where the interval leaves out no effect, `no_effect_shown` where it does not, and
+    `not_identified` where an estimate would be of nothing; then `reason` and `explanation` say why, and there
+    is no figure of an effect anywhere.
+
+    Attributes:
+        estimand: `ate` of all rows, `att` of those that were treated, `ato` of those in whom both arms are
+            found (overlap weights), `trimmed` of all rows with a propensity within [0.05, 0.95].
+        effect: on the outcome's own scale: a difference of means, of 0/1 of risks; of a dose for one unit
+        more. ratio: the arms' means divided, where the outcome is 0/1 or a count: the risk ratio.
+        att: the effect on the treated, whatever the estimand.
+        naive: what the arms differ by without any adjustment.
+        offers: estimands that these rows could answer where the one asked for is not identified; none is
+            taken by itself.
+        notes: what was done to the rows that a reader has to know.
+    """
+
+    status: Status
+    treatment: str
+    outcome: str
+    covariates: tuple[str, ...]
+    estimand: Estimand
+    seed: int
+    rows: int
+    treated: int
+    arm: str
+    control: str
+    treatment_kind: Literal["binary", "continuous"]
+    outcome_kind: Literal["binary", "count", "continuous"]
+    reason: Reason | None = None
+    explanation: str = ""
+    effect: Effect | None = None
+    ratio: Effect | None = None
+    att: Effect | None = None
+    naive: Effect | None = None
+    overlap: Overlap | None = None
+    balance: tuple[Balance, ...] = ()
+    sensitivity: Sensitivity | None = None
+    nuisances: tuple[NuisanceFit, ...] = ()
+    offers: tuple[Estimand, ...] = ()
+    notes: tuple[str, ...] = ()
+    folds: int = 0
+    repeats: int = 0
+
+    @property
+    def identified(self) -> bool:
+        """Whether there is an estimate."""
+        return self.status != "not_identified"
+
+    @property
+    def summary(self) -> str:
+        """One sentence for a person."""
+        what = f"{self.estimand.upper()} of {self.treatment} on {self.outcome}"
+        if self.effect is None:
+            return f"{what}: not identified. {self.explanation}"
+        e = self.effect
+        words = "an effect" if self.status == "effect" else "no effect shown"
+        return f"{what}: {words}, {e.estimate:.4g} (95 % {e.low:.4g} to {e.high:.4g}, p {e.p:.2g})"

@@ -1,0 +1,122 @@
+"""Effects estimated from rows whose truth is known, and the same as EconML's where both do the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2i_assets.causal import EffectReport, estimate_effect
+from e2i_assets.causal.data import prepare
+from e2i_assets.causal.estimands import difference
+from e2i_assets.causal.nuisance import cross_fit
+from e2i_assets.json_files import from_json, to_json
+
+ROWS = 800
+COVARIATES = ["severity", "age", "plan"]
+
+
+def patients(seed: int = 5, effect: float = 1.0, decided: float = 1.0, rows: int = ROWS) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    severity, age = rng.normal(size=(2, rows))
+    treated = rng.random(rows) < 1 / (1 + np.exp(-decided * severity))
+    mean = severity + 0.5 * age**2
+    outcome = mean + effect * treated + rng.normal(size=rows)
+    return pd.DataFrame(
+        {
+            "severity": severity,
+            "age": age,
+            "plan": rng.choice(["commercial", "medicaid"], rows),
+            "treated": treated,
+            "outcome": outcome,
+            "started": outcome > 1,
+            "visits": rng.poisson(np.exp(0.3 * severity + 0.4 * effect * treated)),
+            "dose": severity + rng.normal(size=rows),
+        }
+    )
+
+
+def ask(frame: pd.DataFrame, **asked: Any) -> EffectReport:
+    return estimate_effect(
+        frame, **({"treatment": "treated", "outcome": "outcome", "covariates": COVARIATES} | asked)
+    )
+
+
+def test_a_confounded_effect_where_the_plain_difference_is_wrong() -> None:
+    frame = patients()
+    report = ask(frame)
+    assert report.status == "effect"
+    assert report.effect.low < 1 < report.effect.high  # type: ignore[union-attr]
+    assert report.att.low < 1 < report.att.high  # type: ignore[union-attr]
+    assert report.naive.low > 1.2  # type: ignore[union-attr]
+    severity = report.balance[0]
+    assert severity.covariate == "severity"
+    assert severity.before > 0.6
+    assert abs(severity.after) < 0.15
+    assert {fit.of for fit in report.nuisances} == {"treatment", "outcome_control", "outcome_treated"}
+    assert from_json(EffectReport, to_json(report)) == report
+    assert ask(frame) == report
+
+
+def test_no_effect_is_not_made_one() -> None:
+    report = ask(patients(effect=0.0))
+    assert report.status == "no_effect_shown"
+    assert report.sensitivity.e_value_limit == 1  # type: ignore[union-attr]
+
+
+def test_risks_and_counts_have_a_ratio() -> None:
+    frame = patients(1)
+    risks, counts = ask(frame, outcome="started"), ask(frame, outcome="visits")
+    assert 0.1 < risks.effect.estimate < 0.5  # type: ignore[union-attr]
+    assert risks.ratio.low > 1  # type: ignore[union-attr]
+    assert counts.ratio.low < np.exp(0.4) < counts.ratio.high  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("estimand", ["ate", "ato"])
+def test_the_effect_of_a_dose(estimand: str) -> None:
+    frame = patients(2).assign(outcome=lambda f: f.outcome + 0.5 * f.dose)
+    report = ask(frame, treatment="dose", covariates=[*COVARIATES, "treated"], estimand=estimand)
+    assert report.effect.low < 0.5 < report.effect.high  # type: ignore[union-attr]
+    assert report.naive.low > 0.7  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        (lambda f: f.assign(treated=f.severity > 0), "treatment_decided", "decide the treatment"),
+        (
+            lambda f: f.assign(treated=(f.severity > 0) & (np.random.default_rng(9).random(ROWS) < 0.5)),
+            "no_overlap",
+            "No overlap: 5",
+        ),
+    ],
+)
+def test_where_nothing_is_identified_there_is_no_number(change: Any, reason: str, words: str) -> None:
+    report = ask(change(patients(3)))
+    assert (report.status, report.reason) == ("not_identified", reason)
+    assert words in report.explanation
+    assert report.effect is report.ratio is report.att is report.naive is report.sensitivity is None
+    if reason == "no_overlap":
+        assert report.offers == ("att", "ato", "trimmed")
+        assert ask(change(patients(3)), estimand="att").identified
+
+
+def test_it_is_econmls_estimate_where_the_models_are_the_same() -> None:
+    from econml.dr import LinearDRLearner
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+
+    frame = patients(4)
+    data = prepare(frame, treatment="treated", outcome="outcome", covariates=COVARIATES)
+    nuisances = cross_fit(data, repeats=1, names=["linear"])
+    number = nuisances.folds[0]
+    folds = [(np.flatnonzero(number != fold), np.flatnonzero(number == fold)) for fold in np.unique(number)]
+    econml = LinearDRLearner(
+        model_propensity=LogisticRegression(C=1, max_iter=500), min_propensity=1e-6,
+        model_regression=RidgeCV(alphas=np.logspace(-1, 4, 6)), cv=folds,
+    ).fit(data.y, data.t, X=None, W=data.x)  # fmt: skip
+    ours = difference(data, nuisances, 0, "ate")
+    assert ours.estimate == pytest.approx(float(econml.ate()), abs=0.25 * ours.standard_error)
+    interval = econml.ate_inference()
+    assert ours.standard_error == pytest.approx(float(interval.stderr_mean), rel=0.1)

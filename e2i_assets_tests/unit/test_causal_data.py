@@ -1,0 +1,125 @@
+"""What a table cannot be asked, refused by name before anything is estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2i_assets.causal import CausalDataError, estimate_effect
+from e2i_assets.causal.data import known_afterwards, prepare
+from e2i_assets.contracts.variables import Feature
+
+ROWS = 60
+
+
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "treated": rng.integers(0, 2, ROWS),
+            "outcome": rng.normal(size=ROWS),
+            "age": rng.normal(50, 10, ROWS),
+            "plan": rng.choice(["commercial", "medicaid"], ROWS),
+            "arm": rng.choice(["none", "low", "high"], ROWS),
+            "visits": rng.integers(0, 3, ROWS),
+            "key": [f"P{number}" for number in range(ROWS)],
+        }
+    )
+
+
+def ask(frame: pd.DataFrame, **changed: object) -> None:
+    estimate_effect(
+        frame, **({"treatment": "treated", "outcome": "outcome", "covariates": ["age"]} | changed)
+    )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "words"),
+    [
+        (lambda f: f.assign(treated=1), {}, "treatment treated has one arm alone in 60 rows"),
+        (
+            lambda f: f.assign(treated=f.treated.where(f.index > 4)),
+            {},
+            "treatment treated: missing in 5 of 60",
+        ),
+        (lambda f: pd.concat([f, f.head(3)], ignore_index=True), {}, "duplicated rows: 6 of 63"),
+        (lambda f: pd.concat([f, f.head(3)]), {}, "duplicated rows: 3 of 63 repeat another in the index"),
+        (lambda f: f, {"treatment": "arm"}, r"arm has arms that are not 0 and 1 \(high, low, none\)"),
+        (lambda f: f, {"treatment": "arm", "control": "none"}, "treatment arm has arms"),
+        (lambda f: f, {"treatment": "arm", "control": "no", "target": "low"}, "treatment arm has arms"),
+        (lambda f: f, {"treatment": "visits"}, "treatment visits has arms"),
+        (lambda f: f, {"outcome": "plan"}, "outcome plan is object, not a number"),
+        (lambda f: f.assign(outcome=1.0), {}, "outcome outcome has 1 values"),
+        (lambda f: f, {"covariates": ["age", "weight"]}, "column not in the frame: weight"),
+        (lambda f: f, {"covariates": ["age", "treated"]}, "named more than once .*: treated"),
+        (lambda f: f, {"covariates": ["key"]}, "covariate key is text with 60 values in 60 rows"),
+        (lambda f: f.assign(age=np.inf), {}, "covariate age has values without end"),
+        (lambda f: f, {"estimand": "late"}, "no estimand 'late'"),
+        (lambda f: f.assign(treated=f.age), {"covariates": [], "estimand": "att"}, "treated is a dose"),
+        (lambda f: f.iloc[:0], {}, "no rows"),
+    ],
+)  # fmt: skip
+def test_it_refuses(change: Callable[[pd.DataFrame], pd.DataFrame], asked: dict, words: str) -> None:
+    with pytest.raises(CausalDataError, match=words) as refused:
+        ask(change(table()), **asked)
+    assert refused.value.next_step[0].isupper()
+
+
+def test_rows_that_are_alike_by_chance_are_no_copies() -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.integers(0, 2, (200, 4)), columns=list("tyab"))
+    assert frame.duplicated().any()
+    prepare(frame, treatment="t", outcome="y", covariates=["a", "b"])
+
+
+def test_arms_with_names_are_compared_pairwise() -> None:
+    frame = table()
+    data = prepare(
+        frame, treatment="arm", outcome="outcome", covariates=["age"], target="low", control="none"
+    )
+    compared = frame[frame.arm.isin(["low", "none"])]
+    assert (data.arm, data.control) == ("low", "none")
+    assert data.t.tolist() == (compared.arm == "low").tolist()
+    assert data.index.tolist() == compared.index.tolist()
+
+
+def test_covariates_become_numbers_without_gaps() -> None:
+    frame = table().assign(same=1, age=lambda f: f.age.where(f.index > 3))
+    data = prepare(frame, treatment="treated", outcome="outcome", covariates=["age", "plan", "same"])
+    assert data.columns == ("age", "age missing", "plan=commercial", "plan=medicaid")
+    assert data.left_out == ("same",)
+    assert np.allclose(data.x.mean(axis=0), 0)
+    assert np.allclose(data.x.std(axis=0), 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([0, 1] * 30, "binary"), ([0, 1, 2] * 20, "count"), ([0.5, -1.0, 2.0] * 20, "continuous"),
+     ([True, False] * 30, "binary"), ([200, 300, 150] * 20, "continuous")],
+)  # fmt: skip
+def test_kinds_of_outcomes(values: list, kind: str) -> None:
+    frame = table().assign(outcome=values)
+    assert prepare(frame, treatment="treated", outcome="outcome", covariates=["age"]).outcome_kind == kind
+
+
+def test_what_is_known_only_afterwards_is_not_adjusted_for() -> None:
+    later = Feature(name="age", kind="numeric", source="journeys.age", available_at="outcome")
+    for covariate, frame in (
+        (later, table()),
+        ("days_to_treatment", table().rename(columns={"age": "days_to_treatment"})),
+    ):
+        report = estimate_effect(frame, treatment="treated", outcome="outcome", covariates=[covariate])
+        assert (report.status, report.reason) == ("not_identified", "known_afterwards")
+        assert getattr(covariate, "name", covariate) in report.explanation
+    assert known_afterwards(["age", Feature(name="plan", kind="categorical", source="a.plan")]) == ()
+
+
+def test_too_few_of_an_arm_is_no_estimate() -> None:
+    frame = table().assign(treated=[1] * 19 + [0] * 41)
+    report = estimate_effect(frame, treatment="treated", outcome="outcome", covariates=["age"])
+    assert (report.status, report.reason) == ("not_identified", "too_few")
+    assert "19 rows with 1, 41 with 0" in report.explanation
+    assert report.effect is report.ratio is report.att is report.naive is report.sensitivity is None
