@@ -9,13 +9,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from e2i_assets.causal.cross_validation import CrossValidation, CrossValidator
     from e2i_assets.causal.effect import estimate_effect
     from e2i_assets.causal.errors import CausalDataError
+    from e2i_assets.causal.graph import CausalGraph
     from e2i_assets.causal.report import EffectReport
 
-__all__ = ["CausalDataError", "EffectReport", "estimate_effect"]
+__all__ = [
+    "CausalDataError",
+    "CausalGraph",
+    "CrossValidation",
+    "CrossValidator",
+    "EffectReport",
+    "estimate_effect",
+]
 
-_MODULES = {"CausalDataError": "errors", "EffectReport": "report", "estimate_effect": "effect"}
+_MODULES = {
+    "CausalDataError": "errors",
+    "CausalGraph": "graph",
+    "CrossValidation": "cross_validation",
+    "CrossValidator": "cross_validation",
+    "EffectReport": "report",
+    "estimate_effect": "effect",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,7 @@ class Learner:
     build: Callable[[Params, int], Any]
 
 
-def _outcome_model(kind: str, seed: int) -> Any:
+def outcome_model(kind: str, seed: int) -> Any:
     """Expected outcome; of 0/1 it is the probability."""
     from lightgbm import LGBMRegressor
     from sklearn.linear_model import RidgeCV
@@ -44,7 +44,7 @@ def _outcome_model(kind: str, seed: int) -> Any:
     return RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0)) if kind == "linear" else LGBMRegressor(**_small(seed))
 
 
-def _treatment_model(kind: str, seed: int) -> Any:
+def treatment_model(kind: str, seed: int) -> Any:
     """Probability of the treatment."""
     from lightgbm import LGBMClassifier
     from sklearn.linear_model import LogisticRegression
@@ -66,7 +66,7 @@ def _causal_forest(params: Params, seed: int) -> Any:
 
     forest = {name: value for name, value in params.items() if name != "nuisance"}
     return CausalForestDML(
-        model_y=_outcome_model(params["nuisance"], seed), model_t=_treatment_model(params["nuisance"], seed),
+        model_y=outcome_model(params["nuisance"], seed), model_t=treatment_model(params["nuisance"], seed),
         discrete_treatment=True, n_jobs=1, random_state=seed, **forest,
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ def _linear_dml(params: Params, seed: int) -> Any:
     from econml.dml import LinearDML
 
     return LinearDML(
-        model_y=_outcome_model(params["nuisance"], seed), model_t=_treatment_model(params["nuisance"], seed),
+        model_y=outcome_model(params["nuisance"], seed), model_t=treatment_model(params["nuisance"], seed),
         discrete_treatment=True, cv=params["cv"], random_state=seed,
     )  # fmt: skip
 
@@ -84,8 +84,8 @@ def _dr_learner(params: Params, seed: int) -> Any:
     from econml.dr import LinearDRLearner
 
     return LinearDRLearner(
-        model_regression=_outcome_model(params["nuisance"], seed),
-        model_propensity=_treatment_model(params["nuisance"], seed),
+        model_regression=outcome_model(params["nuisance"], seed),
+        model_propensity=treatment_model(params["nuisance"], seed),
         min_propensity=LEAST_PROPENSITY, cv=params["cv"], random_state=seed,
     )  # fmt: skip
 
@@ -94,15 +94,15 @@ def _x_learner(params: Params, seed: int) -> Any:
     from econml.metalearners import XLearner
 
     return XLearner(
-        models=_outcome_model(params["nuisance"], seed), cate_models=_outcome_model(params["effect"], seed),
-        propensity_model=_treatment_model(params["nuisance"], seed),
+        models=outcome_model(params["nuisance"], seed), cate_models=outcome_model(params["effect"], seed),
+        propensity_model=treatment_model(params["nuisance"], seed),
     )  # fmt: skip
 
 
 def _t_learner(params: Params, seed: int) -> Any:
     from econml.metalearners import TLearner
 
-    return TLearner(models=_outcome_model(params["nuisance"], seed))
+    return TLearner(models=outcome_model(params["nuisance"], seed))
 
 
 _NUISANCE: Mapping[str, Any] = {"type": "categorical", "choices": list(NUISANCE)}

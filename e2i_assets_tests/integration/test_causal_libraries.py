@@ -1,0 +1,143 @@
+"""DoWhy, EconML and CausalML really asked, on the same few hundred rows."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2i_assets.causal import CausalDataError, CausalGraph, CrossValidation, CrossValidator
+from e2i_assets.causal.libraries import LIBRARIES
+
+EFFECT = 1.0
+ASKED = {"treatment": "engaged", "outcome": "trx", "covariates": ["severity", "region"]}
+DRAWN = CausalGraph.parse(
+    ["severity -> engaged -> trx", "severity -> trx", "region -> trx", "engaged -> visits"]
+)
+
+
+def rows(count: int, *, effect: float = EFFECT, strength: float = 1.0, seed: int = 0) -> pd.DataFrame:
+    """Rows in which the severe are engaged more often and prescribe more anyway."""
+    rng = np.random.default_rng(seed)
+    severity = rng.normal(size=count)
+    engaged = rng.binomial(1, 1 / (1 + np.exp(-strength * severity)))
+    region = rng.choice(["north", "south"], count)
+    trx = 10 + 2 * severity + (region == "north") + effect * engaged + rng.normal(size=count)
+    visits = engaged + rng.normal(size=count)
+    return pd.DataFrame(
+        {"engaged": engaged, "trx": trx, "severity": severity, "region": region, "visits": visits}
+    )
+
+
+@pytest.fixture(scope="module")
+def validated() -> CrossValidation:
+    return CrossValidator().validate(rows(600), **ASKED, libraries=["dowhy", "econml", "causalml"])
+
+
+def test_three_libraries_find_the_effect_that_the_arms_hide(validated: CrossValidation) -> None:
+    frame = rows(600)
+    naive = frame.trx[frame.engaged == 1].mean() - frame.trx[frame.engaged == 0].mean()
+    assert naive > EFFECT + 1
+    estimates = {found.library: found for found in validated.libraries}
+    assert list(estimates) == ["dowhy", "econml", "causalml"]
+    for name, found in estimates.items():
+        assert found.effect is not None, found
+        assert found.effect.low < EFFECT < found.effect.high
+        assert found.version == metadata.version(name)
+        assert found.seconds > 0
+    assert len({found.effect.estimate for found in validated.libraries if found.effect}) == 3
+    assert (validated.status, validated.direction_agreement, len(validated.pairs)) == ("passed", True, 3)
+    assert validated.agreement_score is not None
+    assert validated.agreement_score > 0.9
+    assert validated.consensus_interval is not None
+    assert validated.consensus_interval[0] < EFFECT < validated.consensus_interval[1]
+
+
+def test_awaited_it_is_the_same(validated: CrossValidation) -> None:
+    async def both() -> tuple[CrossValidation, CrossValidation]:
+        validator = CrossValidator()
+        return await validator.validate(rows(600), **ASKED), await validator.validate_async(
+            rows(600), **ASKED
+        )
+
+    for found in asyncio.run(both()):
+        assert timeless(found) == timeless(validated)
+
+
+def timeless(found: CrossValidation) -> CrossValidation:
+    return replace(found, libraries=tuple(replace(library, seconds=0.0) for library in found.libraries))
+
+
+def test_a_library_that_fails_is_named_and_no_gate_passes() -> None:
+    def singular(_: Any) -> Any:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    known = {**LIBRARIES, "causalml": replace(LIBRARIES["causalml"], estimate=singular)}
+    found = CrossValidator(known).validate(rows(300), **ASKED)
+    assert (found.status, found.passed, len(found.pairs)) == ("incomplete", False, 1)
+    assert found.explanation == "causalml failed (LinAlgError)"
+
+
+def test_a_dose_is_no_question_for_causalml() -> None:
+    frame = rows(300)
+    frame["engaged"] = frame.severity + np.random.default_rng(1).normal(size=len(frame))
+    frame["trx"] += 0.5 * frame.engaged
+    found = CrossValidator().validate(frame, **ASKED)
+    assert found.explanation.startswith("causalml failed (CausalDataError)")
+    assert found.status == "incomplete"
+    assert found.direction_agreement
+    found = CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"])
+    assert found.passed, found
+
+
+def test_without_an_effect_they_agree_on_none() -> None:
+    found = CrossValidator().validate(rows(600, effect=0.0, seed=3), **ASKED)
+    assert found.direction_agreement
+    assert found.consensus_interval is not None
+    assert found.consensus_interval[0] < 0 < found.consensus_interval[1]
+
+
+def test_rows_that_cannot_tell_are_not_asked_about() -> None:
+    found = CrossValidator().validate(rows(600, strength=30.0), **ASKED)
+    assert (found.status, found.libraries, found.consensus_effect) == ("not_identified", (), None)
+    assert "covariates decide the treatment" in found.explanation
+
+
+def test_dowhy_identifies_in_the_graph(validated: CrossValidation) -> None:
+    frame = rows(600)
+    found = CrossValidator().validate(
+        frame, treatment="engaged", outcome="trx", graph=DRAWN, libraries=["dowhy", "econml"]
+    )
+    assert found.covariates == ("severity", "region")
+    assert found.libraries[0].effect == validated.libraries[0].effect
+    with pytest.raises(CausalDataError, match="visits, a consequence of engaged"):
+        CrossValidator().validate(frame, **(ASKED | {"covariates": ["severity", "visits"]}), graph=DRAWN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"libraries": ["dowhy", "causalimpact"]}, "no such library: causalimpact"),
+        ({"libraries": ["dowhy", "dowhy"]}, "name each library once"),
+        ({"covariates": []}, "no covariates"),
+        ({"covariates": ["severity", "age"]}, "column not in the frame: age"),
+        (
+            {"covariates": ["severity", "days_to_treatment"]},
+            "known only after the treatment: days_to_treatment",
+        ),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_refused(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(CausalDataError, match=message):
+        CrossValidator().validate(rows(60), **(ASKED | asked))
+
+
+def test_rows_of_unknown_outcome_are_left_out_for_all() -> None:
+    frame = rows(300)
+    frame.loc[frame.index[:50], "trx"] = np.nan
+    assert CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"]).rows == 250
