@@ -300,6 +300,30 @@ training_runs = sa.Table(
     schema=SCHEMA,
 )
 
+causal_validations = sa.Table(
+    "causal_validations",
+    metadata,
+    _id(),
+    _text("partition"),
+    _text("scope"),
+    sa.Column("test_type", sa.Text, nullable=False, comment="what was tried, such as cross_library"),
+    sa.Column("status", sa.Text, nullable=False, comment="only passed satisfies a gate"),
+    _text("treatment_variable"),
+    _text("outcome_variable"),
+    _json("covariates"),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("agreement_score", sa.Double, comment="0 to 1; empty with fewer than two estimates"),
+    sa.Column("effect", sa.Double, comment="what the estimates say together; empty where they say nothing"),
+    sa.Column("effect_low", sa.Double, comment="of an interval that holds those of all estimates"),
+    sa.Column("effect_high", sa.Double),
+    sa.Column("details", JSONB, nullable=False, comment="each estimate with interval, time and version"),
+    _text("run_id"),
+    _now("validated_at"),
+    sa.Index("causal_validations_newest", "scope", "partition", "id"),
+    schema=SCHEMA,
+    comment="Every validation of a causal estimate, also of those that failed. Aggregates only.",
+)
+
 ACTIVE = "active"
 """Status of a bundle whose deployment answers requests."""
 
