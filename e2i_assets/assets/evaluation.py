@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE, MLFLOW_RUN, PREPROCESSOR_GATES
@@ -21,10 +22,12 @@ from e2i_assets.json_files import from_json
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
 from e2i_assets.modeling.artifacts import Evaluated, Splits
+from e2i_assets.modeling.evaluation.earlier import as_written_now
 from e2i_assets.modeling.evaluation.evaluate import evaluate, lift, meets, plausibility, require_trained_for
 from e2i_assets.modeling.evaluation.plots import evaluation_plots
 from e2i_assets.modeling.evaluation.subgroups import groups_of, hidden_below
 from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.problem_types import problem_of
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.modeling.training.model import TrainedModel
@@ -32,7 +35,22 @@ from e2i_assets.resources.sealing import VaultError
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 
-_RECORD = TypeAdapter(Evaluated)
+
+@dataclass(frozen=True)
+class Learnt(Evaluated):
+    """What test told when it was opened for a model.
+
+    Attributes:
+        other_rules: rule of a threshold to the evaluation by it, for scopes that ask the same at other costs:
+            their model may be this one, for which test opens once.
+    """
+
+    other_rules: Mapping[str, Annotated[Evaluation, BeforeValidator(as_written_now)]] = field(
+        default_factory=dict
+    )
+
+
+_RECORD = TypeAdapter(Learnt)
 
 
 def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
@@ -88,31 +106,40 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
         labelled(name, getattr(splits, name), names, scope) for name in ("train", "validation")
     )
     declared = _declared(context)
-    with context.vault.open(
+    sealed = context.vault.open(
         context.partition,
         "test",
         splits.seals["test"],
         model_fingerprint=model.fingerprint,
         purpose=f"{scope.name}/evaluation",
         run_id=context.run_id,
-    ) as opened:
+    )
+    with sealed as opened:
         known = opened.frame[opened.frame[scope.target].notna()]
         groups, missing = groups_of(known)
-        result = evaluate(
-            model,
-            labelled("test", opened.frame, names, scope),
-            validation,
-            train,
-            groups=groups,
-            minimum=context.quality.minimum_cell_count,
-            truth=declared.true_means(scope.target, known["patient_journey_id"]) if declared else None,
-        )
-        sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
         absent = {f"subgroups {dimension}": reason for dimension, reason in missing.items()}
-        result = replace(result, unavailable={**result.unavailable, **absent})
-        evaluated = Evaluated(result, model.fingerprint, sheet)
-        opened.result = _RECORD.dump_python(evaluated, mode="json")
-    return evaluated
+        truth = declared.true_means(scope.target, known["patient_journey_id"]) if declared else None
+
+        def by_rule_of(asked: Scope) -> Evaluation:
+            test = labelled("test", opened.frame, names, asked)
+            minimum = context.quality.minimum_cell_count
+            result = evaluate(model, test, validation, train, groups=groups, minimum=minimum, truth=truth)
+            return replace(result, unavailable={**result.unavailable, **absent})
+
+        sheet = _leakage_sheet(context, scope, splits, opened.frame, names)
+        others = {rule: by_rule_of(other) for rule, other in _at_other_costs(context, scope).items()}
+        learnt = Learnt(by_rule_of(scope), model.fingerprint, sheet, others)
+        opened.result = _RECORD.dump_python(learnt, mode="json")
+    return _by_rule(learnt, scope)
+
+
+def _at_other_costs(context: StageContext, scope: Scope) -> dict[str, Scope]:
+    """The partition's scopes that ask the same with another rule for the threshold, one of each rule."""
+    scopes = load_scopes(context.settings.config_dir / "scopes")
+    asked = [scopes[name] for name in context.cohort_config.scopes]
+    same = [other for other in asked if (other.target, other.problem) == (scope.target, scope.problem)]
+    rules = {other.problem.threshold_rule: other for other in reversed(same)}
+    return {rule: other for rule, other in rules.items() if rule != scope.problem.threshold_rule}
 
 
 def _learnt(context: StageContext, scope: Scope, model: TrainedModel) -> Evaluated | None:
@@ -125,24 +152,37 @@ def _learnt(context: StageContext, scope: Scope, model: TrainedModel) -> Evaluat
     if record is None:
         return None
     try:
-        evaluated = _RECORD.validate_python(record)
+        learnt = _RECORD.validate_python(record)
     except ValidationError as error:
         raise VaultError(
             f"what test told of model {model.fingerprint[:16]} was recorded by another release, in a "
             "form that this one cannot read; test does not open for it again.",
             "Use that release for this model, or train another model.",
         ) from error
-    result, asked = evaluated.evaluation, scope.problem.threshold_rule
+    evaluated = _by_rule(learnt, scope)
+    shown_now = hidden_below(evaluated.evaluation.subgroups, context.quality.minimum_cell_count)
+    return replace(evaluated, evaluation=replace(evaluated.evaluation, subgroups=shown_now))
+
+
+def _by_rule(learnt: Learnt, scope: Scope) -> Evaluated:
+    """The evaluation at the threshold that a scope asks for.
+
+    Raises:
+        VaultError: test was opened before a scope of the partition asked for it.
+    """
+    asked = scope.problem.threshold_rule
     # Releases that knew no costs wrote no rule down: theirs was the one that needs none.
-    decided = result.threshold_rule or problem_of(result.problem_type).threshold_rule
-    if decided != asked:
+    first = learnt.evaluation.threshold_rule or problem_of(learnt.evaluation.problem_type).threshold_rule
+    told = {**learnt.other_rules, first: learnt.evaluation}
+    if asked not in told:
         raise VaultError(
-            f"test was opened for model {model.fingerprint[:16]} with its threshold by "
-            f"{decided}; the scope now asks for {asked}, and test does not open for it again.",
-            "State the earlier costs in the scope, or train another model.",
+            f"test was opened for model {learnt.model_fingerprint[:16]} with its threshold by "
+            f"{'; and by '.join(sorted(told))}; the scope now asks for {asked}, and test does not open for "
+            "it again.",
+            "State one of the earlier rules in the scope, or train another model. Costs that several scopes "
+            "of a partition state are all judged where they are there before test opens.",
         )
-    shown_now = hidden_below(result.subgroups, context.quality.minimum_cell_count)
-    return replace(evaluated, evaluation=replace(result, subgroups=shown_now))
+    return Evaluated(told[asked], learnt.model_fingerprint, learnt.leakage_sheet)
 
 
 def _declared(context: StageContext) -> Declared | None:

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from e2i_assets.assets import bento_bundle, preprocessor
 from e2i_assets.build import build_resources
+from e2i_assets.modeling.artifacts import Evaluated
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.gates.partition import (
+    COHORT_FILE,
+    PARTITION,
     changed,
     published,
     reason,
@@ -87,6 +91,34 @@ def test_success_criteria(here: Settings, tmp_path: Path) -> None:
     result = run(edited, 'key:"conversion/evaluation"+')
     assert reason(result, "success_criteria") == "criteria_not_met"
     assert published(here) == before
+
+
+def test_test_opens_once_for_the_costs_of_all_scopes(here: Settings, tmp_path: Path) -> None:
+    """A scope that asks the same at other costs has the same model: what is there when test opens is judged."""
+    with build_resources(here)["warehouse"].engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM e2i.ml_split_access"))
+    both = changed(here, tmp_path, COHORT_FILE, lambda c: c.update(scopes=["conversion", "costly"]))
+    file = both.config_dir / "scopes" / "conversion.yaml"
+    scope = yaml.safe_load(file.read_text())
+    costs = {"false_positive": 1, "false_negative": 5}
+    (file.parent / "costly.yaml").write_text(yaml.safe_dump(scope | {"name": "costly", "costs": costs}))
+    assert run(both, 'key:"conversion/evaluation"', force=True).success
+    for stated, passed in ((costs, True), (costs | {"false_negative": 6}, False)):
+        again = tmp_path / str(passed)
+        shutil.copytree(both.config_dir, again)
+        (again / "scopes" / "conversion.yaml").write_text(yaml.safe_dump(scope | {"costs": stated}))
+        result = run(here.model_copy(update={"config": again}), 'key:"conversion/evaluation"')
+        assert result.success is passed
+        if passed:
+            store = build_resources(here)["store"]
+            current = store.current("conversion/evaluation", PARTITION)
+            evaluated = store.read("conversion/evaluation", PARTITION, current.version, Evaluated)
+            assert "5 for each false negative" in evaluated.evaluation.threshold_rule
+        else:
+            assert reason(result, "success_criteria") == "vault"
+    with build_resources(here)["warehouse"].engine.connect() as connection:
+        outcomes = connection.scalars(sa.text("SELECT outcome FROM e2i.ml_split_attempts ORDER BY id")).all()
+    assert outcomes == ["opened"] * 2  # of the installation that this is a copy of, and here
 
 
 @pytest.mark.parametrize("way", ["bundle", "alone"])
