@@ -7,7 +7,7 @@ import dataclasses
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.attribute_names import LEAKAGE
+from e2i_assets.assets.attribute_names import LEAKAGE, UNAUDITED
 from e2i_assets.assets.scoped import SEED, feature_names, followup_days, labelled, outcomes_of, stage_key
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.gates import model_candidate as rules
@@ -40,6 +40,7 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         },
     )
     def model_candidate(context: StageContext, splits: Splits) -> StageResult:
+        attributes = context.inputs["splits"].attributes
         evidence = assess(
             scope,
             splits.train,
@@ -47,7 +48,8 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
             splits.features,
             followup_days=context.config["followup_days"],
             outcomes=context.config["outcomes"],
-            audited=context.inputs["splits"].attributes.get(LEAKAGE, {}),
+            audited=attributes.get(LEAKAGE, {}),
+            unaudited=attributes.get(UNAUDITED, {}),
         )
         require_answerable(evidence)
         names = feature_names(splits, scope)

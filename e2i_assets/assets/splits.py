@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.attribute_names import LEAKAGE, SEALS
+from e2i_assets.assets.attribute_names import LEAKAGE, SEALS, UNAUDITED
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
@@ -21,6 +21,7 @@ from e2i_assets.leakage import LeakageReport, Plausible, audit_leakage
 from e2i_assets.leakage.univariate import TargetError
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import SplitError
+from e2i_assets.modeling.scopes.answerable import target_obstacle
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.modeling.splits.alike import row_keys, tellable
@@ -78,7 +79,9 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
     """Divide the patients, audit for leakage, grade; what passes is assigned for good, and sealed."""
     scopes, cells = _with_outcome(_scopes(context), features.outcomes), context.cells
     _require_scopes(context, scopes)
-    _require_types(context.partition, scopes, features.outcomes)
+    faults = _faults(scopes, features.outcomes)
+    sound = [scope for scope in scopes if scope.name not in faults]
+    varied = [scope for scope in scopes if features.outcomes[scope.target].nunique(dropna=False) > 1]
     targets, order = [scope.target for scope in scopes], _order(scopes)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     names = [feature.name for feature in features.features]
@@ -86,7 +89,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
     divided = divide(
         rows,
         existing,
-        targets=_stratified_by(scopes),
+        targets=_stratified_by(varied),
         order=order,
         time_column="index_date",
         seed=SEED,
@@ -95,7 +98,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
     )
     frames, valid = dict(divided.frames), divided.validation.is_valid
     # Splits that are refused anyway may be too small to be audited or graded; those gates then judge nothing.
-    leakage = _audits(context, frames, features, scopes) if valid else {}
+    leakage, unsaid = _audits(context, frames, features, sound) if valid else ({}, {})
     quality = _quality(context, cohort, frames) if valid else ()
     stability = compare_assignments(_published(context, existing), divided.assigned)
     sealed = {name: frames[name] for name in ("test", "holdout")}
@@ -118,7 +121,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
         gate_input=rules.SplitResult(divided.validation, leakage, stability, quality, divided.alike),
         on_publish=assign_and_seal,
         metadata={
-            "splits": shown.table(_shares(divided, scopes, cells)),
+            "splits": shown.table(_shares(divided, sound, cells)),
             "patients": cells.figure(len(divided.assigned)),
             "new_patients": cells.figure(stability.new),
             "order": order,
@@ -130,6 +133,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
         },
         attributes={
             LEAKAGE: {target: to_json(report) for target, report in leakage.items()},
+            UNAUDITED: {s.target: faults[s.name] for s in scopes if s.name in faults} | unsaid,
             SEALS: seals,
         },
     )
@@ -204,18 +208,19 @@ def _require_scopes(context: StageContext, scopes: list[Scope]) -> None:
         )
 
 
-def _require_types(partition: str, scopes: Sequence[Scope], outcomes: pd.DataFrame) -> None:
-    """Text can be computed with by mistake: joined where numbers are added, and then told."""
-    for scope in scopes:
-        values = outcomes.get(scope.target)
-        if values is not None and scope.problem.of_numbers and not pd.api.types.is_numeric_dtype(values):
-            raise SplitError(
-                f"scope {scope.name}: {scope.target} of {partition} is text, and the target of a "
-                f"{scope.problem_type} must be a number.",
-                f"Write `dtype: number` (or integer, boolean) for {scope.target} under `attributes` in the "
-                "cohort file and load it again, or ask for multiclass_classification in the scope.",
-                code="target_type",
-            )
+def _faults(scopes: Sequence[Scope], outcomes: pd.DataFrame) -> dict[str, str]:
+    """The scopes whose outcome is no target of theirs, and why; each stops at its own first gate.
+
+    Raises:
+        SplitError: all are, so there is nothing to split for.
+    """
+    found = {scope.name: target_obstacle(scope, "the cohort", outcomes[scope.target]) for scope in scopes}
+    obstacles = {name: obstacle for name, obstacle in found.items() if obstacle is not None}
+    if scopes and len(obstacles) == len(scopes):
+        first = next(iter(obstacles.values()))
+        messages = "; ".join(f"scope {name}: {obstacle.message}" for name, obstacle in obstacles.items())
+        raise SplitError(messages, first.next_step, code=first.code)
+    return {name: obstacle.message for name, obstacle in obstacles.items()}
 
 
 def event_times(rows: pd.DataFrame) -> str | None:
@@ -236,26 +241,25 @@ def plausible_of(scope: Scope) -> Plausible:
 
 def _audits(
     context: StageContext, frames: dict[str, pd.DataFrame], features: FeatureSet, scopes: list[Scope]
-) -> dict[str, LeakageReport]:
-    """The audit of each scope, by its target.
+) -> tuple[dict[str, LeakageReport], dict[str, str]]:
+    """The audit of each scope, by its target, and why there is none of others.
 
-    A target of which nothing can be said (one class, too few rows) stops no other scope: its own first gate
+    A target of which nothing can be said (too few rows of a class) stops no other scope: its own first gate
     refuses what has no audit.
 
     Raises:
         TargetError: nothing can be said of any.
     """
     reports: dict[str, LeakageReport] = {}
-    unsaid: list[TargetError] = []
+    unsaid: dict[str, TargetError] = {}
     for scope in scopes:
         try:
             reports[scope.target] = _audit(frames, features, scope, context.cohort_config)
         except TargetError as error:
-            context.log.warning(f"scope {scope.name} is not audited: {error.summary}")
-            unsaid.append(error)
+            unsaid[scope.target] = error
     if unsaid and not reports:
-        raise unsaid[0]
-    return reports
+        raise next(iter(unsaid.values()))
+    return reports, {target: error.summary for target, error in unsaid.items()}
 
 
 def _audit(

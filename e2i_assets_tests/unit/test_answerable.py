@@ -47,7 +47,8 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "one class": ({"started": 1.0}, "unusable_outcome", "a classifier needs both"),
     "three positives": ({"started": few(3)}, "unusable_outcome", "train: 3 rows of the rarer outcome, 6 are"),
     "neither 0 nor 1": ({"started": [0.0, 1.0, 2.0]}, "unusable_outcome", "neither 0 nor 1"),
-    "text": ({"started": ["yes", "no"], "changes": REGRESSION}, "unusable_outcome", "no finite number"),
+    "text": ({"started": ["yes", "no"]}, "target_type", "started is text, .* binary_classification must be a"),
+    "text for a number": ({"started": ["1.5", "2"], "changes": REGRESSION}, "target_type", "is text"),
     "constant": ({"started": 5.0, "changes": REGRESSION}, "unusable_outcome", "is the same; there is nothing"),
     "infinite": (
         {"started": np.append(NORMAL[1:], np.inf), "changes": REGRESSION},
@@ -81,6 +82,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         r"or beyond 1e\+30",
     ),
     "no audit": ({"audited": ["relapsed"]}, "not_audited", "could say nothing of started"),
+    "why no audit": ({"audited": [], "unaudited": {"started": "one is infinite"}}, "not_audited", ": one is inf"),
     "another scope's outcome": (
         {"outcomes": {"started": "conversion", "lab_1": "churn"}},
         "outcome_as_feature",

@@ -28,6 +28,7 @@ from e2i_assets.modeling.problems.base import Evaluation, Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
+from e2i_assets.modeling.scopes.answerable import target_obstacle
 from e2i_assets.modeling.scopes.files import as_scope
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.modeling.selection.candidate import (
@@ -104,19 +105,20 @@ def test_a_target_must_be_finite_numbers_that_differ(y: list[object], words: str
     ("problem", "refused"), [(PROBLEM, True), (Binary(), True), (Multiclass(("low", "mid", "high")), False)]
 )
 def test_text_is_refused_where_a_target_is_a_number(problem: Problem, refused: bool) -> None:
-    """Before anything is computed with it, and without a value."""
+    """Before anything is computed with it, and without a value; where every scope's is, nothing is split."""
     scope: Any = SimpleNamespace(
         name="spend", target="cost", problem=problem, problem_type=problem.problem_type
     )
-    outcomes = pd.DataFrame({"cost": pd.Series(["751", "352"], dtype=object)})
+    outcomes = pd.DataFrame({"cost": pd.Series(["751", "352", "high"], dtype=object)})
+    obstacle = target_obstacle(scope, "train", outcomes["cost"])
+    assert (obstacle is not None and obstacle.code == "target_type") is refused
     if not refused:
-        splits_asset._require_types("fabhalta_pnh", [scope], outcomes)
         return
-    with pytest.raises(SplitError, match="scope spend: cost of fabhalta_pnh is text") as error:
-        splits_asset._require_types("fabhalta_pnh", [scope], outcomes)
+    with pytest.raises(SplitError, match="scope spend: cost is text") as error:
+        splits_asset._faults([scope], outcomes)
+    assert error.value.code == "target_type"
     assert "dtype: number" in error.value.next_step
     assert "751" not in error.value.summary
-    splits_asset._require_types("fabhalta_pnh", [scope], outcomes.astype(float))
 
 
 def test_too_few_rows_and_classes_are_refused() -> None:

@@ -82,6 +82,7 @@ def assess(
     followup_days: int | None,
     outcomes: Mapping[str, str],
     audited: Collection[str],
+    unaudited: Mapping[str, str] | None = None,
 ) -> Answerability:
     """What there is to answer a scope with, and what stands against it.
 
@@ -91,6 +92,7 @@ def assess(
         followup_days: the cohort's window; None where it asks for none.
         outcomes: every column that is an outcome of a scope of the partition, to the scope's name.
         audited: targets of which the splits' leakage audit could say something.
+        unaudited: of others, why it could not.
     """
     seen = [feature.name for feature in features if feature.name not in scope.features.exclude]
     values = train[scope.target].dropna() if scope.target in train else pd.Series(dtype=float)
@@ -99,7 +101,7 @@ def assess(
     obstacles = (
         *_of_time(scope, followup_days),
         *_of_features(scope, seen, outcomes),
-        *(list(_of_outcome(scope, train, validation, seen)) or _of_audit(scope, audited)),
+        *(list(_of_outcome(scope, train, validation, seen)) or _of_audit(scope, audited, unaudited or {})),
         *_of_values(train, validation, seen),
     )
     mean = float(values.mean()) if len(values) and pd.api.types.is_numeric_dtype(values) else None
@@ -158,16 +160,50 @@ def _of_values(train: pd.DataFrame, validation: pd.DataFrame, seen: Sequence[str
             yield Obstacle("unusable_features", f"{name}: {large} hold {TOO_LARGE}", MEND_NUMBERS)
 
 
-def _of_audit(scope: Scope, audited: Collection[str]) -> list[Obstacle]:
+def _of_audit(scope: Scope, audited: Collection[str], unaudited: Mapping[str, str]) -> list[Obstacle]:
     if scope.target in audited:
         return []
+    message = f"the leakage audit of the splits could say nothing of {scope.target}"
+    if why := unaudited.get(scope.target):
+        step = f"Look at what fills {scope.target} in the mapping, load it again and materialize the splits."
+        return [Obstacle("not_audited", f"{message}: {why}", step)]
     return [
-        Obstacle(
-            "not_audited",
-            f"the leakage audit of the splits could say nothing of {scope.target}",
-            "Materialize the splits again; their log says what the audit lacks.",
-        )
+        Obstacle("not_audited", message, "Materialize the splits again; their log says what the audit lacks.")
     ]
+
+
+def target_obstacle(scope: Scope, name: str, values: pd.Series) -> Obstacle | None:
+    """What is wrong with an outcome as the target of a scope; None where it is one.
+
+    Args:
+        name: what the rows are, for the message.
+        values: the outcome of each row; null where it is not known.
+    """
+    known = values.dropna()
+    if known.empty:
+        return Obstacle(
+            "outcome_unknown",
+            f"{scope.target} is known of none of {len(values)} rows of {name}",
+            "Load a source that has it, or take the scope off the cohort file.",
+        )
+    # Text can be computed with by mistake: joined where numbers are added.
+    if scope.problem.of_numbers and (values.dtype == object or pd.api.types.is_string_dtype(values)):
+        return Obstacle(
+            "target_type",
+            f"{scope.target} is text, and the target of a {scope.problem_type} must be a number",
+            f"Write `dtype: number` (or integer, boolean) for {scope.target} under `attributes` in the "
+            "cohort file and load it again, or ask for multiclass_classification in the scope.",
+        )
+    try:
+        scope.problem.target(name, known)
+    except TrainingDataError as error:
+        return _unusable(scope, error)
+    return None
+
+
+def _unusable(scope: Scope, error: TrainingDataError) -> Obstacle:
+    step = error.next_step or f"Look at what fills {scope.target} in the mapping."
+    return Obstacle("unusable_outcome", f"{scope.target}: {error}", step)
 
 
 def _of_outcome(
@@ -183,22 +219,15 @@ def _of_outcome(
                 "Name an outcome of the cohort as target, and build the features again.",
             )
             return
-        known = frame[scope.target].dropna()
-        if known.empty:
-            yield Obstacle(
-                "outcome_unknown",
-                f"{scope.target} is known of none of {len(frame)} rows of {name}",
-                "Load a source that has it, or take the scope off the cohort file.",
-            )
+        if (obstacle := target_obstacle(scope, name, frame[scope.target])) is not None:
+            yield obstacle
             return
-        try:
-            y = problem.target(name, known)
-            if name == "train":
-                problem.require_folds(name, y, FOLDS)
-        except TrainingDataError as error:
-            step = error.next_step or f"Look at what fills {scope.target} in the mapping."
-            yield Obstacle("unusable_outcome", f"{scope.target}: {error}", step)
-            return
+    try:
+        known = train[scope.target].dropna()
+        problem.require_folds("train", problem.target("train", known), FOLDS)
+    except TrainingDataError as error:
+        yield _unusable(scope, error)
+        return
     samples = int(train[scope.target].notna().sum())
     more = "Load more patients, or widen the cohort by its criteria"
     if samples < scope.minimum_samples:
