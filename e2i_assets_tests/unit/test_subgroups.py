@@ -86,13 +86,32 @@ def test_every_problem_type_has_figures_of_groups(problem: Problem, biased: bool
 
 
 def test_a_small_group_has_no_figures() -> None:
-    y = np.array([0, 1] * 20 + [0] * 6 + [1] * 4)
-    levels = pd.DataFrame({"region": ["north"] * 40 + ["south"] * 6 + ["west"] * 4})
-    north, south, west = subgroup_table(Binary(), y, np.linspace(0, 1, 50), levels, minimum=5)
+    y = np.array([0, 1] * 20 + [0] * 6 + [1] * 4 + [0, 1])
+    levels = pd.DataFrame({"region": ["north"] * 40 + ["south"] * 6 + ["west"] * 4 + ["zone"] * 2})
+    north, south, west, zone = subgroup_table(Binary(), y, np.linspace(0, 1, 52), levels, minimum=5)
     assert north.value is not None
     assert (south.n, south.value, south.reason) == (6, None, "fewer than 5 of an outcome")
-    assert (west.n, west.value, west.reason) == (None, None, "fewer than 5 patients")
-    assert [group.n for group in hidden_below((north, south, west), 10)] == [40, None, None]
+    for few in (west, zone):
+        assert (few.n, few.value, few.reason) == (None, None, "fewer than 5 patients")
+    assert [group.n for group in hidden_below((north, south, west, zone), 8)] == [40, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ([40, 20, 4], [40, None, None]),  # 4 were all less 40 and 20
+        ([40, 20, 2, 2], [40, None, None, None]),  # so were the two together
+        ([40, 20, 3, 2], [40, 20, None, None]),
+        ([40, 4], [None, None]),
+        ([40, 20], [40, 20]),
+    ],
+)
+def test_no_small_group_is_what_is_left_of_all(sizes: list[int], told: list[int | None]) -> None:
+    levels = pd.DataFrame({"region": np.repeat(list("abcd")[: len(sizes)], sizes)})
+    y = np.random.default_rng(0).normal(size=len(levels))
+    table = subgroup_table(Regression(), y, np.zeros(len(y)), levels, minimum=5)
+    assert [group.n for group in table] == told
+    assert [group.value is None for group in table] == [n is None for n in told]
 
 
 def test_many_rows_of_few_patients_are_a_small_group() -> None:
@@ -110,9 +129,9 @@ def test_many_rows_of_few_patients_are_a_small_group() -> None:
     told = table(people)
     assert (told["M"].n, told["M"].reason) == (None, "fewer than 5 patients")
     assert (told["west"].value, told["west"].reason) == (None, "fewer than 5 of an outcome")
-    for level in ("F", "east"):
-        assert told[level].value is not None
-        assert told[level].gap is None
+    assert (told["F"].n, told["F"].value) == (None, None)  # all less M
+    assert told["east"].value is not None
+    assert told["east"].gap is None
 
 
 def evaluation(wrong: bool) -> Evaluation:
@@ -166,3 +185,6 @@ def test_few_rows_are_hidden_once_the_minimum_has_risen() -> None:
     group = Subgroup("sex", "F", 12, value=0.7)
     assert hidden_below([group], 12) == (group,)
     assert hidden_below([group], 13)[0].value is None
+    of_few = dataclasses.replace(group, patients=7)
+    assert hidden_below([of_few], 7) == (of_few,)
+    assert hidden_below([of_few], 8)[0].n is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,23 +77,47 @@ def _of_dimension(
     levels: pd.Series,
     patients: np.ndarray,
     minimum: int,
-) -> Iterator[Subgroup]:
+) -> list[Subgroup]:
     of_row = levels.to_numpy()
+    groups, people = [], []
     for level in sorted(set(of_row), key=_order):
         inside = of_row == level
-        if len(np.unique(patients[inside])) < minimum:
-            yield Subgroup(dimension, level, None, reason=f"fewer than {minimum} patients")
-        elif not _enough(problem, y, patients, inside, minimum):
-            yield Subgroup(dimension, level, int(inside.sum()), reason=f"fewer than {minimum} of an outcome")
+        people.append(len(np.unique(patients[inside])))
+        fewest = _fewest(problem, y, patients, inside)
+        if people[-1] < minimum:
+            group = Subgroup(dimension, level, None, reason=f"fewer than {minimum} patients")
+        elif fewest < minimum:
+            few = f"fewer than {minimum} of an outcome"
+            group = Subgroup(dimension, level, int(inside.sum()), reason=few, patients=people[-1])
         else:
-            compared = _enough(problem, y, patients, ~inside, minimum)
-            yield _figures(dimension, level, problem, y, prediction, inside, compared)
+            compared = _fewest(problem, y, patients, ~inside) >= minimum
+            figures = _figures(dimension, level, problem, y, prediction, inside, compared)
+            group = replace(figures, patients=fewest)
+        groups.append(group)
+    return _not_reckoned(groups, people, minimum)
 
 
-def _enough(problem: Problem, y: np.ndarray, patients: np.ndarray, rows: np.ndarray, minimum: int) -> bool:
-    """Whether there are so many patients among the rows, and with each outcome."""
+def _fewest(problem: Problem, y: np.ndarray, patients: np.ndarray, rows: np.ndarray) -> int:
+    """Patients among the rows, or with the rarer outcome where that is fewer."""
     people = pd.DataFrame({"patient": patients[rows], "y": y[rows]}).drop_duplicates()
-    return people["patient"].nunique() >= minimum and problem.fewest(people["y"].to_numpy()) >= minimum
+    return min(people["patient"].nunique(), problem.fewest(people["y"].to_numpy()))
+
+
+def _not_reckoned(groups: Sequence[Subgroup], people: Sequence[int], minimum: int) -> list[Subgroup]:
+    """Groups of one dimension; where small ones were all less the others, the smallest of those join them.
+
+    Two at least are then not told of, of patients enough together (complementary suppression).
+    """
+    told = list(groups)
+    larger = iter(sorted((i for i, g in enumerate(told) if g.n is not None), key=lambda i: people[i]))
+    hidden = [i for i, group in enumerate(told) if group.n is None]
+    while hidden and (len(hidden) < 2 or sum(people[i] for i in hidden) < minimum):
+        if (joined := next(larger, None)) is None:
+            break
+        reason = "not told, since what is left of all were a group of few"
+        told[joined] = Subgroup(told[joined].dimension, told[joined].level, None, reason=reason)
+        hidden.append(joined)
+    return told
 
 
 def _order(level: str) -> tuple[int, str]:
@@ -139,13 +164,21 @@ def _figures(
 
 
 def hidden_below(subgroups: Sequence[Subgroup], minimum: int) -> tuple[Subgroup, ...]:
-    """The same groups, without the figures of those with fewer rows: the minimum may have risen since."""
-    return tuple(
-        group
-        if group.n is None or group.n >= minimum
-        else Subgroup(group.dimension, group.level, None, reason=f"fewer than {minimum} patients")
-        for group in subgroups
-    )
+    """The same groups, without the figures of those of fewer patients: the minimum may have risen since."""
+    told: list[Subgroup] = []
+    for dimension in dict.fromkeys(group.dimension for group in subgroups):
+        own = [group for group in subgroups if group.dimension == dimension]
+        # Of a group that is hidden already it is not known how many they are; one at least.
+        people = [1 if group.n is None else group.patients or group.n for group in own]
+        few = f"fewer than {minimum} patients, or of an outcome"
+        now = [
+            group
+            if group.n is None or count >= minimum
+            else Subgroup(dimension, group.level, None, reason=few)
+            for group, count in zip(own, people, strict=True)
+        ]
+        told += _not_reckoned(now, people, minimum)
+    return tuple(told)
 
 
 def worse_groups(subgroups: Sequence[Subgroup], *, greater_is_better: bool) -> list[tuple[Subgroup, str]]:

@@ -31,6 +31,8 @@ class Subgroup:
 
     Attributes:
         n: rows; None below the minimum cell count.
+        patients: of those rows, of the rarer outcome where that is fewer; None as `n`, and in evaluations of
+            earlier releases.
         value: primary metric, with its 95 % `interval`.
         gap: `value` less that of all other test rows of the dimension, with its `gap_interval`.
         bias: mean prediction less mean outcome (calibration in the large), with its `bias_interval`; None
@@ -47,3 +49,4 @@ class Subgroup:
     bias: float | None = None
     bias_interval: Interval | None = None
     reason: str = ""
+    patients: int | None = None
