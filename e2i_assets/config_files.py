@@ -14,10 +14,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import yaml
-from pydantic import ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
 
 from e2i_assets.errors import E2IError
 
@@ -30,6 +31,41 @@ MOST = 100_000
 
 _NO_SUCH_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 """What pydantic calls a key that a model, or a dataclass, does not have."""
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+Text: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_not_blank)]
+"""Text that says something."""
+
+
+def _exact(schema: Any) -> Any:
+    if isinstance(schema, list | tuple):
+        return type(schema)(map(_exact, schema))
+    if not isinstance(schema, dict):
+        return schema
+    strict = {"strict": True} if schema.get("type") in ("int", "float", "bool") else {}
+    return {key: _exact(value) for key, value in schema.items()} | strict
+
+
+class ConfigModel(BaseModel):
+    """What a file may state, taken as it is written.
+
+    A key that is not there is refused, as is text or a truth value where a number is asked for (`'90'`,
+    `true`), a number where a truth value is, and a number without end.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Pydantic's strict mode, of numbers and truth values alone: it would refuse lists as well."""
+        schema: CoreSchema = _exact(handler(source))
+        return schema
 
 
 class ConfigFileError(E2IError, ValueError):

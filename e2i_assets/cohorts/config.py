@@ -16,7 +16,7 @@ from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCri
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.event_windows import EventType, EventWindows
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
-from e2i_assets.config_files import ConfigFileError, read_settings
+from e2i_assets.config_files import ConfigFileError, Text, read_settings
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.patients import PatientJourneys
@@ -52,7 +52,7 @@ class TemporalRequirements(StrictModel):
 
     lookback_days: Days = 180
     followup_days: Days = 90
-    index_date_field: str = Field(default="diagnosis_date", min_length=1)
+    index_date_field: Text = "diagnosis_date"
 
 
 class FeatureChoice(StrictModel):
@@ -89,9 +89,9 @@ class CohortConfig(StrictModel):
         minimum_size: members below which the cohort is refused.
     """
 
-    cohort_name: str = Field(min_length=1)
-    brand: str = Field(min_length=1)
-    indication: str = Field(min_length=1)
+    cohort_name: Text
+    brand: Text
+    indication: Text
     version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
     status: Literal["active", "draft", "archived", "locked"] = "active"
     clinical_rationale: str = ""
@@ -103,8 +103,8 @@ class CohortConfig(StrictModel):
     features: FeatureChoice = FeatureChoice()
     required_tables: tuple[TableName, ...] = tuple(TABLES)
     not_collected: tuple[str, ...] = ()
-    death_date_field: str | None = Field(default=None, min_length=1)
-    birth_date_field: str | None = Field(default=None, min_length=1)
+    death_date_field: Text | None = None
+    birth_date_field: Text | None = None
     refresh: Refresh = "continuous"
     quality: QualityTerms | None = None
     equal_rows: Literal["refuse", "same_split", "allow"] = "same_split"

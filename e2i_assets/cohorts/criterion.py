@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
+from pydantic import Discriminator, Field, PlainValidator, Tag, model_validator
+
+from e2i_assets.config_files import ConfigModel, Text
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = Scalar | list[Scalar]
@@ -63,10 +65,8 @@ def _value(value: Any) -> Value:
     return _scalar(value)
 
 
-class StrictModel(BaseModel):
-    """Frozen, and strict about keys; what is given without a name is taken in the order of the fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class StrictModel(ConfigModel):
+    """What is given without a name is taken in the order of the fields."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = list(type(self).model_fields)
@@ -82,7 +82,7 @@ class Criterion(StrictModel):
     the operator. Dates are given as dates or ISO text. `contains` looks for the literal text, with case.
     """
 
-    field: str = Field(min_length=1)
+    field: Text
     operator: Operator
     value: Annotated[Value, PlainValidator(_value)]
     description: str = ""
@@ -153,7 +153,7 @@ class EventCriterion(StrictModel):
         at_least: number of events.
     """
 
-    name: str = Field(min_length=1)
+    name: Text
     where: tuple[Criterion, ...] = Field(min_length=1)
     within_days: tuple[Day | None, Day | None]
     at_least: int = Field(default=1, strict=True, ge=1)

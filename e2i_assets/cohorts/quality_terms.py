@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from e2i_assets.cohorts.criterion import StrictModel
+from e2i_assets.config_files import Text
 
 DimensionName = Literal["completeness", "validity", "consistency", "uniqueness", "timeliness"]
 Refresh: TypeAlias = Literal["continuous", "none"]
@@ -28,7 +29,7 @@ class QualityTerms(StrictModel):
         reason: why they differ; the quality report shows it.
     """
 
-    reason: str = Field(min_length=1)
+    reason: Text
     block_below_score: Share | None = None
     max_staleness_days: int | None = Field(default=None, gt=0)
     dimensions: dict[DimensionName, DimensionTerms] = Field(default={})

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from e2i_assets.config_files import ConfigFileError, read_settings
+from e2i_assets.config_files import ConfigFileError, ConfigModel, read_settings
 from e2i_assets.modeling.errors import ConfigError
 
 
-class YamlModel(BaseModel):
-    """A frozen model that is read from one YAML document."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class YamlModel(ConfigModel):
+    """A model that is read from one YAML document."""
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:

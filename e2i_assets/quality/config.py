@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from e2i_assets.cohorts.quality_terms import DimensionName, QualityTerms, Refresh
-from e2i_assets.config_files import ConfigFileError, Lines, parse_settings, read_settings, read_text
+from e2i_assets.config_files import (
+    ConfigFileError,
+    ConfigModel,
+    Lines,
+    parse_settings,
+    read_settings,
+    read_text,
+)
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.errors import E2IError
@@ -45,14 +52,10 @@ class QualityConfigError(E2IError, ValueError):
     next_step = "Correct the file that the message names."
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+M = TypeVar("M", bound=ConfigModel)
 
 
-M = TypeVar("M", bound=_Model)
-
-
-class Dimension(_Model):
+class Dimension(ConfigModel):
     """One dimension's part in the score; all figures are shares, 0 to 1."""
 
     weight: float = Field(ge=0, le=1)
@@ -60,14 +63,14 @@ class Dimension(_Model):
     block_below: float = Field(default=0.0, ge=0, le=1)
 
 
-class SuiteStatus(_Model):
+class SuiteStatus(ConfigModel):
     """Share of a suite's expectations that must hold for `passed` and for `warning`."""
 
     passed: float = Field(default=0.95, ge=0, le=1)
     warning: float = Field(default=0.80, ge=0, le=1)
 
 
-class Expectation(_Model):
+class Expectation(ConfigModel):
     """One Great Expectations rule and the business reason for it.
 
     `values_from`, a `table.column`, stands for the `value_set` of `expect_column_values_to_be_in_set`: the
@@ -117,7 +120,7 @@ class Expectation(_Model):
         return (*self.columns, *(condition_columns(self.where) if self.where else ()))
 
 
-class Suite(_Model):
+class Suite(ConfigModel):
     """A reviewed list of expectations about one table, kept in `config/expectations/<suite>.yaml`."""
 
     suite: str
@@ -150,7 +153,7 @@ def _suite(text: str, path: Path) -> Suite:
     return _parse(Suite, lines, values)
 
 
-class QualityConfig(_Model):
+class QualityConfig(ConfigModel):
     """Everything that decides a quality report, apart from the data.
 
     Attributes:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from e2i_assets.cli.audit_data import read_contract
 from e2i_assets.cohorts import CohortConfig
-from e2i_assets.config_files import ConfigFileError, parse_yaml
+from e2i_assets.config_files import ConfigFileError, ConfigModel, parse_yaml
+from e2i_assets.errors import E2IError
 from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.modeling.scopes.files import read_scope
 from e2i_assets.modeling.tuning.config import OptunaConfig
@@ -105,3 +110,56 @@ def test_no_file_may_say_a_key_twice(tmp_path: Path, name: str) -> None:
     last = len(file.read_text().splitlines())
     with pytest.raises(ValueError, match=rf"{file.name}:{last}: the key {key} stands twice"):
         READERS[name](file)
+
+
+def scalar_fields() -> Iterator[tuple[type[ConfigModel], str, Any]]:
+    """Each number and truth value that a configuration model asks for, with what may stand in its place."""
+    models = [ConfigModel]
+    for model in models:
+        models += model.__subclasses__()
+        if model.__module__.startswith("e2i_assets.") and not inspect.isabstract(model):
+            for name, facts in model.model_fields.items():
+                kinds = {facts.annotation, *get_args(facts.annotation)}
+                if str in kinds:
+                    continue  # a scalar of any kind
+                if kinds & {int, float}:
+                    yield from ((model, name, wrong) for wrong in (True, "90", float("inf"), float("nan")))
+                elif bool in kinds:
+                    yield from ((model, name, wrong) for wrong in (1, "true", "yes"))
+
+
+def test_numbers_and_truth_values_are_taken_as_they_are_written() -> None:
+    """Of whatever model: `true` is no number of days, `'90'` neither, and 1 is no yes."""
+    asked = list(scalar_fields())
+    assert len(asked) > 100
+    for model, name, wrong in asked:
+        with pytest.raises(ValidationError) as refused:
+            model.model_validate({name: wrong})
+        assert name in {detail["loc"][0] for detail in refused.value.errors()}, (model, name, wrong)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "line"),
+    [
+        ("scopes/conversion.yaml", "horizon_days: true", "horizon_days: Input should be a valid integer"),
+        ("scopes/conversion.yaml", "horizon_days: '90'", "horizon_days: Input should be a valid integer"),
+        ("scopes/conversion.yaml", "features: {selection: {max_same: '1'}}", "max_same: Input should be a valid n"),
+        ("scopes/conversion.yaml", "selection: {max_latency_ms: .inf}", "max_latency_ms: Input should be a finite"),
+        ("scopes/conversion.yaml", "success_criteria: {min_auc: '0.7'}", "min_auc: Input should be a valid number"),
+        ("scopes/conversion.yaml", "target: ' '", "target: is blank"),
+        ("optuna_config.yaml", "sampler: {seed: '42'}", "sampler.seed: Input should be a valid integer"),
+        ("optuna_config.yaml", "optimization: {n_trials: true}", "n_trials: Input should be a valid integer"),
+        ("optuna_config.yaml", "warm_start: {enabled: 1}", "enabled: Input should be a valid boolean"),
+        ("cohorts/fabhalta_c3g.yaml", "minimum_size: '100'", "minimum_size: Input should be a valid integer"),
+        ("cohorts/fabhalta_c3g.yaml", "brand: ' '", "brand: is blank"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_at_its_line(tmp_path: Path, file: str, changes: str, line: str) -> None:
+    key = changes.partition(":")[0]
+    content = yaml.safe_load((CONFIG / file).read_text())
+    content.pop(key, None)
+    text = f"{changes}\n{yaml.safe_dump(content)}"
+    (path := tmp_path / Path(file).name).write_text(text)
+    with pytest.raises(E2IError) as refused:
+        READERS[f"config/{file}"](path)
+    assert re.search(rf"{path.name}:1: \S*{re.escape(line)}", str(refused.value)), refused.value

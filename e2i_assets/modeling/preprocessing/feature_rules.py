@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from e2i_assets.config_files import ConfigModel
 
 
-class FeatureSelection(BaseModel):
+class FeatureSelection(ConfigModel):
     """What is left out: constants and copies always, the rest where a scope file asks for it.
 
     Attributes:
@@ -15,8 +17,6 @@ class FeatureSelection(BaseModel):
             says less about the target is left out. Gaps are filled with the median, as for the model.
         top_k: so many features are kept, by their share of a forest's impurity.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_same: float = Field(default=1.0, gt=0.5, le=1)
     max_correlation: float | None = Field(default=None, gt=0, lt=1)

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from e2i_assets.cohorts.small_cells import Cells
+from e2i_assets.config_files import ConfigModel
 from e2i_assets.modeling.errors import MORE_OF_THE_RARER, ServedModelError, TrainingDataError
 from e2i_assets.modeling.evaluation.classification_plots import calibration_plot, decision_plot, roc_plot
 from e2i_assets.modeling.metrics.calibration import calibration_bins, calibration_line
@@ -41,10 +42,8 @@ from e2i_assets.modeling.training.fitting import Watched
 MAX_ROC_POINTS = 200
 
 
-class Costs(BaseModel):
+class Costs(ConfigModel):
     """What a wrong decision costs, each in the same unit: a patient called for nothing, and one missed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     false_positive: float = Field(gt=0)
     false_negative: float = Field(gt=0)

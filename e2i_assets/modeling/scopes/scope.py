@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+from pydantic import ConfigDict, Field, RootModel, StrictFloat, field_validator
 
+from e2i_assets.config_files import ConfigModel, Text
 from e2i_assets.modeling.config import YamlModel
 from e2i_assets.modeling.preprocessing.feature_rules import FeatureSelection
 from e2i_assets.modeling.problems.base import Problem
@@ -28,7 +29,7 @@ class Criterion(NamedTuple):
     threshold: float
 
 
-class SuccessCriteria(RootModel[dict[str, float]]):
+class SuccessCriteria(RootModel[dict[str, StrictFloat]]):
     """`min_<metric>` and `max_<metric>` with their thresholds; at least one, so that the gate has a rule."""
 
     model_config = ConfigDict(frozen=True)
@@ -52,7 +53,7 @@ class SuccessCriteria(RootModel[dict[str, float]]):
             yield Criterion(name, bound, metric, threshold)
 
 
-class FeatureChoice(BaseModel):
+class FeatureChoice(ConfigModel):
     """Which features the models of this scope see, by name.
 
     Attributes:
@@ -61,21 +62,17 @@ class FeatureChoice(BaseModel):
         selection: by which rules others are left out on train.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     required: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     selection: FeatureSelection = FeatureSelection()
 
 
-class Selection(BaseModel):
+class Selection(ConfigModel):
     """What an algorithm must meet, and what is preferred.
 
     `max_latency_ms` is of one row, `max_memory_gb` of the loaded model, as measured where it is trained. A
     preference moves the ranking, never the measured comparison; an exclusion is final.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_latency_ms: float = Field(default=100, gt=0)
     max_memory_gb: float = Field(default=8, gt=0)
@@ -84,7 +81,7 @@ class Selection(BaseModel):
     excluded_algorithms: tuple[str, ...] = ()
 
 
-class Baseline(BaseModel):
+class Baseline(ConfigModel):
     """What a model must beat on test, and by how much.
 
     Attributes:
@@ -93,8 +90,6 @@ class Baseline(BaseModel):
         min_lift: share by which the primary metric must be better than the baseline's: 0.1 asks for an AUC
             of 0.55 over 0.5, or for an RMSE of 9 over 10; negative where as much may be lost.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Literal["no_features", "simple"]
     min_lift: float = Field(default=0.0, gt=-1, allow_inf_nan=False)
@@ -125,9 +120,9 @@ class Scope(YamlModel, ABC):
     problem_class: ClassVar[type[Problem]]
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    description: str = Field(min_length=1)
+    description: Text
     problem_type: str
-    target: str = Field(min_length=1)
+    target: Text
     horizon_days: int | None = Field(default=None, ge=1)
     split_order: SplitOrder = "random"
     minimum_samples: int = Field(default=50, ge=1)

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from e2i_assets.config_files import ConfigModel
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import ModelingError, TrainingDataError
@@ -35,13 +36,11 @@ class SelectionRequestError(ModelingError):
     next_step = "Correct what the message names; `SelectionRequest` says what a request may hold."
 
 
-class ScopeSpec(BaseModel):
+class ScopeSpec(ConfigModel):
     """What is asked: the kind of target, its column, and whether a person must be able to read the model.
 
     `classes` are those of a multi-class target in the order wanted; where left out, the frame's, sorted.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     problem_type: str
     target_outcome: str = Field(min_length=1)
@@ -62,13 +61,11 @@ class ScopeSpec(BaseModel):
         return self
 
 
-class Constraints(BaseModel):
+class Constraints(ConfigModel):
     """What a model may cost: milliseconds of one row, and GB of the loaded model.
 
     As numbers under these names, or as texts: `latency < 100ms`, `memory <= 8 GB`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_latency_ms: float = Field(default=100, gt=0, allow_inf_nan=False)
     max_memory_gb: float = Field(default=8, gt=0, allow_inf_nan=False)
@@ -90,10 +87,8 @@ class Constraints(BaseModel):
         return limits
 
 
-class Preferences(BaseModel):
+class Preferences(ConfigModel):
     """A preferred algorithm gains in the ranking, an excluded one is out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preferred_algorithms: tuple[str, ...] = ()
     excluded_algorithms: tuple[str, ...] = ()
@@ -107,10 +102,8 @@ class Preferences(BaseModel):
         return self
 
 
-class SelectionRequest(BaseModel):
+class SelectionRequest(ConfigModel):
     """The guide's request."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope_spec: ScopeSpec
     constraints: Constraints = Constraints()

@@ -10,18 +10,17 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from e2i_assets.config_files import ConfigModel
 from e2i_assets.modeling.config import YamlModel
 
 if TYPE_CHECKING:
     import optuna
 
 
-class _Choice(BaseModel):
+class _Choice(ConfigModel):
     """One of several kinds by `name`, each with settings of its own; those of another kind are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     settings: ClassVar[Mapping[str, tuple[str, ...]]]
     name: str
@@ -95,7 +94,7 @@ class PrunerConfig(_Choice):
         return kinds[self.name](**self.chosen())
 
 
-class OptimizationConfig(BaseModel):
+class OptimizationConfig(ConfigModel):
     """How long, and how many trials at a time.
 
     Attributes:
@@ -107,18 +106,14 @@ class OptimizationConfig(BaseModel):
             cluster; the history depends on this number alone, not on how many really ran at once.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     n_trials: int = Field(default=50, ge=1)
     timeout: float | None = Field(default=None, gt=0)
     budget_fits: float | None = Field(default=None, ge=1)
     n_jobs: int = Field(default=1, ge=1)
 
 
-class WarmStartConfig(BaseModel):
+class WarmStartConfig(ConfigModel):
     """Whether parameters of earlier, similar studies are tried first, and which count as similar."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
     min_similarity: float = Field(default=0.7, ge=0, le=1)
