@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
+from e2i_assets.modeling.tuning import trials
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, PrunerConfig
 from e2i_assets.modeling.tuning.study import TunedParams, tune
-from e2i_assets.modeling.tuning.trials import ClusterUnavailable, DaskPool, TrialPool
+from e2i_assets.modeling.tuning.trials import ClusterLost, ClusterUnavailable, DaskPool, TrialPool
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)
@@ -23,11 +25,15 @@ CONFIG = OptunaConfig(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """Two workers, each a process of its own."""
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-    ) as cluster:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+    ):
         yield cluster.scheduler_address
 
 
@@ -41,6 +47,14 @@ def test_a_cluster_gives_what_one_process_gives(cluster: str) -> None:
     alone = study()
     assert dataclasses.replace(spread, durations=()) == dataclasses.replace(alone, durations=())
     assert spread.n_pruned > 0
+
+
+def test_a_worker_that_dies_is_no_verdict_on_the_data(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "evaluate", lambda fit, rows: os._exit(1))
+    with DaskPool(cluster) as pool, pytest.raises(ClusterLost, match="lost what trials ran on") as refusal:
+        study(pool)
+    assert not refusal.value.on_data
+    assert "same command" in refusal.value.next_step
 
 
 def test_a_cluster_that_does_not_answer_is_no_verdict_on_the_data(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,10 +181,12 @@ def _noted(trial: Any) -> dict[str, float]:
 
 def free_cores() -> int:
     """Cores that nobody uses at this moment, this process's own among them."""
+    import joblib
     import psutil
 
     idle = psutil.cpu_times_percent(interval=0.1).idle / 100
-    return max(1, round(idle * (psutil.cpu_count() or 1)))
+    # Of a container, joblib knows the quota and the cores that it may use.
+    return max(1, min(joblib.cpu_count(), round(idle * (psutil.cpu_count() or 1))))
 
 
 class LocalPool:
@@ -218,11 +220,20 @@ class DaskPool:
         self._rows: dict[int, Any] = {}
 
     def run(self, fits: Sequence[Fit], levels: Sequence[Matrices]) -> list[Fitted]:
-        """See `TrialPool`."""
-        for level in {fit.level for fit in fits} - set(self._rows):
-            self._rows[level] = self._client.scatter(levels[level], broadcast=True, hash=False)
-        futures = [self._client.submit(evaluate, fit, self._rows[fit.level], pure=False) for fit in fits]
-        return self._client.gather(futures)
+        """See `TrialPool`.
+
+        Raises:
+            ClusterLost: workers died at it, or the scheduler is gone.
+        """
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            for level in {fit.level for fit in fits} - set(self._rows):
+                self._rows[level] = self._client.scatter(levels[level], broadcast=True, hash=False)
+            made = [self._client.submit(evaluate, fit, self._rows[fit.level], pure=False) for fit in fits]
+            return self._client.gather(made)
+        except (KilledWorker, CancelledError, OSError) as error:
+            raise ClusterLost("the Dask cluster lost what trials ran on") from error
 
     def __enter__(self) -> DaskPool:
         return self
@@ -237,3 +248,13 @@ class ClusterUnavailable(TuningError):
     code = "cluster_unavailable"
     next_step = "Start the cluster or correct the address, or unset E2I_DASK_ADDRESS to tune on this machine."
     on_data = False
+
+
+class ClusterLost(ClusterUnavailable):
+    """The cluster broke down while trials ran; those that were finished are kept."""
+
+    code = "cluster_lost"
+    next_step = (
+        "Give the workers more memory, or start them again, and run the same command: the study goes on with "
+        "what is not done. Or unset E2I_DASK_ADDRESS to tune on this machine."
+    )
