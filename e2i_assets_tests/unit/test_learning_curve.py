@@ -46,6 +46,25 @@ def test_points_are_of_parts_of_train_each_in_the_next() -> None:
     assert points == curve(matrices()).points
 
 
+def test_a_part_has_all_rows_of_its_patients() -> None:
+    data, parts = matrices(), list[np.ndarray]()
+    patients = np.repeat(np.arange(120), 3)
+    numbered = dataclasses.replace(data, X_train=np.column_stack([data.X_train, patients]))
+    numbered = dataclasses.replace(
+        numbered, X_validation=np.column_stack([data.X_validation, data.y_validation])
+    )
+
+    def fit(estimator: object, part: Matrices) -> None:
+        parts.append(part.X_train[:, -1])
+        estimator.fit(part.X_train, part.y_train)
+
+    watched = dataclasses.replace(LINEAR, fit=fit)
+    learning_curve(watched, LINEAR.defaults, Binary(), numbered, 0.8, seed=42, patients=patients)
+    assert [len(part) for part in parts] == [90, 180, 270]
+    for part in parts:
+        assert (np.unique(part, return_counts=True)[1] == 3).all()
+
+
 @pytest.mark.parametrize(
     ("rows", "repeats", "positives", "words"),
     [
@@ -72,4 +91,5 @@ def test_an_evaluation_has_the_curve_or_says_why_not() -> None:
     without = dataclasses.replace(model, learning_curve=(), unavailable={"learning": "too few rows"})
     found = evaluate(without, TEST, VALIDATION, TRAIN)
     assert found.unavailable["learning"] == "too few rows"
-    assert set(evaluation_plots(found)) == {"roc.png", "calibration.png", "decision_curve.png"}
+    of_test = {"roc.png", "precision_recall.png", "calibration.png", "decision_curve.png"}
+    assert set(evaluation_plots(found)) == of_test

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from e2i_assets.modeling.metrics.calibration import calibration_error, calibration_line
+from e2i_assets.modeling.training import recalibration
 from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.modeling.training.recalibration import FEWEST, calibrated, uncalibrated
 
@@ -82,6 +83,25 @@ def test_few_rows_are_not_calibrated_on() -> None:
     few = np.concatenate([np.flatnonzero(y == 1)[: FEWEST["sigmoid"] - 1], np.flatnonzero(y == 0)])
     served, choice = calibrated(Telling(), timid(p[few])[:, None], y[few], seed=42)
     assert isinstance(served, Telling)
+    assert set(choice.brier) == {"none"}
+
+
+def test_a_patients_rows_are_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And patients are counted, not their rows."""
+    p, y = drawn(400, 1)
+    p, y, patients = (np.repeat(values, 3) for values in (p, y, np.arange(400)))
+    whole, folds = recalibration._of_scores, []
+
+    def watched(scores: np.ndarray, of: np.ndarray, new: np.ndarray, *rest: object) -> np.ndarray:
+        folds.append(set(scores) & set(new))
+        return whole(scores, of, new, *rest)
+
+    monkeypatch.setattr(recalibration, "_of_scores", watched)
+    calibrated(Telling(), p[:, None], y, seed=42, patients=patients)
+    assert folds
+    assert not any(folds)
+    few = np.isin(patients, np.flatnonzero(np.cumsum(y[::3]) < FEWEST["sigmoid"]))
+    choice = calibrated(Telling(), p[few][:, None], y[few], seed=42, patients=patients[few])[1]
     assert set(choice.brier) == {"none"}
 
 

@@ -37,13 +37,17 @@ def learning_curve(
     whole: float,
     *,
     seed: int,
+    patients: np.ndarray | None = None,
 ) -> LearningCurve:
     """Fit the same algorithm with the same parameters on parts of train, drawn once and each in the next.
+
+    A part has all rows of its patients.
 
     The preprocessor is that of all of train: the fits are of the estimator alone.
 
     Args:
         whole: primary metric on validation of the model that was fitted on all of train.
+        patients: of each row of train; left out, each row is a patient.
     """
     rows, outputs = data.X_train.shape
     if rows < FEWEST_ROWS:
@@ -52,10 +56,12 @@ def learning_curve(
         return LearningCurve(
             unavailable=f"train has more values than are cheap to fit again ({MOST_CELLS:,})"
         )
-    order = _order(problem, data.y_train, seed)
+    people = np.arange(rows) if patients is None else patients
+    _, first, of_row = np.unique(people, return_index=True, return_inverse=True)
+    order = _order(problem, data.y_train[first], seed)
     points = []
     for share in SHARES:
-        part = np.sort(order[: round(share * rows)])
+        part = np.flatnonzero(np.isin(of_row, order[: round(share * len(first))]))
         fitted_on = Matrices(data.X_train[part], data.y_train[part], data.X_validation, data.y_validation)
         try:
             problem.require_folds("train", fitted_on.y_train, 1)
@@ -71,7 +77,11 @@ def learning_curve(
 
 
 def _order(problem: Problem, y: np.ndarray, seed: int) -> np.ndarray:
-    """Row numbers in an order of which any beginning has the strata in about the shares of all."""
+    """Numbers of patients in an order of which any beginning has the strata in about the shares of all.
+
+    Args:
+        y: the target of each one's first row.
+    """
     shuffled = np.random.default_rng(seed).permutation(len(y))
     strata = problem.strata(y)
     if strata is None:

@@ -170,7 +170,9 @@ def train_model(
     estimator = algorithm.build(params, seed)
     rounds = algorithm.fit(estimator, data)
     on_validation = problem.measure(data.y_validation, problem.predict(estimator, data.X_validation))
-    learning = learning_curve(algorithm, params, problem, data, on_validation, seed=seed)
+    learning = learning_curve(
+        algorithm, params, problem, data, on_validation, seed=seed, patients=train.patients
+    )
     weighted, calibration = None, None
     if problem.of_classes:
         weighted = weighted_where_better(
@@ -181,7 +183,12 @@ def train_model(
         estimator.set_params(n_jobs=1)
     if problem.of_classes:
         served, calibration = calibrated(
-            estimator, data.X_validation, data.y_validation, seed=seed, needed=weighted is not None
+            estimator,
+            data.X_validation,
+            data.y_validation,
+            seed=seed,
+            needed=weighted is not None,
+            patients=validation.patients,
         )
     pipeline = Pipeline([("preprocessor", preprocessor), ("model", served)])
     buffer = io.BytesIO()

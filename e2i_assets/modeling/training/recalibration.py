@@ -13,7 +13,7 @@ import numpy as np
 
 NONE, SIGMOID, ISOTONIC = "none", "sigmoid", "isotonic"
 FEWEST: Mapping[str, int] = {SIGMOID: 50, ISOTONIC: 100}
-"""Rows of the rarest class on validation from which a method is tried: a step function takes many."""
+"""Patients of the rarest class on validation from which a method is tried: a step function takes many."""
 FOLDS = 5
 
 
@@ -32,7 +32,13 @@ class Calibration:
 
 
 def calibrated(
-    estimator: Any, X: np.ndarray, y: np.ndarray, *, seed: int, needed: bool = False
+    estimator: Any,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    seed: int,
+    needed: bool = False,
+    patients: np.ndarray | None = None,
 ) -> tuple[Any, Calibration]:
     """The estimator with the calibration that is best on validation, or as it is.
 
@@ -43,11 +49,13 @@ def calibrated(
         estimator: fitted classifier whose classes are 0, 1, ….
         X, y: of validation, as the estimator takes them.
         needed: its own probabilities are none, so that one of the methods must be chosen.
+        patients: of each row, who is in one fold with all rows; left out, each row is a patient.
     """
     scores = _scores(estimator, X)
     raw = np.asarray(estimator.predict_proba(X), dtype=float)
-    fewest = int(np.bincount(y, minlength=raw.shape[1]).min())
-    tried = {m: _held_out(scores, y, m, seed) for m, least in FEWEST.items() if fewest >= least}
+    people = np.arange(len(y)) if patients is None else patients
+    fewest = min(len(np.unique(people[y == place])) for place in range(raw.shape[1]))
+    tried = {m: _held_out(scores, y, people, m, seed) for m, least in FEWEST.items() if fewest >= least}
     losses = {m: _losses(y, p) for m, p in {NONE: raw, **tried}.items()}
     method, noise = SIGMOID if needed else NONE, {}
     for m in tried:  # the simpler first
@@ -83,13 +91,17 @@ def _scores(estimator: Any, X: np.ndarray) -> np.ndarray:
     return p[:, 1] if p.shape[1] == 2 else p
 
 
-def _held_out(scores: np.ndarray, y: np.ndarray, method: str, seed: int) -> np.ndarray:
-    """Calibrated probabilities of rows that the calibration was not fitted on, shape (rows, classes)."""
-    from sklearn.model_selection import StratifiedKFold
+def _held_out(scores: np.ndarray, y: np.ndarray, patients: np.ndarray, method: str, seed: int) -> np.ndarray:
+    """Calibrated probabilities of patients that the calibration was not fitted on, shape (rows, classes)."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     classes = int(y.max()) + 1
     probabilities = np.empty((len(y), classes))
-    for fit, rest in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(scores, y):
+    if len(np.unique(patients)) == len(patients):
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(scores, y)
+    else:
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(scores, y, patients)
+    for fit, rest in folds:
         probabilities[rest] = _of_scores(scores[fit], y[fit], scores[rest], method, classes)
     return probabilities
 
