@@ -126,6 +126,8 @@ def test_a_wrong_request_is_refused_by_its_key(change: dict[str, Any], words: st
         ([f"PAT-{i}" for i in range(240)], "has another text in every row"),
         ([np.inf, *([1.0] * 239)], "holds 1 infinite values"),
         ([{"a": 1}] * 240, "holds object that are neither numbers, booleans nor text"),
+        ([pd.NaT] * 240, "has no value"),
+        ([np.nan] * 240, "has no value"),
     ],
 )
 def test_a_column_that_is_no_feature_is_named_without_its_values(column: Any, words: str) -> None:
@@ -133,6 +135,23 @@ def test_a_column_that_is_no_feature_is_named_without_its_values(column: Any, wo
         select_model(GUIDE, frame("treatment_initiated").assign(extra=list(column)))
     assert f"extra {words}" in str(refused.value)
     assert "PAT-" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "copy"),
+    [
+        ("treatment_initiated", lambda y: y.map({0: "no", 1: "yes"})),
+        ("treatment_initiated", lambda y: y.map({0: 1.0, 1: np.nan})),
+        ("cost", lambda y: -y / 100),
+        ("stage", lambda y: y.str.upper()),
+    ],
+)
+def test_a_copy_of_the_target_is_refused_by_name(outcome: str, copy: Any) -> None:
+    kinds = {"cost": "regression", "stage": "multiclass_classification"}
+    spec = {"problem_type": kinds.get(outcome, "binary_classification"), "target_outcome": outcome}
+    asked = frame(outcome).assign(again=copy(FRAME[outcome]))
+    with pytest.raises(TrainingDataError, match=f"^again: tells {outcome} in every row"):
+        select_model({"scope_spec": spec}, asked)
 
 
 def test_a_frame_without_target_or_features_is_refused() -> None:

@@ -164,6 +164,10 @@ def select_model(request: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, A
         **asked.preferences.model_dump(),
     )
     X = _as_modelled(known, features)
+    if copies := _copies(X, known[spec.target_outcome], of_classes=problem.of_classes):
+        raise TrainingDataError(
+            f"{', '.join(copies)}: tells {spec.target_outcome} in every row, as a copy of it does", SUITABLE
+        )
     train = LabelledSplit("frame", X, known[spec.target_outcome], problem)
     question = _Asked(spec.target_outcome, problem, selection, FeatureChoice())
     return _answer(select_candidate(question, train, features=features, seed=SEED), problem)
@@ -228,9 +232,29 @@ def features_of(frame: pd.DataFrame) -> tuple[Feature, ...]:
     )
 
 
+def _copies(X: pd.DataFrame, target: pd.Series, *, of_classes: bool) -> list[str]:
+    """Features with another value for each of the target's; of a number, in its order or the reverse."""
+    codes, values = pd.factorize(target, sort=not of_classes)
+    in_order = np.argsort(codes, kind="stable")
+    copies = []
+    for name in X:
+        own = pd.factorize(X[name], use_na_sentinel=False)[0]
+        pairs = len(pd.DataFrame({"target": codes, "own": own}).drop_duplicates())
+        if not pairs == len(values) == own.max() + 1:
+            continue
+        if not of_classes and pd.api.types.is_numeric_dtype(X[name]):
+            steps = np.diff(X[name].to_numpy()[in_order])
+            if not ((steps >= 0).all() or (steps <= 0).all()):
+                continue
+        copies.append(str(name))
+    return copies
+
+
 def _kind(values: pd.Series) -> tuple[str, str]:
     """The kind of a feature, and what is wrong with it."""
     known = values.dropna()
+    if known.empty:
+        return "", "has no value"
     if pd.api.types.is_bool_dtype(values) or (
         len(known) and known.map(lambda value: isinstance(value, bool)).all()
     ):
