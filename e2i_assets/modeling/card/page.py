@@ -14,6 +14,7 @@ from e2i_assets.modeling.card.records import CardRecords, ModelCard
 from e2i_assets.modeling.card.summary import limits, summary, tuning
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers
+from e2i_assets.modeling.evaluation.plots import evaluation_plots
 from e2i_assets.modeling.explanation.plots import main_plots
 
 TEMPLATE = "model_card.html"
@@ -23,7 +24,8 @@ SECTIONS = (
 )  # fmt: skip
 CAPTIONS: Mapping[str, str] = {
     "roc": "Receiver operating characteristic on test: how well patients are ranked.",
-    "precision_recall": "Precision by recall on test.",
+    "precision_recall": "Precision by recall on test: the share with the outcome of those found positive, by "
+    "how many of all with the outcome are found. Dashed: their share of all test rows.",
     "calibration": "Calibration on test: predicted probability and observed share, in groups of equal size. "
     "On the dashed line they agree.",
     "decision_curve": "Decision curve on test: net benefit of acting on the model, for all, for nobody.",
@@ -74,7 +76,7 @@ def model_card(records: CardRecords) -> ModelCard:
         params=tables.params_table(records),
         metrics=tables.metrics_table(records),
         compared=tables.compared_table(records),
-        pictures=_pictures(CAPTIONS, records.problem.plots(records.evaluation)),
+        pictures=_pictures(CAPTIONS, evaluation_plots(records.evaluation)),
         learnt=_pictures(EXPLAINED, main_plots(records.explanation)),
         subgroups=tables.subgroups_table(records),
         unavailable=records.evaluation.unavailable,

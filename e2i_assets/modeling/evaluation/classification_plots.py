@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from e2i_assets.modeling import drawing
 from e2i_assets.modeling.problems.base import Evaluation
 
@@ -17,6 +19,31 @@ def roc_plot(evaluation: Evaluation) -> bytes:
     if auc is not None and ends is not None:
         axes.set_title(f"{evaluation.algorithm}: AUC {auc:.3f} (95 % {ends.low:.3f} to {ends.high:.3f})")
     axes.text(0.98, 0.04, f"{evaluation.n_test} test rows", ha="right", color=drawing.INK, fontsize=9)
+    return drawing.png(figure)
+
+
+def precision_recall_plot(evaluation: Evaluation) -> bytes:
+    """Precision by recall on test, with the average precision and its 95 % interval.
+
+    It follows from the ROC curve and the share of positive rows, between the curve's points as well (Davis
+    and Goadrich 2006).
+    """
+    figure, axes = drawing.canvas()
+    false, true = np.array(evaluation.curves["roc"]).T
+    confusion = evaluation.curves["confusion"]
+    share = (confusion["fn"] + confusion["tp"]) / sum(confusion.values())
+    place = np.linspace(0, len(true) - 1, 10 * len(true))
+    false, recall = (np.interp(place, np.arange(len(true)), rates) for rates in (false, true))
+    hits, alarms = share * recall, (1 - share) * false
+    found = hits > 0
+    precision = hits[found] / (hits + alarms)[found]
+    axes.axhline(share, color=drawing.SOFT, linestyle="--", linewidth=1)
+    axes.plot(recall[found], precision, color=drawing.LINE, linewidth=2)
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.01), aspect="equal")
+    axes.set(xlabel="Recall", ylabel="Precision")
+    value, ends = evaluation.metrics["test"].get("pr_auc"), evaluation.intervals["test"].get("pr_auc")
+    if value is not None and ends is not None:
+        axes.set_title(f"{evaluation.algorithm}: AUC-PR {value:.3f} (95 % {ends.low:.3f} to {ends.high:.3f})")
     return drawing.png(figure)
 
 

@@ -14,7 +14,12 @@ from pydantic import Field
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.config_files import ConfigModel
 from e2i_assets.modeling.errors import MORE_OF_THE_RARER, ServedModelError, TrainingDataError
-from e2i_assets.modeling.evaluation.classification_plots import calibration_plot, decision_plot, roc_plot
+from e2i_assets.modeling.evaluation.classification_plots import (
+    calibration_plot,
+    decision_plot,
+    precision_recall_plot,
+    roc_plot,
+)
 from e2i_assets.modeling.metrics.calibration import calibration_bins, calibration_line
 from e2i_assets.modeling.metrics.classification import (
     classification_intervals,
@@ -241,9 +246,10 @@ class Binary(Problem):
         }
 
     def plots(self, evaluation: Evaluation) -> dict[str, bytes]:
-        """ROC, calibration and decision curve."""
+        """ROC, precision-recall, calibration and decision curve."""
         return {
             "roc.png": roc_plot(evaluation),
+            "precision_recall.png": precision_recall_plot(evaluation),
             "calibration.png": calibration_plot(evaluation),
             **({"decision_curve.png": decision_plot(evaluation)} if "decision" in evaluation.curves else {}),
         }

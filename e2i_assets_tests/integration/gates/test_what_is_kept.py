@@ -141,6 +141,7 @@ def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
     assert kept - studied == {
         "plots/importance.png",
         "plots/roc.png",
+        "plots/precision_recall.png",
         "plots/calibration.png",
         "plots/decision_curve.png",
         "plots/learning_curve.png",
