@@ -93,6 +93,23 @@ def test_success_criteria(here: Settings, tmp_path: Path) -> None:
     assert published(here) == before
 
 
+def test_what_is_tuned_and_trained_knows_no_test(here: Settings) -> None:
+    """Without a trace of test and holdout the same parameters are found, and the same model is fitted."""
+    store = build_resources(here)["store"]
+    stages = [f"conversion/{name}" for name in ("model_candidate", "tuned_params", "trained_model")]
+    before = {name: store.current(name, PARTITION) for name in stages}
+    with build_resources(here)["warehouse"].engine.begin() as connection:
+        opened = connection.execute(sa.text("SELECT split, purpose FROM e2i.ml_split_attempts")).all()
+        connection.execute(sa.text("DELETE FROM e2i.ml_split_assignments WHERE split IN ('test', 'holdout')"))
+    assert [tuple(row) for row in opened] == [("test", "conversion/evaluation")]
+    shutil.rmtree(here.vault_url)
+    assert run(here, " or ".join(f'key:"{name}"' for name in stages), force=True).success
+    for name, earlier in before.items():
+        again = store.current(name, PARTITION)
+        assert again.run_id != earlier.run_id
+        assert again.version == earlier.version
+
+
 def test_test_opens_once_for_the_costs_of_all_scopes(here: Settings, tmp_path: Path) -> None:
     """A scope that asks the same at other costs has the same model: what is there when test opens is judged."""
     with build_resources(here)["warehouse"].engine.begin() as connection:
