@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
+
+MINIMUM_CELL_COUNT = 5
+"""Patients below whom nothing is told of a group, where no configuration says otherwise."""
 COUNTS = frozenset(
     {
         "rows", "removed_count", "null_count", "remaining_count", "sole_removed_count", "total_count",
@@ -34,7 +38,11 @@ class Cells:
         """A count for a table or a document: a number, or `<5`."""
         return self.text(count) if self.minimum and 0 < count < self.minimum else self.rounded(count)
 
-    def rounded(self, count: int) -> int:
+    @overload
+    def rounded(self, count: int) -> int: ...
+    @overload
+    def rounded(self, count: np.ndarray) -> np.ndarray: ...
+    def rounded(self, count: int | np.ndarray) -> int | np.ndarray:
         """The nearest multiple of the minimum; the count itself where nothing is hidden."""
         if self.minimum is None:
             return count

@@ -27,6 +27,7 @@ from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.preprocessing.preprocessor import (
     MAX_LEVELS,
+    MISSING,
     fit_preprocessor,
     preprocessor_summary,
     sources_of,
@@ -49,7 +50,7 @@ def test_statistics_are_those_of_train() -> None:
     assert lab["scale"] == pytest.approx(TRAIN.X["lab_1"].std(ddof=0))
     assert summary["numeric"]["lab_0"]["median"] == pytest.approx(TRAIN.X["lab_0"].median())
     assert [n for n, s in summary["numeric"].items() if s["has_gaps"]] == ["lab_0"]
-    assert summary["categorical"]["region"]["levels"] == ["missing", "north", "south", "west"]
+    assert summary["categorical"]["region"]["levels"] == ["north", "south", "west"]
     assert summary["boolean"]["smoker"]["fill"] == 0
 
 
@@ -123,16 +124,46 @@ def test_verification_fails_closed() -> None:
 
 def test_unseen_rare_and_null_levels_are_taken() -> None:
     X = TRAIN.X.copy()
-    X.loc[:3, "region"] = ["islet", "atoll", "islet", "atoll"]
+    X.loc[:5, "region"] = ["islet", "atoll"] * 3
     fitted = fit_preprocessor(X, [feature("region", "categorical")])
     kept = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
-    assert kept == ["missing", "north", "south", "west"]
+    assert kept == ["north", "south", "west"]
     assert b"islet" not in pickle.dumps(fitted)
     rows = fitted.transform(pd.DataFrame({"region": ["islet", "moon", None, np.nan]}))
     names = [n.removeprefix("categorical__region_") for n in fitted.get_feature_names_out()]
-    assert [names[i] for i in rows.argmax(axis=1)] == [
-        "infrequent_sklearn", "infrequent_sklearn", "missing", "missing",
-    ]  # fmt: skip
+    pooled = "infrequent_sklearn"
+    assert [names[i] for i in rows.argmax(axis=1)] == [pooled, pooled, MISSING, MISSING]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [
+        ([60, 30, 8, 3], "ab"),  # the three would have a column of their own
+        ([60, 30, 3, 2], "ab"),
+        ([60, 30, 8], "abc"),
+        ([97, 3], ""),
+        ([60, 37, 0, 0, 3], "a"),  # a gap of three
+    ],
+)
+def test_no_pooled_group_is_of_a_few(sizes: list[int], kept: str) -> None:
+    levels = np.repeat(np.array([*"abcd", None], dtype=object)[: len(sizes)], sizes)
+    clinic = [feature("clinic", "categorical")]
+    fitted = fit_preprocessor(pd.DataFrame({"clinic": levels}), clinic)
+    assert "".join(preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]) == kept
+    # The same among levels so many that the target encodes them.
+    X = pd.DataFrame({"clinic": np.concatenate([levels, np.repeat([f"z{i}" for i in range(25)], 40)])})
+    of_target = fit_preprocessor(X, clinic, y=np.arange(len(X)) % 2)
+    (steps,) = (step for name, step, _ in of_target.transformers_ if name == "encoded")
+    pooled = (~X["clinic"].fillna(MISSING).isin(steps.named_steps["ordinalencoder"].categories_[0])).sum()
+    assert pooled == 0 or pooled >= 5
+
+
+def test_a_level_that_is_called_missing_is_none_that_is() -> None:
+    X = pd.DataFrame({"region": np.resize(np.array(["missing", None, "north"], dtype=object), 60)})
+    fitted = fit_preprocessor(X, [feature("region", "categorical")])
+    named, absent = fitted.transform(pd.DataFrame({"region": ["missing", None]}))
+    assert not np.array_equal(named, absent)
+    assert preprocessor_summary(fitted)["categorical"]["region"]["levels"] == ["missing", "north"]
 
 
 def many_levels(rows: int, levels: int, repeated: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
@@ -183,7 +214,7 @@ def test_a_feature_without_any_value_becomes_a_constant_that_verification_names(
 
 def test_every_output_has_its_source() -> None:
     X = TRAIN.X.copy()
-    X.loc[:3, "region"] = ["islet", "atoll", "islet", "atoll"]
+    X.loc[:5, "region"] = ["islet", "atoll"] * 3
     fitted = fit_preprocessor(X, FEATURES)
     names, sources = fitted.get_feature_names_out(), sources_of(fitted)
     assert len(names) == len(sources)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.evaluation.comparing import compared_with, fit_simple
 from e2i_assets.modeling.evaluation.subgroups import subgroup_table
-from e2i_assets.modeling.preprocessing.preprocessor import MINIMUM_CELL_COUNT
 from e2i_assets.modeling.problems.base import Evaluation, Metrics, Problem
 from e2i_assets.modeling.scopes.problem_types import problem_of
 from e2i_assets.modeling.scopes.scope import PLAUSIBILITY, Criterion, Scope, SuccessCriteria

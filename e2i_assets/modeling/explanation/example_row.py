@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
-from e2i_assets.modeling.preprocessing.preprocessor import MISSING, preprocessor_summary
+from e2i_assets.modeling.preprocessing.preprocessor import preprocessor_summary
 
 
 def known_levels(preprocessor: Any) -> dict[str, list[str]]:
     """The levels of each categorical feature that the preprocessor kept, which are none of a few patients."""
     seen = preprocessor_summary(preprocessor).get("categorical", {})
-    return {name: [level for level in seen[name]["levels"] if level != MISSING] for name in seen}
+    return {name: list(seen[name]["levels"]) for name in seen}
 
 
 def usual_values(train: pd.DataFrame, names: Sequence[str], cell: int) -> dict[str, tuple[float, float]]:

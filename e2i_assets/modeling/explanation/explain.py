@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT, Cells
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.explanation.shapley import affordable_rows, attribute, scored
-from e2i_assets.modeling.preprocessing.preprocessor import MINIMUM_CELL_COUNT, MISSING
+from e2i_assets.modeling.preprocessing.preprocessor import MISSING
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -28,6 +29,7 @@ ROWS = 500
 DRAWN = 10
 """Features whose groups are told."""
 BINS = 6
+MISSING_SAID = "missing"
 PAIRED = 6
 """The most important features, of which each pair is looked at."""
 POINTS, BACKGROUND = 30, 60
@@ -41,7 +43,7 @@ class Group:
     Attributes:
         label: mean of the values, to three digits, or the level.
         place: where the group stands among those of the feature, from 0 (low) to 1 (high); None of levels.
-        rows: so many.
+        rows: so many, to a multiple of the minimum cell count.
         effects: mean SHAP value, for each output.
     """
 
@@ -179,8 +181,9 @@ def _groups(
         if len(np.unique(patients[rows])) < minimum_cell_count:
             continue
         known = numeric and key != MISSING
-        label = f"{values.iloc[rows].mean():.3g}" if known else str(key)
-        groups.append((float(key) if known else None, label, len(rows), effects[rows].mean(axis=0).tolist()))
+        label = f"{values.iloc[rows].mean():.3g}" if known else MISSING_SAID if key == MISSING else str(key)
+        size = Cells(minimum_cell_count).rounded(len(rows))  # else a group that is left out were the rest
+        groups.append((float(key) if known else None, label, size, effects[rows].mean(axis=0).tolist()))
     highest = max((place for place, *_ in groups if place is not None), default=0.0) or 1.0
     return tuple(
         Group(label, None if place is None else place / highest, rows, tuple(means))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import require_features
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.preprocessing.feature_rules import FeatureSelection
-from e2i_assets.modeling.preprocessing.preprocessor import MINIMUM_CELL_COUNT, fit_preprocessor, sources_of
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor, sources_of
 from e2i_assets.modeling.preprocessing.target_encoding import training_matrix
 from e2i_assets.modeling.problems.base import Problem
 

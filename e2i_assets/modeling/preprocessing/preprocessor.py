@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import require_features
 from e2i_assets.modeling.errors import TrainingDataError
@@ -19,11 +20,10 @@ from e2i_assets.modeling.preprocessing.target_encoding import ENCODED, fit_with_
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
 
-MISSING = "missing"
-"""The level that stands for a categorical value that is not there."""
+MISSING = "\x00missing"
+"""The level that stands for a categorical value that is not there; no text of a database holds a NUL."""
 POOLED = "\x00pooled"
-"""Names the column of all levels that are not kept: no row has it (no text of a database holds a NUL), so the
-encoder takes it for infrequent."""
+"""Names the column of all levels that are not kept: no row has it, so the encoder takes it for infrequent."""
 MINIMUM_LEVEL = 0.02
 """A level rarer than this share of train is pooled with the other rare ones and those never seen in train."""
 FEW_LEVELS = 20
@@ -32,8 +32,6 @@ good as one-hot or better, by up to 0.011 AUC."""
 MAX_LEVELS = 50
 """Where there is no target to encode by, so many of the most frequent levels are kept, however small their
 share."""
-MINIMUM_CELL_COUNT = 5
-"""Patients below whom a level is pooled, and its name forgotten."""
 
 
 def make_preprocessor(
@@ -45,8 +43,8 @@ def make_preprocessor(
 ) -> ColumnTransformer:
     """The unfitted transformation of these features; `levels` are those that are kept, by feature.
 
-    Numeric: median, an indicator where train has gaps, standardised. Categorical: `missing` as a level of
-    its own, one-hot, all other levels together; those `encoded` by statistics of the target, `classes` or
+    Numeric: median, an indicator where train has gaps, standardised. Categorical: what is missing as a level
+    of its own, one-hot, all other levels together; those `encoded` by statistics of the target, `classes` or
     numbers, in place of one-hot. Boolean (0/1/NaN): the more frequent value.
     A feature without any value in train becomes a constant.
 
@@ -130,10 +128,14 @@ def fit_preprocessor(
         for name in categorical
         if y is not None and len(counts[name]) > FEW_LEVELS and counts[name].max() >= minimum_cell_count
     ]
-    levels = {
-        name: sorted(_levels_of(counts[name], minimum_cell_count))
+    kept = {
+        name: _levels_of(counts[name], minimum_cell_count)
         if name in encoded
         else _one_hot_levels(counts[name], len(np.unique(patients)), minimum_cell_count)
+        for name in categorical
+    }
+    levels = {
+        name: sorted(_pooled_enough(train[name], kept[name], patients, minimum_cell_count))
         for name in categorical
     }
     unfitted = make_preprocessor(features, levels, encoded=encoded, classes=classes)
@@ -141,9 +143,27 @@ def fit_preprocessor(
     return fit_with_target(unfitted, X, y, patients) if y is not None and encoded else unfitted.fit(X)
 
 
+def _named(values: pd.Series) -> np.ndarray:
+    return values.astype(object).where(values.notna(), MISSING).to_numpy()
+
+
 def _patients_of_levels(values: pd.Series, patients: np.ndarray) -> pd.Series:
-    named = values.astype(object).where(values.notna(), MISSING)
-    return pd.Series(patients).groupby(named.to_numpy()).nunique()
+    return pd.Series(patients).groupby(_named(values)).nunique()
+
+
+def _pooled_enough(
+    values: pd.Series, kept: Sequence[str], patients: np.ndarray, minimum_cell_count: int
+) -> Sequence[str]:
+    """The levels but for the rarest, so many that the patients of all pooled ones are none or enough.
+
+    A column, or a statistic of the target, tells of those who are pooled as it does of a level.
+    """
+    named = _named(values)
+    for end in range(len(kept), 0, -1):
+        pooled = len(np.unique(patients[~np.isin(named, kept[:end])]))
+        if pooled == 0 or pooled >= minimum_cell_count:
+            return kept[:end]
+    return ()
 
 
 def _levels_of(counts: pd.Series, least: float) -> list[str]:
@@ -153,9 +173,9 @@ def _levels_of(counts: pd.Series, least: float) -> list[str]:
 
 
 def _one_hot_levels(counts: pd.Series, patients: int, minimum_cell_count: int) -> list[str]:
-    """Those that become a column of their own, sorted."""
+    """Those that become a column of their own, the most frequent first."""
     share = MINIMUM_LEVEL * patients if len(counts) <= MAX_LEVELS else 0.0
-    return sorted(_levels_of(counts, max(float(minimum_cell_count), share))[:MAX_LEVELS])
+    return _levels_of(counts, max(float(minimum_cell_count), share))[:MAX_LEVELS]
 
 
 def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
@@ -192,7 +212,7 @@ def preprocessor_summary(preprocessor: ColumnTransformer) -> dict[str, Any]:
                 (
                     name,
                     {
-                        "levels": [str(level) for level in categories[i] if level != POOLED],
+                        "levels": [str(level) for level in categories[i] if level not in (MISSING, POOLED)],
                         "encoded": kind == ENCODED,
                     },
                 )

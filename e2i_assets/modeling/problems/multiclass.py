@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from e2i_assets.cohorts.small_cells import Cells
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT, Cells
 from e2i_assets.contracts.spelling import as_label
 from e2i_assets.modeling import drawing
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
@@ -278,9 +278,13 @@ class Multiclass(Problem):
         }  # fmt: skip
 
     def plots(self, evaluation: Evaluation) -> dict[str, bytes]:
-        """Confusion matrix, in shares of each class, and the ROC curve of each class against the rest."""
-        labels, cells = evaluation.curves["labels"], np.array(evaluation.curves["confusion"])
-        shares = cells / cells.sum(axis=1, keepdims=True)
+        """Confusion matrix, in shares of each class, and the ROC curve of each class against the rest.
+
+        Shares are of rounded counts, as an exact one of a small class tells of a patient.
+        """
+        labels, exact = evaluation.curves["labels"], np.array(evaluation.curves["confusion"])
+        cells = Cells(MINIMUM_CELL_COUNT).rounded(exact)
+        shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
         confusion, axes = drawing.canvas()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (actual, decided), share in np.ndenumerate(shares):
