@@ -30,6 +30,10 @@ FEW_DOSES = 6
 """Whole numbers of fewer values than this may be doses or names of arms: nobody but the user knows."""
 DISTINCT = 0.25
 """A column of which this share of the rows has a value of its own tells rows apart."""
+BY_CHANCE = 0.001
+"""Rows alike in all, a measured outcome included, of no more than this share may be different people."""
+MOSTLY = 0.9
+"""Where this share of the rows with the same covariates are the same in all, they were copied."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +108,7 @@ def prepare(
             treatment is missing or has one arm alone; rows are copies of others.
     """
     _refuse_columns(frame, treatment, outcome, covariates)
-    _refuse_copies(frame)
+    _refuse_copies(frame, treatment, outcome)
     if missing := int(frame[treatment].isna().sum()):
         raise CausalDataError(
             f"treatment {treatment}: missing in {missing} of {len(frame)} rows",
@@ -139,25 +143,27 @@ def _refuse_columns(frame: pd.DataFrame, treatment: str, outcome: str, covariate
         raise CausalDataError("the frame has no rows")
 
 
-def _refuse_copies(frame: pd.DataFrame) -> None:
+def _refuse_copies(frame: pd.DataFrame, treatment: str, outcome: str) -> None:
     """A row counted twice makes every interval too narrow.
 
-    Rows may be alike by chance where all columns have few values. A copy shares also a value that nobody else
-    has, in a column that tells rows apart; or the label of the row.
+    Rows may be alike by chance where all columns have few values, or where several share what is known of
+    them, such as patients of one district; then their treatments and outcomes differ. A copy shares also a
+    value that nobody else has, in a column that tells rows apart; or the label of the row.
     """
     if repeated := int(frame.index.duplicated().sum()):
         _copies("the index", repeated, len(frame))
-    alike = frame.duplicated(keep=False).to_numpy()
-    if not alike.any():
+    rows = frame[frame.duplicated(keep=False)]
+    if rows.empty:
         return
-    rows = frame[alike]
-    size = rows.groupby(list(frame.columns), dropna=False, observed=True)[frame.columns[0]].transform("size")
-    for name in frame.columns:
-        if frame[name].nunique() < DISTINCT * len(frame):
-            continue
-        alone = rows[name].map(frame[name].value_counts()) == size
-        if alone.any():
-            _copies(f"all columns, {name} among them", int(alone.sum()), len(frame))
+    size = rows.groupby(list(frame.columns), dropna=False, observed=True)[outcome].transform("size")
+    telling = [name for name in frame if frame[name].nunique() >= DISTINCT * len(frame)]
+    alone = np.zeros(len(rows), dtype=bool)
+    for name in telling:
+        alone |= (rows[name].map(frame[name].value_counts()) == size).to_numpy()
+    copies = int(alone.sum())
+    alike = int(frame.drop(columns=[treatment, outcome]).duplicated(keep=False).sum())
+    if copies and (copies >= MOSTLY * alike or (outcome in telling and copies > BY_CHANCE * len(frame))):
+        _copies("all columns", copies, len(frame))
 
 
 def _copies(where: str, rows: int, of: int) -> None:

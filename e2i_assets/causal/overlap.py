@@ -15,10 +15,10 @@ LEAST_ROWS = 20
 """Rows of an arm with which an interval means what it says; of weighted ones as many must count."""
 DECIDED = 0.98
 """Where covariates tell the arm, or the dose, as well as this, they decide it (AUC, R²)."""
-BEYOND = 0.01
-"""Rows with a propensity beyond that of all but this share of an arm have no like in it."""
+ABSENT = 0.05
+"""Where an arm is less than this part of as frequent as among all rows, it is as good as absent."""
 MOST_UNSUPPORTED = 0.30
-"""By lot a few hundredths are beyond; with log-odds of a deviation of 2 a quarter; under a rule most are."""
+"""By lot it is none; where log-odds have a deviation of 2 some 15 %, of 3 a third, and under a rule most."""
 BINS = 20
 
 
@@ -49,12 +49,22 @@ def population_weights(nuisances: Nuisances, estimand: Estimand) -> np.ndarray:
 
 
 def _unsupported(data: CausalData, e: np.ndarray, estimand: Estimand) -> float:
-    """By ranks, which hold also where the levels of the propensity do not."""
-    t, h = data.t == 1, POPULATIONS[estimand](e)[0]
-    alone = e > np.quantile(e[~t], 1 - BEYOND)
+    """Counted among the rows of the lowest and the highest propensities, whatever these claim to be."""
+    h = POPULATIONS[estimand](e)[0]
+    alone = _without(1 - data.t, 1 - e)
     if estimand != "att":  # nobody asks there what the treatment would do to those who never get it
-        alone |= e < np.quantile(e[t], BEYOND)
+        alone |= _without(data.t, e)
     return float((h * alone).sum() / h.sum()) if h.sum() > 0 else 1.0
+
+
+def _without(inside: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Rows up to the probability below which an arm is as good as absent."""
+    order = np.argsort(probability, kind="stable")
+    rate = inside[order].cumsum() / np.arange(1, len(order) + 1)
+    last = np.flatnonzero(rate < ABSENT * inside.mean())
+    alone = np.zeros(len(order), dtype=bool)
+    alone[order[: last[-1] + 1 if len(last) else 0]] = True
+    return alone
 
 
 def _effective(weights: np.ndarray) -> float:

@@ -31,8 +31,8 @@ class Overlap:
         quantiles_treated, quantiles_control: of the propensity at 0, 5, 25, 50, 75, 95 and 100 %.
         histogram_treated, histogram_control: rows of each arm in twenty equal bins of the propensity.
         share_outside: of all rows, those with a propensity outside [0.05, 0.95].
-        unsupported: of those whose effect is asked for, the share with a propensity beyond that of 99 % of an
-            arm: it is as good as absent there.
+        unsupported: of those whose effect is asked for, the share among rows of the lowest, or the highest,
+            propensities in which an arm is as good as absent.
         effective_treated, effective_control: rows of equal weight that would say as much (Kish).
         auc: how well covariates tell who was treated; 0.5 by lot.
     """

@@ -89,7 +89,7 @@ def test_the_effect_of_a_dose(estimand: str) -> None:
         (
             lambda f: f.assign(treated=(f.severity > 0) & (np.random.default_rng(9).random(ROWS) < 0.5)),
             "no_overlap",
-            "No overlap: 5",
+            "No overlap: ",
         ),
     ],
 )

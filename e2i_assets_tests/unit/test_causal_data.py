@@ -123,3 +123,15 @@ def test_too_few_of_an_arm_is_no_estimate() -> None:
     assert (report.status, report.reason) == ("not_identified", "too_few")
     assert "19 rows with 1, 41 with 0" in report.explanation
     assert report.effect is report.ratio is report.att is report.naive is report.sensitivity is None
+
+
+def test_patients_of_one_district_are_no_copies() -> None:
+    """They share what is known of their district, and some by chance treatment and outcome as well."""
+    rng = np.random.default_rng(4)
+    district = np.repeat(rng.normal(size=100), 2)
+    frame = pd.DataFrame({"t": rng.integers(0, 2, 200), "y": rng.integers(0, 2, 200), "income": district})
+    assert frame.duplicated().any()
+    prepare(frame, treatment="t", outcome="y", covariates=["income"])
+    twice = pd.concat([frame.drop_duplicates("income")] * 2, ignore_index=True)
+    with pytest.raises(CausalDataError, match="duplicated rows: 200 of 200"):
+        prepare(twice, treatment="t", outcome="y", covariates=["income"])
