@@ -222,34 +222,25 @@ def _after_train(test: pd.Series, train: pd.Series) -> float | None:
 
 def _log(context: StageContext, result: Evaluation, plots: dict[str, bytes], passed: bool) -> str:
     """Go on with the MLflow run of the model; returns its page."""
-    run_id = context.inputs["model"].attributes[MLFLOW_RUN]
-    with context.tracking.run(
-        context.dagster,
-        experiment=f"e2i_{context.dagster.asset_key.path[0]}",
-        name="",
-        tags={},
-        run_id=run_id,
-    ) as mlflow:
-        mlflow.log_metrics(
-            {
-                f"{split}_{name}": value
-                for split, metrics in result.metrics.items()
-                for name, value in metrics.items()
-                if value is not None
-            }
-            | {
-                f"test_{name}_{end}": value
-                for name, ends in result.intervals["test"].items()
-                if ends is not None
-                for end, value in zip(("low", "high"), ends, strict=True)
-            }
-            | ({} if result.baseline is None else {f"baseline_{result.primary_metric}": result.baseline})
-        )
-        mlflow.set_tags(
-            {
-                "primary_metric": result.primary_metric,
-                "success_criteria": "passed" if passed else "failed",
-            }
-        )
-        context.tracking.log_files(mlflow, "plots", plots)
-        return context.tracking.page(mlflow.active_run().info)
+    figures = {
+        f"{split}_{name}": value
+        for split, metrics in result.metrics.items()
+        for name, value in metrics.items()
+        if value is not None
+    }
+    ends = {
+        f"test_{name}_{end}": value
+        for name, interval in result.intervals["test"].items()
+        if interval is not None
+        for end, value in zip(("low", "high"), interval, strict=True)
+    }
+    baseline = {} if result.baseline is None else {f"baseline_{result.primary_metric}": result.baseline}
+    return context.tracking.add(
+        context.inputs["model"].attributes[MLFLOW_RUN],
+        metrics=figures | ends | baseline,
+        tags={
+            "primary_metric": result.primary_metric,
+            "success_criteria": "passed" if passed else "failed",
+        },
+        files={"plots": plots},
+    )

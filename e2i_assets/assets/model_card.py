@@ -14,7 +14,7 @@ from e2i_assets.html_pages import template_hash
 from e2i_assets.json_files import from_json
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.card.page import TEMPLATE, model_card
-from e2i_assets.modeling.card.records import CARD_FILE, CardRecords, ModelCard
+from e2i_assets.modeling.card.records import CARD_FILE, CardRecords
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers
 from e2i_assets.modeling.errors import TrainingDataError
@@ -88,26 +88,18 @@ def build_model_card(scope: Scope) -> dg.AssetsDefinition:
             cells=Cells(context.quality.minimum_cell_count),
         )
         made = model_card(records)
+        page = context.tracking.add(
+            trained.attributes[MLFLOW_RUN], files={"model_card": {CARD_FILE: made.page.encode()}}
+        )
         items = checklist(answers(records))
         return StageResult(
             made,
             metadata={
                 "model": model.fingerprint[:16],
-                "mlflow_run": dg.MetadataValue.url(
-                    _log(context, scope, made, trained.attributes[MLFLOW_RUN])
-                ),
+                "mlflow_run": dg.MetadataValue.url(page),
                 "tripod_ai_open": ", ".join(item.number for item in items if item.answer is None),
             },
             pages={"card": CARD_FILE},
         )
 
     return card
-
-
-def _log(context: StageContext, scope: Scope, card: ModelCard, run_id: str) -> str:
-    """Put the card beside the model in its MLflow run; returns the page of the run."""
-    with context.tracking.run(
-        context.dagster, experiment=f"e2i_{scope.name}", name="", tags={}, run_id=run_id
-    ) as mlflow:
-        context.tracking.log_files(mlflow, "model_card", {CARD_FILE: card.page.encode()})
-        return context.tracking.page(mlflow.active_run().info)

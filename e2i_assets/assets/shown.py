@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,12 +16,23 @@ from e2i_assets.contracts.dictionary import type_name
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.variables import INDEX, OUTCOME, Attribute, Column, Feature
 from e2i_assets.modeling.problems.base import Problem
+from e2i_assets.resources.store import Published
 from e2i_assets.stages.display import plain
+
+PICTURE = re.compile(r"!\[\]\(data:image/png;base64,(?P<png>[\w+/=]+)\)")
 
 
 def image(png: bytes) -> dg.MetadataValue:
     """A picture, kept small because Dagster stores it in its event log."""
     return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def pictures(published: Published) -> dict[str, bytes]:
+    """The pictures that Dagit shows of a published version, by their name there."""
+    metadata = dg.deserialize_value(published.display, dict)["metadata"]
+    texts = {n: value.md_str for n, value in metadata.items() if isinstance(value, dg.MarkdownMetadataValue)}
+    drawn = {name: PICTURE.fullmatch(text) for name, text in texts.items() if text}
+    return {name: base64.b64decode(match["png"]) for name, match in drawn.items() if match}
 
 
 def interval(ends: tuple[float, float] | None, problem: Problem, metric: str) -> str:

@@ -20,7 +20,6 @@ from e2i_assets.modeling.explanation.plots import explanation_plots
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.modeling.selection.candidate import ModelCandidate
 from e2i_assets.modeling.training.model import train_model
-from e2i_assets.modeling.tuning.plots import study_plots
 from e2i_assets.modeling.tuning.study import TunedParams
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
@@ -62,6 +61,8 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
             trained, train, validation, seed=SEED, minimum_cell_count=context.quality.minimum_cell_count
         )
         learnt = explanation_plots(explanation)
+        # Drawn when the study was published.
+        study = {f"{name}.png": png for name, png in shown.pictures(context.inputs["tuned"]).items()}
         features = [feature for feature in splits.features if feature.name in trained.features]
         run_id, page = log_training(
             context,
@@ -73,7 +74,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 trained.pipeline[0], splits.train, features, context.quality.minimum_cell_count
             ),
             pictures={
-                "plots": {"importance.png": importance, **study_plots(tuned)},
+                "plots": {"importance.png": importance} | study,
                 "shap": {**learnt, "explanation.json": json.dumps(to_json(explanation), indent=2).encode()},
             },
         )

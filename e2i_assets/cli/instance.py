@@ -7,6 +7,8 @@ Tried with dagster 1.13.27, whose reference to an instance is its own affair: it
 from __future__ import annotations
 
 import os
+from functools import cache
+from typing import Any
 
 import dagster as dg
 
@@ -28,4 +30,9 @@ def dagster_instance() -> dg.DagsterInstance:
     # Dagster's Postgres storage opens a connection for each event, half of a stage's overhead; this keeps
     # one open, as its web server does.
     instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
+    # It asks the database for Dagster's own tables and columns some 85 times in a run, often over one more
+    # connection; they change with Dagster's release alone.
+    storage: Any = instance.event_log_storage
+    storage.has_table = cache(storage.has_table)
+    storage.has_asset_key_col = cache(storage.has_asset_key_col)
     return instance

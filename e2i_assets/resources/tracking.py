@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,15 +40,12 @@ class ExperimentTracking:
         return f"{base.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
     @contextmanager
-    def run(
-        self, context: Any, *, experiment: str, name: str, tags: Mapping[str, str], run_id: str | None = None
-    ) -> Iterator[Any]:
+    def run(self, context: Any, *, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[Any]:
         """The MLflow run of this Dagster run with these tags, created when there is none.
 
         Args:
             context: Dagster's execution context.
             tags: what identifies the run, beside the Dagster run id.
-            run_id: an earlier step's run, to go on with.
 
         Yields:
             `dagster_mlflow.MlFlow`, which has all of MLflow's functions, with the run active.
@@ -66,7 +64,7 @@ class ExperimentTracking:
                 resource_config={
                     "mlflow_tracking_uri": self.uri,
                     "experiment_name": experiment,
-                    "mlflow_run_id": run_id or _find_or_create(client, experiment_id, name, identity),
+                    "mlflow_run_id": _find_or_create(client, experiment_id, name, identity),
                 },
             )
         )
@@ -78,12 +76,38 @@ class ExperimentTracking:
         finally:
             tracker.end_run()
 
+    def add(
+        self,
+        run_id: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+        files: Mapping[str, Mapping[str, bytes]],
+    ) -> str:
+        """Add to a run that an earlier step made and ended, which it stays; returns its page.
+
+        Args:
+            files: folder to file name to content.
+        """
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, RunTag
+
+        client, now = MlflowClient(tracking_uri=self.uri), int(time.time() * 1000)
+        if metrics or tags:
+            client.log_batch(
+                run_id,
+                [Metric(name, value, now, 0) for name, value in (metrics or {}).items()],
+                tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            )
+        for folder, contents in files.items():
+            with _as_files(contents) as scratch:
+                client.log_artifacts(run_id, scratch, folder)
+        return self.page(client.get_run(run_id).info)
+
     @staticmethod
     def log_files(mlflow: Any, folder: str, files: Mapping[str, bytes]) -> None:
         """Put files, by name, into a folder of the active run."""
-        with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
-            for name, content in files.items():
-                (Path(scratch) / name).write_bytes(content)
+        with _as_files(files) as scratch:
             mlflow.log_artifacts(scratch, folder)
 
     def _experiment(self, client: Any, name: str) -> str:
@@ -95,6 +119,15 @@ class ExperimentTracking:
         if self._settings.mlflow_tracking_uri is None:
             location = f"{self._settings.artifacts_url}/mlflow"
         return client.create_experiment(name, artifact_location=location)
+
+
+@contextmanager
+def _as_files(contents: Mapping[str, bytes]) -> Iterator[str]:
+    """A folder with these files, for as long as it takes to log them."""
+    with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
+        for name, content in contents.items():
+            (Path(scratch) / name).write_bytes(content)
+        yield scratch
 
 
 def _find_or_create(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from e2i_assets.cohorts.config import CohortConfig
@@ -59,12 +60,12 @@ class StageContext:
         self.vault: SplitVault = context.resources.vault
         self.tracking: ExperimentTracking = context.resources.tracking
 
-    @property
+    @cached_property
     def cohort_config(self) -> CohortConfig:
         """The cohort file of this partition."""
         return cohort_config(self.settings.config_dir, self.partition)
 
-    @property
+    @cached_property
     def quality(self) -> QualityConfig:
         """Weights, thresholds and suites of quality control, as the cohort file changes them."""
         return quality_of(self.settings, self.partition)

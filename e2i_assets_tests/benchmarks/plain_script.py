@@ -39,6 +39,7 @@ from e2i_assets.modeling.card.tripod_answers import answers as tripod_answers
 from e2i_assets.modeling.evaluation.evaluate import evaluate, lift, meets, plausibility
 from e2i_assets.modeling.evaluation.plots import evaluation_plots, importance_plot
 from e2i_assets.modeling.evaluation.subgroups import groups_of
+from e2i_assets.modeling.explanation.example_row import example_frame
 from e2i_assets.modeling.explanation.explain import explain_model
 from e2i_assets.modeling.explanation.plots import explanation_plots
 from e2i_assets.modeling.preprocessing.feature_selection import choose_features
@@ -199,7 +200,8 @@ def model_of(prepared: Prepared, scope: Scope, folder: Path) -> None:
     )  # fmt: skip
     (folder / "card.html").write_text(model_card(records).page)
     checklist(tripod_answers(records))
-    track(prepared.here, model, result, pictures | evaluation_plots(result), explanation, folder)
+    example = example_frame(model.pipeline[0], frames["train"], features_of(prepared, model), cells)
+    track(prepared.here, model, result, pictures | evaluation_plots(result), explanation, example, folder)
     bundle(prepared, scope, model, result)
 
 
@@ -213,14 +215,21 @@ def splits_of(prepared: Prepared, scope: Scope) -> Splits:
     )
 
 
+def features_of(prepared: Prepared, model: TrainedModel) -> list[Feature]:
+    """The features that a model asks for."""
+    return [feature for feature in prepared.features if feature.name in model.features]
+
+
 def track(
-    here: Settings, model: TrainedModel, result: Any, plots: dict[str, bytes], explanation: Any, folder: Path
-) -> None:
+    here: Settings, model: TrainedModel, result: Any, plots: dict[str, bytes], explanation: Any,
+    example: pd.DataFrame, folder: Path,
+) -> None:  # fmt: skip
     """What the platform logs to MLflow, in one run."""
     from importlib.metadata import version
 
     import dagster_mlflow  # noqa: F401 -- the platform logs through it, so its import counts on both sides
     import mlflow
+    from mlflow.models import infer_signature
 
     from e2i_assets.resources.tracking import ExperimentTracking
 
@@ -242,14 +251,17 @@ def track(
         model.save(folder / "model")
         mlflow.log_artifact(str(folder / "preprocessor.joblib"))
         needed = [f"{package}=={version(package)}" for package in ("scikit-learn", "pandas", "numpy")]
+        method = "predict_proba" if model.problem.of_classes else "predict"
         mlflow.sklearn.log_model(
-            model.pipeline, name="model", pip_requirements=needed, serialization_format="cloudpickle"
-        )
+            model.pipeline, name="model", pip_requirements=needed, serialization_format="cloudpickle",
+            signature=infer_signature(example, getattr(model.pipeline, method)(example)),
+            input_example=example, pyfunc_predict_fn=method,
+        )  # fmt: skip
 
 
 def bundle(prepared: Prepared, scope: Scope, model: TrainedModel, result: Any) -> None:
     """The same Bento, asked the same rows."""
-    features = [f for f in prepared.features if f.name in model.features]
+    features = features_of(prepared, model)
     seen = preprocessor_summary(model.pipeline[0]).get("categorical", {})
     levels = {name: [level for level in seen[name]["levels"] if level != MISSING] for name in seen}
     numeric = [f.name for f in features if f.kind == "numeric"]
