@@ -12,7 +12,7 @@ from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError, TrainingDataError
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.modeling.selection import candidate
+from e2i_assets.modeling.selection import candidate, comparison
 from e2i_assets.modeling.selection.candidate import ModelCandidate, Record, ranking_score, select_candidate
 from e2i_assets.modeling.selection.catalogue import CATALOGUE
 from e2i_assets.modeling.selection.measuring import Measurement
@@ -99,28 +99,28 @@ def test_a_constraint_is_about_what_is_measured(
 ) -> None:
     """The best one breaks it; what is measured may vary, but nothing of it is in the candidate."""
     slow = {"LogisticRegression": Measurement(7, 0.7)}
-    monkeypatch.setattr(candidate, "measure", costs(slow))
+    monkeypatch.setattr(comparison, "measure", costs(slow))
     found = choose(**limit)
     assert found.algorithm != "LogisticRegression"
     assert found.alternatives["LogisticRegression"] == words
     assert {f.algorithm for f in found.finalists} == FLEXIBLE
     assert found.measured["LogisticRegression"] == Measurement(7, 0.7)
-    monkeypatch.setattr(candidate, "measure", costs({"LogisticRegression": Measurement(9, 0.9)}))
+    monkeypatch.setattr(comparison, "measure", costs({"LogisticRegression": Measurement(9, 0.9)}))
     assert choose(**limit) == found
-    monkeypatch.setattr(candidate, "measure", costs({}))
+    monkeypatch.setattr(comparison, "measure", costs({}))
     assert choose(**limit).algorithm == "LogisticRegression"
 
 
 def test_where_those_ranked_first_cost_too_much_the_next_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidate, "CHEAP_ROWS", 100)
     ranked = ["LogisticRegression", "LightGBM", "XGBoost", "RandomForest", "ExtraTrees"]
-    monkeypatch.setattr(candidate, "measure", costs({}))
+    monkeypatch.setattr(comparison, "measure", costs({}))
     found = choose()
     assert set(found.measured) == {*ranked[:3]}
     assert found.alternatives["ExtraTrees"] == "ranked below the 3 that were tried"
     dear = Measurement(500, 0.1)
     first = ("LogisticRegression", "LGBMClassifier", "XGBClassifier")
-    monkeypatch.setattr(candidate, "measure", costs(dict.fromkeys(first, dear)))
+    monkeypatch.setattr(comparison, "measure", costs(dict.fromkeys(first, dear)))
     found = choose()
     assert {f.algorithm for f in found.finalists} == {"RandomForest", "ExtraTrees"}
     assert found.alternatives["XGBoost"] == "slower than 100 ms"
@@ -134,7 +134,7 @@ def test_earlier_evaluations_move_the_ranking_alone(monkeypatch: pytest.MonkeyPa
         plain + 0.4 * ((5 + 5 * 0.72) / 10 - 0.72), abs=1e-6
     )
     monkeypatch.setattr(candidate, "CHEAP_ROWS", 100)
-    monkeypatch.setattr(candidate, "measure", costs({}))
+    monkeypatch.setattr(comparison, "measure", costs({}))
     history = {"RandomForest": Record(40, 40), "LightGBM": Record(0, 40)}
     found = select_candidate(wanted, TRAIN, features=FEATURES, seed=42, history=history)
     assert {f.algorithm for f in found.finalists} == {"LogisticRegression", "XGBoost", "RandomForest"}

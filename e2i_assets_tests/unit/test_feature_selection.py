@@ -129,7 +129,7 @@ def test_when_none_is_left_it_is_refused() -> None:
 def test_each_fold_of_the_comparison_chooses_on_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fold's held-out rows have no say in what its models see."""
 
-    from e2i_assets.modeling.selection import candidate
+    from e2i_assets.modeling.selection import comparison
 
     seen: list[int] = []
 
@@ -137,7 +137,7 @@ def test_each_fold_of_the_comparison_chooses_on_its_own_rows(monkeypatch: pytest
         seen.append(len(rows))
         return choose_features(rows, *given, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(candidate, "choose_features", watched)
+    monkeypatch.setattr(comparison, "choose_features", watched)
     features = [feature(f"lab_{i}", "numeric") for i in range(5)]
     rule = {"selection": {"top_k": 2}}
     select_candidate(scope(features=rule), toy(300).split("train", 0, 300), features=features, seed=1)

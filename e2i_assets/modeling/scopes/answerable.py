@@ -16,7 +16,7 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.errors import ModelingError, TrainingDataError
 from e2i_assets.modeling.magnitudes import MEND_NUMBERS, TOO_LARGE, too_large
 from e2i_assets.modeling.scopes.scope import Scope
-from e2i_assets.modeling.selection.candidate import FOLDS
+from e2i_assets.modeling.selection.comparison import FOLDS
 
 FEW_EVENTS_PER_FEATURE = 10
 """Below so many of the rarer outcome for each feature models are unstable (Peduzzi 1996)."""

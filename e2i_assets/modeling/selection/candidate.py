@@ -1,8 +1,8 @@
 """Which algorithm a question gets: filtered by what it must meet, ranked, then decided by measurement.
 
 The ranking only picks who is tried. Finalists are compared by the cross-validated score of their problem
-type on the training split, each fold with its own preprocessing; one that is ahead by more than the noise of
-the comparison wins, and among those within the noise the simplest and fastest.
+type on the training split (`selection.comparison`); one that is ahead by more than the noise of the
+comparison wins, and among those within the noise the simplest and fastest.
 """
 
 from __future__ import annotations
@@ -10,53 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, Protocol
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import NoCandidateError
-from e2i_assets.modeling.preprocessing.feature_selection import choose_features
-from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
-from e2i_assets.modeling.preprocessing.target_encoding import training_matrix
 from e2i_assets.modeling.problems.base import Problem
-from e2i_assets.modeling.scopes.scope import FeatureChoice, Selection
+from e2i_assets.modeling.scopes.scope import Selection
 from e2i_assets.modeling.selection.algorithms import Algorithm
 from e2i_assets.modeling.selection.catalogue import CATALOGUE, INTERPRETABLE, Profile
-from e2i_assets.modeling.selection.folds import folds_by_patient
-from e2i_assets.modeling.selection.measuring import Measurement, measure
+from e2i_assets.modeling.selection.comparison import (
+    BENCHMARK_ROWS,
+    Finalist,
+    Question,
+    cross_validate,
+    divided_again,
+    finalists_of,
+)
+from e2i_assets.modeling.selection.measuring import Measurement
 
 FINALISTS = 3
 """So many are compared on more rows than `CHEAP_ROWS`; on fewer, everyone who meets the scope. A fourth
 would be a forest: on 20,000 rows × 100 features it takes five times as long as these three together.
 """
 CHEAP_ROWS = 5_000
-FOLDS = 3
-BENCHMARK_ROWS = 20_000
-"""More rows than this are sampled for the benchmark: the comparison is settled by then."""
 PRIOR_RUNS = 5
 """So many evaluations weigh as much as what the catalogue says of success."""
-
-
-class Question(Protocol):
-    """What is asked of a selection; a scope is one."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-
-    @property
-    def problem(self) -> Problem:
-        """The kind of target."""
-
-    @property
-    def selection(self) -> Selection:
-        """What an algorithm must meet, and what is preferred."""
-
-    @property
-    def features(self) -> FeatureChoice:
-        """Which features are left out, and by which rules."""
 
 
 class Record(NamedTuple):
@@ -64,24 +43,6 @@ class Record(NamedTuple):
 
     met: int
     evaluated: int
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """One compared algorithm.
-
-    Attributes:
-        selection_score: of the ranking, 0 to 1.
-        score_mean, score_std: over the folds; more is better.
-        behind, noise: how far its score is behind the best one, and the standard error of that difference.
-    """
-
-    algorithm: str
-    selection_score: float
-    score_mean: float
-    score_std: float
-    behind: float
-    noise: float
 
 
 @dataclass(frozen=True)
@@ -150,17 +111,19 @@ def select_candidate(
     finalists: list[Finalist] = []
     while ranked and not finalists:
         tried, ranked = ranked[:at_a_time], ranked[at_a_time:]
-        folds = _cross_validate(question, tried, train, features, seed)
+        folds = cross_validate(question, tried, train, features, seed)
         measured |= folds.measured
         broken = {
             name: broken_constraints(folds.measured[name], question.selection) for name in folds.measured
         }
         removed |= {name: ", ".join(rules) for name, rules in broken.items() if rules}
-        finalists = _compared(folds, [a for a in tried if not broken[a.name]], scores, question.problem)
+        finalists = finalists_of(folds, [a for a in tried if not broken[a.name]], scores, question.problem)
     if not finalists:
         raise _nobody(question, removed, measured)
 
-    level = [f for f in finalists if f.behind <= f.noise]
+    if len(train.y) <= CHEAP_ROWS:
+        finalists = divided_again(question, finalists, folds, train, features, seed)
+    level = [f for f in finalists if f.level]
     chosen = known[min(level, key=lambda f: _simplicity(known[f.algorithm], f)).algorithm]
     below = f"ranked below the {len(measured)} that were tried"
     return ModelCandidate(
@@ -246,102 +209,6 @@ def _nobody(
     return NoCandidateError(f"{question.name}: no algorithm is left ({each})")
 
 
-@dataclass(frozen=True)
-class _Folds:
-    """Targets and each algorithm's predictions of the held-out rows of each fold, and what models cost."""
-
-    targets: Sequence[np.ndarray]
-    predictions: Mapping[str, Sequence[np.ndarray]]
-    measured: Mapping[str, Measurement]
-
-
-def _cross_validate(
-    question: Question,
-    algorithms: Sequence[Algorithm],
-    train: LabelledSplit,
-    features: Sequence[Feature],
-    seed: int,
-) -> _Folds:
-    """Each algorithm at its defaults on the same folds; the models of the last one are measured."""
-    from sklearn.pipeline import Pipeline
-
-    problem, rules = train.problem, question.features.selection
-    X, y, patients = _sample(train, seed)
-    X = X[[f.name for f in features]]
-    targets: list[np.ndarray] = []
-    predictions: dict[str, list[np.ndarray]] = {a.name: [] for a in algorithms}
-    measured: dict[str, Measurement] = {}
-    method = "predict_proba" if problem.of_classes else "predict"
-    for fit_on, score_on in folds_by_patient(problem, y, patients, FOLDS, seed):
-        rows, target, of = X.iloc[fit_on], y[fit_on], patients[fit_on]
-        chosen = choose_features(
-            rows,
-            target,
-            features,
-            rules,
-            problem=problem,
-            seed=seed,
-            patients=of,
-            required=question.features.required,
-        )
-        preprocessor = fit_preprocessor(rows, chosen.kept, y=target, classes=problem.of_classes, patients=of)
-        known = training_matrix(preprocessor, rows, target, of)
-        unseen = X.iloc[score_on]
-        transformed = preprocessor.transform(unseen)
-        targets.append(y[score_on])
-        last = len(targets) == FOLDS
-        for algorithm in algorithms:
-            model = algorithm.build(algorithm.defaults, seed).fit(known, target)
-            predictions[algorithm.name].append(problem.predict(model, transformed))
-            if last:
-                pipeline = Pipeline([("preprocessor", preprocessor), ("model", model)])
-                measured[algorithm.name] = measure(pipeline, method, unseen)
-    return _Folds(targets, predictions, measured)
-
-
-def _compared(
-    folds: _Folds, algorithms: Sequence[Algorithm], scores: Mapping[str, float], problem: Problem
-) -> list[Finalist]:
-    """The algorithms by their score on the folds, best first."""
-    if not algorithms:
-        return []
-    names = [a.name for a in algorithms]
-    compared = problem.compare(
-        folds.targets, list(zip(*(folds.predictions[name] for name in names), strict=True))
-    )
-    finalists = [
-        Finalist(
-            algorithm=name,
-            selection_score=scores[name],
-            score_mean=float(compared.means[i]),
-            score_std=float(compared.stds[i]),
-            behind=float(compared.means.max() - compared.means[i]),
-            noise=float(compared.noise[i]),
-        )
-        for i, name in enumerate(names)
-    ]
-    return sorted(finalists, key=lambda f: (-f.score_mean, f.algorithm))
-
-
-def _sample(train: LabelledSplit, seed: int) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Features, target and patient of the rows that are compared on."""
-    from sklearn.model_selection import train_test_split
-
-    train.problem.require_folds(train.name, train.y, FOLDS)
-    patients = np.arange(len(train.y)) if train.patients is None else train.patients
-    if len(train.y) <= BENCHMARK_ROWS:
-        return train.X, train.y, patients
-    X, _, y, _, patients, _ = train_test_split(
-        train.X,
-        train.y,
-        patients,
-        train_size=BENCHMARK_ROWS,
-        stratify=train.problem.strata(train.y),
-        random_state=seed,
-    )
-    return X, y, patients
-
-
 def _simplicity(algorithm: Algorithm, finalist: Finalist) -> tuple[float, float, float]:
     """Order of preference among equals: the more interpretable, then the faster, then the better measured."""
     return (-algorithm.profile.interpretability, algorithm.profile.latency_ms, finalist.behind)
@@ -354,14 +221,14 @@ def _reasons(chosen: Algorithm, finalists: Sequence[Finalist], problem: Problem)
     for other in finalists:
         if other.algorithm == chosen.name:
             continue
-        gap = winner.score_mean - other.score_mean
+        gap = other.behind - winner.behind
         size = problem.figure(problem.primary_metric, abs(gap))
-        if gap < 0:
+        if gap < 0 and other.level:
             why = f"{problem.scorer} {size} ahead, within the noise of the comparison; less simple or slower"
-        elif other.behind <= other.noise:
+        elif other.level:
             why = f"{problem.scorer} {size} behind, within the noise of the comparison; less simple or slower"
         else:
-            why = f"{problem.scorer} {size} behind"
+            why = f"{problem.scorer} {problem.figure(problem.primary_metric, other.behind)} behind the best"
         reasons[other.algorithm] = why
     return reasons
 
