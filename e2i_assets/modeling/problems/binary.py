@@ -38,7 +38,7 @@ from e2i_assets.modeling.problems.base import (
     Intervals,
     Metrics,
     Problem,
-    log_loss_of,
+    log_losses,
 )  # fmt: skip
 from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
 from e2i_assets.modeling.selection.algorithms import classifiers
@@ -161,9 +161,9 @@ class Binary(Problem):
 
         return LogisticRegression(max_iter=1000)
 
-    def loss(self, y: np.ndarray, prediction: np.ndarray) -> float:
+    def losses(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Log loss."""
-        return log_loss_of(np.where(y == 1, prediction, 1 - prediction))
+        return log_losses(np.where(y == 1, prediction, 1 - prediction))
 
     def noise(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """DeLong's; 0 where a class has one row."""
