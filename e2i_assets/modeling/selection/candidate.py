@@ -228,7 +228,7 @@ def _reasons(chosen: Algorithm, finalists: Sequence[Finalist], problem: Problem)
         elif other.level:
             why = f"{problem.scorer} {size} behind, within the noise of the comparison; less simple or slower"
         else:
-            why = f"{problem.scorer} {problem.figure(problem.primary_metric, other.behind)} behind the best"
+            why = f"{problem.scorer} {problem.figure(problem.primary_metric, other.behind)} behind"
         reasons[other.algorithm] = why
     return reasons
 
