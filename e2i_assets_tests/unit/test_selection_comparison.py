@@ -1,0 +1,84 @@
+"""Algorithms that one division into folds finds level are compared on others, and only they."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.problems.regression import Regression
+from e2i_assets.modeling.selection import comparison
+from e2i_assets.modeling.selection.algorithms import Algorithm
+from e2i_assets.modeling.selection.comparison import DIVISIONS, Folds, divided_again, finalists_of
+
+ROWS = 60
+SIZES = {"Ridge": 1.0, "Lasso": 1.001, "XGBoost": 3.0}
+"""Size of each algorithm's errors."""
+
+
+def folds(names: Sequence[str], seed: int) -> Folds:
+    rng = np.random.default_rng(seed)
+    targets = [rng.normal(size=ROWS // 3) for _ in range(3)]
+    noise = [rng.normal(size=ROWS // 3) for _ in targets]
+    predictions = {
+        name: [
+            y + SIZES[name] * e + 0.3 * rng.normal(size=len(y)) for y, e in zip(targets, noise, strict=True)
+        ]
+        for name in names
+    }
+    return Folds(targets, predictions, {})
+
+
+def again(names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any], list[Any]]:
+    """Finalists of one division, those after further ones, and what was asked for in between."""
+    asked: list[Any] = []
+
+    def cross_validate(_: Any, algorithms: Sequence[Algorithm], *given: Any, costs: bool) -> Folds:
+        asked.append(([a.name for a in algorithms], given[-1], costs))
+        return folds([a.name for a in algorithms], given[-1])
+
+    problem = Regression()
+    first = folds(names, 7)
+    scores = dict.fromkeys(names, 0.5)
+    before = finalists_of(first, [problem.algorithm(name) for name in names], scores, problem)
+    monkeypatch.setattr(comparison, "cross_validate", cross_validate)
+    train = LabelledSplit("train", pd.DataFrame({"x": [0.0, 1.0]}), np.array([0.0, 1.0]), problem)
+    question: Any = SimpleNamespace(problem=problem)
+    return before, divided_again(question, before, first, train, [], 7), asked
+
+
+def test_those_that_are_level_are_compared_on_all_divisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after, asked = again(["Ridge", "Lasso", "XGBoost"], monkeypatch)
+    assert {f.algorithm for f in before if f.level} == {"Ridge", "Lasso"}
+    assert [(sorted(names), seed, costs) for names, seed, costs in asked] == [
+        (["Lasso", "Ridge"], 7 + division, False) for division in range(1, DIVISIONS)
+    ]
+    assert after[2] == before[2], "the one that was behind keeps its figures"
+    divisions = [folds([f.algorithm for f in before[:2]], 7 + d) for d in range(1, DIVISIONS)]
+    of_all = [folds(["Ridge", "Lasso", "XGBoost"], 7), *divisions]
+    for finalist in after[:2]:
+        errors = [
+            np.sqrt(np.mean((told - y) ** 2))
+            for one in of_all
+            for y, told in zip(one.targets, one.predictions[finalist.algorithm], strict=True)
+        ]
+        assert finalist.score_mean == pytest.approx(-np.mean(errors))
+    assert after[0].score_mean >= after[1].score_mean
+
+
+def test_the_same_rows_again_make_no_smaller_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after, _ = again(["Ridge", "Lasso"], monkeypatch)
+    noise = max(f.noise for f in before)
+    assert max(f.noise for f in after) == pytest.approx(noise, rel=0.35)
+    assert max(f.noise for f in after) > noise / np.sqrt(DIVISIONS) * 1.2
+
+
+def test_one_that_is_ahead_is_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after, asked = again(["Ridge", "XGBoost"], monkeypatch)
+    assert after == before
+    assert asked == []
