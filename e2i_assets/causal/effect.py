@@ -15,6 +15,7 @@ from e2i_assets.causal import data as causal_data
 from e2i_assets.causal.data import CausalData
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.estimands import Scores, as_effect, difference, log_ratio, over_repeats
+from e2i_assets.causal.graph import CausalGraph
 from e2i_assets.causal.nuisance import FOLDS, REPEATS, Nuisances, cross_fit
 from e2i_assets.causal.overlap import DECIDED, balance_of, offers, overlap_of, too_few, why_not
 from e2i_assets.causal.report import Effect, EffectReport, Estimand, Reason
@@ -34,6 +35,7 @@ def estimate_effect(
     target: Any = None,
     control: Any = None,
     instruments: Sequence[str] | None = None,
+    graph: CausalGraph | None = None,
     seed: int = 0,
 ) -> EffectReport:
     """Estimate what the treatment changes, doubly robust over cross-fitted models, or say why nobody can.
@@ -50,10 +52,13 @@ def estimate_effect(
             those known only afterwards are refused by them.
         estimand: whose effect; `report.EffectReport` says which there are.
         target, control: of a treatment with names or more than two values, the arm and what it is compared
-        with. seed: the same seed, the same report.
+            with.
+        graph: what causes what; the covariates are checked against it.
+        seed: the same seed, the same report.
 
     Raises:
-        CausalDataError: the table cannot be asked this; the message names column and rule.
+        CausalDataError: the table cannot be asked this, or the graph forbids the adjustment; the message
+            names column and rule.
     """
     if estimand not in get_args(Estimand):
         raise CausalDataError(f"no estimand {estimand!r}: one of {', '.join(get_args(Estimand))}")
@@ -63,6 +68,8 @@ def estimate_effect(
             "Leave `instruments` out.",
         )
     names = causal_data.names_of(covariates)
+    if graph:
+        graph.check(treatment, outcome, names)
     data = causal_data.prepare(
         frame, treatment=treatment, outcome=outcome, covariates=names, target=target, control=control
     )

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.causal import CausalDataError, estimate_effect
+from e2i_assets.causal import CausalDataError, CausalGraph, estimate_effect
 from e2i_assets.causal.data import known_afterwards, prepare
 from e2i_assets.contracts.variables import Feature
 
 ROWS = 60
+MEDIATED = CausalGraph.parse(
+    ["treated -> visits -> outcome", "plan -> treated", "plan -> outcome", "age -> outcome"]
+)
 
 
 def table() -> pd.DataFrame:
@@ -57,6 +60,8 @@ def ask(frame: pd.DataFrame, **changed: object) -> None:
         (lambda f: f, {"covariates": ["age", "treated"]}, "named more than once .*: treated"),
         (lambda f: f, {"covariates": ["key"]}, "covariate key is text with 60 values in 60 rows"),
         (lambda f: f.assign(age=np.inf), {}, "covariate age has values without end"),
+        (lambda f: f, {"covariates": ["visits"], "graph": MEDIATED}, "visits, a mediator from treated to outcome"),
+        (lambda f: f, {"covariates": ["age"], "graph": MEDIATED}, "open back door: treated <- plan -> outcome"),
         (lambda f: f, {"estimand": "late"}, "no estimand 'late'"),
         (lambda f: f.assign(treated=f.age), {"covariates": [], "estimand": "att"}, "treated is a dose"),
         (lambda f: f.iloc[:0], {}, "no rows"),
