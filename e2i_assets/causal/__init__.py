@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from e2i_assets.causal.effect import estimate_effect
     from e2i_assets.causal.errors import CausalDataError
     from e2i_assets.causal.graph import CausalGraph
+    from e2i_assets.causal.refutation import RefutationReport, refute
     from e2i_assets.causal.report import EffectReport
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "CrossValidation",
     "CrossValidator",
     "EffectReport",
+    "RefutationReport",
     "estimate_effect",
+    "refute",
 ]
 
 _MODULES = {
@@ -30,7 +33,9 @@ _MODULES = {
     "CrossValidation": "cross_validation",
     "CrossValidator": "cross_validation",
     "EffectReport": "report",
+    "RefutationReport": "refutation",
     "estimate_effect": "effect",
+    "refute": "refutation",
 }
 
 

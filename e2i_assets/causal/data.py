@@ -8,7 +8,7 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -65,6 +65,10 @@ class CausalData:
     def known(self) -> np.ndarray:
         """Rows whose outcome is known."""
         return ~np.isnan(self.y)
+
+    def of(self, rows: np.ndarray) -> CausalData:
+        """These rows alone, by their position; one may come more than once."""
+        return replace(self, x=self.x[rows], y=self.y[rows], t=self.t[rows], index=self.index[rows])
 
 
 def names_of(covariates: Sequence[str | Variable]) -> tuple[str, ...]:

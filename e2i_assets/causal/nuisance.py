@@ -74,17 +74,33 @@ class Nuisances:
 
 
 def cross_fit(
-    data: CausalData, *, folds: int = FOLDS, repeats: int = REPEATS, seed: int = 0, names: Sequence[str] = ()
+    data: CausalData,
+    *,
+    folds: int = FOLDS,
+    repeats: int = REPEATS,
+    seed: int = 0,
+    names: Sequence[str] = (),
+    number: np.ndarray | None = None,
 ) -> Nuisances:
     """Fit the nuisances `repeats` times over, on other folds each time.
 
     Args:
-        names: models to choose among, of `regressions.LIBRARY`; without them all that suit.
+        names: models to choose among, of `PROPENSITY`, `APART` and, with `_joint` at their end, of `JOINT`;
+            without them all. Those of the treatment are as good as a line if none is among them.
+        number: fold of each row, the same for each repeat; without it they are drawn.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):  # the same sums in the same order on any machine
-        done = [_once(data, folds, seed * 1000 + repeat, tuple(names)) for repeat in range(repeats)]
+        done = [
+            _once(
+                data,
+                fold_numbers(data, folds, seed * 1000 + repeat) if number is None else number,
+                seed * 1000 + repeat,
+                tuple(names),
+            )
+            for repeat in range(repeats)
+        ]
     arrays = {
         key: np.array([arrays_of[key] for arrays_of, _ in done])
         for key in (
@@ -123,9 +139,8 @@ def fold_numbers(data: CausalData, folds: int, seed: int) -> np.ndarray:
 
 
 def _once(
-    data: CausalData, folds: int, seed: int, names: tuple[str, ...]
+    data: CausalData, number: np.ndarray, seed: int, names: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], tuple[NuisanceFit, ...]]:
-    number = fold_numbers(data, folds, seed)
     cross = _CrossFit(data, number, seed, names)
     nothing, sure = np.zeros(0), np.ones(len(data.t))
     propensity, of_treatment = cross.predict("treatment", data.t, data.treatment_kind)
@@ -170,7 +185,7 @@ class _CrossFit:
         asked = [np.column_stack([x, np.full(len(t), arm)]) for arm in (0.0, 1.0)]
         joint = {
             name: self._out_of_fold(name, np.column_stack([x, t]), y, known, kind, asked)
-            for name in self._wanted(JOINT)
+            for name in self._wanted(JOINT, "_joint")
         }
         done = []
         for arm, key in enumerate(("control", "treated")):
@@ -182,8 +197,8 @@ class _CrossFit:
             done.append(_stacked(f"{of}_{key}", y, models, rows, kind))
         return done[0][0], done[1][0], done[0][1], done[1][1]
 
-    def _wanted(self, models: Sequence[str]) -> list[str]:
-        return [name for name in models if not self.names or name in self.names]
+    def _wanted(self, models: Sequence[str], end: str = "") -> list[str]:
+        return [name for name in models if not self.names or name + end in self.names]
 
     def _out_of_fold(
         self, name: str, x: np.ndarray, y: np.ndarray, rows: np.ndarray, kind: str, asked: list[np.ndarray]
