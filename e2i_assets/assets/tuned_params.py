@@ -24,7 +24,7 @@ from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.studies import learnt_until, patterns_before, record_study
 
-LOGGED_EVERY = 10.0
+LOGGED_EVERY = 2.0
 """Seconds between two lines of progress."""
 
 

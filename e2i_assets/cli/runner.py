@@ -214,6 +214,13 @@ def _progress(show: bool) -> Iterator[Progress]:
         yield progress
 
 
+def last_line(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What a run logged last; nothing where it was an event of Dagster."""
+    newest = instance.get_records_for_run(run_id, limit=1, ascending=False).records
+    entry = newest[0].event_log_entry if newest else None
+    return "" if entry is None or entry.is_dagster_event else entry.user_message
+
+
 @contextmanager
 def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, partition: str) -> Iterator[None]:
     """Show the stage that is running, read from the event log as Dagit does."""
@@ -242,6 +249,8 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
         stage = running[-1] if running else ""
         if progress.console.width < NARROW:
             stage = stage.rpartition("/")[2]
+        elif stage.endswith("tuned_params"):
+            stage = f"{stage}  {last_line(instance, runs[0].run_id)}"
         progress.update(task, completed=of_run.materializations, stage=stage)
 
     thread = threading.Thread(target=follow, daemon=True)

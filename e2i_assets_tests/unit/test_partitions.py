@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from e2i_assets.build import build_defs
-from e2i_assets.cli.runner import NothingSelected, run_partitions
+from e2i_assets.cli.runner import NothingSelected, last_line, run_partitions
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.partitions import (
     UnknownScope,
@@ -95,3 +95,21 @@ def test_a_partition_to_which_nothing_of_the_selection_applies_is_passed_over(tm
         )
     assert run.success
     assert "its scopes are recurrence" in str(run.passed_over)
+
+
+def test_the_display_has_the_last_line_of_a_run() -> None:
+    instance, lines = dg.DagsterInstance.ephemeral(), list[str]()
+
+    @dg.op
+    def study(context) -> None:
+        lines.append(last_line(instance, context.run_id))
+        context.log.info("trial 3 of 50: best 0.8123")
+        lines.append(last_line(instance, context.run_id))
+
+    @dg.job
+    def search() -> None:
+        study()
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    search.execute_in_process(instance=instance, run_config=quiet)
+    assert lines == ["", "trial 3 of 50: best 0.8123"]

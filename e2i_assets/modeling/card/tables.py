@@ -8,6 +8,7 @@ from typing import Any
 
 from e2i_assets.modeling.card.records import CardRecords
 from e2i_assets.modeling.card.wording import ends_of, figure_of, plain, signed, with_ends, words
+from e2i_assets.modeling.evaluation.subgroups import WITHHELD
 
 PURPOSES = {
     "train": "the model is fitted",
@@ -159,7 +160,7 @@ def subgroups_table(records: CardRecords) -> Table:
     result, problem, metric = records.evaluation, records.problem, records.evaluation.primary_metric
     rows = []
     for group in result.subgroups:
-        few = f"<{records.cells.minimum}"
+        few = "–" if group.reason == WITHHELD else f"<{records.cells.minimum}"
         value = group.reason or with_ends(group.value, group.interval, problem, metric)
         gap = signed(group.gap, problem, metric)
         if group.gap_interval:

@@ -25,6 +25,8 @@ GROUPED_BY: Mapping[str, str] = {
 AGE_BANDS = {"under 18": 18, "18 to 39": 40, "40 to 64": 65, "65 and over": np.inf}
 """Name to the age from which the next one begins."""
 NOT_KNOWN = "not known"
+WITHHELD = "withheld, so that a small group cannot be worked out from the total"
+"""The reason of a group that is not small itself."""
 
 
 def groups_of(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -114,8 +116,7 @@ def _not_reckoned(groups: Sequence[Subgroup], people: Sequence[int], minimum: in
     while hidden and (len(hidden) < 2 or sum(people[i] for i in hidden) < minimum):
         if (joined := next(larger, None)) is None:
             break
-        reason = "not told, since what is left of all were a group of few"
-        told[joined] = Subgroup(told[joined].dimension, told[joined].level, None, reason=reason)
+        told[joined] = Subgroup(told[joined].dimension, told[joined].level, None, reason=WITHHELD)
         hidden.append(joined)
     return told
 
