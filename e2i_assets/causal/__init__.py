@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from e2i_assets.causal.effect import estimate_effect
     from e2i_assets.causal.errors import CausalDataError
     from e2i_assets.causal.graph import CausalGraph
+    from e2i_assets.causal.plots import love_plot, overlap_plot
     from e2i_assets.causal.refutation import RefutationReport, refute
     from e2i_assets.causal.report import EffectReport
 
@@ -24,6 +25,8 @@ __all__ = [
     "EffectReport",
     "RefutationReport",
     "estimate_effect",
+    "love_plot",
+    "overlap_plot",
     "refute",
 ]
 
@@ -35,6 +38,8 @@ _MODULES = {
     "EffectReport": "report",
     "RefutationReport": "refutation",
     "estimate_effect": "effect",
+    "love_plot": "plots",
+    "overlap_plot": "plots",
     "refute": "refutation",
 }
 

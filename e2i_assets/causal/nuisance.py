@@ -89,18 +89,19 @@ def cross_fit(
             without them all. Those of the treatment are as good as a line if none is among them.
         number: fold of each row, the same for each repeat; without it they are drawn.
     """
+    from joblib import Parallel, cpu_count, delayed
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):  # the same sums in the same order on any machine
-        done = [
-            _once(
+        done = Parallel(n_jobs=min(repeats, cpu_count()), prefer="threads")(
+            delayed(_once)(
                 data,
                 fold_numbers(data, folds, seed * 1000 + repeat) if number is None else number,
                 seed * 1000 + repeat,
                 tuple(names),
             )
             for repeat in range(repeats)
-        ]
+        )
     arrays = {
         key: np.array([arrays_of[key] for arrays_of, _ in done])
         for key in (

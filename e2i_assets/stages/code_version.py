@@ -20,12 +20,13 @@ PACKAGE = __name__.partition(".")[0]
 
 PRESENTS = {
     "assets.shown": "schemas, tables and pictures of results in Dagit",
+    "causal.plots": "pictures of an effect",
     "cli": "what the terminal says",
     "cohorts.flow": "the flow chart of a cohort",
     "contracts.markdown": "how text is written for Dagit",
+    "drawing": "what all plots share",
     "html_pages": "the frame of every page",
     "leakage.render": "an audit as text and pages",
-    "modeling.drawing": "what all plots share",
     "modeling.explanation.explain": "what a model has learnt",
     "modeling.explanation.plots": "pictures of it",
     "modeling.evaluation.plots": "plots of models",

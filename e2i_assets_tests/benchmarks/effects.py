@@ -102,8 +102,8 @@ EQUATIONS: Mapping[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.
 
 def generated(process: str, seed: int) -> Question:
     """The platform's own process: engagement of the HCP, and whether the brand was started."""
-    everyone = people(GeneratorSpec(seed=seed, dgp=process, patients=4000))
-    group = everyone.filter(brand="remibrutinib").to_pandas()
+    everyone = people(GeneratorSpec(seed=seed, dgp=process, patients=6000))
+    group = everyone.filter(brand="Remibrutinib").to_pandas()
     names = sorted(
         set(PROCESSES[process].confounders) | set(PROGNOSIS.meta.root_names()) | {"disease_severity"}
     )

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from sklearn.datasets import load_wine
 from sklearn.metrics import f1_score, roc_auc_score
 
+from e2i_assets import drawing
 from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
-from e2i_assets.modeling import drawing
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.evaluation.evaluate import evaluate, meets, plausibility

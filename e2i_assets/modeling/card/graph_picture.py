@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from e2i_assets.causal.graph import CausalGraph
-from e2i_assets.modeling.drawing import INK, LINE, SOFT, canvas, plain, png
+from e2i_assets.drawing import INK, LINE, SOFT, canvas, plain, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from e2i_assets.modeling import drawing
+from e2i_assets import drawing
 from e2i_assets.modeling.problems.base import Evaluation
 
 

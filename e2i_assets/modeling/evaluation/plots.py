@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2i_assets.modeling.drawing import LINE, canvas, plain, png
+from e2i_assets.drawing import LINE, canvas, plain, png
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scopes.problem_types import problem_of
 from e2i_assets.modeling.training.model import TrainedModel

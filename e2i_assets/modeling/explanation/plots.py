@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from e2i_assets.modeling.drawing import INK, LINE, SOFT, canvas, plain, png
+from e2i_assets.drawing import INK, LINE, SOFT, canvas, plain, png
 from e2i_assets.modeling.explanation.explain import Explanation, Group
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from e2i_assets import drawing
 from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT, Cells
 from e2i_assets.contracts.spelling import as_label
-from e2i_assets.modeling import drawing
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.metrics.calibration import calibration_error, calibration_error_interval
 from e2i_assets.modeling.metrics.confusions import SEED, bootstrapped_f1, f1_scores, resampled

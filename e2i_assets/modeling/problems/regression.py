@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from e2i_assets import drawing
 from e2i_assets.cohorts.small_cells import Cells
-from e2i_assets.modeling import drawing
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.magnitudes import LARGEST
 from e2i_assets.modeling.metrics.calibration import equal_bins

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from e2i_assets.modeling.drawing import INK, LINE, SOFT, canvas, plain, png
+from e2i_assets.drawing import INK, LINE, SOFT, canvas, plain, png
 from e2i_assets.modeling.tuning.study import TunedParams
 
 

@@ -1,4 +1,4 @@
-"""Canvas and colours of the pictures of a model; the same figures give the same bytes."""
+"""Canvas and colours of all pictures; the same figures give the same bytes."""
 
 from __future__ import annotations
 
