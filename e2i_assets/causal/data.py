@@ -229,9 +229,7 @@ def _name_the_arms(name: str, levels: list[Any]) -> CausalDataError:
 
 def _outcome(values: pd.Series, name: str) -> tuple[np.ndarray, OutcomeKind]:
     """Outcome as floats, and what kind it is; NaN stays where it is not known."""
-    if not (
-        pd.api.types.is_bool_dtype(values.dropna().infer_objects()) or pd.api.types.is_numeric_dtype(values)
-    ):
+    if not _is_number(values):
         raise CausalDataError(
             f"outcome {name} is {values.dtype}, not a number",
             "Give 0 and 1, a count or a measurement.",
@@ -249,6 +247,12 @@ def _outcome(values: pd.Series, name: str) -> tuple[np.ndarray, OutcomeKind]:
     return y, "count" if whole and known.mean() < LARGE_COUNT else "continuous"
 
 
+def _is_number(values: pd.Series) -> bool:
+    """Whether all that is there is numbers or yes and no, in a column of whatever type."""
+    dtype = values.dropna().infer_objects().dtype
+    return pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype)
+
+
 LARGE_COUNT = 30
 """Whole numbers as large as this on average are as good as measured."""
 
@@ -261,7 +265,7 @@ def _encoded(values: pd.Series, name: str) -> pd.DataFrame:
     gap = values.isna()
     if pd.api.types.is_datetime64_any_dtype(values):
         values = values.astype("int64").astype(float).where(~gap)
-    if pd.api.types.is_bool_dtype(values.dropna().infer_objects()) or pd.api.types.is_numeric_dtype(values):
+    if _is_number(values):
         numbers = pd.Series(values.to_numpy(float, na_value=np.nan), index=values.index)
         if np.isinf(numbers).any():
             raise CausalDataError(f"covariate {name} has values without end")

@@ -41,6 +41,8 @@ def curved(x: np.ndarray, y: np.ndarray, kind: str, seed: int) -> Predict:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
+    if not x.shape[1]:
+        return constant(x, y, kind, seed)
     expand: Any = (
         PolynomialFeatures(2, include_bias=False)
         if x.shape[1] <= MOST_SQUARES

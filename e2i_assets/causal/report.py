@@ -134,7 +134,8 @@ class EffectReport:
         """One sentence for a person."""
         what = f"{self.estimand.upper()} of {self.treatment} on {self.outcome}"
         if self.effect is None:
-            return f"{what}: not identified. {self.explanation}"
+            offered = f" These rows could answer: {', '.join(self.offers)}." if self.offers else ""
+            return f"{what}: not identified. {self.explanation}{offered}"
         e = self.effect
         words = "an effect" if self.status == "effect" else "no effect shown"
         return f"{what}: {words}, {e.estimate:.4g} (95 % {e.low:.4g} to {e.high:.4g}, p {e.p:.2g})"

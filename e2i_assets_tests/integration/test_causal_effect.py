@@ -66,6 +66,13 @@ def test_no_effect_is_not_made_one() -> None:
     assert report.sensitivity.e_value_limit == 1  # type: ignore[union-attr]
 
 
+def test_a_trial_needs_no_covariates() -> None:
+    frame = patients(decided=0.0)
+    report = ask(frame, covariates=[])
+    assert report.effect.estimate == pytest.approx(report.naive.estimate, abs=0.02)  # type: ignore[union-attr]
+    assert "only where the treatment was given by lot" in report.notes[0]
+
+
 def test_risks_and_counts_have_a_ratio() -> None:
     frame = patients(1)
     risks, counts = ask(frame, outcome="started"), ask(frame, outcome="visits")
@@ -100,6 +107,7 @@ def test_where_nothing_is_identified_there_is_no_number(change: Any, reason: str
     assert report.effect is report.ratio is report.att is report.naive is report.sensitivity is None
     if reason == "no_overlap":
         assert report.offers == ("att", "ato", "trimmed")
+        assert "could answer: att, ato, trimmed" in report.summary
         assert ask(change(patients(3)), estimand="att").identified
 
 

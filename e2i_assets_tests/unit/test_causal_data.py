@@ -103,7 +103,8 @@ def test_covariates_become_numbers_without_gaps() -> None:
 @pytest.mark.parametrize(
     ("values", "kind"),
     [([0, 1] * 30, "binary"), ([0, 1, 2] * 20, "count"), ([0.5, -1.0, 2.0] * 20, "continuous"),
-     ([True, False] * 30, "binary"), ([200, 300, 150] * 20, "continuous")],
+     ([True, False] * 30, "binary"), ([200, 300, 150] * 20, "continuous"),
+     (pd.Series([True, False, None] * 20, dtype=object), "binary")],
 )  # fmt: skip
 def test_kinds_of_outcomes(values: list, kind: str) -> None:
     frame = table().assign(outcome=values)
