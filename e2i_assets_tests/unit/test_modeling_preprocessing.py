@@ -225,6 +225,19 @@ def test_the_pickle_needs_nothing_of_this_package() -> None:
     assert b"e2i_assets" not in pickle.dumps(fit_preprocessor(TRAIN.X, FEATURES))
 
 
+def test_frames_are_left_as_they_were() -> None:
+    """The steps work in place: of the numbers of one kind alone a frame could lend its own memory."""
+    features = [feature(name, "numeric") for name in ("a", "b")]
+    frame = pd.DataFrame({"a": [1.0, np.nan, 3.0, 8.0], "b": [2.0, 4.0, 6.0, np.nan]})
+    before = frame.copy()
+    given = [frame, frame[["b", "a"]], frame.iloc[1:3]]
+    fitted = fit_preprocessor(frame, features)
+    outputs = [fitted.transform(X) for X in given]
+    pd.testing.assert_frame_equal(frame, before)
+    assert np.array_equal(outputs[0][1:3], outputs[2])
+    assert np.array_equal(outputs[0], fit_preprocessor(frame.assign(c=0.0), features).transform(frame))
+
+
 def test_column_order_and_further_columns_do_not_matter() -> None:
     fitted = fit_preprocessor(TRAIN.X, FEATURES)
     other = VALIDATION.X.assign(patient_id="p")[["patient_id", *reversed(VALIDATION.X.columns)]]

@@ -10,6 +10,7 @@ from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.regression import Regression
+from e2i_assets.modeling.selection.algorithms import COARSE_BINS
 from e2i_assets.modeling.training.fitting import Matrices
 from e2i_assets.modeling.tuning import rungs as rungs_module
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
@@ -90,6 +91,26 @@ def test_only_the_best_and_the_defaults_are_fitted_on_all_rows() -> None:
     assert best["value"] == tuned.best_value == max(f["value"] for f in by_rows[360])
     assert tuned.best_params["n_estimators"] == best["rounds"]
     assert tuned.default_value == next(f["value"] for f in by_rows[360] if f["number"] == 0)
+
+
+@pytest.mark.usefixtures("three_rungs")
+def test_coarse_fits_rank_and_exact_ones_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bins are coarse on samples alone, and scores of rounds are taken where a trial may be given up alone."""
+    fits: list[tuple[int, int | None, bool]] = []
+    algorithm = Binary.algorithms["LightGBM"]
+
+    def fit(estimator: Any, of: Matrices, on_round: Any = None) -> int | None:
+        fits.append((len(of.y_train), estimator.get_params().get("max_bin"), on_round is not None))
+        return algorithm.fit(estimator, of, on_round)
+
+    watched = dict(Binary.algorithms) | {"LightGBM": dataclasses.replace(algorithm, fit=fit)}
+    monkeypatch.setattr(Binary, "algorithms", watched)
+    tuned = study(n_trials=6)
+    smallest, *_, largest = tuned.rows
+    assert {made for made in fits if made[0] == smallest} == {(smallest, COARSE_BINS, True)}
+    assert {made for made in fits if smallest < made[0] < largest} == {(tuned.rows[1], COARSE_BINS, False)}
+    assert {made for made in fits if made[0] == largest} == {(largest, None, False)}
+    assert "max_bin" not in tuned.chosen_params
 
 
 @pytest.mark.usefixtures("three_rungs")

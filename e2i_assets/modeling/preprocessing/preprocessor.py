@@ -71,7 +71,9 @@ def make_preprocessor(
         columns[ENCODED if feature.name in encoded else feature.kind].append(feature.name)
     kinds = {
         "numeric": make_pipeline(
-            SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+            # Each step works in its input, which is the copy that the transformer makes of a frame's columns.
+            SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True, copy=False),
+            StandardScaler(copy=False),
         ),
         "categorical": make_pipeline(
             *absent,
@@ -139,7 +141,8 @@ def fit_preprocessor(
         for name in categorical
     }
     unfitted = make_preprocessor(features, levels, encoded=encoded, classes=classes)
-    X = train[[f.name for f in features]]
+    names = [f.name for f in features]
+    X = train if list(train) == names else train[names]
     return fit_with_target(unfitted, X, y, patients) if y is not None and encoded else unfitted.fit(X)
 
 

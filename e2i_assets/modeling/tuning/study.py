@@ -316,6 +316,7 @@ class _Study:
             problem=self.problem,
             params=self.params[number],
             seed=self.config.sampler.seed,
+            sampled=level < self.last,
         )
 
     def _run(self, fits: Sequence[Fit]) -> list[Fitted]:

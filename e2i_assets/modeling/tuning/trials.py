@@ -38,6 +38,7 @@ class Fit:
         level: the rung of rows it is made on.
         params: all parameters of the estimator.
         study: the study as it is now, pickled; None where nothing is given up early.
+        sampled: whether it is made on a sample of the rows, to rank it.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Fit:
     params: Mapping[str, Any]
     seed: int
     study: bytes | None = None
+    sampled: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,9 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
 
     def report(boosting_round: int, score: float) -> None:
         reports.append((boosting_round // REPORT_EVERY, float(score)))
-        if trial is not None:
-            trial.report(float(score), boosting_round // REPORT_EVERY)
-            if trial.should_prune():
-                raise optuna.TrialPruned
+        trial.report(float(score), boosting_round // REPORT_EVERY)
+        if trial.should_prune():
+            raise optuna.TrialPruned
 
     def outcome(
         state: Any, rounds: int | None, value: float | None, error: str | None = None, **more: float
@@ -156,8 +157,10 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
 
     algorithm = fit.problem.algorithm(fit.algorithm)
     try:
-        estimator = algorithm.build(fit.params, fit.seed)
-        rounds = algorithm.fit(estimator, data, report)
+        coarse = algorithm.coarse if fit.sampled else {}
+        estimator = algorithm.build({**fit.params, **coarse}, fit.seed)
+        # The score of every round costs an eighth of a fit, and is for the pruner alone.
+        rounds = algorithm.fit(estimator, data, report if trial else None)
         prediction = fit.problem.predict(estimator, data.X_validation)
         value = fit.problem.score(data.y_validation, prediction)
     except optuna.TrialPruned:
