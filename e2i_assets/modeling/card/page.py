@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from e2i_assets.cohorts.flow import flow_picture
@@ -76,7 +76,7 @@ def model_card(records: CardRecords) -> ModelCard:
         params=tables.params_table(records),
         metrics=tables.metrics_table(records),
         compared=tables.compared_table(records),
-        pictures=_pictures(CAPTIONS, evaluation_plots(records.evaluation)),
+        pictures=_pictures(CAPTIONS, _evaluation_pictures(records)),
         learnt=_pictures(EXPLAINED, main_plots(records.explanation)),
         subgroups=tables.subgroups_table(records),
         unavailable=records.evaluation.unavailable,
@@ -88,6 +88,12 @@ def model_card(records: CardRecords) -> ModelCard:
         minimum=records.cells.minimum,
     )
     return ModelCard(page, records.model.fingerprint)
+
+
+def _evaluation_pictures(records: CardRecords) -> dict[str, bytes]:
+    """What is written into them is told as in the text."""
+    tests = records.cells.rounded(records.evaluation.n_test)
+    return evaluation_plots(replace(records.evaluation, n_test=tests))
 
 
 def _picture(caption: str, png: bytes) -> Picture:
