@@ -118,7 +118,11 @@ def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: T
         known = opened.frame[opened.frame[scope.target].notna()]
         groups, missing = groups_of(known)
         absent = {f"subgroups {dimension}": reason for dimension, reason in missing.items()}
-        truth = declared.true_means(scope.target, known["patient_journey_id"]) if declared else None
+        truth = (
+            declared.true_means(scope.target, known["patient_journey_id"], known[scope.target])
+            if declared
+            else None
+        )
 
         def by_rule_of(asked: Scope) -> Evaluation:
             test = labelled("test", opened.frame, names, asked)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from e2i_assets.cli.loading import load_with_progress
 from e2i_assets.contracts.levels import GENERATED
 from e2i_assets.ingest.load import Load
@@ -42,7 +40,7 @@ def generate_and_load(
         ArtifactRefused: the truth cannot be kept; nothing was loaded.
     """
     made = _generated(spec, show=show)
-    declared = Declared(made.truth, made.oracle, made.dirt)
+    known = Declared(made.truth, made.oracle, made.dirt)
     # The same key is another patient in another process or with another seed.
     load = Load(
         made.tables, source=f"{GENERATED}:{spec.dgp}", replaces=GENERATED, keeps_rejected=False,
@@ -52,12 +50,12 @@ def generate_and_load(
     if dry_run:
         store.rehearse()
         report = load_with_progress(here, warehouse, load, dry_run=True, show=show)
-        return Generated(report, declared, None)
+        return Generated(report, known, None)
     # Written before anything is loaded: a store that refuses leaves the warehouse as it was.
-    version = store.write(DECLARED, GENERATED, declared)
+    version = store.write(DECLARED, GENERATED, known)
     report = load_with_progress(here, warehouse, load, dry_run=False, show=show)
     store.publish(Published(DECLARED, GENERATED, version, fingerprint=version))
-    return Generated(report, declared, store.locate(DECLARED, GENERATED, version))
+    return Generated(report, known, store.locate(DECLARED, GENERATED, version))
 
 
 def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
@@ -70,8 +68,8 @@ def _generated(spec: GeneratorSpec, *, show: bool) -> SyntheticData:
         return generate(spec, lambda: progress.advance(task))
 
 
-def oracle(here: Settings) -> pl.DataFrame | None:
-    """The true mean of each outcome by patient_journey_id; None when the data are not synthetic.
+def declared(here: Settings) -> Declared | None:
+    """What the generator knows of the data; None when they are not synthetic.
 
     Raises:
         ArtifactRefused: what is kept of it is damaged.
@@ -84,4 +82,4 @@ def oracle(here: Settings) -> pl.DataFrame | None:
         raise ArtifactRefused(
             f"{damage}.", "Run `e2i data generate` again with the same options: it keeps the truth anew."
         )
-    return store.read(DECLARED, GENERATED, current.version, Declared).oracle
+    return store.read(DECLARED, GENERATED, current.version, Declared)

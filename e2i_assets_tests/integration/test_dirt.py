@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from e2i_assets.cli.generate import Generated, generate_and_load, oracle
+from e2i_assets.cli.generate import Generated, declared, generate_and_load
 from e2i_assets.contracts.base import key_of
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest.problems import LoadError
@@ -138,7 +138,7 @@ def test_a_refused_load_keeps_no_truth(
     with pytest.raises(LoadError, match="rows can be loaded, 95% must be"):
         generate_and_load(here, warehouse, GeneratorSpec(patients=400, dirty=0.2), show=False)
     assert {table.rows for table in warehouse.status()} == {0}
-    assert oracle(here) is None
+    assert declared(here) is None
 
 
 def test_dirt_is_where_the_manifest_says() -> None:

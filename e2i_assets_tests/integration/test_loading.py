@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from e2i_assets.cli.generate import generate_and_load, oracle
+from e2i_assets.cli.generate import declared, generate_and_load
 from e2i_assets.contracts.rejected import REJECTED_SCHEMA
 from e2i_assets.ingest.load import Load, Part
 from e2i_assets.ingest.problems import LoadError
@@ -270,7 +270,7 @@ def test_a_dry_run_of_the_generator_stores_nothing(here: Settings, warehouse: Wa
 def test_generated_data_load_with_their_truth(here: Settings, warehouse: Warehouse) -> None:
     made = generate_and_load(here, warehouse, SPEC, show=False)
     assert len(made.report.partitions) == 4
-    known = oracle(here)
+    known = declared(here).oracle
     assert known is not None
     assert known.height == rows(warehouse)["patient_journeys"] == made.declared.truth["overall"]["n"] == 2500
     assert made.kept is not None
@@ -284,6 +284,6 @@ def test_generated_data_load_with_their_truth(here: Settings, warehouse: Warehou
     with pytest.raises(
         ArtifactRefused, match=r"(?s)truth\.json is missing or not as written.*e2i data generate"
     ):
-        oracle(here)
+        declared(here)
     assert generate_and_load(here, warehouse, SPEC, show=False).report.load_id is None
-    assert known.equals(oracle(here))
+    assert known.equals(declared(here).oracle)

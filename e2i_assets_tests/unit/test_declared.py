@@ -5,7 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.ingest.synthetic.declared import Declared
+from e2i_assets.ingest.synthetic.followup import TRUE_MEANS
 
 
 @pytest.mark.parametrize(
@@ -21,5 +23,17 @@ from e2i_assets.ingest.synthetic.declared import Declared
 )
 def test_true_means_are_of_exactly_these_journeys(outcome, journeys, means) -> None:
     oracle = pl.DataFrame({"patient_journey_id": ["a", "b", "c"], "p_true": [0.2, 0.7, None]})
-    found = Declared({}, oracle, pl.DataFrame()).true_means(outcome, journeys)
+    found = Declared({}, oracle, pl.DataFrame()).true_means(outcome, journeys, [1.0] * len(journeys))
     assert (None if found is None else found.tolist()) == means
+
+
+def test_the_truth_of_another_seed_is_none_of_these_data() -> None:
+    one, other = (
+        Declared({}, generate(GeneratorSpec(seed=seed, scale="small")).oracle, pl.DataFrame())
+        for seed in (1, 2)
+    )
+    for outcome, column in TRUE_MEANS.items():
+        rows = one.oracle.drop_nulls(f"drawn_{outcome}").head(50)
+        asked = outcome, rows["patient_journey_id"], rows[f"drawn_{outcome}"].cast(pl.Float64)
+        assert one.true_means(*asked).tolist() == rows[column].cast(pl.Float64).to_list()
+        assert other.true_means(*asked) is None

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from e2i_assets.ingest.synthetic import PARTITIONS, GeneratorSpec, SyntheticData, generate
+from e2i_assets.ingest.synthetic.followup import TRUE_MEANS
 
 
 @pytest.fixture(scope="module", params=[42, 7])
@@ -23,7 +24,8 @@ def test_truth_is_json_and_names_every_partition(data: SyntheticData):
 
 def test_oracle_knows_every_journey_and_is_no_table(data: SyntheticData):
     means = ["p_true", "p_discontinued", "trx_mean", "value_mean"]
-    assert data.oracle.columns == ["patient_journey_id", *means, "p0", "p1", "propensity", "p_known"]
+    drawn = [f"drawn_{outcome}" for outcome in TRUE_MEANS]
+    assert data.oracle.columns == ["patient_journey_id", *means, "p0", "p1", "propensity", "p_known", *drawn]
     assert data.oracle["patient_journey_id"].equals(data.tables["patient_journeys"]["patient_journey_id"])
     secret = set(data.oracle.columns) - {"patient_journey_id"} | {"y0", "y1", "latent_severity"}
     for name, frame in data.tables.items():

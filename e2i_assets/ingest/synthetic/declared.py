@@ -11,10 +11,12 @@ import numpy as np
 import polars as pl
 
 from e2i_assets.ingest.synthetic.dirt import MANIFEST
-from e2i_assets.ingest.synthetic.followup import TRUE_MEANS
+from e2i_assets.ingest.synthetic.followup import DRAWN, TRUE_MEANS
 from e2i_assets.json_files import read_json, write_json
 
 DECLARED = "synthetic_truth"
+SAME_DATA = 0.9
+"""Share of outcomes as they were drawn from which on data are those of the truth: some rows may be faulty."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,29 @@ class Declared:
         dirt = pl.DataFrame(read_json(folder, "dirt.json"), schema=MANIFEST)
         return cls(read_json(folder, "truth.json"), pl.read_parquet(folder / "oracle.parquet"), dirt)
 
-    def true_means(self, outcome: str, journeys: Iterable[str]) -> np.ndarray | None:
-        """The true mean of an outcome of each of these journeys; None where not all of them have one."""
-        column = TRUE_MEANS.get(outcome)
+    def true_means(
+        self, outcome: str, journeys: Iterable[str], observed: Iterable[float]
+    ) -> np.ndarray | None:
+        """The true mean of an outcome of each of these journeys.
+
+        None where not all of them have one, or where other outcomes were drawn for them: what is generated
+        with another seed has the same keys.
+
+        Args:
+            observed: the outcome of each journey.
+        """
+        column, drawn = TRUE_MEANS.get(outcome), DRAWN + outcome
         if column not in self.oracle.columns:
             return None
-        known = dict(self.oracle.select("patient_journey_id", column).iter_rows())
-        means = [known.get(journey) for journey in journeys]
-        return None if None in means or not means else np.array(means, dtype=float)
+        keys = pl.Series("patient_journey_id", list(journeys), pl.String)
+        asked = pl.DataFrame([keys, pl.Series("observed", np.asarray(observed, float))])
+        rows = asked.join(self.oracle, on="patient_journey_id", how="left", maintain_order="left")
+        if rows.is_empty() or rows[column].null_count():
+            return None
+        if drawn in rows.columns and _share_equal(rows["observed"], rows[drawn].cast(pl.Float64)) < SAME_DATA:
+            return None
+        return rows[column].to_numpy().astype(float)
+
+
+def _share_equal(one: pl.Series, other: pl.Series) -> float:
+    return float(np.isclose(one.to_numpy(), other.to_numpy(), equal_nan=True).mean())

@@ -21,6 +21,8 @@ TRUE_MEANS = {
     "lifetime_value": "value_mean",
 }
 """Outcome to the column of its true mean; of a yes or no that is its probability."""
+DRAWN = "drawn_"
+"""Begins the name of the column of an outcome as it was drawn, beside its true mean."""
 GAMMA_SHAPE = 12
 """Of the value around its mean: a coefficient of variation of 29 %, skewed to the right."""
 

@@ -15,7 +15,7 @@ from e2i_assets.ingest.synthetic.business import business_metrics, causal_paths
 from e2i_assets.ingest.synthetic.dirt import soil
 from e2i_assets.ingest.synthetic.draws import conform, numbered
 from e2i_assets.ingest.synthetic.events import draw_events
-from e2i_assets.ingest.synthetic.followup import TRUE_MEANS, with_followup
+from e2i_assets.ingest.synthetic.followup import DRAWN, TRUE_MEANS, with_followup
 from e2i_assets.ingest.synthetic.hcps import draw_hcps, hcp_profiles
 from e2i_assets.ingest.synthetic.journeys import patient_journeys
 from e2i_assets.ingest.synthetic.outcome import PROCESSES, with_outcomes
@@ -35,7 +35,8 @@ class SyntheticData:
         truth: what is true of the process, JSON types only (see `truth.figures`).
         oracle: per `patient_journey_id` the true mean of each outcome under the realised treatment
             (`followup.TRUE_MEANS`), that of the initiation without and with treatment (`p0`, `p1`), the
-            `propensity`, and the probability that the outcome is known (`p_known`). Never loaded as a table.
+            `propensity`, and the probability that the outcome is known (`p_known`); each outcome as it was
+            drawn, by which one sees to which data it belongs. Never loaded as a table.
         dirt: the faulty rows, as `dirt.MANIFEST`; truth and oracle are those of the clean tables.
     """
 
@@ -100,7 +101,14 @@ def generate(spec: GeneratorSpec, on_partition: Callable[[], None] = lambda: Non
     return SyntheticData(
         tables=tables,
         truth=truth_of(spec, population),
-        oracle=population.select(ORACLE_COLUMNS),
+        oracle=population.select(ORACLE_COLUMNS).join(
+            frames["patient_journeys"].select(
+                "patient_journey_id", *(pl.col(outcome).alias(DRAWN + outcome) for outcome in TRUE_MEANS)
+            ),
+            on="patient_journey_id",
+            how="left",
+            maintain_order="left",
+        ),
         dirt=dirt,
     )
 
