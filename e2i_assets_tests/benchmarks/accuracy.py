@@ -204,7 +204,14 @@ def difference(draw: Draw, one: np.ndarray, other: np.ndarray) -> tuple[float, f
 
 @dataclass(frozen=True)
 class Row:
-    """One table over its draws: means of the scores, and how far ours is ahead of the best other one."""
+    """One table over its draws: means of the scores, and how far ours is ahead of the best other one.
+
+    Attributes:
+        against: how far ours is ahead of each other one.
+        foreseen: the same of the one that is best on the table's other draws: the best of several on the very
+            rows that they are judged by is partly the luckiest. None where there is one draw.
+        chosen: the algorithm of ours on each draw, and how far it is ahead of the best other one there.
+    """
 
     table: RealTable
     algorithms: str
@@ -215,6 +222,9 @@ class Row:
     best: str
     ahead: float
     error: float
+    against: dict[str, float]
+    foreseen: float | None
+    chosen: list[tuple[str, float]]
 
 
 def judged(draws: list[Draw], done: list[dict[str, Run]]) -> Row:
@@ -243,7 +253,19 @@ def judged(draws: list[Draw], done: list[dict[str, Run]]) -> Row:
         ahead[best],
         # Draws overlap, so that their errors do not shrink as those of other rows would.
         statistics.mean(pair[1] for pair in pairs[best]),
+        ahead,
+        _foreseen({other: [one for one, _ in of_draws] for other, of_draws in pairs.items()}),
+        [(r[OURS].note, min(pairs[other][i][0] for other in pairs)) for i, r in enumerate(done)],
     )
+
+
+def _foreseen(ahead: dict[str, list[float]]) -> float | None:
+    """Mean over the draws of how far ours is ahead of the other one that is best on the other draws."""
+    draws = range(len(next(iter(ahead.values()))))
+    if len(draws) < 2:
+        return None
+    best = [min(ahead, key=lambda other: sum(ahead[other]) - ahead[other][i]) for i in draws]
+    return statistics.mean(ahead[best[i]][i] for i in draws)
 
 
 def lines(rows: list[Row], names: tuple[str, ...]) -> Iterator[str]:
@@ -268,6 +290,14 @@ def lines(rows: list[Row], names: tuple[str, ...]) -> Iterator[str]:
                 f"{statistics.median(r.ahead for r in of_kind):+.4f} in the median (bar 0); behind by more than "
                 f"{MARGIN} and the standard error: {', '.join(behind) or 'nowhere'}"
             )
+            for other in of_kind[0].against:
+                yield f"  of {other} alone: {statistics.median(r.against[other] for r in of_kind):+.4f}"
+            if foreseen := [r.foreseen for r in of_kind if r.foreseen is not None]:
+                yield (
+                    f"  of the one that is best on the other draws ({len(foreseen)} tables): "
+                    f"{statistics.median(foreseen):+.4f}"
+                )
+            yield from _by_algorithm(of_kind)
     of_kind = [row for row in rows if row.brier]
     for name in names if of_kind else ():
         yield (
@@ -276,6 +306,13 @@ def lines(rows: list[Row], names: tuple[str, ...]) -> Iterator[str]:
             f"{statistics.mean(r.ece[name] for r in of_kind):.4f}"
             + (f" (bar {ECE_BAR})" if name == OURS else "")
         )
+
+
+def _by_algorithm(rows: list[Row]) -> Iterator[str]:
+    """How often each algorithm was chosen, and how far it was ahead of the best other one of a draw."""
+    draws = pd.DataFrame([pair for row in rows for pair in row.chosen], columns=["algorithm", "ahead"])
+    for name, ahead in draws.groupby("algorithm")["ahead"]:
+        yield f"  {name}: {len(ahead)} draws, ahead of the best other one of each by {ahead.mean():+.4f} in the mean"
 
 
 def main() -> None:

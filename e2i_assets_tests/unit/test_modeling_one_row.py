@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier
 
 from e2i_assets.modeling.data import LabelledSplit, transform
 from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
@@ -102,6 +103,35 @@ def test_statistics_of_the_target_are_looked_up(problem: Problem) -> None:
     for preprocessor in (ours, ColumnTransformer(columns).fit(train, y)):
         model = LogisticRegression().fit(preprocessor.transform(train), y)
         agree(Pipeline([("preprocessor", preprocessor), ("model", model)]), "predict_proba", new)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_boosted_trees_send_what_is_missing_to_their_side(stopped: bool) -> None:
+    """Without an imputer before them; and of those that were stopped early, those after the best round do not
+    count."""
+    labs = [f"lab_{i}" for i in range(3)]
+    train = TRAIN.X[labs].mask(np.random.default_rng(0).random((len(TRAIN.X), 3)) < 0.3)
+    scaled = ColumnTransformer([("numeric", make_pipeline(StandardScaler()), labs)]).fit(train)
+    model = XGBClassifier(n_estimators=60, n_jobs=1, early_stopping_rounds=5 if stopped else None)
+    known = [(scaled.transform(VALIDATION.X), VALIDATION.y)] if stopped else None
+    model.fit(scaled.transform(train), TRAIN.y, eval_set=known, verbose=False)
+    rounds = model.get_booster().num_boosted_rounds()
+    assert (model.best_iteration + 1 < rounds) if stopped else rounds == 60
+    pipeline = Pipeline([("preprocessor", scaled), ("model", model)])
+    agree(pipeline, "predict_proba", awkward())
+    one = compiled(pipeline, "predict_proba")
+    alone = np.array([one(row)[1] for row in rows(train)], dtype=np.float32)
+    # To the last digit: a step of an isotonic calibration makes any gap a large one.
+    np.testing.assert_array_equal(alone, pipeline.predict_proba(train)[:, 1])
+
+
+@pytest.mark.parametrize(
+    "other", [{"booster": "dart"}, {"booster": "gblinear"}, {"objective": "binary:hinge"}]
+)
+def test_boosters_of_another_kind_have_no_quick_form(other: dict[str, str]) -> None:
+    model = XGBClassifier(n_estimators=3, n_jobs=1, **other).fit(PREPROCESSOR.transform(TRAIN.X), TRAIN.y)
+    with pytest.raises(NotImplementedError, match="XGBClassifier has no quick form"):
+        compiled(Pipeline([("preprocessor", PREPROCESSOR), ("model", model)]), "predict_proba")
 
 
 def _filled() -> Pipeline:
