@@ -51,16 +51,21 @@ POPULATIONS: Mapping[Estimand, Weight] = {
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One estimate and each row's influence on it: its standard error is that of their mean."""
+    """One estimate and each row's influence on it: its standard error is that of their mean.
+
+    Where few rows carry much weight their residuals say too little of it. Then `expected` holds, the standard
+    error that the propensities of all rows let expect.
+    """
 
     estimate: float
     influence: np.ndarray
+    expected: float = 0.0
 
     @property
     def standard_error(self) -> float:
-        """Of the estimate."""
+        """Of the estimate, the larger of the two."""
         n = len(self.influence)
-        return float(np.sqrt((self.influence**2).sum() / (n * (n - 1))))
+        return max(float(np.sqrt((self.influence**2).sum() / (n * (n - 1)))), self.expected)
 
 
 def arm_scores(
@@ -87,7 +92,30 @@ def difference(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Es
     if data.treatment_kind == "continuous":
         return slope(data, nuisances, repeat, estimand)
     control, treated = arm_scores(data, nuisances, repeat, estimand)
-    return Scores(treated.estimate - control.estimate, treated.influence - control.influence)
+    estimate = treated.estimate - control.estimate
+    return Scores(
+        estimate,
+        treated.influence - control.influence,
+        _expected_error(data, nuisances, repeat, estimand, estimate),
+    )
+
+
+def _expected_error(
+    data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand, effect: float
+) -> float:
+    """Standard error by what each row would add on average over who is treated, given its propensity."""
+    e, t = nuisances.propensity[repeat], data.t
+    h, _ = POPULATIONS[estimand](e)
+    y = np.nan_to_num(data.y)
+    variance = (h * (nuisances.treated[repeat] - nuisances.control[repeat] - effect)) ** 2
+    for inside, probability, expected in (
+        (1 - t, (1 - e) * nuisances.known_control[repeat], nuisances.control[repeat]),
+        (t, e * nuisances.known_treated[repeat], nuisances.treated[repeat]),
+    ):
+        weight = h * inside * data.known / probability
+        residual = (weight * (y - expected) ** 2).sum() / weight.sum() if weight.sum() > 0 else 0.0
+        variance = variance + h**2 * residual / probability
+    return float(np.sqrt(variance.mean() / len(y)) / h.mean())
 
 
 def log_ratio(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand) -> Scores | None:

@@ -78,10 +78,22 @@ def test_they_are_the_usual_scores() -> None:
     treated = (t * (y - m0) - (1 - t) * e / (1 - e) * (y - m0)).sum() / t.sum()
     ate = difference(data, nuisances, 0, "ate")
     assert ate.estimate == pytest.approx(average.mean())
-    assert ate.standard_error == pytest.approx(average.std(ddof=1) / np.sqrt(len(y)))
+    assert ate.influence == pytest.approx(average - average.mean())
+    assert ate.standard_error == pytest.approx(average.std(ddof=1) / np.sqrt(len(y)), rel=0.05)
     assert difference(data, nuisances, 0, "att").estimate == pytest.approx(treated)
     control, arm = arm_scores(data, nuisances, 0, "ate")
     assert arm.estimate - control.estimate == pytest.approx(ate.estimate)
+
+
+def test_a_few_heavy_rows_do_not_make_an_estimate_look_certain() -> None:
+    """Treated rows that nobody expected are what an interval rests on; here by luck their residuals are none."""
+    data, nuisances, _ = world(400)
+    heavy = (data.t == 1) & (nuisances.propensity[0] < 0.2)
+    assert heavy.sum() > 5
+    lucky = replace(data, y=np.where(heavy, nuisances.treated[0], data.y))
+    scores = difference(lucky, nuisances, 0, "ate")
+    assert scores.expected > 1.1 * Scores(0.0, scores.influence).standard_error
+    assert scores.standard_error == scores.expected
 
 
 def test_outcomes_that_are_not_known_are_made_up_for() -> None:
