@@ -16,7 +16,7 @@ from e2i_assets.causal.data import CausalData
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.estimands import Scores, as_effect, difference, log_ratio, over_repeats
 from e2i_assets.causal.graph import CausalGraph
-from e2i_assets.causal.nuisance import FOLDS, REPEATS, Nuisances, cross_fit
+from e2i_assets.causal.nuisance import Nuisances, cross_fit
 from e2i_assets.causal.overlap import DECIDED, balance_of, offers, overlap_of, too_few, why_not
 from e2i_assets.causal.report import Effect, EffectReport, Estimand, Reason
 from e2i_assets.causal.sensitivity import sensitivity_of
@@ -54,6 +54,7 @@ def estimate_effect(
         target, control: of a treatment with names or more than two values, the arm and what it is compared
             with.
         graph: what causes what; the covariates are checked against it.
+        instruments: refused by name; an effect is estimated by adjusting for covariates alone.
         seed: the same seed, the same report.
 
     Raises:
@@ -181,6 +182,3 @@ def _empty(
 
 def _refused(report: EffectReport, reason: Reason, explanation: str) -> EffectReport:
     return replace(report, status="not_identified", reason=reason, explanation=explanation)
-
-
-__all__ = ["FOLDS", "REPEATS", "effect_from", "estimate_effect"]

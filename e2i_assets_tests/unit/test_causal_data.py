@@ -63,6 +63,7 @@ def ask(frame: pd.DataFrame, **changed: object) -> None:
         (lambda f: f, {"covariates": ["visits"], "graph": MEDIATED}, "visits, a mediator from treated to outcome"),
         (lambda f: f, {"covariates": ["age"], "graph": MEDIATED}, "open back door: treated <- plan -> outcome"),
         (lambda f: f, {"estimand": "late"}, "no estimand 'late'"),
+        (lambda f: f, {"instruments": ["plan"]}, "instruments are not supported"),
         (lambda f: f.assign(treated=f.age), {"covariates": [], "estimand": "att"}, "treated is a dose"),
         (lambda f: f.iloc[:0], {}, "no rows"),
     ],
