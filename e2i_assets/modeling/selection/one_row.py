@@ -27,20 +27,30 @@ def compiled(pipeline: Any, method: str) -> Callable[[Row], Vector]:
 
     Args:
         pipeline: fitted; a `ColumnTransformer` of named columns, then an estimator.
-        method: `predict_proba` or `predict`.
+        method: `predict_proba` or `predict`; of a causal learner `effect`.
 
     Returns:
         From named features, None where one is not known, to the prediction: shape (classes,) of
-        probabilities, or (1,) of a value. It may be called by several threads at a time.
+        probabilities, or (1,) of a value or an effect. It may be called by several threads at a time.
 
     Raises:
         NotImplementedError: a transformer or the estimator has no quick form.
     """
     (_, preprocessor), (_, estimator) = pipeline.steps if len(pipeline.steps) == 2 else _other(pipeline)
     transform = _preprocessor(preprocessor)
-    answers = {"predict_proba": _probabilities, "predict": _value}
+    answers = {"predict_proba": _probabilities, "predict": _value, "effect": _effect}
     answer = answers[method](estimator)
     return lambda row: answer(transform(row))
+
+
+def asked(pipeline: Any, method: str) -> Callable[[Any], Vector]:
+    """What answers a frame as `method`: the pipeline itself, or what its preprocessor and a causal learner,
+    which is no estimator of scikit-learn's, do after each other.
+    """
+    if method != "effect":
+        return getattr(pipeline, method)
+    preprocessor, learner = pipeline[0], pipeline[-1]
+    return lambda frame: learner.effect(preprocessor.transform(frame)).ravel()
 
 
 def gap(alone: Vector, whole: Vector) -> float:
@@ -188,9 +198,55 @@ def _value(regressor: Any) -> Callable[[Vector], Vector]:
         "LGBMRegressor": _lightgbm,
         "RandomForestRegressor": _forest,
         "ExtraTreesRegressor": _forest,
-        **dict.fromkeys(("Ridge", "Lasso"), _decision),
+        "DummyRegressor": lambda model: lambda _: model.constant_.ravel(),
+        **dict.fromkeys(("Ridge", "RidgeCV", "Lasso"), _decision),
     }
     return known.get(kind, _other)(regressor)
+
+
+def _effect(learner: Any) -> Callable[[Vector], Vector]:
+    """From the preprocessor's outputs to the effect of a 0/1 treatment, shape (1,), as econml reckons it."""
+    import numpy as np
+
+    match type(learner).__name__:
+        case "LinearDML":
+            return _decision_of(learner.coef_, learner.intercept_)
+        case "LinearDRLearner":
+            return _decision_of(learner.coef_(T=1), learner.intercept_(T=1))
+        case "TLearner":
+            without, treated = (_value(model) for model in learner.models)
+            return lambda x: treated(x) - without(x)
+        case "XLearner":
+            propensity = _probabilities(learner.propensity_models[0])
+            of_control, of_treated = (
+                _value(models[0]) for models in (learner.cate_controls_models, learner.cate_treated_models)
+            )
+
+            def weighed(x: Vector) -> Vector:
+                chance = propensity(x)[-1:]
+                return chance * of_control(x) + (1 - chance) * of_treated(x)
+
+            return weighed
+        case "CausalForestDML":
+            moments = _leaves(
+                learner.model_cate.estimators_[0].estimators_,
+                lambda tree: np.hstack([tree.jac, tree.precond]),
+                np.float64,
+            )
+
+            def solved(x: Vector) -> Vector:
+                jacobian, alpha = np.split(moments(x), [4])
+                return np.linalg.solve(jacobian.reshape(2, 2), alpha)[:1]
+
+            return solved
+    return _other(learner)
+
+
+def _decision_of(weights: Vector, intercept: Any) -> Callable[[Vector], Vector]:
+    import numpy as np
+
+    coefficients, constant = np.ravel(weights), np.ravel(intercept)
+    return lambda x: coefficients @ x + constant
 
 
 def _decision(linear: Any) -> Callable[[Vector], Vector]:
@@ -255,6 +311,7 @@ def _xgboost(model: Any) -> Callable[[Vector], Vector]:
         column("left_children", np.int64),
         column("right_children", np.int64),
         sizes,
+        np.float32,
     )
 
     def tell(x: Vector) -> Vector:
@@ -272,10 +329,23 @@ def _lightgbm(model: Any, raw_score: bool = False) -> Callable[[Vector], Vector]
 
 
 def _forest(forest: Any) -> Callable[[Vector], Vector]:
-    """All trees as one table of nodes."""
     import numpy as np
 
-    trees = [member.tree_ for member in forest.estimators_]
+    return _leaves(forest.estimators_, lambda tree: tree.value[:, 0, :], np.float32)
+
+
+def _leaves(
+    members: Sequence[Any], content: Callable[[Any], Vector], precision: Any
+) -> Callable[[Vector], Vector]:
+    """The mean over trees of what the leaf of a row has, from all trees as one table of nodes.
+
+    Args:
+        content: of the nodes of a tree, shape (nodes, values).
+        precision: in which the trees compare.
+    """
+    import numpy as np
+
+    trees = [member.tree_ for member in members]
 
     def column(name: str) -> Vector:
         return np.concatenate([getattr(tree, name) for tree in trees])
@@ -286,14 +356,15 @@ def _forest(forest: Any) -> Callable[[Vector], Vector]:
         column("children_left"),
         column("children_right"),
         [tree.node_count for tree in trees],
+        precision,
     )
-    outcome = np.concatenate([tree.value[:, 0, :] for tree in trees])
-    # One after the other, as scikit-learn adds them up: the last digit is the same.
+    outcome = np.concatenate([content(tree) for tree in trees])
+    # One after the other, as the libraries add them up: the last digit is the same.
     return lambda x: np.cumsum(outcome[leaves(x)], axis=0)[-1] / len(trees)
 
 
 def _descend(
-    feature: Vector, threshold: Vector, left: Vector, right: Vector, sizes: Sequence[int]
+    feature: Vector, threshold: Vector, left: Vector, right: Vector, sizes: Sequence[int], precision: Any
 ) -> Callable[[Vector], Vector]:
     """From features to the leaf of each tree, as a row of the table of all nodes.
 
@@ -301,6 +372,7 @@ def _descend(
         feature, threshold: of each node; a row goes left whose feature is not above it.
         left, right: nodes of the same tree, from 0 on; negative in a leaf.
         sizes: nodes of each tree.
+        precision: in which features are compared: single by boosters and scikit-learn, double by econml.
     """
     import numpy as np
 
@@ -314,9 +386,9 @@ def _descend(
         depth, reached = depth + 1, np.unique(child.reshape(-1, 2)[reached])
 
     def leaves(x: Vector) -> Vector:
-        single, node = x.astype(np.float32), roots  # both libraries compare in single precision
+        compared, node = x.astype(precision), roots
         for _ in range(depth):
-            node = child[2 * node + (single[feature[node]] <= threshold[node])]
+            node = child[2 * node + (compared[feature[node]] <= threshold[node])]
         return node
 
     return leaves
