@@ -29,7 +29,7 @@ from e2i_assets.modeling.evaluation.subgroups import groups_of, hidden_below
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.problem_types import problem_of
-from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.resources.sealing import VaultError
 from e2i_assets.stages.context import StageContext
@@ -53,7 +53,7 @@ class Learnt(Evaluated):
 _RECORD = TypeAdapter(Learnt)
 
 
-def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
+def build_evaluation(scope: PredictiveScope) -> dg.AssetsDefinition:
     """The asset `<scope>/evaluation`."""
 
     @stage(
@@ -96,7 +96,9 @@ def build_evaluation(scope: Scope) -> dg.AssetsDefinition:
     return evaluation
 
 
-def _evaluate_once(context: StageContext, scope: Scope, splits: Splits, model: TrainedModel) -> Evaluated:
+def _evaluate_once(
+    context: StageContext, scope: PredictiveScope, splits: Splits, model: TrainedModel
+) -> Evaluated:
     """Open test for this model, or take what was learnt when it was opened."""
     if (learnt := _learnt(context, scope, model)) is not None:
         return learnt
@@ -146,7 +148,7 @@ def _at_other_costs(context: StageContext, scope: Scope) -> dict[str, Scope]:
     return {rule: other for rule, other in rules.items() if rule != scope.problem.threshold_rule}
 
 
-def _learnt(context: StageContext, scope: Scope, model: TrainedModel) -> Evaluated | None:
+def _learnt(context: StageContext, scope: PredictiveScope, model: TrainedModel) -> Evaluated | None:
     """What test told of this model when it was opened; None where it was not.
 
     Raises:
@@ -196,7 +198,7 @@ def _declared(context: StageContext) -> Declared | None:
 
 
 def _leakage_sheet(
-    context: StageContext, scope: Scope, splits: Splits, test: pd.DataFrame, names: list[str]
+    context: StageContext, scope: PredictiveScope, splits: Splits, test: pd.DataFrame, names: list[str]
 ) -> tuple[SheetRow, ...]:
     """What covers each type of leakage, from the gates and the audit that the inputs were published with."""
     published = context.inputs["splits"]

@@ -19,7 +19,7 @@ from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.explanation.explain import Explanation
-from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.modeling.selection.candidate import ModelCandidate
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.modeling.tuning.study import TunedParams
@@ -28,7 +28,7 @@ from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 
 
-def build_model_card(scope: Scope) -> dg.AssetsDefinition:
+def build_model_card(scope: PredictiveScope) -> dg.AssetsDefinition:
     """The asset `<scope>/model_card`."""
 
     @stage(

@@ -82,7 +82,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
     faults = _faults(scopes, features.outcomes)
     sound = [scope for scope in scopes if scope.name not in faults]
     varied = [scope for scope in scopes if features.outcomes[scope.target].nunique(dropna=False) > 1]
-    targets, order = [scope.target for scope in scopes], _order(scopes)
+    targets, order = list(dict.fromkeys(scope.target for scope in scopes)), _order(scopes)
     rows = features.frame.merge(features.outcomes, on="patient_journey_id", validate="one_to_one")
     names = [feature.name for feature in features.features]
     existing = assignments(context.warehouse, context.partition)
@@ -242,7 +242,8 @@ def plausible_of(scope: Scope) -> Plausible:
 def _audits(
     context: StageContext, frames: dict[str, pd.DataFrame], features: FeatureSet, scopes: list[Scope]
 ) -> tuple[dict[str, LeakageReport], dict[str, str]]:
-    """The audit of each scope, by its target, and why there is none of others.
+    """The audit of each target, and why there is none of others; of two scopes of one target the audit that
+    finds something stands.
 
     A target of which nothing can be said (too few rows of a class) stops no other scope: its own first gate
     refuses what has no audit.
@@ -252,7 +253,9 @@ def _audits(
     """
     reports: dict[str, LeakageReport] = {}
     unsaid: dict[str, TargetError] = {}
-    for scope in scopes:
+    for scope in {(scope.target, scope.plausible): scope for scope in scopes}.values():
+        if scope.target in reports and not reports[scope.target].ok:
+            continue
         try:
             reports[scope.target] = _audit(frames, features, scope, context.cohort_config)
         except TargetError as error:
@@ -277,7 +280,7 @@ def _audit(
         equal_rows=cohort_config.equal_rows == "allow",
         other_splits={name: frame for name, frame in known.items() if name != "train"},
         plausible=plausible_of(scope),
-        regression=scope.problem_type == "regression",
+        regression=not scope.problem.of_classes,
     )
     return report if time else undated(report)
 

@@ -158,7 +158,7 @@ def audit_scope(splits: Splits, scope: Scope, cohort: CohortConfig) -> LeakageRe
         other_splits={"validation": validation},
         event_times=time,
         plausible=plausible_of(scope),
-        regression=scope.problem_type == "regression",
+        regression=not scope.problem.of_classes,
         equal_rows=cohort.equal_rows == "allow",
     )
     return report if time else undated(report)

@@ -12,7 +12,7 @@ from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.explanation.explain import Explanation
 from e2i_assets.modeling.problems.base import Evaluation, Problem
-from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.modeling.selection.candidate import ModelCandidate
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.modeling.tuning.study import TunedParams
@@ -31,7 +31,7 @@ class CardRecords:
         cells: how counts are told.
     """
 
-    scope: Scope
+    scope: PredictiveScope
     cohort: CohortConfig
     attrition: CohortResult
     quality: QCReport

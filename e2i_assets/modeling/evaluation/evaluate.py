@@ -15,7 +15,7 @@ from e2i_assets.modeling.evaluation.comparing import compared_with, fit_simple
 from e2i_assets.modeling.evaluation.subgroups import subgroup_table
 from e2i_assets.modeling.problems.base import Evaluation, Metrics, Problem
 from e2i_assets.modeling.scopes.problem_types import problem_of
-from e2i_assets.modeling.scopes.scope import PLAUSIBILITY, Criterion, Scope, SuccessCriteria
+from e2i_assets.modeling.scopes.scope import PLAUSIBILITY, Criterion, PredictiveScope, SuccessCriteria
 from e2i_assets.modeling.training.model import TrainedModel
 
 
@@ -119,7 +119,9 @@ def meets(criteria: SuccessCriteria, evaluation: Evaluation) -> tuple[CriterionR
     return tuple(_judge(criterion, problem, evaluation.metrics.get("test", {})) for criterion in criteria)
 
 
-def plausibility(scope: Scope, evaluation: Evaluation, undeclared: Sequence[str]) -> CriterionResult:
+def plausibility(
+    scope: PredictiveScope, evaluation: Evaluation, undeclared: Sequence[str]
+) -> CriterionResult:
     """Whether what the model reaches on test is something that nobody has to answer for.
 
     Args:
@@ -143,7 +145,7 @@ def plausibility(scope: Scope, evaluation: Evaluation, undeclared: Sequence[str]
     )
 
 
-def lift(scope: Scope, evaluation: Evaluation) -> CriterionResult | None:
+def lift(scope: PredictiveScope, evaluation: Evaluation) -> CriterionResult | None:
     """Whether the model beats the baseline that its scope names, on test; None where it names none."""
     if scope.baseline is None:
         return None

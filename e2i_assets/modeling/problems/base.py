@@ -49,20 +49,24 @@ class Answer:
 
     Attributes:
         service, port: which service answers, and where it listens by default.
-        method: of the pipeline, `predict_proba` or `predict`.
-        gives: `probability` of the last of the columns, the most probable `class`, or the `value` itself.
+        method: of the pipeline, `predict_proba` or `predict`; of a causal learner `effect`.
+        gives: `probability` of the last of the columns, the most probable `class`, the `value` itself, or an
+            `effect` with its interval.
         columns: of what the method gives, in the order in which a client gets them; none for a value.
         labels: of the columns.
         facts: what else the service tells of its answers.
+        line: of an effect, how it and its interval follow from what the pipeline gives, and the average one
+            (`causal.cate.Calibrated`).
     """
 
     service: str
     port: int
-    method: Literal["predict", "predict_proba"]
-    gives: Literal["probability", "class", "value"]
+    method: Literal["predict", "predict_proba", "effect"]
+    gives: Literal["probability", "class", "value", "effect"]
     columns: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
     facts: Mapping[str, str | float] | None = None
+    line: Mapping[str, float] | None = None
 
     def document(self) -> dict[str, Any]:
         """What the service needs to answer, as plain JSON types."""
@@ -71,6 +75,7 @@ class Answer:
             "gives": self.gives,
             "columns": list(self.columns),
             "labels": list(self.labels),
+            **({"line": dict(self.line)} if self.line else {}),
         }
 
 

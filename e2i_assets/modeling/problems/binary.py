@@ -40,7 +40,7 @@ from e2i_assets.modeling.problems.base import (
     Problem,
     log_losses,
 )  # fmt: skip
-from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.scopes.scope import PlausibleLimit, PredictiveScope
 from e2i_assets.modeling.selection.algorithms import classifiers
 from e2i_assets.modeling.training.fitting import Watched
 
@@ -280,7 +280,7 @@ class Binary(Problem):
         return {f"{target} rate": cells.share(int((values == 1).sum()), int(values.count()))}
 
 
-class BinaryScope(Scope):
+class BinaryScope(PredictiveScope):
     """`plausible_max_auc` is what features may reach together, and a model on test, before those that nobody
     has declared as known on the index date become a question. `costs` of wrong decisions choose the
     threshold.

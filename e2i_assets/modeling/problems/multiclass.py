@@ -30,7 +30,7 @@ from e2i_assets.modeling.problems.base import (
     Problem,
     log_losses,
 )  # fmt: skip
-from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.scopes.scope import PlausibleLimit, PredictiveScope
 from e2i_assets.modeling.selection.algorithms import classifiers
 from e2i_assets.modeling.training.fitting import Watched
 
@@ -326,7 +326,7 @@ class Multiclass(Problem):
         return {f"{target} {label}": cells.share(int(counts.get(key, 0)), total) for label, key in spelled}
 
 
-class MulticlassScope(Scope):
+class MulticlassScope(PredictiveScope):
     """`classes` are the values that the target may have, three or more, in the order of the answers.
 
     `plausible_max_auc` is what features may reach together for one class against the rest, and a model on

@@ -18,7 +18,7 @@ from e2i_assets.modeling.magnitudes import LARGEST
 from e2i_assets.modeling.metrics.calibration import equal_bins
 from e2i_assets.modeling.metrics.intervals import Interval, not_negative, of_logarithm, of_mean
 from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
-from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
+from e2i_assets.modeling.scopes.scope import PlausibleLimit, PredictiveScope
 from e2i_assets.modeling.selection.algorithms import regressors
 from e2i_assets.modeling.training.fitting import Watched
 
@@ -243,7 +243,7 @@ class Regression(Problem):
         return {f"{target} mean": None if few or not values.count() else float(f"{values.mean():.4g}")}
 
 
-class RegressionScope(Scope):
+class RegressionScope(PredictiveScope):
     """`plausible_max_r2` is what features may reach together, and a model on test, before those that nobody
     has declared as known on the index date become a question.
     """

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from e2i_assets.modeling.scopes.scope import Scope
-from e2i_assets.modeling.selection.catalogue import CATALOGUE, INTERPRETABLE
+from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
+from e2i_assets.modeling.selection.catalogue import CATALOGUE, CAUSAL, INTERPRETABLE
 
 
 class Contradiction(NamedTuple):
@@ -21,8 +22,11 @@ def contradictions(scope: Scope) -> Iterator[Contradiction]:
     """Each contradiction of a scope whose keys and values are right one by one."""
     yield from _of_features(scope)
     yield from _of_algorithms(scope)
-    yield from _of_criteria(scope)
-    yield from _of_baseline(scope)
+    if isinstance(scope, PredictiveScope):
+        yield from _of_criteria(scope)
+        yield from _of_baseline(scope)
+    if isinstance(scope, CausalScope):
+        yield from _of_treatment(scope)
 
 
 def _of_features(scope: Scope) -> Iterator[Contradiction]:
@@ -39,19 +43,18 @@ def _of_features(scope: Scope) -> Iterator[Contradiction]:
 
 def _of_algorithms(scope: Scope) -> Iterator[Contradiction]:
     wanted, key = scope.selection, ("selection", "excluded_algorithms")
-    preferred, kind = set(wanted.preferred_algorithms), scope.problem.problem_type
+    preferred, kind = set(wanted.preferred_algorithms), scope.problem_type
+    able = CAUSAL if isinstance(scope, CausalScope) else tuple(scope.problem.algorithms)
     if both := sorted(preferred & set(wanted.excluded_algorithms)):
         yield Contradiction(key, f"{', '.join(both)}: preferred as well; take it out of one of the two")
     if respelt := {n: right for n in wanted.excluded_algorithms if (right := _respelt(n)) not in (None, n)}:
         said = ", ".join(f"{name}: did you mean {right}?" for name, right in respelt.items())
         yield Contradiction(key, f"{said} As it stands it excludes nothing")
-    if other := sorted(preferred - set(scope.problem.algorithms)):
-        reason = f"{', '.join(other)}: not for {kind}; known are {', '.join(scope.problem.algorithms)}"
+    if other := sorted(preferred - set(able)):
+        reason = f"{', '.join(other)}: not for {kind}; known are {', '.join(able)}"
         yield Contradiction(("selection", "preferred_algorithms"), reason)
-    readable = {
-        name for name in scope.problem.algorithms if CATALOGUE[name].interpretability >= INTERPRETABLE
-    }
-    allowed = readable if wanted.interpretability_required else set(scope.problem.algorithms)
+    readable = {name for name in able if CATALOGUE[name].interpretability >= INTERPRETABLE}
+    allowed = readable if wanted.interpretability_required else set(able)
     if allowed <= set(wanted.excluded_algorithms):
         of = "interpretable ones that do" if wanted.interpretability_required else "that do"
         yield Contradiction(key, f"none is left: these are all {of} {kind}; leave one in")
@@ -63,7 +66,7 @@ def _respelt(name: str) -> str | None:
     return letters.get(re.sub(r"[\W_]", "", name).casefold())
 
 
-def _of_criteria(scope: Scope) -> Iterator[Contradiction]:
+def _of_criteria(scope: PredictiveScope) -> Iterator[Contradiction]:
     """A threshold that only a perfect model meets, or any one, and an upper one below the lower one."""
     problem, bounds = scope.problem, dict[str, dict[str, float]]()
     for criterion in scope.success_criteria:
@@ -83,10 +86,17 @@ def _of_criteria(scope: Scope) -> Iterator[Contradiction]:
             yield Contradiction(("success_criteria", f"max_{metric}"), reason)
 
 
-def _of_baseline(scope: Scope) -> Iterator[Contradiction]:
+def _of_baseline(scope: PredictiveScope) -> Iterator[Contradiction]:
     """An error cannot shrink by more than all of it, nor an AUC of at least 0.5 double."""
     lift = scope.baseline.min_lift if scope.baseline else 0
     metric, better = scope.problem.primary_metric, scope.problem.greater_is_better
     if lift >= 1 and (not better or metric == "roc_auc"):
         reason = f"{lift:g} asks for {lift:.0%} more than the baseline's {metric}: no model can have it"
         yield Contradiction(("baseline", "min_lift"), reason)
+
+
+def _of_treatment(scope: CausalScope) -> Iterator[Contradiction]:
+    """The treatment is compared, and not adjusted for."""
+    if scope.treatment in scope.features.exclude:
+        reason = f"{scope.treatment} is the treatment; without it there is nothing to compare"
+        yield Contradiction(("features", "exclude"), reason)

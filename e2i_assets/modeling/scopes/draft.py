@@ -11,7 +11,7 @@ from pathlib import Path
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.errors import ConfigError
 from e2i_assets.modeling.scopes.files import read_scope
-from e2i_assets.modeling.scopes.problem_types import SCOPES
+from e2i_assets.modeling.scopes.problem_types import PROBLEMS
 
 NUMBERS = re.compile(
     r"\b(how (many|much)|volume|count|number of|quantity|amount|value|revenue|duration|time to|trx|nrx)\b",
@@ -96,7 +96,7 @@ def scope_text(draft: ScopeDraft) -> str:
         name=draft.name,
         description=_quoted(draft.description),
         problem_type=draft.problem_type,
-        problem_types=", ".join(SCOPES),
+        problem_types=", ".join(PROBLEMS),
         target=_quoted(draft.target),
         classes=f"classes: {_quoted(draft.classes)}   # the values of the target\n" if draft.classes else "",
         horizon_days=_quoted(draft.horizon_days),

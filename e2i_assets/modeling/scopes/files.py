@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from e2i_assets.config_files import ConfigFileError, read_settings
 from e2i_assets.modeling.errors import ConfigError
 from e2i_assets.modeling.scopes.contradictions import contradictions
-from e2i_assets.modeling.scopes.problem_types import SCOPES
+from e2i_assets.modeling.scopes.problem_types import PROBLEMS, SCOPES
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.modeling.selection.catalogue import CATALOGUE
 
@@ -44,7 +44,7 @@ def read_scope(path: Path) -> Scope:
     if not isinstance(kind, str) or kind not in SCOPES:
         reason = "is missing" if kind is None else f"there is no {kind}"
         raise ConfigError(lines.at(["problem_type"], f"{reason}; write one of {', '.join(SCOPES)}"))
-    if "treatment" in document:
+    if "treatment" in document and kind in PROBLEMS:
         reason = f"{kind} has no treatment: nothing causal is asked; remove it"
         raise ConfigError(lines.at(["treatment"], reason))
     try:

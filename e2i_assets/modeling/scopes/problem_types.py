@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import get_args
 
 from e2i_assets.modeling import problems
 from e2i_assets.modeling.problems.base import Problem
@@ -18,10 +19,14 @@ _MODULES = [
     for found in iter_modules(problems.__path__)
     if found.name != "base"
 ]
-PROBLEMS: Mapping[str, type[Problem]] = {m.PROBLEM.problem_type: m.PROBLEM for m in _MODULES}
-"""Problem types by name."""
-SCOPES: Mapping[str, type[Scope]] = {m.PROBLEM.problem_type: m.SCOPE for m in _MODULES}
-"""What a scope file may say, by problem type."""
+PROBLEMS: Mapping[str, type[Problem]] = {
+    m.PROBLEM.problem_type: m.PROBLEM for m in _MODULES if hasattr(m, "PROBLEM")
+}
+"""Problem types that a target is predicted by, by name."""
+SCOPES: Mapping[str, type[Scope]] = {
+    get_args(m.SCOPE.model_fields["problem_type"].annotation)[0]: m.SCOPE for m in _MODULES
+}
+"""What a scope file may say, by problem type: those, and what a treatment does to a target."""
 
 
 def problem_of(problem_type: str, labels: tuple[str, ...] = ()) -> Problem:

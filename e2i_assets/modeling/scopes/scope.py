@@ -103,7 +103,7 @@ class PlausibleLimit(NamedTuple):
 
 
 class Scope(YamlModel, ABC):
-    """One question: what is predicted, from what, by which models, and how good it must be.
+    """One question: of which outcome, from what, and by which models it is answered.
 
     What else a scope file says follows from its `problem_type`: each has a scope of its own.
 
@@ -114,10 +114,7 @@ class Scope(YamlModel, ABC):
         horizon_days: days after the index date by which the outcome has happened or not, where it is not the
             cohort's follow-up window; a cohort that is followed for fewer is refused.
         minimum_samples: patients of train with a known outcome below which nothing is learnt.
-        baseline: what a model must beat, where that is asked for.
     """
-
-    problem_class: ClassVar[type[Problem]]
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: Text
@@ -128,6 +125,28 @@ class Scope(YamlModel, ABC):
     minimum_samples: int = Field(default=50, ge=1)
     features: FeatureChoice = FeatureChoice()
     selection: Selection = Selection()
+
+    @property
+    @abstractmethod
+    def problem(self) -> Problem:
+        """Everything that depends on the kind of target."""
+
+    @property
+    @abstractmethod
+    def plausible(self) -> PlausibleLimit:
+        """What the features may reach together, and a model on test, before it is a question."""
+
+
+class PredictiveScope(Scope, ABC):
+    """A question that a prediction of the target answers.
+
+    Attributes:
+        success_criteria: what a model must reach on test.
+        baseline: what a model must beat, where that is asked for.
+    """
+
+    problem_class: ClassVar[type[Problem]]
+
     success_criteria: SuccessCriteria
     baseline: Baseline | None = None
 
@@ -135,11 +154,6 @@ class Scope(YamlModel, ABC):
     def problem(self) -> Problem:
         """Everything that depends on the kind of target."""
         return self.problem_class()
-
-    @property
-    @abstractmethod
-    def plausible(self) -> PlausibleLimit:
-        """What the features may reach together, and a model on test, before it is a question."""
 
     @field_validator("success_criteria")
     @classmethod

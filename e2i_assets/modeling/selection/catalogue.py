@@ -76,3 +76,5 @@ CATALOGUE: Mapping[str, Profile] = {
     )
 }  # fmt: skip
 """By name; of the guide's eight its own figures."""
+CAUSAL = tuple(name for name, profile in CATALOGUE.items() if profile.family == "causal_ml")
+"""Those that tell effects."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,16 +21,13 @@ from e2i_assets.modeling.selection.candidate import ModelCandidate
 from e2i_assets.modeling.training.class_weights import weighted_where_better
 from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.modeling.training.learning_curve import learning_curve
+from e2i_assets.modeling.training.model_files import pickled_pipeline, read_model, write_model
 from e2i_assets.modeling.training.recalibration import calibrated, uncalibrated
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
-MODEL_FILE = "model.joblib"
-RECORD_FILE = "model.json"
-FILE_HASH = "model_file_sha256"
-"""Key of the record: SHA-256 of the model's file."""
 _LATER = ("calibration", "calibration_brier", "learning_curve", "unavailable", "class_weighted")
 _TUPLES = ("features", "labels", "baseline", "learning_curve")
 
@@ -105,11 +101,7 @@ class TrainedModel:
 
     def save(self, folder: str | Path) -> None:
         """Write `model.joblib` and `model.json` into a folder, which is made when it is not there."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MODEL_FILE).write_bytes(self._pickle)
-        record = self.to_dict() | {FILE_HASH: hashlib.sha256(self._pickle).hexdigest()}
-        (folder / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_model(Path(folder), self._pickle, self.to_dict())
 
     @classmethod
     def load(cls, folder: str | Path) -> TrainedModel:
@@ -118,22 +110,7 @@ class TrainedModel:
         Raises:
             ModelFileError: a file is missing or unreadable, or the model is not the recorded one.
         """
-        folder = Path(folder)
-        try:
-            pickled = (folder / MODEL_FILE).read_bytes()
-            record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ModelFileError(f"{folder}: not a saved model: {error}", "Train it again.") from error
-        # What keeps it may know nothing of the exchange, and would let it stand.
-        other = f"{folder}: {MODEL_FILE} is not the model that {RECORD_FILE} describes"
-        # Compared before anything of the pickle runs.
-        if hashlib.sha256(pickled).hexdigest() != record.pop(FILE_HASH, None):
-            raise ModelFileError(other)
-        import joblib
-
-        pipeline = joblib.load(io.BytesIO(pickled))
-        if fingerprint(pipeline) != record["fingerprint"]:
-            raise ModelFileError(other)
+        pipeline, pickled, record = read_model(Path(folder))
         if "problem_type" not in record:
             raise ModelFileError(
                 f"{folder}: an earlier release saved this model", "Materialize the trained model again."
@@ -161,7 +138,6 @@ def train_model(
     Returns:
         The model; its threads are set to one, which answers single rows fastest.
     """
-    import joblib
     from sklearn.pipeline import Pipeline
 
     problem = train.problem
@@ -191,8 +167,6 @@ def train_model(
             patients=validation.patients,
         )
     pipeline = Pipeline([("preprocessor", preprocessor), ("model", served)])
-    buffer = io.BytesIO()
-    joblib.dump(pipeline, buffer)
     return TrainedModel(
         pipeline=pipeline,
         scope=candidate.scope,
@@ -216,7 +190,7 @@ def train_model(
         n_validation=len(validation.y),
         seed=seed,
         fingerprint=fingerprint(pipeline),
-        _pickle=buffer.getvalue(),
+        _pickle=pickled_pipeline(pipeline),
         calibration=calibration.method if calibration else "",
         calibration_brier=calibration.brier if calibration else {},
         learning_curve=learning.points,

@@ -1,0 +1,123 @@
+"""The rows that a causal question is asked of, as a scope and its features have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.causal import estimate_effect
+from e2i_assets.causal.data import CausalData, prepare
+from e2i_assets.causal.nuisance import cross_fit
+from e2i_assets.causal.report import EffectReport
+from e2i_assets.causal.scores import Expected
+from e2i_assets.contracts.variables import Feature
+from e2i_assets.modeling.artifacts import Splits
+from e2i_assets.modeling.errors import TrainingDataError
+from e2i_assets.modeling.problems.causal_inference import CausalScope
+
+
+@dataclass(frozen=True, eq=False)
+class Nuisance:
+    """What was expected of each row by models that had not seen it.
+
+    Attributes:
+        expected: outcome in each arm, and propensity.
+        folds: pairs of row numbers: fitted on, predicted.
+        kind: of models that the outcome was told better by, `linear` or `boosted`.
+    """
+
+    expected: Expected
+    folds: tuple[tuple[np.ndarray, np.ndarray], ...]
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class CausalRows:
+    """Patients with their treatment, outcome and covariates.
+
+    Attributes:
+        frame: one row each, with a label of its own.
+        covariates: what is adjusted for, and what effects may differ by.
+    """
+
+    frame: pd.DataFrame
+    scope: CausalScope
+    covariates: tuple[Feature, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of the covariates."""
+        return [covariate.name for covariate in self.covariates]
+
+    @property
+    def t(self) -> np.ndarray:
+        """Treatment, 0 or 1, shape (rows,)."""
+        return self.frame[self.scope.treatment].to_numpy(dtype=float)
+
+    @property
+    def y(self) -> np.ndarray:
+        """Outcome, shape (rows,)."""
+        return self.frame[self.scope.target].to_numpy(dtype=float, na_value=np.nan)
+
+    @property
+    def with_outcome(self) -> CausalRows:
+        """Those whose outcome is known."""
+        known = self.frame[self.frame[self.scope.target].notna()].reset_index(drop=True)
+        return CausalRows(known, self.scope, self.covariates)
+
+    def effect(self, *, seed: int) -> EffectReport:
+        """The average effect, or why these rows cannot tell it."""
+        scope = self.scope
+        return estimate_effect(
+            self._asked(), treatment=scope.treatment, outcome=scope.target, covariates=self.covariates,
+            estimand=scope.estimand, seed=seed,
+        )  # fmt: skip
+
+    def nuisance(self, *, seed: int) -> Nuisance:
+        """Cross-fitted nuisances of rows whose outcome is known."""
+        fitted = cross_fit(self._prepared(), repeats=1, seed=seed)
+        number = fitted.folds[0]
+        scores = next(fit.scores for fit in fitted.fits if fit.of == "outcome_control")
+        return Nuisance(
+            Expected(fitted.control[0], fitted.treated[0], fitted.propensity[0]),
+            tuple((np.flatnonzero(number != k), np.flatnonzero(number == k)) for k in np.unique(number)),
+            "boosted" if scores["boosted"] > scores["linear"] else "linear",
+        )
+
+    def _prepared(self) -> CausalData:
+        return prepare(
+            self._asked(), treatment=self.scope.treatment, outcome=self.scope.target, covariates=self.names
+        )
+
+    def _asked(self) -> pd.DataFrame:
+        return self.frame[[self.scope.treatment, self.scope.target, *self.names]]
+
+
+def causal_rows(
+    frames: Sequence[pd.DataFrame], features: Sequence[Feature], scope: CausalScope
+) -> CausalRows:
+    """The rows of these splits.
+
+    Raises:
+        TrainingDataError: a column is missing.
+    """
+    covariates = tuple(
+        feature for feature in features if feature.name not in (scope.treatment, *scope.features.exclude)
+    )
+    wanted = [scope.treatment, scope.target, *(covariate.name for covariate in covariates)]
+    frame = pd.concat(frames, ignore_index=True)
+    if absent := sorted(set(wanted) - set(frame.columns)):
+        raise TrainingDataError(
+            f"columns {', '.join(absent)} are missing from the splits",
+            "Name treatment and target in the scope as the splits have them: a treatment is a feature, a "
+            "target an outcome of the cohort.",
+        )
+    return CausalRows(frame, scope, covariates)
+
+
+def development(splits: Splits, scope: CausalScope) -> CausalRows:
+    """Train and validation together: nothing is tuned, so that nothing is held back but by cross-fitting."""
+    return causal_rows([splits.train, splits.validation], splits.features, scope)
