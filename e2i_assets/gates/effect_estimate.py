@@ -1,0 +1,121 @@
+"""What protects its users from an effect that these patients cannot tell, or that something else explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from e2i_assets.gates import model_candidate
+from e2i_assets.gates.verdict import Gate, Verdict, not_judged, ok, refuse
+
+if TYPE_CHECKING:
+    from e2i_assets.causal.report import EffectReport
+    from e2i_assets.modeling.scopes.answerable import Answerability
+
+ERROR = 0.05
+"""Probability that any covariate of balanced arms is told to differ."""
+
+
+@dataclass(frozen=True)
+class EffectJudged:
+    """What the gates of an effect judge.
+
+    Attributes:
+        evidence: what there is to answer the scope with.
+        report: the effect, or why there is none.
+        max_difference: standardised difference that a covariate may keep between weighted arms.
+    """
+
+    evidence: Answerability
+    report: EffectReport
+    max_difference: float
+
+
+ANSWERABLE = replace(
+    model_candidate.ANSWERABLE, judge=lambda judged: model_candidate.ANSWERABLE.judge(judged.evidence)
+)
+
+
+def _overlap(judged: EffectJudged) -> Verdict:
+    report = judged.report
+    offered = ", ".join(name for name in report.offers if name != report.estimand)
+    if report.reason is not None or report.overlap is None or report.effect is None:
+        step = f"Ask for another estimand in the scope: {offered}." if offered else (
+            "Leave what follows from the treatment out of the covariates (features.exclude), widen the cohort, "
+            "or ask of patients in whom both arms are found."
+        )  # fmt: skip
+        return refuse(
+            report.reason or "nothing_evaluated",
+            report.explanation or "no overlap was judged.",
+            step,
+            rows=report.rows,
+            treated=report.treated,
+        )
+    overlap = report.overlap
+    return ok(
+        f"{overlap.share_outside:.0%} of {report.rows} patients have a propensity outside 0.05 to 0.95; "
+        f"weighted, the arms count for {overlap.effective_treated:.0f} and {overlap.effective_control:.0f}",
+        share_outside=overlap.share_outside,
+        unsupported=overlap.unsupported,
+        effective_treated=overlap.effective_treated,
+        effective_control=overlap.effective_control,
+        propensity_auc=overlap.auc,
+    )
+
+
+OVERLAP = Gate(
+    "overlap",
+    "Both arms are found among patients of every kind, so that there is an effect to tell.",
+    _overlap,
+    ("CausalDataError",),
+)
+
+
+def allowed_difference(report: EffectReport, most: float) -> float:
+    """The largest standardised difference that so many patients may show where the true one is `most`.
+
+    Of many covariates one differs by chance: the bound holds for all of them together.
+    """
+    overlap = report.overlap
+    if overlap is None or not report.balance:
+        return most
+    noise = np.sqrt(1 / overlap.effective_treated + 1 / overlap.effective_control)
+    return most + NormalDist().inv_cdf(1 - ERROR / (2 * len(report.balance))) * float(noise)
+
+
+def _balance(judged: EffectJudged) -> Verdict:
+    report = judged.report
+    if report.effect is None:
+        return not_judged("overlap")
+    if not report.balance:
+        return refuse(
+            "nothing_evaluated", "no covariate was compared.", "Give the scope features to adjust for."
+        )
+    limit = allowed_difference(report, judged.max_difference)
+    worst = max(report.balance, key=lambda one: abs(one.after))
+    before = max(abs(one.before) for one in report.balance)
+    figures = {
+        "worst_before": before, "worst_after": abs(worst.after), "limit": limit, "wanted": judged.max_difference,
+    }  # fmt: skip
+    unlike = [one for one in report.balance if not abs(one.after) <= limit]
+    if unlike:
+        return refuse(
+            "unbalanced",
+            f"weighted, the arms still differ in {', '.join(one.covariate for one in unlike[:5])} by more than "
+            f"{judged.max_difference:g} standard deviations and chance ({limit:.2f}).",
+            "Widen the cohort, ask for another estimand (ato compares where both arms are found), or leave out "
+            "a covariate that follows from the treatment.",
+            [{"covariate": one.covariate, "before": one.before, "after": one.after} for one in unlike],
+            **figures,
+        )
+    return ok(
+        f"of {len(report.balance)} covariates the largest standardised difference is {before:.2f} before "
+        f"weighting and {abs(worst.after):.2f} after ({worst.covariate}); by chance up to {limit:.2f}",
+        **figures,
+    )
+
+
+BALANCE = Gate("balance", "Once weighted, the arms are alike in every covariate.", _balance)
