@@ -9,6 +9,7 @@ import dagster as dg
 
 from e2i_assets.assets.bento_bundle import build_bento_bundle
 from e2i_assets.assets.cohort import cohort
+from e2i_assets.assets.effect_estimate import build_effect_estimate
 from e2i_assets.assets.evaluation import build_evaluation
 from e2i_assets.assets.features import features
 from e2i_assets.assets.model_candidate import build_model_candidate
@@ -19,11 +20,15 @@ from e2i_assets.assets.raw import build_raw_assets
 from e2i_assets.assets.splits import splits
 from e2i_assets.assets.trained_model import build_trained_model
 from e2i_assets.assets.tuned_params import build_tuned_params
+from e2i_assets.assets.uplift_bundle import build_uplift_bundle
+from e2i_assets.assets.uplift_evaluation import build_uplift_evaluation
+from e2i_assets.assets.uplift_model import build_uplift_model
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_refresh_job
 from e2i_assets.automation.sensors import build_new_data_sensor
+from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
-from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
@@ -32,7 +37,7 @@ from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.warehouse import Warehouse
 
 OWNERS = ["team:brand-analytics"]
-STAGES_OF_A_SCOPE = (
+STAGES_OF_A_PREDICTION = (
     build_model_candidate,
     build_preprocessor,
     build_tuned_params,
@@ -40,6 +45,12 @@ STAGES_OF_A_SCOPE = (
     build_evaluation,
     build_model_card,
     build_bento_bundle,
+)
+STAGES_OF_AN_EFFECT = (
+    build_effect_estimate,
+    build_uplift_model,
+    build_uplift_evaluation,
+    build_uplift_bundle,
 )
 
 
@@ -83,7 +94,21 @@ def build_defs(
 def build_assets(scopes: list[Scope]) -> list[dg.AssetsDefinition]:
     """Every asset: the shared stages, then those of each scope."""
     shared = [*build_raw_assets(), qc_report, cohort, features, splits]
-    return shared + [build(scope) for scope in scopes for build in STAGES_OF_A_SCOPE]
+    return shared + [asset for scope in scopes for asset in build_stages(scope)]
+
+
+def build_stages(scope: Scope) -> list[dg.AssetsDefinition]:
+    """The stages of a scope: of an effect, or of a prediction.
+
+    Raises:
+        TypeError: nobody has said how such a scope is answered.
+    """
+    match scope:
+        case CausalScope():
+            return [build(scope) for build in STAGES_OF_AN_EFFECT]
+        case PredictiveScope():
+            return [build(scope) for build in STAGES_OF_A_PREDICTION]
+    raise TypeError(f"no stages for a {type(scope).__name__}")
 
 
 def build_sensors() -> list[dg.SensorDefinition]:

@@ -33,7 +33,7 @@ from e2i_assets.warehouse.warehouse import Warehouse
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = {
     "cohorts": {"fabhalta_c3g", "fabhalta_pnh", "kisqali_hr_her2_bc", "remibrutinib_csu"},
-    "scopes": {"adoption", "churn", "conversion", "ltv"},
+    "scopes": {"adoption", "churn", "conversion", "ltv", "uplift"},
 }
 """Cohort and scope files that come with the platform; a user adds others."""
 ONE_SCOPE = ("conversion",)

@@ -6,10 +6,10 @@ import dataclasses
 import json
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
@@ -22,11 +22,11 @@ from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
 from e2i_assets.modeling.explanation.example_row import example_features, known_levels, usual_values
-from e2i_assets.modeling.problems.base import Problem
-from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.problems.base import Answer
+from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.selection.candidate import broken_constraints
 from e2i_assets.modeling.selection.measuring import measure, plain_rows
-from e2i_assets.modeling.selection.one_row import compiled
+from e2i_assets.modeling.selection.one_row import asked, compiled
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.resources.store import ArtifactRefused, Published
 from e2i_assets.resources.version_files import content_hash, to_disk
@@ -36,14 +36,48 @@ from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import record_bundle
 
+if TYPE_CHECKING:
+    from e2i_assets.modeling.uplift.model import UpliftModel
+
 PROBES = 200
 """Rows of validation that model and bundle are asked."""
 
 
-def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
-    """The asset `<scope>/bento_bundle`."""
+def build_bento_bundle(scope: PredictiveScope) -> dg.AssetsDefinition:
+    """The asset `<scope>/bento_bundle` of a prediction."""
 
-    @stage(
+    def bento_bundle(
+        context: StageContext, splits: Splits, model: TrainedModel, evaluation: Evaluated
+    ) -> StageResult:
+        result = evaluation.evaluation
+        classes = getattr(model.pipeline, "classes_", ())
+        answer = model.problem.answer(classes, scope.target, result.threshold)
+        test = result.primary("test")
+        figures = {} if test is None else {f"test_{result.primary_metric}": test}
+        return bundled(context, scope, splits, Servable(model, answer, evaluation.model_fingerprint, figures))
+
+    return bundle_stage(scope)(bento_bundle)
+
+
+@dataclass(frozen=True)
+class Servable:
+    """What goes into a bundle.
+
+    Attributes:
+        answer: what a client gets of it.
+        evaluated: fingerprint of the model that was evaluated.
+        figures: of the evaluation, to be told by the service.
+    """
+
+    model: TrainedModel | UpliftModel
+    answer: Answer
+    evaluated: str
+    figures: Mapping[str, float]
+
+
+def bundle_stage(scope: Scope) -> Callable[[Callable[..., StageResult]], dg.AssetsDefinition]:
+    """What makes the asset `<scope>/bento_bundle` of a function of splits, model and evaluation."""
+    return stage(
         key=stage_key(scope, "bento_bundle"),
         group=scope.name,
         scope=scope.name,
@@ -61,36 +95,35 @@ def build_bento_bundle(scope: Scope) -> dg.AssetsDefinition:
         },
         lost=_lost,
     )
-    def bento_bundle(
-        context: StageContext, splits: Splits, model: TrainedModel, evaluation: Evaluated
-    ) -> StageResult:
-        with bento_store(context.settings.bento_home):
-            _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
-            bundle, example, port = _build(context, scope, splits, model, evaluation)
-        to_disk(bundle.path)
-        record_bundle(
-            context.warehouse, context.partition, scope.name, context.run_id, bundle, model.fingerprint
-        )
-        probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
-        cost = measure(packed_pipeline(bundle), _method(model.problem), probes)
-        return StageResult(
-            BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
-            gate_input=dataclasses.replace(
-                answers(model, bundle, probes), broken=broken_constraints(cost, scope.selection)
-            ),
-            metadata={
-                "tag": bundle.tag,
-                "path": dg.MetadataValue.path(str(bundle.path)),
-                "one_row": bundle.one_row,
-                "one_row_ms": cost.latency_ms,
-                "memory_gb": cost.memory_gb,
-                "serve": _how(bundle, context, port),
-                "predict": _ask(example, port),
-            },
-            attributes={BUNDLE_FILES: content_hash(bundle.path)},
-        )
 
-    return bento_bundle
+
+def bundled(context: StageContext, scope: Scope, splits: Splits, served: Servable) -> StageResult:
+    """Build the bundle, write it down, and ask it what the model is asked."""
+    model, method, port = served.model, served.answer.method, served.answer.port
+    with bento_store(context.settings.bento_home):
+        _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
+        bundle, example = _build(context, scope, splits, served)
+    to_disk(bundle.path)
+    record_bundle(context.warehouse, context.partition, scope.name, context.run_id, bundle, model.fingerprint)
+    probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
+    cost = measure(packed_pipeline(bundle), method, probes)
+    return StageResult(
+        BundleRef(bundle.tag, bundle.service_name, model.fingerprint),
+        gate_input=dataclasses.replace(
+            answers(model.pipeline, bundle, method, probes),
+            broken=broken_constraints(cost, scope.selection),
+        ),
+        metadata={
+            "tag": bundle.tag,
+            "path": dg.MetadataValue.path(str(bundle.path)),
+            "one_row": bundle.one_row,
+            "one_row_ms": cost.latency_ms,
+            "memory_gb": cost.memory_gb,
+            "serve": _how(bundle, context, port),
+            "predict": _ask(example, port),
+        },
+        attributes={BUNDLE_FILES: content_hash(bundle.path)},
+    )
 
 
 def _name(context: StageContext, scope: Scope) -> str:
@@ -121,12 +154,13 @@ def _remove_unless_known(context: StageContext, tag: str) -> None:
 
 
 def _build(
-    context: StageContext, scope: Scope, splits: Splits, model: TrainedModel, evaluation: Evaluated
-) -> tuple[Bundle, dict[str, Any], int]:
-    """The bundle, the features of a request to it, and the port of its service."""
-    if evaluation.model_fingerprint != model.fingerprint:
+    context: StageContext, scope: Scope, splits: Splits, served: Servable
+) -> tuple[Bundle, dict[str, Any]]:
+    """The bundle, and the features of a request to it."""
+    model = served.model
+    if served.evaluated != model.fingerprint:
         raise BundleError(
-            f"the published evaluation is of model {evaluation.model_fingerprint[:16]}, the published model "
+            f"the published evaluation is of model {served.evaluated[:16]}, the published model "
             f"is {model.fingerprint[:16]}",
             "Materialize the evaluation of this model first.",
         )
@@ -134,25 +168,22 @@ def _build(
     levels = known_levels(model.pipeline[0])
     numeric = [feature.name for feature in features if feature.kind == "numeric"]
     usual = usual_values(splits.train, numeric, context.quality.minimum_cell_count)
-    result = evaluation.evaluation
-    classes = getattr(model.pipeline, "classes_", ())
-    answer = model.problem.answer(classes, scope.target, result.threshold)
     bundle = build_bundle(
         model.pipeline,
         features,
         name=_name(context, scope),
         version=context.fingerprint,
-        answer=answer,
+        answer=served.answer,
         metadata={
             "algorithm": model.algorithm,
             "model_fingerprint": model.fingerprint,
             "data_version": context.inputs["splits"].version,
-            **({} if (test := result.primary("test")) is None else {f"test_{result.primary_metric}": test}),
+            **served.figures,
         },
         levels=levels,
         usual=usual,
     )
-    return bundle, example_features(features, levels, usual), answer.port
+    return bundle, example_features(features, levels, usual)
 
 
 def probe_rows(validation: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
@@ -173,27 +204,15 @@ def packed_pipeline(bundle: Bundle) -> Any:
     return joblib.load(packed)
 
 
-def _method(problem: Problem) -> str:
-    return "predict_proba" if problem.of_classes else "predict"
-
-
-def answers(model: TrainedModel, bundle: Bundle, probes: pd.DataFrame) -> rules.Answers:
-    """Predictions of the probes by the model, and by the pipeline that travels in the bundle."""
-    pipeline = packed_pipeline(bundle)
-    return rules.Answers(
-        model.predict(probes),
-        model.problem.predict(pipeline, probes),
-        _alone(model.problem, pipeline, probes) if bundle.one_row == "compiled" else None,
-    )
-
-
-def _alone(problem: Problem, pipeline: Any, probes: pd.DataFrame) -> np.ndarray:
-    """Predictions of each row by itself, as the service makes them."""
-    method = _method(problem)
-    one = compiled(pipeline, method)
-    given = np.array([one(row) for row in plain_rows(probes)])
-    predicted = given if problem.of_classes else given.ravel()
-    return problem.predict(SimpleNamespace(**{method: lambda _: predicted}), probes)
+def answers(pipeline: Any, bundle: Bundle, method: str, probes: pd.DataFrame) -> rules.Answers:
+    """What the model's pipeline gives for the probes, and the pipeline that travels in the bundle."""
+    packed = packed_pipeline(bundle)
+    whole = np.asarray(asked(packed, method)(probes), dtype=float)
+    alone = None
+    if bundle.one_row == "compiled":
+        one = compiled(packed, method)
+        alone = np.array([one(row) for row in plain_rows(probes)], dtype=float).reshape(whole.shape)
+    return rules.Answers(np.asarray(asked(pipeline, method)(probes), dtype=float), whole, alone)
 
 
 def _how(bundle: Bundle, context: StageContext, port: int) -> str:

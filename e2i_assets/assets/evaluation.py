@@ -9,15 +9,13 @@ from typing import Annotated, Any
 
 import dagster as dg
 import pandas as pd
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE, MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.evaluation_shown import evaluation_metadata
-from e2i_assets.assets.scoped import labelled, stage_key
-from e2i_assets.contracts.levels import GENERATED
+from e2i_assets.assets.scoped import generator_knows, labelled, stage_key, test_told
 from e2i_assets.gates import evaluation as rules
-from e2i_assets.ingest.synthetic.declared import DECLARED, Declared
 from e2i_assets.json_files import from_json
 from e2i_assets.leakage import LeakageReport
 from e2i_assets.leakage.info_sheet import Evidence, SheetRow, largest_shift, leakage_sheet
@@ -100,14 +98,14 @@ def _evaluate_once(
     context: StageContext, scope: PredictiveScope, splits: Splits, model: TrainedModel
 ) -> Evaluated:
     """Open test for this model, or take what was learnt when it was opened."""
-    if (learnt := _learnt(context, scope, model)) is not None:
-        return learnt
+    if (recorded := _learnt(context, scope, model)) is not None:
+        return recorded
     require_trained_for(model, scope.problem)  # before test opens
     names = list(model.features)
     train, validation = (
         labelled(name, getattr(splits, name), names, scope) for name in ("train", "validation")
     )
-    declared = _declared(context)
+    declared = generator_knows(context)
     sealed = context.vault.open(
         context.partition,
         "test",
@@ -126,7 +124,7 @@ def _evaluate_once(
             else None
         )
 
-        def by_rule_of(asked: Scope) -> Evaluation:
+        def by_rule_of(asked: PredictiveScope) -> Evaluation:
             test = labelled("test", opened.frame, names, asked)
             minimum = context.quality.minimum_cell_count
             result = evaluate(model, test, validation, train, groups=groups, minimum=minimum, truth=truth)
@@ -139,10 +137,11 @@ def _evaluate_once(
     return _by_rule(learnt, scope)
 
 
-def _at_other_costs(context: StageContext, scope: Scope) -> dict[str, Scope]:
+def _at_other_costs(context: StageContext, scope: PredictiveScope) -> dict[str, PredictiveScope]:
     """The partition's scopes that ask the same with another rule for the threshold, one of each rule."""
     scopes = load_scopes(context.settings.config_dir / "scopes")
-    asked = [scopes[name] for name in context.cohort_config.scopes]
+    every = [scopes[name] for name in context.cohort_config.scopes]
+    asked = [other for other in every if isinstance(other, PredictiveScope)]
     same = [other for other in asked if (other.target, other.problem) == (scope.target, scope.problem)]
     rules = {other.problem.threshold_rule: other for other in reversed(same)}
     return {rule: other for rule, other in rules.items() if rule != scope.problem.threshold_rule}
@@ -154,23 +153,15 @@ def _learnt(context: StageContext, scope: PredictiveScope, model: TrainedModel) 
     Raises:
         VaultError: it is in another release's form, or was decided at a threshold of other costs.
     """
-    record = context.vault.result(context.partition, "test", model.fingerprint)
-    if record is None:
+    told = test_told(context, model.fingerprint, _RECORD)
+    if told is None:
         return None
-    try:
-        learnt = _RECORD.validate_python(record)
-    except ValidationError as error:
-        raise VaultError(
-            f"what test told of model {model.fingerprint[:16]} was recorded by another release, in a "
-            "form that this one cannot read; test does not open for it again.",
-            "Use that release for this model, or train another model.",
-        ) from error
-    evaluated = _by_rule(learnt, scope)
+    evaluated = _by_rule(told, scope)
     shown_now = hidden_below(evaluated.evaluation.subgroups, context.quality.minimum_cell_count)
     return replace(evaluated, evaluation=replace(evaluated.evaluation, subgroups=shown_now))
 
 
-def _by_rule(learnt: Learnt, scope: Scope) -> Evaluated:
+def _by_rule(learnt: Learnt, scope: PredictiveScope) -> Evaluated:
     """The evaluation at the threshold that a scope asks for.
 
     Raises:
@@ -189,12 +180,6 @@ def _by_rule(learnt: Learnt, scope: Scope) -> Evaluated:
             "of a partition state are all judged where they are there before test opens.",
         )
     return Evaluated(told[asked], learnt.model_fingerprint, learnt.leakage_sheet)
-
-
-def _declared(context: StageContext) -> Declared | None:
-    """What the generator of synthetic data knows; None where there are none."""
-    current = context.store.current(DECLARED, GENERATED)
-    return None if current is None else context.open(current, Declared)
 
 
 def _leakage_sheet(

@@ -57,7 +57,7 @@ def log_training(
             | {f"data_{key}": published.version for key, published in context.inputs.items()}
         )
         mlflow.log_metrics({**trained.metrics, "hpo_best_value": tuned.best_value})
-        mlflow.log_input(_lineage(context), context="training")
+        mlflow.log_input(lineage(context), context="training")
         with tempfile.TemporaryDirectory(prefix="e2i-") as scratch:
             folder = Path(scratch)
             preprocessor.save(folder)
@@ -68,7 +68,7 @@ def log_training(
         return mlflow.mlflow_run_id, context.tracking.page(mlflow.active_run().info)
 
 
-def _lineage(context: StageContext) -> Any:
+def lineage(context: StageContext) -> Any:
     """The splits that the model was made of, by name and version: no row of them, and no path."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset

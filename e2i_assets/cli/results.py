@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from e2i_assets.cli.oracle import oracle_score
+from e2i_assets.cli.oracle import UNAVAILABLE, oracle_score
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.artifacts import Evaluated
 from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.problem_types import PROBLEMS
+from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.quality.report import QCReport
 from e2i_assets.resources.sealed_store import open_store
@@ -65,21 +68,37 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
 
     cohort: Cohort | None = published("cohort", Cohort)
     report: QCReport | None = published("qc_report", QCReport)
-    evaluated: Evaluated | None = published(f"{scope}/evaluation", Evaluated)
     bundle: BundleRef | None = published(f"{scope}/bento_bundle", BundleRef)
-    result = evaluated.evaluation if evaluated else None
 
     def best(metric: str | None = None) -> Any:
         return cohort and readable(
             lambda: oracle_score(here, warehouse, run.partition, cohort, scope, metric)
         )
 
+    if isinstance(load_scopes(here.config_dir / "scopes")[scope], CausalScope):
+        figures = _of_effect(published(f"{scope}/evaluation", UpliftEvaluated))
+    else:
+        figures = _of_prediction(published(f"{scope}/evaluation", Evaluated), best)
     return {
         "partition": run.partition,
         "scope": scope,
         "journeys": cohort.result.total_count if cohort else None,
         "cohort": cohort.result.eligible_count if cohort else None,
         "qc_score": report.score if report else None,
+        **figures,
+        "gates_passed": run.gates_passed,
+        "gates_failed": len(run.failed_gates),
+        "bundle": bundle.tag if bundle else None,
+        "seconds": run.seconds,
+        "success": run.success,
+        "damaged": damaged,
+    }
+
+
+def _of_prediction(evaluated: Evaluated | None, best: Callable[..., Any]) -> dict[str, Any]:
+    """How good a prediction is, and the best that any could be."""
+    result = evaluated.evaluation if evaluated else None
+    return {
         "algorithm": result.algorithm if result else None,
         "metric": result.primary_metric if result else None,
         **{split: result.primary(split) if result else None for split in SPLITS},
@@ -87,12 +106,25 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
         "baseline": result.baseline if result else None,
         "oracle": best(),
         "without_unit": _without_unit(result, best),
-        "gates_passed": run.gates_passed,
-        "gates_failed": len(run.failed_gates),
-        "bundle": bundle.tag if bundle else None,
-        "seconds": run.seconds,
-        "success": run.success,
-        "damaged": damaged,
+        "truth": None,
+    }
+
+
+def _of_effect(evaluated: UpliftEvaluated | None) -> dict[str, Any]:
+    """The average effect, and what is true of the model of effects; `validation` is train's as well."""
+    result = evaluated.evaluation if evaluated else None
+    truth = result.truth if result else None
+    return {
+        "algorithm": result.algorithm if result else None,
+        "metric": "effect" if result else None,
+        "validation": result.published.estimate if result else None,
+        "test": result.average.value if result else None,
+        "validation_95": [result.published.low, result.published.high] if result else None,
+        "test_95": [result.average.low, result.average.high] if result else None,
+        "baseline": None,
+        "oracle": truth.average if truth else UNAVAILABLE,
+        "without_unit": None,
+        "truth": to_json(truth) if truth else None,
     }
 
 
@@ -117,12 +149,25 @@ def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchange
         _show_figures(begun)
     _say_how_each_went(runs)
     for row in rows:
+        if (truth := row["truth"]) is not None:
+            say(f"TRUTH {row['partition']} {row['scope']}: {_beside_truth(truth)}")
         for message in row["damaged"]:
             say(f"DAMAGED {row['partition']} {message}")
     if unchanged and any(run.reused for run in runs):
         say("Nothing changed since the last run; nothing was computed.")
     if begun:
         say("Open Dagit with `make up` (or `e2i up`): http://127.0.0.1:3000")
+
+
+def _beside_truth(truth: dict[str, Any]) -> str:
+    """How a model of effects did, where the true ones are known."""
+    correlation = truth["correlation"]
+    alike = "the same for all" if correlation is None else f"correlation {correlation:.2f} with the true ones"
+    covered = "in" if truth["within"] else "not in"
+    return (
+        f"effects {alike}; the true average effect is {covered} the interval; treating whom it chooses gains "
+        f"{truth['gain']:.3f} per patient of {truth['best']:.3f} possible (regret {truth['regret']:.3f})"
+    )
 
 
 def _say_how_each_went(runs: Sequence[PartitionRun]) -> None:

@@ -44,8 +44,8 @@ def _overlap(judged: EffectJudged) -> Verdict:
     offered = ", ".join(name for name in report.offers if name != report.estimand)
     if report.reason is not None or report.overlap is None or report.effect is None:
         step = f"Ask for another estimand in the scope: {offered}." if offered else (
-            "Leave what follows from the treatment out of the covariates (features.exclude), widen the cohort, "
-            "or ask of patients in whom both arms are found."
+            "Leave what follows from the treatment out of the covariates (features.exclude), widen the "
+            "cohort, or ask of patients in whom both arms are found."
         )  # fmt: skip
         return refuse(
             report.reason or "nothing_evaluated",
@@ -98,16 +98,17 @@ def _balance(judged: EffectJudged) -> Verdict:
     worst = max(report.balance, key=lambda one: abs(one.after))
     before = max(abs(one.before) for one in report.balance)
     figures = {
-        "worst_before": before, "worst_after": abs(worst.after), "limit": limit, "wanted": judged.max_difference,
+        "worst_before": before, "worst_after": abs(worst.after),
+        "limit": limit, "wanted": judged.max_difference,
     }  # fmt: skip
     unlike = [one for one in report.balance if not abs(one.after) <= limit]
     if unlike:
         return refuse(
             "unbalanced",
-            f"weighted, the arms still differ in {', '.join(one.covariate for one in unlike[:5])} by more than "
-            f"{judged.max_difference:g} standard deviations and chance ({limit:.2f}).",
-            "Widen the cohort, ask for another estimand (ato compares where both arms are found), or leave out "
-            "a covariate that follows from the treatment.",
+            f"weighted, the arms still differ in {', '.join(one.covariate for one in unlike[:5])} by more "
+            f"than {judged.max_difference:g} standard deviations and chance ({limit:.2f}).",
+            "Widen the cohort, ask for another estimand (ato compares where both arms are found), or leave "
+            "out a covariate that follows from the treatment.",
             [{"covariate": one.covariate, "before": one.before, "after": one.after} for one in unlike],
             **figures,
         )

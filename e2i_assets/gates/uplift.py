@@ -38,7 +38,8 @@ def _beats_constant_effect(chosen: Chosen) -> Verdict:
     else:
         told = (
             f"{best.learner}'s R-loss on held-out patients is {best.gain:+.4g} better than the constant "
-            f"effect's, {best.in_noises:.2f} standard errors; from {choice.critical:.2f} on it is more than chance"
+            f"effect's, {best.in_noises:.2f} standard errors; from {choice.critical:.2f} on it is more than "
+            "chance"
         )
         figures = {
             "learner": best.learner, "r_loss": best.r_loss, "r_loss_constant": choice.constant_loss,

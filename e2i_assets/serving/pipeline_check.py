@@ -116,7 +116,7 @@ def _given(
     import numpy as np
 
     try:
-        given = np.asarray(getattr(pipeline, answer.method)(to_frame(features, [row])), dtype=float)
+        given = np.asarray(one_row.asked(pipeline, answer.method)(to_frame(features, [row])), dtype=float)
     except Exception as error:
         raise BundleError(f"the pipeline does not answer {rule} ({type(error).__name__})") from error
     wanted = (1, len(answer.columns)) if answer.columns else (1,)
@@ -138,7 +138,7 @@ def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answe
     except NotImplementedError as error:
         return f"pipeline: {error}"
     rows = _made_up(features)
-    whole = np.asarray(getattr(pipeline, answer.method)(to_frame(features, rows)), dtype=float)
+    whole = np.asarray(one_row.asked(pipeline, answer.method)(to_frame(features, rows)), dtype=float)
     alone = np.array([compiled(row) for row in rows], dtype=float).reshape(whole.shape)
     if not (gap := one_row.gap(alone, whole)) <= one_row.TOLERANCE:
         raise BundleError(

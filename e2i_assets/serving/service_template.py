@@ -13,7 +13,7 @@ from typing import Any
 
 import bentoml
 from admission import Admission
-from one_row import TOLERANCE, compiled
+from one_row import TOLERANCE, asked, compiled
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from request_schema import Row, doubts, request_models, to_frame
 from starlette.applications import Starlette
@@ -41,11 +41,16 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "probability": {"predictions": (list[float], ...), "probabilities": (list[list[float]], ...)},
     "class": {"predictions": (list[str], ...), "probabilities": (list[dict[str, float]], ...)},
     "value": {"predictions": (list[float], ...)},
+    "effect": {
+        **dict.fromkeys(("predictions", "lower_bounds", "upper_bounds"), (list[float], ...)),
+        **dict.fromkeys(("ate", "ate_std"), (float, ...)),
+    },
 }
 _MEANS = {
     "probability": "the probability of the positive class, and the probabilities [negative, positive]",
     "class": "the most probable class, and the probability of each class",
     "value": "the predicted value",
+    "effect": "the effect of the treatment with its 95 % interval, beside the average effect",
 }
 PredictResponse = create_model(
     "PredictResponse",
@@ -62,12 +67,29 @@ def _told(given: Any) -> dict[str, Any]:
     """What a client gets of what the pipeline gave for some rows."""
     if _GIVES == "value":
         return {"predictions": given.tolist()}
+    if _GIVES == "effect":
+        return _effects(given, ANSWER["line"])
     rows = given.tolist()
     if _GIVES == "probability":
         return {"predictions": [row[-1] for row in rows], "probabilities": rows}
     return {
         "predictions": [_LABELS[best] for best in given.argmax(axis=1)],
         "probabilities": [dict(zip(_LABELS, row, strict=True)) for row in rows],
+    }
+
+
+def _effects(given: Any, line: dict[str, float]) -> dict[str, Any]:
+    """Effects with their intervals, by the line that was fitted on held-out patients."""
+    beyond = given - line["centre"]
+    effects = line["level"] + line["slope"] * beyond
+    variance = line["var_level"] + 2 * line["cov"] * beyond + line["var_slope"] * beyond**2
+    reach = line["reach"] * variance**0.5
+    return {
+        "predictions": effects.tolist(),
+        "lower_bounds": (effects - reach).tolist(),
+        "upper_bounds": (effects + reach).tolist(),
+        "ate": line["average"],
+        "ate_std": line["average_error"],
     }
 
 
@@ -79,12 +101,24 @@ async def health(_: Request) -> JSONResponse:
     )
 
 
+async def health_cate(_: Request) -> JSONResponse:
+    """Whether effects are told: that on somebody of whom nothing is known, asked for now."""
+    nobody = dict.fromkeys((feature["name"] for feature in SCHEMA["features"]), None)
+    told = _told(bentoml.get_current_service()._given([nobody]))
+    return JSONResponse({"status": "healthy", "model_id": SCHEMA["model_id"], **told})
+
+
 async def model_info(_: Request) -> JSONResponse:
     """What the model is: features, what it answers and the metadata recorded when it was built."""
     return JSONResponse({key: SCHEMA[key] for key in SCHEMA if key != "self_check"})
 
 
-@bentoml.asgi_app(Starlette(routes=[Route("/health", health), Route("/model_info", model_info)]))
+_ROUTES = [Route("/health", health), Route("/model_info", model_info)]
+if _GIVES == "effect":
+    _ROUTES.append(Route("/health/cate", health_cate))
+
+
+@bentoml.asgi_app(Starlette(routes=_ROUTES))
 @bentoml.service(
     name=SCHEMA["service"],
     resources={"cpu": "2", "memory": "4Gi"},
@@ -121,7 +155,7 @@ class PredictionService:
         if self.one_row and len(rows) == 1:
             given = self.one_row(rows[0]).astype(float)
             return given[None, _COLUMNS] if _COLUMNS else given
-        given = getattr(self.pipeline, ANSWER["method"])(to_frame(SCHEMA["features"], rows)).astype(float)
+        given = asked(self.pipeline, ANSWER["method"])(to_frame(SCHEMA["features"], rows)).astype(float)
         return given[:, _COLUMNS] if _COLUMNS else given
 
     def _answer(self, rows: list[Row]) -> BaseModel:

@@ -32,6 +32,7 @@ PRESENTS = {
     "modeling.evaluation.plots": "plots of models",
     "modeling.explanation.shapley": "what each feature adds to a score",
     "modeling.tuning.plots": "plots of studies",
+    "modeling.uplift.plots": "plots of effects",
     "quality.datadocs": "Great Expectations' pages",
     "quality.plots": "plots of grades",
     "quality.render": "a report as text and pages",

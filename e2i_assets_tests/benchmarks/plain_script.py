@@ -274,4 +274,4 @@ def bundle(prepared: Prepared, scope: Scope, model: TrainedModel, result: Any) -
         )  # fmt: skip
     probes = probe_rows(prepared.frames["validation"], features)
     measure(packed_pipeline(made), "predict_proba" if model.problem.of_classes else "predict", probes)
-    answers(model, made, probes)
+    answers(model.pipeline, made, "predict_proba" if model.problem.of_classes else "predict", probes)

@@ -15,8 +15,13 @@ from e2i_assets.ingest.synthetic.followup import DRAWN, TRUE_MEANS
 from e2i_assets.json_files import read_json, write_json
 
 DECLARED = "synthetic_truth"
+<<<<<<< HEAD
 SAME_DATA = 0.9
 """Share of outcomes as they were drawn from which on data are those of the truth: some rows may be faulty."""
+=======
+EFFECT_OF = ("hcp_engaged", "treatment_initiated")
+"""The treatment and the outcome of which both potential outcomes are drawn."""
+>>>>>>> 0524bfc (Give partitions the scope uplift: effect, model, evaluation, bundle)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Declared:
         column, drawn = TRUE_MEANS.get(outcome), DRAWN + outcome
         if column not in self.oracle.columns:
             return None
+<<<<<<< HEAD
         keys = pl.Series("patient_journey_id", list(journeys), pl.String)
         asked = pl.DataFrame([keys, pl.Series("observed", np.asarray(observed, float))])
         rows = asked.join(self.oracle, on="patient_journey_id", how="left", maintain_order="left")
@@ -65,3 +71,19 @@ class Declared:
 
 def _share_equal(one: pl.Series, other: pl.Series) -> float:
     return float(np.isclose(one.to_numpy(), other.to_numpy(), equal_nan=True).mean())
+=======
+        known = dict(self.oracle.select("patient_journey_id", column).iter_rows())
+        means = [known.get(journey) for journey in journeys]
+        return None if None in means or not means else np.array(means, dtype=float)
+
+    def true_effects(self, treatment: str, outcome: str, journeys: Iterable[str]) -> np.ndarray | None:
+        """The true effect of the treatment on each of these journeys, as a difference of probabilities; None
+        where the process has no such effect, or not of all of them.
+        """
+        if (treatment, outcome) != EFFECT_OF:
+            return None
+        columns = self.oracle.select("patient_journey_id", pl.col("p1") - pl.col("p0"))
+        known = dict(columns.iter_rows())
+        effects = [known.get(journey) for journey in journeys]
+        return None if None in effects or not effects else np.array(effects, dtype=float)
+>>>>>>> 0524bfc (Give partitions the scope uplift: effect, model, evaluation, bundle)

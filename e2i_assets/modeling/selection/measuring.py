@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from e2i_assets.modeling.selection.one_row import compiled
+from e2i_assets.modeling.selection.one_row import asked, compiled
 
 ASKED = 50
 """Rows that are asked one by one; a model answers so many in a few milliseconds."""
@@ -38,7 +38,7 @@ def measure(pipeline: Any, method: str, X: pd.DataFrame) -> Measurement:
 
     Args:
         pipeline: fitted.
-        method: `predict_proba` or `predict`.
+        method: `predict_proba`, `predict` or `effect`.
         X: rows of raw features to ask; the first `ASKED` are taken.
     """
     import joblib
@@ -52,7 +52,7 @@ def measure(pipeline: Any, method: str, X: pd.DataFrame) -> Measurement:
     try:
         answer = compiled(loaded, method)
     except NotImplementedError:
-        whole, columns = getattr(loaded, method), list(X)
+        whole, columns = asked(loaded, method), list(X)
         answer = lambda row: whole(pd.DataFrame([row], columns=columns))  # noqa: E731
     answer(rows[0])
     taken = _allocated() - before

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from e2i_assets.causal.effect import estimate_effect
 from e2i_assets.causal.data import CausalData, prepare
+from e2i_assets.causal.effect import estimate_effect
 from e2i_assets.causal.nuisance import cross_fit
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import Expected

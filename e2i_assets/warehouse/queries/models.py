@@ -14,6 +14,7 @@ from e2i_assets.warehouse.records import bentoml_services, gate_results, trainin
 
 if TYPE_CHECKING:
     from e2i_assets.modeling.training.model import TrainedModel
+    from e2i_assets.modeling.uplift.model import UpliftModel
     from e2i_assets.serving import Bundle
     from e2i_assets.warehouse.warehouse import Warehouse
 
@@ -26,7 +27,7 @@ def record_training(
     partition: str,
     scope: str,
     run_id: str,
-    trained: TrainedModel,
+    trained: TrainedModel | UpliftModel,
     *,
     data_versions: Mapping[str, str],
     mlflow_run_id: str,

@@ -1,0 +1,157 @@
+"""Evaluation of a model of effects: the test split, opened once for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import TypeAdapter
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.attribute_names import MLFLOW_RUN
+from e2i_assets.assets.scoped import SEED, generator_knows, stage_key, test_told
+from e2i_assets.assets.uplift_model import ends, segment_rows
+from e2i_assets.causal.scores import Estimate
+from e2i_assets.ingest.synthetic.declared import Declared
+from e2i_assets.modeling.artifacts import Splits
+from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.uplift.evaluation import (
+    UpliftEvaluated,
+    UpliftEvaluation,
+    evaluate_uplift,
+    evaluation_metrics,
+)
+from e2i_assets.modeling.uplift.model import UpliftModel
+from e2i_assets.modeling.uplift.plots import evaluation_plots
+from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows, development
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import StageResult, stage
+
+_RECORD = TypeAdapter(UpliftEvaluated)
+
+
+def build_uplift_evaluation(scope: CausalScope) -> dg.AssetsDefinition:
+    """The asset `<scope>/evaluation`."""
+
+    @stage(
+        key=stage_key(scope, "evaluation"),
+        group=scope.name,
+        scope=scope.name,
+        description="What the model of effects is worth on the test split, opened once for it.",
+        kinds={"econml", "mlflow"},
+        inputs={"splits": "splits", "model": stage_key(scope, "trained_model")},
+        config=lambda context: {
+            "scope": scope.model_dump(mode="json"),
+            "minimum_cell_count": context.quality.minimum_cell_count,
+        },
+    )
+    def evaluation(context: StageContext, splits: Splits, model: UpliftModel) -> StageResult:
+        evaluated = test_told(context, model.fingerprint, _RECORD) or _evaluate_once(
+            context, scope, splits, model
+        )
+        result = evaluated.evaluation
+        plots = evaluation_plots(result)
+        page = _log(context, result, plots)
+        return StageResult(
+            evaluated,
+            metadata={
+                **evaluation_metadata(result),
+                **{Path(name).stem: shown.image(png) for name, png in plots.items()},
+                "mlflow_run": dg.MetadataValue.url(page),
+            },
+        )
+
+    return evaluation
+
+
+def _evaluate_once(
+    context: StageContext, scope: CausalScope, splits: Splits, model: UpliftModel
+) -> UpliftEvaluated:
+    declared, others = generator_knows(context), development(splits, scope)
+    with context.vault.open(
+        context.partition,
+        "test",
+        splits.seals["test"],
+        model_fingerprint=model.fingerprint,
+        purpose=f"{scope.name}/evaluation",
+        run_id=context.run_id,
+    ) as opened:
+        test = causal_rows([opened.frame], splits.features, scope)
+        result = evaluate_uplift(
+            model,
+            test,
+            others,
+            seed=SEED,
+            minimum=context.quality.minimum_cell_count,
+            truth=_truth(declared, test, others) if declared else None,
+        )
+        evaluated = UpliftEvaluated(result, model.fingerprint)
+        opened.result = _RECORD.dump_python(evaluated, mode="json")
+    return evaluated
+
+
+def _truth(declared: Declared, test: CausalRows, others: CausalRows) -> Any:
+    """True effects of test and of the others; None where they are not known."""
+    scope = test.scope
+    both = [
+        declared.true_effects(scope.treatment, scope.target, rows.frame["patient_journey_id"])
+        for rows in (test.with_outcome, others)
+    ]
+    return None if both[0] is None or both[1] is None else tuple(both)
+
+
+def evaluation_metadata(result: UpliftEvaluation) -> dict[str, Any]:
+    """How an evaluation looks in Dagit: figures with their intervals, aggregates only."""
+    truth = result.truth
+    return {
+        "algorithm": result.algorithm,
+        "figures": shown.table(_figures(result)),
+        "segments": shown.table(segment_rows(result.segments)),
+        "calibration": shown.table(segment_rows(result.calibration)),
+        **({} if truth is None else {"policy_regret": truth.regret, "true_average_effect": truth.average}),
+        **(
+            {}
+            if truth is None or truth.correlation is None
+            else {"correlation_with_truth": truth.correlation}
+        ),
+        **(
+            {
+                "unavailable": shown.table(
+                    {"figure": name, "reason": reason} for name, reason in result.unavailable.items()
+                )
+            }
+            if result.unavailable
+            else {}
+        ),
+    }
+
+
+def _figures(result: UpliftEvaluation) -> Iterator[dict[str, Any]]:
+    share = f"treating {result.policy.share:.0%}"
+    named: dict[str, Estimate | None] = {
+        "average effect": result.average,
+        "Qini": result.qini.qini if result.qini else None,
+        "AUUC": result.qini.auuc if result.qini else None,
+        f"{share}: gain per patient": result.policy.gain,
+        f"{share}: gain over as many by lot": result.policy.over_chance,
+        f"{share}: mean outcome": result.policy.outcome,
+    }
+    for name, figure in named.items():
+        if figure is not None:
+            yield {"figure": name, "test": figure.value, "95 %": ends(figure)}
+
+
+def _log(context: StageContext, result: UpliftEvaluation, plots: dict[str, bytes]) -> str:
+    """Go on with the MLflow run of the model; returns its page."""
+    with context.tracking.run(
+        context.dagster,
+        experiment=f"e2i_{context.dagster.asset_key.path[0]}",
+        name="",
+        tags={},
+        run_id=context.inputs["model"].attributes[MLFLOW_RUN],
+    ) as mlflow:
+        mlflow.log_metrics(evaluation_metrics(result))
+        context.tracking.log_files(mlflow, "plots", plots)
+        return context.tracking.page(mlflow.active_run().info)
