@@ -21,6 +21,7 @@ from e2i_assets.assets.splits import splits
 from e2i_assets.assets.trained_model import build_trained_model
 from e2i_assets.assets.tuned_params import build_tuned_params
 from e2i_assets.assets.uplift_bundle import build_uplift_bundle
+from e2i_assets.assets.uplift_card import build_uplift_card
 from e2i_assets.assets.uplift_evaluation import build_uplift_evaluation
 from e2i_assets.assets.uplift_model import build_uplift_model
 from e2i_assets.automation.freshness import build_freshness_sensor
@@ -50,6 +51,7 @@ STAGES_OF_AN_EFFECT = (
     build_effect_estimate,
     build_uplift_model,
     build_uplift_evaluation,
+    build_uplift_card,
     build_uplift_bundle,
 )
 

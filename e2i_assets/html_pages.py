@@ -21,10 +21,19 @@ def render(template: str, **values: Any) -> str:
 
 
 def template_hash(template: str) -> str:
-    """SHA-256, in hex, of a template and of the frame of every page: of all that decides how a page looks."""
-    folder = Path(__file__).parent / "templates"
-    sources = [(folder / name).read_bytes() for name in (template, "page.html", "page.css")]
-    return hashlib.sha256(b"\0".join(sources)).hexdigest()
+    """SHA-256, in hex, of a template and of all that it extends, imports or includes: of all that decides how
+    a page looks.
+    """
+    from jinja2.meta import find_referenced_templates
+
+    folder, found, waiting = Path(__file__).parent / "templates", dict[str, bytes](), [template]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = (folder / name).read_bytes()
+            tree = _environment().parse(found[name].decode())
+            waiting += filter(None, find_referenced_templates(tree))
+    return hashlib.sha256(b"\0".join(found[name] for name in sorted(found))).hexdigest()
 
 
 def stamped(page: str, about: str) -> str:

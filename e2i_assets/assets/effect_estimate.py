@@ -62,6 +62,7 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
             gate_input=rules.EffectJudged(evidence, report, scope.max_difference),
             metadata={
                 **effect_metadata(report),
+                "patients": context.cells.figure(report.rows),
                 **({} if true is None else {"true_average_effect": float(true.mean())}),
                 **{Path(name).stem: shown.image(png) for name, png in plots.items()},
             },
@@ -83,7 +84,6 @@ def effect_metadata(report: EffectReport) -> dict[str, Any]:
             "robustness": sensitivity.robustness,
         }
     return found | {
-        "patients": report.rows,
         "nuisances": shown.table(
             {"of": fit.of, "metric": fit.metric, "score": fit.score} for fit in report.nuisances
         ),

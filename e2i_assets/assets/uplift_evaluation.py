@@ -53,7 +53,11 @@ def build_uplift_evaluation(scope: CausalScope) -> dg.AssetsDefinition:
         )
         result = evaluated.evaluation
         plots = evaluation_plots(result)
-        page = _log(context, result, plots)
+        page = context.tracking.add(
+            context.inputs["model"].attributes[MLFLOW_RUN],
+            metrics=evaluation_metrics(result),
+            files={"plots": plots},
+        )
         return StageResult(
             evaluated,
             metadata={
@@ -141,17 +145,3 @@ def _figures(result: UpliftEvaluation) -> Iterator[dict[str, Any]]:
     for name, figure in named.items():
         if figure is not None:
             yield {"figure": name, "test": figure.value, "95 %": ends(figure)}
-
-
-def _log(context: StageContext, result: UpliftEvaluation, plots: dict[str, bytes]) -> str:
-    """Go on with the MLflow run of the model; returns its page."""
-    with context.tracking.run(
-        context.dagster,
-        experiment=f"e2i_{context.dagster.asset_key.path[0]}",
-        name="",
-        tags={},
-        run_id=context.inputs["model"].attributes[MLFLOW_RUN],
-    ) as mlflow:
-        mlflow.log_metrics(evaluation_metrics(result))
-        context.tracking.log_files(mlflow, "plots", plots)
-        return context.tracking.page(mlflow.active_run().info)

@@ -7,6 +7,8 @@ from typing import Any
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.explanation.explain import RowExplanation, explain
+from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.partitions import cohort_config
 from e2i_assets.resources.sealed_store import open_store
@@ -27,6 +29,11 @@ def explained(here: Settings, scope: str, partition: str, patient: str) -> list[
         NotShown: no model is published, or there is no such patient in train or validation.
     """
     cohort_config(here.config_dir, partition)
+    if isinstance(load_scopes(here.config_dir / "scopes").get(scope), CausalScope):
+        raise NotShown(
+            f"{scope} tells effects: there is no prediction of a patient to take apart.",
+            f"Look at the segments of {scope}/trained_model, or ask the bundle for the patient's effect.",
+        )
     model: TrainedModel = _published(here, f"{scope}/trained_model", partition, TrainedModel)
     splits: Splits = _published(here, "splits", partition, Splits)
     split = dict(zip(splits.assigned["patient_id"], splits.assigned["split"], strict=True)).get(patient)

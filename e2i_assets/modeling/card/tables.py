@@ -184,9 +184,14 @@ def leakage_table(records: CardRecords) -> Table:
 
 def gates_table(records: CardRecords) -> Table:
     """Every gate of the versions that the model comes from."""
+    return gates_of(records.gates)
+
+
+def gates_of(gates: Mapping[str, Mapping[str, bool]]) -> Table:
+    """Asset to gate to whether it passed."""
     rows = [
         [asset, gate, "passed" if ok else "refused"]
-        for asset, verdicts in records.gates.items()
+        for asset, verdicts in gates.items()
         for gate, ok in verdicts.items()
     ]
     caption = "Blocking checks of the versions that the model comes from."
@@ -195,5 +200,10 @@ def gates_table(records: CardRecords) -> Table:
 
 def versions_table(records: CardRecords) -> Table:
     """Data versions."""
-    rows = [[asset, version] for asset, version in records.versions.items()]
+    return versions_of(records.versions)
+
+
+def versions_of(versions: Mapping[str, str]) -> Table:
+    """Asset to its data version."""
+    rows = [[asset, version] for asset, version in versions.items()]
     return Table("Data versions that the model and this card come from.", ["Asset", "Version"], rows)

@@ -9,6 +9,8 @@ from e2i_assets.causal.scores import EffectGroup
 from e2i_assets.modeling import drawing
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluation
 
+FEW = 5
+"""Patients below which a bar tells of them, and is not drawn."""
 MOST = 25
 """Covariates of a love plot; the others differ less."""
 
@@ -41,11 +43,12 @@ def overlap_plot(report: EffectReport) -> bytes:
     if (overlap := report.overlap) is not None:
         bins = len(overlap.histogram_treated)
         at = [(place + 0.5) / bins for place in range(bins)]
-        axes.bar(at, overlap.histogram_treated, 0.9 / bins, color=drawing.LINE, label="Treated")
-        below = [-count for count in overlap.histogram_control]
+        above = [count if count >= FEW else 0 for count in overlap.histogram_treated]
+        below = [-count if count >= FEW else 0 for count in overlap.histogram_control]
+        axes.bar(at, above, 0.9 / bins, color=drawing.LINE, label="Treated")
         axes.bar(at, below, 0.9 / bins, color=drawing.SOFT, label="Not treated")
         axes.axhline(0, color=drawing.INK, linewidth=1)
-        axes.set_title(f"{overlap.share_outside:.0%} outside 0.05 to 0.95")
+        axes.set_title(f"{overlap.share_outside:.0%} outside 0.05 to 0.95; bars from {FEW} patients on")
         axes.legend(frameon=False, fontsize=8)
     axes.set(xlim=(0, 1), xlabel="Propensity", ylabel="Patients")
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
