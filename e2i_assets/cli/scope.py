@@ -20,9 +20,14 @@ def new(
     description: Annotated[str | None, typer.Option(help="The question, in a sentence.")] = None,
     problem_type: Annotated[
         str | None,
-        typer.Option(help="binary_classification, multiclass_classification or regression."),
+        typer.Option(
+            help="binary_classification, multiclass_classification, regression or causal_inference."
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column of the outcome.")] = None,
+    treatment: Annotated[
+        str | None, typer.Option(help="Column of the treatment, 0/1, whose effect is asked for.")
+    ] = None,
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="A value of the target, of several; repeat.")
     ] = None,
@@ -51,7 +56,7 @@ def new(
     not touched, and a scope that contradicts itself is not written. List the scope in a cohort file next.
     """
     from e2i_assets.cli.output import say
-    from e2i_assets.cli.scope_data import known_outcomes
+    from e2i_assets.cli.scope_data import contracted_treatment, known_outcomes
     from e2i_assets.modeling.scopes.draft import ScopeDraft, suggested_problem_type, write_scope
     from e2i_assets.settings import config_dir
 
@@ -75,6 +80,7 @@ def new(
         required=tuple(require or ()),
         exclude=tuple(exclude or ()),
         criteria=_criteria(criterion or ()),
+        treatment=treatment or (contracted_treatment() if kind == "causal_inference" else ""),
     )
     path = write_scope(config / "scopes", draft)
     say(

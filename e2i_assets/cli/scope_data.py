@@ -141,5 +141,10 @@ def known_outcomes(config_dir: Path, problem_type: str) -> list[str]:
     folder = config_dir / "scopes"
     some = len(wrong_scopes(folder)) < len(list(folder.glob("*.yaml")))
     asked = {scope.target for scope in load_scopes(folder).values()} if some else set()
-    yes_or_no = problem_type == "binary_classification"
+    yes_or_no = problem_type in ("binary_classification", "causal_inference")
     return sorted(outcomes, key=lambda name: (outcomes[name] != yes_or_no, name in asked))
+
+
+def contracted_treatment() -> str:
+    """The column of the contract that says who was treated."""
+    return next(column.name for column in columns(PatientJourneys) if column.role == "treatment")

@@ -18,9 +18,19 @@ from e2i_assets.json_files import to_json
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.resources.io_manager import GATES
 from e2i_assets_tests.conftest import ROOT
-from e2i_assets_tests.unit.fail_closed import HAZARDS, Case, cohort, hidden, leakage, models, qc, splits
+from e2i_assets_tests.unit.fail_closed import (
+    HAZARDS,
+    Case,
+    cohort,
+    effects,
+    hidden,
+    leakage,
+    models,
+    qc,
+    splits,
+)  # fmt: skip
 
-REGISTERS = (qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES)
+REGISTERS = (qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES, effects.CASES)
 REGISTER = {gate: cases for register in REGISTERS for gate, cases in register.items()}
 RULES = {
     gate.name: gate

@@ -43,7 +43,10 @@ def test_the_shipped_files_are_valid() -> None:
         ({"selection": {"max_latency_ms": 0}}, "selection.max_latency_ms"),
         ({"problem_type": "regression"}, "min_auc: no such metric; known are rmse"),
         ({"problem_type": "ranking"}, "problem_type: there is no ranking; write one of .*regression"),
-        ({"problem_type": None}, "problem_type: is missing; write one of binary_classification, multi"),
+        (
+            {"problem_type": None},
+            "problem_type: is missing; write one of binary_classification, causal_inference, multi",
+        ),
         ({"problem_type": "multiclass_classification"}, "classes: Field required"),
         ({"success_criteria": {}}, "at least one criterion"),
         ({"success_criteria": {"auc": 0.7}}, "auc must read min_<metric>"),

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from e2i_assets.cli.main import app
 from e2i_assets.modeling.errors import ConfigError
+from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.draft import (
     CRITERIA,
     ScopeDraft,
@@ -19,6 +20,7 @@ from e2i_assets.modeling.scopes.draft import (
 )
 from e2i_assets.modeling.scopes.files import read_scope
 from e2i_assets.modeling.scopes.problem_types import SCOPES
+from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.settings import settings
 from e2i_assets_tests.conftest import shipped_config
 
@@ -53,13 +55,19 @@ def test_the_words_of_a_question_suggest_its_problem_type(description: str, kind
 @pytest.mark.parametrize("kind", SCOPES)
 def test_a_draft_of_every_problem_type_can_be_read(tmp_path: Path, kind: str) -> None:
     classes = ("a: b", "#c", '"d"') if kind == "multiclass_classification" else ()
+    treatment = "arm" if kind == "causal_inference" else ""
     draft = ScopeDraft(
-        "asked", 'Is it: "so" # or {not}?', kind, "outcome", classes, 30, 70, ("age",), ("sex",)
-    )
+        "asked", 'Is it: "so" # or {not}?', kind, "outcome", classes, 30, 70, ("age",), ("sex",),
+        treatment=treatment,
+    )  # fmt: skip
     scope = read_scope(write_scope(tmp_path, draft))
     assert (scope.description, scope.target) == (draft.description, "outcome")
     assert (scope.horizon_days, scope.minimum_samples) == (30, 70)
     assert (scope.features.required, scope.features.exclude) == (("age",), ("sex",))
+    if isinstance(scope, CausalScope):
+        assert (scope.treatment, scope.problem.problem_type) == ("arm", "binary_classification")
+        return
+    assert isinstance(scope, PredictiveScope)
     assert {c.name: c.threshold for c in scope.success_criteria} == CRITERIA[kind]
     assert scope.problem.labels == classes
     assert scope.baseline is not None
@@ -104,8 +112,9 @@ def test_a_criterion_is_a_name_and_a_number(config: Path) -> None:
     assert new("fills", "-y", "--criterion", "min_auc").exit_code == 2
     assert not (config / "scopes" / "fills.yaml").exists()
     assert new("fills", "-y", "--criterion", "min_auc=0.61", "--criterion", "max_brier=0.2").exit_code == 0
-    criteria = read_scope(config / "scopes" / "fills.yaml").success_criteria
-    assert [(c.name, c.threshold) for c in criteria] == [("min_auc", 0.61), ("max_brier", 0.2)]
+    scope = read_scope(config / "scopes" / "fills.yaml")
+    assert isinstance(scope, PredictiveScope)
+    assert [(c.name, c.threshold) for c in scope.success_criteria] == [("min_auc", 0.61), ("max_brier", 0.2)]
 
 
 def test_a_criterion_is_written_as_it_was_given(config: Path) -> None:

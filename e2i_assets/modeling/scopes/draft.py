@@ -11,7 +11,7 @@ from pathlib import Path
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.errors import ConfigError
 from e2i_assets.modeling.scopes.files import read_scope
-from e2i_assets.modeling.scopes.problem_types import PROBLEMS
+from e2i_assets.modeling.scopes.problem_types import SCOPES
 
 NUMBERS = re.compile(
     r"\b(how (many|much)|volume|count|number of|quantity|amount|value|revenue|duration|time to|trx|nrx)\b",
@@ -24,7 +24,7 @@ CRITERIA: Mapping[str, Mapping[str, float]] = {
     "regression": {"min_r2": 0.20},
 }
 """Success criteria to begin with, by problem type."""
-PLAUSIBLE = {"regression": "plausible_max_r2: 0.90"}
+PLAUSIBLE = {"regression": "plausible_max_r2: 0.90", "causal_inference": "plausible_max: 0.95"}
 PLAUSIBLE_AUC = "plausible_max_auc: 0.95"
 
 
@@ -43,6 +43,7 @@ class ScopeDraft:
         classes: of the target, where the problem type has such.
         horizon_days: None for the follow-up window of each cohort.
         criteria: `min_<metric>` or `max_<metric>` to its threshold.
+        treatment: column of what is compared, where the question is causal.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ScopeDraft:
     required: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     criteria: Mapping[str, float] = field(default_factory=dict)
+    treatment: str = ""
 
 
 def suggested_problem_type(description: str) -> str:
@@ -81,22 +83,33 @@ selection:
   preferred_algorithms: []   # these rank higher; measuring decides
   excluded_algorithms: []
 {plausible}   # above it, features that nobody declared as known are asked for
+"""
+PREDICTION = """\
 baseline:   # what a model must beat on test
   model: no_features   # or simple, a regularised linear model
   min_lift: 0   # share by which the primary metric must be better
 success_criteria:   # min_<metric> or max_<metric>, judged on test
 {criteria}
 """
+EFFECT = """\
+treatment: {treatment}   # 0/1, a feature that is known on the index date
+outcome: binary   # or number
+estimand: ate   # of all; att: of the treated; ato: of those in whom both arms are found; trimmed
+max_difference: 0.1   # standardised difference between the arms that a covariate may keep, once weighted
+treat_share: 0.3   # of patients who could be treated: what that brings is told
+segments: {{}}   # feature to the values from which the next segment begins
+"""
 
 
 def scope_text(draft: ScopeDraft) -> str:
     """The file, each key with what it does."""
     criteria = draft.criteria or CRITERIA.get(draft.problem_type, {})
-    return TEMPLATE.format(
+    rest = EFFECT if draft.treatment else PREDICTION
+    return (TEMPLATE + rest).format(
         name=draft.name,
         description=_quoted(draft.description),
         problem_type=draft.problem_type,
-        problem_types=", ".join(PROBLEMS),
+        problem_types=", ".join(SCOPES),
         target=_quoted(draft.target),
         classes=f"classes: {_quoted(draft.classes)}   # the values of the target\n" if draft.classes else "",
         horizon_days=_quoted(draft.horizon_days),
@@ -104,6 +117,7 @@ def scope_text(draft: ScopeDraft) -> str:
         required=_quoted(draft.required),
         exclude=_quoted(draft.exclude),
         plausible=PLAUSIBLE.get(draft.problem_type, PLAUSIBLE_AUC),
+        treatment=_quoted(draft.treatment),
         criteria="\n".join(f"  {name}: {_quoted(threshold)}" for name, threshold in criteria.items()),
     )
 

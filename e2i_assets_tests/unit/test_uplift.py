@@ -1,0 +1,173 @@
+"""Models of effects: figures from doubly robust scores, the contest with the constant effect, and its gates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from e2i_assets.causal.cate import CONSTANT, CateChoice, Contest, calibrate
+from e2i_assets.causal.report import Balance, Effect, EffectReport, Overlap
+from e2i_assets.causal.scores import (
+    Expected,
+    arm_scores,
+    by_segment,
+    calibration,
+    effect_scores,
+    mean_of,
+    policy_value,
+    ranking,
+)
+from e2i_assets.gates.effect_estimate import BALANCE, OVERLAP, EffectJudged
+from e2i_assets.gates.uplift import BEATS_CONSTANT_EFFECT, CONSTANT_SERVED, Chosen
+from e2i_assets_tests.unit.fail_closed.effects import EVIDENCE, NOTHING
+
+ROWS = 4000
+
+
+def trial(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, Expected]:
+    """True effects from 0 to 1 of rows treated by lot, with treatment, outcome and what is expected."""
+    rng = np.random.default_rng(seed)
+    true = rng.random(ROWS)
+    t = (rng.random(ROWS) < 0.5).astype(float)
+    y = 2 + true * t + rng.normal(0, 0.5, ROWS)
+    return true, t, y, Expected(np.full(ROWS, 2.0), 2 + true, np.full(ROWS, 0.5))
+
+
+def test_scores_are_right_on_average_where_one_of_both_nuisances_is() -> None:
+    true, t, y, expected = trial()
+    wrong_outcome = replace(expected, control=np.full(ROWS, 5.0), treated=np.full(ROWS, -3.0))
+    wrong_propensity = replace(expected, propensity=np.full(ROWS, 0.2))
+    for nuisance in (expected, wrong_outcome, wrong_propensity):
+        found = mean_of(effect_scores(y, t, nuisance))
+        assert found.low < true.mean() < found.high
+    control, treated = arm_scores(y, t, expected)
+    assert control.mean() == pytest.approx(2, abs=0.05)
+    assert treated.mean() == pytest.approx(2.5, abs=0.05)
+
+
+def test_qini_is_that_of_the_order() -> None:
+    true, t, y, expected = trial()
+    scores = effect_scores(y, t, expected)
+    right, wrong = ranking(true, scores, seed=0), ranking(-true, scores, seed=0)
+    # Effects are uniform: the best order gains q - q²/2 of q, against q/2 by lot; in the mean a twelfth more.
+    assert right.qini.value == pytest.approx(1 / 12, abs=0.01)
+    assert right.qini.low < 1 / 12 < right.qini.high
+    assert wrong.qini.high < 0
+    assert right.auuc.value == pytest.approx(right.qini.value + scores.mean() / 2)
+    assert right.gains[0].value == 0
+    assert right.gains[-1].value == pytest.approx(scores.mean())
+    level = ranking(np.zeros(ROWS), scores, seed=0).qini
+    assert (level.value, level.low, level.high) == pytest.approx((0, 0, 0), abs=1e-9)
+
+
+def test_a_policy_is_worth_what_it_brings_to_whom_it_treats() -> None:
+    true, t, y, expected = trial()
+    best = policy_value(true, y, t, expected, 0.3)
+    assert best.gain.low < 0.3 * 0.85 < best.gain.high
+    assert best.on_treated.value == pytest.approx(0.85, abs=0.05)
+    assert best.over_chance.value == pytest.approx(0.3 * 0.35, abs=0.03)
+    assert best.outcome.value == pytest.approx(2 + best.gain.value, abs=0.05)
+    level = policy_value(np.zeros(ROWS), y, t, expected, 0.3)
+    assert level.over_chance.value == pytest.approx(0, abs=1e-9)
+
+
+def test_groups_by_prediction_and_segments_tell_measured_effects() -> None:
+    true, t, y, expected = trial()
+    scores = effect_scores(y, t, expected)
+    groups = calibration(true, scores)
+    assert [group.rows for group in groups] == [ROWS // 5] * 5
+    assert all(
+        group.effect is not None and group.predicted is not None
+        and group.effect.low - 0.05 < group.predicted < group.effect.high + 0.05
+        for group in groups
+    )  # fmt: skip
+    assert calibration(np.ones(ROWS), scores) == ()
+    assert calibration(true[:30], scores[:30]) == ()
+    few, many = by_segment("half", ["a"] * 5 + ["b"] * (ROWS - 5), scores)
+    assert (few.level, few.effect, many.rows) == ("a", None, ROWS - 5)
+
+
+def test_predictions_that_say_too_much_are_drawn_in() -> None:
+    true, t, y, _ = trial()
+    left_y, left_t = y - 2 - 0.5 * true, t - 0.5
+    line = calibrate(3 * true, left_t, left_y)
+    assert line.slope == pytest.approx(1 / 3, abs=0.05)
+    effects, noise = line.effects(3 * true)
+    assert np.abs(effects - true).max() < 0.15
+    assert 0 < noise.min() < 0.05
+    level = calibrate(np.ones(ROWS), left_t, left_y)
+    assert (level.slope, level.level) == (0, pytest.approx(0.5, abs=0.05))
+
+
+def contest(gain: float, noise: float = 0.1) -> CateChoice:
+    of = Contest("XLearner", 1 - gain, gain, noise)
+    return CateChoice(1.0, (of,), {}, 2.0, None, 400, 5)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "passed", "reason"),
+    [
+        (Chosen(False, contest(0.3)), True, "ok"),
+        (Chosen(False, contest(0.19)), False, "not_better_than_constant"),
+        (Chosen(False, contest(-0.3)), False, "not_better_than_constant"),
+        (Chosen(False, contest(float("nan"))), False, "not_better_than_constant"),
+        (Chosen(False, contest(0.3, noise=0.0)), False, "not_better_than_constant"),
+        (Chosen(True, contest(0.19)), True, CONSTANT_SERVED),
+        (Chosen(True, replace(contest(0.3), contests=())), True, CONSTANT_SERVED),
+        (Chosen(False, replace(contest(0.3), contests=())), False, "not_better_than_constant"),
+    ],
+)
+def test_effects_that_do_not_beat_the_constant_one_are_not_published(
+    chosen: Chosen, passed: bool, reason: str
+) -> None:
+    verdict = BEATS_CONSTANT_EFFECT.verdict(chosen)
+    assert (verdict.passed, verdict.reason) == (passed, reason), verdict.message
+
+
+def test_what_is_chosen_is_what_the_gate_lets_pass() -> None:
+    assert contest(0.3).chosen == "XLearner"
+    assert contest(0.19).chosen == CONSTANT
+    assert replace(contest(0.3), contests=()).chosen == CONSTANT
+
+
+def report(**changes: object) -> EffectReport:
+    overlap = Overlap((0.2,) * 7, (0.2,) * 7, (10,) * 20, (10,) * 20, 0.02, 0.0, 100.0, 100.0, 0.7)
+    found = replace(
+        NOTHING, status="effect", rows=400, treated=200, overlap=overlap, covariates=("age", "severity"),
+        effect=Effect(0.2, 0.1, 0.3, 0.01, 0.05),
+        balance=(Balance("severity", 0.8, 0.05), Balance("age", 0.1, -0.02)),
+    )  # fmt: skip
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def judged(**changes: object) -> EffectJudged:
+    return EffectJudged(EVIDENCE, report(**changes), 0.1)
+
+
+@pytest.mark.parametrize("reason", ["no_overlap", "treatment_decided", "too_few"])
+def test_an_effect_that_is_not_identified_is_refused_with_what_could_be_asked(reason: str) -> None:
+    refused = judged(
+        status="not_identified", reason=reason, explanation="Why.", effect=None, offers=("ate", "ato")
+    )
+    verdict = OVERLAP.verdict(refused)
+    assert (verdict.passed, verdict.reason) == (False, reason)
+    assert "ato" in verdict.next_step
+    assert "ate" not in verdict.next_step.replace("estimand", "")
+    assert (BALANCE.verdict(refused).passed, BALANCE.verdict(refused).reason) == (False, "not_judged")
+
+
+def test_arms_that_differ_by_more_than_chance_once_weighted_are_refused() -> None:
+    assert OVERLAP.verdict(judged()).passed
+    assert BALANCE.verdict(judged()).passed
+    # With a hundred rows of each arm one of two covariates differs by 0.42 in one of twenty samples.
+    by_chance = judged(balance=(Balance("severity", 0.8, 0.40), Balance("age", 0.1, 0.0)))
+    assert BALANCE.verdict(by_chance).passed
+    unlike = judged(balance=(Balance("severity", 0.8, -0.45), Balance("age", 0.1, 0.0)))
+    verdict = BALANCE.verdict(unlike)
+    assert (verdict.passed, verdict.reason) == (False, "unbalanced")
+    assert "severity" in verdict.message
+    assert "age" not in verdict.message.replace("average", "")
+    unknown = judged(balance=(Balance("severity", 0.8, float("nan")),))
+    assert BALANCE.verdict(unknown).reason == "unbalanced"
