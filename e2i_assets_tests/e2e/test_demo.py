@@ -66,7 +66,7 @@ def test_every_partition_passes_every_gate_of_every_scope(demo: dict[str, Any]) 
     rows = {(row["partition"], row["scope"]): row for row in demo["partitions"]}
     assert set(rows) == set(product(PARTITIONS, SHIPPED["scopes"]))
     for (partition, scope), row in rows.items():
-        assert (row["gates_passed"], row["gates_failed"]) == (25, 0)
+        assert (row["gates_passed"], row["gates_failed"]) == (30, 0)
         assert row["journeys"] == 625
         assert row["cohort"] >= 300
         assert row["qc_score"] >= 0.8
@@ -77,8 +77,12 @@ def test_every_partition_passes_every_gate_of_every_scope(demo: dict[str, Any]) 
                 assert row["baseline"] == 0.5 < low < high <= 1
                 assert row[split] < 1
                 assert 0.7 < row["oracle"] < 1
-            else:
+            elif row["metric"] == "rmse":
                 assert row[split] < row["baseline"]
+        if row["metric"] == "effect":
+            assert row["scope"] == "uplift"
+            assert 0 < row["oracle"] < 0.3
+            assert 0 <= row["truth"]["regret"] <= row["truth"]["best"]
         if row["metric"] == "rmse":
             r2 = row["without_unit"]
             assert 0 < row["oracle"] < row["test"]

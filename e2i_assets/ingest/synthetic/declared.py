@@ -15,13 +15,10 @@ from e2i_assets.ingest.synthetic.followup import DRAWN, TRUE_MEANS
 from e2i_assets.json_files import read_json, write_json
 
 DECLARED = "synthetic_truth"
-<<<<<<< HEAD
 SAME_DATA = 0.9
 """Share of outcomes as they were drawn from which on data are those of the truth: some rows may be faulty."""
-=======
 EFFECT_OF = ("hcp_engaged", "treatment_initiated")
 """The treatment and the outcome of which both potential outcomes are drawn."""
->>>>>>> 0524bfc (Give partitions the scope uplift: effect, model, evaluation, bundle)
 
 
 @dataclass(frozen=True)
@@ -55,35 +52,42 @@ class Declared:
         Args:
             observed: the outcome of each journey.
         """
-        column, drawn = TRUE_MEANS.get(outcome), DRAWN + outcome
+        column = TRUE_MEANS.get(outcome)
         if column not in self.oracle.columns:
             return None
-<<<<<<< HEAD
+        rows = self._same(outcome, journeys, observed)
+        return None if rows is None or rows[column].null_count() else rows[column].to_numpy().astype(float)
+
+    def true_effects(
+        self, treatment: str, outcome: str, journeys: Iterable[str], observed: Iterable[float]
+    ) -> np.ndarray | None:
+        """The true effect of the treatment on each of these journeys, as a difference of probabilities.
+
+        None where the process has no such effect, where not all of them have one, or where other outcomes
+        were drawn for them.
+
+        Args:
+            observed: the outcome of each journey, missing where it is not known.
+        """
+        if (treatment, outcome) != EFFECT_OF or not {"p0", "p1"} <= set(self.oracle.columns):
+            return None
+        rows = self._same(outcome, journeys, observed)
+        if rows is None or rows["p0"].null_count() or rows["p1"].null_count():
+            return None
+        return (rows["p1"] - rows["p0"]).to_numpy().astype(float)
+
+    def _same(self, outcome: str, journeys: Iterable[str], observed: Iterable[float]) -> pl.DataFrame | None:
+        """What is known of each of these journeys; None of none, or where other outcomes were drawn."""
+        drawn = DRAWN + outcome
         keys = pl.Series("patient_journey_id", list(journeys), pl.String)
         asked = pl.DataFrame([keys, pl.Series("observed", np.asarray(observed, float))])
         rows = asked.join(self.oracle, on="patient_journey_id", how="left", maintain_order="left")
-        if rows.is_empty() or rows[column].null_count():
+        if rows.is_empty():
             return None
         if drawn in rows.columns and _share_equal(rows["observed"], rows[drawn].cast(pl.Float64)) < SAME_DATA:
             return None
-        return rows[column].to_numpy().astype(float)
+        return rows
 
 
 def _share_equal(one: pl.Series, other: pl.Series) -> float:
     return float(np.isclose(one.to_numpy(), other.to_numpy(), equal_nan=True).mean())
-=======
-        known = dict(self.oracle.select("patient_journey_id", column).iter_rows())
-        means = [known.get(journey) for journey in journeys]
-        return None if None in means or not means else np.array(means, dtype=float)
-
-    def true_effects(self, treatment: str, outcome: str, journeys: Iterable[str]) -> np.ndarray | None:
-        """The true effect of the treatment on each of these journeys, as a difference of probabilities; None
-        where the process has no such effect, or not of all of them.
-        """
-        if (treatment, outcome) != EFFECT_OF:
-            return None
-        columns = self.oracle.select("patient_journey_id", pl.col("p1") - pl.col("p0"))
-        known = dict(columns.iter_rows())
-        effects = [known.get(journey) for journey in journeys]
-        return None if None in effects or not effects else np.array(effects, dtype=float)
->>>>>>> 0524bfc (Give partitions the scope uplift: effect, model, evaluation, bundle)

@@ -1,0 +1,56 @@
+"""The scope uplift of one partition, from the splits that another scope had made to a bundle and a card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from e2i_assets.build import build_resources
+from e2i_assets.modeling.card.records import ModelCard
+from e2i_assets.modeling.uplift.estimate import EffectEstimate
+from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated
+from e2i_assets.modeling.uplift.model import UpliftModel
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import shipped_config
+from e2i_assets_tests.integration.gates.partition import PARTITION, checks, run
+
+GATES = ("answerable", "overlap", "balance", "beats_constant_effect", "bundle_answers")
+
+
+def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_path: Path) -> None:
+    here = here.model_copy(update={"config": shipped_config(tmp_path / "asked", ["uplift"])})
+    result = run(here, '+key:"uplift/bento_bundle" or key:"uplift/model_card"')
+    assert result.success
+    judged = checks(result)
+    assert {gate: judged[gate] for gate in GATES} == dict.fromkeys(GATES, True)
+
+    store = build_resources(here)["store"]
+
+    def published(stage: str, kind: type) -> object:
+        asset = f"uplift/{stage}"
+        return store.read(asset, PARTITION, store.current(asset, PARTITION).version, kind)
+
+    estimate, model = published("effect_estimate", EffectEstimate), published("trained_model", UpliftModel)
+    evaluated, card = published("evaluation", UpliftEvaluated), published("model_card", ModelCard)
+    assert isinstance(estimate, EffectEstimate)
+    assert isinstance(model, UpliftModel)
+    assert isinstance(evaluated, UpliftEvaluated)
+    assert isinstance(card, ModelCard)
+    effect = estimate.report.effect
+    assert effect is not None
+    assert estimate.report.naive is not None
+    assert "hcp_engaged" not in model.features
+    truth = evaluated.evaluation.truth
+    assert truth is not None
+    assert effect.low < truth.average < effect.high < estimate.report.naive.estimate
+    assert model.constant == (not model.choice.beats_constant)
+    assert evaluated.model_fingerprint == model.fingerprint
+    for words in ("Identification", "No confounder is missing", "E-value", "beats_constant_effect"):
+        assert words in card.page
+
+    again = run(here, 'key:"uplift/evaluation"', force=True)
+    assert again.success
+    opened = "SELECT count(*) FROM e2i.ml_split_access WHERE purpose = 'uplift/evaluation'"
+    with build_resources(here)["warehouse"].engine.connect() as connection:
+        assert connection.execute(sa.text(opened)).scalar_one() == 1
