@@ -32,7 +32,7 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="Average effect of the treatment in train and validation, doubly robust, cross-fitted.",
         kinds={"econml"},
-        gates=(rules.ANSWERABLE, rules.OVERLAP, rules.BALANCE),
+        gates=(rules.ANSWERABLE, rules.OVERLAP, rules.BALANCE, rules.REFUTATION),
         inputs={"splits": "splits"},
         config=lambda context: {
             "scope": scope.model_dump(mode="json"),
@@ -53,15 +53,21 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
         require_answerable(evidence)
         rows = development(splits, scope)
         report = rows.effect(seed=SEED)
+        refutation = None if report.effect is None else rows.refuted(report)
         plots = estimate_plots(report)
         declared = generator_knows(context)
         journeys = rows.frame["patient_journey_id"]
         true = declared.true_effects(scope.treatment, scope.target, journeys) if declared else None
         return StageResult(
-            EffectEstimate(report),
-            gate_input=rules.EffectJudged(evidence, report, scope.max_difference),
+            EffectEstimate(report, refutation),
+            gate_input=rules.EffectJudged(evidence, report, refutation, scope.max_difference),
             metadata={
                 **effect_metadata(report),
+                **(
+                    {}
+                    if refutation is None
+                    else {"refutations": shown.table(map(vars, refutation.refutations))}
+                ),
                 "patients": context.cells.figure(report.rows),
                 **({} if true is None else {"true_average_effect": float(true.mean())}),
                 **{Path(name).stem: shown.image(png) for name, png in plots.items()},

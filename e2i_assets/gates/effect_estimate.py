@@ -12,6 +12,7 @@ from e2i_assets.gates import model_candidate
 from e2i_assets.gates.verdict import Gate, Verdict, not_judged, ok, refuse
 
 if TYPE_CHECKING:
+    from e2i_assets.causal.refutation import Refutation, RefutationReport
     from e2i_assets.causal.report import EffectReport
     from e2i_assets.modeling.scopes.answerable import Answerability
 
@@ -26,11 +27,13 @@ class EffectJudged:
     Attributes:
         evidence: what there is to answer the scope with.
         report: the effect, or why there is none.
+        refutation: what came of the attempts to refute it; None where there is no effect to refute.
         max_difference: standardised difference that a covariate may keep between weighted arms.
     """
 
     evidence: Answerability
     report: EffectReport
+    refutation: RefutationReport | None
     max_difference: float
 
 
@@ -120,3 +123,39 @@ def _balance(judged: EffectJudged) -> Verdict:
 
 
 BALANCE = Gate("balance", "Once weighted, the arms are alike in every covariate.", _balance)
+
+
+def _refutation(judged: EffectJudged) -> Verdict:
+    found = judged.refutation
+    if judged.report.effect is None:
+        return not_judged("overlap")
+    if found is None or not found.refutations:
+        return refuse("nothing_evaluated", "no attempt was made to refute the effect.", "Estimate it again.")
+    told = "; ".join(f"{_name(one)} p {one.p:.2g}" for one in found.refutations)
+    figures = {f"p_{_name(one).replace(' ', '_')}": one.p for one in found.refutations}
+    unsound = [one for one in found.refutations if one.verdict == "failed" or not one.p >= 0]
+    if unsound:
+        return refuse(
+            "refuted",
+            f"the effect did not stand {', '.join(map(_name, unsound))}: {told}.",
+            "Look for confounders that are not among the covariates, and for covariates that follow from the "
+            "treatment; widen the cohort where an arm is small.",
+            [
+                {
+                    "attempt": _name(one), "statistic": one.statistic, "expected": one.expected,
+                    "seen": one.seen, "p": one.p,
+                }
+                for one in unsound
+            ],
+            **figures,
+        )  # fmt: skip
+    doubted = [_name(one) for one in found.refutations if one.verdict == "warning"]
+    doubts = f"; to be looked at: {', '.join(doubted)}" if doubted else ""
+    return ok(told + doubts, **figures)
+
+
+def _name(one: Refutation) -> str:
+    return f"{one.name.replace('_', ' ')} {one.column}".rstrip()
+
+
+REFUTATION = Gate("refutation", "The effect stands placebo, dummy outcome and the like.", _refutation)

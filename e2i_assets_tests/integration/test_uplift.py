@@ -110,7 +110,7 @@ def test_a_treatment_that_a_covariate_decides_is_refused() -> None:
     frame = patients("differs")[0]
     decided = frame.assign(engaged=(frame["severity"] > 0).astype(float))
     report = rows_of(decided).effect(seed=0)
-    verdict = OVERLAP.verdict(EffectJudged(EVIDENCE, report, 0.1))
+    verdict = OVERLAP.verdict(EffectJudged(EVIDENCE, report, None, 0.1))
     assert (verdict.passed, verdict.reason) == (False, "treatment_decided")
     assert report.effect is None
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from e2i_assets.causal.cate import CONSTANT, CateChoice, Contest, calibrate
+from e2i_assets.causal.refutation import Refutation, RefutationReport
 from e2i_assets.causal.report import Balance, Effect, EffectReport, Overlap
 from e2i_assets.causal.scores import (
     Expected,
@@ -19,7 +20,7 @@ from e2i_assets.causal.scores import (
     policy_value,
     ranking,
 )
-from e2i_assets.gates.effect_estimate import BALANCE, OVERLAP, EffectJudged
+from e2i_assets.gates.effect_estimate import BALANCE, OVERLAP, REFUTATION, EffectJudged
 from e2i_assets.gates.uplift import BEATS_CONSTANT_EFFECT, CONSTANT_SERVED, Chosen
 from e2i_assets_tests.unit.fail_closed.effects import EVIDENCE, NOTHING
 
@@ -143,7 +144,7 @@ def report(**changes: object) -> EffectReport:
 
 
 def judged(**changes: object) -> EffectJudged:
-    return EffectJudged(EVIDENCE, report(**changes), 0.1)
+    return EffectJudged(EVIDENCE, report(**changes), None, 0.1)
 
 
 @pytest.mark.parametrize("reason", ["no_overlap", "treatment_decided", "too_few"])
@@ -171,3 +172,22 @@ def test_arms_that_differ_by_more_than_chance_once_weighted_are_refused() -> Non
     assert "age" not in verdict.message.replace("average", "")
     unknown = judged(balance=(Balance("severity", 0.8, float("nan")),))
     assert BALANCE.verdict(unknown).reason == "unbalanced"
+
+
+def refuted(**p: float) -> EffectJudged:
+    attempts = tuple(
+        Refutation(name, "mean", 0.0, 0.1, 20, value, "failed" if value < 0.01 else "passed")
+        for name, value in p.items()
+    )
+    found = RefutationReport("engaged", "started", "passed", attempts, None, 0)
+    return replace(judged(), refutation=found)
+
+
+def test_an_effect_that_an_attempt_refutes_is_refused_by_the_name_of_the_attempt() -> None:
+    assert REFUTATION.verdict(refuted(placebo_treatment=0.4, data_subset=0.02)).passed
+    verdict = REFUTATION.verdict(refuted(placebo_treatment=0.4, dummy_outcome=0.001))
+    assert (verdict.passed, verdict.reason) == (False, "refuted")
+    assert "dummy outcome" in verdict.message.split(":")[0]
+    assert "placebo" not in verdict.message.split(":")[0]
+    assert REFUTATION.verdict(refuted(placebo_treatment=float("nan"))).reason == "refuted"
+    assert REFUTATION.verdict(refuted()).reason == "nothing_evaluated"

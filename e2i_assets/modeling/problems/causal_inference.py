@@ -27,6 +27,10 @@ class CausalScope(Scope):
         treat_share: of patients who could be treated, whose benefit the evaluation tells.
         segments: feature to the values from which the next segment begins; effects are told by them, and by
             age band, sex, region and insurance.
+        graph: arrows of what causes what, each line `cause -> effect`; the features that it names are
+            adjusted for, and a mediator or a collider among them is refused.
+        negative_outcomes, negative_exposures: features and outcomes that the treatment cannot have changed,
+            or that cannot have changed the target; an effect on or of them refutes.
         plausible_max: what the features may reach together (AUC, or R² of a number) before those that nobody
             has declared as known on the index date become a question.
     """
@@ -38,6 +42,9 @@ class CausalScope(Scope):
     max_difference: float = Field(default=0.1, gt=0, le=1)
     treat_share: float = Field(default=0.3, gt=0, lt=1)
     segments: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    graph: tuple[str, ...] = ()
+    negative_outcomes: tuple[str, ...] = ()
+    negative_exposures: tuple[str, ...] = ()
     plausible_max: float = Field(default=0.95, gt=0.5, le=1)
 
     @property

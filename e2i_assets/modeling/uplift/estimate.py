@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2i_assets.causal.refutation import RefutationReport
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.json_files import from_json, read_json, to_json, write_json
 
 
 @dataclass(frozen=True)
 class EffectEstimate:
-    """The report of an effect; as published, one that is identified."""
+    """The report of an effect and the attempts to refute it; as published, it is identified and stood them."""
 
     report: EffectReport
+    refutation: RefutationReport | None
 
     def save(self, folder: Path) -> None:
         """effect.json"""
-        write_json(folder, "effect.json", to_json(self.report))
+        write_json(folder, "effect.json", to_json(self))
 
     @classmethod
     def load(cls, folder: Path) -> EffectEstimate:
         """Read it."""
-        return cls(from_json(EffectReport, read_json(folder, "effect.json")))
+        return from_json(cls, read_json(folder, "effect.json"))

@@ -10,13 +10,19 @@ import pandas as pd
 
 from e2i_assets.causal.data import CausalData, prepare
 from e2i_assets.causal.effect import estimate_effect
+from e2i_assets.causal.graph import CausalGraph
 from e2i_assets.causal.nuisance import cross_fit
+from e2i_assets.causal.refutation import RefutationReport, refute
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import Expected
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.problems.causal_inference import CausalScope
+
+REPETITIONS = 10
+"""Of each attempt to refute, fewer than from a notebook, since every run of a partition makes them. Four
+intervals of ten without the truth refute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +79,19 @@ class CausalRows:
         scope = self.scope
         return estimate_effect(
             self._asked(), treatment=scope.treatment, outcome=scope.target, covariates=self.covariates,
-            estimand=scope.estimand, seed=seed,
+            estimand=scope.estimand, graph=graph_of(scope), seed=seed,
         )  # fmt: skip
+
+    def refuted(self, report: EffectReport) -> RefutationReport:
+        """What came of the attempts to refute an effect on these rows."""
+        scope = self.scope
+        return refute(
+            self._asked(*scope.negative_outcomes, *scope.negative_exposures),
+            report,
+            negative_outcomes=scope.negative_outcomes,
+            negative_exposures=scope.negative_exposures,
+            repetitions=REPETITIONS,
+        )
 
     def nuisance(self, *, seed: int) -> Nuisance:
         """Cross-fitted nuisances of rows whose outcome is known."""
@@ -92,8 +109,18 @@ class CausalRows:
             self._asked(), treatment=self.scope.treatment, outcome=self.scope.target, covariates=self.names
         )
 
-    def _asked(self) -> pd.DataFrame:
-        return self.frame[[self.scope.treatment, self.scope.target, *self.names]]
+    def _asked(self, *further: str) -> pd.DataFrame:
+        names = [self.scope.treatment, self.scope.target, *self.names, *further]
+        return self.frame[list(dict.fromkeys(names))]
+
+
+def graph_of(scope: CausalScope) -> CausalGraph | None:
+    """What the scope holds to cause what; None where it says nothing.
+
+    Raises:
+        CausalDataError: a line is no arrow, or the arrows go round in a circle.
+    """
+    return CausalGraph.parse(scope.graph) if scope.graph else None
 
 
 def causal_rows(
@@ -104,10 +131,14 @@ def causal_rows(
     Raises:
         TrainingDataError: a column is missing.
     """
+    graph, left_out = graph_of(scope), (scope.treatment, *scope.features.exclude, *scope.negative_outcomes)
     covariates = tuple(
-        feature for feature in features if feature.name not in (scope.treatment, *scope.features.exclude)
+        feature
+        for feature in features
+        if feature.name not in left_out and (graph is None or feature.name in graph.nodes)
     )
-    wanted = [scope.treatment, scope.target, *(covariate.name for covariate in covariates)]
+    named = (scope.treatment, scope.target, *scope.negative_outcomes, *scope.negative_exposures)
+    wanted = [*named, *(covariate.name for covariate in covariates)]
     frame = pd.concat(frames, ignore_index=True)
     if absent := sorted(set(wanted) - set(frame.columns)):
         raise TrainingDataError(

@@ -15,7 +15,7 @@ from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import shipped_config
 from e2i_assets_tests.integration.gates.partition import PARTITION, checks, run
 
-GATES = ("answerable", "overlap", "balance", "beats_constant_effect", "bundle_answers")
+GATES = ("answerable", "overlap", "balance", "refutation", "beats_constant_effect", "bundle_answers")
 
 
 def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.causal.cate import CateChoice
-from e2i_assets.causal.report import EffectReport
+from e2i_assets.causal.report import Effect, EffectReport
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates.effect_estimate import EffectJudged
 from e2i_assets.gates.uplift import Chosen
@@ -33,6 +34,8 @@ NOTHING = EffectReport(
     rows=0, treated=0, arm="1", control="0", treatment_kind="binary", outcome_kind="binary",
 )  # fmt: skip
 
+SHOWN = replace(NOTHING, status="effect", effect=Effect(0.2, 0.1, 0.3, 0.01, 0.05))
+
 
 def table(**changes: Any) -> pd.DataFrame:
     rng = np.random.default_rng(0)
@@ -41,7 +44,7 @@ def table(**changes: Any) -> pd.DataFrame:
 
 
 def judged(frame: pd.DataFrame) -> EffectJudged:
-    return EffectJudged(EVIDENCE, causal_rows([frame], FEATURES, SCOPE).effect(seed=0), 0.1)
+    return EffectJudged(EVIDENCE, causal_rows([frame], FEATURES, SCOPE).effect(seed=0), None, 0.1)
 
 
 def chosen(frame: pd.DataFrame) -> Chosen:
@@ -67,8 +70,11 @@ def hazards(make: Any, nothing: Case) -> dict[str, Case]:
 
 
 CASES: Cases = {
-    "overlap": hazards(judged, Case(lambda: EffectJudged(EVIDENCE, NOTHING, 0.1), "nothing_evaluated")),
-    "balance": hazards(judged, Case(lambda: EffectJudged(EVIDENCE, NOTHING, 0.1), "not_judged")),
+    "overlap": hazards(judged, Case(lambda: EffectJudged(EVIDENCE, NOTHING, None, 0.1), "nothing_evaluated")),
+    "balance": hazards(judged, Case(lambda: EffectJudged(EVIDENCE, NOTHING, None, 0.1), "not_judged")),
+    "refutation": hazards(
+        judged, Case(lambda: EffectJudged(EVIDENCE, SHOWN, None, 0.1), "nothing_evaluated")
+    ),
     "beats_constant_effect": hazards(
         chosen, Case(lambda: Chosen(True, CateChoice(0.0, (), {}, 2.0, None, 0, 0)), "nothing_evaluated")
     ),
