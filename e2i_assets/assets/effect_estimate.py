@@ -63,11 +63,7 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
             gate_input=rules.EffectJudged(evidence, report, refutation, scope.max_difference),
             metadata={
                 **effect_metadata(report),
-                **(
-                    {}
-                    if refutation is None
-                    else {"refutations": shown.table(map(vars, refutation.refutations))}
-                ),
+                "refutations": shown.table(map(vars, refutation.refutations if refutation else ())),
                 "patients": context.cells.figure(report.rows),
                 **({} if true is None else {"true_average_effect": float(true.mean())}),
                 **{Path(name).stem: shown.image(png) for name, png in plots.items()},

@@ -66,6 +66,7 @@ def build_uplift_card(scope: CausalScope) -> dg.AssetsDefinition:
                 attrition=cohort.result,
                 splits=splits,
                 report=estimate.report,
+                refutation=estimate.refutation,
                 model=model,
                 evaluation=evaluation.evaluation,
                 versions={asset: published.version for asset, published in named.items()},

@@ -36,6 +36,7 @@ from e2i_assets.modeling.card.page import model_card
 from e2i_assets.modeling.card.records import CardRecords
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers as tripod_answers
+from e2i_assets.modeling.card.uplift import UpliftRecords, uplift_card
 from e2i_assets.modeling.evaluation.evaluate import evaluate, lift, meets, plausibility
 from e2i_assets.modeling.evaluation.plots import evaluation_plots, importance_plot
 from e2i_assets.modeling.evaluation.subgroups import groups_of
@@ -45,9 +46,11 @@ from e2i_assets.modeling.explanation.plots import explanation_plots
 from e2i_assets.modeling.preprocessing.feature_selection import choose_features
 from e2i_assets.modeling.preprocessing.preprocessor import MISSING, fit_preprocessor, preprocessor_summary
 from e2i_assets.modeling.preprocessing.refit import refit_check
+from e2i_assets.modeling.problems.base import Answer
+from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.answerable import assess
 from e2i_assets.modeling.scopes.files import load_scopes
-from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.selection.candidate import select_candidate
 from e2i_assets.modeling.selection.measuring import measure
 from e2i_assets.modeling.splits.alike import row_keys
@@ -55,6 +58,11 @@ from e2i_assets.modeling.splits.assignment import divide
 from e2i_assets.modeling.training.model import TrainedModel, train_model
 from e2i_assets.modeling.tuning.plots import study_plots
 from e2i_assets.modeling.tuning.study import OptunaConfig, tune
+from e2i_assets.modeling.uplift.evaluation import evaluate_uplift
+from e2i_assets.modeling.uplift.model import UpliftModel, train_uplift
+from e2i_assets.modeling.uplift.plots import estimate_plots
+from e2i_assets.modeling.uplift.plots import evaluation_plots as uplift_plots
+from e2i_assets.modeling.uplift.rows import causal_rows
 from e2i_assets.quality import QCReport, QualityConfig, build_qc_report
 from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets.quality.plots import dimension_chart, history_chart
@@ -87,7 +95,11 @@ def plain(here: Settings, warehouse: Any, folder: Path, key: str) -> None:
     prepared = prepare(here, warehouse, folder, partition, [scopes[name] for name in partition.scopes])
     for name in partition.scopes:
         (folder / name).mkdir()
-        model_of(prepared, scopes[name], folder / name)
+        match scopes[name]:
+            case CausalScope() as scope:
+                effect_of(prepared, scope, folder / name)
+            case PredictiveScope() as scope:
+                model_of(prepared, scope, folder / name)
 
 
 def prepare(
@@ -128,16 +140,17 @@ def prepare(
     frames = dict(
         divide(
             rows, pd.DataFrame(columns=["patient_id", "split"]),
-            targets=[scope.target for scope in scopes if scope.problem.stratified],
+            targets=list(dict.fromkeys(scope.target for scope in scopes if scope.problem.stratified)),
             order="temporal" if temporal else "random", time_column="index_date", seed=SEED,
             equal_rows=partition.equal_rows,
-            keys=[row_keys(rows, [*names, scope.target]) for scope in scopes],
+            keys=[row_keys(rows, [*names, target]) for target in dict.fromkeys(s.target for s in scopes)],
         ).frames
     )  # fmt: skip
     grade_splits(frames, raw, quality, attributes=partition.attributes)
     for name, frame in frames.items():
         frame.to_parquet(folder / f"{name}.parquet")
-    audits = {scope.target: audited(scope, frames, made.features, partition) for scope in scopes}
+    asked = {scope.target: scope for scope in scopes}.values()
+    audits = {scope.target: audited(scope, frames, made.features, partition) for scope in asked}
     return Prepared(here, folder, partition, cells, tuple(made.features), frames, audits, report, attrition)
 
 
@@ -149,11 +162,11 @@ def audited(scope: Scope, frames: Mapping[str, pd.DataFrame], features: Any, par
         known.pop("train"), scope.target, id_column="patient_id", event_times="index_date",
         contract={feature.name: feature for feature in features}, other_splits=known,
         plausible=Plausible(**{scope.plausible.name: scope.plausible.limit}),
-        equal_rows=partition.equal_rows == "allow", regression=scope.problem_type == "regression",
+        equal_rows=partition.equal_rows == "allow", regression=not scope.problem.of_classes,
     )  # fmt: skip
 
 
-def model_of(prepared: Prepared, scope: Scope, folder: Path) -> None:
+def model_of(prepared: Prepared, scope: PredictiveScope, folder: Path) -> None:
     """From the candidate to the bundle and the card."""
     frames, cells = prepared.frames, prepared.cells
     features = [f for f in prepared.features if f.name not in scope.features.exclude]
@@ -202,7 +215,32 @@ def model_of(prepared: Prepared, scope: Scope, folder: Path) -> None:
     checklist(tripod_answers(records))
     example = example_frame(model.pipeline[0], frames["train"], features_of(prepared, model), cells)
     track(prepared.here, model, result, pictures | evaluation_plots(result), explanation, example, folder)
-    bundle(prepared, scope, model, result)
+    classes = getattr(model.pipeline, "classes_", ())
+    bundle(prepared, model, model.problem.answer(classes, scope.target, result.threshold))
+
+
+def effect_of(prepared: Prepared, scope: CausalScope, folder: Path) -> None:
+    """From the average effect to the bundle and the card."""
+    frames, cells = prepared.frames, prepared.cells
+    rows = causal_rows([frames["train"], frames["validation"]], prepared.features, scope)
+    report = rows.effect(seed=SEED)
+    refutation, plots = rows.refuted(report), estimate_plots(report)
+    model = train_uplift(
+        rows, report, n_train=len(frames["train"]), seed=SEED, minimum_cell_count=cells,
+        accept=lambda choice: choice.beats_constant,
+    )  # fmt: skip
+    test = causal_rows([frames["test"]], prepared.features, scope)
+    result = evaluate_uplift(model, test, rows, seed=SEED, minimum=cells)
+    records = UpliftRecords(
+        scope=scope, cohort=prepared.partition, attrition=prepared.attrition,
+        splits=splits_of(prepared, scope), report=report, refutation=refutation, model=model,
+        evaluation=result, versions={}, gates={}, cells=Cells(cells),
+    )  # fmt: skip
+    (folder / "card.html").write_text(uplift_card(records).page)
+    for name, png in (plots | uplift_plots(result)).items():
+        (folder / name).write_bytes(png)
+    model.save(folder / "model")
+    bundle(prepared, model, model.answer())
 
 
 def splits_of(prepared: Prepared, scope: Scope) -> Splits:
@@ -259,7 +297,7 @@ def track(
         )  # fmt: skip
 
 
-def bundle(prepared: Prepared, scope: Scope, model: TrainedModel, result: Any) -> None:
+def bundle(prepared: Prepared, model: TrainedModel | UpliftModel, answer: Answer) -> None:
     """The same Bento, asked the same rows."""
     features = features_of(prepared, model)
     seen = preprocessor_summary(model.pipeline[0]).get("categorical", {})
@@ -268,10 +306,10 @@ def bundle(prepared: Prepared, scope: Scope, model: TrainedModel, result: Any) -
     with bento_store(prepared.here.bento_home):
         made = build_bundle(
             model.pipeline, features, name="plain", version=f"v{time.time_ns()}",
-            answer=model.problem.answer(getattr(model.pipeline, "classes_", ()), scope.target, result.threshold),
+            answer=answer,
             metadata={}, levels=levels,
             usual=usual_values(prepared.frames["train"], numeric, prepared.cells),
         )  # fmt: skip
     probes = probe_rows(prepared.frames["validation"], features)
-    measure(packed_pipeline(made), "predict_proba" if model.problem.of_classes else "predict", probes)
-    answers(model.pipeline, made, "predict_proba" if model.problem.of_classes else "predict", probes)
+    measure(packed_pipeline(made), answer.method, probes)
+    answers(model.pipeline, made, answer.method, probes)

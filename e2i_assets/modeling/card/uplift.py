@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2i_assets.causal.cate import CONSTANT
+from e2i_assets.causal.refutation import RefutationReport
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import EffectGroup, Estimate
 from e2i_assets.cohorts.attrition import CohortResult
@@ -16,6 +17,7 @@ from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.html_pages import render
 from e2i_assets.modeling.artifacts import Splits
+from e2i_assets.modeling.card.graph_picture import graph_picture
 from e2i_assets.modeling.card.page import Picture
 from e2i_assets.modeling.card.records import ModelCard
 from e2i_assets.modeling.card.tables import Table, gates_of, versions_of
@@ -23,11 +25,13 @@ from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluation
 from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.modeling.uplift.plots import estimate_plots, evaluation_plots, segment_plot
+from e2i_assets.modeling.uplift.rows import graph_of
 
 TEMPLATE = "uplift_card.html"
 SECTIONS = (
     "Question and estimand", "Identification", "Participants", "Average effect", "Overlap and balance",
-    "Sensitivity", "Effects for patients", "On test", "Segments", "Gates", "Limits", "Provenance",
+    "Sensitivity and refutation", "Effects for patients", "On test", "Segments", "Gates", "Limits",
+    "Provenance",
 )  # fmt: skip
 ESTIMANDS: Mapping[str, str] = {
     "ate": "all patients of the cohort",
@@ -53,6 +57,7 @@ class UpliftRecords:
     attrition: CohortResult
     splits: Splits
     report: EffectReport
+    refutation: RefutationReport | None
     model: UpliftModel
     evaluation: UpliftEvaluation
     versions: Mapping[str, str]
@@ -84,7 +89,9 @@ def uplift_card(records: UpliftRecords) -> ModelCard:
         nuisances=_nuisances(report),
         overlap=_overlap(records),
         balance=_pictures(estimate_plots(report)),
+        graph=_graph(records),
         sensitivity=_sensitivity(report),
+        refutations=_refutations(records.refutation),
         choice=_choice(records),
         contest=_contest(model),
         figures=_figures(evaluation),
@@ -224,6 +231,25 @@ def _sensitivity(report: EffectReport) -> str:
         f"its interval to none; or explain {found.robustness:.0%} of what is left of both, and "
         f"{found.robustness_significance:.0%} to take away its significance (Cinelli and Hazlett)."
     )
+
+
+def _graph(records: UpliftRecords) -> Picture | None:
+    """The graph that the scope states, with what is adjusted for."""
+    scope = records.scope
+    if (graph := graph_of(scope)) is None:
+        return None
+    caption = "What the scope holds to cause what; the covariates were checked against it."
+    return _picture(caption, graph_picture(graph, scope.treatment, scope.target, records.report.covariates))
+
+
+def _refutations(found: RefutationReport | None) -> Table:
+    rows = [
+        [f"{one.name.replace('_', ' ')} {one.column}".rstrip(), one.statistic, f"{one.expected:.3f}",
+         f"{one.seen:.3f}", f"{one.p:.2g}", one.verdict]
+        for one in (found.refutations if found else ())
+    ]  # fmt: skip
+    caption = "Attempts to refute the effect; p is that of what was seen, were all well."
+    return Table(caption, ["Attempt", "Statistic", "Expected", "Seen", "p", "Verdict"], rows)
 
 
 def _contest(model: UpliftModel) -> Table:

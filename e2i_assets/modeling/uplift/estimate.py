@@ -12,7 +12,7 @@ from e2i_assets.json_files import from_json, read_json, to_json, write_json
 
 @dataclass(frozen=True)
 class EffectEstimate:
-    """The report of an effect and the attempts to refute it; as published, it is identified and stood them."""
+    """The report of an effect and the attempts to refute it; as published, it stood them."""
 
     report: EffectReport
     refutation: RefutationReport | None
