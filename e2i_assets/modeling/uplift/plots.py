@@ -4,55 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from e2i_assets import drawing
+from e2i_assets.causal.plots import love_plot, overlap_plot
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import EffectGroup
-from e2i_assets.modeling import drawing
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluation
-
-FEW = 5
-"""Patients below which a bar tells of them, and is not drawn."""
-MOST = 25
-"""Covariates of a love plot; the others differ less."""
 
 
 def estimate_plots(report: EffectReport) -> dict[str, bytes]:
-    """Every picture of an effect, by file name."""
-    return {"balance.png": love_plot(report), "overlap.png": overlap_plot(report)}
-
-
-def love_plot(report: EffectReport) -> bytes:
-    """Standardised differences between the arms, before and after weighting; the most different first."""
-    shown = report.balance[:MOST][::-1]
-    figure, axes = drawing.canvas(6.2, 1.2 + 0.24 * max(len(shown), 3))
-    places = range(len(shown))
-    axes.axvline(0, color=drawing.INK, linewidth=1)
-    for edge in (-0.1, 0.1):
-        axes.axvline(edge, color=drawing.SOFT, linestyle=":", linewidth=1)
-    axes.scatter([one.before for one in shown], places, color=drawing.SOFT, s=24, label="Before weighting")
-    axes.scatter([one.after for one in shown], places, color=drawing.LINE, s=24, label="After weighting")
-    axes.set_yticks(places, [drawing.plain(one.covariate.replace("_", " ")) for one in shown])
-    axes.set_xlabel("Standardised mean difference")
-    axes.set_title(f"{len(shown)} of {len(report.balance)} covariates")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    return drawing.png(figure)
-
-
-def overlap_plot(report: EffectReport) -> bytes:
-    """Propensities of the treated upwards, of the others downwards."""
-    figure, axes = drawing.canvas(5.2, 3.6)
-    if (overlap := report.overlap) is not None:
-        bins = len(overlap.histogram_treated)
-        at = [(place + 0.5) / bins for place in range(bins)]
-        above = [count if count >= FEW else 0 for count in overlap.histogram_treated]
-        below = [-count if count >= FEW else 0 for count in overlap.histogram_control]
-        axes.bar(at, above, 0.9 / bins, color=drawing.LINE, label="Treated")
-        axes.bar(at, below, 0.9 / bins, color=drawing.SOFT, label="Not treated")
-        axes.axhline(0, color=drawing.INK, linewidth=1)
-        axes.set_title(f"{overlap.share_outside:.0%} outside 0.05 to 0.95; bars from {FEW} patients on")
-        axes.legend(frameon=False, fontsize=8)
-    axes.set(xlim=(0, 1), xlabel="Propensity", ylabel="Patients")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-    return drawing.png(figure)
+    """Every picture of an effect, by file name; those that nothing is known for are not."""
+    plots = {"balance.png": love_plot(report), "overlap.png": overlap_plot(report)}
+    return {name: png for name, png in plots.items() if png is not None}
 
 
 def evaluation_plots(evaluation: UpliftEvaluation) -> dict[str, bytes]:
