@@ -104,7 +104,7 @@ async def health(_: Request) -> JSONResponse:
 async def health_cate(_: Request) -> JSONResponse:
     """Whether effects are told: that on somebody of whom nothing is known, asked for now."""
     nobody = dict.fromkeys((feature["name"] for feature in SCHEMA["features"]), None)
-    told = _told(bentoml.get_current_service()._given([nobody]))
+    told = _told(bentoml.get_current_service().given([nobody]))
     return JSONResponse({"status": "healthy", "model_id": SCHEMA["model_id"], **told})
 
 
@@ -142,7 +142,7 @@ class PredictionService:
     def _check_self(self) -> None:
         """Refuse to serve when the libraries here do not give what was seen when building."""
         missing = dict.fromkeys((feature["name"] for feature in SCHEMA["features"]), None)
-        given = [*self._given([missing]).ravel(), *self._given([missing, missing]).ravel()]
+        given = [*self.given([missing]).ravel(), *self.given([missing, missing]).ravel()]
         for now, then in zip(given, 3 * SCHEMA["self_check"]["all_missing"], strict=True):
             if abs(now - then) > TOLERANCE * max(1.0, abs(then)):
                 raise RuntimeError(
@@ -150,7 +150,7 @@ class PredictionService:
                     "the bundle was built; install the versions in env/python/requirements.txt"
                 )
 
-    def _given(self, rows: list[Row]) -> Any:
+    def given(self, rows: list[Row]) -> Any:
         """What the pipeline gives for each row: a number for each column of the answer, or one."""
         if self.one_row and len(rows) == 1:
             given = self.one_row(rows[0]).astype(float)
@@ -162,7 +162,7 @@ class PredictionService:
         start = time.perf_counter()
         warnings = doubts(SCHEMA["features"], rows)
         before = time.perf_counter()
-        given = self._given(rows)
+        given = self.given(rows)
         end = time.perf_counter()
         return PredictResponse(
             **_told(given),
