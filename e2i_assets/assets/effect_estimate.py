@@ -10,7 +10,14 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE
-from e2i_assets.assets.scoped import SEED, followup_days, generator_knows, outcomes_of, stage_key
+from e2i_assets.assets.scoped import (
+    SEED,
+    followup_days,
+    generator_knows,
+    outcomes_of,
+    stage_key,
+    true_effects,
+)
 from e2i_assets.causal.report import Effect, EffectReport
 from e2i_assets.gates import effect_estimate as rules
 from e2i_assets.modeling.artifacts import Splits
@@ -56,8 +63,7 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
         refutation = None if report.effect is None else rows.refuted(report)
         plots = estimate_plots(report)
         declared = generator_knows(context)
-        journeys = rows.frame["patient_journey_id"]
-        true = declared.true_effects(scope.treatment, scope.target, journeys) if declared else None
+        true = true_effects(declared, rows) if declared else None
         return StageResult(
             EffectEstimate(report, refutation),
             gate_input=rules.EffectJudged(evidence, report, refutation, scope.max_difference),

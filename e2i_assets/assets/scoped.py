@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 import pandas as pd
@@ -20,6 +20,11 @@ from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.resources.sealing import VaultError
 from e2i_assets.stages.context import StageContext
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from e2i_assets.modeling.uplift.rows import CausalRows
 
 SEED = 42
 T = TypeVar("T")
@@ -84,3 +89,9 @@ def generator_knows(context: StageContext) -> Declared | None:
     """What the generator of synthetic data knows; None where there are none."""
     current = context.store.current(DECLARED, GENERATED)
     return None if current is None else context.open(current, Declared)
+
+
+def true_effects(declared: Declared, rows: CausalRows) -> np.ndarray | None:
+    """The true effect on each of these patients; None where the generator knows none of theirs."""
+    scope, journeys = rows.scope, rows.frame["patient_journey_id"]
+    return declared.true_effects(scope.treatment, scope.target, journeys, rows.y)

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import MLFLOW_RUN
-from e2i_assets.assets.scoped import SEED, generator_knows, stage_key, test_told
+from e2i_assets.assets.scoped import SEED, generator_knows, stage_key, test_told, true_effects
 from e2i_assets.assets.uplift_model import ends, segment_rows
 from e2i_assets.causal.scores import Estimate
 from e2i_assets.ingest.synthetic.declared import Declared
@@ -98,12 +98,8 @@ def _evaluate_once(
 
 def _truth(declared: Declared, test: CausalRows, others: CausalRows) -> Any:
     """True effects of test and of the others; None where they are not known."""
-    scope = test.scope
-    both = [
-        declared.true_effects(scope.treatment, scope.target, rows.frame["patient_journey_id"])
-        for rows in (test.with_outcome, others)
-    ]
-    return None if both[0] is None or both[1] is None else tuple(both)
+    both = true_effects(declared, test.with_outcome), true_effects(declared, others)
+    return None if both[0] is None or both[1] is None else both
 
 
 def evaluation_metadata(result: UpliftEvaluation) -> dict[str, Any]:
