@@ -10,14 +10,8 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE
-from e2i_assets.assets.scoped import (
-    SEED,
-    followup_days,
-    generator_knows,
-    outcomes_of,
-    stage_key,
-    true_effects,
-)
+from e2i_assets.assets.known_truth import generator_knows, true_effects
+from e2i_assets.assets.scoped import SEED, followup_days, outcomes_of, stage_key
 from e2i_assets.causal.report import Effect, EffectReport
 from e2i_assets.gates import effect_estimate as rules
 from e2i_assets.modeling.artifacts import Splits

@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, TypeAdapter
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LEAKAGE, MLFLOW_RUN, PREPROCESSOR_GATES
 from e2i_assets.assets.evaluation_shown import evaluation_metadata
-from e2i_assets.assets.scoped import generator_knows, labelled, stage_key, test_told
+from e2i_assets.assets.known_truth import generator_knows, test_told
+from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.gates import evaluation as rules
 from e2i_assets.json_files import from_json
 from e2i_assets.leakage import LeakageReport

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import MLFLOW_RUN
-from e2i_assets.assets.scoped import SEED, generator_knows, stage_key, test_told, true_effects
+from e2i_assets.assets.known_truth import generator_knows, test_told, true_effects
+from e2i_assets.assets.scoped import SEED, stage_key
 from e2i_assets.assets.uplift_model import ends, segment_rows
 from e2i_assets.causal.scores import Estimate
 from e2i_assets.ingest.synthetic.declared import Declared
