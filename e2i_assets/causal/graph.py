@@ -95,7 +95,7 @@ class CausalGraph:
         Raises:
             CausalDataError: no measured covariates close them; or the graph cannot be asked this.
         """
-        self._refuse_question(treatment, outcome)
+        self.refuse_question(treatment, outcome)
         usable = set(self.nodes if measured is None else measured) - self.after(treatment) - {treatment}
         of_outcome = self.before(outcome, without=[treatment]) & usable
         of_both = of_outcome | self.before(treatment) & usable
@@ -112,7 +112,7 @@ class CausalGraph:
                 among them) or from the outcome, or is a collider that opens a way; or one is lacking. The
                 message names it.
         """
-        self._refuse_question(treatment, outcome)
+        self.refuse_question(treatment, outcome)
         if unknown := [name for name in covariates if name not in self.nodes]:
             raise CausalDataError(
                 f"the graph does not have these covariates: {', '.join(unknown)}",
@@ -134,16 +134,12 @@ class CausalGraph:
             )
         raise self._open(treatment, outcome, covariates)
 
-    def expanded(self, parts: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-        """Arrows with each node replaced by all of its parts; a node that is not named stays as it is."""
-        return [
-            (cause, effect)
-            for one, other in self.edges
-            for cause in parts.get(one, (one,))
-            for effect in parts.get(other, (other,))
-        ]
+    def refuse_question(self, treatment: str, outcome: str) -> None:
+        """Refuse a question that the graph cannot be asked.
 
-    def _refuse_question(self, treatment: str, outcome: str) -> None:
+        Raises:
+            CausalDataError: a node is not there, or nothing leads from the treatment to the outcome.
+        """
         if absent := [name for name in (treatment, outcome) if name not in self.nodes]:
             raise CausalDataError(
                 f"the graph does not have {', '.join(absent)}",
@@ -155,6 +151,15 @@ class CausalGraph:
                 " whatever the rows say",
                 f"Draw the arrow that is in question, `{treatment} {ARROW} {outcome}`.",
             )
+
+    def expanded(self, parts: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+        """Arrows with each node replaced by all of its parts; a node that is not named stays as it is."""
+        return [
+            (cause, effect)
+            for one, other in self.edges
+            for cause in parts.get(one, (one,))
+            for effect in parts.get(other, (other,))
+        ]
 
     def _follows(self, name: str, treatment: str, outcome: str) -> str:
         """Of what a covariate follows; empty where of neither."""

@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from e2i_assets.causal.graph import CausalGraph
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.regression import Regression
 from e2i_assets.modeling.scopes.scope import PlausibleLimit, Scope
@@ -64,6 +65,12 @@ class CausalScope(Scope):
             if not edges or list(edges) != sorted(set(edges)):
                 raise ValueError(f"{name}: give one value or more, each larger than the one before")
         return value
+
+    @model_validator(mode="after")
+    def _a_graph_of_this_question(self) -> Self:
+        if self.graph:
+            CausalGraph.parse(self.graph).refuse_question(self.treatment, self.target)
+        return self
 
     @model_validator(mode="after")
     def _of_two_columns(self) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -21,7 +20,6 @@ def record_causal_validation(
     warehouse: Warehouse, partition: str, scope: str, run_id: str, validated: CrossValidation
 ) -> None:
     """Write down what the libraries said, passed or not; of an error its kind, whose words may quote rows."""
-    wordless = tuple(replace(library, detail="") for library in validated.libraries)
     low, high = validated.consensus_interval or (None, None)
     row = {
         "partition": partition,
@@ -36,7 +34,7 @@ def record_causal_validation(
         "effect": validated.consensus_effect,
         "effect_low": low,
         "effect_high": high,
-        "details": to_json(replace(validated, libraries=wordless)),
+        "details": to_json(validated.written),
         "run_id": run_id,
     }
     warehouse.record(causal_validations, [row])

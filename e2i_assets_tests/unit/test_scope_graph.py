@@ -1,0 +1,35 @@
+"""The graph of causes that a scope gives is one of its question, or the scope is refused."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from e2i_assets.causal import CausalDataError
+from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.uplift.rows import causal_rows
+from e2i_assets_tests.unit.fail_closed.effects import FEATURES, SCOPE, table
+
+
+def asked(*graph: str) -> CausalScope:
+    return CausalScope.model_validate(SCOPE.model_dump() | {"graph": graph})
+
+
+def test_a_graph_refuses_a_covariate_by_name() -> None:
+    rows = causal_rows([table()], FEATURES, asked("age -> engaged -> severity -> started", "age -> started"))
+    with pytest.raises(CausalDataError, match="severity, a mediator from engaged to started"):
+        rows.effect(seed=0)
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (("age, engaged",), "graph, line 1"),
+        (("engaged -> started -> engaged",), "a cycle"),
+        (("age -> started",), "does not have engaged"),
+        (("engaged -> age", "severity -> started"), "nothing leads from engaged to started"),
+    ],
+)
+def test_a_scope_with_a_graph_that_is_none_is_refused(graph: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        asked(*graph)
