@@ -47,7 +47,7 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
     assert effect.estimate < estimate.report.naive.estimate
     assert model.constant == (not model.choice.beats_constant)
     assert evaluated.model_fingerprint == model.fingerprint
-    for words in ("Identification", "No confounder is missing", "E-value", "beats_constant_effect"):
+    for words in ("Identification", "No confounder is missing", "E-value", "beats_<wbr>constant_<wbr>effect"):
         assert words in card.page
 
     again = run(here, 'key:"uplift/evaluation"', force=True)
