@@ -25,6 +25,7 @@ from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.graph import CausalGraph
 from e2i_assets.causal.libraries import LEVEL_Z, LIBRARIES, Answer, Library
 from e2i_assets.causal.nuisance import FOLDS
+from e2i_assets.causal.overlap import LEAST_ROWS
 from e2i_assets.causal.question import Question, arrows, pose
 from e2i_assets.causal.report import Effect
 from e2i_assets.contracts.variables import Variable
@@ -159,6 +160,10 @@ class CrossValidator:
             CausalDataError: the table cannot be asked this, or the covariates do not fit the graph.
         """
         self._refuse_libraries(libraries)
+        if not 2 <= folds <= LEAST_ROWS or seed < 0:
+            raise CausalDataError(
+                f"{folds} folds and seed {seed}", f"Give 2 to {LEAST_ROWS} folds, and a seed of 0 or more."
+            )
         measured = frame.columns
         chosen = covariates or (graph.adjustment_set(treatment, outcome, measured) if graph else ())
         if not chosen:
@@ -173,14 +178,20 @@ class CrossValidator:
             raise CausalDataError(
                 f"known only after the treatment: {', '.join(late)}", "Leave them out of the covariates."
             )
-        data = prepare(
-            frame[frame[outcome].notna()] if outcome in frame else frame,
+        once = list(frame.columns).count(outcome) == 1
+        data, _ = prepare(
+            frame[frame[outcome].notna()] if once else frame,
             treatment=treatment,
             outcome=outcome,
             covariates=adjusted,
             target=target,
             control=control,
-        )
+        ).sorted()
+        if not data.x.shape[1]:
+            raise CausalDataError(
+                f"covariates of one value alone: {', '.join(data.left_out)}; nothing is left to adjust for",
+                "Name columns that differ between patients.",
+            )
         result = CrossValidation("not_identified", treatment, outcome, adjusted, len(data.y), folds, seed)
         question, refusal = pose(data, arrows(data, treatment, outcome, adjusted, graph), folds, seed)
         if refusal:

@@ -26,6 +26,8 @@ MOST_LEVELS = 30
 """A text with more values than this is no category that an estimator could adjust for."""
 RARE_LEVEL = 0.01
 """Levels of fewer rows than this share are taken together."""
+MOST_RARE = 0.5
+"""With more of the rows taken together than this a category would be adjusted for in name alone."""
 FEW_DOSES = 6
 """Whole numbers of fewer values than this may be doses or names of arms: nobody but the user knows."""
 DISTINCT = 0.25
@@ -69,6 +71,16 @@ class CausalData:
     def of(self, rows: np.ndarray) -> CausalData:
         """These rows alone, by their position; one may come more than once."""
         return replace(self, x=self.x[rows], y=self.y[rows], t=self.t[rows], index=self.index[rows])
+
+    def sorted(self) -> tuple[CausalData, np.ndarray]:
+        """Rows and columns in an order of their own, whichever they came in, so that folds and models do not
+        depend on that; and the position that each row had.
+        """
+        by_name = sorted(range(len(self.columns)), key=self.columns.__getitem__)
+        x = self.x[:, by_name]
+        rows = np.lexsort([self.y, self.t, *x.T])
+        ordered = replace(self, x=x, columns=tuple(self.columns[i] for i in by_name))
+        return ordered.of(rows), rows
 
 
 def names_of(covariates: Sequence[str | Variable]) -> tuple[str, ...]:
@@ -121,7 +133,18 @@ def prepare(
         )
     frame, t, kind, arms = _treatment(frame, treatment, target, control)
     y, outcome_kind = _outcome(frame[outcome], outcome)
+    if _copy_of(t, y):
+        raise CausalDataError(
+            f"outcome {outcome} is the treatment {treatment} in other words: one has the order of the other",
+            "Name the column that holds what came of the treatment.",
+        )
     parts = [_encoded(frame[name], name) for name in covariates]
+    for name, part in zip(covariates, parts, strict=True):
+        if any(_copy_of(column, y) for column in part.to_numpy(float).T):
+            raise CausalDataError(
+                f"covariate {name} is the outcome {outcome} in other words: one has the order of the other",
+                "Leave it out of the covariates: given the outcome no treatment changes it.",
+            )
     left_out = tuple(name for name, part in zip(covariates, parts, strict=True) if part.shape[1] == 0)
     table = pd.concat([pd.DataFrame(index=frame.index), *parts], axis=1)
     return CausalData(
@@ -147,6 +170,15 @@ def _refuse_columns(frame: pd.DataFrame, treatment: str, outcome: str, covariate
         raise CausalDataError("the frame has no rows")
 
 
+def _copy_of(values: np.ndarray, y: np.ndarray) -> bool:
+    """Whether numbers are in the very order, or the reverse, of the outcomes that are known."""
+    from scipy.stats import rankdata
+
+    known = ~np.isnan(y)
+    ranks, ranks_of_y = rankdata(values[known]), rankdata(y[known])
+    return np.array_equal(ranks, ranks_of_y) or np.array_equal(ranks, len(ranks) + 1 - ranks_of_y)
+
+
 def _refuse_copies(frame: pd.DataFrame, treatment: str, outcome: str) -> None:
     """A row counted twice makes every interval too narrow.
 
@@ -156,6 +188,7 @@ def _refuse_copies(frame: pd.DataFrame, treatment: str, outcome: str) -> None:
     """
     if repeated := int(frame.index.duplicated().sum()):
         _copies("the index", repeated, len(frame))
+    frame = _comparable(frame)
     rows = frame[frame.duplicated(keep=False)]
     if rows.empty:
         return
@@ -168,6 +201,17 @@ def _refuse_copies(frame: pd.DataFrame, treatment: str, outcome: str) -> None:
     alike = int(frame.drop(columns=[treatment, outcome]).duplicated(keep=False).sum())
     if copies and (copies >= MOSTLY * alike or (outcome in telling and copies > BY_CHANCE * len(frame))):
         _copies("all columns", copies, len(frame))
+
+
+def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each column once, lists and the like as their text."""
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    texts = {
+        name: frame[name].map(repr)
+        for name in frame.select_dtypes("object").columns
+        if not frame[name].map(pd.api.types.is_hashable).all()
+    }
+    return frame.drop(columns=list(texts)).join(pd.DataFrame(texts, index=frame.index)) if texts else frame
 
 
 def _copies(where: str, rows: int, of: int) -> None:
@@ -250,6 +294,8 @@ def _outcome(values: pd.Series, name: str) -> tuple[np.ndarray, OutcomeKind]:
 def _is_number(values: pd.Series) -> bool:
     """Whether all that is there is numbers or yes and no, in a column of whatever type."""
     dtype = values.dropna().infer_objects().dtype
+    if pd.api.types.is_complex_dtype(dtype):
+        return False
     return pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype)
 
 
@@ -286,10 +332,19 @@ def _levels(values: pd.Series, name: str) -> pd.DataFrame:
             "Leave it out where it is a key; otherwise group its values.",
         )
     rare = shares.index[(shares < RARE_LEVEL) | (np.arange(len(shares)) >= MOST_LEVELS)]
+    if shares[rare].sum() > MOST_RARE:
+        raise CausalDataError(
+            f"covariate {name} is text with {len(shares)} values, of which {shares[rare].sum():.0%} of the"
+            " rows have rare ones: nothing is left of it to adjust for",
+            "Group its values, or give what they stand for as numbers; leave it out where it is a key.",
+        )
     grouped = texts.where(~texts.isin(rare), "(rare)").where(texts.notna())
     return pd.get_dummies(grouped, prefix=name, prefix_sep="=", dtype=float)
 
 
 def _standardised(x: np.ndarray) -> np.ndarray:
     """Each column with mean 0 and standard deviation 1; none is constant."""
-    return (x - x.mean(axis=0)) / x.std(axis=0) if x.shape[1] else x
+    if not x.shape[1]:
+        return x
+    x = x / np.abs(x).max(axis=0)  # the square of a very large or small number is none
+    return (x - x.mean(axis=0)) / x.std(axis=0)

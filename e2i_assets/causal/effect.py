@@ -17,7 +17,7 @@ from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.estimands import Scores, as_effect, difference, log_ratio, over_repeats
 from e2i_assets.causal.graph import CausalGraph
 from e2i_assets.causal.nuisance import Nuisances, cross_fit
-from e2i_assets.causal.overlap import DECIDED, balance_of, offers, overlap_of, too_few, why_not
+from e2i_assets.causal.overlap import balance_of, dose_decided, offers, overlap_of, too_few, why_not
 from e2i_assets.causal.report import Effect, EffectReport, Estimand, Reason
 from e2i_assets.causal.sensitivity import sensitivity_of
 from e2i_assets.contracts.variables import Variable
@@ -63,6 +63,8 @@ def estimate_effect(
     """
     if estimand not in get_args(Estimand):
         raise CausalDataError(f"no estimand {estimand!r}: one of {', '.join(get_args(Estimand))}")
+    if seed < 0:
+        raise CausalDataError(f"seed is {seed}", "Give a whole number, 0 or more.")
     if instruments is not None:
         raise CausalDataError(
             "instruments are not supported: an effect is estimated by adjusting for covariates alone",
@@ -101,7 +103,9 @@ def effect_from(report: EffectReport, data: CausalData, nuisances: Nuisances) ->
         repeats=len(nuisances.folds),
     )
     if data.treatment_kind == "continuous":
-        return _of_dose(report, data, nuisances)
+        if refusal := dose_decided(nuisances):
+            return _refused(report, *refusal)
+        return _estimated(report, data, nuisances, float(data.known.sum()), None)
     overlap = overlap_of(data, nuisances, report.estimand)
     report = replace(report, overlap=overlap)
     if refusal := why_not(overlap):
@@ -114,27 +118,16 @@ def effect_from(report: EffectReport, data: CausalData, nuisances: Nuisances) ->
     return _estimated(report, data, nuisances, rows, ratio)
 
 
-def _of_dose(report: EffectReport, data: CausalData, nuisances: Nuisances) -> EffectReport:
-    told = report.nuisances[0].score
-    if told >= DECIDED:
-        return _refused(
-            report,
-            "treatment_decided",
-            f"The covariates decide the treatment: they explain {told:.1%} of it. Leave out what follows"
-            " from the treatment or is its rule.",
-        )
-    return _estimated(report, data, nuisances, float(data.known.sum()), None)
-
-
 def _estimated(
     report: EffectReport, data: CausalData, nuisances: Nuisances, rows: float, ratio: Effect | None
 ) -> EffectReport:
     scores = _all(difference, data, nuisances, report.estimand)
     effect = as_effect(*over_repeats(scores), rows)
     att = None
-    if data.treatment_kind == "binary" and why_not(overlap_of(data, nuisances, "att")) is None:
-        att = as_effect(*over_repeats(_all(difference, data, nuisances, "att")), rows)
-    reference = data.y[data.known & (data.t == 0)] if data.treatment_kind == "binary" else data.y[data.known]
+    if data.treatment_kind == "binary" and why_not(of_treated := overlap_of(data, nuisances, "att")) is None:
+        least = min(of_treated.effective_treated, of_treated.effective_control)
+        att = as_effect(*over_repeats(_all(difference, data, nuisances, "att")), least)
+    unit = 1.0 if data.treatment_kind == "binary" else float(data.t.std())
     return replace(
         report,
         status="effect" if effect.p < SIGNIFICANT else "no_effect_shown",
@@ -142,7 +135,7 @@ def _estimated(
         ratio=ratio,
         att=att,
         naive=_naive(data),
-        sensitivity=sensitivity_of(effect, ratio, float(reference.std()) or 1.0, rows),
+        sensitivity=sensitivity_of(effect, ratio, float(data.y[data.known].std()) / unit, rows),
     )
 
 

@@ -119,9 +119,12 @@ def _expected_error(
 
 
 def log_ratio(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand) -> Scores | None:
-    """Logarithm of the ratio of means; None where one of them is not above zero."""
+    """Logarithm of the ratio of means; None where one of them is not above zero,
+    or is expected to be though none was seen in its arm.
+    """
     control, treated = arm_scores(data, nuisances, repeat, estimand)
-    if min(control.estimate, treated.estimate) <= 0:
+    seen = [data.y[data.known & (data.t == arm)].any() for arm in (0, 1)]
+    if min(control.estimate, treated.estimate) <= 0 or not all(seen):
         return None
     return Scores(
         float(np.log(treated.estimate / control.estimate)),
@@ -132,11 +135,12 @@ def log_ratio(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Est
 def slope(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand) -> Scores:
     """Effect of one unit more of a dose."""
     known = data.known
-    dose = (data.t - nuisances.propensity[repeat])[known]
+    unit = float(data.t.std())  # what is shrunk must not depend on the unit of the dose
+    dose = (data.t - nuisances.propensity[repeat])[known] / unit
     outcome = (data.y - nuisances.outcome[repeat])[known]
     constant = float((dose * outcome).sum() / (dose**2).sum())
     if estimand == "ato":
-        return Scores(constant, dose * (outcome - constant * dose) / (dose**2).mean())
+        return Scores(constant / unit, dose * (outcome - constant * dose) / (dose**2).mean() / unit)
     number, x = nuisances.folds[repeat][known], data.x[known]
     slopes, variance = np.zeros_like(dose), np.zeros_like(dose)
     for fold in np.unique(number):
@@ -144,7 +148,7 @@ def slope(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estiman
         slopes[out] = _slopes(x[~out], dose[~out], outcome[~out], x[out])
         variance[out] = _variance(x[~out], dose[~out], x[out])
     score = slopes + dose / variance * (outcome - slopes * dose)
-    return Scores(float(score.mean()), score - score.mean())
+    return Scores(float(score.mean()) / unit, (score - score.mean()) / unit)
 
 
 def _slopes(x: np.ndarray, dose: np.ndarray, outcome: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -184,7 +188,7 @@ def as_effect(estimate: float, error: float, rows: float, scale: Callable[[float
 
     freedom = max(rows - 1, 1)
     half = student.ppf(0.975, freedom) * error
-    p = 2 * student.sf(abs(estimate) / error, freedom) if error > 0 else 1.0
+    p = 2 * student.sf(abs(estimate) / error, freedom) if error > 0 else float(estimate == 0)
     return Effect(
         estimate=float(scale(estimate)),
         low=float(scale(estimate - half)),

@@ -92,18 +92,21 @@ def cross_fit(
     from joblib import Parallel, cpu_count, delayed
     from threadpoolctl import threadpool_limits
 
+    data, rows = data.sorted()
+    number = None if number is None else number[rows]
+    position = np.argsort(rows)
     with threadpool_limits(limits=1):  # the same sums in the same order on any machine
         done = Parallel(n_jobs=min(repeats, cpu_count()), prefer="threads")(
             delayed(_once)(
                 data,
-                fold_numbers(data, folds, seed * 1000 + repeat) if number is None else number,
-                seed * 1000 + repeat,
+                fold_numbers(data, folds, _seed(seed, repeat)) if number is None else number,
+                _seed(seed, repeat),
                 tuple(names),
             )
             for repeat in range(repeats)
         )
     arrays = {
-        key: np.array([arrays_of[key] for arrays_of, _ in done])
+        key: np.array([arrays_of[key][position if len(arrays_of[key]) else []] for arrays_of, _ in done])
         for key in (
             "folds",
             "propensity",
@@ -115,7 +118,12 @@ def cross_fit(
             "known_treated",
         )
     }
-    return Nuisances(t=data.t, **arrays, fits=done[0][1])
+    return Nuisances(t=data.t[position], **arrays, fits=done[0][1])
+
+
+def _seed(seed: int, repeat: int) -> int:
+    """One that every library takes, whatever seed was given."""
+    return (seed * 1000 + repeat) % 2**31
 
 
 def fold_numbers(data: CausalData, folds: int, seed: int) -> np.ndarray:

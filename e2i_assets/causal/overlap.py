@@ -141,6 +141,24 @@ def why_not(overlap: Overlap) -> tuple[Reason, str] | None:
     return None
 
 
+def dose_decided(nuisances: Nuisances) -> tuple[Reason, str] | None:
+    """Why a dose tells no effect; None where it does."""
+    told = next(fit.score for fit in nuisances.fits if fit.of == "treatment")
+    if told < DECIDED:
+        return None
+    return "treatment_decided", (
+        f"The covariates decide the treatment: they explain {told:.1%} of it. Leave out what follows from"
+        " the treatment or is its rule."
+    )
+
+
+def refusal_of(data: CausalData, nuisances: Nuisances, estimand: Estimand) -> tuple[Reason, str] | None:
+    """Why these rows tell no effect of their treatment, of whichever kind; None where they do."""
+    if data.treatment_kind == "continuous":
+        return dose_decided(nuisances)
+    return why_not(overlap_of(data, nuisances, estimand))
+
+
 def offers(data: CausalData, nuisances: Nuisances) -> tuple[Estimand, ...]:
     """Estimands that these rows could answer."""
     return tuple(name for name in POPULATIONS if why_not(overlap_of(data, nuisances, name)) is None)

@@ -19,11 +19,12 @@ from e2i_assets.causal.data import CausalData, prepare
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.estimands import Scores, as_effect, difference
 from e2i_assets.causal.nuisance import Nuisances, cross_fit, fold_numbers
+from e2i_assets.causal.overlap import refusal_of, too_few
 from e2i_assets.causal.report import EffectReport, Estimand
 
 Verdict = Literal["passed", "warning", "failed"]
 
-REPETITIONS = 40
+REPETITIONS, LEAST_REPETITIONS = 40, 5
 FOLDS = 3
 SUBSET = 0.8
 WARNED, FAILED = 0.05, 0.01
@@ -93,17 +94,29 @@ def refute(
         frame: the rows that the report is of.
         negative_outcomes: columns that the treatment cannot have changed.
         negative_exposures: columns that cannot have changed the outcome.
+        repetitions: of each attempt but the controls; five at least.
         jobs: processes; -1 for all cores. The result does not depend on it.
 
     Raises:
-        CausalDataError: the report has no estimate, or a named column cannot be used.
+        CausalDataError: the report has no estimate or is of other rows, or a named column cannot be used:
+            a negative control whose own effect these rows cannot tell is no evidence.
     """
     if report.effect is None:
         raise CausalDataError(
             f"effect of {report.treatment} on {report.outcome} is not identified: no estimate to refute",
             "Ask for an estimand that `offers` names, or for other rows.",
         )
-    data = _prepared(frame, report, report.treatment, report.outcome, report.covariates)
+    if repetitions < LEAST_REPETITIONS:
+        raise CausalDataError(
+            f"{repetitions} repetitions tell nothing of how estimates vary",
+            f"Give {LEAST_REPETITIONS} or more; {REPETITIONS} is the default.",
+        )
+    data, _ = _prepared(frame, report, report.treatment, report.outcome, report.covariates).sorted()
+    if len(data.t) != report.rows:
+        raise CausalDataError(
+            f"the frame has {len(data.t)} rows of {report.treatment}, the report is of {report.rows}",
+            "Give the rows that the effect was estimated on.",
+        )
     trial = _Trial(data, report.estimand, _models(report), report.seed)
     base = trial.nuisances(data)
     error = difference(data, base, 0, report.estimand).standard_error
@@ -235,7 +248,9 @@ class _Trial:
 
 
 def _verdict(p: float) -> Verdict:
-    return "failed" if p < FAILED else "warning" if p < WARNED else "passed"
+    if p >= WARNED:
+        return "passed"
+    return "warning" if p >= FAILED else "failed"  # as does a p-value that is none
 
 
 def _misses(name: str, draws: list[Scores], truth: float) -> Refutation:
@@ -305,6 +320,17 @@ def _controls(
     for name, column, treatment, outcome, covariates in asked:
         data = _prepared(frame, report, treatment, outcome, [c for c in covariates if c != column])
         estimand = trial.estimand if data.treatment_kind == "binary" else "ate"
+        if few := too_few(data):
+            raise _tells_nothing(column, few[1])
         nuisances = trial.nuisances(data)
+        if refusal := refusal_of(data, nuisances, estimand):
+            raise _tells_nothing(column, refusal[1])
         found.append((name, column, difference(data, nuisances, 0, estimand), float(np.nanstd(data.y))))
     return found
+
+
+def _tells_nothing(column: str, why: str) -> CausalDataError:
+    return CausalDataError(
+        f"negative control {column} can show nothing: {why}",
+        "Name a control that has rows of both arms wherever the covariates are, or leave it out.",
+    )

@@ -101,9 +101,12 @@ def _boosted(x: np.ndarray, y: np.ndarray, kind: str, seed: int, **size: int) ->
     if kind == "binary":
         classifier = LGBMClassifier(**given).fit(x, y)
         return lambda rows: np.asarray(classifier.predict_proba(rows))[:, 1]
-    objective = "poisson" if kind == "count" else "regression"
-    regressor = LGBMRegressor(objective=objective, **given).fit(x, y)
-    return lambda rows: np.asarray(regressor.predict(rows))
+    if kind == "count":
+        counts = LGBMRegressor(objective="poisson", **given).fit(x, y)
+        return lambda rows: np.asarray(counts.predict(rows))
+    mean, deviation = y.mean(), y.std()  # it reckons with so few digits that unit and origin would matter
+    regressor = LGBMRegressor(**given).fit(x, (y - mean) / deviation)
+    return lambda rows: mean + deviation * np.asarray(regressor.predict(rows))
 
 
 LIBRARY: Mapping[str, Fit] = {

@@ -44,7 +44,7 @@ def sensitivity_of(effect: Effect, ratio: Effect | None, deviation: float, freed
 
     Args:
         ratio: where there is one; otherwise the difference is taken as one.
-        deviation: of the outcome without the treatment, for that.
+        deviation: of the outcome, for that; of a dose by that of the dose, so that its unit does not matter.
         freedom: degrees of freedom of the estimate.
     """
     if ratio is None:

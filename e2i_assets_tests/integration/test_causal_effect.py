@@ -128,3 +128,40 @@ def test_it_is_econmls_estimate_where_the_models_are_the_same() -> None:
     assert ours.estimate == pytest.approx(float(econml.ate()), abs=0.25 * ours.standard_error)
     interval = econml.ate_inference()
     assert ours.standard_error == pytest.approx(float(interval.stderr_mean), rel=0.1)
+
+
+def estimated(frame: pd.DataFrame, covariates: list[str], treatment: str = "treated") -> tuple[float, float]:
+    data = prepare(frame, treatment=treatment, outcome="outcome", covariates=covariates)
+    nuisances = cross_fit(data, repeats=1, names=["linear", "boosted", "boosted_joint"])
+    scores = difference(data, nuisances, 0, "ate")
+    return scores.estimate, scores.standard_error
+
+
+@pytest.mark.parametrize("treatment", ["treated", "dose"])
+def test_neither_order_nor_unit_of_what_is_measured_changes_an_estimate(treatment: str) -> None:
+    frame = patients(6, rows=300)
+    plain = estimated(frame, COVARIATES, treatment)
+    mixed = estimated(frame.sample(frac=1, random_state=1), COVARIATES[::-1], treatment)
+    assert mixed == pytest.approx(plain, rel=1e-9)
+    for unit in (1e9, 1e-9):
+        changed = estimated(frame.assign(outcome=frame.outcome * unit), COVARIATES, treatment)
+        assert changed == pytest.approx((plain[0] * unit, plain[1] * unit), rel=1e-6)
+    assert estimated(frame.assign(outcome=frame.outcome + 1e9), COVARIATES, treatment) == pytest.approx(
+        plain, rel=1e-4
+    )
+    if treatment == "dose":
+        changed = estimated(frame.assign(dose=frame.dose * 1e-6), COVARIATES, treatment)
+        assert changed == pytest.approx((plain[0] * 1e6, plain[1] * 1e6), rel=1e-6)
+
+
+def test_extremes_have_figures_that_can_be_written_down() -> None:
+    rng = np.random.default_rng(8)
+    frame = patients(7, rows=200)
+    lifted = ask(
+        frame.assign(outcome=np.where(frame.treated, 1e6 + rng.normal(size=200), 0.0)), seed=20240101
+    )
+    assert lifted.status == "effect"
+    assert 1 < lifted.sensitivity.e_value < 100  # type: ignore[union-attr]
+    rare = ask(frame.assign(started=frame.treated & (frame.severity > 0.5)), outcome="started")
+    assert rare.identified
+    assert rare.ratio is None  # of a risk that nobody without the treatment had

@@ -130,11 +130,14 @@ def test_dowhy_identifies_in_the_graph(validated: CrossValidation) -> None:
             {"covariates": ["severity", "days_to_treatment"]},
             "known only after the treatment: days_to_treatment",
         ),
+        ({"folds": 1}, "1 folds and seed 0"),
+        ({"frame": rows(60).assign(severity=1.0, region="north")}, "covariates of one value alone: severity"),
+        ({"frame": pd.concat([rows(60), rows(60)[["trx"]]], axis=1)}, "more than one column .* trx"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(CausalDataError, match=message):
-        CrossValidator().validate(rows(60), **(ASKED | asked))
+        CrossValidator().validate(**({"frame": rows(60)} | ASKED | asked))
 
 
 def test_rows_of_unknown_outcome_are_left_out_for_all() -> None:

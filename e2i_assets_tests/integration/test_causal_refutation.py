@@ -70,7 +70,7 @@ def test_negative_controls_show_a_confounder_that_nobody_measured() -> None:
 
 
 def test_the_result_does_not_depend_on_the_number_of_processes() -> None:
-    one, two = (refute(patients(), report(), repetitions=2, jobs=jobs) for jobs in (1, 2))
+    one, two = (refute(patients(), report(), repetitions=5, jobs=jobs) for jobs in (1, 2))
     assert one == two
 
 
@@ -78,3 +78,25 @@ def test_there_is_nothing_to_refute_without_an_estimate() -> None:
     refused = replace(report(), status="not_identified", effect=None)
     with pytest.raises(CausalDataError, match="is not identified: no estimate to refute"):
         refute(patients(), refused)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"repetitions": 1}, "1 repetitions tell nothing"),
+        (
+            {"repetitions": 5, "negative_exposures": ["rare"]},
+            "control rare can show nothing: Too few of an arm",
+        ),
+        ({"repetitions": 5, "negative_exposures": ["rule"]}, "rule can show nothing: The covariates decide"),
+    ],
+)
+def test_what_can_show_nothing_does_not_pass(asked: dict[str, Any], words: str) -> None:
+    frame = patients().assign(rare=np.arange(ROWS) < 4, rule=lambda f: f.severity > 0)
+    with pytest.raises(CausalDataError, match=words):
+        refute(frame, report(), **asked)
+
+
+def test_other_rows_than_those_of_the_report_are_refused() -> None:
+    with pytest.raises(CausalDataError, match="the frame has 100 rows of treated, the report is of 500"):
+        refute(patients().head(100), report(), repetitions=5)

@@ -66,6 +66,15 @@ def ask(frame: pd.DataFrame, **changed: object) -> None:
         (lambda f: f, {"instruments": ["plan"]}, "instruments are not supported"),
         (lambda f: f.assign(treated=f.age), {"covariates": [], "estimand": "att"}, "treated is a dose"),
         (lambda f: f.iloc[:0], {}, "no rows"),
+        (lambda f: f.assign(age=np.exp(-f.outcome)), {}, "covariate age is the outcome outcome in other words"),
+        (lambda f: f.assign(outcome=7 - 2 * f.treated), {}, "outcome outcome is the treatment treated in other"),
+        (lambda f: f.assign(outcome=f.outcome + 1j), {}, "outcome outcome is complex128, not a number"),
+        (
+            lambda f: pd.concat([f.assign(note=[[1]] * ROWS)] * 2, ignore_index=True),
+            {},
+            "duplicated rows: 120 of 120",
+        ),
+        (lambda f: f, {"seed": -1}, "seed is -1"),
     ],
 )  # fmt: skip
 def test_it_refuses(change: Callable[[pd.DataFrame], pd.DataFrame], asked: dict, words: str) -> None:
@@ -142,3 +151,34 @@ def test_patients_of_one_district_are_no_copies() -> None:
     twice = pd.concat([frame.drop_duplicates("income")] * 2, ignore_index=True)
     with pytest.raises(CausalDataError, match="duplicated rows: 200 of 200"):
         prepare(twice, treatment="t", outcome="y", covariates=["income"])
+
+
+def test_a_category_of_which_nothing_would_be_left_is_refused() -> None:
+    rows = 1000
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"treated": rng.integers(0, 2, rows), "outcome": rng.normal(size=rows)})
+    frame["district"] = [f"D{number % 125}" for number in range(rows)]
+    with pytest.raises(CausalDataError, match="district is text with 125 values, of which 100% of the rows"):
+        prepare(frame, treatment="treated", outcome="outcome", covariates=["district"])
+    frame["district"] = np.where(rng.random(rows) < 0.6, "D0", frame.district)
+    assert (
+        "district=D0"
+        in prepare(frame, treatment="treated", outcome="outcome", covariates=["district"]).columns
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_covariates_of_any_size_are_standardised(unit: float) -> None:
+    frame = table().assign(age=lambda f: f.age * unit)
+    x = prepare(frame, treatment="treated", outcome="outcome", covariates=["age"]).x
+    assert x.std() == pytest.approx(1)
+
+
+def test_rows_and_columns_have_an_order_of_their_own() -> None:
+    frame = table()
+    asked = {"treatment": "treated", "outcome": "outcome"}
+    data, rows = prepare(frame, covariates=["age", "visits"], **asked).sorted()  # type: ignore[arg-type]
+    other, _ = prepare(frame.sample(frac=1, random_state=1), covariates=["visits", "age"], **asked).sorted()  # type: ignore[arg-type]
+    assert data.columns == other.columns == ("age", "visits")
+    assert list(data.index) == list(other.index) == list(frame.index[rows])
+    np.testing.assert_allclose(data.x, other.x, rtol=0, atol=1e-12)

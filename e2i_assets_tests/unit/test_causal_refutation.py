@@ -7,7 +7,7 @@ import pytest
 
 from e2i_assets.causal.calibration import calibrate, systematic_error
 from e2i_assets.causal.estimands import Scores
-from e2i_assets.causal.refutation import _as_wide, _control, _misses, _unmoved
+from e2i_assets.causal.refutation import _as_wide, _control, _misses, _unmoved, _verdict
 
 ROWS = np.random.default_rng(0).normal(size=400)
 ERROR = Scores(0.0, ROWS).standard_error
@@ -54,3 +54,7 @@ def test_an_estimate_as_large_as_the_error_of_controls_is_no_finding() -> None:
     assert found.p > 0.3
     assert calibrate(1.5, 0.05, controls).p < 0.001  # type: ignore[union-attr]
     assert calibrate(0.35, 0.05, controls[:4]) is None
+
+
+def test_a_p_value_that_is_none_does_not_pass() -> None:
+    assert _verdict(float("nan")) == "failed"
