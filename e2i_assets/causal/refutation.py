@@ -118,6 +118,7 @@ def refute(
             "Give the rows that the effect was estimated on.",
         )
     trial = _Trial(data, report.estimand, _models(report), report.seed)
+    controls = _controls(frame, report, trial, negative_outcomes, negative_exposures)
     base = trial.nuisances(data)
     error = difference(data, base, 0, report.estimand).standard_error
     whole = difference(data, base, 0, report.estimand).estimate
@@ -129,7 +130,6 @@ def refute(
         _unmoved(draws["random_common_cause"], whole, error),
         _as_wide(draws["bootstrap"], error),
     ]
-    controls = _controls(frame, report, trial, negative_outcomes, negative_exposures)
     tests += [_control(name, column, scores) for name, column, scores, _ in controls]
     calibration = calibrate(
         report.effect.estimate / float(np.nanstd(data.y)),
