@@ -25,7 +25,7 @@ _SOURCES = {
     "service.py": Path(__file__).with_name("service_template.py"),
     "request_schema.py": Path(__file__).with_name("request_schema.py"),
     "admission.py": Path(__file__).with_name("admission.py"),
-    "one_row.py": Path(one_row.__file__),
+    **{f"one_row/{part.name}": part for part in sorted(Path(one_row.__file__).parent.glob("*.py"))},
 }
 """Name in the bundle to the module that it is a copy of."""
 
@@ -145,6 +145,7 @@ def _build(
         folder = Path(chosen).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         for copy, source in _SOURCES.items():
+            (folder / copy).parent.mkdir(exist_ok=True)
             shutil.copyfile(source, folder / copy)
         (folder / "schema.json").write_text(schema, encoding="utf-8")
         joblib.dump(pipeline, folder / "pipeline.joblib")

@@ -144,7 +144,7 @@ def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answe
         raise BundleError(
             f"a row alone is answered otherwise than by the pipeline: they differ by {gap:.3g}, more than "
             f"{one_row.TOLERANCE:g}",
-            "Report a fault of modeling/selection/one_row.py, with the versions of the libraries.",
+            "Report a fault of modeling/selection/one_row, with the versions of the libraries.",
         )
     return "compiled"
 

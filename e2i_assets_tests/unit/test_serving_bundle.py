@@ -68,12 +68,12 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     assert bundle.path == home / "bentos" / NAME / "v1"
     source = bundle.path / "src"
     assert {path.name for path in source.iterdir()} == {
-        "admission.py", "bentofile.yaml", "one_row.py", "pipeline.joblib", "request_schema.py", "schema.json",
+        "admission.py", "bentofile.yaml", "one_row", "pipeline.joblib", "request_schema.py", "schema.json",
         "service.py",
     }  # fmt: skip
     imported = {
         (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else node.names[0].name
-        for path in source.glob("*.py")
+        for path in source.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Import | ast.ImportFrom)
     }

@@ -87,8 +87,7 @@ class TunedParams:
         default_value: the defaults' score on all rows; None where that fit failed.
         trials: number, state, params, value (a pruned one's last that was watched), rounds and error (the
             class of the exception of a failed one) of each trial, in order.
-        finals: the same, and rows, of the fits of the best on more rows; none where
-            trials are made on all of them.
+        finals: the same, and rows, of the fits of the best on more rows; none where all rows are one rung.
         rows: rows of train of each rung, smallest first.
         fits: work of all fits, in multiples of one fit of the defaults on all rows.
         importance: share of each parameter in what separates good trials from the others (PED-ANOVA), largest

@@ -1,8 +1,8 @@
 """The answer of a fitted pipeline to one row, without frames and checks, which cost a hundred times as much.
 
 What the preprocessor learnt becomes plain arrays and tables; so do trees, all of a model as one table of
-nodes, but for LightGBM's, which its library answers as quickly. A copy of this file travels inside every
-bundle beside `service.py`: it knows no other module of the package.
+nodes, but for LightGBM's, which its library answers as quickly. A copy of this folder travels inside
+every bundle beside `service.py`: it knows no other module of the package.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from .transformation import no_form, transformation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6
 """By how much the two may differ: of a probability, or of a large value as a share of it."""
-UNKNOWN = "\x00a level that no training row has"
 
 
 def compiled(pipeline: Any, method: str) -> Callable[[Row], Vector]:
@@ -36,8 +37,8 @@ def compiled(pipeline: Any, method: str) -> Callable[[Row], Vector]:
     Raises:
         NotImplementedError: a transformer or the estimator has no quick form.
     """
-    (_, preprocessor), (_, estimator) = pipeline.steps if len(pipeline.steps) == 2 else _other(pipeline)
-    transform = _preprocessor(preprocessor)
+    (_, preprocessor), (_, estimator) = pipeline.steps if len(pipeline.steps) == 2 else no_form(pipeline)
+    transform = transformation(preprocessor)
     answers = {"predict_proba": _probabilities, "predict": _value, "effect": _effect}
     answer = answers[method](estimator)
     return lambda row: answer(transform(row))
@@ -60,110 +61,6 @@ def gap(alone: Vector, whole: Vector) -> float:
     return float((np.abs(alone - whole) / np.maximum(1.0, np.abs(whole))).max())
 
 
-def _other(part: Any) -> Any:
-    raise NotImplementedError(f"{type(part).__name__} has no quick form")
-
-
-def _preprocessor(preprocessor: Any) -> Callable[[Row], Vector]:
-    """From named features to what the estimator takes, shape (outputs,)."""
-    import numpy as np
-
-    if type(preprocessor).__name__ != "ColumnTransformer":
-        _other(preprocessor)
-    parts = []
-    for _, transformer, columns in preprocessor.transformers_:
-        if transformer == "drop":
-            continue
-        steps = [step for _, step in getattr(transformer, "steps", [("", transformer)])]
-        table = any(hasattr(step, "categories_") for step in steps)
-        parts.append((_levels if table else _numbers)(transformer, steps, list(columns)))
-    if len(parts) == 1:
-        return parts[0]
-    return lambda row: np.concatenate([part(row) for part in parts])
-
-
-def _numbers(_: Any, steps: Sequence[Any], columns: Sequence[str]) -> Callable[[Row], Vector]:
-    """Columns of numbers through imputers and scalers, whose own arithmetic is repeated."""
-    import numpy as np
-
-    known = {"SimpleImputer": _imputer, "StandardScaler": _scaler}
-    stages = [known.get(type(step).__name__, _other)(step) for step in steps]
-
-    def transform(row: Row) -> Vector:
-        values = np.array([row[name] for name in columns], dtype=np.float64)
-        for stage in stages:
-            values = stage(values)
-        return values
-
-    return transform
-
-
-def _imputer(imputer: Any) -> Callable[[Vector], Vector]:
-    import numpy as np
-
-    # Another mark than NaN is one that a row of numbers cannot hold.
-    if not (isinstance(imputer.missing_values, float) and np.isnan(imputer.missing_values)):
-        _other(imputer)
-    fill = np.asarray(imputer.statistics_, dtype=np.float64)
-    columns_out = np.arange(len(fill)) if imputer.keep_empty_features else np.flatnonzero(~np.isnan(fill))
-    fill = np.nan_to_num(fill)
-    marked = imputer.indicator_.features_ if imputer.add_indicator else np.array([], dtype=int)
-    if len(columns_out) == len(fill) and not len(marked):
-        return lambda values: np.where(np.isnan(values), fill, values)
-
-    def transform(values: Vector) -> Vector:
-        missing = np.isnan(values)
-        return np.concatenate([np.where(missing, fill, values)[columns_out], missing[marked]])
-
-    return transform
-
-
-def _scaler(scaler: Any) -> Callable[[Vector], Vector]:
-    mean = scaler.mean_ if scaler.with_mean else 0.0
-    scale = scaler.scale_ if scaler.with_std else 1.0
-    return lambda values: (values - mean) / scale
-
-
-def _levels(transformer: Any, steps: Sequence[Any], columns: Sequence[str]) -> Callable[[Row], Vector]:
-    """Columns of levels through an encoder that treats each by itself: what it makes of every level is asked
-    once, and looked up from then on.
-    """
-    import numpy as np
-    import pandas as pd
-
-    encoder = next(step for step in steps if hasattr(step, "categories_"))
-    if not all(isinstance(level, str) for known in encoder.categories_ for level in known):
-        raise NotImplementedError("levels that are no text have no quick form")
-    levels = [[UNKNOWN, None, *known] for known in encoder.categories_]
-    usual = [known[-1] for known in levels]
-    rows = [
-        [*usual[:place], level, *usual[place + 1 :]] for place, known in enumerate(levels) for level in known
-    ]
-    made = transformer.transform(pd.DataFrame(rows, columns=list(columns), dtype=object))
-    made = np.asarray(made.toarray() if hasattr(made, "toarray") else made, dtype=np.float64)
-    base, tables, first = made[len(levels[0]) - 1], [], 0
-    for name, known in zip(columns, levels, strict=True):
-        of_column = made[first : first + len(known)]
-        first += len(known)
-        places = np.flatnonzero((of_column != of_column[0]).any(axis=0))
-        table = dict(zip(known, of_column[:, places], strict=True))
-        tables.append((name, _slice(places), table, table[UNKNOWN]))
-
-    def transform(row: Row) -> Vector:
-        values = base.copy()
-        for name, places, table, unknown in tables:
-            values[places] = table.get(row[name], unknown)
-        return values
-
-    return transform
-
-
-def _slice(places: Vector) -> Any:
-    """Neighbours as a slice, which is written to faster."""
-    first, end = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
-    return slice(first, end) if end - first == len(places) else places
-
-
 def _probabilities(classifier: Any) -> Callable[[Vector], Vector]:
     """From the preprocessor's outputs to the probability of each class."""
     import numpy as np
@@ -182,7 +79,7 @@ def _probabilities(classifier: Any) -> Callable[[Vector], Vector]:
         "RandomForestClassifier": _forest,
         "ExtraTreesClassifier": _forest,
     }
-    tell = known.get(kind, _other)(classifier)
+    tell = known.get(kind, no_form)(classifier)
     return lambda x: _both(given) if len(given := tell(x)) == 1 else given
 
 
@@ -191,7 +88,7 @@ def _value(regressor: Any) -> Callable[[Vector], Vector]:
     if (kind := type(regressor).__name__) == "TransformedTargetRegressor":
         inner, scaler = _value(regressor.regressor_), regressor.transformer_
         if type(scaler).__name__ != "StandardScaler":
-            _other(scaler)
+            no_form(scaler)
         return lambda x: inner(x) * scaler.scale_ + scaler.mean_
     known = {
         "XGBRegressor": _xgboost,
@@ -201,7 +98,7 @@ def _value(regressor: Any) -> Callable[[Vector], Vector]:
         "DummyRegressor": lambda model: lambda _: model.constant_.ravel(),
         **dict.fromkeys(("Ridge", "RidgeCV", "Lasso"), _decision),
     }
-    return known.get(kind, _other)(regressor)
+    return known.get(kind, no_form)(regressor)
 
 
 def _effect(learner: Any) -> Callable[[Vector], Vector]:
@@ -239,7 +136,7 @@ def _effect(learner: Any) -> Callable[[Vector], Vector]:
                 return np.linalg.solve(jacobian.reshape(2, 2), alpha)[:1]
 
             return solved
-    return _other(learner)
+    return no_form(learner)
 
 
 def _decision_of(weights: Vector, intercept: Any) -> Callable[[Vector], Vector]:
@@ -292,10 +189,10 @@ def _xgboost(model: Any) -> Callable[[Vector], Vector]:
         "reg:squarederror": lambda margin: margin,
     }
     if gradient["name"] != "gbtree" or learner["objective"]["name"] not in links:
-        _other(model)
+        no_form(model)
     link, trees = links[learner["objective"]["name"]], gradient["model"]["trees"]
     if any(any(tree["split_type"]) for tree in trees):  # by levels
-        _other(model)
+        no_form(model)
     base = np.asarray(json.loads(facts["base_score"]), dtype=np.float32).reshape(1, -1)
     if link is _logistic:
         base = -np.log(1 / base - 1)  # told as a probability; as XGBoost has it, to the last digit
@@ -407,7 +304,7 @@ def _calibrated(member: Any) -> Callable[[Vector], Vector]:
             "LogisticRegression": _decision,
             "LGBMClassifier": partial(_lightgbm, raw_score=True),
         }
-        raw = decisions.get(type(inner).__name__, _other)(inner)
+        raw = decisions.get(type(inner).__name__, no_form)(inner)
     else:
         raw = _probabilities(inner)
 
@@ -431,4 +328,4 @@ def _calibrator(calibrator: Any) -> Callable[[Vector], Vector]:
         case "IsotonicRegression":
             known, fitted = calibrator.X_thresholds_, calibrator.y_thresholds_
             return lambda given: np.interp(given, known, fitted)
-    return _other(calibrator)
+    return no_form(calibrator)
