@@ -84,8 +84,22 @@ class CausalData:
 
 
 def names_of(covariates: Sequence[str | Variable]) -> tuple[str, ...]:
-    """Columns of the covariates, which may come as names or with their declarations."""
-    return tuple(c if isinstance(c, str) else str(getattr(c, "name", "")) for c in covariates)
+    """Columns of the covariates, which may come as names or with their declarations.
+
+    Raises:
+        CausalDataError: they are one text, or one of them is neither.
+    """
+    if isinstance(covariates, str):
+        raise CausalDataError(
+            f"covariates is the text {covariates!r}, not a list", f"Write `covariates=[{covariates!r}]`."
+        )
+    names = tuple(c if isinstance(c, str) else str(getattr(c, "name", "")) for c in covariates)
+    if odd := [str(c) for c, name in zip(covariates, names, strict=True) if not name]:
+        raise CausalDataError(
+            f"no name of a covariate: {', '.join(odd)}",
+            "Give columns names that are text (`frame.columns.map(str)`), and the covariates by these.",
+        )
+    return names
 
 
 def known_afterwards(covariates: Sequence[str | Variable]) -> tuple[str, ...]:

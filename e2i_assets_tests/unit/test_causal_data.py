@@ -75,6 +75,8 @@ def ask(frame: pd.DataFrame, **changed: object) -> None:
             "duplicated rows: 120 of 120",
         ),
         (lambda f: f, {"seed": -1}, "seed is -1"),
+        (lambda f: f, {"covariates": "age"}, "covariates is the text 'age', not a list"),
+        (lambda f: f.rename(columns={"age": 3}), {"covariates": [3]}, "no name of a covariate: 3"),
     ],
 )  # fmt: skip
 def test_it_refuses(change: Callable[[pd.DataFrame], pd.DataFrame], asked: dict, words: str) -> None:
