@@ -9,6 +9,7 @@ import dagster as dg
 
 from e2i_assets.assets.bento_bundle import build_bento_bundle
 from e2i_assets.assets.cohort import cohort
+from e2i_assets.assets.cross_validation import build_cross_validation
 from e2i_assets.assets.effect_estimate import build_effect_estimate
 from e2i_assets.assets.evaluation import build_evaluation
 from e2i_assets.assets.features import features
@@ -49,6 +50,7 @@ STAGES_OF_A_PREDICTION = (
 )
 STAGES_OF_AN_EFFECT = (
     build_effect_estimate,
+    build_cross_validation,
     build_uplift_model,
     build_uplift_evaluation,
     build_uplift_card,

@@ -14,6 +14,7 @@ from e2i_assets.modeling.card.records import CARD_FILE
 from e2i_assets.modeling.card.uplift import TEMPLATE, UpliftRecords, uplift_card
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.uplift.cross_validated import CrossValidated
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated
 from e2i_assets.modeling.uplift.model import UpliftModel
@@ -34,6 +35,7 @@ def build_uplift_card(scope: CausalScope) -> dg.AssetsDefinition:
             "cohort": "cohort",
             "splits": "splits",
             "estimate": stage_key(scope, "effect_estimate"),
+            "validation": stage_key(scope, "cross_validation"),
             "model": stage_key(scope, "trained_model"),
             "evaluation": stage_key(scope, "evaluation"),
         },
@@ -49,6 +51,7 @@ def build_uplift_card(scope: CausalScope) -> dg.AssetsDefinition:
         cohort: Cohort,
         splits: Splits,
         estimate: EffectEstimate,
+        validation: CrossValidated,
         model: UpliftModel,
         evaluation: UpliftEvaluated,
     ) -> StageResult:
@@ -67,6 +70,7 @@ def build_uplift_card(scope: CausalScope) -> dg.AssetsDefinition:
                 splits=splits,
                 report=estimate.report,
                 refutation=estimate.refutation,
+                validation=validation.validation,
                 model=model,
                 evaluation=evaluation.evaluation,
                 versions={asset: published.version for asset, published in named.items()},

@@ -225,6 +225,7 @@ def effect_of(prepared: Prepared, scope: CausalScope, folder: Path) -> None:
     rows = causal_rows([frames["train"], frames["validation"]], prepared.features, scope)
     report = rows.effect(seed=SEED)
     refutation, plots = rows.refuted(report), estimate_plots(report)
+    validation = rows.cross_validated(seed=SEED)
     model = train_uplift(
         rows, report, n_train=len(frames["train"]), seed=SEED, minimum_cell_count=cells,
         accept=lambda choice: choice.beats_constant,
@@ -233,8 +234,8 @@ def effect_of(prepared: Prepared, scope: CausalScope, folder: Path) -> None:
     result = evaluate_uplift(model, test, rows, seed=SEED, minimum=cells)
     records = UpliftRecords(
         scope=scope, cohort=prepared.partition, attrition=prepared.attrition,
-        splits=splits_of(prepared, scope), report=report, refutation=refutation, model=model,
-        evaluation=result, versions={}, gates={}, cells=Cells(cells),
+        splits=splits_of(prepared, scope), report=report, refutation=refutation,
+        validation=validation, model=model, evaluation=result, versions={}, gates={}, cells=Cells(cells),
     )  # fmt: skip
     (folder / "card.html").write_text(uplift_card(records).page)
     for name, png in (plots | uplift_plots(result)).items():

@@ -17,8 +17,9 @@ def asked(*graph: str) -> CausalScope:
 
 def test_a_graph_refuses_a_covariate_by_name() -> None:
     rows = causal_rows([table()], FEATURES, asked("age -> engaged -> severity -> started", "age -> started"))
-    with pytest.raises(CausalDataError, match="severity, a mediator from engaged to started"):
-        rows.effect(seed=0)
+    for refused in (rows.effect, rows.cross_validated):
+        with pytest.raises(CausalDataError, match="severity, a mediator from engaged to started"):
+            refused(seed=0)
 
 
 @pytest.mark.parametrize(

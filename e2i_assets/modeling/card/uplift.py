@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2i_assets.causal.cate import CONSTANT
+from e2i_assets.causal.cross_validation import CrossValidation
 from e2i_assets.causal.refutation import RefutationReport
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import EffectGroup, Estimate
@@ -58,6 +59,7 @@ class UpliftRecords:
     splits: Splits
     report: EffectReport
     refutation: RefutationReport | None
+    validation: CrossValidation
     model: UpliftModel
     evaluation: UpliftEvaluation
     versions: Mapping[str, str]
@@ -87,6 +89,7 @@ def uplift_card(records: UpliftRecords) -> ModelCard:
         splits=_splits(records),
         effects=_effects(report),
         nuisances=_nuisances(report),
+        libraries=_libraries(records.validation),
         overlap=_overlap(records),
         balance=_pictures(estimate_plots(report)),
         graph=_graph(records),
@@ -193,6 +196,22 @@ def _effects(report: EffectReport) -> Table:
     ]
     caption = f"Effects in {report.folds}-fold cross-fitting, {report.repeats} times over."
     return Table(caption, ["Figure", "Estimate", "95 %", "p"], rows)
+
+
+def _libraries(validation: CrossValidation) -> Table:
+    rows = [
+        [
+            f"{one.library} {one.version}",
+            one.method,
+            f"{one.effect.estimate:.3f}" if one.effect else "–",
+            f"{one.effect.low:.3f} to {one.effect.high:.3f}" if one.effect else f"failed ({one.error})",
+        ]
+        for one in validation.libraries
+    ]
+    caption = (
+        f"The effect in all patients by other libraries, on the same rows and folds: {validation.summary}"
+    )
+    return Table(caption, ["Library", "Method", "Estimate", "95 %"], rows)
 
 
 def _nuisances(report: EffectReport) -> Table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from e2i_assets.causal.cross_validation import CrossValidation, CrossValidator
 from e2i_assets.causal.data import CausalData, prepare
 from e2i_assets.causal.effect import estimate_effect
 from e2i_assets.causal.graph import CausalGraph
@@ -80,6 +81,13 @@ class CausalRows:
         return estimate_effect(
             self._asked(), treatment=scope.treatment, outcome=scope.target, covariates=self.covariates,
             estimand=scope.estimand, graph=graph_of(scope), seed=seed,
+        )  # fmt: skip
+
+    def cross_validated(self, *, seed: int) -> CrossValidation:
+        """The average effect of all by several libraries."""
+        return CrossValidator().validate(
+            self._asked(), treatment=self.scope.treatment, outcome=self.scope.target,
+            covariates=self.covariates, graph=graph_of(self.scope), seed=seed,
         )  # fmt: skip
 
     def refuted(self, report: EffectReport) -> RefutationReport:

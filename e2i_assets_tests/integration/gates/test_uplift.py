@@ -9,10 +9,12 @@ import sqlalchemy as sa
 from e2i_assets.build import build_resources
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.modeling.card.records import ModelCard
+from e2i_assets.modeling.uplift.cross_validated import CrossValidated
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated
 from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.queries.causal import newest_causal_validation
 from e2i_assets_tests.conftest import shipped_config
 from e2i_assets_tests.integration.gates.partition import PARTITION, checks, run
 
@@ -21,7 +23,7 @@ GATES = ("answerable", "overlap", "balance", "refutation", "beats_constant_effec
 
 def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_path: Path) -> None:
     here = here.model_copy(update={"config": shipped_config(tmp_path / "asked", ["uplift"])})
-    result = run(here, '+key:"uplift/bento_bundle" or key:"uplift/model_card"')
+    result = run(here, '+key:"uplift/bento_bundle" or +key:"uplift/model_card"')
     assert result.success
     judged = checks(result)
     assert {gate: judged[gate] for gate in GATES} == dict.fromkeys(GATES, True)
@@ -38,6 +40,14 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
     assert isinstance(model, UpliftModel)
     assert isinstance(evaluated, UpliftEvaluated)
     assert isinstance(card, ModelCard)
+    validation = published("cross_validation", CrossValidated)
+    assert isinstance(validation, CrossValidated)
+    asked = {library.library: library.effect is not None for library in validation.validation.libraries}
+    assert asked == dict.fromkeys(("dowhy", "econml", "causalml"), True)
+    recorded = newest_causal_validation(build_resources(here)["warehouse"], PARTITION, "uplift")
+    assert recorded is not None
+    assert recorded.consensus_effect == validation.validation.consensus_effect
+    assert all(library.seconds > 0 for library in recorded.libraries)
     effect = estimate.report.effect
     assert effect is not None
     assert estimate.report.naive is not None
@@ -47,7 +57,13 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
     assert effect.estimate < estimate.report.naive.estimate
     assert model.constant == (not model.choice.beats_constant)
     assert evaluated.model_fingerprint == model.fingerprint
-    for words in ("Identification", "No confounder is missing", "E-value", "beats_<wbr>constant_<wbr>effect"):
+    for words in (
+        "Identification",
+        "No confounder is missing",
+        "E-value",
+        "dowhy",
+        "beats_<wbr>constant_<wbr>effect",
+    ):
         assert words in card.page
 
     again = run(here, 'key:"uplift/evaluation"', force=True)

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.causal.cate import CateChoice
+from e2i_assets.causal.cross_validation import CrossValidation
 from e2i_assets.causal.report import Effect, EffectReport
 from e2i_assets.contracts.variables import Feature
+from e2i_assets.gates.cross_validation import Compared
 from e2i_assets.gates.effect_estimate import EffectJudged
 from e2i_assets.gates.uplift import Chosen
 from e2i_assets.modeling.problems.causal_inference import CausalScope
@@ -33,6 +35,9 @@ NOTHING = EffectReport(
     status="not_identified", treatment="engaged", outcome="started", covariates=(), estimand="ate", seed=0,
     rows=0, treated=0, arm="1", control="0", treatment_kind="binary", outcome_kind="binary",
 )  # fmt: skip
+NOT_ASKED = CrossValidation(
+    "not_identified", "engaged", "started", (), rows=0, folds=5, seed=0, explanation="Too few of an arm."
+)
 
 SHOWN = replace(NOTHING, status="effect", effect=Effect(0.2, 0.1, 0.3, 0.01, 0.05))
 
@@ -45,6 +50,11 @@ def table(**changes: Any) -> pd.DataFrame:
 
 def judged(frame: pd.DataFrame) -> EffectJudged:
     return EffectJudged(EVIDENCE, causal_rows([frame], FEATURES, SCOPE).effect(seed=0), None, 0.1)
+
+
+def compared(frame: pd.DataFrame) -> Compared:
+    rows = causal_rows([frame], FEATURES, SCOPE)
+    return Compared(rows.effect(seed=0), rows.cross_validated(seed=0))
 
 
 def chosen(frame: pd.DataFrame) -> Chosen:
@@ -74,6 +84,9 @@ CASES: Cases = {
     "balance": hazards(judged, Case(lambda: EffectJudged(EVIDENCE, NOTHING, None, 0.1), "not_judged")),
     "refutation": hazards(
         judged, Case(lambda: EffectJudged(EVIDENCE, SHOWN, None, 0.1), "nothing_evaluated")
+    ),
+    "libraries_agree": hazards(
+        compared, Case(lambda: Compared(NOTHING, NOT_ASKED), "libraries_not_identified")
     ),
     "beats_constant_effect": hazards(
         chosen, Case(lambda: Chosen(True, CateChoice(0.0, (), {}, 2.0, None, 0, 0)), "nothing_evaluated")
