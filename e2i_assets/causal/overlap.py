@@ -114,9 +114,10 @@ def too_few(data: CausalData) -> tuple[Reason, str] | None:
     treated, control = int((known == 1).sum()), int((known == 0).sum())
     if min(treated, control) >= LEAST_ROWS:
         return None
+    few = [arm for arm, rows in ((data.arm, treated), (data.control, control)) if rows < LEAST_ROWS]
     return "too_few", (
-        f"Too few of an arm: {treated} rows with {data.arm}, {control} with {data.control};"
-        f" each needs {LEAST_ROWS} with a known outcome."
+        f"Too few of an arm: fewer than {LEAST_ROWS} rows with a known outcome have {' or '.join(few)}; each"
+        " arm needs as many."
     )
 
 
@@ -135,7 +136,7 @@ def why_not(overlap: Overlap) -> tuple[Reason, str] | None:
         )
     if (least := min(overlap.effective_treated, overlap.effective_control)) < LEAST_ROWS:
         return "no_overlap", (
-            f"No overlap: weighted, an arm counts for {least:.0f} rows ({LEAST_ROWS} are needed). Ask for"
+            f"No overlap: weighted, an arm counts for {least:.1f} rows ({LEAST_ROWS} are needed). Ask for"
             " rows in which both arms are found."
         )
     return None

@@ -24,6 +24,8 @@ from e2i_assets.causal.report import EffectReport, Estimand
 
 Verdict = Literal["passed", "warning", "failed"]
 
+ATTEMPTS = ("placebo_treatment", "random_common_cause", "data_subset", "bootstrap", "dummy_outcome")
+"""Made of every estimate; negative controls come on top where they are named."""
 REPETITIONS, LEAST_REPETITIONS = 40, 5
 FOLDS = 3
 SUBSET = 0.8

@@ -227,16 +227,23 @@ def by_segment(
     effects: np.ndarray | None = None,
     *,
     minimum: int = SMALLEST_GROUP,
+    t: np.ndarray | None = None,
+    least_of_arm: int = 1,
 ) -> tuple[EffectGroup, ...]:
     """Effect on each level of a segment, in the order of the levels' first letters; one of fewer than
     `minimum` rows is named and not told.
+
+    Args:
+        t: treatment, shape (rows,); a level with fewer than `least_of_arm` of either arm is not told either:
+            its effect would be what models make of other rows, with an interval that knows nothing of that.
     """
     of_row = np.asarray(levels, dtype=object)
     found = []
     for level in sorted(set(of_row)):
         inside = of_row == level
         rows = int(inside.sum())
-        if rows < minimum:
+        arm = rows if t is None else min(int((t[inside] == value).sum()) for value in (0, 1))
+        if rows < minimum or arm < least_of_arm:
             found.append(EffectGroup(by, str(level), rows, None))
             continue
         predicted = None if effects is None else float(effects[inside].mean())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from e2i_assets.causal.refutation import ATTEMPTS, LEAST_REPETITIONS
 from e2i_assets.gates import model_candidate
 from e2i_assets.gates.verdict import Gate, Verdict, not_judged, ok, refuse
 
@@ -58,6 +60,12 @@ def _overlap(judged: EffectJudged) -> Verdict:
             treated=report.treated,
         )
     overlap = report.overlap
+    if not report.identified or not np.isfinite(_numbers(report)).all():
+        return refuse(
+            "no_number",
+            f"status {report.status}: of the effect, its interval or the overlap some is no number.",
+            "Estimate it again; an effect that is not identified may hold no figures.",
+        )
     return ok(
         f"{overlap.share_outside:.0%} of {report.rows} patients have a propensity outside 0.05 to 0.95; "
         f"weighted, the arms count for {overlap.effective_treated:.0f} and {overlap.effective_control:.0f}",
@@ -67,6 +75,15 @@ def _overlap(judged: EffectJudged) -> Verdict:
         effective_control=overlap.effective_control,
         propensity_auc=overlap.auc,
     )
+
+
+def _numbers(report: EffectReport) -> list[float]:
+    """What the effect and its overlap say; not a number where one is not there."""
+    effect, overlap = report.effect, report.overlap
+    if effect is None or overlap is None:
+        return [np.nan]
+    counted = overlap.effective_treated, overlap.effective_control
+    return [*astuple(effect), *counted, overlap.share_outside, overlap.unsupported, overlap.auc]
 
 
 OVERLAP = Gate(
@@ -131,6 +148,13 @@ def _refutation(judged: EffectJudged) -> Verdict:
         return not_judged("overlap")
     if found is None or not found.refutations:
         return refuse("nothing_evaluated", "no attempt was made to refute the effect.", "Estimate it again.")
+    if lacking := list(_lacking(found)):
+        return refuse(
+            "too_few_attempts",
+            f"attempts to refute the effect were not made, or fewer than {LEAST_REPETITIONS} times: "
+            f"{', '.join(lacking)}.",
+            "Estimate it again, with every attempt.",
+        )
     told = "; ".join(f"{_name(one)} p {one.p:.2g}" for one in found.refutations)
     figures = {f"p_{_name(one).replace(' ', '_')}": one.p for one in found.refutations}
     unsound = [one for one in found.refutations if one.verdict == "failed" or not one.p >= 0]
@@ -152,6 +176,14 @@ def _refutation(judged: EffectJudged) -> Verdict:
     doubted = [_name(one) for one in found.refutations if one.verdict == "warning"]
     doubts = f"; to be looked at: {', '.join(doubted)}" if doubted else ""
     return ok(told + doubts, **figures)
+
+
+def _lacking(found: RefutationReport) -> Iterator[str]:
+    """Attempts that were not made often enough to fail."""
+    made = {one.name: one.repetitions for one in found.refutations}
+    for name in ATTEMPTS:
+        if made.get(name, 0) < LEAST_REPETITIONS:
+            yield name.replace("_", " ")
 
 
 def _name(one: Refutation) -> str:

@@ -14,6 +14,7 @@ from e2i_assets.causal.learners import LEARNERS, NUISANCE
 from e2i_assets.causal.scores import Expected
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates.effect_estimate import OVERLAP, EffectJudged
+from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.selection.one_row import asked, compiled, gap
@@ -73,6 +74,11 @@ def test_where_there_is_no_effect_none_is_shown_and_the_constant_one_is_served()
     effects, low, high = model.predict(rows.frame)
     assert np.ptp(effects) == 0
     assert low[0] < 0 < high[0]
+    # What is served is the published interval, by Student's t, not a narrower one.
+    assert report.effect is not None
+    assert (low[0], high[0]) == pytest.approx((report.effect.low, report.effect.high), abs=1e-12)
+    assert model.answer().line["reach"] == model.reach > 1.96  # type: ignore[index]
+    assert model.answer().facts["estimand"] == "ate"  # type: ignore[index]
 
 
 def test_where_effects_differ_they_are_told_apart() -> None:
@@ -96,6 +102,12 @@ def test_where_effects_differ_they_are_told_apart() -> None:
     assert well.effect is not None
     assert ill.effect.low < 0.6 < ill.effect.high
     assert well.effect.low < 0 < well.effect.high
+
+
+def test_a_test_split_without_outcomes_is_refused() -> None:
+    model, rows = where_effects_differ()
+    with pytest.raises(TrainingDataError, match="started is known of no test patient"):
+        evaluate_uplift(model, rows_of(rows.frame.assign(started=np.nan)), rows, seed=0, minimum=5)
 
 
 def test_a_model_of_effects_is_the_same_when_it_is_read_back(tmp_path: Path) -> None:

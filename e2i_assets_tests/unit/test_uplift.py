@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from e2i_assets.causal.cate import CONSTANT, CateChoice, Contest, calibrate
-from e2i_assets.causal.refutation import Refutation, RefutationReport
+from e2i_assets.causal.errors import CausalDataError
+from e2i_assets.causal.refutation import ATTEMPTS, Refutation, RefutationReport, _verdict
 from e2i_assets.causal.report import Balance, Effect, EffectReport, Overlap
 from e2i_assets.causal.scores import (
     Expected,
@@ -22,7 +24,11 @@ from e2i_assets.causal.scores import (
 )
 from e2i_assets.gates.effect_estimate import BALANCE, OVERLAP, REFUTATION, EffectJudged
 from e2i_assets.gates.uplift import BEATS_CONSTANT_EFFECT, CONSTANT_SERVED, Chosen
-from e2i_assets_tests.unit.fail_closed.effects import EVIDENCE, NOTHING
+from e2i_assets.modeling.errors import TrainingDataError
+from e2i_assets.modeling.scopes.contradictions import contradictions
+from e2i_assets.modeling.scopes.scope import FeatureChoice
+from e2i_assets.modeling.uplift.rows import causal_rows
+from e2i_assets_tests.unit.fail_closed.effects import EVIDENCE, FEATURES, NOTHING, SCOPE, table
 
 ROWS = 4000
 
@@ -88,6 +94,10 @@ def test_groups_by_prediction_and_segments_tell_measured_effects() -> None:
     assert calibration(true[:30], scores[:30]) == ()
     few, many = by_segment("half", ["a"] * 5 + ["b"] * (ROWS - 5), scores)
     assert (few.level, few.effect, many.rows) == ("a", None, ROWS - 5)
+    alone = np.where(np.arange(ROWS) < 40, 0, t)
+    one_arm, both = by_segment("half", ["a"] * 40 + ["b"] * (ROWS - 40), scores, t=alone, least_of_arm=5)
+    assert one_arm.effect is None
+    assert both.effect is not None
 
 
 def test_predictions_that_say_too_much_are_drawn_in() -> None:
@@ -174,10 +184,26 @@ def test_arms_that_differ_by_more_than_chance_once_weighted_are_refused() -> Non
     assert BALANCE.verdict(unknown).reason == "unbalanced"
 
 
-def refuted(**p: float) -> EffectJudged:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "not_identified"},
+        {"effect": Effect(float("nan"), float("nan"), float("nan"), float("nan"), float("nan"))},
+        {"effect": Effect(0.2, float("-inf"), float("inf"), 0.01, 0.05)},
+        {"overlap": replace(report().overlap, auc=float("nan"))},  # type: ignore[type-var]
+        {"overlap": replace(report().overlap, unsupported=float("nan"))},  # type: ignore[type-var]
+    ],
+)
+def test_an_effect_whose_figures_are_no_numbers_or_should_not_be_there_is_refused(changes: Any) -> None:
+    verdict = OVERLAP.verdict(judged(**changes))
+    assert (verdict.passed, verdict.reason) == (False, "no_number")
+
+
+def refuted(repetitions: int = 20, without: str = "", **p: float) -> EffectJudged:
     attempts = tuple(
-        Refutation(name, "mean", 0.0, 0.1, 20, value, "failed" if value < 0.01 else "passed")
-        for name, value in p.items()
+        Refutation(name, "mean", 0.0, 0.1, repetitions, value, "failed" if value < 0.01 else "passed")
+        for name, value in (dict.fromkeys(ATTEMPTS, 0.5) | p).items()
+        if name != without
     )
     found = RefutationReport("engaged", "started", "passed", attempts, None, 0)
     return replace(judged(), refutation=found)
@@ -190,4 +216,48 @@ def test_an_effect_that_an_attempt_refutes_is_refused_by_the_name_of_the_attempt
     assert "dummy outcome" in verdict.message.split(":")[0]
     assert "placebo" not in verdict.message.split(":")[0]
     assert REFUTATION.verdict(refuted(placebo_treatment=float("nan"))).reason == "refuted"
-    assert REFUTATION.verdict(refuted()).reason == "nothing_evaluated"
+    nothing = replace(judged(), refutation=RefutationReport("engaged", "started", "passed", (), None, 0))
+    assert REFUTATION.verdict(nothing).reason == "nothing_evaluated"
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_an_effect_that_was_not_tried_in_every_way_often_enough_is_refused(attempt: str) -> None:
+    for found in (refuted(without=attempt), refuted(repetitions=4)):
+        verdict = REFUTATION.verdict(found)
+        assert (verdict.passed, verdict.reason) == (False, "too_few_attempts")
+        assert attempt.replace("_", " ") in verdict.message
+
+
+def test_an_attempt_whose_p_value_is_no_number_failed() -> None:
+    assert [_verdict(p) for p in (float("nan"), 0.005, 0.01, 0.05)] == [
+        "failed", "failed", "warning", "passed",
+    ]  # fmt: skip
+
+
+def test_effects_are_asked_only_of_what_is_known_on_the_index_date() -> None:
+    late = table(discontinued=1.0)
+    for change in ({"treatment": "discontinued"}, {"segments": {"discontinued": (1.0,)}},
+                   {"negative_exposures": ("discontinued",)}):  # fmt: skip
+        with pytest.raises(TrainingDataError, match="discontinued: not among the features"):
+            causal_rows([late], FEATURES, SCOPE.model_copy(update=change))
+
+
+@pytest.mark.parametrize("values", [np.linspace(0, 1, 60), np.arange(60) % 3, ["email", "call"] * 30])
+def test_a_scope_asks_of_two_arms(values: Any) -> None:
+    with pytest.raises(CausalDataError, match="treatment engaged of scope uplift is not 0/1"):
+        causal_rows([table(engaged=values)], FEATURES, SCOPE).effect(seed=0)
+
+
+@pytest.mark.parametrize("key", ["segments", "negative_outcomes", "negative_exposures"])
+@pytest.mark.parametrize(("name", "part"), [("engaged", "treatment"), ("started", "target")])
+def test_treatment_and_target_have_no_second_part(key: str, name: str, part: str) -> None:
+    value = {name: (1.0,)} if key == "segments" else (name,)
+    (found,) = contradictions(SCOPE.model_copy(update={key: value}))
+    assert found.key == (key,)
+    assert f"{name} is the {part}" in found.reason
+
+
+def test_a_treatment_is_not_adjusted_for() -> None:
+    required = FeatureChoice(required=("engaged",))
+    (found,) = contradictions(SCOPE.model_copy(update={"features": required}))
+    assert (found.key, "engaged is the treatment" in found.reason) == (("features", "required"), True)

@@ -96,7 +96,19 @@ def _of_baseline(scope: PredictiveScope) -> Iterator[Contradiction]:
 
 
 def _of_treatment(scope: CausalScope) -> Iterator[Contradiction]:
-    """The treatment is compared, and not adjusted for."""
+    """The treatment is compared, and not adjusted for; neither it nor the target is told effects by."""
+    pair = {scope.treatment: "treatment", scope.target: "target"}
+    for key, why in (
+        ("segments", "who is in a segment must be known before the treatment"),
+        ("negative_outcomes", "a negative control has no part in the question"),
+        ("negative_exposures", "a negative control has no part in the question"),
+    ):
+        for name in getattr(scope, key):
+            if name in pair:
+                yield Contradiction((key,), f"{name} is the {pair[name]}; {why}")
+    if scope.treatment in scope.features.required:
+        reason = f"{scope.treatment} is the treatment, which is compared and not adjusted for"
+        yield Contradiction(("features", "required"), reason)
     if scope.treatment in scope.features.exclude:
         reason = f"{scope.treatment} is the treatment; without it there is nothing to compare"
         yield Contradiction(("features", "exclude"), reason)

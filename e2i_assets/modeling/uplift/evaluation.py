@@ -24,6 +24,7 @@ from e2i_assets.causal.scores import (
     ranking,
 )
 from e2i_assets.json_files import from_json, read_json, to_json, write_json
+from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.modeling.uplift.rows import CausalRows
 from e2i_assets.modeling.uplift.segments import effect_by_segment
@@ -113,8 +114,16 @@ def evaluate_uplift(
         others: the rows that the model was fitted on.
         minimum: rows below which nothing is told of a segment.
         truth: true effects of the test rows with a known outcome, and of `others`.
+
+    Raises:
+        TrainingDataError: the outcome of no test row is known.
     """
     known = test.with_outcome
+    if known.frame.empty:
+        raise TrainingDataError(
+            f"{test.scope.target} is known of no test patient, so that nothing can be told of the model",
+            "Load a source that has it, or widen the cohort.",
+        )
     first = others.with_outcome
     together = CausalRows(
         pd.concat([first.frame, known.frame], ignore_index=True), test.scope, test.covariates

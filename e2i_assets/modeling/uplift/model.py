@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.causal.cate import CONSTANT, Calibrated, CateChoice, choose_learner, fit_learner
-from e2i_assets.causal.report import Effect, EffectReport
+from e2i_assets.causal.report import Effect, EffectReport, Estimand
 from e2i_assets.causal.scores import EffectGroup, effect_scores
 from e2i_assets.json_files import from_json, json_hash, to_json
 from e2i_assets.modeling.errors import TrainingDataError
@@ -42,7 +42,7 @@ class UpliftModel:
         features: the columns that it needs, in the order of training.
         choice: how learners did against the constant effect.
         line: the mean effect on patients of like predictions, by the learner's prediction.
-        average: the average effect, of the scope's estimand.
+        average: the average effect, of `estimand`.
         segments: effects on groups of the patients that it was fitted on, of scores that were cross-fitted.
         n_train, n_validation: rows of each split that it was fitted on.
         fingerprint: of the pipeline.
@@ -58,6 +58,7 @@ class UpliftModel:
     choice: CateChoice
     line: Calibrated
     average: Effect
+    estimand: Estimand
     segments: tuple[EffectGroup, ...]
     n_train: int
     n_validation: int
@@ -96,7 +97,15 @@ class UpliftModel:
     def predict(self, X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Effect on each row of a raw feature frame, and the ends of its 95 % interval."""
         effects, noise = self.line.effects(self.raw(X))
-        return effects, effects - NORMAL * noise, effects + NORMAL * noise
+        return effects, effects - self.reach * noise, effects + self.reach * noise
+
+    @property
+    def reach(self) -> float:
+        """Standard errors to each side of a 95 % interval; of the constant effect as many as published."""
+        average = self.average
+        if not self.constant or not average.standard_error > 0:
+            return NORMAL
+        return (average.high - average.estimate) / average.standard_error
 
     def answer(self) -> Answer:
         """What a client gets."""
@@ -106,10 +115,10 @@ class UpliftModel:
             port=3003,
             method=self.method,  # type: ignore[arg-type]
             gives="effect",
-            facts={"treatment": self.treatment, "outcome": self.target},
+            facts={"treatment": self.treatment, "outcome": self.target, "estimand": self.estimand},
             line={
                 "level": self.line.level, "slope": self.line.slope, "centre": self.line.centre,
-                "var_level": level, "cov": both, "var_slope": slope, "reach": NORMAL,
+                "var_level": level, "cov": both, "var_slope": slope, "reach": self.reach,
                 "average": self.average.estimate, "average_error": self.average.standard_error,
             },
         )  # fmt: skip
@@ -209,7 +218,8 @@ def train_uplift(
     scope = rows.scope
     return _assembled(
         scope, preprocessor, learner, algorithm=algorithm, nuisance=nuisance.kind, choice=choice, line=line,
-        average=report.effect, seed=seed, n_train=n_train, n_validation=len(rows.frame) - n_train,
+        average=report.effect, estimand=report.estimand, seed=seed, n_train=n_train,
+        n_validation=len(rows.frame) - n_train,
         segments=effect_by_segment(
             known.frame, scope, effect_scores(y, t, nuisance.expected), minimum=minimum_cell_count
         ),

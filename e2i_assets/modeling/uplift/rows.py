@@ -11,6 +11,7 @@ import pandas as pd
 from e2i_assets.causal.cross_validation import CrossValidation, CrossValidator
 from e2i_assets.causal.data import CausalData, prepare
 from e2i_assets.causal.effect import estimate_effect
+from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.graph import CausalGraph
 from e2i_assets.causal.nuisance import cross_fit
 from e2i_assets.causal.refutation import RefutationReport, refute
@@ -76,8 +77,18 @@ class CausalRows:
         return CausalRows(known, self.scope, self.covariates)
 
     def effect(self, *, seed: int) -> EffectReport:
-        """The average effect, or why these rows cannot tell it."""
+        """The average effect, or why these rows cannot tell it.
+
+        Raises:
+            CausalDataError: the treatment is not 0/1, or the table cannot be asked this.
+        """
         scope = self.scope
+        if not set(self.frame[scope.treatment].dropna().unique()) <= {0, 1}:
+            raise CausalDataError(
+                f"treatment {scope.treatment} of scope {scope.name} is not 0/1",
+                "Name a treatment with two arms, 0 and 1 or yes and no; a dose, or one of several arms, is "
+                "asked of `e2i_assets.causal.estimate_effect`.",
+            )
         return estimate_effect(
             self._asked(), treatment=scope.treatment, outcome=scope.target, covariates=self.covariates,
             estimand=scope.estimand, graph=graph_of(scope), seed=seed,
@@ -137,7 +148,7 @@ def causal_rows(
     """The rows of these splits.
 
     Raises:
-        TrainingDataError: a column is missing.
+        TrainingDataError: a column is missing, or what must be known on the index date is no feature.
     """
     graph, left_out = graph_of(scope), (scope.treatment, *scope.features.exclude, *scope.negative_outcomes)
     covariates = tuple(
@@ -153,6 +164,14 @@ def causal_rows(
             f"columns {', '.join(absent)} are missing from the splits",
             "Name treatment and target in the scope as the splits have them: a treatment is a feature, a "
             "target an outcome of the cohort.",
+        )
+    known = {feature.name for feature in features}
+    early = (scope.treatment, *scope.negative_exposures, *(name for name in scope.segments if name in frame))
+    if late := [name for name in early if name not in known]:
+        raise TrainingDataError(
+            f"{', '.join(late)}: not among the features, and so perhaps known only after the index date",
+            "Name a treatment, segments and negative exposures that are features of the partition; `dropped` "
+            "of the asset features says why a column is none.",
         )
     return CausalRows(frame, scope, covariates)
 

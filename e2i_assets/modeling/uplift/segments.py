@@ -26,15 +26,18 @@ def effect_by_segment(
     Args:
         scores: doubly robust, of the rows.
         effects: predicted, of the rows.
-        minimum: rows below which nothing is told of a segment.
+        minimum: rows, of either arm, below which nothing is told of a segment.
     """
     levels = {name: _banded(frame[name], edges) for name, edges in scope.segments.items() if name in frame}
     levels |= {str(name): column.astype(str) for name, column in groups_of(frame)[0].items()}
     return tuple(
         group
         for name, column in levels.items()
-        for group in by_segment(name, column.tolist(), scores, effects, minimum=max(minimum, SMALLEST_GROUP))
-    )
+        for group in by_segment(
+            name, column.tolist(), scores, effects, minimum=max(minimum, SMALLEST_GROUP),
+            t=frame[scope.treatment].to_numpy(dtype=float), least_of_arm=minimum,
+        )
+    )  # fmt: skip
 
 
 def _banded(values: pd.Series, edges: Sequence[float]) -> pd.Series:
