@@ -181,14 +181,22 @@ def policy_value(
     policy[order] = _treated(np.ones((1, len(effects))), tied, share)[0]
     control, treated = arm_scores(y, t, expected)
     scores = treated - control
-    chosen = policy > 0
     return PolicyValue(
         share=share,
         outcome=mean_of(control + policy * scores),
         gain=mean_of(policy * scores),
         over_chance=mean_of((policy - share) * scores),
-        on_treated=mean_of(scores[chosen]),
+        on_treated=_weighted_mean(scores, policy),
     )
+
+
+def _weighted_mean(scores: np.ndarray, weights: np.ndarray) -> Estimate:
+    """Mean of rows that count in part, with the interval of a ratio of means; of none it is no number."""
+    if not weights.any():
+        return Estimate(np.nan, np.nan, np.nan)
+    value = float(np.average(scores, weights=weights))
+    off = mean_of(weights / weights.mean() * (scores - value))
+    return Estimate(value, value + off.low, value + off.high)
 
 
 @dataclass(frozen=True)

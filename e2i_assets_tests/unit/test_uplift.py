@@ -76,6 +76,11 @@ def test_a_policy_is_worth_what_it_brings_to_whom_it_treats() -> None:
     assert best.on_treated.value == pytest.approx(0.85, abs=0.05)
     assert best.over_chance.value == pytest.approx(0.3 * 0.35, abs=0.03)
     assert best.outcome.value == pytest.approx(2 + best.gain.value, abs=0.05)
+    # One is treated beside the first, of three that tie: each of them counts as a third.
+    nothing = Expected(np.zeros(4), np.zeros(4), np.full(4, 0.5))
+    few = policy_value(np.array([2, 1, 1, 1]), np.array([2, 1, 0, 0]), np.ones(4), nothing, 0.5)
+    assert few.on_treated.value == pytest.approx((4 + 2 / 3) / 2)
+    assert few.gain.value == pytest.approx(0.5 * few.on_treated.value)
     level = policy_value(np.zeros(ROWS), y, t, expected, 0.3)
     assert level.over_chance.value == pytest.approx(0, abs=1e-9)
 
