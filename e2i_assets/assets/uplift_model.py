@@ -21,7 +21,7 @@ from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
 from e2i_assets.modeling.uplift.model import UpliftModel, train_uplift
-from e2i_assets.modeling.uplift.plots import segment_plot
+from e2i_assets.modeling.uplift.plots import importance_plots, segment_plot
 from e2i_assets.modeling.uplift.rows import development
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
@@ -56,8 +56,8 @@ def build_uplift_model(scope: CausalScope) -> dg.AssetsDefinition:
             on_learner=lambda name: context.log.info(f"{name}: compared with the constant effect"),
         )
         rows = f"{model.n_train + model.n_validation} patients of train and validation"
-        picture = segment_plot(model.segments, rows)
-        run_id, page = _log(context, scope, model, {"effect_by_segment.png": picture})
+        pictures = {"effect_by_segment.png": segment_plot(model.segments, rows), **importance_plots(model)}
+        run_id, page = _log(context, scope, model, pictures)
         record_training(
             context.warehouse,
             context.partition,
@@ -75,7 +75,8 @@ def build_uplift_model(scope: CausalScope) -> dg.AssetsDefinition:
                 "average_effect": model.average.estimate,
                 "contest": shown.table(contest_rows(model.choice)),
                 "segments": shown.table(segment_rows(model.segments)),
-                "effect_by_segment": shown.image(picture),
+                "effect_importance": "none: the constant effect differs by no feature",
+                **{Path(name).stem: shown.image(png) for name, png in pictures.items()},
                 "fingerprint": model.fingerprint[:16],
                 MLFLOW_RUN: run_id,
                 "mlflow_run": dg.MetadataValue.url(page),

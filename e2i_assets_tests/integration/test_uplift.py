@@ -20,6 +20,7 @@ from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.selection.one_row import asked, compiled, gap
 from e2i_assets.modeling.uplift.evaluation import evaluate_uplift
 from e2i_assets.modeling.uplift.model import UpliftModel, train_uplift
+from e2i_assets.modeling.uplift.plots import importance_plots
 from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows
 from e2i_assets_tests.unit.fail_closed.effects import EVIDENCE
 
@@ -71,6 +72,7 @@ def test_where_there_is_no_effect_none_is_shown_and_the_constant_one_is_served()
     assert report.naive is not None
     model = trained(rows)
     assert model.algorithm == CONSTANT
+    assert (model.importance, importance_plots(model)) == ({}, {})
     effects, low, high = model.predict(rows.frame)
     assert np.ptp(effects) == 0
     assert low[0] < 0 < high[0]
@@ -102,6 +104,9 @@ def test_where_effects_differ_they_are_told_apart() -> None:
     assert well.effect is not None
     assert ill.effect.low < 0.6 < ill.effect.high
     assert well.effect.low < 0 < well.effect.high
+    assert next(iter(model.importance)) == "severity"
+    assert model.importance["severity"] > 2 * max(model.importance["age"], model.importance["volume"])
+    assert list(importance_plots(model)) == ["effect_importance.png"]
 
 
 def test_a_test_split_without_outcomes_is_refused() -> None:
@@ -115,6 +120,7 @@ def test_a_model_of_effects_is_the_same_when_it_is_read_back(tmp_path: Path) -> 
     model.save(tmp_path)
     again = UpliftModel.load(tmp_path)
     assert again.identity() == model.identity()
+    assert list(again.importance) == list(model.importance)
     assert np.array_equal(again.predict(rows.frame)[0], model.predict(rows.frame)[0])
 
 

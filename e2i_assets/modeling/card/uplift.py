@@ -25,7 +25,7 @@ from e2i_assets.modeling.card.tables import Table, gates_of, versions_of
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluation
 from e2i_assets.modeling.uplift.model import UpliftModel
-from e2i_assets.modeling.uplift.plots import estimate_plots, evaluation_plots, segment_plot
+from e2i_assets.modeling.uplift.plots import estimate_plots, evaluation_plots, importance_plots, segment_plot
 from e2i_assets.modeling.uplift.rows import graph_of
 
 TEMPLATE = "uplift_card.html"
@@ -46,6 +46,7 @@ CAPTIONS: Mapping[str, str] = {
     "qini": "What is gained on test by treating patients in the order of their predicted effect.",
     "effect_calibration": "Predicted and measured effects on test, in groups of equal size.",
     "effect_by_segment": "Measured effects by segment on test.",
+    "effect_importance": "Features that the predicted effect differs by (mean absolute SHAP value).",
 }
 
 
@@ -97,6 +98,7 @@ def uplift_card(records: UpliftRecords) -> ModelCard:
         refutations=_refutations(records.refutation),
         choice=_choice(records),
         contest=_contest(model),
+        importance=_pictures(importance_plots(model)),
         figures=_figures(evaluation),
         pictures=_pictures(evaluation_plots(evaluation)),
         unavailable=evaluation.unavailable,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from e2i_assets.causal.cate import CONSTANT, Calibrated, CateChoice, choose_learner, fit_learner
+from e2i_assets.causal.cate import CONSTANT, Calibrated, CateChoice, choose_learner, fit_learner, predicted
 from e2i_assets.causal.report import Effect, EffectReport, Estimand
 from e2i_assets.causal.scores import EffectGroup, effect_scores
 from e2i_assets.json_files import from_json, json_hash, to_json
@@ -22,6 +22,7 @@ from e2i_assets.modeling.selection.catalogue import CATALOGUE, CAUSAL, INTERPRET
 from e2i_assets.modeling.selection.one_row import asked
 from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.modeling.training.model_files import pickled_pipeline, read_model, write_model
+from e2i_assets.modeling.uplift.importance import effect_importance, largest_first
 from e2i_assets.modeling.uplift.rows import CausalRows
 from e2i_assets.modeling.uplift.segments import effect_by_segment
 
@@ -44,6 +45,8 @@ class UpliftModel:
         line: the mean effect on patients of like predictions, by the learner's prediction.
         average: the average effect, of `estimand`.
         segments: effects on groups of the patients that it was fitted on, of scores that were cross-fitted.
+        importance: mean |SHAP value| of each raw feature in units of the effect, the largest first; of the
+            constant effect, which differs by none, empty.
         n_train, n_validation: rows of each split that it was fitted on.
         fingerprint: of the pipeline.
     """
@@ -60,6 +63,7 @@ class UpliftModel:
     average: Effect
     estimand: Estimand
     segments: tuple[EffectGroup, ...]
+    importance: Mapping[str, float]
     n_train: int
     n_validation: int
     seed: int
@@ -154,6 +158,7 @@ class UpliftModel:
                 "line": from_json(Calibrated, record["line"]),
                 "average": from_json(Effect, record["average"]),
                 "segments": tuple(from_json(EffectGroup, group) for group in record["segments"]),
+                "importance": largest_first(record["importance"]),  # the file is in order of names
             },
         )
 
@@ -208,18 +213,21 @@ def train_uplift(
         matrix, t, y, nuisance.expected, nuisance.folds,
         nuisance=nuisance.kind, learners=candidates(rows.scope), seed=seed, on_learner=on_learner,
     )  # fmt: skip
-    best = choice.best
+    best, importance = choice.best, {}
     if best is not None and choice.calibrated is not None and accept(choice):
         algorithm, line = best.learner, choice.calibrated
         learner = fit_learner(algorithm, nuisance.kind, matrix, t, y, seed)
+        importance = effect_importance(
+            preprocessor, lambda M: line.effects(predicted(learner, M))[0], X, seed=seed
+        )
     else:
         algorithm, line = CONSTANT, _constant_line(report.effect)
         learner = _constant_model(report.effect, matrix)
     scope = rows.scope
     return _assembled(
         scope, preprocessor, learner, algorithm=algorithm, nuisance=nuisance.kind, choice=choice, line=line,
-        average=report.effect, estimand=report.estimand, seed=seed, n_train=n_train,
-        n_validation=len(rows.frame) - n_train,
+        average=report.effect, estimand=report.estimand, importance=importance, seed=seed,
+        n_train=n_train, n_validation=len(rows.frame) - n_train,
         segments=effect_by_segment(
             known.frame, scope, effect_scores(y, t, nuisance.expected), minimum=minimum_cell_count
         ),

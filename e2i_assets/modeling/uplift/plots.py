@@ -9,6 +9,10 @@ from e2i_assets.causal.plots import love_plot, overlap_plot
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import EffectGroup
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluation
+from e2i_assets.modeling.uplift.model import UpliftModel
+
+TOP = 15
+"""Features that are drawn."""
 
 
 def estimate_plots(report: EffectReport) -> dict[str, bytes]:
@@ -66,6 +70,19 @@ def _calibration_plot(evaluation: UpliftEvaluation) -> bytes:
     axes.set(xlabel="Predicted effect", ylabel="Measured effect")
     axes.set_title(f"{evaluation.algorithm}: groups of {evaluation.rows} test patients")
     return drawing.png(figure)
+
+
+def importance_plots(model: UpliftModel) -> dict[str, bytes]:
+    """Which features the effect differs by, by file name; of the constant effect none."""
+    if not model.importance:
+        return {}
+    shown = list(model.importance.items())[:TOP][::-1]
+    figure, axes = drawing.canvas(6.2, 0.8 + 0.28 * max(len(shown), 3))
+    axes.barh(range(len(shown)), [value for _, value in shown], color=drawing.LINE)
+    axes.set_yticks(range(len(shown)), [drawing.plain(name.replace("_", " ")) for name, _ in shown])
+    axes.set_xlabel("Mean |SHAP value| of the effect")
+    axes.set_title(f"{model.algorithm}: {len(shown)} of {len(model.importance)} features")
+    return {"effect_importance.png": drawing.png(figure)}
 
 
 def segment_plot(segments: Sequence[EffectGroup], about: str) -> bytes:

@@ -57,6 +57,7 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
     assert effect.estimate < estimate.report.naive.estimate
     assert model.constant == (not model.choice.beats_constant)
     assert evaluated.model_fingerprint == model.fingerprint
+    assert bool(model.importance) != ("There are no SHAP values" in card.page)
     for words in (
         "Identification",
         "No confounder is missing",
