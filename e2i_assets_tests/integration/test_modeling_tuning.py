@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import pytest
 
@@ -22,7 +21,7 @@ from e2i_assets.modeling.tuning import trials
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, PrunerConfig, SamplerConfig
 from e2i_assets.modeling.tuning.journal import StudyJournal
 from e2i_assets.modeling.tuning.study import Progress, TunedParams, suggest, tune
-from e2i_assets.modeling.tuning.trials import Fit, Fitted, LocalPool, ahead_of_defaults, steadiest
+from e2i_assets.modeling.tuning.trials import Fit, Fitted, LocalPool, steadiest
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)
@@ -259,44 +258,6 @@ def test_a_timeout_that_is_over_leaves_the_defaults() -> None:
 def test_of_trials_level_with_the_best_the_least_loss_is_trained(fits: dict[int, Any], number: int) -> None:
     made = {n: Fitted("COMPLETE", value, loss, noise) for n, (value, loss, noise) in fits.items()}
     assert steadiest(made) == number
-
-
-@pytest.mark.parametrize(
-    ("seed", "C", "ahead"),
-    [
-        (4, 0.3, True),
-        (2, 2.0, False),  # its loss is less, but by 0.9 standard errors
-        (2, 1.0, False),  # the same
-        (2, 0.3, False),
-    ],
-)
-def test_a_trial_is_ahead_of_the_defaults_beyond_noise_alone(seed: int, C: float, ahead: bool) -> None:
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(2, 300, 30))
-    y = (2 * X[:, :, 0] + rng.normal(size=(2, 300)) > 0).astype(int)
-    data = Matrices(X[0], y[0], X[1], y[1])
-    chosen, defaults = (
-        Fit(n, 0, "LogisticRegression", Binary(), {"C": c, "l1_ratio": 0.0}, 42)
-        for n, c in ((1, C), (0, 1.0))
-    )
-    assert ahead_of_defaults(chosen, defaults, data) is ahead
-
-
-def test_the_defaults_are_trained_where_no_trial_is_ahead_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
-
-    def never(chosen: Fit, defaults: Fit, data: Matrices) -> bool:
-        asked.append((chosen.number, defaults.number))
-        return False
-
-    free, _ = told("LogisticRegression")
-    monkeypatch.setattr("e2i_assets.modeling.tuning.study.ahead_of_defaults", never)
-    found = study("LogisticRegression")
-    assert (found.chosen_trial, found.chosen_value) == (0, found.default_value)
-    assert found.chosen_params == Binary.algorithms["LogisticRegression"].defaults
-    assert (found.best_trial, found.best_value) == (free.best_trial, free.best_value)
-    assert asked == [(asked[0][0], 0)]
-    assert asked[0][0] != 0
 
 
 @pytest.mark.parametrize("algorithm", ["LightGBM", "LogisticRegression"])

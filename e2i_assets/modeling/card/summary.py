@@ -62,17 +62,12 @@ def tuning(records: CardRecords) -> str:
     metric = problem.primary_metric
     default = tuned.default_value
     against = "" if default is None else f", the defaults {problem.figure(metric, default)}"
-    reached = problem.figure(metric, tuned.chosen_value)
-    chosen = (
-        f"Of those level with it, trial {tuned.chosen_trial}, with {reached}, has the least loss and was "
-        "trained."
-        if tuned.chosen_trial
-        else "None was ahead of the defaults beyond noise, so that these were trained."
-    )
     return (
         f"Parameters: {tuned.n_trials} trials, of which {tuned.n_completed} were finished and "
         f"{tuned.n_pruned} given up early, scored by {tuned.metric} on validation, where more is better. The "
-        f"best reached {problem.figure(metric, tuned.best_value)}{against}. {chosen}"
+        f"best reached {problem.figure(metric, tuned.best_value)}{against}. Of those level with it, trial "
+        f"{tuned.chosen_trial}, with {problem.figure(metric, tuned.chosen_value)}, has the least loss and "
+        "was trained."
     )
 
 

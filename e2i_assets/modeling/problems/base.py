@@ -24,9 +24,9 @@ Metrics = Mapping[str, float | None]
 Intervals = Mapping[str, Interval | None]
 
 
-def log_losses(likelihood: np.ndarray) -> np.ndarray:
-    """Negative logarithm of the probability that was given to what came true, shape (rows,)."""
-    return np.asarray(-np.log(np.clip(likelihood, np.finfo(float).eps, 1)))
+def log_loss_of(likelihood: np.ndarray) -> float:
+    """Mean negative logarithm of the probability that was given to what came true, shape (rows,)."""
+    return float(-np.log(np.clip(likelihood, np.finfo(float).eps, 1)).mean())
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,9 @@ class Problem(ABC):
         value = self.measure(y, prediction)
         return value if self.greater_is_better else -value
 
-    @abstractmethod
-    def losses(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Of each row what a model is fitted to make small, shape (rows,)."""
-
     def loss(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """What tells models apart that are level by their score: smoother than it, less is better."""
-        return float(self.losses(y, prediction).mean())
+        return -self.score(y, prediction)
 
     def noise(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """Standard error of the score on these rows; 0 where the loss is the score and nothing is level."""

@@ -38,7 +38,7 @@ from e2i_assets.modeling.problems.base import (
     Intervals,
     Metrics,
     Problem,
-    log_losses,
+    log_loss_of,
 )  # fmt: skip
 from e2i_assets.modeling.scopes.scope import PlausibleLimit, PredictiveScope
 from e2i_assets.modeling.selection.algorithms import classifiers
@@ -161,9 +161,9 @@ class Binary(Problem):
 
         return LogisticRegression(max_iter=1000)
 
-    def losses(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    def loss(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """Log loss."""
-        return log_losses(np.where(y == 1, prediction, 1 - prediction))
+        return log_loss_of(np.where(y == 1, prediction, 1 - prediction))
 
     def noise(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """DeLong's; 0 where a class has one row."""

@@ -28,7 +28,7 @@ from e2i_assets.modeling.problems.base import (
     Intervals,
     Metrics,
     Problem,
-    log_losses,
+    log_loss_of,
 )  # fmt: skip
 from e2i_assets.modeling.scopes.scope import PlausibleLimit, PredictiveScope
 from e2i_assets.modeling.selection.algorithms import classifiers
@@ -138,9 +138,9 @@ class Multiclass(Problem):
 
         return LogisticRegression(max_iter=1000)
 
-    def losses(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    def loss(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """Log loss."""
-        return log_losses(prediction[np.arange(len(y)), y])
+        return log_loss_of(prediction[np.arange(len(y)), y])
 
     def noise(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """That of a share of the rows."""

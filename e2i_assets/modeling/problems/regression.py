@@ -104,10 +104,6 @@ class Regression(Problem):
 
         return float(root_mean_squared_error(y, prediction))
 
-    def losses(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Squared errors."""
-        return np.square(prediction - y)
-
     def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval | None:
         """Of the RMSE: Student's on the logarithm of the squared error, which is less lopsided."""
         ends = of_logarithm((prediction - y) ** 2)

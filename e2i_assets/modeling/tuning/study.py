@@ -1,10 +1,10 @@
 """Hyperparameters: Optuna, fitted on train and scored on validation, as the problem type scores.
 
 The best of many trials on one validation split is a flattering figure, the more so the smaller the split;
-it chooses parameters, and the test split tells how good they are. The defaults are the first trial, and give
-way to what is ahead of them beyond noise alone; the best parameters of similar studies come next. On a large
-table trials are settled on samples of rows, and the best of them are fitted on all. Without a timeout the
-history is the same from run to run, however many fits run at once, and whether or not it was interrupted.
+it chooses parameters, and the test split tells how good they are. The defaults are the first trial, so that
+tuning never ends below them; the best parameters of similar studies come next. On a large table trials are
+settled on samples of rows, and the best of them are fitted on all. Without a timeout the history is the same
+from run to run, however many fits run at once, and whether or not the study was interrupted.
 """
 
 from __future__ import annotations
@@ -24,16 +24,7 @@ from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
 from e2i_assets.modeling.tuning.journal import StudyJournal
 from e2i_assets.modeling.tuning.optuna_study import importance, quiet, suggest
 from e2i_assets.modeling.tuning.rungs import FACTOR, promoted, rungs, work
-from e2i_assets.modeling.tuning.trials import (
-    Fit,
-    Fitted,
-    LocalPool,
-    TrialPool,
-    ahead_of_defaults,
-    note,
-    score_of,
-    steadiest,
-)
+from e2i_assets.modeling.tuning.trials import Fit, Fitted, LocalPool, TrialPool, note, score_of, steadiest
 from e2i_assets.modeling.tuning.warm_start import (
     Pattern,
     ProblemProfile,
@@ -81,9 +72,8 @@ class TunedParams:
         search_space: of the algorithm.
         metric: what trials are scored by on validation; more is better.
         best_trial, best_value: number and score, on all rows, of the best trial, the first of equals.
-        chosen_trial, chosen_value, chosen_params: the same of the trial to train with; what `train_model`
-            takes. It is level with the best one (`trials.steadiest`), or the defaults, trial 0, where that is
-            not ahead of them beyond noise (`trials.ahead_of_defaults`).
+        chosen_trial, chosen_value, chosen_params: the same of the trial to train with, which is level with
+            the best one (`trials.steadiest`); what `train_model` takes.
         default_value: the defaults' score on all rows; None where that fit failed.
         trials: number, state, params, value (a pruned one's last that was watched), rounds and error (the
             class of the exception of a failed one) of each trial, in order.
@@ -253,7 +243,7 @@ class _Study:
             raise TuningError(
                 f"{name}: no trial of {self.algorithm.name} was finished" + (f": {failed}" if failed else ""),
             )
-        chosen = self._worth(steadiest({number: self.fitted[number, self.last] for number in ranked}))
+        chosen = steadiest({number: self.fitted[number, self.last] for number in ranked})
         default = self.fitted.get((0, self.last))
         return TunedParams(
             study_name=name,
@@ -327,16 +317,6 @@ class _Study:
         fitted = [came for came in known.values() if came is not None]
         self.fitted |= {(fit.number, fit.level): came for fit, came in zip(fits, fitted, strict=True)}
         return fitted
-
-    def _worth(self, chosen: int) -> int:
-        """The chosen trial, or the defaults where it is not ahead of them beyond noise; with rungs there are
-        rows enough to tell, and fits are dear.
-        """
-        known = self.fitted.get((0, 0))
-        if self.last or not chosen or known is None or known.state != "COMPLETE":
-            return chosen
-        better = ahead_of_defaults(self._fit(chosen, 0), self._fit(0, 0), self.levels[0])
-        return chosen if better else 0
 
     def _params(self, number: int) -> dict[str, Any]:
         """All parameters of a trial, with the boosting rounds that its fit on all rows kept."""

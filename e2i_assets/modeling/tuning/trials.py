@@ -94,24 +94,6 @@ def steadiest(fitted: Mapping[int, Fitted]) -> int:
     return min(level, key=lambda n: (np.inf if losses[n] is None else losses[n], -values[n], n))
 
 
-def ahead_of_defaults(chosen: Fit, defaults: Fit, data: Matrices) -> bool:
-    """Whether a trial's loss is less than the defaults' by more than the noise of the difference.
-
-    The noise is the standard error of the mean difference, paired by row. The best of many trials is ahead on
-    the rows that it was chosen by in any case; where it is so by no more than this, nothing speaks for it on
-    other rows. Both are fitted again, so that no loss of a patient is kept anywhere.
-    """
-
-    def losses(fit: Fit) -> np.ndarray:
-        algorithm = fit.problem.algorithm(fit.algorithm)
-        estimator = algorithm.build(fit.params, fit.seed)
-        algorithm.fit(estimator, data)
-        return fit.problem.losses(data.y_validation, fit.problem.predict(estimator, data.X_validation))
-
-    gain = losses(defaults) - losses(chosen)
-    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
-
-
 def score_of(fitted: Fitted) -> float:
     """The score of what was completed."""
     assert fitted.value is not None
