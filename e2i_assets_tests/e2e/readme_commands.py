@@ -33,6 +33,7 @@ NOT_RUN = {
     "cd brand-teams && e2i demo": "is what the folder begins with",
     "make test": "is these tests",
     "make up": "is `e2i up`, which serves until Ctrl-C; test_daemon.py opens it",
+    "curl -s http://127.0.0.1:3003/health/cate": "asks a bundle of `uplift` that somebody serves",
     ".venv/bin/e2i mlflow": "serves until Ctrl-C on a port that may be taken",
 }
 ADDED = {

@@ -139,7 +139,7 @@ def test_too_few_of_an_arm_is_no_estimate() -> None:
     frame = table().assign(treated=[1] * 19 + [0] * 41)
     report = estimate_effect(frame, treatment="treated", outcome="outcome", covariates=["age"])
     assert (report.status, report.reason) == ("not_identified", "too_few")
-    assert "19 rows with 1, 41 with 0" in report.explanation
+    assert "fewer than 20 rows with a known outcome have 1" in report.explanation
     assert report.effect is report.ratio is report.att is report.naive is report.sensitivity is None
 
 

@@ -171,6 +171,9 @@ def hidden_below(subgroups: Sequence[Subgroup], minimum: int) -> tuple[Subgroup,
         own = [group for group in subgroups if group.dimension == dimension]
         # Of a group that is hidden already it is not known how many they are; one at least.
         people = [1 if group.n is None else group.patients or group.n for group in own]
+        if all(group.n is None or count >= minimum for group, count in zip(own, people, strict=True)):
+            told += own  # judged at this minimum when they were made
+            continue
         few = f"fewer than {minimum} patients, or of an outcome"
         now = [
             group
