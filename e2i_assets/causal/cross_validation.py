@@ -216,6 +216,7 @@ class CrossValidator:
 
 def ask(name: str, library: Library, question: Question) -> LibraryResult:
     """Let one library estimate; whatever goes wrong in it is its failure alone."""
+    from matplotlib import rc_context
     from threadpoolctl import threadpool_limits
 
     dose = question.data.treatment_kind == "continuous"
@@ -223,7 +224,8 @@ def ask(name: str, library: Library, question: Question) -> LibraryResult:
     started = time.perf_counter()
     try:
         result = replace(result, version=metadata.version(library.distribution))
-        importlib.import_module(library.module)
+        with rc_context():  # CausalML sets a style for all pictures of the process
+            importlib.import_module(library.module)
         started = time.perf_counter()
         with threadpool_limits(limits=1), warnings.catch_warnings():
             for known in KNOWN_WARNINGS:

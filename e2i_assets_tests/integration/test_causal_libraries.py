@@ -39,6 +39,13 @@ def validated() -> CrossValidation:
     return CrossValidator().validate(rows(600), **ASKED, libraries=["dowhy", "econml", "causalml"])
 
 
+def test_pictures_look_as_they_did_before_the_libraries_were_asked(validated: CrossValidation) -> None:
+    from matplotlib import rcParams, rcParamsDefault
+
+    assert rcParams["axes.facecolor"] == rcParamsDefault["axes.facecolor"]
+    assert rcParams["lines.linewidth"] == rcParamsDefault["lines.linewidth"]
+
+
 def test_three_libraries_find_the_effect_that_the_arms_hide(validated: CrossValidation) -> None:
     frame = rows(600)
     naive = frame.trx[frame.engaged == 1].mean() - frame.trx[frame.engaged == 0].mean()
