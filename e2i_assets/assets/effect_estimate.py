@@ -9,14 +9,13 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.attribute_names import LEAKAGE
 from e2i_assets.assets.known_truth import generator_knows, true_effects
-from e2i_assets.assets.scoped import SEED, followup_days, outcomes_of, stage_key
+from e2i_assets.assets.scoped import SEED, evidence_config, evidence_of, stage_key
 from e2i_assets.causal.report import Effect, EffectReport
 from e2i_assets.gates import effect_estimate as rules
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.problems.causal_inference import CausalScope
-from e2i_assets.modeling.scopes.answerable import assess, require_answerable
+from e2i_assets.modeling.scopes.answerable import require_answerable
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
 from e2i_assets.modeling.uplift.plots import estimate_plots
 from e2i_assets.modeling.uplift.rows import development
@@ -37,20 +36,11 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
         inputs={"splits": "splits"},
         config=lambda context: {
             "scope": scope.model_dump(mode="json"),
-            "followup_days": followup_days(context.cohort_config),
-            "outcomes": outcomes_of(context.settings.config_dir, context.cohort_config),
+            **evidence_config(context),
         },
     )
     def effect_estimate(context: StageContext, splits: Splits) -> StageResult:
-        evidence = assess(
-            scope,
-            splits.train,
-            splits.validation,
-            splits.features,
-            followup_days=context.config["followup_days"],
-            outcomes=context.config["outcomes"],
-            audited=context.inputs["splits"].attributes.get(LEAKAGE, {}),
-        )
+        evidence = evidence_of(context, scope, splits)
         require_answerable(evidence)
         rows = development(splits, scope)
         report = rows.effect(seed=SEED)

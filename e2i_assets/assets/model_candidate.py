@@ -7,12 +7,11 @@ import dataclasses
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.attribute_names import LEAKAGE, UNAUDITED
-from e2i_assets.assets.scoped import SEED, feature_names, followup_days, labelled, outcomes_of, stage_key
+from e2i_assets.assets.scoped import SEED, evidence_config, evidence_of, feature_names, labelled, stage_key
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.gates import model_candidate as rules
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.scopes.answerable import assess, require_answerable
+from e2i_assets.modeling.scopes.answerable import require_answerable
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.modeling.selection.candidate import select_candidate
@@ -35,22 +34,11 @@ def build_model_candidate(scope: Scope) -> dg.AssetsDefinition:
         inputs={"splits": "splits"},
         config=lambda context: {
             "scope": scope.model_dump(mode="json"),
-            "followup_days": followup_days(context.cohort_config),
-            "outcomes": outcomes_of(context.settings.config_dir, context.cohort_config),
+            **evidence_config(context),
         },
     )
     def model_candidate(context: StageContext, splits: Splits) -> StageResult:
-        attributes = context.inputs["splits"].attributes
-        evidence = assess(
-            scope,
-            splits.train,
-            splits.validation,
-            splits.features,
-            followup_days=context.config["followup_days"],
-            outcomes=context.config["outcomes"],
-            audited=attributes.get(LEAKAGE, {}),
-            unaudited=attributes.get(UNAUDITED, {}),
-        )
+        evidence = evidence_of(context, scope, splits)
         require_answerable(evidence)
         names = feature_names(splits, scope)
         features = [feature for feature in splits.features if feature.name in names]

@@ -1,7 +1,7 @@
 """Attempts to refute an estimate: the same estimator where the answer is known, or where it must not change.
 
 Each has its own p-value, that of what was seen were all well, and its own verdict. They are repeated on rows,
-seeds and folds of their own, in parallel, and are the same for any number of processes. To be affordable each
+seeds and folds of their own, in parallel, and are the same for any number of threads. To be affordable each
 refits but those models of the outcome and of the treatment that weigh most in the report.
 """
 

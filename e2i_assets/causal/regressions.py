@@ -27,13 +27,13 @@ def constant(x: np.ndarray, y: np.ndarray, kind: str, seed: int) -> Predict:
 
 
 def linear(x: np.ndarray, y: np.ndarray, kind: str, seed: int) -> Predict:
-    """Ridge, logistic or Poisson regression with a penalty chosen by cross-validation."""
-    return _linear(x, y, kind, (1.0,))
+    """Logistic or Poisson regression; of a measurement ridge with a penalty chosen by cross-validation."""
+    return _linear(x, y, kind, 1.0)
 
 
 def shrunk(x: np.ndarray, y: np.ndarray, kind: str, seed: int) -> Predict:
     """As `linear`, pulled harder towards the mean: for many columns and few rows."""
-    return _linear(x, y, kind, (0.02,))
+    return _linear(x, y, kind, 0.02)
 
 
 def curved(x: np.ndarray, y: np.ndarray, kind: str, seed: int) -> Predict:
@@ -49,7 +49,7 @@ def curved(x: np.ndarray, y: np.ndarray, kind: str, seed: int) -> Predict:
         else FunctionTransformer(_with_squares)
     )
     basis = make_pipeline(FunctionTransformer(_within), expand, StandardScaler()).fit(x)
-    predict = _linear(basis.transform(x), y, kind, (0.02,))
+    predict = _linear(basis.transform(x), y, kind, 0.02)
     return lambda rows: predict(basis.transform(rows))
 
 
@@ -62,17 +62,17 @@ def _with_squares(x: np.ndarray) -> np.ndarray:
     return np.hstack([x, x**2])
 
 
-def _linear(x: np.ndarray, y: np.ndarray, kind: str, penalties: tuple[float, ...]) -> Predict:
+def _linear(x: np.ndarray, y: np.ndarray, kind: str, strength: float) -> Predict:
     from sklearn.linear_model import LogisticRegression, PoissonRegressor, RidgeCV
 
     if not x.shape[1] or len(np.unique(y)) < 2:
         return constant(x, y, kind, 0)
     if kind == "binary":
-        classifier = LogisticRegression(C=penalties[0], max_iter=500).fit(x, y)
+        classifier = LogisticRegression(C=strength, max_iter=500).fit(x, y)
         return lambda rows: classifier.predict_proba(rows)[:, 1]
     if kind == "count":
         # A mean far above all that was seen is a line that went on too long.
-        counts = PoissonRegressor(alpha=1.0 / (penalties[0] * len(y)), max_iter=500).fit(x, y)
+        counts = PoissonRegressor(alpha=1.0 / (strength * len(y)), max_iter=500).fit(x, y)
         return lambda rows: np.minimum(counts.predict(rows), y.max())
     ridge = RidgeCV(alphas=ALPHAS).fit(x, y)
     return lambda rows: ridge.predict(rows)

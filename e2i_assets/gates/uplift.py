@@ -45,7 +45,7 @@ def _beats_constant_effect(chosen: Chosen) -> Verdict:
             "learner": best.learner, "r_loss": best.r_loss, "r_loss_constant": choice.constant_loss,
             "gain": best.gain, "noise": best.noise, "in_noises": best.in_noises, "critical": choice.critical,
         }  # fmt: skip
-    if best is not None and best.in_noises > choice.critical:
+    if choice.beats_constant:
         if chosen.constant:
             return ok(f"the constant effect is what is published, although {told}", **figures)
         return ok(told, **figures)
