@@ -14,10 +14,9 @@ from e2i_assets.html_pages import template_hash
 from e2i_assets.json_files import from_json
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.card.page import TEMPLATE, model_card
-from e2i_assets.modeling.card.records import CARD_FILE, CardRecords
+from e2i_assets.modeling.card.records import CARD_FILE, CardRecords, require_evaluated
 from e2i_assets.modeling.card.tripod import checklist
 from e2i_assets.modeling.card.tripod_answers import answers
-from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.explanation.explain import Explanation
 from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.modeling.selection.candidate import ModelCandidate
@@ -63,12 +62,7 @@ def build_model_card(scope: PredictiveScope) -> dg.AssetsDefinition:
         model: TrainedModel,
         evaluation: Evaluated,
     ) -> StageResult:
-        if evaluation.model_fingerprint != model.fingerprint:
-            raise TrainingDataError(
-                f"the published evaluation is of model {evaluation.model_fingerprint[:16]}, the published "
-                f"model is {model.fingerprint[:16]}",
-                "Materialize the evaluation of this model first.",
-            )
+        require_evaluated(model.fingerprint, evaluation.model_fingerprint)
         trained = context.inputs["model"]
         named = {published.asset: published for published in context.inputs.values()}
         records = CardRecords(

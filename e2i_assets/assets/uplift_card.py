@@ -10,9 +10,8 @@ from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.html_pages import template_hash
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.modeling.card.records import CARD_FILE
+from e2i_assets.modeling.card.records import CARD_FILE, require_evaluated
 from e2i_assets.modeling.card.uplift import TEMPLATE, UpliftRecords, uplift_card
-from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.uplift.cross_validated import CrossValidated
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
@@ -55,12 +54,7 @@ def build_uplift_card(scope: CausalScope) -> dg.AssetsDefinition:
         model: UpliftModel,
         evaluation: UpliftEvaluated,
     ) -> StageResult:
-        if evaluation.model_fingerprint != model.fingerprint:
-            raise TrainingDataError(
-                f"the published evaluation is of model {evaluation.model_fingerprint[:16]}, the published "
-                f"model is {model.fingerprint[:16]}",
-                "Materialize the evaluation of this model first.",
-            )
+        require_evaluated(model.fingerprint, evaluation.model_fingerprint)
         named = {published.asset: published for published in context.inputs.values()}
         made = uplift_card(
             UpliftRecords(

@@ -44,7 +44,7 @@ def test_figures_are_told_with_their_interval_and_sign(text: str, expected: str)
 def test_no_name_becomes_part_of_the_page() -> None:
     table = {"caption": HOSTILE, "head": [HOSTILE], "rows": [[HOSTILE]]}
     picture = {"caption": HOSTILE, "data": ""}
-    texts = dict.fromkeys(("title", "brand", "indication", "fingerprint", "tuning"), HOSTILE)
+    texts = dict.fromkeys(("title", "fingerprint", "tuning"), HOSTILE)
     page = render(
         "model_card.html",
         **texts,
@@ -56,7 +56,7 @@ def test_no_name_becomes_part_of_the_page() -> None:
         sections=SECTIONS,
         summary=[HOSTILE],
         intended={"description": HOSTILE},
-        cohort={"cohort_name": HOSTILE, "clinical_rationale": HOSTILE},
+        cohort=dict.fromkeys(("cohort_name", "clinical_rationale", "brand", "indication"), HOSTILE),
         candidate={"rationale": HOSTILE},
         flow=picture,
         learnt=[picture],

@@ -57,8 +57,6 @@ def model_card(records: CardRecords) -> ModelCard:
     page = render(
         TEMPLATE,
         title=f"Model card: {records.scope.description}",
-        brand=records.cohort.brand,
-        indication=records.cohort.indication,
         fingerprint=records.model.fingerprint,
         sections=SECTIONS,
         summary=summary(records),

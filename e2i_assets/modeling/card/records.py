@@ -10,6 +10,7 @@ from e2i_assets.cohorts.attrition import CohortResult
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.artifacts import Evaluated, Splits
+from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.explanation.explain import Explanation
 from e2i_assets.modeling.problems.base import Evaluation, Problem
 from e2i_assets.modeling.scopes.scope import PredictiveScope
@@ -54,6 +55,20 @@ class CardRecords:
     def problem(self) -> Problem:
         """What kind of question it answers."""
         return self.scope.problem
+
+
+def require_evaluated(model_fingerprint: str, evaluated_fingerprint: str) -> None:
+    """A card tells of one model: the published one must be the one that was evaluated.
+
+    Raises:
+        TrainingDataError: it is another one.
+    """
+    if evaluated_fingerprint != model_fingerprint:
+        raise TrainingDataError(
+            f"the published evaluation is of model {evaluated_fingerprint[:16]}, the published model is "
+            f"{model_fingerprint[:16]}",
+            "Materialize the evaluation of this model first.",
+        )
 
 
 @dataclass(frozen=True)
