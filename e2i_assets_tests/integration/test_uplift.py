@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +23,8 @@ from e2i_assets.modeling.uplift.evaluation import evaluate_uplift
 from e2i_assets.modeling.uplift.model import UpliftModel, train_uplift
 from e2i_assets.modeling.uplift.plots import importance_plots
 from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows
+from e2i_assets.serving import bento_store, build_bundle
+from e2i_assets_tests.serve_process import served
 from e2i_assets_tests.unit.fail_closed.effects import EVIDENCE
 
 NAMES = ("age", "severity", "volume")
@@ -81,6 +84,31 @@ def test_where_there_is_no_effect_none_is_shown_and_the_constant_one_is_served()
     assert (low[0], high[0]) == pytest.approx((report.effect.low, report.effect.high), abs=1e-12)
     assert model.answer().line["reach"] == model.reach > 1.96  # type: ignore[index]
     assert model.answer().facts["estimand"] == "ate"  # type: ignore[index]
+
+
+def test_a_served_bundle_tells_effects_with_their_intervals(tmp_path: Path) -> None:
+    """Alone, in a batch, and of somebody of whom nothing is known, who says that effects are told."""
+    model, rows = where_effects_differ()
+    asked_for = [feature for feature in FEATURES if feature.name in model.features]
+    with bento_store(tmp_path / "bentoml") as home:
+        bundle = build_bundle(
+            model.pipeline, asked_for, name="e2i-uplift-toy", version="v1", answer=model.answer(),
+            metadata={}, levels={}, usual=dict.fromkeys(NAMES, (-3.0, 3.0)),
+        )  # fmt: skip
+    two = rows.frame[list(model.features)].head(2)
+    bodies = two.to_dict(orient="records")
+    with served(bundle.tag, home, tmp_path / "serve.log") as url:
+        alone = httpx.post(f"{url}/predict", json={"features": bodies[0]}, timeout=30).json()
+        both = httpx.post(f"{url}/predict_batch", json={"features_list": bodies}, timeout=30).json()
+        nobody = httpx.get(f"{url}/health/cate", timeout=30).json()
+    names = ("predictions", "lower_bounds", "upper_bounds")
+    for name, expected in zip(names, model.predict(two), strict=True):
+        np.testing.assert_allclose(both[name], expected, atol=1e-6)
+        np.testing.assert_allclose(alone[name], expected[:1], atol=1e-6)
+    assert (nobody["status"], nobody["model_id"], nobody["ate"]) == (
+        "healthy", bundle.tag, pytest.approx(model.average.estimate),
+    )  # fmt: skip
+    assert nobody["lower_bounds"][0] < nobody["predictions"][0] < nobody["upper_bounds"][0]
 
 
 def test_where_effects_differ_they_are_told_apart() -> None:
