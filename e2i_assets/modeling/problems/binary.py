@@ -28,7 +28,7 @@ from e2i_assets.modeling.metrics.classification import (
     least_cost_threshold,
     youden_threshold,
 )
-from e2i_assets.modeling.metrics.delong import auc_interval, delong
+from e2i_assets.modeling.metrics.delong import auc_interval, delong, roc_auc
 from e2i_assets.modeling.metrics.intervals import Interval
 from e2i_assets.modeling.metrics.roc import roc_points
 from e2i_assets.modeling.problems.base import (
@@ -135,9 +135,7 @@ class Binary(Problem):
 
     def measure(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """ROC-AUC."""
-        from sklearn.metrics import roc_auc_score
-
-        return float(roc_auc_score(y, prediction))
+        return roc_auc(y, prediction)
 
     def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval:
         """Of the AUC; see `auc_interval`."""

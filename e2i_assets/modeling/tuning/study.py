@@ -35,6 +35,7 @@ from e2i_assets.modeling.tuning.warm_start import (
 )
 
 if TYPE_CHECKING:
+    import optuna
     from sklearn.compose import ColumnTransformer
 
 PROPOSED_TOGETHER = 4
@@ -286,9 +287,10 @@ class _Study:
         trials = [self.study.ask() for _ in range(size)]
         for trial in trials:
             self.params.append({**self.algorithm.defaults, **suggest(trial, self.algorithm.search_space)})
-        prunes = self.algorithm.fit is not fit_plain and self.config.pruner.name != "none"
-        snapshot = pickle.dumps(self.study) if prunes else None
-        fitted = self._run([replace(self._fit(trial.number, 0), study=snapshot) for trial in trials])
+        fits = [self._fit(trial.number, 0) for trial in trials]
+        if self.algorithm.fit is not fit_plain and self.config.pruner.name != "none":
+            fits = [replace(fit, study=own) for fit, own in zip(fits, self._copies(size), strict=True)]
+        fitted = self._run(fits)
         for trial, came in zip(trials, fitted, strict=True):
             for step, score in came.reports:
                 trial.report(score, step)
@@ -296,6 +298,13 @@ class _Study:
             state = optuna.trial.TrialState[came.state]
             self.study.tell(trial, came.value if came.state == "COMPLETE" else None, state)
             self.on_trial(self._progress(trial.number))
+
+    def _copies(self, size: int) -> list[optuna.Study]:
+        """The study for each fit of a batch: a pruner notes in it what others of the batch must not see."""
+        if size == 1:
+            return [self.study]
+        snapshot = pickle.dumps(self.study)
+        return [pickle.loads(snapshot) for _ in range(size)]
 
     def _fit(self, number: int, level: int) -> Fit:
         return Fit(

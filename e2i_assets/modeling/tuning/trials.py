@@ -1,18 +1,17 @@
 """One fit of a study, and where fits run: side by side on free cores here, or on the workers of a cluster.
 
 A fit sees its study as it stood when its batch was proposed, so that what is pruned, and with it the history,
-depends neither on how many fits run at once nor on which is done first. Tried with optuna 5.0.0, which has no
-other way to a trial by its number than its private id.
+depends neither on how many fits run at once nor on which is done first.
 """
 
 from __future__ import annotations
 
-import pickle
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -20,6 +19,9 @@ from e2i_assets.modeling.errors import TuningError
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.training.fitting import REPORT_EVERY, Matrices
 from e2i_assets.modeling.tuning.rungs import work
+
+if TYPE_CHECKING:
+    import optuna
 
 LEVEL = 0.5
 """Standard errors of the best score within which another one is level with it."""
@@ -37,7 +39,8 @@ class Fit:
         number: of its trial.
         level: the rung of rows it is made on.
         params: all parameters of the estimator.
-        study: the study as it is now, pickled; None where nothing is given up early.
+        study: as it stood when the batch was proposed, which no other fit of it sees; None where nothing is
+            given up early.
         sampled: whether it is made on a sample of the rows, to rank it.
     """
 
@@ -47,7 +50,7 @@ class Fit:
     problem: Problem
     params: Mapping[str, Any]
     seed: int
-    study: bytes | None = None
+    study: optuna.Study | None = None
     sampled: bool = False
 
 
@@ -114,12 +117,12 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
     """
     import optuna
 
-    started, reports, trial = time.perf_counter(), [], _trial(fit)
+    started = time.perf_counter()
+    reports: dict[int, float] = {}
 
     def report(boosting_round: int, score: float) -> None:
-        reports.append((boosting_round // REPORT_EVERY, float(score)))
-        trial.report(float(score), boosting_round // REPORT_EVERY)
-        if trial.should_prune():
+        reports[boosting_round // REPORT_EVERY] = float(score)
+        if _given_up(fit, reports):
             raise optuna.TrialPruned
 
     def outcome(
@@ -129,12 +132,12 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
             state=state,
             value=value,
             **more,
-            reports=tuple(reports),
+            reports=tuple(reports.items()),
             rounds=rounds,
             error=error,
             work=work(len(data.y_train), rounds, stopped_early=state == "COMPLETE"),
             seconds=time.perf_counter() - started,
-            pruner={} if trial is None else _noted(trial),
+            pruner=_noted(fit),
         )
 
     algorithm = fit.problem.algorithm(fit.algorithm)
@@ -142,11 +145,11 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
         coarse = algorithm.coarse if fit.sampled else {}
         estimator = algorithm.build({**fit.params, **coarse}, fit.seed)
         # The score of every round costs an eighth of a fit, and is for the pruner alone.
-        rounds = algorithm.fit(estimator, data, report if trial else None)
+        rounds = algorithm.fit(estimator, data, report if fit.study else None)
         prediction = fit.problem.predict(estimator, data.X_validation)
         value = fit.problem.score(data.y_validation, prediction)
     except optuna.TrialPruned:
-        step, score = reports[-1]
+        step, score = list(reports.items())[-1]
         return outcome("PRUNED", step * REPORT_EVERY, score)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the trial has failed, and says so
         return outcome("FAIL", None, None, type(error).__name__)
@@ -161,25 +164,34 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
     )
 
 
-def _trial(fit: Fit) -> Any:
-    """The fit's trial, in a copy of its study."""
+def _given_up(fit: Fit, reports: dict[int, float]) -> bool:
+    """Whether the study's pruner gives a fit up by what it has reported.
+
+    The pruner is asked itself, and told the best report and the last: Optuna's trial copies itself at each
+    report, and a pruner goes through all of them, which takes as long again and comes to the same.
+    """
+    assert fit.study is not None
+    trial = copy.copy(fit.study.get_trials(deepcopy=False)[fit.number])
+    trial.intermediate_values = {
+        step: reports[step] for step in (max(reports, key=reports.__getitem__), max(reports))
+    }
+    return fit.study.pruner.prune(fit.study, trial)
+
+
+def _noted(fit: Fit) -> dict[str, float]:
     if fit.study is None:
-        return None
-    import optuna
-
-    study = pickle.loads(fit.study)
-    return optuna.trial.Trial(study, study.get_trials(deepcopy=False)[fit.number]._trial_id)
+        return {}
+    attributes = fit.study.get_trials(deepcopy=False)[fit.number].system_attrs
+    return {name: value for name, value in attributes.items() if name.startswith("completed_rung_")}
 
 
-def note(trial: Any, pruner: Mapping[str, float]) -> None:
-    """Write into a trial of the study what the pruner noted of it in a copy (`Fitted.pruner`)."""
+def note(trial: optuna.Trial, pruner: Mapping[str, float]) -> None:
+    """Write into a trial of the study what the pruner noted of it in a copy (`Fitted.pruner`).
+
+    Optuna 5.0.0 has no public way to write it.
+    """
     for name, value in pruner.items():
         trial.storage.set_trial_system_attr(trial._trial_id, name, value)
-
-
-def _noted(trial: Any) -> dict[str, float]:
-    attributes = trial.storage.get_trial(trial._trial_id).system_attrs
-    return {name: value for name, value in attributes.items() if name.startswith("completed_rung_")}
 
 
 def free_cores() -> int:
