@@ -26,14 +26,14 @@ def template_hash(template: str) -> str:
     """
     from jinja2.meta import find_referenced_templates
 
-    folder, found, waiting = Path(__file__).parent / "templates", dict[str, bytes](), [template]
+    folder, sources, waiting = Path(__file__).parent / "templates", dict[str, bytes](), [template]
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found[name] = (folder / name).read_bytes()
-            tree = _environment().parse(found[name].decode())
+        if name not in sources:
+            sources[name] = (folder / name).read_bytes()
+            tree = _environment().parse(sources[name].decode())
             waiting += filter(None, find_referenced_templates(tree))
-    return hashlib.sha256(b"\0".join(found[name] for name in sorted(found))).hexdigest()
+    return hashlib.sha256(b"\0".join(sources[name] for name in sorted(sources))).hexdigest()
 
 
 def stamped(page: str, about: str) -> str:

@@ -63,8 +63,8 @@ def gist(name: str) -> str:
     """First sentence of the docstring of a package or module."""
     folder = ROOT / PACKAGE / name
     source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
-    said = ast.get_docstring(ast.parse(source.read_text())) or ""
-    return re.split(r"\.(?:\s|$)|(?<=\?)\s", " ".join(said.split("\n\n")[0].split()))[0]
+    text = ast.get_docstring(ast.parse(source.read_text())) or ""
+    return re.split(r"\.(?:\s|$)|(?<=\?)\s", " ".join(text.split("\n\n")[0].split()))[0]
 
 
 def picture() -> str:
@@ -98,8 +98,8 @@ def picture() -> str:
     for name in names:
         lines += box(name, rows[name], "dagster" if name in dagster else "plain")
     for i, (importer, imported) in enumerate(excepted):
-        said = f"Excepted by name: {importer} imports {imported}"
-        lines.append(f'<text class="small" x="{BOX_LEFT}" y="{height - 12 - 18 * i}">{escape(said)}</text>')
+        text = f"Excepted by name: {importer} imports {imported}"
+        lines.append(f'<text class="small" x="{BOX_LEFT}" y="{height - 12 - 18 * i}">{escape(text)}</text>')
     return "\n".join([*lines, "</svg>\n"])
 
 

@@ -13,9 +13,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def snippets(language: str) -> list[str]:
     """The fenced blocks of a language, in order."""
-    found = re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-    assert found
-    return found
+    result = re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    assert result
+    return result
 
 
 def command_lines() -> Iterator[str]:
@@ -29,7 +29,7 @@ def command_lines() -> Iterator[str]:
 
 def words(command: str) -> list[str]:
     """The program and its arguments, without the variables that are set for it."""
-    found = shlex.split(command)
-    while found and re.fullmatch(r"[A-Z_0-9]+=.*", found[0]):
-        found = found[1:]
-    return found
+    result = shlex.split(command)
+    while result and re.fullmatch(r"[A-Z_0-9]+=.*", result[0]):
+        result = result[1:]
+    return result

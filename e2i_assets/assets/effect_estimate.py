@@ -65,17 +65,21 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
 
 def effect_metadata(report: EffectReport) -> dict[str, Any]:
     """How an effect looks in Dagit; the most important first."""
-    found: dict[str, Any] = {"status": report.status, "summary": report.summary, "estimand": report.estimand}
+    metadata: dict[str, Any] = {
+        "status": report.status,
+        "summary": report.summary,
+        "estimand": report.estimand,
+    }
     if report.effect is not None:
-        found |= {"effect": report.effect.estimate, "effect_p": report.effect.p}
-    found |= {"figures": shown.table(_effects(report))}
+        metadata |= {"effect": report.effect.estimate, "effect_p": report.effect.p}
+    metadata |= {"figures": shown.table(_effects(report))}
     if (sensitivity := report.sensitivity) is not None:
-        found |= {
+        metadata |= {
             "e_value": sensitivity.e_value,
             "e_value_limit": sensitivity.e_value_limit,
             "robustness": sensitivity.robustness,
         }
-    return found | {
+    return metadata | {
         "nuisances": shown.table(
             {"of": fit.of, "metric": fit.metric, "score": fit.score} for fit in report.nuisances
         ),

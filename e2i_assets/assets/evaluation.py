@@ -154,10 +154,10 @@ def _learnt(context: StageContext, scope: PredictiveScope, model: TrainedModel) 
     Raises:
         VaultError: it is in another release's form, or was decided at a threshold of other costs.
     """
-    told = test_told(context, model.fingerprint, _RECORD)
-    if told is None:
+    recorded = test_told(context, model.fingerprint, _RECORD)
+    if recorded is None:
         return None
-    evaluated = _by_rule(told, scope)
+    evaluated = _by_rule(recorded, scope)
     shown_now = hidden_below(evaluated.evaluation.subgroups, context.quality.minimum_cell_count)
     return replace(evaluated, evaluation=replace(evaluated.evaluation, subgroups=shown_now))
 
@@ -171,16 +171,16 @@ def _by_rule(learnt: Learnt, scope: PredictiveScope) -> Evaluated:
     asked = scope.problem.threshold_rule
     # Releases that knew no costs wrote no rule down: theirs was the one that needs none.
     first = learnt.evaluation.threshold_rule or problem_of(learnt.evaluation.problem_type).threshold_rule
-    told = {**learnt.other_rules, first: learnt.evaluation}
-    if asked not in told:
+    by_rule = {**learnt.other_rules, first: learnt.evaluation}
+    if asked not in by_rule:
         raise VaultError(
             f"test was opened for model {learnt.model_fingerprint[:16]} with its threshold by "
-            f"{'; and by '.join(sorted(told))}; the scope now asks for {asked}, and test does not open for "
-            "it again.",
+            f"{'; and by '.join(sorted(by_rule))}; the scope now asks for {asked}, and test does not open "
+            "for it again.",
             "State one of the earlier rules in the scope, or train another model. Costs that several scopes "
             "of a partition state are all judged where they are there before test opens.",
         )
-    return Evaluated(told[asked], learnt.model_fingerprint, learnt.leakage_sheet)
+    return Evaluated(by_rule[asked], learnt.model_fingerprint, learnt.leakage_sheet)
 
 
 def _leakage_sheet(

@@ -125,7 +125,7 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
             "patients": cells.figure(len(divided.assigned)),
             "new_patients": cells.figure(stability.new),
             "order": order,
-            "equal_rows": divided.alike.said(cells.text),
+            "equal_rows": divided.alike.text(cells.text),
             "equal_rows_compared": ", ".join([*names, *targets]),
             "quality": shown.table(
                 {"split": q.split, "status": q.status, "score": q.score, **q.dimensions} for q in quality
@@ -214,8 +214,8 @@ def _faults(scopes: Sequence[Scope], outcomes: pd.DataFrame) -> dict[str, str]:
     Raises:
         SplitError: all are, so there is nothing to split for.
     """
-    found = {scope.name: target_obstacle(scope, "the cohort", outcomes[scope.target]) for scope in scopes}
-    obstacles = {name: obstacle for name, obstacle in found.items() if obstacle is not None}
+    checked = {scope.name: target_obstacle(scope, "the cohort", outcomes[scope.target]) for scope in scopes}
+    obstacles = {name: obstacle for name, obstacle in checked.items() if obstacle is not None}
     if scopes and len(obstacles) == len(scopes):
         first = next(iter(obstacles.values()))
         messages = "; ".join(f"scope {name}: {obstacle.message}" for name, obstacle in obstacles.items())

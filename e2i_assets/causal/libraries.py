@@ -140,8 +140,8 @@ def with_causalml(question: Question) -> Answer:
             "Leave it out of `libraries`, or name two arms of the treatment.",
         )
     learner = TMLELearner(question.outcome_model(), cv=question.splits)
-    found = learner.estimate_ate(X=data.x, treatment=data.t.astype(int), y=data.y, p=question.propensity)
-    return Answer(*(float(np.ravel(value)[0]) for value in found))
+    estimate = learner.estimate_ate(X=data.x, treatment=data.t.astype(int), y=data.y, p=question.propensity)
+    return Answer(*(float(np.ravel(value)[0]) for value in estimate))
 
 
 LIBRARIES: Mapping[str, Library] = {

@@ -144,12 +144,12 @@ def why_not(overlap: Overlap) -> tuple[Reason, str] | None:
 
 def dose_decided(nuisances: Nuisances) -> tuple[Reason, str] | None:
     """Why a dose tells no effect; None where it does."""
-    told = next(fit.score for fit in nuisances.fits if fit.of == "treatment")
-    if told < DECIDED:
+    fit_score = next(fit.score for fit in nuisances.fits if fit.of == "treatment")
+    if fit_score < DECIDED:
         return None
     return "treatment_decided", (
-        f"The covariates decide the treatment: they explain {told:.1%} of it. Leave out what follows from"
-        " the treatment or is its rule."
+        f"The covariates decide the treatment: they explain {fit_score:.1%} of it. Leave out what follows "
+        "from the treatment or is its rule."
     )
 
 

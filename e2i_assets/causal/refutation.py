@@ -318,7 +318,7 @@ def _controls(
         ("negative_control_exposure", c, c, report.outcome, (*report.covariates, report.treatment))
         for c in exposures
     ]
-    found = []
+    controls = []
     for name, column, treatment, outcome, covariates in asked:
         data = _prepared(frame, report, treatment, outcome, [c for c in covariates if c != column])
         estimand = trial.estimand if data.treatment_kind == "binary" else "ate"
@@ -327,8 +327,8 @@ def _controls(
         nuisances = trial.nuisances(data)
         if refusal := refusal_of(data, nuisances, estimand):
             raise _tells_nothing(column, refusal[1])
-        found.append((name, column, difference(data, nuisances, 0, estimand), float(np.nanstd(data.y))))
-    return found
+        controls.append((name, column, difference(data, nuisances, 0, estimand), float(np.nanstd(data.y))))
+    return controls
 
 
 def _tells_nothing(column: str, why: str) -> CausalDataError:

@@ -246,14 +246,14 @@ def by_segment(
             its effect would be what models make of other rows, with an interval that knows nothing of that.
     """
     of_row = np.asarray(levels, dtype=object)
-    found = []
+    segments = []
     for level in sorted(set(of_row)):
         inside = of_row == level
         rows = int(inside.sum())
         arm = rows if t is None else min(int((t[inside] == value).sum()) for value in (0, 1))
         if rows < minimum or arm < least_of_arm:
-            found.append(EffectGroup(by, str(level), rows, None))
+            segments.append(EffectGroup(by, str(level), rows, None))
             continue
         predicted = None if effects is None else float(effects[inside].mean())
-        found.append(EffectGroup(by, str(level), rows, mean_of(scores[inside]), predicted))
-    return tuple(found)
+        segments.append(EffectGroup(by, str(level), rows, mean_of(scores[inside]), predicted))
+    return tuple(segments)

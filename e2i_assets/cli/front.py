@@ -54,7 +54,7 @@ def front(store: ArtifactStore, port: int, host: str = LOOPBACK) -> Starlette:
     async def forward(request: Request) -> Response:
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         forwarded = httpx.Request(
-            request.method, _there(request, "http", port), headers=_kept(request.headers.raw),
+            request.method, _upstream_url(request, "http", port), headers=_end_to_end(request.headers.raw),
             content=request.stream() if has_body else None, extensions={"timeout": TIMEOUTS},
         )  # fmt: skip
         try:
@@ -71,14 +71,17 @@ def front(store: ArtifactStore, port: int, host: str = LOOPBACK) -> Starlette:
         answer = StreamingResponse(
             received.aiter_raw(), received.status_code, background=BackgroundTask(received.aclose)
         )
-        answer.raw_headers = _kept(received.headers.raw)
+        answer.raw_headers = _end_to_end(received.headers.raw)
         return answer
 
     async def converse(browser: WebSocket) -> None:
         protocols = [Subprotocol(p) for p in browser.scope["subprotocols"]]
         with suppress(OSError, InvalidHandshake):  # unaccepted, the browser is told that it may not
             async with connect(
-                str(_there(browser, "ws", port)), subprotocols=protocols or None, max_size=None, proxy=None
+                str(_upstream_url(browser, "ws", port)),
+                subprotocols=protocols or None,
+                max_size=None,
+                proxy=None,
             ) as dagit:
                 await browser.accept(dagit.subprotocol)
                 await _both_ways(browser, dagit)
@@ -93,7 +96,7 @@ def front(store: ArtifactStore, port: int, host: str = LOOPBACK) -> Starlette:
     )
 
 
-async def _both_ways(browser: WebSocket, there: ClientConnection) -> None:
+async def _both_ways(browser: WebSocket, server: ClientConnection) -> None:
     """Pass texts on until one side ends."""
 
     async def ask() -> None:
@@ -101,10 +104,10 @@ async def _both_ways(browser: WebSocket, there: ClientConnection) -> None:
             if (text := message.get("text")) is None:
                 await browser.close(NO_TEXT)
                 return
-            await there.send(text)
+            await server.send(text)
 
     async def answer() -> None:
-        async for text in there:
+        async for text in server:
             await browser.send_text(str(text))
 
     ways = [asyncio.create_task(ask()), asyncio.create_task(answer())]
@@ -118,7 +121,7 @@ async def _both_ways(browser: WebSocket, there: ClientConnection) -> None:
         await browser.close()
 
 
-def _there(request: Request | WebSocket, scheme: str, port: int) -> httpx.URL:
+def _upstream_url(request: Request | WebSocket, scheme: str, port: int) -> httpx.URL:
     """Path and query as they were asked for, not decoded, at Dagit's own web server and nowhere else."""
     path, query = request.scope["raw_path"], request.scope["query_string"]
     return httpx.URL(
@@ -126,7 +129,7 @@ def _there(request: Request | WebSocket, scheme: str, port: int) -> httpx.URL:
     )
 
 
-def _kept(headers: Headers) -> Headers:
+def _end_to_end(headers: Headers) -> Headers:
     named = {
         option.strip().lower()
         for name, value in headers

@@ -78,7 +78,7 @@ def fail(error: Exception, *, as_json: bool = False) -> int:
     Returns:
         The exit code: 1 where data were refused, 130 after Ctrl-C, 2 where the command could not be asked.
     """
-    report = _told(error)
+    report = _as_ours(error)
     if report is None:
         traceback.print_exception(error)
         report = E2IError(
@@ -93,7 +93,7 @@ def fail(error: Exception, *, as_json: bool = False) -> int:
     return report.exit_code
 
 
-def _told(error: Exception) -> E2IError | None:
+def _as_ours(error: Exception) -> E2IError | None:
     """An error as one of ours; None of what nobody can mend without its stack."""
     from e2i_assets.resources.disk import DiskFull, full_disk
     from e2i_assets.settings import SettingsError, settings

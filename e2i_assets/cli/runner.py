@@ -168,7 +168,7 @@ def _run(
         gate = evaluation.severity is dg.AssetCheckSeverity.ERROR
         if not evaluation.passed:
             not_passed = run.failed_gates if gate else run.warnings
-            not_passed[name] = markdown.told(str(evaluation.description))
+            not_passed[name] = markdown.unescaped(str(evaluation.description))
         elif gate:
             run.gates_passed += 1
     if not result.success and not run.failed_gates:

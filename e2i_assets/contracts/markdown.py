@@ -15,7 +15,7 @@ def plain(text: str) -> str:
     return _OBEYED.sub(r"\\\g<0>", " ".join(text.split())).translate(_ENTITIES)
 
 
-def told(escaped: str) -> str:
+def unescaped(escaped: str) -> str:
     """What `plain` was given, but for its line breaks: for a terminal, which reads no Markdown."""
     return html.unescape(re.sub(rf"\\({_OBEYED.pattern})", r"\1", escaped))
 

@@ -143,25 +143,25 @@ BALANCE = Gate("balance", "Once weighted, the arms are alike in every covariate.
 
 
 def _refutation(judged: EffectJudged) -> Verdict:
-    found = judged.refutation
+    report = judged.refutation
     if judged.report.effect is None:
         return not_judged("overlap")
-    if found is None or not found.refutations:
+    if report is None or not report.refutations:
         return refuse("nothing_evaluated", "no attempt was made to refute the effect.", "Estimate it again.")
-    if lacking := list(_lacking(found)):
+    if lacking := list(_lacking(report)):
         return refuse(
             "too_few_attempts",
             f"attempts to refute the effect were not made, or fewer than {LEAST_REPETITIONS} times: "
             f"{', '.join(lacking)}.",
             "Estimate it again, with every attempt.",
         )
-    told = "; ".join(f"{_name(one)} p {one.p:.2g}" for one in found.refutations)
-    figures = {f"p_{_name(one).replace(' ', '_')}": one.p for one in found.refutations}
-    unsound = [one for one in found.refutations if one.verdict == "failed" or not one.p >= 0]
+    summary = "; ".join(f"{_name(one)} p {one.p:.2g}" for one in report.refutations)
+    figures = {f"p_{_name(one).replace(' ', '_')}": one.p for one in report.refutations}
+    unsound = [one for one in report.refutations if one.verdict == "failed" or not one.p >= 0]
     if unsound:
         return refuse(
             "refuted",
-            f"the effect did not stand {', '.join(map(_name, unsound))}: {told}.",
+            f"the effect did not stand {', '.join(map(_name, unsound))}: {summary}.",
             "Look for confounders that are not among the covariates, and for covariates that follow from the "
             "treatment; widen the cohort where an arm is small.",
             [
@@ -173,14 +173,14 @@ def _refutation(judged: EffectJudged) -> Verdict:
             ],
             **figures,
         )  # fmt: skip
-    doubted = [_name(one) for one in found.refutations if one.verdict == "warning"]
+    doubted = [_name(one) for one in report.refutations if one.verdict == "warning"]
     doubts = f"; to be looked at: {', '.join(doubted)}" if doubted else ""
-    return ok(told + doubts, **figures)
+    return ok(summary + doubts, **figures)
 
 
-def _lacking(found: RefutationReport) -> Iterator[str]:
+def _lacking(report: RefutationReport) -> Iterator[str]:
     """Attempts that were not made often enough to fail."""
-    made = {one.name: one.repetitions for one in found.refutations}
+    made = {one.name: one.repetitions for one in report.refutations}
     for name in ATTEMPTS:
         if made.get(name, 0) < LEAST_REPETITIONS:
             yield name.replace("_", " ")

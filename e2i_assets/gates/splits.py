@@ -80,18 +80,18 @@ def _split_ratios(splits: SplitResult) -> Verdict:
 
 
 def _stable_splits(splits: SplitResult) -> Verdict:
-    kept, new, moved = splits.stability.kept, splits.stability.new, splits.stability.moved
+    stayed, new, moved = splits.stability.kept, splits.stability.new, splits.stability.moved
     if moved:
         return refuse(
             "patients_moved",
             f"{moved} patients are no longer in the split that they were assigned.",
             "ml_split_assignments was altered from outside; restore it.",
-            kept=kept,
+            kept=stayed,
             moved=moved,
         )
-    if not kept + new:
+    if not stayed + new:
         return refuse("nothing_evaluated", "no patient was split.", "Read the attrition table of the cohort.")
-    return ok(f"no patient changed split: {kept} kept theirs, {new} are new", kept=kept, new=new, moved=0)
+    return ok(f"no patient changed split: {stayed} kept theirs, {new} are new", kept=stayed, new=new, moved=0)
 
 
 def _no_leakage(splits: SplitResult) -> Verdict:
@@ -100,7 +100,7 @@ def _no_leakage(splits: SplitResult) -> Verdict:
     if splits.alike.policy == "refuse" and splits.alike.patients:
         return refuse(
             "equal_rows",
-            f"{splits.alike.said()}.",
+            f"{splits.alike.text()}.",
             "Mend the copies at the source (column alike of assigned.parquet says who they are), or set "
             "equal_rows: same_split in the cohort file.",
             patients=splits.alike.patients,

@@ -33,10 +33,10 @@ def _beats_constant_effect(chosen: Chosen) -> Verdict:
             "nothing_evaluated", "no patient was held out to compare effects on.", "Load more patients."
         )
     if best is None:
-        told = "no learner could be fitted"
+        summary = "no learner could be fitted"
         figures: dict[str, float | str] = {"critical": choice.critical}
     else:
-        told = (
+        summary = (
             f"{best.learner}'s R-loss on held-out patients is {best.gain:+.4g} better than the constant "
             f"effect's, {best.in_noises:.2f} standard errors; from {choice.critical:.2f} on it is more than "
             "chance"
@@ -47,14 +47,14 @@ def _beats_constant_effect(chosen: Chosen) -> Verdict:
         }  # fmt: skip
     if choice.beats_constant:
         if chosen.constant:
-            return ok(f"the constant effect is what is published, although {told}", **figures)
-        return ok(told, **figures)
+            return ok(f"the constant effect is what is published, although {summary}", **figures)
+        return ok(summary, **figures)
     if chosen.constant:
-        message = f"the constant effect is what is published and served: {told}"
+        message = f"the constant effect is what is published and served: {summary}"
         return Verdict(True, CONSTANT_SERVED, message, ok("", **figures).figures)
     return refuse(
         "not_better_than_constant",
-        f"effects that differ between patients may not be served: {told}.",
+        f"effects that differ between patients may not be served: {summary}.",
         "Serve the constant effect, or look for effects in more patients.",
         **figures,
     )

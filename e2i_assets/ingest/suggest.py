@@ -86,7 +86,7 @@ class SuggestedTable:
     left_out: tuple[str, ...]
 
     @property
-    def found(self) -> int:
+    def matched(self) -> int:
         """Columns for which the source has one."""
         return sum(column.source is not None and column.fits for column in self.columns)
 
@@ -104,7 +104,7 @@ def tables(source: Source, prefix: str) -> tuple[tuple[SuggestedTable, ...], lis
     best: dict[str, SuggestedTable] = {}
     for name, spec in specs.items():
         judged = _judged(source, name, spec, prefix, alone=len(specs) == 1)
-        if judged and (judged.table not in best or best[judged.table].found < judged.found):
+        if judged and (judged.table not in best or best[judged.table].matched < judged.matched):
             best[judged.table] = judged
     if "patient_journeys" not in best:
         raise SourceError(

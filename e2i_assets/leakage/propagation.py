@@ -57,7 +57,7 @@ def _echo(column: Column, leaks: Sequence[Column]) -> Finding | None:
 
 
 def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
-    covered = _there(leak)[_there(column)].mean() >= COVERED
+    covered = _known(leak)[_known(column)].mean() >= COVERED
     before = _is_before(column, leak) or _is_earlier_date(column, leak)
     if covered and column.strength >= leak.strength - LESS and not before:
         yield abs(correlation(column.numbers, leak.numbers)), "both rise and fall together"
@@ -66,7 +66,7 @@ def _echoes(column: Column, leak: Column) -> Iterator[tuple[float, str]]:
         (leak, column, f"it is there when {leak.name} says so"),
     ):
         if b.coded.missing is not None and _is_flag(a):
-            yield abs(correlation(a.coded.codes.astype(float), _there(b).astype(float))), what
+            yield abs(correlation(a.coded.codes.astype(float), _known(b).astype(float))), what
 
 
 def _is_before(column: Column, end: Column) -> bool:
@@ -83,7 +83,7 @@ def _is_earlier_date(column: Column, leak: Column) -> bool:
     return bool((x <= z).all() and (x < z).any())
 
 
-def _there(column: Column) -> np.ndarray:
+def _known(column: Column) -> np.ndarray:
     return column.coded.codes != (-1 if column.coded.missing is None else column.coded.missing)
 
 
@@ -108,7 +108,7 @@ def _event_before_end(column: Column, times: Sequence[Column]) -> Finding | None
 def _of_event(column: Column, times: Sequence[Column]) -> Finding | None:
     """Whether an event came before the end, what was recorded when it came, or the time of the next one."""
     for time in times:
-        came, filled = _there(time), _there(column)
+        came, filled = _known(time), _known(column)
         if not RARE <= came.mean() <= 1 - RARE or not RARE / 2 <= filled.mean() <= 1 - RARE:
             continue
         alike = abs(correlation(filled.astype(float), came.astype(float)))

@@ -56,7 +56,7 @@ def _bars(axes: Axes, report: QCFindings) -> None:
     names = DIMENSIONS[::-1]
     grades = [report.dimensions[d] for d in names]
     drawn = axes.barh(names, [g or 0.0 for g in grades], color=_BLUE)
-    axes.bar_label(drawn, [_said(g) for g in grades], padding=3)
+    axes.bar_label(drawn, [_grade_text(g) for g in grades], padding=3)
     axes.set(xlim=(0, 1.2), title=f"{report.status}: score {report.score:.3f}")
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -69,11 +69,11 @@ def _grid(axes: Axes, names: Sequence[str], rows: Sequence[Mapping[str, float | 
     axes.tick_params(length=0)
     for y, row in enumerate(rows):
         for x, d in enumerate(DIMENSIONS):
-            axes.text(x, y, _said(row[d]), ha="center", va="center", fontsize=8)
+            axes.text(x, y, _grade_text(row[d]), ha="center", va="center", fontsize=8)
     axes.spines[:].set_visible(False)
 
 
-def _said(grade: float | None) -> str:
+def _grade_text(grade: float | None) -> str:
     return "n/a" if grade is None else f"{grade:.3f}"
 
 

@@ -45,10 +45,10 @@ def without_data() -> Iterator[None]:
         _cut(error)
         raise
     except Exception as error:  # noqa: BLE001 -- whatever it is, its text stays here
-        raise _told(error).with_traceback(error.__traceback__) from None
+        raise _without_words(error).with_traceback(error.__traceback__) from None
 
 
-def _told(error: Exception) -> Unforeseen:
+def _without_words(error: Exception) -> Unforeseen:
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is here
     ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
     places = dict.fromkeys(

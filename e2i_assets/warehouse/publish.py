@@ -190,7 +190,7 @@ def _remove(cursor: Any, staging: Staging, table: str, mine: str, touched: set[s
     gone = (
         f"FROM {SCHEMA}.{table} t WHERE {mine} "
         f"AND NOT EXISTS (SELECT FROM {staging.name}.{table} s WHERE s.{key} = t.{key}) "
-        f"AND NOT {staging.kept(table, 't')}"
+        f"AND NOT {staging.stays(table, 't')}"
     )
     touch(cursor, table, f"SELECT t.{link(table)} {gone}", touched, (staging.replaces,))
     return _count(

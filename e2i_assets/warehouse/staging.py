@@ -262,9 +262,9 @@ class Staging:
         if parent not in self.tables or self.replaces is None:
             return ""
         source = self.replaces.replace("'", "''")
-        return f" AND (p.data_source IS DISTINCT FROM '{source}' OR {self.kept(parent, 'p')})"
+        return f" AND (p.data_source IS DISTINCT FROM '{source}' OR {self.stays(parent, 'p')})"
 
-    def kept(self, table: str, alias: str) -> str:
+    def stays(self, table: str, alias: str) -> str:
         """SQL: whether a superseded row stays because the new one is rejected."""
         if not self.keeps_rejected:
             return "false"

@@ -233,14 +233,14 @@ def _line(name: str, answers: list[Answer]) -> str:
     def mean(values: list[float]) -> float:
         return statistics.fmean(values) if values else float("nan")
 
-    told = [a for a in answers if a.status != "not_identified"]
+    answer = [a for a in answers if a.status != "not_identified"]
     return (
         f"{name:18} covers {sum(a.covers for a in answers):3} of {len(answers)}"
-        f"  error {mean([a.error for a in told]):.4f}  width {mean([a.width for a in told]):.3f}"
+        f"  error {mean([a.error for a in answer]):.4f}  width {mean([a.width for a in answer]):.3f}"
         f"  plain {sum(a.plain_covers for a in answers):3} {mean([a.plain_error for a in answers]):.4f}"
-        f"  naive {sum(a.naive_covers for a in answers):3} {mean([a.naive_error for a in told]):.4f}"
+        f"  naive {sum(a.naive_covers for a in answers):3} {mean([a.naive_error for a in answer]):.4f}"
         f"  no effect {sum(a.status == 'no_effect_shown' for a in answers):3}"
-        f"  refused {len(answers) - len(told)}  {mean([a.seconds for a in answers]):.1f} s"
+        f"  refused {len(answers) - len(answer)}  {mean([a.seconds for a in answers]):.1f} s"
     )
 
 

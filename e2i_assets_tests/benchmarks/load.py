@@ -161,12 +161,12 @@ def main() -> None:
         multi = partial(by_to_sql, method="multi")
         turns = [("COPY", by_copy, rows), ("loader", by_loader, rows)]
         turns += [("to_sql", by_to_sql, rows), ("to_sql multi", multi, rows.head(10_000))]
-        found: dict[str, list[float]] = {name: [] for name, _, _ in turns}
+        collected: dict[str, list[float]] = {name: [] for name, _, _ in turns}
         for name, load, given in turns * options.rounds:
-            found[name].append(given.height / seconds(warehouse, load, given))
-            print(f"{name}: {found[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
-        for name, rates in found.items():
-            ahead = [ours / rate for ours, rate in zip(found["loader"], rates, strict=True)]
+            collected[name].append(given.height / seconds(warehouse, load, given))
+            print(f"{name}: {collected[name][-1]:,.0f} rows/s", file=sys.stderr, flush=True)
+        for name, rates in collected.items():
+            ahead = [ours / rate for ours, rate in zip(collected["loader"], rates, strict=True)]
             print(
                 f"{name:14}{statistics.median(rates):10,.0f} rows/s, {statistics.median(ahead):5.2f} times as fast "
                 f"by the loader ({min(ahead):.2f} to {max(ahead):.2f})"

@@ -92,10 +92,10 @@ def main() -> None:
                 order = (platform, script) if i % 2 else (script, platform)
                 took = {side: seconds(side, server, template) for side in order}
                 note = "" if i else " (warm-up)"
-                said = (
+                text = (
                     f"{s.__name__} {took[s][0]:.1f} s (CPU {took[s][1]:.2f} s)" for s in (platform, script)
                 )
-                print(f"round {i}{note}: {', '.join(said)}")
+                print(f"round {i}{note}: {', '.join(text)}")
                 ours += [took[platform]] if i else []
                 base += [took[script]] if i else []
     bar = 1.25 if chosen.small else 1.15

@@ -19,8 +19,8 @@ E2I = str(Path(sys.executable).with_name("e2i"))
 
 def environment(home: Path, config: Path) -> dict[str, str]:
     """Environment of an installation of its own, with its own embedded warehouse."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
-    return {**kept, "E2I_HOME": str(home), "E2I_CONFIG": str(config)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
+    return {**environment, "E2I_HOME": str(home), "E2I_CONFIG": str(config)}
 
 
 def e2i(

@@ -110,8 +110,8 @@ def _a_patient_of_train(home: Path) -> str:
 
 def type_all(folder: Path) -> Iterator[Typed]:
     """Type every command but those of NOT_RUN; what serves is served until the last one is done."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
-    kept["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), kept["PATH"]])
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
+    environment["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), environment["PATH"]])
     port = free_port()
     placeholders = PLACEHOLDERS | {"PATIENT_ID": _a_patient_of_train(folder / ".e2i")}
     with ExitStack() as servers:
@@ -124,10 +124,12 @@ def type_all(folder: Path) -> Iterator[Typed]:
             typed = " ".join([typed, *(added for start, added in ADDED.items() if typed.startswith(start))])
             if SERVES in command:
                 log = folder / "serve.log"
-                servers.enter_context(running(["bash", "-c", f"exec env {typed}"], kept, folder, log, port))
+                servers.enter_context(
+                    running(["bash", "-c", f"exec env {typed}"], environment, folder, log, port)
+                )
                 continue
             done = subprocess.run(
-                ["bash", "-c", typed], cwd=folder, env=kept, capture_output=True, text=True,
+                ["bash", "-c", typed], cwd=folder, env=environment, capture_output=True, text=True,
                 timeout=TIMEOUT_S, check=False,
             )  # fmt: skip
             expected = next((code for start, code in EXIT_CODES.items() if command.startswith(start)), 0)

@@ -20,18 +20,18 @@ def env() -> Iterator[dict[str, str]]:
 
 def test_a_scope_that_does_not_serve_the_partition_says_so(env: dict[str, str]) -> None:
     """Nothing is selected for it, so nothing runs and nothing is claimed."""
-    said = e2i("materialize", "-p", PARTITION, "-s", 'key:"conversion/evaluation"', env=env)
-    assert "nothing of 'key:\"conversion/evaluation\"' applies to it; its scopes are recurrence" in said
+    output = e2i("materialize", "-p", PARTITION, "-s", 'key:"conversion/evaluation"', env=env)
+    assert "nothing of 'key:\"conversion/evaluation\"' applies to it; its scopes are recurrence" in output
 
 
 def test_a_draft_of_a_mapping_is_printed(env: dict[str, str], tmp_path: Path) -> None:
-    said = json.loads(e2i("data", "import", str(SOURCE), "--suggest", "--json", env=env))
-    assert "age_at_diagnosis: age" in said["mapping"]
+    output = json.loads(e2i("data", "import", str(SOURCE), "--suggest", "--json", env=env))
+    assert "age_at_diagnosis: age" in output["mapping"]
     e2i("data", "import", str(SOURCE), "--suggest", "--output", str(tmp_path / "m.yaml"), env=env)
-    assert (tmp_path / "m.yaml").read_text() == said["mapping"]
+    assert (tmp_path / "m.yaml").read_text() == output["mapping"]
 
 
 def test_a_missing_source_is_named(env: dict[str, str], tmp_path: Path) -> None:
-    said = e2i("data", "import", str(tmp_path / "nowhere.csv"), env=env, expect=2)
-    assert "nowhere.csv: no such file" in said
-    assert "Traceback" not in said
+    output = e2i("data", "import", str(tmp_path / "nowhere.csv"), env=env, expect=2)
+    assert "nowhere.csv: no such file" in output
+    assert "Traceback" not in output

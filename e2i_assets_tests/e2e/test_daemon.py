@@ -46,8 +46,10 @@ class Dagit:
         self.root = f"http://127.0.0.1:{port}"
 
     def ask(self, query: str, **variables: Any) -> Any:
-        said = httpx.post(f"{self.root}/graphql", json={"query": query, "variables": variables}, timeout=60)
-        answer = said.raise_for_status().json()
+        response = httpx.post(
+            f"{self.root}/graphql", json={"query": query, "variables": variables}, timeout=60
+        )
+        answer = response.raise_for_status().json()
         assert "errors" not in answer, answer
         return answer["data"]
 
@@ -59,9 +61,9 @@ class Dagit:
 def wait(what: str, condition: Any, seconds: float = 400) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
+        result = condition()
+        if result:
+            return result
         time.sleep(2)
     pytest.fail(f"waited {seconds} s for {what}")
 

@@ -177,9 +177,9 @@ def test_what_the_readme_says_to_type_runs(typed: list[readme_commands.Typed]) -
     assert readme_commands.NOT_RUN.keys() < set(command_lines()), "a command is gone"
     wrong = [one for one in typed if one.exit_code != one.expected]
     assert not wrong, "\n\n".join(map(str, wrong))
-    said = {one.command.split()[2].rpartition("/")[2]: one.said for one in typed if one.command[:4] == "curl"}
-    assert "disease_severity" in said["model_info"]
-    assert "disease_severity" in said["predict"], "it is missing in the request"
+    text = {one.command.split()[2].rpartition("/")[2]: one.said for one in typed if one.command[:4] == "curl"}
+    assert "disease_severity" in text["model_info"]
+    assert "disease_severity" in text["predict"], "it is missing in the request"
 
 
 def test_the_trial_goes_the_whole_way(

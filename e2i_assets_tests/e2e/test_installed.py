@@ -40,15 +40,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.mark.parametrize("command", ["demo", "up", "data status"])
 def test_a_folder_without_configuration_is_told_where_to_get_one(installed: Installed, command: str) -> None:
-    told = installed.e2i(*command.split(), expect=2)
-    assert told.startswith(f"error: {installed.cwd} has no configuration (config/).")
-    assert told.endswith("e2i init FOLDER\n")
+    output = installed.e2i(*command.split(), expect=2)
+    assert output.startswith(f"error: {installed.cwd} has no configuration (config/).")
+    assert output.endswith("e2i init FOLDER\n")
     assert list(installed.cwd.iterdir()) == []
 
 
 def test_init_writes_what_comes_along_and_never_over_what_is_there(installed: Installed) -> None:
-    told = installed.e2i("init", "brand teams")
-    assert "Next:\n  cd 'brand teams'\n  e2i demo" in told
+    output = installed.e2i("init", "brand teams")
+    assert "Next:\n  cd 'brand teams'\n  e2i demo" in output
     made = installed.cwd / "brand teams"
     assert set(files(made)) == {
         "workspace.yaml",

@@ -52,7 +52,7 @@ def changed(tables: Tables, table: str, **values: pl.Expr) -> Tables:
 
 
 def rows(warehouse: Warehouse) -> dict[str, int]:
-    return {held.table: held.rows for held in warehouse.status()}
+    return {status.table: status.rows for status in warehouse.status()}
 
 
 def many(tables: Tables, journeys: int = 100, events: int = 200) -> Tables:

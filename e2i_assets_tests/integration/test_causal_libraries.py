@@ -50,14 +50,14 @@ def test_three_libraries_find_the_effect_that_the_arms_hide(validated: CrossVali
     frame = rows(600)
     naive = frame.trx[frame.engaged == 1].mean() - frame.trx[frame.engaged == 0].mean()
     assert naive > EFFECT + 1
-    estimates = {found.library: found for found in validated.libraries}
+    estimates = {result.library: result for result in validated.libraries}
     assert list(estimates) == ["dowhy", "econml", "causalml"]
-    for name, found in estimates.items():
-        assert found.effect is not None, found
-        assert found.effect.low < EFFECT < found.effect.high
-        assert found.version == metadata.version(name)
-        assert found.seconds > 0
-    assert len({found.effect.estimate for found in validated.libraries if found.effect}) == 3
+    for name, result in estimates.items():
+        assert result.effect is not None, result
+        assert result.effect.low < EFFECT < result.effect.high
+        assert result.version == metadata.version(name)
+        assert result.seconds > 0
+    assert len({result.effect.estimate for result in validated.libraries if result.effect}) == 3
     assert (validated.status, validated.direction_agreement, len(validated.pairs)) == ("passed", True, 3)
     assert validated.agreement_score is not None
     assert validated.agreement_score > 0.9
@@ -72,12 +72,12 @@ def test_awaited_it_is_the_same(validated: CrossValidation) -> None:
             rows(600), **ASKED
         )
 
-    for found in asyncio.run(both()):
-        assert timeless(found) == timeless(validated)
+    for given in asyncio.run(both()):
+        assert timeless(given) == timeless(validated)
 
 
-def timeless(found: CrossValidation) -> CrossValidation:
-    return replace(found, libraries=tuple(replace(library, seconds=0.0) for library in found.libraries))
+def timeless(given: CrossValidation) -> CrossValidation:
+    return replace(given, libraries=tuple(replace(library, seconds=0.0) for library in given.libraries))
 
 
 def test_a_library_that_fails_is_named_and_no_gate_passes() -> None:
@@ -85,43 +85,47 @@ def test_a_library_that_fails_is_named_and_no_gate_passes() -> None:
         raise np.linalg.LinAlgError("Singular matrix")
 
     known = {**LIBRARIES, "causalml": replace(LIBRARIES["causalml"], estimate=singular)}
-    found = CrossValidator(known).validate(rows(300), **ASKED)
-    assert (found.status, found.passed, len(found.pairs)) == ("incomplete", False, 1)
-    assert found.explanation == "causalml failed (LinAlgError)"
+    validation = CrossValidator(known).validate(rows(300), **ASKED)
+    assert (validation.status, validation.passed, len(validation.pairs)) == ("incomplete", False, 1)
+    assert validation.explanation == "causalml failed (LinAlgError)"
 
 
 def test_a_dose_is_no_question_for_causalml() -> None:
     frame = rows(300)
     frame["engaged"] = frame.severity + np.random.default_rng(1).normal(size=len(frame))
     frame["trx"] += 0.5 * frame.engaged
-    found = CrossValidator().validate(frame, **ASKED)
-    assert found.explanation.startswith("causalml failed (CausalDataError)")
-    assert found.status == "incomplete"
-    assert found.direction_agreement
-    found = CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"])
-    assert found.passed, found
+    validation = CrossValidator().validate(frame, **ASKED)
+    assert validation.explanation.startswith("causalml failed (CausalDataError)")
+    assert validation.status == "incomplete"
+    assert validation.direction_agreement
+    validation = CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"])
+    assert validation.passed, validation
 
 
 def test_without_an_effect_they_agree_on_none() -> None:
-    found = CrossValidator().validate(rows(600, effect=0.0, seed=3), **ASKED)
-    assert found.direction_agreement
-    assert found.consensus_interval is not None
-    assert found.consensus_interval[0] < 0 < found.consensus_interval[1]
+    validation = CrossValidator().validate(rows(600, effect=0.0, seed=3), **ASKED)
+    assert validation.direction_agreement
+    assert validation.consensus_interval is not None
+    assert validation.consensus_interval[0] < 0 < validation.consensus_interval[1]
 
 
 def test_rows_that_cannot_tell_are_not_asked_about() -> None:
-    found = CrossValidator().validate(rows(600, strength=30.0), **ASKED)
-    assert (found.status, found.libraries, found.consensus_effect) == ("not_identified", (), None)
-    assert "covariates decide the treatment" in found.explanation
+    validation = CrossValidator().validate(rows(600, strength=30.0), **ASKED)
+    assert (validation.status, validation.libraries, validation.consensus_effect) == (
+        "not_identified",
+        (),
+        None,
+    )
+    assert "covariates decide the treatment" in validation.explanation
 
 
 def test_dowhy_identifies_in_the_graph(validated: CrossValidation) -> None:
     frame = rows(600)
-    found = CrossValidator().validate(
+    validation = CrossValidator().validate(
         frame, treatment="engaged", outcome="trx", graph=DRAWN, libraries=["dowhy", "econml"]
     )
-    assert found.covariates == ("severity", "region")
-    assert found.libraries[0].effect == validated.libraries[0].effect
+    assert validation.covariates == ("severity", "region")
+    assert validation.libraries[0].effect == validated.libraries[0].effect
     with pytest.raises(CausalDataError, match="visits, a consequence of engaged"):
         CrossValidator().validate(frame, **(ASKED | {"covariates": ["severity", "visits"]}), graph=DRAWN)
 

@@ -25,8 +25,8 @@ def test_a_validation_comes_back_without_the_words_of_an_error(warehouse: Wareho
     assert newest_causal_validation(warehouse, "fabhalta_pnh", "uplift") is None
     failed = concluded(ASKED, SAID[2:], outcome_sd=0.5)
     record_causal_validation(warehouse, "fabhalta_pnh", "uplift", "run 1", failed)
-    found = newest_causal_validation(warehouse, "fabhalta_pnh", "uplift")
-    assert found == replace(failed, libraries=(replace(SAID[2], detail=""),))
+    result = newest_causal_validation(warehouse, "fabhalta_pnh", "uplift")
+    assert result == replace(failed, libraries=(replace(SAID[2], detail=""),))
     agreed = concluded(ASKED, SAID[:2], outcome_sd=0.5)
     record_causal_validation(warehouse, "fabhalta_pnh", "uplift", "run 2", agreed)
     assert newest_causal_validation(warehouse, "fabhalta_pnh", "uplift") == agreed

@@ -45,28 +45,28 @@ def refuted(treatment: str) -> RefutationReport:
     )  # fmt: skip
 
 
-def named(found: RefutationReport) -> dict[str, Any]:
-    return {r.column or r.name: r for r in found.refutations}
+def named(given: RefutationReport) -> dict[str, Any]:
+    return {r.column or r.name: r for r in given.refutations}
 
 
 def test_where_all_is_well_nothing_fails() -> None:
-    found = named(refuted("treated"))
-    assert list(found)[:5] == [
+    report = named(refuted("treated"))
+    assert list(report)[:5] == [
         "placebo_treatment", "dummy_outcome", "data_subset", "random_common_cause", "bootstrap",
     ]  # fmt: skip
-    assert {name: r.verdict for name, r in found.items() if r.verdict == "failed"} == {"exposure": "failed"}
-    assert all(found[name].verdict != "failed" for name in CONTROLS)
+    assert {name: r.verdict for name, r in report.items() if r.verdict == "failed"} == {"exposure": "failed"}
+    assert all(report[name].verdict != "failed" for name in CONTROLS)
     assert refuted("treated").calibration.p < 0.05  # type: ignore[union-attr]
     assert from_json(RefutationReport, to_json(refuted("treated"))) == refuted("treated")
 
 
 def test_negative_controls_show_a_confounder_that_nobody_measured() -> None:
-    found = refuted("misled")
+    result = refuted("misled")
     assert report("misled").effect.p < 0.001  # type: ignore[union-attr]
-    assert found.verdict == "failed"
-    assert found.failed.count("negative_control_outcome") == len(CONTROLS)
-    assert found.calibration.mean > 0.3  # type: ignore[union-attr]
-    assert found.calibration.p > 0.05  # type: ignore[union-attr]
+    assert result.verdict == "failed"
+    assert result.failed.count("negative_control_outcome") == len(CONTROLS)
+    assert result.calibration.mean > 0.3  # type: ignore[union-attr]
+    assert result.calibration.p > 0.05  # type: ignore[union-attr]
 
 
 def test_the_result_does_not_depend_on_the_number_of_processes() -> None:

@@ -65,12 +65,12 @@ def test_the_rows_that_break_a_rule_are_named_by_their_keys(loaded: Warehouse) -
             {"table": "treatment_events", "key": "e0", "column": "event_date", "rule": "after_extract"},
         ],
     }
-    told = check("-p", CHECKED)
-    assert told.exit_code == 1
-    assert "2 times a row breaks a rule" in told.stdout
-    assert {"j2", "e0"} <= set(told.stdout.split())
-    assert not {"j0", "e1"} & set(told.stdout.split())
-    assert "secret" not in told.stdout + answer.stdout
+    result = check("-p", CHECKED)
+    assert result.exit_code == 1
+    assert "2 times a row breaks a rule" in result.stdout
+    assert {"j2", "e0"} <= set(result.stdout.split())
+    assert not {"j0", "e1"} & set(result.stdout.split())
+    assert "secret" not in result.stdout + answer.stdout
 
 
 def test_rows_that_keep_every_rule_end_with_0(loaded: Warehouse) -> None:

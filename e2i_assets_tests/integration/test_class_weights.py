@@ -32,17 +32,19 @@ def test_weights_that_help_are_taken_and_the_model_is_calibrated(name: str) -> N
     algorithm, matrices = Binary.algorithms[name], data()
     poor = algorithm.build(algorithm.defaults, 42)
     poor.fit(matrices.X_train, np.random.default_rng(0).permutation(matrices.y_train))
-    found = weighted_where_better(
+    result = weighted_where_better(
         poor, algorithm, algorithm.defaults, Binary(), matrices, rounds=None, seed=42
     )
-    assert found.get_params().get("class_weight") == "balanced" or found.get_params()["scale_pos_weight"] > 5
-    served, choice = calibrated(found, matrices.X_validation, matrices.y_validation, seed=42, needed=True)
+    assert (
+        result.get_params().get("class_weight") == "balanced" or result.get_params()["scale_pos_weight"] > 5
+    )
+    served, choice = calibrated(result, matrices.X_validation, matrices.y_validation, seed=42, needed=True)
     assert choice.method != "none"
     X, y = rare(20_000, 3)
-    raw, told = found.predict_proba(X)[:, 1], served.predict_proba(X)[:, 1]
+    raw, answer = result.predict_proba(X)[:, 1], served.predict_proba(X)[:, 1]
     assert raw.mean() > 2 * y.mean()
-    assert told.mean() == pytest.approx(y.mean(), rel=0.15)
-    assert abs(calibration_line(y, told)[1]) < 0.2
+    assert answer.mean() == pytest.approx(y.mean(), rel=0.15)
+    assert abs(calibration_line(y, answer)[1]) < 0.2
 
 
 @pytest.mark.parametrize(

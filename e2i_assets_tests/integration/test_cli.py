@@ -45,13 +45,13 @@ def run(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[s
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     code = "import sys; sys.argv = ['e2i', '--help']; from e2i_assets.cli.main import app; app(standalone_mode=False); print(sorted(sys.modules))"
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     ).stdout
     heavy = {"dagster", "pandas", "polars", "pandera", "sqlalchemy", "numpy", "mlflow", "pydantic_settings"}
-    assert not {name for name in heavy if f"'{name}'" in said}
+    assert not {name for name in heavy if f"'{name}'" in output}
     for command in ("demo", "data", "materialize", "up"):
-        assert command in said
+        assert command in output
 
 
 def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_a_mistake_is_one_message_and_exit_code_2(tmp_path: Path, name: str) -> 
     (tmp_path / "triggers.parquet").write_bytes(b"PAR1 half of a file")
     (tmp_path / "other.csv").write_text("a\n1\n")
     (tmp_path / "mapping.yaml").write_text("source: x\ntables: {nothing: {columns: {a: a}}}\n")
-    arguments, said = MISTAKES[name]
+    arguments, message = MISTAKES[name]
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -138,16 +138,16 @@ def test_tables_fit_the_terminal(columns: int, tmp_path: Path) -> None:
         "from e2i_assets.cli.output import show_table\n"
         "show_table('T', ['partition', 'a long heading', 'another one', 'more'], [['p' * 20, 1, 2.5, 'x' * 15]])"
     )
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "COLUMNS": str(columns)},
     ).stdout
-    assert "p" * 20 in said
-    assert "x" * 15 in said
-    assert max(len(line) for line in said.splitlines()) <= columns
+    assert "p" * 20 in output
+    assert "x" * 15 in output
+    assert max(len(line) for line in output.splitlines()) <= columns
 
 
 def test_a_json_document_is_all_of_standard_output() -> None:
@@ -169,9 +169,9 @@ def commands(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str
 
 @pytest.mark.parametrize("words", commands(app), ids=" ".join)
 def test_every_help_lists_the_exit_codes(words: tuple[str, ...]) -> None:
-    said = CliRunner().invoke(app, [*words, "--help"])
-    assert said.exit_code == 0
-    assert " ".join(EXIT_CODES.split()) in " ".join(said.stdout.split())
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert " ".join(EXIT_CODES.split()) in " ".join(result.stdout.split())
 
 
 def test_the_version_is_told() -> None:
@@ -179,7 +179,7 @@ def test_the_version_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (LoadError([Problem("f.csv", "triggers", None, "is missing", 0)]), 1, "nothing was loaded"),
         (SourceError("f.csv: is empty"), 2, "error: f.csv: is empty"),
@@ -189,12 +189,12 @@ def test_the_version_is_told() -> None:
     ],
 )
 def test_an_exit_code_tells_a_refusal_from_what_could_not_be_asked(
-    error: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str]
+    error: Exception, code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fail(error) == code
-    told = capsys.readouterr().err
-    assert said in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "Traceback" not in printed
 
 
 def test_a_partition_without_rows_is_one_line_with_the_next_step(
@@ -213,8 +213,8 @@ def test_what_an_upgrade_computes_again_is_named_once(
         for name in ("fabhalta_pnh", "remibrutinib_csu")
     ]
     end(runs, Settings(home=tmp_path), None, as_json=False)  # type: ignore[arg-type]  # nothing is published
-    told = " ".join(capsys.readouterr().out.split())
-    assert told == "Computed again, because their code has changed (an upgrade?): splits."
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed == "Computed again, because their code has changed (an upgrade?): splits."
 
 
 def test_what_is_damaged_does_not_hide_what_was_refused(
@@ -231,6 +231,6 @@ def test_what_is_damaged_does_not_hide_what_was_refused(
     for ended in (blocked, passed):
         assert end([ended], here, None, as_json=False) == 1  # type: ignore[arg-type]  # no cohort, no question
     shown = capsys.readouterr()
-    told = " ".join((shown.out + shown.err).split())
-    assert "BLOCKED fabhalta_pnh qc_score: is 0.1" in told
-    assert told.count("record.json is missing or not as written") == 2
+    answer = " ".join((shown.out + shown.err).split())
+    assert "BLOCKED fabhalta_pnh qc_score: is 0.1" in answer
+    assert answer.count("record.json is missing or not as written") == 2

@@ -177,12 +177,12 @@ def rules(config, events):
 
 def steps(verdicts, order):
     """Keys of members, and (removed, unknown, remaining) of each step, one row at a time."""
-    left, found = list(verdicts), []
+    left, result = list(verdicts), []
     for i in order:
-        kept = [key for key in left if not verdicts[key][i][0]]
-        found.append((len(left) - len(kept), sum(verdicts[key][i][1] for key in left), len(kept)))
-        left = kept
-    return left, found
+        remaining = [key for key in left if not verdicts[key][i][0]]
+        result.append((len(left) - len(remaining), sum(verdicts[key][i][1] for key in left), len(remaining)))
+        left = remaining
+    return left, result
 
 
 def sole(verdicts, i):
@@ -275,15 +275,15 @@ def test_every_engine_agrees_with_the_row_by_row_oracle(
         journeys, events, tmp_path_factory.mktemp("random"), postgres
     ):
         members, result = CohortConstructor(config).construct_cohort(given_journeys, given_events)
-        found = keys_of(members)
-        assert found == (set(expected) if isinstance(found, set) else expected)
+        actual = keys_of(members)
+        assert actual == (set(expected) if isinstance(actual, set) else expected)
         if isinstance(given_journeys, pd.DataFrame):
             assert members.dtypes.equals(given_journeys.dtypes)
         results.append(result)
     assert all(result == results[0] for result in results)
     result = results[0]
-    found = [(e.removed_count, e.null_count, e.remaining_count) for e in result.eligibility_log]
-    assert found == attrition
+    actual = [(e.removed_count, e.null_count, e.remaining_count) for e in result.eligibility_log]
+    assert actual == attrition
     again = [
         (e.removed_count, e.null_count, e.remaining_count) for e in result.in_order([i + 1 for i in order])
     ]

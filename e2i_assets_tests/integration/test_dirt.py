@@ -38,34 +38,34 @@ def rejected(warehouse: Warehouse) -> pl.DataFrame:
 
 def test_loader_and_quality_find_every_fault(here: Settings, warehouse: Warehouse) -> None:
     made = generate_and_load(here, warehouse, SPEC, show=False)
-    found = rejected(warehouse)
-    the_loader_rejects_what_the_manifest_says(made, found)
-    quality_counts_what_the_manifest_says(made, found)
+    rejected_rows = rejected(warehouse)
+    the_loader_rejects_what_the_manifest_says(made, rejected_rows)
+    quality_counts_what_the_manifest_says(made, rejected_rows)
     assert made.kept is not None
-    kept = json.loads((Path(made.kept.removeprefix("file://")) / "dirt.json").read_text())
-    assert kept == made.declared.dirt.to_dicts()
+    document = json.loads((Path(made.kept.removeprefix("file://")) / "dirt.json").read_text())
+    assert document == made.declared.dirt.to_dicts()
 
 
-def the_loader_rejects_what_the_manifest_says(made: Generated, found: pl.DataFrame) -> None:
+def the_loader_rejects_what_the_manifest_says(made: Generated, given: pl.DataFrame) -> None:
     wrong = made.declared.dirt.filter(found_by="load")
-    own = found.filter(~pl.col("rule").is_in(CONSEQUENCES))
+    own = given.filter(~pl.col("rule").is_in(CONSEQUENCES))
     place = ["table", "row"]
     assert wrong.height > 40
     assert set(wrong["kind"]) == {"missing", "duplicate", "impossible"}
     # A faulty row whose journey was rejected may have either as its reason.
-    assert wrong.join(found, on=place, how="anti").is_empty()
+    assert wrong.join(given, on=place, how="anti").is_empty()
     assert own.join(wrong, on=place, how="anti").is_empty()
 
 
-def quality_counts_what_the_manifest_says(made: Generated, found: pl.DataFrame) -> None:
+def quality_counts_what_the_manifest_says(made: Generated, given: pl.DataFrame) -> None:
     """On the rows that were loaded; the clean rows of the same keys say what was missing before."""
     config = QualityConfig.from_yaml(CONFIG / "quality.yaml")
     clean, dirty = generate(GeneratorSpec(scale="small")).tables, generate(SPEC).tables
-    dirt = made.declared.dirt.join(found, on=["table", "row"], how="anti").filter(found_by="quality")
+    dirt = made.declared.dirt.join(given, on=["table", "row"], how="anti").filter(found_by="quality")
     loaded = {
         name: frame.with_row_index("row", offset=1)
         .with_columns(pl.col("row").cast(pl.Int64))
-        .join(found.filter(table=name), on="row", how="anti")
+        .join(given.filter(table=name), on="row", how="anti")
         .drop("row")
         for name, frame in dirty.items()
     }
@@ -100,7 +100,7 @@ def test_dirty_data_replace_clean_ones_whole(here: Settings, warehouse: Warehous
     generate_and_load(here, warehouse, GeneratorSpec(scale="small", seed=1), show=False)
     after_clean = generate_and_load(here, warehouse, SPEC, show=False)
     loaded = {name: warehouse.table(name) for name in ("patient_journeys", "treatment_events", "triggers")}
-    found = rejected(warehouse)
+    rejected_rows = rejected(warehouse)
     for name, frame in loaded.items():
         given = (
             generate(SPEC)
@@ -109,12 +109,14 @@ def test_dirty_data_replace_clean_ones_whole(here: Settings, warehouse: Warehous
             .with_columns(pl.col("row").cast(pl.Int64))
         )
         good = (
-            given.join(found.filter(table=name), on="row", how="anti").drop("row").sort(key_of(TABLES[name]))
+            given.join(rejected_rows.filter(table=name), on="row", how="anti")
+            .drop("row")
+            .sort(key_of(TABLES[name]))
         )
         json_apart = [c for c in frame.columns if c != "clinical_attributes"]
         assert frame.select(json_apart).equals(good.select(json_apart)), name
     assert after_clean.report.rejected["patient_journeys"] > 0
-    assert found.filter(rule="parent_rejected").height > 0
+    assert rejected_rows.filter(rule="parent_rejected").height > 0
 
 
 @pytest.mark.parametrize(("patients", "rate"), [(400, 0.05), (400, 0.5)])

@@ -70,14 +70,16 @@ def model_of(problem: Problem, name: str) -> tuple[TrainedModel, LabelledSplit, 
 )
 def test_values_and_base_add_up_to_the_score_of_every_algorithm(kind: str, name: str) -> None:
     model, train, validation = model_of(PROBLEMS[kind], name)
-    found = attribute(model.pipeline, validation.X, train.X)
+    attribution = attribute(model.pipeline, validation.X, train.X)
     score = scored(model.pipeline).score(validation.X)
-    assert found.features == tuple(f.name for f in FEATURES)
-    np.testing.assert_allclose(found.values.sum(axis=1) + found.base, score, atol=2e-5 * np.ptp(score))
+    assert attribution.features == tuple(f.name for f in FEATURES)
+    np.testing.assert_allclose(
+        attribution.values.sum(axis=1) + attribution.base, score, atol=2e-5 * np.ptp(score)
+    )
     predicted = model.predict(validation.X)
-    if found.scale == "log-odds" and kind == "binary_classification":
+    if attribution.scale == "log-odds" and kind == "binary_classification":
         score = 1 / (1 + np.exp(-score))
-    if found.scale != "log-odds" or kind == "binary_classification":
+    if attribution.scale != "log-odds" or kind == "binary_classification":
         np.testing.assert_allclose(np.squeeze(score), predicted, rtol=1e-4)
 
 
@@ -108,9 +110,9 @@ def test_a_calibrated_model_is_explained_before_its_calibration() -> None:
     frozen = CalibratedClassifierCV(FrozenEstimator(plain.pipeline[-1]), method="sigmoid")
     frozen.fit(plain.pipeline[0].transform(VALIDATION.X), VALIDATION.y)
     calibrated = Pipeline([("preprocessor", plain.pipeline[0]), ("model", frozen)])
-    expected, found = (attribute(p, VALIDATION.X, TRAIN.X) for p in (plain.pipeline, calibrated))
-    assert (expected.scale, found.scale) == ("log-odds", "log-odds before calibration")
-    np.testing.assert_array_equal(found.values, expected.values)
+    expected, attribution = (attribute(p, VALIDATION.X, TRAIN.X) for p in (plain.pipeline, calibrated))
+    assert (expected.scale, attribution.scale) == ("log-odds", "log-odds before calibration")
+    np.testing.assert_array_equal(attribution.values, expected.values)
 
 
 def test_another_kind_of_model_is_refused_by_name() -> None:
@@ -125,15 +127,17 @@ def explained(model: TrainedModel, minimum_cell_count: int = 5) -> Explanation:
 
 
 def test_what_drives_the_outcome_is_found_with_its_direction() -> None:
-    found = explained(trained("LogisticRegression"))
-    names = list(found.importance)
+    explanation = explained(trained("LogisticRegression"))
+    names = list(explanation.importance)
     assert set(names[:2]) == {"lab_0", "lab_1"}
     assert names[-1] in ("lab_3", "lab_4")
-    rising, falling = ([g.effects[0] for g in found.groups[n] if g.place is not None] for n in names[:2])
+    rising, falling = (
+        [g.effects[0] for g in explanation.groups[n] if g.place is not None] for n in names[:2]
+    )
     assert rising == sorted(rising)
     assert falling == sorted(falling, reverse=True)
-    assert [g.label for g in found.groups["region"]] == ["north", "south", "west", "missing"]
-    assert [g.label for g in found.groups["smoker"]] == ["0", "1", "missing"]
+    assert [g.label for g in explanation.groups["region"]] == ["north", "south", "west", "missing"]
+    assert [g.label for g in explanation.groups["smoker"]] == ["0", "1", "missing"]
 
 
 def test_an_interaction_is_found_where_there_is_one_and_none_where_features_add_up() -> None:
@@ -142,9 +146,9 @@ def test_an_interaction_is_found_where_there_is_one_and_none_where_features_add_
     chosen = candidate("LightGBM")
     params = {**chosen.defaults, "num_leaves": 15}
     model = train_model(chosen, params, fit_preprocessor(train.X, FEATURES), train, validation, seed=1)
-    found = explain_model(model, train, validation, seed=1).interactions
-    assert set(found[0][:2]) == {"lab_3", "lab_4"}
-    assert found[0][2] > 3 * found[1][2]
+    explanation = explain_model(model, train, validation, seed=1).interactions
+    assert set(explanation[0][:2]) == {"lab_3", "lab_4"}
+    assert explanation[0][2] > 3 * explanation[1][2]
     assert explained(trained("LogisticRegression")).interactions == ()
     stumps = {**chosen.defaults, "num_leaves": 2}
     added = train_model(chosen, stumps, fit_preprocessor(train.X, FEATURES), train, validation, seed=1)
@@ -162,10 +166,10 @@ def test_a_group_of_few_patients_is_left_out() -> None:
     others = VALIDATION.X["region"] == "west"
     validation.X.loc[others, "region"] = "north"
     try:
-        found = explain_model(trained("LogisticRegression"), train, validation, seed=1)
+        explanation = explain_model(trained("LogisticRegression"), train, validation, seed=1)
     finally:
         validation.X.loc[others, "region"] = "west"
-    assert [g.label for g in found.groups["region"]] == ["north", "south", "missing"]
+    assert [g.label for g in explanation.groups["region"]] == ["north", "south", "missing"]
 
 
 def _leaves(value: object) -> Iterator[object]:
@@ -180,12 +184,12 @@ def _leaves(value: object) -> Iterator[object]:
 
 def test_no_patients_value_is_kept_and_the_same_model_gives_the_same_pictures() -> None:
     model = trained("LightGBM")
-    found, again = explained(model), explained(model)
-    assert found == again
+    explanation, again = explained(model), explained(model)
+    assert explanation == again
     # Means of groups to three digits: none is a value that a patient has.
     values = {f"{v:.6g}" for v in pd.concat([TRAIN.X, VALIDATION.X]).filter(like="lab_").stack()}
-    assert not {str(leaf) for leaf in _leaves(to_json(found))} & values
-    plots = explanation_plots(found)
+    assert not {str(leaf) for leaf in _leaves(to_json(explanation))} & values
+    plots = explanation_plots(explanation)
     assert list(plots) == ["importance.png", "summary.png", "dependence.png", "interactions.png"]
     assert plots == explanation_plots(again)
     assert all(png.startswith(b"\x89PNG") and len(png) < 80_000 for png in plots.values())
@@ -193,21 +197,21 @@ def test_no_patients_value_is_kept_and_the_same_model_gives_the_same_pictures() 
 
 def test_several_classes_are_drawn_each_by_itself() -> None:
     model, train, validation = model_of(PROBLEMS["multiclass_classification"], "LightGBM")
-    found = explain_model(model, train, validation, seed=1)
-    assert found.outputs == CLASSES
-    assert {len(g.effects) for groups in found.groups.values() for g in groups} == {3}
-    assert "summary.png" not in explanation_plots(found)
+    explanation = explain_model(model, train, validation, seed=1)
+    assert explanation.outputs == CLASSES
+    assert {len(g.effects) for groups in explanation.groups.values() for g in groups} == {3}
+    assert "summary.png" not in explanation_plots(explanation)
 
 
 def test_one_row_is_taken_apart() -> None:
     model = trained("LightGBM")
     row = VALIDATION.X.iloc[[3]]
-    found = explain(model, row, TRAIN.X)
-    assert found.prediction == pytest.approx(tuple(model.predict(row)))
-    log_odds = found.base[0] + sum(effect for (effect,) in found.effects.values())
-    assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(found.prediction[0], rel=1e-6)
-    sizes = [abs(effect) for (effect,) in found.effects.values()]
+    explanation = explain(model, row, TRAIN.X)
+    assert explanation.prediction == pytest.approx(tuple(model.predict(row)))
+    log_odds = explanation.base[0] + sum(effect for (effect,) in explanation.effects.values())
+    assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(explanation.prediction[0], rel=1e-6)
+    sizes = [abs(effect) for (effect,) in explanation.effects.values()]
     assert sizes == sorted(sizes, reverse=True)
-    assert found.values["region"] == row["region"].iloc[0]
+    assert explanation.values["region"] == row["region"].iloc[0]
     with pytest.raises(ValueError, match="2 rows; one is explained"):
         explain(model, VALIDATION.X.head(2), TRAIN.X)

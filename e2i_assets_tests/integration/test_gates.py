@@ -49,11 +49,11 @@ def test_passing_gates_publish_with_all_check_results(world: World) -> None:
 def test_a_scope_that_does_not_serve_the_partition_is_passed_over(world: World, selected: list[str]) -> None:
     result = world.run(*[dg.AssetKey(name) for name in selected])
     assert result.success
-    told = {
+    answer = {
         e.asset_key.to_user_string(): e.materialization for e in result.get_asset_materialization_events()
     }
-    assert list(told) == selected
-    for name, materialization in told.items():
+    assert list(answer) == selected
+    for name, materialization in answer.items():
         assert f"recurrence does not serve {PARTITION}" in materialization.metadata["not_served"].value
         assert world.current(name) is None
     assert checks(result) == {}
@@ -66,8 +66,8 @@ def test_a_warning_is_shown_and_stops_nothing(world: World) -> None:
     for _ in range(2):
         result = world.run(key)
         assert result.success
-        told = {e.check_name: (e.passed, e.severity.value) for e in result.get_asset_check_evaluations()}
-        assert told == {"is_small": (True, "ERROR"), "is_positive": (False, "WARN")}
+        evaluated = {e.check_name: (e.passed, e.severity.value) for e in result.get_asset_check_evaluations()}
+        assert evaluated == {"is_small": (True, "ERROR"), "is_positive": (False, "WARN")}
     assert world.current("warned").gates == {"is_small": True}
     with world.platform.warehouse.engine.connect() as connection:
         assert set(connection.scalars(sa.select(gate_results.c.gate))) == {"is_small"}
@@ -75,10 +75,10 @@ def test_a_warning_is_shown_and_stops_nothing(world: World) -> None:
 
 def test_where_nothing_is_made_a_warning_says_that_nothing_was_judged(world: World) -> None:
     world.raises = BadData("the table is empty", "Load it.")
-    told = {e.check_name: e for e in world.run(dg.AssetKey("warned")).get_asset_check_evaluations()}
-    assert told["is_small"].metadata["reason"].value == "bad_data"
-    assert told["is_positive"].metadata["reason"].value == "not_judged"
-    assert told["is_positive"].severity is dg.AssetCheckSeverity.WARN
+    evaluated = {e.check_name: e for e in world.run(dg.AssetKey("warned")).get_asset_check_evaluations()}
+    assert evaluated["is_small"].metadata["reason"].value == "bad_data"
+    assert evaluated["is_positive"].metadata["reason"].value == "not_judged"
+    assert evaluated["is_positive"].severity is dg.AssetCheckSeverity.WARN
     assert world.current("warned") is None
 
 
@@ -138,8 +138,8 @@ def test_a_pointer_that_claims_gates_without_their_record_is_not_believed(world:
     refused = world.run(DOWNSTREAM)
     assert not refused.success
     assert world.current("downstream") is None
-    said = str(next(e for e in refused.all_events if e.is_step_failure).step_failure_data)
-    assert "no passed record of is_positive, is_small in ml_gate_results" in said
+    message = str(next(e for e in refused.all_events if e.is_step_failure).step_failure_data)
+    assert "no passed record of is_positive, is_small in ml_gate_results" in message
     assert world.run().success
     assert world.computed == ["upstream", "upstream", "downstream of 1"]
 
@@ -154,8 +154,8 @@ def test_a_version_that_a_gate_refused_cannot_be_published_by_hand(world: World)
     )
     result = world.run(DOWNSTREAM)
     assert not result.success
-    said = str(next(e for e in result.all_events if e.is_step_failure).step_failure_data)
-    assert "no passed record of is_positive in ml_gate_results" in said
+    message = str(next(e for e in result.all_events if e.is_step_failure).step_failure_data)
+    assert "no passed record of is_positive in ml_gate_results" in message
 
 
 @pytest.mark.parametrize("broken", [KeyError("patient 17"), ZeroDivisionError("patient 17")])
@@ -217,11 +217,11 @@ def test_bad_data_is_a_check_result_and_a_crash_is_an_exception(world: World) ->
     world.raises = BadData("column x is missing")
     refused = world.run()
     assert checks(refused) == {"is_positive": False, "is_small": False}
-    told = {e.check_name: e for e in refused.get_asset_check_evaluations()}
-    assert told["is_positive"].metadata["reason"].value == "bad_data"
-    assert told["is_small"].metadata["reason"].value == "not_judged"  # the reason is told once
-    assert "is_positive" in told["is_small"].description
-    assert "column x" not in told["is_small"].description
+    evaluated = {e.check_name: e for e in refused.get_asset_check_evaluations()}
+    assert evaluated["is_positive"].metadata["reason"].value == "bad_data"
+    assert evaluated["is_small"].metadata["reason"].value == "not_judged"  # the reason is told once
+    assert "is_positive" in evaluated["is_small"].description
+    assert "column x" not in evaluated["is_small"].description
     world.raises = RuntimeError("disk gone")
     crashed = world.run()
     assert not crashed.success
@@ -234,9 +234,9 @@ def test_a_full_disk_is_named_and_is_no_verdict_on_the_data(world: World) -> Non
     full = world.run()
     assert not full.success
     assert checks(full) == {}
-    said = str(next(e for e in full.all_events if e.is_step_failure).step_failure_data)
-    assert "DiskFull: the disk at " in said
-    assert str(world.platform.settings.home_dir) in said
+    message = str(next(e for e in full.all_events if e.is_step_failure).step_failure_data)
+    assert "DiskFull: the disk at " in message
+    assert str(world.platform.settings.home_dir) in message
 
 
 def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace) -> None:
@@ -353,14 +353,14 @@ def test_what_other_code_made_is_made_again_and_that_is_said(world: World, by: s
     current = world.current()
     world.platform.store.publish(dataclasses.replace(current, fingerprint="of other code", code=by))
 
-    def told() -> list[bool]:
+    def verdicts() -> list[bool]:
         events = world.run(UPSTREAM).get_asset_materialization_events()
         return [CODE_CHANGED in event.materialization.metadata for event in events]
 
-    assert (told(), told()) == ([True], [False])
+    assert (verdicts(), verdicts()) == ([True], [False])
     assert world.computed == ["upstream", "upstream"]
     world.numbers[PARTITION] = 2
-    assert told() == [False]
+    assert verdicts() == [False]
 
 
 @pytest.mark.parametrize("published_with_a_host", [False, True])
@@ -406,12 +406,16 @@ def test_a_gate_that_did_not_run_says_whose_refusal_it_was(world: World, raises:
         (record,) = world.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
         return record.event.dagster_event.asset_check_evaluation_data
 
-    told = last(judged)
+    answer = last(judged)
     history = world.instance.event_log_storage.get_asset_check_execution_history(judged, limit=2)
     assert [record.run_id for record in history] == [run.run_id for run in reversed(refused)]
-    assert (told.passed, told.severity, told.partition) == (False, dg.AssetCheckSeverity.WARN, PARTITION)
-    assert told.description.startswith(f"{PARTITION}, ")
-    assert "did not run, because upstream was refused" in told.description
+    assert (answer.passed, answer.severity, answer.partition) == (
+        False,
+        dg.AssetCheckSeverity.WARN,
+        PARTITION,
+    )
+    assert answer.description.startswith(f"{PARTITION}, ")
+    assert "did not run, because upstream was refused" in answer.description
     not_asked = dg.AssetCheckKey(dg.AssetKey("not_asked"), "is_not_asked")
     history = world.instance.event_log_storage.get_asset_check_execution_history(not_asked, limit=5)
     assert not [

@@ -138,9 +138,9 @@ def test_each_bad_cell_is_a_rejected_row_and_none_is_ever_shown(
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text(BY_COMMAND)
     pl.DataFrame([*wrong, *right]).write_csv(tmp_path / "people.csv", quote_style="always")
-    code, said = command("import", tmp_path / "people.csv", "--mapping", mapping, "--json")
-    assert code == 0, said
-    assert json.loads(said)["load"]["rejected"] == {"patient_journeys": len(bad)}
+    code, output = command("import", tmp_path / "people.csv", "--mapping", mapping, "--json")
+    assert code == 0, output
+    assert json.loads(output)["load"]["rejected"] == {"patient_journeys": len(bad)}
     with warehouse.engine.connect() as connection:
         rows = connection.execute(
             sa.text("SELECT row_number, column_name, origin FROM e2i.ml_rejected_rows ORDER BY row_number")
@@ -156,5 +156,5 @@ def test_each_bad_cell_is_a_rejected_row_and_none_is_ever_shown(
     assert code == 1
     for column in COLUMNS.values():
         assert f"people.csv: table patient_journeys, column {column}: " in failed
-    for shown in (said, failed):
+    for shown in (output, failed):
         assert not [cell for _, cell in bad if len(cell) > 4 and cell.strip("\0") in shown]

@@ -78,10 +78,10 @@ def trial(n=N):
 
 def test_an_event_before_the_end_of_the_follow_up_is_found_by_its_figures():
     """Never after it, and in some rows not there at all, or that end in its stead; and the flag that tells which."""
-    found = {f.column: f.evidence for f in audit_leakage(trial(), "death").findings}
-    assert found.keys() == {"futime", "rx", "rx_seen", "moved"}
-    assert "before that end" in found["moved"]
-    assert "whether rx came before futime" in found["rx_seen"]
+    findings = {f.column: f.evidence for f in audit_leakage(trial(), "death").findings}
+    assert findings.keys() == {"futime", "rx", "rx_seen", "moved"}
+    assert "before that end" in findings["moved"]
+    assert "whether rx came before futime" in findings["rx_seen"]
 
 
 def test_what_is_small_beside_the_follow_up_is_no_event_in_it():
@@ -127,13 +127,13 @@ def test_numbered_columns_are_no_interval(clean):
 def test_what_is_recorded_at_an_event_of_the_follow_up_is_found_with_it():
     """The match of a donor is there when the transplant is, and a second relapse only after a first."""
     table = trial().rename(columns={"moved": "relapse_1"})
-    there = table["relapse_1"].notna()
-    again = there & (rng().random(N) < 0.4)
-    table["donor"] = pd.Series(rng().choice(["kin", "other"], N)).where(there)
+    paths = table["relapse_1"].notna()
+    again = paths & (rng().random(N) < 0.4)
+    table["donor"] = pd.Series(rng().choice(["kin", "other"], N)).where(paths)
     table["relapse_2"] = (table["relapse_1"] + 1).where(again)
     table["lab"] = pd.Series(rng().normal(size=N)).where(rng().random(N) < 0.6)
-    found = {f.column for f in audit_leakage(table, "death").findings}
-    assert found == {"futime", "rx", "rx_seen", "relapse_1", "relapse_2", "donor"}
+    findings = {f.column for f in audit_leakage(table, "death").findings}
+    assert findings == {"futime", "rx", "rx_seen", "relapse_1", "relapse_2", "donor"}
 
 
 def test_the_date_of_an_entry_is_before_all_that_follows_it():

@@ -26,8 +26,8 @@ nipple_discharge takeup_survey yrs_married smokeyrs lagdemocrat marital_status p
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_what_the_data_alone_reveal(case):
     """Exactly that: no column is accused that was known on the index date."""
-    found = {f.column for f in audit_leakage(case.load(), case.target).findings}
-    assert found == set(case.told)
+    findings = {f.column for f in audit_leakage(case.load(), case.target).findings}
+    assert findings == set(case.told)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)

@@ -55,11 +55,11 @@ def test_noise_is_never_accused(seed: int, n: int) -> None:
 def test_the_outcome_in_disguise_is_found(seed: int, n: int, wrong: float) -> None:
     table = noise(seed, n)
     draw = np.random.default_rng(seed)
-    told = np.where(draw.random(n) < wrong, 1 - table["converted"], table["converted"])
-    assume((told != table["converted"]).mean() <= 0.025)  # chance may bring more
-    words = np.array(["lapsed", "active"])[told]
-    found = {f.column for f in audit_leakage(table.assign(segment=words), "converted").findings}
-    assert found == {"segment"}
+    answer = np.where(draw.random(n) < wrong, 1 - table["converted"], table["converted"])
+    assume((answer != table["converted"]).mean() <= 0.025)  # chance may bring more
+    words = np.array(["lapsed", "active"])[answer]
+    findings = {f.column for f in audit_leakage(table.assign(segment=words), "converted").findings}
+    assert findings == {"segment"}
 
 
 @settings(max_examples=60, deadline=None)
@@ -68,17 +68,17 @@ def test_the_outcome_in_disguise_is_found(seed: int, n: int, wrong: float) -> No
     form=st.sampled_from(FORMS),
 )
 def test_a_date_is_read_in_any_form(days: list[dt.date], form: str) -> None:
-    found = dates.read(pd.Series([day.strftime(form) for day in days], name="seen"))
-    assert found is not None
-    assert found.wall.dt.date.tolist() == days
-    assert (found.instant is not None) == ("+02:00" in form)
+    dates_read = dates.read(pd.Series([day.strftime(form) for day in days], name="seen"))
+    assert dates_read is not None
+    assert dates_read.wall.dt.date.tolist() == days
+    assert (dates_read.instant is not None) == ("+02:00" in form)
 
 
 @settings(max_examples=100, deadline=None)
 @given(values=st.lists(ANY_VALUE, min_size=1, max_size=12), name=st.text(max_size=20))
 def test_no_value_and_no_name_make_it_crash(values: list[object], name: str) -> None:
-    found = dates.read(pd.Series(values, name=name, dtype=object))
-    assert found is None or len(found.wall) == len(values)
+    dates_read = dates.read(pd.Series(values, name=name, dtype=object))
+    assert dates_read is None or len(dates_read.wall) == len(values)
     name_rules.meaning_of(name)
     name_rules.is_survival_target(name)
     name_rules.not_before(name, name[::-1])

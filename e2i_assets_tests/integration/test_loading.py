@@ -106,8 +106,8 @@ def test_a_dry_run_leaves_nothing_behind(warehouse: Warehouse, tables: Tables) -
     assert query(warehouse, "SELECT count(*) FROM e2i.ml_load_batches") == [(0,)]
     assert rejected(warehouse) == []
     assert query(warehouse, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'e2i_%'") == []
-    for name, (spoil, said) in BROKEN.items():
-        with pytest.raises(LoadError, match=re.escape(said)):
+    for name, (spoil, message) in BROKEN.items():
+        with pytest.raises(LoadError, match=re.escape(message)):
             warehouse.load(Load(spoil(tables), name), PARTITIONS, dry_run=True)
 
 

@@ -176,13 +176,13 @@ def test_a_new_database_is_made_once_by_all_who_open_it(here: Settings, engine: 
 
 def test_opening_an_up_to_date_database_imports_no_alembic(here: Settings) -> None:
     assert Warehouse(here).engine is not None
-    said = python(
+    text = python(
         "import sys; from e2i_assets.warehouse.warehouse import Warehouse; "
         "from e2i_assets.settings import settings; Warehouse(settings()).engine; "
         "print('alembic' in sys.modules)",
         E2I_DATABASE_URL=here.database_url.get_secret_value(),
     )
-    assert said.stdout.strip() == "False", said.stderr
+    assert text.stdout.strip() == "False", text.stderr
 
 
 def test_a_database_of_a_newer_release_is_refused(here: Settings, engine: sa.Engine, versions: Path) -> None:

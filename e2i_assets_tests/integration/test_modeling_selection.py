@@ -37,23 +37,23 @@ def test_the_ranking_is_the_guide_formula() -> None:
 
 def test_measurement_beats_ranking_when_the_difference_is_real() -> None:
     """The product of two signs is invisible to the linear model, which the ranking puts on top."""
-    found = choose(toy(1500, seed=2, interaction=2.5).split("train", 0, 1500))
-    assert found.family == "gradient_boosting"
-    assert found.finalist.behind <= found.finalist.noise
-    linear = next(f for f in found.finalists if f.algorithm == "LogisticRegression")
+    selected = choose(toy(1500, seed=2, interaction=2.5).split("train", 0, 1500))
+    assert selected.family == "gradient_boosting"
+    assert selected.finalist.behind <= selected.finalist.noise
+    linear = next(f for f in selected.finalists if f.algorithm == "LogisticRegression")
     assert linear.behind > 5 * linear.noise
-    assert "behind" in found.alternatives["LogisticRegression"]
+    assert "behind" in selected.alternatives["LogisticRegression"]
 
 
 def test_the_simpler_wins_where_nothing_is_lost() -> None:
-    found = choose()
-    assert found.algorithm == "LogisticRegression"
-    assert found.finalist.score_mean > 0.7
-    assert [f.score_mean for f in found.finalists] == sorted(
-        (f.score_mean for f in found.finalists), reverse=True
+    selected = choose()
+    assert selected.algorithm == "LogisticRegression"
+    assert selected.finalist.score_mean > 0.7
+    assert [f.score_mean for f in selected.finalists] == sorted(
+        (f.score_mean for f in selected.finalists), reverse=True
     )
-    assert set(found.alternatives) == set(CATALOGUE) - {"LogisticRegression"}
-    assert "LogisticRegression" in found.rationale
+    assert set(selected.alternatives) == set(CATALOGUE) - {"LogisticRegression"}
+    assert "LogisticRegression" in selected.rationale
 
 
 def test_it_is_reproducible_and_plain() -> None:
@@ -71,12 +71,12 @@ def test_it_is_reproducible_and_plain() -> None:
 def test_what_is_declared_is_filtered_before_anything_is_fitted(
     selection: dict[str, object], refused: set[str], words: str
 ) -> None:
-    found = choose(**selection)
-    assert found.algorithm not in refused
-    assert not refused & {*found.measured, *(f.algorithm for f in found.finalists)}
-    assert all(words in found.alternatives[name] for name in refused)
-    assert found.alternatives["CausalForest"].startswith("causal: needs a treatment")
-    assert found.alternatives["Ridge"] == "not for binary_classification"
+    selected = choose(**selection)
+    assert selected.algorithm not in refused
+    assert not refused & {*selected.measured, *(f.algorithm for f in selected.finalists)}
+    assert all(words in selected.alternatives[name] for name in refused)
+    assert selected.alternatives["CausalForest"].startswith("causal: needs a treatment")
+    assert selected.alternatives["Ridge"] == "not for binary_classification"
 
 
 def costs(figures: dict[str, Measurement]) -> Any:
@@ -100,13 +100,13 @@ def test_a_constraint_is_about_what_is_measured(
     """The best one breaks it; what is measured may vary, but nothing of it is in the candidate."""
     slow = {"LogisticRegression": Measurement(7, 0.7)}
     monkeypatch.setattr(comparison, "measure", costs(slow))
-    found = choose(**limit)
-    assert found.algorithm != "LogisticRegression"
-    assert found.alternatives["LogisticRegression"] == words
-    assert {f.algorithm for f in found.finalists} == FLEXIBLE
-    assert found.measured["LogisticRegression"] == Measurement(7, 0.7)
+    selected = choose(**limit)
+    assert selected.algorithm != "LogisticRegression"
+    assert selected.alternatives["LogisticRegression"] == words
+    assert {f.algorithm for f in selected.finalists} == FLEXIBLE
+    assert selected.measured["LogisticRegression"] == Measurement(7, 0.7)
     monkeypatch.setattr(comparison, "measure", costs({"LogisticRegression": Measurement(9, 0.9)}))
-    assert choose(**limit) == found
+    assert choose(**limit) == selected
     monkeypatch.setattr(comparison, "measure", costs({}))
     assert choose(**limit).algorithm == "LogisticRegression"
 
@@ -115,15 +115,15 @@ def test_where_those_ranked_first_cost_too_much_the_next_are_tried(monkeypatch: 
     monkeypatch.setattr(candidate, "CHEAP_ROWS", 100)
     ranked = ["LogisticRegression", "LightGBM", "XGBoost", "RandomForest", "ExtraTrees"]
     monkeypatch.setattr(comparison, "measure", costs({}))
-    found = choose()
-    assert set(found.measured) == {*ranked[:3]}
-    assert found.alternatives["ExtraTrees"] == "ranked below the 3 that were tried"
+    selected = choose()
+    assert set(selected.measured) == {*ranked[:3]}
+    assert selected.alternatives["ExtraTrees"] == "ranked below the 3 that were tried"
     dear = Measurement(500, 0.1)
     first = ("LogisticRegression", "LGBMClassifier", "XGBClassifier")
     monkeypatch.setattr(comparison, "measure", costs(dict.fromkeys(first, dear)))
-    found = choose()
-    assert {f.algorithm for f in found.finalists} == {"RandomForest", "ExtraTrees"}
-    assert found.alternatives["XGBoost"] == "slower than 100 ms"
+    selected = choose()
+    assert {f.algorithm for f in selected.finalists} == {"RandomForest", "ExtraTrees"}
+    assert selected.alternatives["XGBoost"] == "slower than 100 ms"
 
 
 def test_earlier_evaluations_move_the_ranking_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,9 +136,9 @@ def test_earlier_evaluations_move_the_ranking_alone(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(candidate, "CHEAP_ROWS", 100)
     monkeypatch.setattr(comparison, "measure", costs({}))
     history = {"RandomForest": Record(40, 40), "LightGBM": Record(0, 40)}
-    found = select_candidate(wanted, TRAIN, features=FEATURES, seed=42, history=history)
-    assert {f.algorithm for f in found.finalists} == {"LogisticRegression", "XGBoost", "RandomForest"}
-    assert found.algorithm == choose().algorithm
+    selected = select_candidate(wanted, TRAIN, features=FEATURES, seed=42, history=history)
+    assert {f.algorithm for f in selected.finalists} == {"LogisticRegression", "XGBoost", "RandomForest"}
+    assert selected.algorithm == choose().algorithm
 
 
 def test_an_unknown_exclusion_is_said() -> None:
@@ -148,11 +148,11 @@ def test_an_unknown_exclusion_is_said() -> None:
 def test_nothing_left_is_an_error_that_says_which_filter_removed_what() -> None:
     with pytest.raises(NoCandidateError) as refused:
         choose(max_latency_ms=1e-6, excluded_algorithms=["XGBoost"])
-    said = str(refused.value)
-    assert "XGBoost: excluded" in said
-    assert "Ridge: not for binary_classification" in said
-    assert "TLearner: causal: needs a treatment" in said
-    assert re.search(r"LightGBM: slower than 1e-06 ms \(measured [\d.]+ ms, [\d.e-]+ GB\)", said)
+    message = str(refused.value)
+    assert "XGBoost: excluded" in message
+    assert "Ridge: not for binary_classification" in message
+    assert "TLearner: causal: needs a treatment" in message
+    assert re.search(r"LightGBM: slower than 1e-06 ms \(measured [\d.]+ ms, [\d.e-]+ GB\)", message)
     assert "Loosen" in refused.value.next_step
     with pytest.raises(NoCandidateError, match="LightGBM: excluded"):
         choose(excluded_algorithms=list(Binary.algorithms))

@@ -35,7 +35,7 @@ def study(algorithm: str, config: OptunaConfig = BRIEF, **how: Any) -> TunedPara
 
 
 @cache
-def told(algorithm: str) -> tuple[TunedParams, list[Progress]]:
+def studied(algorithm: str) -> tuple[TunedParams, list[Progress]]:
     """One short study per algorithm, with what its observer heard."""
     heard: list[Progress] = []
     return study(algorithm, on_trial=heard.append), heard
@@ -43,56 +43,56 @@ def told(algorithm: str) -> tuple[TunedParams, list[Progress]]:
 
 @pytest.mark.parametrize("algorithm", Binary.algorithms)
 def test_it_starts_at_the_defaults_and_never_ends_below(algorithm: str) -> None:
-    found, heard = told(algorithm)
+    tuned, heard = studied(algorithm)
     space, defaults = Binary.algorithms[algorithm].search_space, Binary.algorithms[algorithm].defaults
-    assert found.trials[0]["params"] == {name: defaults[name] for name in space}
-    assert found.best_value >= found.default_value == found.trials[0]["value"]
-    assert set(found.best_params) == set(defaults)
-    assert [progress.trial for progress in heard] == list(found.trials)
+    assert tuned.trials[0]["params"] == {name: defaults[name] for name in space}
+    assert tuned.best_value >= tuned.default_value == tuned.trials[0]["value"]
+    assert set(tuned.best_params) == set(defaults)
+    assert [progress.trial for progress in heard] == list(tuned.trials)
     assert [progress.done for progress in heard] == list(range(1, 9))
-    assert heard[-1].best_value == found.best_value
+    assert heard[-1].best_value == tuned.best_value
     assert heard[-1].seconds_left == 0
-    assert found.n_completed + found.n_pruned == found.n_trials == 8
-    assert len(found.durations) == 8
-    json.dumps(to_json(found), allow_nan=False)
+    assert tuned.n_completed + tuned.n_pruned == tuned.n_trials == 8
+    assert len(tuned.durations) == 8
+    json.dumps(to_json(tuned), allow_nan=False)
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "LogisticRegression"])
 def test_the_history_is_the_same_from_run_to_run(algorithm: str) -> None:
-    again, found = study(algorithm), told(algorithm)[0]
-    assert replace(again, durations=()) == replace(found, durations=())
+    again, tuned = study(algorithm), studied(algorithm)[0]
+    assert replace(again, durations=()) == replace(tuned, durations=())
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
 def test_boosting_trials_are_really_pruned(algorithm: str) -> None:
     config = BRIEF.model_copy(update={"optimization": OptimizationConfig(n_trials=20)})
-    found = study(algorithm, config)
-    assert found.n_pruned > 0
-    assert {t["state"] for t in found.trials} == {"COMPLETE", "PRUNED"}
+    tuned = study(algorithm, config)
+    assert tuned.n_pruned > 0
+    assert {t["state"] for t in tuned.trials} == {"COMPLETE", "PRUNED"}
 
 
 @pytest.mark.parametrize("algorithm", Binary.algorithms)
 def test_training_with_the_best_parameters_gives_the_best_trial(algorithm: str) -> None:
-    found, _ = told(algorithm)
+    tuned, _ = studied(algorithm)
     seed = BRIEF.sampler.seed
-    model = train_model(candidate(algorithm), found.best_params, PREPROCESSOR, TRAIN, VALIDATION, seed=seed)
-    assert model.metrics["validation_roc_auc"] == found.best_value
+    model = train_model(candidate(algorithm), tuned.best_params, PREPROCESSOR, TRAIN, VALIDATION, seed=seed)
+    assert model.metrics["validation_roc_auc"] == tuned.best_value
 
 
 @pytest.mark.parametrize("algorithm", ["RandomForest", "LightGBM"])
 def test_what_is_trained_is_the_chosen_trial_whatever_the_seed(algorithm: str) -> None:
-    found = study(
+    tuned = study(
         algorithm, changed(sampler=SamplerConfig(seed=7), optimization=OptimizationConfig(n_trials=3))
     )
     model = train_model(
-        candidate(algorithm), found.chosen_params, PREPROCESSOR, TRAIN, VALIDATION, seed=found.seed
+        candidate(algorithm), tuned.chosen_params, PREPROCESSOR, TRAIN, VALIDATION, seed=tuned.seed
     )
-    assert (found.seed, model.seed) == (7, 7)
-    assert model.metrics["validation_roc_auc"] == found.chosen_value
+    assert (tuned.seed, model.seed) == (7, 7)
+    assert model.metrics["validation_roc_auc"] == tuned.chosen_value
 
 
 def test_every_value_is_inside_the_space() -> None:
-    for trial in told("LogisticRegression")[0].trials:
+    for trial in studied("LogisticRegression")[0].trials:
         assert 0.001 <= trial["params"]["C"] <= 10
         assert trial["params"]["l1_ratio"] in (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -115,13 +115,13 @@ def test_a_failed_trial_is_recorded_by_its_error_and_the_study_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failing("LogisticRegression", lambda params: params["C"] == 1.0, monkeypatch)
-    found = study("LogisticRegression")
-    assert found.trials[0]["state"] == "FAIL"
-    assert found.trials[0]["error"] == "MemoryError"
-    assert found.trials[0]["value"] is None
-    assert (found.n_failed, found.n_completed, found.default_value) == (1, 7, None)
-    assert found.best_value == max(trial["value"] for trial in found.trials[1:])
-    assert "P-0001" not in json.dumps(to_json(found))
+    tuned = study("LogisticRegression")
+    assert tuned.trials[0]["state"] == "FAIL"
+    assert tuned.trials[0]["error"] == "MemoryError"
+    assert tuned.trials[0]["value"] is None
+    assert (tuned.n_failed, tuned.n_completed, tuned.default_value) == (1, 7, None)
+    assert tuned.best_value == max(trial["value"] for trial in tuned.trials[1:])
+    assert "P-0001" not in json.dumps(to_json(tuned))
 
 
 def test_where_every_trial_fails_there_is_no_best_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,18 +141,18 @@ def test_a_score_that_is_no_number_is_a_failure(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
 def test_the_rounds_of_the_best_trial_are_reported(algorithm: str) -> None:
-    found, _ = told(algorithm)
-    best = found.trials[found.best_trial]
-    assert found.best_params == {**found.best_params, **best["params"], "n_estimators": best["rounds"]}
-    assert best["value"] == found.best_value
+    tuned, _ = studied(algorithm)
+    best = tuned.trials[tuned.best_trial]
+    assert tuned.best_params == {**tuned.best_params, **best["params"], "n_estimators": best["rounds"]}
+    assert best["value"] == tuned.best_value
 
 
 @pytest.mark.parametrize("name", ["successive_halving", "hyperband", "none"])
 def test_each_pruner_does_what_it_says(name: str) -> None:
-    found = study(
+    tuned = study(
         "LightGBM", changed(pruner=PrunerConfig(name=name, **{} if name == "none" else {"min_resource": 2}))
     )
-    assert (found.n_pruned > 0) == (name != "none")
+    assert (tuned.n_pruned > 0) == (name != "none")
 
 
 def test_a_random_study_draws_without_regard_to_what_was_found() -> None:
@@ -190,7 +190,7 @@ def changed(**parts: Any) -> OptunaConfig:
 )
 def test_an_interrupted_study_ends_as_one_that_was_not(tmp_path: Path, torn: bytes) -> None:
     """Killed after five of eight trials, in the middle of a line; what was fitted is not fitted again."""
-    path, whole = tmp_path / "studies" / "s-1.jsonl", told("LightGBM")[0]
+    path, whole = tmp_path / "studies" / "s-1.jsonl", studied("LightGBM")[0]
 
     def killed(progress: Progress) -> None:
         if progress.done == 5:
@@ -233,16 +233,16 @@ def test_a_budget_is_in_fits_also_where_the_defaults_fail() -> None:
             ]
 
     config = changed(optimization=OptimizationConfig(n_trials=50, budget_fits=4.0))
-    found = study("LightGBM", config, pool=WithoutDefaults())
-    assert found.default_value is None
-    assert 2 < found.fits <= 5
-    assert 3 <= found.n_trials < 50
+    tuned = study("LightGBM", config, pool=WithoutDefaults())
+    assert tuned.default_value is None
+    assert 2 < tuned.fits <= 5
+    assert 3 <= tuned.n_trials < 50
 
 
 def test_a_timeout_that_is_over_leaves_the_defaults() -> None:
-    found = study("LogisticRegression", changed(optimization=OptimizationConfig(n_trials=50, timeout=1e-9)))
-    assert found.n_trials == 1
-    assert found.best_value == found.default_value
+    tuned = study("LogisticRegression", changed(optimization=OptimizationConfig(n_trials=50, timeout=1e-9)))
+    assert tuned.n_trials == 1
+    assert tuned.best_value == tuned.default_value
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_of_trials_level_with_the_best_the_least_loss_is_trained(fits: dict[int,
 
 @pytest.mark.parametrize("algorithm", ["LightGBM", "LogisticRegression"])
 def test_what_is_trained_was_tried(algorithm: str) -> None:
-    result, _ = told(algorithm)
+    result, _ = studied(algorithm)
     chosen = result.trials[result.chosen_trial]
     assert (chosen["state"], chosen["value"]) == ("COMPLETE", result.chosen_value)
     assert result.chosen_value <= result.best_value

@@ -76,8 +76,8 @@ def test_persons_with_the_index_event_are_the_journeys(
     )
     assert journeys.filter(gender="M").height == men
     # Nothing of how the rows were judged is carried along.
-    held = {key for document in journeys["clinical_attributes"] for key in json.loads(document)}
-    assert held == {"treated_before_index"}
+    result = {key for document in journeys["clinical_attributes"] for key in json.loads(document)}
+    assert result == {"treated_before_index"}
     birthdays = cdm.execute(
         f"SELECT 'eunomia_' || person_id, date_sub('year', birth_datetime, day) FROM ({OBSERVED}) "
         "JOIN person USING (person_id) ORDER BY 1"
@@ -175,10 +175,10 @@ def test_a_folder_and_a_postgresql_give_the_same(
             if table == "death":
                 continue  # Eunomia's has no columns of a CDM
             few = f"WHERE {ancestors}" if table == "concept_ancestor" else ""
-            kept = f"(SELECT {', '.join(columns)} FROM {table} {few})"
+            remaining = f"(SELECT {', '.join(columns)} FROM {table} {few})"
             suffix = "csv" if table == "person" else "parquet"
-            cdm.execute(f"COPY {kept} TO '{folder / table}.{suffix}'")
-            cdm.execute(f"COPY {kept} TO '{tmp_path / table}.csv' (HEADER false)")
+            cdm.execute(f"COPY {remaining} TO '{folder / table}.{suffix}'")
+            cdm.execute(f"COPY {remaining} TO '{tmp_path / table}.csv' (HEADER false)")
             text = {"concept_name", "vocabulary_id", "concept_code"}
             types = {
                 c: "date" if c.endswith("_date") else "text" if c in text else "numeric" for c in columns
@@ -195,15 +195,15 @@ def test_a_folder_and_a_postgresql_give_the_same(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("[80180]", "[80180, 999]", r"omop\.concept_sets\.osteoarthritis: .*has no concept 999"),
         ("schema: main", "schema: nowhere", r"omop\.schema: .*has no table nowhere.concept_ancestor"),
     ],
 )
-def test_what_the_cdm_lacks_is_named_by_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_the_cdm_lacks_is_named_by_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     mapping = Mapping.from_text(MAPPING.read_text().replace(old, new), tmp_path / "mapping.yaml")
-    with pytest.raises(MappingError, match=rf"mapping\.yaml:\d+: {said}"):
+    with pytest.raises(MappingError, match=rf"mapping\.yaml:\d+: {message}"):
         read_source(EUNOMIA, mapping, now=NOW)
 
 
@@ -294,7 +294,7 @@ def test_a_partition_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dic
 
 
 @pytest.mark.parametrize(
-    ("table", "old", "new", "said"),
+    ("table", "old", "new", "message"),
     [
         (
             "condition_occurrence",
@@ -313,12 +313,12 @@ def test_a_partition_arrives_in_the_warehouse(warehouse: Warehouse, eunomia: dic
     ],
 )
 def test_a_cell_of_the_cdm_that_is_no_value_is_named(
-    tmp_path: Path, table: str, old: str, new: str, said: str
+    tmp_path: Path, table: str, old: str, new: str, message: str
 ) -> None:
     file = small_cdm(tmp_path) / f"{table.upper()}.csv"
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
-    with pytest.raises(SourceError, match=rf"{table}, column {said}"):
+    with pytest.raises(SourceError, match=rf"{table}, column {message}"):
         read_source(tmp_path, Mapping.from_text(SMALL, tmp_path), now=NOW)
 
 
@@ -387,8 +387,8 @@ def test_observation_ends_with_death(
 ) -> None:
     rewrite(small_cdm(tmp_path), "observation_period", "1,2020-01-01,2021-01-01", "2,2019-10-01,2020-12-31")
     rewrite(tmp_path, "death", f"2,{death}", "1,2020-12-01")
-    found = window(tmp_path).get("small_cdm_2")
-    assert (found and (found[1].isoformat(), found[2])) == expected
+    result = window(tmp_path).get("small_cdm_2")
+    assert (result and (result[1].isoformat(), result[2])) == expected
 
 
 def test_an_initiation_before_death_is_known(tmp_path: Path) -> None:

@@ -154,6 +154,6 @@ def test_psql_opens_the_warehouse(
 
 
 def test_mlflow_is_told_of_the_warehouse_by_the_environment(here: Settings) -> None:
-    told = mlflow_environment(here)
-    assert "search_path%3Dmlflow" in told["MLFLOW_BACKEND_STORE_URI"]
-    assert told["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == here.mlflow_root
+    answer = mlflow_environment(here)
+    assert "search_path%3Dmlflow" in answer["MLFLOW_BACKEND_STORE_URI"]
+    assert answer["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == here.mlflow_root

@@ -140,8 +140,8 @@ def test_every_algorithm_beats_the_shares(algorithm: str) -> None:
     predicted = model.predict(test.X)
     assert predicted.shape == (len(test.y), 3)
     np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-6)
-    told = PROBLEM.measure(test.y, predicted)
-    assert told > PROBLEM.measure(test.y, PROBLEM.baseline_prediction(model.baseline, len(test.y)))
+    score = PROBLEM.measure(test.y, predicted)
+    assert score > PROBLEM.measure(test.y, PROBLEM.baseline_prediction(model.baseline, len(test.y)))
     assert roc_auc_score(test.y, predicted, multi_class="ovr") > 0.8
     assert model.labels == LABELS
     assert next(iter(model.feature_importance)) == "alcohol"
@@ -157,18 +157,18 @@ def test_tuning_is_by_the_weighted_f1(algorithm: str) -> None:
         pruner=PrunerConfig(n_startup_trials=1, n_warmup_steps=0),
         optimization=OptimizationConfig(n_trials=4),
     )
-    found = tune(named, fit_preprocessor(train.X, FEATURES), train, validation, config, study_name="cultivar")
-    assert found.metric == "f1_weighted"
-    assert 0 < found.default_value <= found.best_value < 1
-    assert found.default_value == pytest.approx(trained(algorithm).metrics["validation_f1_weighted"])
+    tuned = tune(named, fit_preprocessor(train.X, FEATURES), train, validation, config, study_name="cultivar")
+    assert tuned.metric == "f1_weighted"
+    assert 0 < tuned.default_value <= tuned.best_value < 1
+    assert tuned.default_value == pytest.approx(trained(algorithm).metrics["validation_f1_weighted"])
 
 
 def test_an_algorithm_is_chosen_within_the_noise() -> None:
-    found = candidate()
-    assert found.metric == "f1_weighted"
-    assert found.finalist.behind <= found.finalist.noise
-    assert "f1_weighted" in found.rationale
-    assert found == select_candidate(scope(), splits()["train"], features=FEATURES, seed=42)
+    selected = candidate()
+    assert selected.metric == "f1_weighted"
+    assert selected.finalist.behind <= selected.finalist.noise
+    assert "f1_weighted" in selected.rationale
+    assert selected == select_candidate(scope(), splits()["train"], features=FEATURES, seed=42)
 
 
 def guesses(rng: np.random.Generator, y: np.ndarray, right: float) -> np.ndarray:
@@ -185,8 +185,8 @@ def test_the_noise_of_a_comparison_is_how_much_it_moves() -> None:
     gaps, noises = [], []
     for _ in range(100):
         y = rng.choice(3, 150, p=[0.2, 0.5, 0.3])
-        told = [guesses(rng, y, 0.75), guesses(rng, y, 0.6)]
-        compared = PROBLEM.compare([y[:75], y[75:]], [[p[:75] for p in told], [p[75:] for p in told]])
+        answer = [guesses(rng, y, 0.75), guesses(rng, y, 0.6)]
+        compared = PROBLEM.compare([y[:75], y[75:]], [[p[:75] for p in answer], [p[75:] for p in answer]])
         gaps.append(compared.means[0] - compared.means[1])
         noises.append(compared.noise.max())
     assert np.mean(noises) == pytest.approx(np.std(gaps), rel=0.2)
@@ -201,17 +201,17 @@ def test_intervals_cover_the_truth() -> None:
     )
     for _ in range(120):
         y = rng.choice(3, 90, p=[0.2, 0.5, 0.3])
-        told = PROBLEM.intervals(y, guesses(rng, y, 0.7), None)
+        intervals = PROBLEM.intervals(y, guesses(rng, y, 0.7), None)
         for name in hits:
-            hits[name] += told[name].low <= truth[name] <= told[name].high
+            hits[name] += intervals[name].low <= truth[name] <= intervals[name].high
     assert {name: count >= 0.9 * 120 for name, count in hits.items()} == dict.fromkeys(hits, True), hits
 
 
 def test_a_perfect_model_of_few_rows_is_not_certain() -> None:
     y = np.repeat([0, 1, 2], 5)
-    told = PROBLEM.intervals(y, np.eye(3)[y], None)
-    assert all(told[name].high == 1 for name in ("f1_weighted", "f1_macro", "accuracy", "roc_auc_ovr"))
-    assert all(told[name].low < 0.9 for name in ("f1_weighted", "f1_macro", "accuracy", "roc_auc_ovr"))
+    intervals = PROBLEM.intervals(y, np.eye(3)[y], None)
+    assert all(intervals[name].high == 1 for name in ("f1_weighted", "f1_macro", "accuracy", "roc_auc_ovr"))
+    assert all(intervals[name].low < 0.9 for name in ("f1_weighted", "f1_macro", "accuracy", "roc_auc_ovr"))
 
 
 def test_metrics_lie_in_their_intervals_and_match_their_definitions(evaluation: Evaluation) -> None:
@@ -245,13 +245,13 @@ def test_class_names_are_drawn_as_they_are(evaluation: Evaluation, monkeypatch: 
     drawn: list[list[str]] = []
     png = drawing.png
 
-    def kept(figure: Figure) -> bytes:
+    def recorded(figure: Figure) -> bytes:
         picture, (axes,) = png(figure), figure.axes
         texts = axes.get_legend().get_texts() if axes.get_legend() else axes.get_xticklabels()
         drawn.append([text.get_text().replace(r"\$", "$") for text in texts])
         return picture
 
-    monkeypatch.setattr(drawing, "png", kept)
+    monkeypatch.setattr(drawing, "png", recorded)
     curves = {**evaluation.curves, "labels": names, "roc": roc}
     Multiclass(tuple(names)).plots(dataclasses.replace(evaluation, curves=curves))
     assert drawn == [names, names]

@@ -308,16 +308,16 @@ def test_the_bundle_answers_as_the_model_does(here: Settings, tmp_path: Path, na
     rows = published(here, "splits", case, Splits).validation[list(model.features)].head(5)
     body = {"features_list": rows.astype(float).to_dict("records")}
     with served(bundle.tag, here.bento_home, tmp_path / "serve.log") as url:
-        told = httpx.post(f"{url}/predict_batch", json=body, timeout=60).json()
+        answer = httpx.post(f"{url}/predict_batch", json=body, timeout=60).json()
         info = httpx.get(f"{url}/model_info", timeout=60).json()
     expected = model.predict(rows)
     assert info["answer"]["gives"] == ("value" if expected.ndim == 1 else "class")
     assert f"test_{case.primary}" in info["metadata"]
     if expected.ndim == 1:
-        np.testing.assert_allclose(told["predictions"], expected, rtol=1e-6)
-        assert "probabilities" not in told
+        np.testing.assert_allclose(answer["predictions"], expected, rtol=1e-6)
+        assert "probabilities" not in answer
         return
     classes = case.scope["classes"]
-    assert told["predictions"] == [classes[place] for place in expected.argmax(axis=1)]
-    assert [list(row) for row in told["probabilities"]] == [classes] * 5
-    np.testing.assert_allclose([list(row.values()) for row in told["probabilities"]], expected, atol=1e-6)
+    assert answer["predictions"] == [classes[place] for place in expected.argmax(axis=1)]
+    assert [list(row) for row in answer["probabilities"]] == [classes] * 5
+    np.testing.assert_allclose([list(row.values()) for row in answer["probabilities"]], expected, atol=1e-6)

@@ -40,10 +40,10 @@ def tables() -> Tables:
 def test_a_broken_rule_is_named_and_nothing_is_loaded(
     warehouse: Warehouse, tables: Tables, name: str
 ) -> None:
-    spoil, said = BROKEN[name]
+    spoil, message = BROKEN[name]
     with pytest.raises(LoadError) as error:
         warehouse.load(Load(spoil(tables), "input.csv"), PARTITIONS)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "input.csv" in str(error.value)
     assert "secret" not in str(error.value)
     assert set(rows(warehouse).values()) == {0}
@@ -159,10 +159,10 @@ def test_a_table_fails_below_95_percent_and_then_its_children_are_not_tried(
     read: list[str] = []
     with pytest.raises(LoadError) as error:
         warehouse.load(Load(six, "input.csv"), PARTITIONS, progress=lambda done, table, n: read.append(table))
-    said = str(error.value)
-    assert "table patient_journeys: fails: 94 of 100 rows can be loaded, 95% must be" in said
-    assert "column gender: must be one of F, M (6 rows: 1, 2, 3, 4, 5, …)" in said
-    assert "table treatment_events: is not tried, because a table it refers to fails" in said
+    message = str(error.value)
+    assert "table patient_journeys: fails: 94 of 100 rows can be loaded, 95% must be" in message
+    assert "column gender: must be one of F, M (6 rows: 1, 2, 3, 4, 5, …)" in message
+    assert "table treatment_events: is not tried, because a table it refers to fails" in message
     assert "treatment_events" not in read
     assert set(rows(warehouse).values()) == {0}, "nor is anything else of the load visible"
     assert query(warehouse, "SELECT status, committed_at, rejected FROM e2i.ml_load_batches") == [
@@ -172,7 +172,7 @@ def test_a_table_fails_below_95_percent_and_then_its_children_are_not_tried(
     assert warehouse.watermark("Brand", "a") is None
     with pytest.raises(LoadError) as rehearsed:
         warehouse.load(Load(six, "input.csv"), PARTITIONS, dry_run=True)
-    assert str(rehearsed.value) == said.rsplit("\n", 1)[0], "the dry run says the same"
+    assert str(rehearsed.value) == message.rsplit("\n", 1)[0], "the dry run says the same"
     assert len(rejected(warehouse)) == 6
     tried = warehouse.load(Load(five, "input.csv"), PARTITIONS, dry_run=True)
     assert tried.rejected["patient_journeys"] == 5

@@ -17,7 +17,7 @@ from e2i_assets_tests.integration.load_frames import PARTITIONS, changed, many, 
 
 
 @pytest.fixture
-def held(warehouse: Warehouse) -> Warehouse:
+def filled(warehouse: Warehouse) -> Warehouse:
     """Two sources; the second one's journeys are of an HCP that the first brought."""
     first = many(small_tables())
     first = changed(first, "patient_journeys", data_source=pl.lit("first"))
@@ -36,26 +36,26 @@ def held(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def test_what_goes_with_a_source_is_shown_and_nothing_is_removed(held: Warehouse) -> None:
-    before = rows(held)
-    found = held.remove("first", dry_run=True)
-    assert found.rows == {"hcp_profiles": 1, "patient_journeys": 100, "treatment_events": 200}
-    assert found.kept == {"hcp_profiles": 1}
-    assert (found.rejected, found.partitions, found.load_id) == (1, ("Brand/a",), None)
-    assert rows(held) == before
-    assert query(held, "SELECT count(*) FROM e2i.ml_load_batches") == [(2,)]
+def test_what_goes_with_a_source_is_shown_and_nothing_is_removed(filled: Warehouse) -> None:
+    before = rows(filled)
+    removal = filled.remove("first", dry_run=True)
+    assert removal.rows == {"hcp_profiles": 1, "patient_journeys": 100, "treatment_events": 200}
+    assert removal.kept == {"hcp_profiles": 1}
+    assert (removal.rejected, removal.partitions, removal.load_id) == (1, ("Brand/a",), None)
+    assert rows(filled) == before
+    assert query(filled, "SELECT count(*) FROM e2i.ml_load_batches") == [(2,)]
 
 
-def test_a_source_is_removed_with_what_hangs_on_it_and_its_partitions_are_due(held: Warehouse) -> None:
-    mark = {name: held.watermark("Brand", name) for name in "ab"}
-    found = held.remove("first", dry_run=False)
-    assert rows(held) | {"hcp_profiles": 1, "patient_journeys": 1, "treatment_events": 0} == rows(held)
-    assert query(held, "SELECT data_source FROM e2i.patient_journeys") == [("second",)]
-    assert query(held, "SELECT count(*) FROM e2i.ml_rejected_rows") == [(0,)]
-    assert held.watermark("Brand", "a") == found.load_id
-    assert held.watermark("Brand", "b") == mark["b"]
+def test_a_source_is_removed_with_what_hangs_on_it_and_its_partitions_are_due(filled: Warehouse) -> None:
+    mark = {name: filled.watermark("Brand", name) for name in "ab"}
+    removal = filled.remove("first", dry_run=False)
+    assert rows(filled) | {"hcp_profiles": 1, "patient_journeys": 1, "treatment_events": 0} == rows(filled)
+    assert query(filled, "SELECT data_source FROM e2i.patient_journeys") == [("second",)]
+    assert query(filled, "SELECT count(*) FROM e2i.ml_rejected_rows") == [(0,)]
+    assert filled.watermark("Brand", "a") == removal.load_id
+    assert filled.watermark("Brand", "b") == mark["b"]
     with pytest.raises(NoSuchSource, match="no rows of source 'frist'; there are first, second"):
-        held.remove("frist", dry_run=False)
+        filled.remove("frist", dry_run=False)
 
 
 TEXT = """
@@ -76,27 +76,27 @@ def test_by_command_a_whole_delivery_replaces_the_one_before(
 ) -> None:
     (tmp_path / "m.yaml").write_text(TEXT)
     file = tmp_path / "people.csv"
-    for ids, options, there in (
+    for ids, options, height in (
         (range(30), (), 30),
         (range(10, 35), (), 35),
         (range(10, 35), ("--replace", "--dry-run"), 35),
         (range(10, 35), ("--replace",), 25),
     ):
         file.write_text("\n".join(["id", *map(str, ids)]) + "\n")
-        code, said = command("import", file, "--mapping", tmp_path / "m.yaml", *options, "--json")
-        assert code == 0, said
-        assert warehouse.extract("patient_journeys", "Remibrutinib", "csu").height == there
-    assert json.loads(said)["load"]["partitions"] == ["Remibrutinib/csu"]
-    code, said = command("import", file, "--replace")
+        code, output = command("import", file, "--mapping", tmp_path / "m.yaml", *options, "--json")
+        assert code == 0, output
+        assert warehouse.extract("patient_journeys", "Remibrutinib", "csu").height == height
+    assert json.loads(output)["load"]["partitions"] == ["Remibrutinib/csu"]
+    code, output = command("import", file, "--replace")
     assert code != 0
-    assert "--replace needs a --mapping" in said
-    code, said = command("delete", "--source", "clinic")
+    assert "--replace needs a --mapping" in output
+    code, output = command("delete", "--source", "clinic")
     assert code == 0
-    assert "nothing was removed; --yes removes it" in said
+    assert "nothing was removed; --yes removes it" in output
     assert warehouse.extract("patient_journeys", "Remibrutinib", "csu").height == 25
-    code, said = command("delete", "--source", "clinic", "--yes", "--json")
+    code, output = command("delete", "--source", "clinic", "--yes", "--json")
     assert code == 0
-    assert json.loads(said)["removal"]["rows"] == {"patient_journeys": 25}
+    assert json.loads(output)["removal"]["rows"] == {"patient_journeys": 25}
     assert warehouse.extract("patient_journeys", "Remibrutinib", "csu").is_empty()
 
 

@@ -31,7 +31,7 @@ def frame(table: str, **values: object) -> pl.DataFrame:
     )
 
 
-def held(warehouse: Warehouse, table: str) -> pl.DataFrame:
+def stored(warehouse: Warehouse, table: str) -> pl.DataFrame:
     return warehouse.table(table).drop("clinical_attributes", strict=False)
 
 
@@ -50,7 +50,7 @@ def test_a_smaller_set_leaves_nothing_of_a_larger_one(here: Settings, warehouse:
     rehearsed = generate_and_load(here, warehouse, SMALL, dry_run=True, show=False)
     done = generate_and_load(here, warehouse, SMALL, show=False)
     for table in TABLES:
-        assert held(warehouse, table).equals(given(SMALL, table)), table
+        assert stored(warehouse, table).equals(given(SMALL, table)), table
         assert done.report.changed[table] >= given(LARGE, table).height, table
     assert rehearsed.report.changed == done.report.changed
     assert generate_and_load(here, warehouse, SMALL, show=False).report.load_id is None
@@ -75,7 +75,7 @@ def test_another_sources_rows_stay_with_what_they_refer_to(here: Settings, wareh
     generate_and_load(here, warehouse, SMALL, show=False)
     for table in TABLES:
         key = key_of(TABLES[table])
-        more = set(held(warehouse, table)[key]) - set(given(SMALL, table)[key])
+        more = set(stored(warehouse, table)[key]) - set(given(SMALL, table)[key])
         assert more == {"hcp_profiles": {last, "theirs"}}.get(table, {"theirs"} if table in theirs else set())
 
 
@@ -103,7 +103,7 @@ def test_a_correction_of_any_column_is_loaded(here: Settings, warehouse: Warehou
         corrected = given(SMALL, table).with_columns(change)
         report = warehouse.load(Load({table: corrected}, "correction"), KNOWN)
         assert report.changed == {table: corrected.height}
-        assert held(warehouse, table).equals(corrected)
+        assert stored(warehouse, table).equals(corrected)
 
 
 @pytest.mark.parametrize(("truth", "expected"), [("'{}'", "synthetic"), ("NULL", None)])
@@ -119,5 +119,5 @@ def test_an_upgrade_knows_generated_rows_where_all_are(
             f"""VALUES ('crm', '{{"hcp_profiles": 1}}', {truth})"""
         )
         connection.exec_driver_sql(v0007_source_of_every_row.GENERATED.format(table="hcp_profiles"))
-        found = connection.scalars(sa.text("SELECT DISTINCT data_source FROM e2i.hcp_profiles")).all()
-    assert found == [expected]
+        result = connection.scalars(sa.text("SELECT DISTINCT data_source FROM e2i.hcp_profiles")).all()
+    assert result == [expected]

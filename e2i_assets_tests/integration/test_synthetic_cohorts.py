@@ -71,9 +71,9 @@ def members(data: SyntheticData, partition: PartitionKey) -> tuple[pl.DataFrame,
     ]
     removed = []
     for rule in rules:
-        kept = left.filter(rule)
-        removed.append(left.height - kept.height)
-        left = kept
+        remaining = left.filter(rule)
+        removed.append(left.height - remaining.height)
+        left = remaining
     return left, removed
 
 

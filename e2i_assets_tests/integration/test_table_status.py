@@ -81,7 +81,7 @@ def test_rows_rejected_rows_dates_and_loads(
     report = warehouse.load(Load(tables, "first"), parts)
     whole = by_table(warehouse.status())
     assert list(whole) == list(TABLES)
-    assert {name: held.rejected for name, held in whole.items() if held.rejected} == {
+    assert {name: content.rejected for name, content in whole.items() if content.rejected} == {
         "hcp_profiles": 1, "patient_journeys": 1, "treatment_events": 2,
     }  # fmt: skip
     journeys = whole["patient_journeys"]
@@ -100,8 +100,8 @@ def test_a_partition_has_its_share_and_a_load_counts_where_it_touched(
     warehouse.load(Load(tables, "first"), parts)
     later = {"treatment_events": tables["treatment_events"].head(1).with_columns(cost=pl.lit(5.0))}
     second = warehouse.load(Load(later, "second"), parts)
-    held = {partition: by_table(statuses) for partition, statuses in warehouse.status_of(parts).items()}
-    even, odd = held[parts[0]], held[parts[1]]
+    status = {partition: by_table(statuses) for partition, statuses in warehouse.status_of(parts).items()}
+    even, odd = status[parts[0]], status[parts[1]]
     assert [even["patient_journeys"].rows, odd["patient_journeys"].rows] == [30, 29]
     assert [even["patient_journeys"].rejected, odd["patient_journeys"].rejected] == [0, 1]
     assert [even["treatment_events"].rejected, odd["treatment_events"].rejected] == [0, 2]
@@ -119,7 +119,7 @@ def test_an_extract_tells_the_same_as_the_warehouse(
     warehouse.load(Load(tables, "first"), parts)
     for partition, statuses in warehouse.status_of(parts).items():
         with warehouse.snapshot(*partition) as snapshot:
-            assert [snapshot.extract(held.table).status for held in statuses] == statuses
+            assert [snapshot.extract(status.table).status for status in statuses] == statuses
 
 
 def test_a_raw_asset_tells_it_with_dates_rather_than_ages(
@@ -132,13 +132,13 @@ def test_a_raw_asset_tells_it_with_dates_rather_than_ages(
         partition_key=key,
         asset_selection=[dg.AssetKey(["raw", name]) for name in ("patient_journeys", "hcp_profiles")],
     )
-    told = {
+    answer = {
         event.asset_key.path[-1]: {
             name: value.value for name, value in event.materialization.metadata.items()
         }
         for event in result.get_asset_materialization_events()
     }
-    journeys = told["patient_journeys"]
+    journeys = answer["patient_journeys"]
     assert journeys["dagster/partition_row_count"] == 29
     assert journeys["rejected_rows"] == 1
     assert (journeys["first_date"], journeys["last_date"]) == ("2024-01-04", "2024-02-29")
@@ -146,7 +146,7 @@ def test_a_raw_asset_tells_it_with_dates_rather_than_ages(
     assert journeys["last_load"].startswith(f"{report.load_id} of first, 20")
     shown = {c.name: c for c in journeys["dagster/column_schema"].columns}
     assert shown["gender"].constraints.other == ["one of F, M"]
-    assert (told["hcp_profiles"]["first_date"], told["hcp_profiles"]["last_arrival"]) == (
+    assert (answer["hcp_profiles"]["first_date"], answer["hcp_profiles"]["last_arrival"]) == (
         "none",
         "not recorded",
     )
@@ -159,15 +159,15 @@ def test_a_failed_load_rejects_nothing_of_what_is_held(
         warehouse.load(
             Load({"hcp_profiles": tables["hcp_profiles"].with_columns(decile=pl.lit(12))}, "bad"), parts
         )
-    assert {held.rejected for held in warehouse.status()} == {0}
-    assert {held.last_load for held in warehouse.status()} == {None}
+    assert {status.rejected for status in warehouse.status()} == {0}
+    assert {status.last_load for status in warehouse.status()} == {None}
 
 
 def test_ages_are_counted_from_now() -> None:
-    held = TableStatus("triggers", 1, 0, DAY, DAY, STAMP, None)
-    told = held.document(dt.datetime(2024, 3, 3, tzinfo=dt.UTC))
-    assert (told["date_age_days"], told["arrival_age_days"], told["load_age_days"]) == (62, 1, None)
-    assert json.loads(json.dumps(told)) == told
+    status = TableStatus("triggers", 1, 0, DAY, DAY, STAMP, None)
+    answer = status.document(dt.datetime(2024, 3, 3, tzinfo=dt.UTC))
+    assert (answer["date_age_days"], answer["arrival_age_days"], answer["load_age_days"]) == (62, 1, None)
+    assert json.loads(json.dumps(answer)) == answer
 
 
 def test_the_command_tells_every_table_and_partition(
@@ -189,8 +189,8 @@ def test_the_command_tells_every_table_and_partition(
     text = CliRunner().invoke(app, ["status"])
     assert text.exit_code == 0
     assert max(len(line.rstrip()) for line in text.stdout.splitlines()) <= 80
-    for said in (*TABLES, *keys, "2024-02-29", "first"):
-        assert said in text.stdout
+    for message in (*TABLES, *keys, "2024-02-29", "first"):
+        assert message in text.stdout
     one = CliRunner().invoke(app, ["status", "--partition", keys[1]])
     assert f"Tables of {keys[1]}" in one.stdout
     wrong = CliRunner().invoke(app, ["status", "--partition", "nowhere"])

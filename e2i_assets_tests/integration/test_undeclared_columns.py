@@ -123,10 +123,10 @@ def test_columns_that_nobody_declared(here: Settings, tmp_path: Path) -> None:
     assert not {*AFTERWARDS, "offtrt", "almost", LAST_SEEN, "Unnamed: 0"} & {f.name for f in made.features}
     assert set(BASELINE) <= {f.name for f in made.features if f.known_at_index}
     report = store.read("qc_report", PARTITION, store.current("qc_report", PARTITION).version, QCReport)
-    said = " ".join(report.warnings)
-    assert "add `cd420: {dtype: integer, available_at: index}`" in said
-    assert f"add `{LAST_SEEN}: {{dtype: integer, available_at: index}}`" in said
-    assert "patient_journeys.Unnamed: 0: row numbers that pandas wrote" in said
+    warnings = " ".join(report.warnings)
+    assert "add `cd420: {dtype: integer, available_at: index}`" in warnings
+    assert f"add `{LAST_SEEN}: {{dtype: integer, available_at: index}}`" in warnings
+    assert "patient_journeys.Unnamed: 0: row numbers that pandas wrote" in warnings
 
     named = configured(here, tmp_path / "named", {name: {"dtype": "number"} for name in AFTERWARDS})
     result = run(named, STAGES)

@@ -72,13 +72,13 @@ def test_dagster_that_ends_without_being_stopped_is_told_and_its_children_end() 
     ) as dagster:
         child = psutil.Process(int(first_line(dagster)))
         dagster.kill()
-        said = ended(dagster.wait())
+        text = ended(dagster.wait())
     assert child.is_running()
     end_session(dagster.pid)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
-    assert "was killed (SIGKILL)" in said
+    assert "was killed (SIGKILL)" in text
     assert "ended by itself, with 3" in ended(3)
-    assert DagsterEnded(said).exit_code == 1
+    assert DagsterEnded(text).exit_code == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")

@@ -115,17 +115,17 @@ def test_where_effects_differ_they_are_told_apart() -> None:
     model, rows = where_effects_differ()
     test, true = patients("differs", seed=1)
     assert model.algorithm in LEARNERS
-    found = evaluate_uplift(
+    evaluated = evaluate_uplift(
         model, rows_of(test), rows, seed=0, minimum=5, truth=(true, patients("differs")[1])
     )
-    assert found.truth is not None
-    assert found.truth.within
-    assert found.truth.correlation is not None
-    assert found.truth.correlation > 0.6
-    assert found.truth.regret < 0.05
-    assert found.qini is not None
-    assert found.qini.qini.above_zero
-    assert found.policy.over_chance.above_zero
+    assert evaluated.truth is not None
+    assert evaluated.truth.within
+    assert evaluated.truth.correlation is not None
+    assert evaluated.truth.correlation > 0.6
+    assert evaluated.truth.regret < 0.05
+    assert evaluated.qini is not None
+    assert evaluated.qini.qini.above_zero
+    assert evaluated.policy.over_chance.above_zero
     ill, well = (group for group in model.segments if group.by == "severity")
     assert (ill.level, well.level) == ("0 and over", "below 0")
     assert ill.effect is not None

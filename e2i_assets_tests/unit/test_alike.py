@@ -73,8 +73,8 @@ def test_equal_rows_come_into_one_split_and_the_ratios_hold(size: int, repeats: 
 
 def test_they_are_shared_out_as_the_others_are() -> None:
     table = rows(4000, 1200)
-    found = split(table).assigned.dropna(subset="alike")["split"].value_counts(normalize=True)
-    assert np.abs(found.reindex(list(RATIOS)) - pd.Series(RATIOS)).max() < 0.06
+    result = split(table).assigned.dropna(subset="alike")["split"].value_counts(normalize=True)
+    assert np.abs(result.reindex(list(RATIOS)) - pd.Series(RATIOS)).max() < 0.06
 
 
 def test_who_is_alike_to_somebody_assigned_follows_and_nobody_moves() -> None:
@@ -98,10 +98,10 @@ def test_those_parted_earlier_are_reported_and_stay() -> None:
     split_of = divided.assigned.set_index("patient_id")["split"]
     assert split_of[["p0000", "p0001", "p0002", "p0003"]].tolist() == ["test", "train", "test", "test"]
     assert (divided.alike.parted, divided.alike.groups, divided.alike.patients) == (1, 1, 4)
-    assert "parted by earlier assignments: 1 groups" in divided.alike.said()
+    assert "parted by earlier assignments: 1 groups" in divided.alike.text()
     # Who is sealed is not told by the row of an open one.
-    told = divided.assigned.assign(alike=tellable(divided.assigned)).set_index("patient_id")["alike"]
-    assert told[["p0000", "p0001", "p0002", "p0003"]].notna().tolist() == [False, True, False, False]
+    answer = divided.assigned.assign(alike=tellable(divided.assigned)).set_index("patient_id")["alike"]
+    assert answer[["p0000", "p0001", "p0002", "p0003"]].notna().tolist() == [False, True, False, False]
 
 
 def test_whoever_is_alike_for_one_outcome_is_together() -> None:
@@ -123,7 +123,7 @@ def test_the_cohort_file_decides(policy: Any, apart: bool) -> None:
         contract={name: {"role": "feature", "available_at": "index"} for name in FEATURES},
     )  # fmt: skip
     assert not [f for f in report.findings if f.kind == "contamination"]
-    assert any("which the cohort file allows" in said for said in report.limits) == apart
+    assert any("which the cohort file allows" in limit for limit in report.limits) == apart
     made = SplitResult(divided.validation, {"started": report}, compare_assignments(NOBODY, divided.assigned))
     verdict = GATES["no_leakage"].verdict(SplitResult(**{**vars(made), "alike": divided.alike}))
     assert verdict.passed == (policy != "refuse")
@@ -173,7 +173,7 @@ def test_groups_too_large_for_the_ratios_are_refused_with_their_own_advice() -> 
 def test_nobody_alike_is_said() -> None:
     assigned = pd.DataFrame({"patient_id": ["a"], "split": ["train"], "alike": [None]})
     assert summary(assigned, "refuse") == Alike("refuse")
-    assert "no two patients have equal rows" in Alike("same_split").said()
+    assert "no two patients have equal rows" in Alike("same_split").text()
 
 
 def one_class() -> tuple[SplitResult, None]:

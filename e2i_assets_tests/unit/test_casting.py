@@ -136,8 +136,8 @@ def test_text_of_a_csv_arrives_as_it_is(rows: list[tuple[str, str]]) -> None:
             writer = csv.writer(opened, quoting=csv.QUOTE_ALL)
             writer.writerow(["id", "a", "b"])
             writer.writerows((f"p{i}", a, b) for i, (a, b) in enumerate(rows))
-        found = []
+        collected = []
         for text in (TEXT, TEXT.replace("b || ''", "a").replace("[a]", "[b]")):
             parts = read_source(path, Mapping.from_text(text, path), now=NOW).parts("patient_journeys")
-            found.append(pl.concat(part.frame for part in parts)["diagnosis_code"].to_list())
-    assert found == [[b or None for _, b in rows], [a or None for a, _ in rows]]
+            collected.append(pl.concat(part.frame for part in parts)["diagnosis_code"].to_list())
+    assert collected == [[b or None for _, b in rows], [a or None for a, _ in rows]]

@@ -27,8 +27,8 @@ def effect(estimate: float, standard_error: float) -> Effect:
 
 def results(*effects: Effect | None) -> list[LibraryResult]:
     return [
-        LibraryResult(f"library{number}", "1.0", "a method", 0.1, found, "" if found else "ValueError")
-        for number, found in enumerate(effects)
+        LibraryResult(f"library{number}", "1.0", "a method", 0.1, given, "" if given else "ValueError")
+        for number, given in enumerate(effects)
     ]
 
 
@@ -67,36 +67,40 @@ def test_intervals_overlap_by_what_they_share_of_what_they_cover() -> None:
 
 @pytest.mark.parametrize("estimates", [(0.1, 0.5, 0.9), (-0.4, 0.4), (0.30, 0.31, 0.32)])
 def test_a_consensus_is_no_surer_than_the_libraries_differ(estimates: tuple[float, ...]) -> None:
-    found = concluded(ASKED, results(*(effect(e, 0.01) for e in estimates)), outcome_sd=1.0)
-    assert found.consensus_effect == pytest.approx(np.median(estimates))
-    assert found.consensus_interval is not None
-    low, high = found.consensus_interval
+    conclusion = concluded(ASKED, results(*(effect(e, 0.01) for e in estimates)), outcome_sd=1.0)
+    assert conclusion.consensus_effect == pytest.approx(np.median(estimates))
+    assert conclusion.consensus_interval is not None
+    low, high = conclusion.consensus_interval
     assert low < min(estimates)
     assert high > max(estimates)
 
 
 def test_one_contradiction_is_not_outvoted() -> None:
-    found = concluded(ASKED, results(effect(1, 0.1), effect(1, 0.1), effect(-1, 0.1)), outcome_sd=1.0)
-    assert (found.status, found.passed, found.direction_agreement) == ("failed", False, False)
-    assert "library0 and library2: opposite directions" in found.explanation
+    conclusion = concluded(ASKED, results(effect(1, 0.1), effect(1, 0.1), effect(-1, 0.1)), outcome_sd=1.0)
+    assert (conclusion.status, conclusion.passed, conclusion.direction_agreement) == ("failed", False, False)
+    assert "library0 and library2: opposite directions" in conclusion.explanation
 
 
 def test_libraries_that_agree_pass() -> None:
-    found = concluded(ASKED, results(effect(1, 0.1), effect(1.02, 0.1), effect(0.99, 0.1)), outcome_sd=1.0)
-    assert (found.status, found.passed, found.explanation) == ("passed", True, "")
-    assert found.agreement_score == pytest.approx(1 - (0.02 / 1.02 + 0.01 + 0.03 / 1.02) / 3)
+    conclusion = concluded(
+        ASKED, results(effect(1, 0.1), effect(1.02, 0.1), effect(0.99, 0.1)), outcome_sd=1.0
+    )
+    assert (conclusion.status, conclusion.passed, conclusion.explanation) == ("passed", True, "")
+    assert conclusion.agreement_score == pytest.approx(1 - (0.02 / 1.02 + 0.01 + 0.03 / 1.02) / 3)
 
 
 @pytest.mark.parametrize("succeeded", [2, 1, 0])
 def test_a_failure_is_no_agreement(succeeded: int) -> None:
-    found = concluded(
+    conclusion = concluded(
         ASKED, results(*[effect(1, 0.1)] * succeeded, *[None] * (3 - succeeded)), outcome_sd=1.0
     )
-    assert (found.status, found.passed) == ("incomplete", False)
-    assert "library2 failed (ValueError)" in found.explanation
+    assert (conclusion.status, conclusion.passed) == ("incomplete", False)
+    assert "library2 failed (ValueError)" in conclusion.explanation
     if succeeded < 2:
-        assert found.agreement_score is found.consensus_effect is found.consensus_interval is None
-        assert found.direction_agreement is found.interval_overlap is None
+        assert (
+            conclusion.agreement_score is conclusion.consensus_effect is conclusion.consensus_interval is None
+        )
+        assert conclusion.direction_agreement is conclusion.interval_overlap is None
 
 
 QUESTION = Question(
@@ -132,14 +136,14 @@ def library(answer: Any, **other: str) -> Library:
     ],
 )
 def test_what_is_no_estimate_is_a_failure_by_name(asked: Library, error: str) -> None:
-    found = ask("one", asked, QUESTION)
-    assert (found.effect, found.error) == (None, error)
-    assert found.detail
+    answer = ask("one", asked, QUESTION)
+    assert (answer.effect, answer.error) == (None, error)
+    assert answer.detail
 
 
 def test_an_estimate_has_its_method_version_and_time() -> None:
-    found = ask("one", library(Answer(0.5, 0.3, 0.7)), QUESTION)
-    assert found.effect is not None
-    assert found.effect.p == pytest.approx(2 * norm.sf(0.5 / (0.2 / 1.96)), rel=0.01)
-    assert (found.version, found.method, found.error) == (np.__version__, "as it likes", "")
-    assert found.seconds >= 0
+    answer = ask("one", library(Answer(0.5, 0.3, 0.7)), QUESTION)
+    assert answer.effect is not None
+    assert answer.effect.p == pytest.approx(2 * norm.sf(0.5 / (0.2 / 1.96)), rel=0.01)
+    assert (answer.version, answer.method, answer.error) == (np.__version__, "as it likes", "")
+    assert answer.seconds >= 0

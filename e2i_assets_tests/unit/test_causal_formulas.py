@@ -102,13 +102,13 @@ def test_outcomes_that_are_not_known_are_made_up_for() -> None:
     known = 1 / (1 + np.exp(-1 - 1.5 * data.x[:, 0] * data.t))
     y = np.where(rng.random(len(data.y)) < known, data.y, np.nan)
     hidden = replace(data, y=y)
-    told = replace(
+    answer = replace(
         nuisances,
         known_treated=1 / (1 + np.exp(-1 - 1.5 * data.x.T)),
         known_control=np.full((1, len(y)), 1 / (1 + np.exp(-1))),
         treated=nuisances.treated + 0.3,
     )
-    scores = difference(hidden, told, 0, "ate")
+    scores = difference(hidden, answer, 0, "ate")
     assert abs(scores.estimate - effect.mean()) < 3 * scores.standard_error
 
 

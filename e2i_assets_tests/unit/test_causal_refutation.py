@@ -49,9 +49,9 @@ def test_the_systematic_error_is_found_behind_the_random_one() -> None:
 
 def test_an_estimate_as_large_as_the_error_of_controls_is_no_finding() -> None:
     controls = [(0.3 + d, 0.05) for d in (-0.1, -0.05, 0.0, 0.05, 0.1)]
-    found = calibrate(0.35, 0.05, controls)
-    assert found is not None
-    assert found.p > 0.3
+    calibrated_error = calibrate(0.35, 0.05, controls)
+    assert calibrated_error is not None
+    assert calibrated_error.p > 0.3
     assert calibrate(1.5, 0.05, controls).p < 0.001  # type: ignore[union-attr]
     assert calibrate(0.35, 0.05, controls[:4]) is None
 

@@ -117,7 +117,7 @@ def test_hash_identifies_the_definition_not_its_spelling(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (minimal(colour="red"), r"colour: no such key"),
         (minimal(version=1.0), r"version: Input should be a valid string"),
@@ -167,16 +167,16 @@ def test_hash_identifies_the_definition_not_its_spelling(tmp_path):
         ({"brand": "Testa"}, r"cohort_name: Field required; .* indication: .* inclusion_criteria: Field"),
     ],
 )
-def test_yaml_mistake_names_file_key_and_rule(tmp_path, content, told):
+def test_yaml_mistake_names_file_key_and_rule(tmp_path, content, message):
     path = tmp_path / "broken.yaml"
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(CohortError, match=rf"(?s)CC_001: .*broken\.yaml:\d+: .*{told}") as raised:
+    with pytest.raises(CohortError, match=rf"(?s)CC_001: .*broken\.yaml:\d+: .*{message}") as raised:
         CohortConfig.from_yaml(path)
     assert raised.value.code == "CC_001"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a: [1", r"broken.yaml:\d: is not YAML: did not find"),
         ("- a\n- b\n", "expected a mapping, found list"),
@@ -187,17 +187,17 @@ def test_yaml_mistake_names_file_key_and_rule(tmp_path, content, told):
         ),
     ],
 )
-def test_unreadable_yaml_is_refused(tmp_path, text, told):
+def test_unreadable_yaml_is_refused(tmp_path, text, message):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
-    with pytest.raises(CohortError, match=told):
+    with pytest.raises(CohortError, match=message):
         CohortConfig.from_yaml(path)
     with pytest.raises(CohortError, match=r"absent\.yaml: cannot be read"):
         CohortConfig.from_yaml(tmp_path / "absent.yaml")
 
 
 @pytest.mark.parametrize(
-    ("operator", "value", "told"),
+    ("operator", "value", "message"),
     [
         ("in", [], "non-empty list"),
         ("in", "L50.1", "non-empty list"),
@@ -216,8 +216,8 @@ def test_unreadable_yaml_is_refused(tmp_path, text, told):
         ("contains", 5, "non-empty text"),
     ],
 )
-def test_value_must_fit_the_operator(operator, value, told):
-    with pytest.raises(ValidationError, match=told):
+def test_value_must_fit_the_operator(operator, value, message):
+    with pytest.raises(ValidationError, match=message):
         Criterion(field="a", operator=operator, value=value)
 
 

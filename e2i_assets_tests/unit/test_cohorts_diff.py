@@ -24,8 +24,8 @@ def config(inclusion, exclusion=(), **changes):
 
 
 def changes(before, after):
-    found = diff_definitions(before, after)
-    return [(c.change, c.criterion_type, c.before, c.after) for c in found.criteria]
+    result = diff_definitions(before, after)
+    return [(c.change, c.criterion_type, c.before, c.after) for c in result.criteria]
 
 
 def journeys():

@@ -101,9 +101,9 @@ def test_an_event_that_might_count_leaves_the_journey_without_a_value():
     )  # fmt: skip
     frame = journeys("undated", "unnamed", "outside")
     _, included = CohortConstructor(config([TWO_SCRIPTS])).construct_cohort(frame, given)
-    kept, excluded = CohortConstructor(config(exclusion=[TWO_SCRIPTS])).construct_cohort(frame, given)
+    remaining, excluded = CohortConstructor(config(exclusion=[TWO_SCRIPTS])).construct_cohort(frame, given)
     assert (included.eligible_count, included.eligibility_log[0].null_count) == (0, 2)
-    assert (kept.height, excluded.eligibility_log[0].null_count) == (3, 2)
+    assert (remaining.height, excluded.eligibility_log[0].null_count) == (3, 2)
 
 
 def test_an_open_side_reaches_as_far_as_the_events_do_but_needs_an_index_date():
@@ -159,7 +159,7 @@ def test_a_definition_without_criteria_on_events_reads_none():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             {"within_days": [-1, -365]},
@@ -175,14 +175,14 @@ def test_a_definition_without_criteria_on_events_reads_none():
         ({"window": [0, 1]}, r"exclusion_criteria\[0\]\.window: no such key"),
     ],
 )
-def test_mistakes_in_yaml_are_named(tmp_path, change, told):
+def test_mistakes_in_yaml_are_named(tmp_path, change, message):
     content = {
         "cohort_name": "T", "brand": "T", "indication": "x", "inclusion_criteria": [],
         "exclusion_criteria": [TWO_SCRIPTS | change],
     }  # fmt: skip
     path = tmp_path / "broken.yaml"
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(CohortError, match=rf"broken\.yaml:\d+: .*{told}"):
+    with pytest.raises(CohortError, match=rf"broken\.yaml:\d+: .*{message}"):
         CohortConfig.from_yaml(path)
 
 

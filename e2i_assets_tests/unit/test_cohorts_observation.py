@@ -42,14 +42,14 @@ PLAIN = pd.DataFrame(
 
 def test_a_plain_frame_without_observation_says_how_to_go_on():
     asked = CohortConstructor(CohortConfig(**GUIDE))
-    with pytest.raises(CohortError) as told:
+    with pytest.raises(CohortError) as answer:
         asked.construct_cohort(PLAIN)
-    assert told.value.code == "CC_002"
-    assert "first_observation_date and last_observation_date" in str(told.value)
-    assert "temporal_requirements: null (None in Python)" in str(told.value)
-    with pytest.raises(CohortError) as told:
+    assert answer.value.code == "CC_002"
+    assert "first_observation_date and last_observation_date" in str(answer.value)
+    assert "temporal_requirements: null (None in Python)" in str(answer.value)
+    with pytest.raises(CohortError) as answer:
         asked.construct_cohort(PLAIN.drop(columns="diagnosis_code"))
-    assert "diagnosis_code, first_observation_date" in str(told.value)
+    assert "diagnosis_code, first_observation_date" in str(answer.value)
 
 
 def test_no_window_is_asked_for_where_there_are_none(tmp_path):

@@ -48,7 +48,7 @@ def test_a_plain_scalar_is_what_it_looks_like(written: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: 1\nb: {c: 1,\n  c: 2}", "file.yaml:3: the key c stands twice"),
         ("a: [1, {b: 1, b: 2}]", "file.yaml:1: the key b stands twice"),
@@ -72,10 +72,10 @@ def test_a_plain_scalar_is_what_it_looks_like(written: str, value: Any) -> None:
         (_aliases("{k: 1}", "{{<<: [{}]}}"), "file.yaml:6: holds more"),
     ],
 )
-def test_what_readers_take_differently_is_refused_with_its_line(text: str, said: str) -> None:
+def test_what_readers_take_differently_is_refused_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigFileError) as error:
         parse_yaml(text, FILE)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_merged_key_may_be_said_otherwise() -> None:

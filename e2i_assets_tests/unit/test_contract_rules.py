@@ -52,5 +52,5 @@ def test_a_day_that_no_database_holds_is_broken() -> None:
 def test_a_condition_over_two_columns_holds_for_nulls() -> None:
     first = [dt.date(2024, 1, 2), dt.date(2024, 1, 2), None]
     last = [dt.date(2024, 1, 1), dt.date(2024, 1, 2), dt.date(2024, 1, 1)]
-    found = broken("patient_journeys", first_observation_date=first, last_observation_date=last)
-    assert found == [["check:observation_in_order"], [], []]
+    result = broken("patient_journeys", first_observation_date=first, last_observation_date=last)
+    assert result == [["check:observation_in_order"], [], []]

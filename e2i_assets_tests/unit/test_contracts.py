@@ -98,8 +98,8 @@ def test_the_dictionary_has_every_column_of_every_table_and_partition() -> None:
 def test_a_bar_in_a_text_does_not_break_the_markdown_table() -> None:
     cohort = COHORTS["remibrutinib_csu"]
     name, attribute = next(iter(cohort.attributes.items()))
-    said = markdown(dictionary({"p": {name: replace(attribute, description="this | that")}}))
-    assert "this \\| that |" in said
+    text = markdown(dictionary({"p": {name: replace(attribute, description="this | that")}}))
+    assert "this \\| that |" in text
 
 
 def test_dagster_shows_what_the_contract_says() -> None:

@@ -23,8 +23,8 @@ from e2i_assets.ingest.synthetic.followup import TRUE_MEANS
 )
 def test_true_means_are_of_exactly_these_journeys(outcome, journeys, means) -> None:
     oracle = pl.DataFrame({"patient_journey_id": ["a", "b", "c"], "p_true": [0.2, 0.7, None]})
-    found = Declared({}, oracle, pl.DataFrame()).true_means(outcome, journeys, [1.0] * len(journeys))
-    assert (None if found is None else found.tolist()) == means
+    rejected_rows = Declared({}, oracle, pl.DataFrame()).true_means(outcome, journeys, [1.0] * len(journeys))
+    assert (None if rejected_rows is None else rejected_rows.tolist()) == means
 
 
 def test_the_truth_of_another_seed_is_none_of_these_data() -> None:

@@ -107,11 +107,11 @@ def test_resources_and_the_executor_can_be_others(defs: dg.Definitions) -> None:
 def test_loading_the_code_location_imports_nothing_heavy(tmp_path: Path) -> None:
     code = "import sys, e2i_assets.definitions; print(sorted(sys.modules))"
     command = [sys.executable, "-W", "ignore", "-c", code]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     lint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
     heavy = lint["flake8-tidy-imports"]["banned-module-level-imports"]
     assert "mlflow" in heavy
-    assert [name for name in heavy if f"'{name}'" in said] == []
+    assert [name for name in heavy if f"'{name}'" in output] == []
 
 
 if __name__ == "__main__":

@@ -54,18 +54,18 @@ def test_the_disk_and_what_to_do_are_named(
     artifacts = tmp_path / "artifacts"
     artifacts.mkdir()
     monkeypatch.setattr(disk, "_free", lambda path: 0 if path == artifacts else 2**40)
-    said = full_disk(error, here(tmp_path, artifacts=str(artifacts)))
-    assert isinstance(said, DiskFull)
-    assert f"no room for {artifacts}" in str(said)
-    assert "(0 MB free)" in str(said)
-    assert "E2I_ARTIFACTS" in said.next_step
+    message = full_disk(error, here(tmp_path, artifacts=str(artifacts)))
+    assert isinstance(message, DiskFull)
+    assert f"no room for {artifacts}" in str(message)
+    assert "(0 MB free)" in str(message)
+    assert "E2I_ARTIFACTS" in message.next_step
 
 
 def test_the_file_that_the_system_names_counts_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "_free", lambda path: 0)
     file = tmp_path / "elsewhere.csv"
-    said = full_disk(OSError(errno.ENOSPC, "No space left on device", str(file)), here(tmp_path))
-    assert f"no room for {file}" in str(said)
+    message = full_disk(OSError(errno.ENOSPC, "No space left on device", str(file)), here(tmp_path))
+    assert f"no room for {file}" in str(message)
 
 
 def test_the_disk_of_a_database_is_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,10 +92,10 @@ def test_other_errors_stay_what_they_are(error: Exception, tmp_path: Path) -> No
 
 def test_a_command_names_it_without_a_stack(capsys: pytest.CaptureFixture[str]) -> None:
     fail(NO_ROOM)
-    said = capsys.readouterr().err
-    assert said.startswith("error: the disk at ")
-    assert str(settings().home_dir.parent) in said or "no room for" in said
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: the disk at ")
+    assert str(settings().home_dir.parent) in printed or "no room for" in printed
+    assert "Traceback" not in printed
 
 
 @pytest.fixture

@@ -58,21 +58,23 @@ def named(base: ast.expr) -> str:
 
 def exception_types() -> list[type[Exception]]:
     """All of the package, found in its source: by a base of Python's, of a library's name, or of ours."""
-    found: dict[str, Path] = {}
+    collected: dict[str, Path] = {}
     everything = list(classes())
     while True:
         more = {
             node.name: path
             for path, node in everything
             if any(
-                (name := named(base)) in BUILT_IN or name in found or re.search("(Error|Exception)$", name)
+                (name := named(base)) in BUILT_IN
+                or name in collected
+                or re.search("(Error|Exception)$", name)
                 for base in node.bases
             )
         }
-        if more == found:
+        if more == collected:
             break
-        found = more
-    return [getattr(importlib.import_module(_module(path)), name) for name, path in found.items()]
+        collected = more
+    return [getattr(importlib.import_module(_module(path)), name) for name, path in collected.items()]
 
 
 def _module(path: Path) -> str:
@@ -171,13 +173,13 @@ def test_a_command_tells_people_and_scripts_the_same(
 ) -> None:
     exit_code = fail(error, as_json=True)
     shown = capsys.readouterr()
-    told = json.loads(shown.out)["error"]
-    assert list(told) == ["code", "message", "next_step"]
-    assert told["code"] == code
+    document = json.loads(shown.out)["error"]
+    assert list(document) == ["code", "message", "next_step"]
+    assert document["code"] == code
     assert exit_code == getattr(error, "exit_code", 2)
     assert "17" not in shown.out
     if code != "unforeseen":
-        assert shown.err.startswith(f"error: {told['message']}")
-        assert shown.err.endswith(f"{told['next_step']}\n")
+        assert shown.err.startswith(f"error: {document['message']}")
+        assert shown.err.endswith(f"{document['next_step']}\n")
     assert fail(error) == exit_code
     assert capsys.readouterr().out == ""

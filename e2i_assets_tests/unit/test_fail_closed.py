@@ -93,10 +93,10 @@ def test_a_gate_is_closed_by(gate: str, hazard: str) -> None:
 
 
 def test_figures_that_json_does_not_know_are_kept_as_text() -> None:
-    found = refuse(
+    result = refuse(
         "differs", "the figures differ.", "Compute them again.", gap=float("nan"), top=float("inf")
     )
-    assert json.loads(json.dumps(to_json(found), allow_nan=False))["figures"] == {"gap": "nan", "top": "inf"}
+    assert json.loads(json.dumps(to_json(result), allow_nan=False))["figures"] == {"gap": "nan", "top": "inf"}
 
 
 def test_an_audit_of_columns_that_nobody_declared_asks_for_their_availability() -> None:

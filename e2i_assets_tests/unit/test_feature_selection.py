@@ -90,18 +90,18 @@ def test_by_default_constants_and_copies_are_left_out_and_nothing_else() -> None
     ],
 )
 def test_the_rest_is_asked_for(selection: dict[str, float], further: dict[str, str]) -> None:
-    found = chosen(FeatureSelection(**selection))  # type: ignore[arg-type]
-    assert set(found.removed) == CONSTANT | COPIED | set(further)
-    assert all(reason in found.removed[name] for name, reason in further.items())
-    assert found == chosen(FeatureSelection(**selection))  # type: ignore[arg-type]
+    result = chosen(FeatureSelection(**selection))  # type: ignore[arg-type]
+    assert set(result.removed) == CONSTANT | COPIED | set(further)
+    assert all(reason in result.removed[name] for name, reason in further.items())
+    assert result == chosen(FeatureSelection(**selection))  # type: ignore[arg-type]
 
 
 def test_of_two_alike_the_one_that_says_more_about_a_number_is_kept() -> None:
     target = X["strong"].to_numpy() + 0.1 * X["noise"].to_numpy()
     features = [feature("noisy", "numeric"), feature("strong", "numeric")]
     rule = FeatureSelection(max_correlation=0.9)
-    found = choose_features(X, target, features, rule, problem=Regression(), seed=1)
-    assert list(found.removed) == ["noisy"]
+    selection = choose_features(X, target, features, rule, problem=Regression(), seed=1)
+    assert list(selection.removed) == ["noisy"]
 
 
 def test_a_choice_that_other_rows_had_a_say_in_is_found_by_fitting_again() -> None:
@@ -109,10 +109,10 @@ def test_a_choice_that_other_rows_had_a_say_in_is_found_by_fitting_again() -> No
     features = [f for f in FEATURES if f.name in ("strong", "noise", "same")]
 
     def fit(rows: pd.DataFrame, choose_on: pd.DataFrame) -> ColumnTransformer:
-        kept = choose_features(
+        selection = choose_features(
             choose_on, Y[: len(choose_on)], features, FeatureSelection(), problem=Binary(), seed=1
         ).kept
-        return fit_preprocessor(rows, kept)
+        return fit_preprocessor(rows, selection)
 
     train, everybody = X.head(300), X.assign(same=np.arange(len(X)) // 300)
     again = partial(refit_check, train=train, fit=lambda rows: fit(rows, rows))

@@ -185,10 +185,10 @@ def test_what_is_unknown_is_not_zero_and_a_reversal_is_no_event(rows, expected):
     other = event(9, "j2", 3, "consultation", cost=2.0, adverse_event_flag=True)
     once, twice = (build(event_frame=events([*theirs * times, other])) for times in (1, 2))
     for built in (once, twice):
-        found = [built.frame[name] for name in ("n_consultation_180d", "cost_180d", "n_adverse_180d")]
-        assert tuple(None if pd.isna(v[0]) else v[0] for v in found) == expected
-        assert [v[1] for v in found] == [1, 2, 1]
-        assert [v[2] for v in found] == [0, 0, 0]
+        result = [built.frame[name] for name in ("n_consultation_180d", "cost_180d", "n_adverse_180d")]
+        assert tuple(None if pd.isna(v[0]) else v[0] for v in result) == expected
+        assert [v[1] for v in result] == [1, 2, 1]
+        assert [v[2] for v in result] == [0, 0, 0]
 
 
 def test_what_no_event_of_the_partition_says_is_no_feature():
@@ -246,8 +246,8 @@ def test_a_feature_is_read_as_each_version_wrote_it():
     for feature in build().features:
         stored = to_json(feature)
         assert Feature.from_record(json.loads(json.dumps(stored))) == feature
-        said = {name: stored.pop(name) for name in ("role", "available_at")}
-        assert Feature.from_record({**stored, "declared": said}) == feature
+        text = {name: stored.pop(name) for name in ("role", "available_at")}
+        assert Feature.from_record({**stored, "declared": text}) == feature
         assert not Feature.from_record(stored).declared  # the first version wrote neither: nobody has said
 
 
@@ -334,7 +334,7 @@ def test_a_kind_of_event_that_few_patients_have_is_no_feature():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"include": ["horoscope"]}, "include: horoscope: no such column"),
         ({"exclude": ["horoscope"]}, "exclude: horoscope: no such column"),
@@ -359,8 +359,8 @@ def test_a_kind_of_event_that_few_patients_have_is_no_feature():
         ),
     ],
 )  # fmt: skip
-def test_refusals_name_the_column_and_the_rule(options, told):
-    with pytest.raises(FeatureError, match=told):
+def test_refusals_name_the_column_and_the_rule(options, message):
+    with pytest.raises(FeatureError, match=message):
         build(**options)
 
 

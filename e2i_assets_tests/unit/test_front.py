@@ -26,15 +26,15 @@ from e2i_assets.resources.store import ArtifactStore
 LINK = f"/pages/qc_report/Fabhalta_c3g/{'0' * 16}/report.html"
 
 
-async def told(request: Request) -> Response:
+async def echoed(request: Request) -> Response:
     """What reached Dagit's web server."""
     body = (await request.body()).decode()
     target = f"{request.scope['raw_path'].decode()}?{request.url.query}"
-    said = PlainTextResponse(f"{request.method} {target} {body} {request.headers['host']}", 207)
-    said.headers["X-Names"] = " ".join(request.headers)
-    said.headers.append("Set-Cookie", "a=1")
-    said.headers.append("Set-Cookie", "b=2")
-    return said
+    response = PlainTextResponse(f"{request.method} {target} {body} {request.headers['host']}", 207)
+    response.headers["X-Names"] = " ".join(request.headers)
+    response.headers.append("Set-Cookie", "a=1")
+    response.headers.append("Set-Cookie", "b=2")
+    return response
 
 
 async def echo(browser: WebSocket) -> None:
@@ -64,7 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
 def dagit() -> Iterator[int]:
     methods = ["GET", "POST"]
     with served(
-        Starlette(routes=[WebSocketRoute("/graphql", echo), Route("/{path:path}", told, methods=methods)])
+        Starlette(routes=[WebSocketRoute("/graphql", echo), Route("/{path:path}", echoed, methods=methods)])
     ) as port:
         yield port
 
@@ -89,9 +89,9 @@ def test_a_link_opens_its_page_whatever_the_port(store: ArtifactStore, dagit: in
 
 
 def test_everything_else_is_dagits(address: str) -> None:
-    said = httpx.post(f"http://{address}/a%2Fb/c%20d?x=%20y&z", content="{}")
-    assert (said.status_code, said.text) == (207, f"POST /a%2Fb/c%20d?x=%20y&z {{}} {address}")
-    assert said.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    response = httpx.post(f"http://{address}/a%2Fb/c%20d?x=%20y&z", content="{}")
+    assert (response.status_code, response.text) == (207, f"POST /a%2Fb/c%20d?x=%20y&z {{}} {address}")
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
     # What one browser was given is not another's.
     assert "cookie" not in httpx.get(f"http://{address}/").request.headers
 
@@ -100,8 +100,8 @@ def test_everything_else_is_dagits(address: str) -> None:
     "target", ["//elsewhere.example/x", "/%2F@elsewhere.example/", "/@elsewhere.example:80/"]
 )
 def test_nothing_is_asked_of_another_host(address: str, target: str) -> None:
-    said = httpx.get(httpx.URL(f"http://{address}").copy_with(raw_path=target.encode()))
-    assert said.text.startswith(f"GET {target}? ")
+    response = httpx.get(httpx.URL(f"http://{address}").copy_with(raw_path=target.encode()))
+    assert response.text.startswith(f"GET {target}? ")
 
 
 def test_live_messages_pass_both_ways_until_one_side_ends(address: str) -> None:
@@ -122,9 +122,9 @@ def test_before_dagit_answers_the_address_says_so_and_pages_are_there(store: Art
     with listen(LOOPBACK, 0) as closed:
         nobody = int(closed.getsockname()[1])
     with served(front(store, nobody)) as port:
-        said = httpx.get(f"http://{LOOPBACK}:{port}/runs")
-        assert (said.status_code, said.headers["retry-after"]) == (503, "2")
-        assert "load this page again" in said.text
+        response = httpx.get(f"http://{LOOPBACK}:{port}/runs")
+        assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+        assert "load this page again" in response.text
         assert httpx.get(f"http://{LOOPBACK}:{port}{LINK}").status_code == 200
         with pytest.raises(InvalidStatus), connect(f"ws://{LOOPBACK}:{port}/graphql", proxy=None):
             pass
@@ -142,10 +142,14 @@ def test_answers_that_are_held_open_keep_no_other_waiting(store: ArtifactStore) 
 
         return StreamingResponse(parts())
 
-    routes = [Route("/endless", endless), Route("/", told)]
-    with served(Starlette(routes=routes)) as dagit, served(front(store, dagit)) as port, ExitStack() as held:
+    routes = [Route("/endless", endless), Route("/", echoed)]
+    with (
+        served(Starlette(routes=routes)) as dagit,
+        served(front(store, dagit)) as port,
+        ExitStack() as content,
+    ):
         for _ in range(SLOW):
-            browser = held.enter_context(socket.create_connection((LOOPBACK, port)))
+            browser = content.enter_context(socket.create_connection((LOOPBACK, port)))
             browser.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
             browser.recv(1)
         assert httpx.get(f"http://{LOOPBACK}:{port}/", timeout=30).status_code == 207
@@ -235,6 +239,6 @@ def test_headers_for_one_connection_are_not_passed_on(address: str) -> None:
             return browser.recv(65_536)
 
     assert asked("Host: localhost", "Host: evil.example").startswith(b"HTTP/1.1 400")
-    said = asked("Host: localhost", "X-Other: b", "X-Own: a", "Connection: close, x-own")
-    assert b"x-other" in said
-    assert b"x-own" not in said
+    text = asked("Host: localhost", "X-Other: b", "X-Own: a", "Connection: close, x-own")
+    assert b"x-other" in text
+    assert b"x-own" not in text

@@ -21,7 +21,7 @@ from e2i_assets.cli.front import LOOPBACK
 from e2i_assets.cli.pages import pages_route
 from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.contracts.dictionary import dictionary, markdown
-from e2i_assets.contracts.markdown import Written, code, plain, table, told
+from e2i_assets.contracts.markdown import Written, code, plain, table, unescaped
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.contracts.variables import Attribute, Feature
 from e2i_assets.gates.verdict import refuse
@@ -81,9 +81,9 @@ def require_harmless(html: str, *shown: str) -> None:
         for address in (attributes.get("src"), attributes.get("href")):
             allowed = ("data:image/png;base64,",) if tag == "img" else ("../report.html", "data_docs/", "#")
             assert address is None or address.startswith(allowed) or address.endswith(".html"), address
-    told = " ".join(page.text.split())
+    answer = " ".join(page.text.split())
     for text in shown:
-        assert " ".join(text.split()) in told
+        assert " ".join(text.split()) in answer
 
 
 @cache
@@ -200,7 +200,7 @@ def test_markdown_shows_names_and_obeys_none(name: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_cell_stays_one_cell_and_says_what_it_said(text: str) -> None:
-    assert told(plain(text)) == " ".join(text.split())
+    assert unescaped(plain(text)) == " ".join(text.split())
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     for cell, tags in ((plain(text), []), (code(text), ["code"])):
         page = Page(parser.render(f"| a | b |\n|---|---|\n| {cell} | end |"))
@@ -216,8 +216,8 @@ def test_a_cell_stays_one_cell_and_says_what_it_said(text: str) -> None:
             *tags,
             "td",
         ]
-        said = " ".join(text.split())
-        assert (said if not tags else said.replace("`", "'")) in " ".join(page.text.split())
+        result = " ".join(text.split())
+        assert (result if not tags else result.replace("`", "'")) in " ".join(page.text.split())
 
 
 def test_a_browser_is_told_to_run_nothing(tmp_path) -> None:

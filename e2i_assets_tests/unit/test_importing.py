@@ -42,7 +42,7 @@ def test_what_agrees_is_let_through(name: str, stated: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "stated", "said"),
+    ("name", "stated", "message"),
     [
         ("recurrence_2y", "role: feature", "is declared with role outcome, and here with feature"),
         ("recurrence_2y", "available_at: index", "is declared with available_at outcome"),
@@ -51,12 +51,12 @@ def test_what_agrees_is_let_through(name: str, stated: str) -> None:
         ("tsize", "unit: mm, factor: 10", "is in mm already"),
     ],
 )
-def test_what_contradicts_a_cohort_file_names_line_and_file(name: str, stated: str, said: str) -> None:
+def test_what_contradicts_a_cohort_file_names_line_and_file(name: str, stated: str, message: str) -> None:
     with pytest.raises(MappingError) as error:
         agreed(name, stated)
     assert str(error.value).startswith(f"m.yaml:7: tables.patient_journeys.attributes.{name}: ")
     assert "config/cohorts/tamoxifen_breast_cancer.yaml" in str(error.value)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_only_partitions_that_the_mapping_may_fill_are_asked() -> None:
@@ -67,7 +67,7 @@ def test_only_partitions_that_the_mapping_may_fill_are_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("example", "said"),
+    ("example", "message"),
     [
         (
             "gbsg2",
@@ -83,14 +83,14 @@ def test_only_partitions_that_the_mapping_may_fill_are_asked() -> None:
     ],
 )
 def test_without_its_cohort_file_the_files_to_copy_are_named(
-    example: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    example: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     folder = Path("examples") / example
     mapping = Mapping.from_yaml(folder / "mapping.yaml")
     with pytest.raises(MappingError) as error:
         require_cohort_file(mapping, CONFIG)
-    assert error.value.summary.endswith(said.format(folder=folder, config=CONFIG) + ".")
+    assert error.value.summary.endswith(message.format(folder=folder, config=CONFIG) + ".")
     assert error.value.next_step.startswith("`cp ")
     require_cohort_file(mapping, config_with_examples(tmp_path))
 

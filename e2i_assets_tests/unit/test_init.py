@@ -12,11 +12,11 @@ from e2i_assets.cli.main import main
 
 @pytest.mark.parametrize("name", [WORKSPACE, IGNORE])
 def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path: Path, name: str) -> None:
-    there = tmp_path / "there"
-    there.mkdir()
-    (there / name).symlink_to(tmp_path / "elsewhere")
+    paths = tmp_path / "there"
+    paths.mkdir()
+    (paths / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FolderTaken, match=name):
-        run_init(there)
+        run_init(paths)
     assert [path.name for path in tmp_path.rglob("*")] == ["there", name]
 
 

@@ -59,9 +59,9 @@ def test_every_forbidden_import_breaks_its_contract(contract: Contract, tmp_path
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert f"{contract['name']} BROKEN" in done.stdout
-    _, _, found = done.stdout.partition(f"\n{contract['name']}\n-")
+    _, _, result = done.stdout.partition(f"\n{contract['name']}\n-")
     assert breaches
-    assert set(breaches) <= set(re.findall(r"^-?\s+(\S+) -> (\S+) \(l\.", found, flags=re.MULTILINE))
+    assert set(breaches) <= set(re.findall(r"^-?\s+(\S+) -> (\S+) \(l\.", result, flags=re.MULTILINE))
 
 
 def plant(copy: Path, importer: str, imported: str) -> None:

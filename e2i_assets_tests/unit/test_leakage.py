@@ -78,7 +78,7 @@ def test_a_trait_of_one_class_of_several_is_no_leak(clean):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda y: y + rng().normal(0, 0.05, N), "correlation"),
         (lambda y: -100.0 * y, "correlation"),
@@ -96,13 +96,13 @@ def test_a_trait_of_one_class_of_several_is_no_leak(clean):
     ids=["noisy", "scaled", "boolean", "labels", "categories", "not monotone", "presence", "date present",
          "text numbers", "4 % wrong", "partial presence", "deciding level"],
 )  # fmt: skip
-def test_what_tells_the_outcome_is_found(clean, make, said):
+def test_what_tells_the_outcome_is_found(clean, make, message):
     report = audit(
         clean.assign(leak=make(clean["started"].to_numpy())), event_times=None, id_column="patient_id"
     )
     (finding,) = [f for f in report.findings if f.kind == "target"]
     assert finding.column == "leak"
-    assert said in finding.evidence
+    assert message in finding.evidence
     assert finding.statistic >= finding.threshold > 0.9
 
 
@@ -193,7 +193,7 @@ def test_the_contract_is_asked_whatever_the_data_say(clean):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "kwargs", "said"),
+    ("spoil", "kwargs", "message"),
     [
         (lambda t: t.iloc[:0], {}, "empty"),
         (lambda t: t.drop(columns="started"), {}, "started"),
@@ -220,10 +220,10 @@ def test_the_contract_is_asked_whatever_the_data_say(clean):
         (lambda t: t, {"other_splits": {"test": frame().iloc[:0]}}, "split test is empty"),
     ],
 )
-def test_what_cannot_be_audited_is_an_error_and_no_pass(clean, spoil, kwargs, said):
+def test_what_cannot_be_audited_is_an_error_and_no_pass(clean, spoil, kwargs, message):
     with pytest.raises(LeakageError) as refused:
         audit(spoil(clean), **kwargs)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_the_report_is_the_same_every_time_and_survives_json(clean):
@@ -278,7 +278,7 @@ def test_a_table_contract_is_a_contract(clean):
 
 
 @pytest.mark.parametrize(
-    ("contract", "said"),
+    ("contract", "message"),
     [
         ({"age": {}}, "contract of age: neither"),
         ({"age": "late"}, "contract of age: 'late' is no role and no column"),
@@ -293,8 +293,8 @@ def test_a_table_contract_is_a_contract(clean):
         (5, "the contract is a int"),
     ],
 )
-def test_a_contract_that_says_nothing_is_an_error(clean, contract, said):
-    with pytest.raises(LeakageError, match=said) as refused:
+def test_a_contract_that_says_nothing_is_an_error(clean, contract, message):
+    with pytest.raises(LeakageError, match=message) as refused:
         audit(clean, contract=contract)
     assert refused.value.code == "contract"
 

@@ -66,8 +66,8 @@ def test_a_contract_and_a_patient_of_another_split_are_found(folder: Path) -> No
     )  # fmt: skip
     assert done.exit_code == 1
     (report,) = json.loads(done.stdout).values()
-    found = {(f["kind"], f["column"]) for f in report["findings"]}
-    assert found == {("temporal", "pnodes"), ("contamination", "train and overlapping.csv")}
+    findings = {(f["kind"], f["column"]) for f in report["findings"]}
+    assert findings == {("temporal", "pnodes"), ("contamination", "train and overlapping.csv")}
 
 
 def test_a_contract_has_to_say_when_a_strong_column_is_known(folder: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_contract_has_to_say_when_a_strong_column_is_known(folder: Path) -> No
         )
         assert done.exit_code == exit_code, done.output
         (report,) = json.loads(done.stdout).values()
-        found = {(f["kind"], f["column"]) for f in report["findings"]}
-        assert found == ({("plausibility", name) for name in asked} if exit_code else set())
+        findings = {(f["kind"], f["column"]) for f in report["findings"]}
+        assert findings == ({("plausibility", name) for name in asked} if exit_code else set())
         assert report["undeclared"] == (list(asked) if exit_code else [])
 
 
@@ -105,7 +105,7 @@ def test_a_list_of_columns_is_a_contract(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere.csv", "--target", "cens"], "nowhere.csv: no such file"),
         (["list.yaml", "--target", "cens"], "neither .csv nor .parquet"),
@@ -120,10 +120,10 @@ def test_a_list_of_columns_is_a_contract(folder: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_a_mistake_is_named(arguments: list[str], said: str) -> None:
+def test_a_mistake_is_named(arguments: list[str], message: str) -> None:
     done = audit(*arguments)
     assert done.exit_code == 2
-    assert said in f"{done.output}{done.stderr}{done.exception}"
+    assert message in f"{done.output}{done.stderr}{done.exception}"
     assert not Path("leakage.html").exists()
 
 
@@ -141,9 +141,9 @@ def test_identifiers_are_text(folder: Path, padded: bool) -> None:
     (folder / "b.csv").write_text(rows_of("id,x,y", "{i:05d},{x},{y}" if padded else "{i},{x},{y}", 90, 270))
     done = audit("a.csv", "--target", "y", "--id-column", "id", "--other-split", "b.csv", "--json")
     (report,) = json.loads(done.stdout).values()
-    found = [f for f in report["findings"] if f["kind"] == "contamination"]
+    findings = [f for f in report["findings"] if f["kind"] == "contamination"]
     assert done.exit_code == int(padded)
-    assert [f["statistic"] for f in found] == ([30] if padded else [])
+    assert [f["statistic"] for f in findings] == ([30] if padded else [])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_codes_that_are_one_number_are_two(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "said"),
+    ("content", "options", "message"),
     [
         ("id,y,leak\n1,0,0,secret\n2,1,1,\n", (), "a.csv: line 2 has another number of cells"),
         (b"id,y\nK\xf6ln,1\n", (), "line 2 is not UTF-8"),
@@ -190,11 +190,11 @@ def test_codes_that_are_one_number_are_two(folder: Path) -> None:
     ],
 )
 def test_what_is_not_read_as_it_stands_is_refused(
-    folder: Path, content: str | bytes, options: tuple[str, ...], said: str
+    folder: Path, content: str | bytes, options: tuple[str, ...], message: str
 ) -> None:
     (folder / "typed.yaml").write_text("n: {role: feature, dtype: integer}\n")
     (folder / "a.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     done = audit("a.csv", "--target", "y", *options)
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "secret" not in done.stderr

@@ -139,8 +139,8 @@ def test_the_same_hcp_patient_pair_and_the_same_patient_of_another_journey():
     assert audit_leakage(train, "started", id_column="journey_id", other_splits={"test": test}).ok
     test.loc[:3, ["patient_id", "hcp_id"]] = train.loc[:3, ["patient_id", "hcp_id"]].to_numpy()
     test.loc[4, "patient_id"] = train.loc[4, "patient_id"]
-    found = audit_leakage(train, "started", id_column="journey_id", other_splits={"test": test}).findings
-    assert {(f.statistic, f.evidence.split(" that")[0]) for f in found} == {
+    findings = audit_leakage(train, "started", id_column="journey_id", other_splits={"test": test}).findings
+    assert {(f.statistic, f.evidence.split(" that")[0]) for f in findings} == {
         (5, "values of patient_id"),
         (4, "pairs of hcp_id and patient_id (HCP and patient)"),
     }
@@ -188,8 +188,8 @@ def test_near_copies_are_found_where_rows_are_alike_by_nature(seed):
     train, test = halves(crowded(seed=seed))
     assert audit_leakage(train, "started", other_splits={"test": test}).ok
     copied = pd.concat([test, one_value_changed(train.iloc[:40], train)]).sample(frac=1, random_state=1)
-    found = audit_leakage(train, "started", other_splits={"test": copied}).findings
-    (near,) = [f for f in found if "nearly" in f.evidence]
+    findings = audit_leakage(train, "started", other_splits={"test": copied}).findings
+    (near,) = [f for f in findings if "nearly" in f.evidence]
     assert 15 <= near.statistic - near.threshold <= 45
 
 
@@ -197,8 +197,8 @@ def test_near_copies_are_found_between_the_two_splits_that_have_them():
     table = crowded()
     train, test, holdout = table.iloc[:500], table.iloc[500:700], table.iloc[700:]
     copied = pd.concat([holdout, one_value_changed(test.iloc[:40], test)], ignore_index=True)
-    found = audit_leakage(train, "started", other_splits={"test": test, "holdout": copied}).findings
-    assert {f.column for f in found} == {"test and holdout"}
+    findings = audit_leakage(train, "started", other_splits={"test": test, "holdout": copied}).findings
+    assert {f.column for f in findings} == {"test and holdout"}
 
 
 def test_random_splits_of_a_crowded_table_raise_no_alarm():
@@ -220,10 +220,10 @@ def test_what_cannot_be_seen_is_told():
     few = pd.DataFrame({name: draw.integers(*ends, 600) for name, ends in levels.items()})
     report = audit_leakage(few.iloc[:400], "started", other_splits={"test": few.iloc[400:]})
     assert report.ok
-    (said,) = report.limits
-    assert said.startswith("train and test: ")
-    assert "would go unseen" in said
-    assert said in report.to_markdown()
+    (limit,) = report.limits
+    assert limit.startswith("train and test: ")
+    assert "would go unseen" in limit
+    assert limit in report.to_markdown()
     assert from_json(LeakageReport, to_json(report)) == report
     train, test = halves(wide())
     clear = audit_leakage(train, "started", other_splits={"test": test})

@@ -44,8 +44,8 @@ def test_what_three_columns_tell_together_is_a_question(clean, rows):
     table = clean.assign(**exclusive_or_of_three(clean)).head(rows)
     report = audit(table, contract=DECLARED | dict.fromkeys("abc", OPEN))
     assert {(f.kind, f.column) for f in report.findings} == {("plausibility", name) for name in "abc"}
-    told = audit(table, contract=DECLARED | dict.fromkeys("abc", known()))
-    assert told.ok
+    audited = audit(table, contract=DECLARED | dict.fromkeys("abc", known()))
+    assert audited.ok
     noise = table.assign(c=np.random.default_rng(11).integers(0, 2, rows))
     assert audit(noise, contract=DECLARED | dict.fromkeys("abc", OPEN)).ok
 
@@ -98,19 +98,19 @@ def test_a_name_is_held_against_what_is_not_declared():
     n = 800
     event = (rng().random(n) < 0.4).astype(int)
     table = pd.DataFrame({"cens": event, "time": rng().gamma(3 - event, size=n), "age": rng().normal(size=n)})
-    open_, told = ({"time": entry, "age": known()} for entry in (OPEN, known()))
+    open_, answer = ({"time": entry, "age": known()} for entry in (OPEN, known()))
     assert [(f.kind, f.column) for f in audit_leakage(table, "cens", contract=open_).findings] == [
         ("target", "time")
     ]
-    assert audit_leakage(table, "cens", contract=told).ok
+    assert audit_leakage(table, "cens", contract=answer).ok
 
 
 def test_a_repeat_is_told_by_its_baseline_though_that_one_is_declared():
     case = next(c for c in CASES if c.name == "ACTG 175, event")
     table = case.load().drop(columns=["days", "offtrt"])
     contract = {name: known() for name in table if name not in case.afterwards}
-    found = {f.column for f in audit_leakage(table, "cens", contract=contract).findings}
-    assert found == {"cd420", "cd496", "cd820", "r"}
+    findings = {f.column for f in audit_leakage(table, "cens", contract=contract).findings}
+    assert findings == {"cd420", "cd496", "cd820", "r"}
 
 
 def test_honest_columns_that_nobody_declared_are_no_question(clean):
@@ -124,9 +124,9 @@ def test_honest_columns_that_nobody_declared_are_no_question(clean):
 def test_without_a_contract_a_joint_figure_is_said_and_a_determining_pair_is_found(clean):
     report = audit(clean.assign(**parts(clean)))
     assert report.ok
-    (said,) = report.limits
-    assert "all features together" in said
-    assert "contract" in said
+    (limit,) = report.limits
+    assert "all features together" in limit
+    assert "contract" in limit
     assert {f.column for f in audit(clean.assign(**xor(clean))).findings} == {"a", "b"}
     assert {f.column for f in audit(clean.assign(**xor(clean)), contract=["other"]).findings} == {"a", "b"}
 
@@ -145,9 +145,9 @@ def test_the_scope_says_what_is_plausible(clean):
 def test_a_number_is_explained_too_well(clean, noise):
     cost = clean["severity"] + rng().normal(0, 1.5, N)
     table = clean.assign(started=cost, spent=cost + noise * np.random.default_rng(5).normal(size=N))
-    found = audit(table, contract=DECLARED | {"spent": OPEN}).findings
-    assert {f.column for f in found} == {"spent"}
-    assert {f.kind for f in found} == ({"target"} if noise < 0.5 else {"plausibility"})
+    findings = audit(table, contract=DECLARED | {"spent": OPEN}).findings
+    assert {f.column for f in findings} == {"spent"}
+    assert {f.kind for f in findings} == ({"target"} if noise < 0.5 else {"plausibility"})
 
 
 def test_two_numbers_that_say_the_same_are_no_pair(clean):
@@ -164,5 +164,5 @@ def test_one_class_of_several(clean):
     table = clean.drop(columns="severity").assign(
         started=grade, a=almost((grade == "none").astype(int), 0.92)
     )
-    found = audit(table, contract=DECLARED | {"a": OPEN}).findings
-    assert {(f.kind, f.column) for f in found} == {("plausibility", "a")}
+    findings = audit(table, contract=DECLARED | {"a": OPEN}).findings
+    assert {(f.kind, f.column) for f in findings} == {("plausibility", "a")}

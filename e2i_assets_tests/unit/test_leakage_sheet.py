@@ -72,9 +72,9 @@ def test_features_that_nobody_declared_are_counted():
     audited = replace(ALL.audit, undeclared=("severity", "region"))
     row = sheet(replace(ALL, audit=audited))["L2"]
     assert row.result.endswith("not declared 1 of 2 features (region)")
-    said = "Not declared: 2 features, judged by figures and name; nobody has said when these are known"
-    assert said in audited.to_markdown()
-    assert said in html({"started": audited})
+    text = "Not declared: 2 features, judged by figures and name; nobody has said when these are known"
+    assert text in audited.to_markdown()
+    assert text in html({"started": audited})
 
 
 def test_what_is_left_open_is_said():
@@ -91,8 +91,8 @@ def test_what_is_left_open_is_said():
 
 
 def test_a_finding_and_a_failed_gate_are_shown():
-    found = replace(ALL.audit, findings=(Finding("target", "time", 0.9, 0.1, "named as a time"),))
-    rows = sheet(replace(ALL, audit=found, gates={**ALL.gates, "fitted_on_train": False}))
+    result = replace(ALL.audit, findings=(Finding("target", "time", 0.9, 0.1, "named as a time"),))
+    rows = sheet(replace(ALL, audit=result, gates={**ALL.gates, "fitted_on_train": False}))
     assert rows["L2"].result.startswith("1 findings")
     assert rows["L1.2"].result == "fitted_on_train failed"
     assert rows["L1.4"].result.startswith("0 findings")

@@ -209,9 +209,9 @@ def test_copies_are_found_where_one_split_has_text(form):
 def test_ids_that_only_one_split_pads_are_a_limit(clean):
     train = clean.assign(patient_id=[f"P-{i:05d}" for i in range(N)])
     test = clean.assign(age=clean["age"] + 1.5, patient_id=[f"P-{i}" for i in range(N - 30, 2 * N - 30)])
-    said = audit(train, other_splits={"test": test}).limits
+    result = audit(train, other_splits={"test": test}).limits
     assert any(
-        "train and test: 30 values of patient_id differ in leading zeros alone" in limit for limit in said
+        "train and test: 30 values of patient_id differ in leading zeros alone" in limit for limit in result
     )
     alike = test.assign(patient_id=[f"P-{i:05d}" for i in range(N, 2 * N)])
     assert not any("zeros" in limit for limit in audit(train, other_splits={"test": alike}).limits)

@@ -77,19 +77,23 @@ def test_no_curve_has_a_reason(rows: int, repeats: int, positives: int | None, w
     data = matrices()
     X = np.broadcast_to(data.X_train[:rows, :1], (rows, repeats)) if repeats > 1 else data.X_train[:rows]
     y = data.y_train[:rows] if positives is None else (np.arange(rows) < positives).astype(np.int8)
-    found = curve(dataclasses.replace(data, X_train=X, y_train=y))
-    assert found.points == ()
-    assert words in found.unavailable
-    assert not set(re.findall(r"\d+", found.unavailable)) & {str(int(y.sum())), str(rows), "1"}  # no count
+    curve_points = curve(dataclasses.replace(data, X_train=X, y_train=y))
+    assert curve_points.points == ()
+    assert words in curve_points.unavailable
+    assert not set(re.findall(r"\d+", curve_points.unavailable)) & {
+        str(int(y.sum())),
+        str(rows),
+        "1",
+    }  # no count
 
 
 def test_an_evaluation_has_the_curve_or_says_why_not() -> None:
     model = trained("LogisticRegression")
-    found = evaluate(model, TEST, VALIDATION, TRAIN)
-    assert [point["rows"] for point in found.curves["learning"]] == [90, 180, 270, 360]
-    assert evaluation_plots(found)["learning_curve.png"].startswith(b"\x89PNG")
+    evaluated = evaluate(model, TEST, VALIDATION, TRAIN)
+    assert [point["rows"] for point in evaluated.curves["learning"]] == [90, 180, 270, 360]
+    assert evaluation_plots(evaluated)["learning_curve.png"].startswith(b"\x89PNG")
     without = dataclasses.replace(model, learning_curve=(), unavailable={"learning": "too few rows"})
-    found = evaluate(without, TEST, VALIDATION, TRAIN)
-    assert found.unavailable["learning"] == "too few rows"
+    evaluated = evaluate(without, TEST, VALIDATION, TRAIN)
+    assert evaluated.unavailable["learning"] == "too few rows"
     of_test = {"roc.png", "precision_recall.png", "calibration.png", "decision_curve.png"}
-    assert set(evaluation_plots(found)) == of_test
+    assert set(evaluation_plots(evaluated)) == of_test

@@ -20,7 +20,7 @@ def report(estimate: float) -> EffectReport:
     return replace(NOTHING, status="effect", effect=effect(estimate))
 
 
-def said(*estimates: float | None) -> list[LibraryResult]:
+def results(*estimates: float | None) -> list[LibraryResult]:
     return [
         LibraryResult(
             f"library{n}", "1", "", 0.0, None if e is None else effect(e), "" if e else "ValueError"
@@ -43,5 +43,5 @@ def said(*estimates: float | None) -> list[LibraryResult]:
 def test_only_libraries_that_all_agree_satisfy_it(
     ours: float, theirs: tuple[float | None, ...], reason: str
 ) -> None:
-    answer = LIBRARIES_AGREE.verdict(Compared(report(ours), concluded(NOT_ASKED, said(*theirs), 1.0)))
+    answer = LIBRARIES_AGREE.verdict(Compared(report(ours), concluded(NOT_ASKED, results(*theirs), 1.0)))
     assert (answer.passed, answer.reason) == (reason == "ok", reason)

@@ -40,7 +40,7 @@ def test_short_and_long_form_say_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "said"),
+    ("old", "new", "line", "message"),
     [
         ("source: hospital", "sauce: hospital", 1, "sauce"),
         ("latin-1", "latin-99", 2, "no such encoding"),
@@ -70,12 +70,12 @@ def test_short_and_long_form_say_the_same(tmp_path: Path) -> None:
         ("      tall: h", "     tall: h", 14, "is not YAML"),
     ],
 )  # fmt: skip
-def test_a_mistake_names_its_line(tmp_path: Path, old: str, new: str, line: int, said: str) -> None:
+def test_a_mistake_names_its_line(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
     assert old in GOOD
     with pytest.raises(MappingError) as error:
         Mapping.from_yaml(written(tmp_path, GOOD.replace(old, new)))
     assert f"mapping.yaml:{line}: " in str(error.value)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     hits = 0
     for seed in range(1, 301):
         p, y = _draw(150, seed)
-        found = auc_interval(y, p)
-        hits += found.low <= truth <= found.high
+        interval = auc_interval(y, p)
+        hits += interval.low <= truth <= interval.high
     assert 0.91 <= hits / 300 <= 0.98
 
 
@@ -96,8 +96,8 @@ def test_an_interval_allows_for_few_rows_where_the_variance_is_none(positives: i
 
 
 def test_the_bounds_are_those_from_which_the_area_is_as_far_as_the_variance_there_allows() -> None:
-    found = auc_interval(np.repeat([1, 0], [2, 60]), np.repeat([1, 0], [2, 60]))
-    area, pairs = found.low, 30
+    interval = auc_interval(np.repeat([1, 0], [2, 60]), np.repeat([1, 0], [2, 60]))
+    area, pairs = interval.low, 30
     variance = area * (1 - area) / 120 * (1 + pairs * (1 - area) / (2 - area) + pairs * area / (1 + area))
     assert (1 - area) ** 2 == pytest.approx(1.959963984540054**2 * variance)
 
@@ -106,8 +106,8 @@ def test_almost_perfect_and_one_pair_wrong() -> None:
     y = np.repeat([1, 0], [1000, 1000])
     p = y + np.linspace(0, 1e-3, 2000)
     p[0] = p[1000] - 1e-9
-    found = auc_interval(y, p)
-    assert found.low < found.auc < 1 == found.high
+    interval = auc_interval(y, p)
+    assert interval.low < interval.auc < 1 == interval.high
 
 
 def test_one_row_of_a_class_says_nothing() -> None:
@@ -126,22 +126,22 @@ def test_the_interval_covers_the_truth_with_few_events(positives: int, seed: int
     y = np.repeat([1, 0], [positives, 60])
     truth, hits = 0.9498, 0  # of normal scores that lie 2.325 apart
     for _ in range(200):
-        found = auc_interval(y, rng.normal(size=len(y)) + 2.325 * y)
-        hits += found.low <= truth <= found.high
+        interval = auc_interval(y, rng.normal(size=len(y)) + 2.325 * y)
+        hits += interval.low <= truth <= interval.high
     assert hits >= 190
 
 
 def test_metrics_against_their_definitions() -> None:
     y = np.array([0, 0, 1, 1, 1])
-    found = classification_metrics(y, np.array([0.1, 0.6, 0.4, 0.7, 0.9]), threshold=0.3)
-    assert found["accuracy"] == pytest.approx(3 / 5)
-    assert found["precision"] == pytest.approx(2 / 3)
-    assert found["recall"] == pytest.approx(2 / 3)
-    assert found["f1"] == pytest.approx(2 / 3)
-    assert found["recall_at_threshold"] == 1
-    assert found["precision_at_threshold"] == pytest.approx(3 / 4)
-    assert found["brier"] == pytest.approx(np.mean([0.01, 0.36, 0.36, 0.09, 0.01]))
-    assert found["roc_auc"] == pytest.approx(5 / 6)
+    metrics = classification_metrics(y, np.array([0.1, 0.6, 0.4, 0.7, 0.9]), threshold=0.3)
+    assert metrics["accuracy"] == pytest.approx(3 / 5)
+    assert metrics["precision"] == pytest.approx(2 / 3)
+    assert metrics["recall"] == pytest.approx(2 / 3)
+    assert metrics["f1"] == pytest.approx(2 / 3)
+    assert metrics["recall_at_threshold"] == 1
+    assert metrics["precision_at_threshold"] == pytest.approx(3 / 4)
+    assert metrics["brier"] == pytest.approx(np.mean([0.01, 0.36, 0.36, 0.09, 0.01]))
+    assert metrics["roc_auc"] == pytest.approx(5 / 6)
 
 
 def test_every_metric_lies_in_an_interval_that_covers_the_truth() -> None:
@@ -152,9 +152,9 @@ def test_every_metric_lies_in_an_interval_that_covers_the_truth() -> None:
     for seed in range(1, 121):
         p, y = _draw(150, seed)
         metrics = classification_metrics(y, p, threshold=0.4)
-        told = classification_intervals(y, p, threshold=0.4)
-        assert set(told) == set(metrics)
-        for name, ends in told.items():
+        intervals = classification_intervals(y, p, threshold=0.4)
+        assert set(intervals) == set(metrics)
+        for name, ends in intervals.items():
             assert ends.low <= metrics[name] <= ends.high
             hits[name] += ends.low <= truth[name] <= ends.high
     assert {name: count >= 0.9 * 120 for name, count in hits.items()} == dict.fromkeys(hits, True), hits
@@ -162,11 +162,12 @@ def test_every_metric_lies_in_an_interval_that_covers_the_truth() -> None:
 
 def test_a_perfect_model_of_few_rows_is_not_certain() -> None:
     y = np.repeat([0, 1], 6)
-    told = classification_intervals(y, np.where(y == 1, 0.9, 0.1), threshold=0.5)
+    intervals = classification_intervals(y, np.where(y == 1, 0.9, 0.1), threshold=0.5)
     assert all(
-        told[name].low < 0.85 and told[name].high == 1 for name in ("roc_auc", "pr_auc", "f1", "accuracy")
+        intervals[name].low < 0.85 and intervals[name].high == 1
+        for name in ("roc_auc", "pr_auc", "f1", "accuracy")
     )
-    assert told["calibration_slope"] is None
+    assert intervals["calibration_slope"] is None
     nobody = classification_intervals(y, np.full(12, 0.3), threshold=0.5)
     assert (nobody["precision"], nobody["f1"]) == (None, None)
 
@@ -182,10 +183,10 @@ def test_no_calibration_bin_is_of_one_patient_where_predictions_are_alike() -> N
 
 def test_what_has_no_value_is_none_and_not_zero() -> None:
     y = np.array([0, 0, 0, 1, 1])
-    found = classification_metrics(y, np.full(5, 0.3), threshold=0.5)
-    assert found["precision"] is None
-    assert found["f1"] is None
-    assert found["calibration_slope"] is None
+    metrics = classification_metrics(y, np.full(5, 0.3), threshold=0.5)
+    assert metrics["precision"] is None
+    assert metrics["f1"] is None
+    assert metrics["calibration_slope"] is None
     assert calibration_line(y, np.array([0.1, 0.2, 0.2, 0.8, 0.9]))[0] is None
 
 
@@ -268,9 +269,11 @@ def test_the_figures_of_an_evaluation_fit_together(evaluation: Evaluation) -> No
 )
 def test_a_test_auc_that_is_too_good_is_a_question(evaluation, auc, limit, undeclared, passes):
     """Criteria met or not: nobody has said when the column is known that may explain it."""
-    found = dataclasses.replace(evaluation, metrics={"test": evaluation.metrics["test"] | {"roc_auc": auc}})
+    evaluated = dataclasses.replace(
+        evaluation, metrics={"test": evaluation.metrics["test"] | {"roc_auc": auc}}
+    )
     asked = scope().model_copy(update={"plausible_max_auc": limit})
-    results = (*meets(asked.success_criteria, found), plausibility(asked, found, undeclared))
+    results = (*meets(asked.success_criteria, evaluated), plausibility(asked, evaluated, undeclared))
     verdict = SUCCESS_CRITERIA.verdict(results)
     assert verdict.passed is passes
     assert ("every feature is declared" in verdict.message) is (auc > limit and not undeclared)
@@ -313,8 +316,10 @@ def test_a_lift_that_cannot_be_computed_is_none(evaluation: Evaluation) -> None:
 
 
 def test_only_criteria_that_are_not_met_are_named_in_a_refusal(evaluation):
-    found = dataclasses.replace(evaluation, metrics={"test": evaluation.metrics["test"] | {"roc_auc": 0.32}})
-    results = (*meets(scope().success_criteria, found), plausibility(scope(), found, []))
+    evaluated = dataclasses.replace(
+        evaluation, metrics={"test": evaluation.metrics["test"] | {"roc_auc": 0.32}}
+    )
+    results = (*meets(scope().success_criteria, evaluated), plausibility(scope(), evaluated, []))
     verdict = SUCCESS_CRITERIA.verdict(results)
     assert verdict.reason == "criteria_not_met"
     assert "min_auc: 0.320 against" in verdict.message
@@ -325,14 +330,14 @@ def test_a_model_is_compared_with_a_simple_one_on_the_same_rows() -> None:
     linear, forest = (
         evaluate(trained(name), TEST, VALIDATION, TRAIN) for name in ("LogisticRegression", "RandomForest")
     )
-    for found in (linear, forest):
-        (simple,) = found.compared
+    for given in (linear, forest):
+        (simple,) = given.compared
         assert simple.name == "LogisticRegression"
-        assert simple.difference == pytest.approx(found.primary("test") - simple.value)
+        assert simple.difference == pytest.approx(given.primary("test") - simple.value)
         assert simple.difference_interval.low <= simple.difference <= simple.difference_interval.high
     # Of nearly the same predictions little is left to chance; the rows alone would leave more.
     own = linear.interval("test")
-    narrow, wide = (found.compared[0].difference_interval for found in (linear, forest))
+    narrow, wide = (given.compared[0].difference_interval for given in (linear, forest))
     assert narrow.high - narrow.low < wide.high - wide.low < own.high - own.low
 
 
@@ -355,7 +360,7 @@ def test_a_paired_difference_covers_the_truth_as_often_as_it_says() -> None:
 @pytest.mark.parametrize(("false_positive", "false_negative"), [(1, 1), (1, 9), (9, 1), (1, 500)])
 def test_costs_choose_the_threshold(false_positive: float, false_negative: float) -> None:
     p, y = _draw(2000, 8)
-    found = Binary(costs=Costs(false_positive=false_positive, false_negative=false_negative)).threshold(y, p)
+    result = Binary(costs=Costs(false_positive=false_positive, false_negative=false_negative)).threshold(y, p)
 
     def cost(threshold: float) -> float:
         return (
@@ -363,9 +368,9 @@ def test_costs_choose_the_threshold(false_positive: float, false_negative: float
             + np.sum((p < threshold) & (y == 1)) * false_negative
         )
 
-    assert cost(found) == min(cost(threshold) for threshold in [*p, 1.0])
+    assert cost(result) == min(cost(threshold) for threshold in [*p, 1.0])
     # Of calibrated probabilities the best threshold is known.
-    assert found == pytest.approx(false_positive / (false_positive + false_negative), abs=0.12)
+    assert result == pytest.approx(false_positive / (false_positive + false_negative), abs=0.12)
     assert least_cost_threshold(np.array([0, 1]), np.array([0.9, 0.1]), 9, 1) == 1
 
 
@@ -409,8 +414,8 @@ def test_every_split_is_scored_with_intervals(evaluation: Evaluation) -> None:
 
 def test_the_oracle_is_scored_on_the_same_rows() -> None:
     model = trained("LogisticRegression")
-    found = evaluate(model, TEST, VALIDATION, TRAIN, truth=DATA.p[480:600])
-    assert found.oracle == pytest.approx(roc_auc_score(TEST.y, DATA.p[480:600]))
+    evaluated = evaluate(model, TEST, VALIDATION, TRAIN, truth=DATA.p[480:600])
+    assert evaluated.oracle == pytest.approx(roc_auc_score(TEST.y, DATA.p[480:600]))
     assert evaluate(model, TEST, VALIDATION, TRAIN).oracle is None
 
 
@@ -432,11 +437,11 @@ def test_the_calibration_error_is_the_distance_by_bins() -> None:
 
 def test_many_rows_give_few_points() -> None:
     data = toy(5000, seed=9)
-    found = evaluate(trained("LogisticRegression"), data.split("test", 0, 5000), VALIDATION, TRAIN)
-    assert len(found.curves["roc"]) <= 200
-    assert len(found.curves["calibration"]) == 10
+    evaluated = evaluate(trained("LogisticRegression"), data.split("test", 0, 5000), VALIDATION, TRAIN)
+    assert len(evaluated.curves["roc"]) <= 200
+    assert len(evaluated.curves["calibration"]) == 10
     # Gaps in the data cost something that the true probability does not lose.
-    assert roc_auc_score(data.y, data.p) - 0.04 < found.primary("test") < roc_auc_score(data.y, data.p)
+    assert roc_auc_score(data.y, data.p) - 0.04 < evaluated.primary("test") < roc_auc_score(data.y, data.p)
 
 
 def test_pictures_are_small_and_the_same_each_time(evaluation: Evaluation) -> None:

@@ -68,9 +68,9 @@ def test_verification_passes_on_train_and_on_nothing_else() -> None:
     assert verified(fitted, TRAIN.X.iloc[::-1]) == FitCheck(len(FEATURES), ())
 
     both = pd.concat([TRAIN.X, VALIDATION.X])
-    found = verified(fit_preprocessor(both, FEATURES), TRAIN.X).violations
-    assert any("n_samples_seen" in line for line in found)
-    assert any("mean_" in line for line in found)
+    result = verified(fit_preprocessor(both, FEATURES), TRAIN.X).violations
+    assert any("n_samples_seen" in line for line in result)
+    assert any("mean_" in line for line in result)
     # As many rows, but others: the count alone would not tell.
     other = fit_preprocessor(both.tail(len(TRAIN.X)), FEATURES)
     assert any("scale_" in line for line in verified(other, TRAIN.X).violations)
@@ -126,8 +126,8 @@ def test_unseen_rare_and_null_levels_are_taken() -> None:
     X = TRAIN.X.copy()
     X.loc[:5, "region"] = ["islet", "atoll"] * 3
     fitted = fit_preprocessor(X, [feature("region", "categorical")])
-    kept = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
-    assert kept == ["north", "south", "west"]
+    levels = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
+    assert levels == ["north", "south", "west"]
     assert b"islet" not in pickle.dumps(fitted)
     rows = fitted.transform(pd.DataFrame({"region": ["islet", "moon", None, np.nan]}))
     names = [n.removeprefix("categorical__region_") for n in fitted.get_feature_names_out()]
@@ -136,7 +136,7 @@ def test_unseen_rare_and_null_levels_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "kept"),
+    ("sizes", "expected"),
     [
         ([60, 30, 8, 3], "ab"),  # the three would have a column of their own
         ([60, 30, 3, 2], "ab"),
@@ -145,11 +145,11 @@ def test_unseen_rare_and_null_levels_are_taken() -> None:
         ([60, 37, 0, 0, 3], "a"),  # a gap of three
     ],
 )
-def test_no_pooled_group_is_of_a_few(sizes: list[int], kept: str) -> None:
+def test_no_pooled_group_is_of_a_few(sizes: list[int], expected: str) -> None:
     levels = np.repeat(np.array([*"abcd", None], dtype=object)[: len(sizes)], sizes)
     clinic = [feature("clinic", "categorical")]
     fitted = fit_preprocessor(pd.DataFrame({"clinic": levels}), clinic)
-    assert "".join(preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]) == kept
+    assert "".join(preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]) == expected
     # The same among levels so many that the target encodes them.
     X = pd.DataFrame({"clinic": np.concatenate([levels, np.repeat([f"z{i}" for i in range(25)], 40)])})
     of_target = fit_preprocessor(X, clinic, y=np.arange(len(X)) % 2)
@@ -181,12 +181,12 @@ def test_of_many_levels_the_most_frequent_are_kept_and_the_others_forgotten(mini
     clinic = [feature("clinic", "categorical")]
     fitted = fit_preprocessor(X, clinic, patients=patients, minimum_cell_count=minimum)
     counts = X["clinic"].value_counts()
-    kept = preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]
-    assert len(kept) == MAX_LEVELS
-    assert counts[kept].min() >= max(minimum, counts.drop(kept).max())
-    held = pickle.dumps(fitted)
-    assert not [level for level in counts.index.difference(kept) if level.encode() in held]
-    out = fitted.transform(pd.DataFrame({"clinic": [kept[0], counts.index[-1], "never seen"]}))
+    levels = preprocessor_summary(fitted)["categorical"]["clinic"]["levels"]
+    assert len(levels) == MAX_LEVELS
+    assert counts[levels].min() >= max(minimum, counts.drop(levels).max())
+    pickled = pickle.dumps(fitted)
+    assert not [level for level in counts.index.difference(levels) if level.encode() in pickled]
+    out = fitted.transform(pd.DataFrame({"clinic": [levels[0], counts.index[-1], "never seen"]}))
     assert out[:, -1].tolist() == [0, 1, 1]
     assert (out.sum(axis=1) == 1).all()
 
@@ -311,5 +311,5 @@ def test_a_model_of_many_levels_can_be_served() -> None:
 def test_a_level_may_have_any_name() -> None:
     levels = np.resize(np.array(["other (pooled)", "missing", "", "nan", None], dtype=object), len(TRAIN.X))
     fitted = fit_preprocessor(TRAIN.X.assign(region=levels), FEATURES)
-    kept = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
-    assert kept == ["", "missing", "nan", "other (pooled)"]
+    result = preprocessor_summary(fitted)["categorical"]["region"]["levels"]
+    assert result == ["", "missing", "nan", "other (pooled)"]

@@ -135,8 +135,8 @@ def test_trials_sooner_compare_with_a_cold_study_alone(
 
 
 def test_a_profile_tells_the_problem_by_aggregates() -> None:
-    found = profile(TRAIN, "XGBoost")
-    assert (found.n_samples, found.n_features, found.n_classes) == (len(TRAIN.y), 7, 2)
-    assert found.class_balance == pytest.approx(min(TRAIN.y.mean(), 1 - TRAIN.y.mean()))
-    assert found.feature_types == {"numeric": 6, "other": 1}
-    assert found.metric == "roc_auc"
+    result = profile(TRAIN, "XGBoost")
+    assert (result.n_samples, result.n_features, result.n_classes) == (len(TRAIN.y), 7, 2)
+    assert result.class_balance == pytest.approx(min(TRAIN.y.mean(), 1 - TRAIN.y.mean()))
+    assert result.feature_types == {"numeric": 6, "other": 1}
+    assert result.metric == "roc_auc"

@@ -38,7 +38,7 @@ def spoil(file: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("brand: Fabhalta", "brand: Fabhalta\nbrand: Other", "stands twice"),
         ("scopes: [conversion]", "scopes: [conversoin]", "no file in"),
@@ -46,21 +46,21 @@ def spoil(file: Path, old: str, new: str) -> None:
     ],
 )
 def test_a_wrong_cohort_file_stops_its_own_partition_only(
-    tmp_path: Path, old: str, new: str, said: str
+    tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     config = shipped_config(tmp_path)
     spoil(config / "cohorts" / "fabhalta_pnh.yaml", old, new)
     assert list(cohort_configs(config)) == ["fabhalta_c3g", "kisqali_hr_her2_bc", "remibrutinib_csu"]
     assert list(wrong_files(config)) == ["fabhalta_pnh"]
-    assert said in wrong_files(config)["fabhalta_pnh"]
-    if "twice" not in said:
+    assert message in wrong_files(config)["fabhalta_pnh"]
+    if "twice" not in message:
         assert ("Fabhalta", "pnh") in declared_partitions(config)
     here = Settings(config=config)
     defs = build_defs(here)
     with dg.DagsterInstance.ephemeral() as instance:
         (run,) = run_partitions(defs, instance, here, ["fabhalta_pnh"], show=False)
     assert not run.success
-    assert said in str(run.error)
+    assert message in str(run.error)
 
 
 def test_a_wrong_scope_stops_the_partitions_that_list_it_only(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def modules() -> dict[str, str]:
 
 
 def test_nobody_else_uses_a_private_interface() -> None:
-    found = {name: used for name, source in modules().items() if (used := uses(source))}
-    assert sorted(found) == sorted(KNOWN.values()), found
+    result = {name: used for name, source in modules().items() if (used := uses(source))}
+    assert sorted(result) == sorted(KNOWN.values()), result
 
 
 @pytest.mark.parametrize("package", KNOWN)
@@ -81,8 +81,8 @@ def test_a_private_interface_is_that_of_the_release_it_was_tried_with(package: s
 
 @pytest.mark.parametrize("package", ELSEWHERE)
 def test_a_package_has_one_door(package: str) -> None:
-    found = [name for name, source in modules().items() if package in set(imports(ast.parse(source)))]
-    assert found == [ELSEWHERE[package]]
+    result = [name for name, source in modules().items() if package in set(imports(ast.parse(source)))]
+    assert result == [ELSEWHERE[package]]
 
 
 @pytest.mark.parametrize(

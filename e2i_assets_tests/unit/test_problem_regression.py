@@ -147,20 +147,20 @@ def test_tuning_maximises_the_negative_error(algorithm: str) -> None:
     named = dataclasses.replace(candidate(), algorithm=algorithm, search_space=chosen.search_space)
     train, validation = splits()["train"], splits()["validation"]
     config = OptunaConfig(optimization=OptimizationConfig(n_trials=4))
-    found = tune(
+    tuned = tune(
         named, fit_preprocessor(train.X, FEATURES), train, validation, config, study_name="progression"
     )
-    assert found.metric == "neg_rmse"
-    assert found.best_value == max(t["value"] for t in found.trials) < 0
-    assert found.default_value == pytest.approx(-trained(algorithm).metrics["validation_rmse"])
+    assert tuned.metric == "neg_rmse"
+    assert tuned.best_value == max(t["value"] for t in tuned.trials) < 0
+    assert tuned.default_value == pytest.approx(-trained(algorithm).metrics["validation_rmse"])
 
 
 def test_the_simple_model_is_chosen_where_it_is_as_good() -> None:
-    found = candidate()
-    assert found.metric == "neg_rmse"
-    assert "neg_rmse -5" in found.rationale
-    assert found.finalist.behind <= found.finalist.noise
-    assert set(found.alternatives) == set(CATALOGUE) - {found.algorithm}
+    selected = candidate()
+    assert selected.metric == "neg_rmse"
+    assert "neg_rmse -5" in selected.rationale
+    assert selected.finalist.behind <= selected.finalist.noise
+    assert set(selected.alternatives) == set(CATALOGUE) - {selected.algorithm}
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(300, 10)), columns=[f.name for f in FEATURES])
     y = 1e4 * (X["bmi"] + 0.5 * X["s5"] + rng.normal(size=300))
@@ -175,8 +175,8 @@ def test_the_noise_of_a_comparison_is_how_much_it_moves() -> None:
     for _ in range(300):
         y = rng.normal(size=120)
         shared = rng.normal(size=120) * 0.8
-        told = [y + shared + 0.3 * rng.normal(size=120), y + shared + 0.5 * rng.normal(size=120)]
-        compared = PROBLEM.compare([y[:60], y[60:]], [[p[:60] for p in told], [p[60:] for p in told]])
+        answer = [y + shared + 0.3 * rng.normal(size=120), y + shared + 0.5 * rng.normal(size=120)]
+        compared = PROBLEM.compare([y[:60], y[60:]], [[p[:60] for p in answer], [p[60:] for p in answer]])
         gaps.append(compared.means[0] - compared.means[1])
         noises.append(compared.noise.max())
     assert np.mean(noises) == pytest.approx(np.std(gaps), rel=0.15)
@@ -195,9 +195,9 @@ def test_intervals_cover_the_truth(errors: str) -> None:
     for _ in range(400):
         noise = rng.normal(size=80) if errors == "normal" else rng.standard_t(6, size=80)
         signal = 2 * rng.normal(size=80)
-        told = PROBLEM.intervals(signal + noise, signal, None)
+        intervals = PROBLEM.intervals(signal + noise, signal, None)
         for name in hits:
-            hits[name] += told[name].low <= truth[name] <= told[name].high
+            hits[name] += intervals[name].low <= truth[name] <= intervals[name].high
     assert {name: count >= 0.9 * 400 for name, count in hits.items()} == dict.fromkeys(hits, True), hits
 
 
@@ -205,11 +205,11 @@ def test_metrics_lie_in_their_intervals_and_match_their_definitions(evaluation: 
     metrics, intervals = evaluation.metrics["test"], evaluation.intervals["test"]
     assert all(intervals[name].low <= value <= intervals[name].high for name, value in metrics.items())
     y, p = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0])
-    told = PROBLEM.metrics(y, p, None)
-    assert told["rmse"] == pytest.approx(np.sqrt(5 / 3))
-    assert told["mae"] == 1
-    assert told["mean_error"] == pytest.approx(-1 / 3)
-    assert told["mape"] == pytest.approx((0 + 0.5 + 0.5) / 3)
+    result = PROBLEM.metrics(y, p, None)
+    assert result["rmse"] == pytest.approx(np.sqrt(5 / 3))
+    assert result["mae"] == 1
+    assert result["mean_error"] == pytest.approx(-1 / 3)
+    assert result["mape"] == pytest.approx((0 + 0.5 + 0.5) / 3)
     assert PROBLEM.metrics(y - 1, p, None)["mape"] is None
     assert not re.search(r"\d(?!\d*%)", PROBLEM.reasons(y - 1, p, None)["mape"])  # few rows: no count
     assert PROBLEM.intervals(y, y, None)["rmse"] is None
@@ -248,8 +248,8 @@ def test_the_gate_blocks_an_error_that_is_too_large_and_an_r2_that_is_too_good(
 def test_figures_of_a_small_unit_are_told(evaluation: Evaluation) -> None:
     """Of a target divided by 1e8, in the table, the gate, the reasons and Dagit; shares keep three decimals."""
     small = {**evaluation.metrics["test"], "rmse": 6.1234e-7, "r2": 0.4567}
-    told = dataclasses.replace(evaluation, metrics={**evaluation.metrics, "test": small})
-    results = meets(scope(success_criteria={"max_rmse": 5e-7, "min_r2": 0.1}).success_criteria, told)
+    evaluated = dataclasses.replace(evaluation, metrics={**evaluation.metrics, "test": small})
+    results = meets(scope(success_criteria={"max_rmse": 5e-7, "min_r2": 0.1}).success_criteria, evaluated)
     verdict = SUCCESS_CRITERIA.judge(results)
     assert "max_rmse: 6.123e-07 against 5e-07" in verdict.message
     assert "rmse 6.123e-07, at most 5e-07 wanted" in results[0].reason

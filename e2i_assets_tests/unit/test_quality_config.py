@@ -64,7 +64,7 @@ def test_a_suite_is_parsed_once_for_as_long_as_its_file_says_the_same(folder):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"suites": []}, "suites"),
         ({"suites": ["no_such"]}, "no_such.yaml"),
@@ -75,10 +75,10 @@ def test_a_suite_is_parsed_once_for_as_long_as_its_file_says_the_same(folder):
         ({"dimensions": {"completeness": {"weight": 1.0, "threshold": 0.9}}}, "validity"),
     ],
 )
-def test_a_wrong_setting_is_refused_by_name(folder, values, said):
+def test_a_wrong_setting_is_refused_by_name(folder, values, message):
     with pytest.raises(QualityConfigError, match=r"quality\.yaml|no_such\.yaml") as refused:
         changed(folder, **values)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_weights_add_up_to_one(folder):
@@ -96,7 +96,7 @@ def test_an_unreadable_file_is_refused(folder, text):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"table": "no_such"}, "no_such"),
         ({"expectations": []}, "expectations"),
@@ -126,11 +126,11 @@ def test_an_unreadable_file_is_refused(folder, text):
         ),
     ],
 )  # fmt: skip
-def test_a_suite_about_columns_that_do_not_exist_is_refused(tmp_path, change, said):
+def test_a_suite_about_columns_that_do_not_exist_is_refused(tmp_path, change, message):
     (tmp_path / "s.yaml").write_text(yaml.safe_dump({**SUITE, **change}))
     with pytest.raises(QualityConfigError) as refused:
         Suite.from_yaml(tmp_path / "s.yaml")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_cohort_file_changes_what_it_names_and_the_reason_is_kept(folder):
@@ -155,7 +155,7 @@ def test_a_cohort_file_changes_what_it_names_and_the_reason_is_kept(folder):
 
 
 @pytest.mark.parametrize(
-    ("terms", "said"),
+    ("terms", "message"),
     [
         ({"block_below_score": 0.7}, "reason"),
         ({"reason": "", "block_below_score": 0.7}, "reason"),
@@ -166,10 +166,10 @@ def test_a_cohort_file_changes_what_it_names_and_the_reason_is_kept(folder):
         ({"reason": "old", "suites": []}, "suites"),
     ],
 )
-def test_thresholds_of_a_partition_need_a_reason_and_a_meaning(tmp_path, terms, said):
+def test_thresholds_of_a_partition_need_a_reason_and_a_meaning(tmp_path, terms, message):
     file = tmp_path / "cohort.yaml"
     file.write_text(yaml.safe_dump({
         "cohort_name": "c", "brand": "b", "indication": "i", "inclusion_criteria": [], "quality": terms,
     }))  # fmt: skip
-    with pytest.raises(CohortError, match=rf"cohort\.yaml:\d+: quality.*{said}"):
+    with pytest.raises(CohortError, match=rf"cohort\.yaml:\d+: quality.*{message}"):
         CohortConfig.from_yaml(file)

@@ -183,7 +183,7 @@ def test_a_table_without_rows_proves_nothing(tables):
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "message"),
     [
         ([NOT_NULL, rule("expect_no_such_thing", column="trigger_id")], "NotFoundError"),
         (
@@ -193,10 +193,10 @@ def test_a_table_without_rows_proves_nothing(tables):
         ([NOT_NULL, rule("expect_column_values_to_be_between", column="trigger_id", nonsense=1)], "Error"),
     ],
 )
-def test_a_rule_that_cannot_be_run_is_an_error(tables, rules, said):
+def test_a_rule_that_cannot_be_run_is_an_error(tables, rules, message):
     result = run(tables, *rules)
     assert result.status == "error"
-    assert said in result.error
+    assert message in result.error
 
 
 def test_a_missing_column_or_table_is_an_error(tables):

@@ -118,15 +118,15 @@ def test_each_fault_blocks(tables, case):
     name, spoil, reason, rule = BLOCKED[case]
     judged = report({**tables, name: spoil(tables[name])})
     assert judged.status == "failed"
-    found = {(b.reason, b.table, b.rule) for b in judged.blockers}
-    assert (reason, name, rule) in found
+    blockers = {(b.reason, b.table, b.rule) for b in judged.blockers}
+    assert (reason, name, rule) in blockers
     assert judged.fix_first.startswith("Fix first: ")
 
 
 def test_a_missing_or_unknown_table_blocks(tables):
     judged = report({n: f for n, f in tables.items() if n != "hcp_profiles"} | {"extra": tables["triggers"]})
-    found = {(b.reason, b.table) for b in judged.blockers}
-    assert {("missing_table", "hcp_profiles"), ("unknown_table", "extra")} <= found
+    blockers = {(b.reason, b.table) for b in judged.blockers}
+    assert {("missing_table", "hcp_profiles"), ("unknown_table", "extra")} <= blockers
 
 
 def test_nothing_at_all_blocks():
@@ -237,16 +237,18 @@ def test_a_column_that_the_cohort_file_does_not_have_is_reported_with_the_line_t
     assert '`"stage: T": {dtype: string, role: post_outcome, available_at: outcome}`' in text
     assert "leave_out" in rows
     attributes = {**ATTRIBUTES, "cd420": declared("integer"), "stage: T": declared("string")}
-    kept = {**tables, JOURNEYS: extra.drop("Unnamed: 0")}
-    assert build_qc_report(kept, attributes=attributes, raw_versions=VERSIONS, config=CONFIG).warnings == ()
+    remaining = {**tables, JOURNEYS: extra.drop("Unnamed: 0")}
+    assert (
+        build_qc_report(remaining, attributes=attributes, raw_versions=VERSIONS, config=CONFIG).warnings == ()
+    )
 
 
 @pytest.mark.parametrize(
     "name", ["cd420", "stage: T", 'it\'s "so"', "true", "1", "- x", "a#b", "é\\n", "{x}"]
 )
 def test_the_lines_to_add_are_read_as_they_are_meant(name):
-    said = how_to_declare(pl.Series(name, [1.5]))
-    early, late = re.findall(r"`([^`]+)`", said)
+    text = how_to_declare(pl.Series(name, [1.5]))
+    early, late = re.findall(r"`([^`]+)`", text)
     for line, role, known in ((early, "feature", True), (late, "post_outcome", False)):
         ((key, facts),) = parse_yaml(line, Path("cohort.yaml"))[0].items()
         attribute = Attribute(**facts)

@@ -50,15 +50,15 @@ def test_a_missing_column_is_named_once(tables):
 
 
 def test_a_wrong_type_is_named_once(tables):
-    found = failures(tables, "patient_journeys", age_at_diagnosis=pl.col("age_at_diagnosis").cast(pl.String))
-    assert found == {SchemaFailure("age_at_diagnosis", "wrong_type", 60)}
+    result = failures(tables, "patient_journeys", age_at_diagnosis=pl.col("age_at_diagnosis").cast(pl.String))
+    assert result == {SchemaFailure("age_at_diagnosis", "wrong_type", 60)}
 
 
 def test_a_time_without_its_zone_is_a_wrong_type(tables):
-    found = failures(
+    result = failures(
         tables, "treatment_events", source_timestamp=pl.col("source_timestamp").dt.replace_time_zone(None)
     )
-    assert found == {SchemaFailure("source_timestamp", "wrong_type", 180)}
+    assert result == {SchemaFailure("source_timestamp", "wrong_type", 180)}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_each_rule_is_found_with_its_count(tables, name, changes, expected):
 
 
 def test_all_failures_come_at_once(tables):
-    found = failures(
+    result = failures(
         tables,
         "patient_journeys",
         tables["patient_journeys"].drop("brand"),
@@ -101,7 +101,7 @@ def test_all_failures_come_at_once(tables):
         age_at_diagnosis=first("age_at_diagnosis", 200),
         hcp_id=first("hcp_id", "nobody"),
     )
-    assert {(f.column, f.rule) for f in found} == {
+    assert {(f.column, f.rule) for f in result} == {
         ("brand", "missing_column"), ("gender", "allowed"), ("age_at_diagnosis", "high"), ("hcp_id", "reference"),
     }  # fmt: skip
 
@@ -114,8 +114,8 @@ def test_a_null_breaks_no_condition_and_no_reference(tables):
 
 
 def test_an_orphan_is_a_reference_and_not_a_patient_failure(tables):
-    found = failures(tables, "triggers", patient_journey_id=first("patient_journey_id", "gone"))
-    assert found == {SchemaFailure("patient_journey_id", "reference", 3)}
+    result = failures(tables, "triggers", patient_journey_id=first("patient_journey_id", "gone"))
+    assert result == {SchemaFailure("patient_journey_id", "reference", 3)}
 
 
 def test_several_unknown_npi_are_no_duplicates(tables):
@@ -144,8 +144,8 @@ def test_attributes_have_their_declared_type(tables, dtype, cast, ok):
 
 def test_a_declared_attribute_must_exist_and_have_values(tables):
     frame = tables["patient_journeys"].drop("uas7").with_columns(ige_level=pl.lit(None))
-    found = check_schema("patient_journeys", frame, extra=ATTRIBUTES).failures
-    assert set(found) == {
+    failures = check_schema("patient_journeys", frame, extra=ATTRIBUTES).failures
+    assert set(failures) == {
         SchemaFailure("uas7", "missing_column", 60),
         SchemaFailure("ige_level", "all_null", 60),
     }
@@ -168,11 +168,11 @@ def test_no_environment_switches_the_layer_off(tables, monkeypatch):
 
 
 def test_no_value_is_in_the_result(tables):
-    found = check_schema(
+    result = check_schema(
         "patient_journeys", tables["patient_journeys"].with_columns(gender=first("gender", "Jane Doe"))
     )
-    assert not found.ok
-    assert "Jane" not in str(to_json(found))
+    assert not result.ok
+    assert "Jane" not in str(to_json(result))
 
 
 def test_the_contract_itself_is_left_as_it_was(tables):

@@ -110,7 +110,7 @@ def test_brand_figures_belong_to_no_split():
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda made, tables: tables.pop(EVENTS), "raw tables missing: treatment_events"),
         (
@@ -125,8 +125,8 @@ def test_brand_figures_belong_to_no_split():
         (lambda made, tables: tables.update({JOURNEYS: tables[JOURNEYS].head(90)}), "split test has 15"),
     ],
 )
-def test_what_cannot_be_graded_is_refused(tables, spoil, said):
+def test_what_cannot_be_graded_is_refused(tables, spoil, message):
     made, given = frames(tables), dict(tables)
     spoil(made, given)
-    with pytest.raises(UngradedSplit, match=said):
+    with pytest.raises(UngradedSplit, match=message):
         grade_splits(made, given, CONFIG, attributes=ATTRIBUTES)

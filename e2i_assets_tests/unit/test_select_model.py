@@ -44,8 +44,8 @@ def frame(outcome: str) -> pd.DataFrame:
 def test_the_request_of_the_guide() -> None:
     asked = frame("treatment_initiated").astype({"treatment_initiated": float})
     asked.loc[asked.index[:20], "treatment_initiated"] = np.nan
-    found = select_model(GUIDE, asked)
-    candidate = found["model_candidate"]
+    selected = select_model(GUIDE, asked)
+    candidate = selected["model_candidate"]
     assert candidate["algorithm_name"] == "LogisticRegression"
     assert candidate["algorithm_class"] == "sklearn.linear_model._logistic.LogisticRegression"
     assert candidate["interpretability_score"] == 1.0
@@ -53,12 +53,12 @@ def test_the_request_of_the_guide() -> None:
     assert 0 <= candidate["memory_requirement_gb"] < 8
     assert set(candidate["hyperparameter_search_space"]) == set(candidate["default_hyperparameters"])
     assert 0.6 < candidate["roc_auc"] < 1
-    reasons = {a["algorithm_name"]: a["reason_not_selected"] for a in found["alternatives"]}
+    reasons = {a["algorithm_name"]: a["reason_not_selected"] for a in selected["alternatives"]}
     assert {*reasons, candidate["algorithm_name"]} == set(CATALOGUE)
     assert reasons["XGBoost"].startswith("interpretability 0.6 under 0.7: many small trees")
     assert reasons["Ridge"] == "not for binary_classification"
-    assert "not registered: DeepLearning" in found["selection_rationale"]
-    json.dumps(found, allow_nan=False)
+    assert "not registered: DeepLearning" in selected["selection_rationale"]
+    json.dumps(selected, allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_other_problem_types(outcome: str, problem_type: str, metric: str, famil
         "constraints": ["inference_latency_ms < 100ms", "memory <= 0.5 GB"],
         "preferences": {"excluded_algorithms": ["XGBoost", "LightGBM", "RandomForest", "ExtraTrees"]},
     }
-    found = select_model(request, frame(outcome))
-    assert found["model_candidate"]["algorithm_class"].startswith(family)
-    assert metric in found["model_candidate"]
+    selected = select_model(request, frame(outcome))
+    assert selected["model_candidate"]["algorithm_class"].startswith(family)
+    assert metric in selected["model_candidate"]
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,9 @@ def test_those_that_are_level_are_compared_on_all_divisions(monkeypatch: pytest.
     of_all = [folds(["Ridge", "Lasso", "XGBoost"], 7), *divisions]
     for finalist in after[:2]:
         errors = [
-            np.sqrt(np.mean((told - y) ** 2))
+            np.sqrt(np.mean((message - y) ** 2))
             for one in of_all
-            for y, told in zip(one.targets, one.predictions[finalist.algorithm], strict=True)
+            for y, message in zip(one.targets, one.predictions[finalist.algorithm], strict=True)
         ]
         assert finalist.score_mean == pytest.approx(-np.mean(errors))
     assert after[0].score_mean >= after[1].score_mean

@@ -100,8 +100,10 @@ def test_a_cohort_file_newer_than_what_is_loaded_asks_for_a_reload(tmp_path: Pat
     @dg.asset(partitions_def=dg.StaticPartitionsDefinition([first]))
     def made() -> None: ...
 
-    said: list[str] = []
+    collected: list[str] = []
     context = dg.build_sensor_context(definitions=dg.Definitions(assets=[made]))
-    with context, patch.object(context.log, "error", said.append):
+    with context, patch.object(context.log, "error", collected.append):
         assert list(loaded_cohort_configs(context, config)) == [first]
-    assert next(line for line in said if line.startswith(second)).endswith("(Deployment, Code locations)")
+    assert next(line for line in collected if line.startswith(second)).endswith(
+        "(Deployment, Code locations)"
+    )

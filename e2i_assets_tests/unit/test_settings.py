@@ -71,10 +71,10 @@ def test_a_database_that_went_away_is_one_line_without_values(capsys: pytest.Cap
     with pytest.raises(DagsterPostgresException) as error:
         lost()
     fail(error.value)
-    said = capsys.readouterr().err
-    assert said.startswith("error: the database failed: connection refused. What was published")
-    assert said.count("\n") == 1
-    assert "Ann" not in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: the database failed: connection refused. What was published")
+    assert printed.count("\n") == 1
+    assert "Ann" not in printed
 
 
 def test_any_other_error_shows_its_stack(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,20 +139,20 @@ def test_a_database_that_does_not_answer_is_named_without_a_password_in_any_part
     with pytest.raises(WarehouseUnavailable) as error:
         assert Warehouse(Settings(home=tmp_path / "home", database_url=SecretStr(url))).engine
     fail(error.value, as_json=True)
-    said = capsys.readouterr()
-    for text in (said.out, said.err):
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
         assert "bob@127.0.0.1:1/x does not answer" in text
         assert "topsecret" not in text
 
 
 def test_a_server_is_not_kept_for_users_that_were_killed(tmp_path: Path) -> None:
-    kept: list[list[int]] = []
+    collected: list[list[int]] = []
     server: Any = SimpleNamespace(
-        _lock=nullcontext(), pgdata=tmp_path, global_process_id_list=SimpleNamespace(put=kept.append)
+        _lock=nullcontext(), pgdata=tmp_path, global_process_id_list=SimpleNamespace(put=collected.append)
     )
     _forget_dead_users(server)
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     (tmp_path / ".handle_pids.json").write_text(json.dumps([ended.pid, os.getpid()]))
     _forget_dead_users(server)
-    assert kept == [[os.getpid()]]
+    assert collected == [[os.getpid()]]

@@ -65,11 +65,11 @@ def test_a_document_hides_counts_wherever_they_are_and_nothing_else() -> None:
 
 def ways(left: int, after: int, removed: str) -> set[int]:
     """The numbers of removed rows that agree with what is told."""
-    told = range(1, 1000)
+    answer = range(1, 1000)
     return {
         r
         for r in range(1, 5)
-        for before in told
+        for before in answer
         if HIDING.rounded(before) == left
         and HIDING.rounded(before - r) == after
         and HIDING.text(r) == removed
@@ -78,8 +78,8 @@ def ways(left: int, after: int, removed: str) -> set[int]:
 
 @given(st.integers(20, 900), st.integers(1, 4))
 def test_what_is_left_before_and_after_a_rule_does_not_tell_whom_it_removed(left: int, removed: int) -> None:
-    told = HIDING.rounded(left), HIDING.rounded(left - removed), HIDING.text(removed)
-    assert len(ways(*told)) >= 3
+    answer = HIDING.rounded(left), HIDING.rounded(left - removed), HIDING.text(removed)
+    assert len(ways(*answer)) >= 3
 
 
 def test_no_count_of_a_construction_is_told_as_it_is() -> None:

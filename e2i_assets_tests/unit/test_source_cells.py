@@ -49,7 +49,7 @@ def test_a_stated_encoding_is_read(tmp_path: Path, stated: str, content: bytes) 
 
 
 @pytest.mark.parametrize(
-    ("stated", "content", "said"),
+    ("stated", "content", "message"),
     [
         ("utf-8", "id,stadt\n1,Köln\n".encode("latin-1"), "line 2 is not UTF-8; say"),
         ("utf-8", "id,größe\n1,2\n".encode("latin-1"), "header is not UTF-8; say"),
@@ -70,9 +70,9 @@ def test_a_stated_encoding_is_read(tmp_path: Path, stated: str, content: bytes) 
     ],
 )
 def test_a_wrong_encoding_is_refused_and_never_mojibake(
-    tmp_path: Path, stated: str, content: bytes, said: str
+    tmp_path: Path, stated: str, content: bytes, message: str
 ) -> None:
-    with pytest.raises(SourceError, match=said) as error:
+    with pytest.raises(SourceError, match=message) as error:
         read(tmp_path, content, {}, {"encoding": stated})
     assert "people.csv" in str(error.value)
     assert "Köln" not in str(error.value)
@@ -254,7 +254,7 @@ def test_a_cell_of_ten_megabytes_is_refused_as_in_a_csv(tmp_path: Path) -> None:
     notes = ["x" * 2_000_000, "x" * 10_000_000, None]
     pl.DataFrame({"id": ["1", "2", "3"], "note": notes}).write_parquet(tmp_path / "people.parquet")
     part = read_in(read_source(tmp_path / "people.parquet", mapped(tmp_path, {}), now=NOW))
-    assert [len(held.get("note") or "") for held in attributes(part)] == [2_000_000, 0]
+    assert [len(content.get("note") or "") for content in attributes(part)] == [2_000_000, 0]
     assert part.refused is not None
     assert part.refused.select("row_number", "column_name", "rule", "reason").rows() == [
         (2, "note", "too_long", "must be at most 2,000,000 bytes")
@@ -277,16 +277,16 @@ def test_an_attribute_is_what_is_declared_and_else_what_is_written(tmp_path: Pat
         path = path.with_suffix(".csv.gz")
         path.write_bytes(gzip.compress(frame.write_csv().encode()))
     part = read_in(read_source(path, mapped(tmp_path, {}, attributes={"dx": "icd9"}), now=NOW))
-    held = part.frame.select("clinical_attributes")
-    found = expand(held, {})
-    assert found.select("dx", "plate", "zip").to_dict(as_series=False) == {
+    content = part.frame.select("clinical_attributes")
+    result = expand(content, {})
+    assert result.select("dx", "plate", "zip").to_dict(as_series=False) == {
         "dx": CODES["icd9"], "plate": CODES["plate"], "zip": CODES["zip"],
     }  # fmt: skip
     # Not every value of `n` is written as one rule writes numbers.
-    assert found.select("m", "n").to_dict(as_series=False) == {
+    assert result.select("m", "n").to_dict(as_series=False) == {
         "m": [1.0, 2.5, None], "n": ["1", "2.5", "3.5"],
     }  # fmt: skip
-    declared = expand(held, {name: Attribute(dtype="number") for name in ("dx", "plate", "n")})
+    declared = expand(content, {name: Attribute(dtype="number") for name in ("dx", "plate", "n")})
     assert declared.select("dx", "plate", "n").rows() == [
         (250.0, 100.0, 1.0),
         (250.0, 100.0, 2.5),
@@ -295,16 +295,21 @@ def test_an_attribute_is_what_is_declared_and_else_what_is_written(tmp_path: Pat
     with pytest.raises(
         AttributeMismatch, match=r"clinical attribute n: 2 values are not .* integer .*digits"
     ):
-        expand(held, {"n": Attribute(dtype="integer")})
+        expand(content, {"n": Attribute(dtype="integer")})
 
 
 def test_an_attribute_is_what_it_was_when_other_rows_are_not(tmp_path: Path) -> None:
     """A later delivery decides nothing about the spelling of an earlier one."""
     first = read(tmp_path, "id,code\n1,5\n2,6\n", {}).frame
     later = read(tmp_path, "id,code\n3,250.00\n4,true\n", {}).frame
-    held = pl.concat([first, later]).select("clinical_attributes")
-    assert expand(held, {})["code"].to_list() == ["5", "6", "250.00", "true"]
-    assert expand(held, {"code": Attribute(dtype="string")})["code"].to_list() == ["5", "6", "250.00", "true"]
+    content = pl.concat([first, later]).select("clinical_attributes")
+    assert expand(content, {})["code"].to_list() == ["5", "6", "250.00", "true"]
+    assert expand(content, {"code": Attribute(dtype="string")})["code"].to_list() == [
+        "5",
+        "6",
+        "250.00",
+        "true",
+    ]
 
 
 def test_a_cell_that_is_used_as_text_is_text_as_written(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from e2i_assets_tests.unit.source_frames import NOW, attributes, mapped, read, r
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "message"),
     [
         ({"age_at_diagnosis": "agee"}, r"people\.csv has no column agee; is it `age`\?"),
         ({"age_at_diagnosis": "hight"}, r"people\.csv has no column hight; is it ` Height`\?"),
@@ -103,10 +103,10 @@ from e2i_assets_tests.unit.source_frames import NOW, attributes, mapped, read, r
     ],
 )
 def test_an_expression_that_cannot_stand_names_its_line(
-    tmp_path: Path, columns: dict[str, str], said: str
+    tmp_path: Path, columns: dict[str, str], message: str
 ) -> None:
     place = rf"mapping\.yaml:\d+: tables\.patient_journeys\.columns\.{next(iter(columns))}: .*"
-    with pytest.raises(MappingError, match=f"{place}(?:{said})"):
+    with pytest.raises(MappingError, match=f"{place}(?:{message})"):
         read(tmp_path, "id,age, Height,seen\n1,40,190,2024-01-31 08:00:00\n", columns)
 
 

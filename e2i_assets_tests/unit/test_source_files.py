@@ -28,7 +28,7 @@ PACKED = gzip.compress(b"id,x\n2,6\n")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda d: (d / "b.csv.zst").write_bytes(b"\x28\xb5\x2f\xfd"), r"b\.csv\.zst: must be \.csv, "),
         (lambda d: (d / "b.csv.gz").write_bytes(PACKED[:-9]), r"b\.csv\.gz: is cut off or damaged"),
@@ -57,14 +57,14 @@ PACKED = gzip.compress(b"id,x\n2,6\n")
     ],
 )
 def test_what_a_folder_holds_is_read_or_named(
-    tmp_path: Path, spoil: Callable[[Path], object], said: str
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
     given(tmp_path, PEOPLE, "data/a.csv")
     (tmp_path / "data" / "README.md").write_text("no data")
     mapping = mapped(tmp_path, {}, file="data")
     assert len(attributes(read_in(read_source(tmp_path, mapping, now=NOW)))) == 1
     spoil(tmp_path / "data")
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=message):
         read_source(tmp_path, mapping, now=NOW)
 
 
@@ -75,9 +75,9 @@ def test_packed_csv_is_read_as_what_is_in_it(tmp_path: Path, encoding: str) -> N
     (tmp_path / "data" / "c.CSV.gz").write_bytes(gzip.compress(b"id,x\n3,6\n") + gzip.compress(b"4,7\n"))
     mapping = mapped(tmp_path, {}, file="data")
     mapping = mapping.model_copy(update={"read": mapping.read.model_copy(update={"encoding": encoding})})
-    found = list(read_source(tmp_path, mapping, now=NOW).parts("patient_journeys"))
-    assert [held["x"] for part in found for held in attributes(part)] == ["5", "ü", "6", "7"]
-    assert [Path(part.origin or "").name for part in found] == ["a.csv", "b.csv.gz", "c.CSV.gz"]
+    result = list(read_source(tmp_path, mapping, now=NOW).parts("patient_journeys"))
+    assert [content["x"] for part in result for content in attributes(part)] == ["5", "ü", "6", "7"]
+    assert [Path(part.origin or "").name for part in result] == ["a.csv", "b.csv.gz", "c.CSV.gz"]
 
 
 def test_a_file_or_folder_that_may_not_be_read_is_named() -> None:
@@ -120,13 +120,13 @@ def test_nothing_in_a_file_name_is_a_glob(tmp_path: Path) -> None:
 
 def test_a_mapping_for_another_file_is_refused_by_line(tmp_path: Path) -> None:
     given(tmp_path, PEOPLE)
-    for source, file, said in (
+    for source, file, message in (
         (tmp_path / "people.csv", "nurses.csv", "is one file, and not nurses.csv"),
         (tmp_path, "nurses.csv", "no such file"),
         (tmp_path, None, "is a folder; name the file"),
     ):
         with pytest.raises(
-            MappingError, match=rf"mapping\.yaml:\d+: tables\.patient_journeys\.file: .*{said}"
+            MappingError, match=rf"mapping\.yaml:\d+: tables\.patient_journeys\.file: .*{message}"
         ):
             read_source(source, mapped(tmp_path, {}, file=file), now=NOW)
     with pytest.raises(SourceError, match="a glob goes into the mapping"):
@@ -219,11 +219,11 @@ def test_a_url_is_shown_without_its_secrets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "message"),
     [("id,x,x ", "column x twice"), ("id,x,X", "column x twice"), ("id,x,__file", "rename column __file")],
 )
-def test_columns_that_cannot_be_told_apart_are_refused(tmp_path: Path, header: str, said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_columns_that_cannot_be_told_apart_are_refused(tmp_path: Path, header: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
         read(tmp_path, f"{header}\n1,2,3\n", {})
 
 

@@ -88,7 +88,7 @@ def test_rows_that_are_not_wanted_are_left_out_and_the_others_keep_their_numbers
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "message"),
     [
         ("age", "is of type BIGINT; it must be true or false"),
         ("row_number() OVER () = 1", "is over other rows"),
@@ -96,8 +96,10 @@ def test_rows_that_are_not_wanted_are_left_out_and_the_others_keep_their_numbers
         ("age >", "is not SQL"),
     ],
 )
-def test_a_filter_that_cannot_be_asked_names_its_line(tmp_path: Path, where: str, said: str) -> None:
-    with pytest.raises(MappingError, match=rf"mapping\.yaml:\d+: tables\.patient_journeys\.where: .*{said}"):
+def test_a_filter_that_cannot_be_asked_names_its_line(tmp_path: Path, where: str, message: str) -> None:
+    with pytest.raises(
+        MappingError, match=rf"mapping\.yaml:\d+: tables\.patient_journeys\.where: .*{message}"
+    ):
         read_source(given(tmp_path, "id,age\n1,40\n"), mapped(tmp_path, {}, where=where), now=NOW)
 
 
@@ -139,7 +141,7 @@ def test_repeated_columns_become_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("{result: cd4_20, day: 140}", "{result: cd4_20}", "entries of `repeat` must all say the same names"),
         ("day: 140", "day: 'cd4_0 ('", r"repeat\[1\]\.day: .*is not SQL"),
@@ -147,9 +149,9 @@ def test_repeated_columns_become_rows(tmp_path: Path) -> None:
         ("result", "cd4_0", r"repeat\[0\]\.cd4_0: .*has a column cd4_0; choose another name"),
     ],
 )
-def test_a_mistake_in_a_repetition_names_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_mistake_in_a_repetition_names_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = given(tmp_path, "id,cd4_0,cd4_20\n1,300,200\n")
-    with pytest.raises(MappingError, match=rf"m\.yaml:\d+: .*{said}"):
+    with pytest.raises(MappingError, match=rf"m\.yaml:\d+: .*{message}"):
         read_source(path, Mapping.from_text(EVENTS.replace(old, new), tmp_path / "m.yaml"), now=NOW)
 
 

@@ -71,7 +71,7 @@ def test_columns_of_ours_that_a_mapping_does_not_fill_are_not_collected(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("id,v,V\n1,a,b\n", "has column v twice"),
         ("id,,v\n1,a,b\n", "column 2 has no name"),
@@ -84,8 +84,8 @@ def test_columns_of_ours_that_a_mapping_does_not_fill_are_not_collected(tmp_path
     ],
     ids=["twice", "unnamed", "header-quote", "ragged", "open-quote", "huge", "no-rows", "empty"],
 )
-def test_a_broken_csv_is_named_without_its_values(tmp_path: Path, content: str, said: str) -> None:
-    with pytest.raises(SourceError, match=said) as error:
+def test_a_broken_csv_is_named_without_its_values(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message) as error:
         read(tmp_path, content, {})
     assert "people.csv" in str(error.value)
     assert "secret" not in str(error.value)

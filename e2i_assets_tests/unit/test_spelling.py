@@ -57,8 +57,8 @@ def test_one_label_has_one_spelling(values):
 
 
 def test_labels_that_are_no_number_stay_as_they_are():
-    kept = ["none", "Yes", "01", "1.5", "III", "1-2"]
-    assert as_label(pd.Series(kept)).tolist() == kept
+    remaining = ["none", "Yes", "01", "1.5", "III", "1-2"]
+    assert as_label(pd.Series(remaining)).tolist() == remaining
     assert as_label(pd.Series([0, -0.0, False, "0.0", "false"], dtype=object)).tolist() == ["0"] * 5
     assert as_label(pd.Series(["1.50", "1.5"])).tolist() == ["1.5"] * 2
 

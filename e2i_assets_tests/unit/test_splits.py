@@ -60,9 +60,9 @@ def test_nobody_moves_when_the_cohort_grows_and_the_ratios_still_hold(strata: li
     start = data.draw(st.integers(MINIMUM_COHORT, len(table)))
     for stop in (start, data.draw(st.integers(start, len(table))), len(table)):
         grown = assign_splits(table.iloc[:stop], known, seed=7)
-        kept = grown.merge(known, on="patient_id", suffixes=("", "_before"))
-        assert len(kept) == len(known)
-        assert (kept["split"] == kept["split_before"]).all()
+        remaining = grown.merge(known, on="patient_id", suffixes=("", "_before"))
+        assert len(remaining) == len(known)
+        assert (remaining["split"] == remaining["split_before"]).all()
         known = grown
     assert not known["patient_id"].duplicated().any()
     assert np.abs(shares(known) - pd.Series(RATIOS)).max() <= 0.02
@@ -254,9 +254,9 @@ def test_temporal_splits_stay_when_patients_arrive_or_say_why_they_cannot(
         anew = attempt(pd.concat([first, more]))
         assert "stability" in grown.code or isinstance(anew, SplitError)
         return
-    kept = grown.assigned.merge(known, on="patient_id", suffixes=("", "_before"))
-    assert len(kept) == len(known)
-    assert (kept["split"] == kept["split_before"]).all()
+    remaining = grown.assigned.merge(known, on="patient_id", suffixes=("", "_before"))
+    assert len(remaining) == len(known)
+    assert (remaining["split"] == remaining["split_before"]).all()
     assert "temporal_order" not in grown.validation.broken
     assert np.abs(shares(grown.assigned) - pd.Series(RATIOS)).max() <= 0.02 + 1e-9
 

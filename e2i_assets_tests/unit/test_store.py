@@ -72,8 +72,8 @@ def test_pages_and_nothing_else_are_served(store: ArtifactStore) -> None:
     ):
         answer = browser.get(f"/pages/b/c/p/{version}/sub/index.html")
         about = f"p, b/c, made {dt.datetime.now(dt.UTC):%Y-%m-%d}, version {version}"
-        told = f"<title>{about}: Quality</title><body><p>{about}</p>hello</body>"
-        assert (answer.status_code, answer.text) == (200, told)
+        result = f"<title>{about}: Quality</title><body><p>{about}</p>hello</body>"
+        assert (answer.status_code, answer.text) == (200, result)
         assert answer.headers["Content-Type"].startswith("text/html")
         for path in (
             f"b/c/p/{version}/a.txt", f"b/c/p/{version}/no.html", f"b/c/p/{version}/sub/bytes.html", f"b/c/p/{version}/folder.html", f"b/c/p/{version}", "", "index.html",
@@ -176,7 +176,7 @@ def test_a_version_that_was_changed_is_not_handed_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.txt", None, "a.txt is missing or not as written"),
         ("a.txt", "y", "a.txt is missing or not as written"),
@@ -188,7 +188,7 @@ def test_a_version_that_was_changed_is_not_handed_out(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_named_and_made_good_by_writing_the_same_again(
-    tmp_path: Path, name: str, content: str | None, said: str | None
+    tmp_path: Path, name: str, content: str | None, message: str | None
 ) -> None:
     store = ArtifactStore(str(tmp_path))
     version = store.write("a", "p", Files("x"))
@@ -196,12 +196,12 @@ def test_damage_is_named_and_made_good_by_writing_the_same_again(
     file.unlink(missing_ok=True)
     if content is not None:
         file.write_text(content)
-    if said is None:  # a release before there were lists
+    if message is None:  # a release before there were lists
         assert store.damage("a", "p", version) is None
         assert store.read("a", "p", version, Files).text == "x"
         return
-    assert store.damage("a", "p", version) == f"{file.parents[name.count('/')]}: {said}"
-    with pytest.raises(ArtifactRefused, match=f"(?s){said}.*Materialize a again"):
+    assert store.damage("a", "p", version) == f"{file.parents[name.count('/')]}: {message}"
+    with pytest.raises(ArtifactRefused, match=f"(?s){message}.*Materialize a again"):
         store.read("a", "p", version, Files)
     assert store.write("a", "p", Files("x")) == version
     assert store.damage("a", "p", version) is None
@@ -374,14 +374,14 @@ def test_a_version_that_the_disk_does_not_take_is_not_there(
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("ftp://joe:topsecret@127.0.0.1:1/x?key=topsecret", "ftp://joe@127.0.0.1:1/x does not answer"),
         ("nosuch://joe:topsecret@host/x", "nosuch://joe@host/x does not answer"),
     ],
 )
-def test_a_store_that_cannot_be_opened_is_named_without_its_password(url: str, said: str) -> None:
+def test_a_store_that_cannot_be_opened_is_named_without_its_password(url: str, message: str) -> None:
     with pytest.raises(StoreUnavailable) as error:
         ArtifactStore(url)
-    assert said in error.value.summary
+    assert message in error.value.summary
     assert "topsecret" not in error.value.summary

@@ -97,7 +97,7 @@ def test_a_small_group_has_no_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "told"),
+    ("sizes", "message"),
     [
         ([40, 20, 4], [40, None, None]),  # 4 were all less 40 and 20
         ([40, 20, 2, 2], [40, None, None, None]),  # so were the two together
@@ -106,12 +106,12 @@ def test_a_small_group_has_no_figures() -> None:
         ([40, 20], [40, 20]),
     ],
 )
-def test_no_small_group_is_what_is_left_of_all(sizes: list[int], told: list[int | None]) -> None:
+def test_no_small_group_is_what_is_left_of_all(sizes: list[int], message: list[int | None]) -> None:
     levels = pd.DataFrame({"region": np.repeat(list("abcd")[: len(sizes)], sizes)})
     y = np.random.default_rng(0).normal(size=len(levels))
     table = subgroup_table(Regression(), y, np.zeros(len(y)), levels, minimum=5)
-    assert [group.n for group in table] == told
-    assert [group.value is None for group in table] == [n is None for n in told]
+    assert [group.n for group in table] == message
+    assert [group.value is None for group in table] == [n is None for n in message]
 
 
 def test_many_rows_of_few_patients_are_a_small_group() -> None:
@@ -122,16 +122,16 @@ def test_many_rows_of_few_patients_are_a_small_group() -> None:
     people[41:60:2] = "q"  # in the west one patient, and one of the two above, have the outcome
 
     def table(who: np.ndarray | None) -> dict[str, Subgroup]:
-        found = subgroup_table(Binary(), y, np.linspace(0, 1, 80), levels, minimum=5, patients=who)
-        return {group.level: group for group in found}
+        groups = subgroup_table(Binary(), y, np.linspace(0, 1, 80), levels, minimum=5, patients=who)
+        return {group.level: group for group in groups}
 
     assert all(group.gap is not None for group in table(None).values())
-    told = table(people)
-    assert (told["M"].n, told["M"].reason) == (None, "fewer than 5 patients")
-    assert (told["west"].value, told["west"].reason) == (None, "fewer than 5 of an outcome")
-    assert (told["F"].n, told["F"].value) == (None, None)  # all less M
-    assert told["east"].value is not None
-    assert told["east"].gap is None
+    by_level = table(people)
+    assert (by_level["M"].n, by_level["M"].reason) == (None, "fewer than 5 patients")
+    assert (by_level["west"].value, by_level["west"].reason) == (None, "fewer than 5 of an outcome")
+    assert (by_level["F"].n, by_level["F"].value) == (None, None)  # all less M
+    assert by_level["east"].value is not None
+    assert by_level["east"].gap is None
 
 
 def evaluation(wrong: bool) -> Evaluation:
@@ -140,11 +140,11 @@ def evaluation(wrong: bool) -> Evaluation:
     p = rng.beta(2, 3, 600)
     region = np.where(np.arange(600) % 2, "north", "south")
     y = (rng.random(600) < p).astype(int)
-    told = np.where((region == "south") & wrong, 1 - p, p)
-    found = evaluate(trained("LogisticRegression"), TEST, VALIDATION, TRAIN)
-    table = subgroup_table(Binary(), y, told, pd.DataFrame({"region": region}), minimum=5)
+    answer = np.where((region == "south") & wrong, 1 - p, p)
+    evaluated = evaluate(trained("LogisticRegression"), TEST, VALIDATION, TRAIN)
+    table = subgroup_table(Binary(), y, answer, pd.DataFrame({"region": region}), minimum=5)
     return dataclasses.replace(
-        found, subgroups=table, unavailable={"subgroups sex": "the splits have no gender"}
+        evaluated, subgroups=table, unavailable={"subgroups sex": "the splits have no gender"}
     )
 
 
@@ -160,7 +160,7 @@ def test_a_group_that_is_served_worse_warns() -> None:
 
 def test_what_is_no_difference_warns_in_one_evaluation_of_twenty_at_most() -> None:
     """Eight groups of one process, each with two intervals."""
-    warned, found = 0, evaluation(wrong=False)
+    warned, evaluated = 0, evaluation(wrong=False)
     for seed in range(40):
         rng = np.random.default_rng(seed)
         p = rng.beta(2, 3, 400)
@@ -168,7 +168,7 @@ def test_what_is_no_difference_warns_in_one_evaluation_of_twenty_at_most() -> No
             {"region": rng.choice(list("nesw"), 400), "insurance": rng.choice(list("abcd"), 400)}
         )
         table = subgroup_table(Binary(), (rng.random(400) < p).astype(int), p, groups, minimum=5)
-        warned += not SUBGROUP_GAPS.verdict(dataclasses.replace(found, subgroups=table)).passed
+        warned += not SUBGROUP_GAPS.verdict(dataclasses.replace(evaluated, subgroups=table)).passed
     assert warned <= 5
 
 

@@ -84,22 +84,22 @@ def loaded(source: Path, draft: Draft, folder: Path) -> dict[str, pl.DataFrame]:
         read(folder / f"{name}.yaml")
     cohort = CohortConfig.from_yaml(folder / f"{draft.cohort[0]}.yaml")
     load = read_source(str(source), Mapping.from_text(draft.text, folder / "draft.yaml"), now=NOW)
-    found = {}
+    collected = {}
     for table in load.tables:
         rules = rules_for(table, {(cohort.brand, cohort.indication)})
         judged = [judge(table, write, rules) for write in writes(load.parts(table), 50_000)]
         assert not any(one.rejected.height for one in judged)
-        found[table] = pl.concat([one.good for one in judged])
-        assert found[table][key_of(TABLES[table])].is_unique().all()
-    expanded = expand(found["patient_journeys"], cohort.attributes)
+        collected[table] = pl.concat([one.good for one in judged])
+        assert collected[table][key_of(TABLES[table])].is_unique().all()
+    expanded = expand(collected["patient_journeys"], cohort.attributes)
     assert set(cohort.attributes) <= set(expanded.columns)
-    assert list(cohort.required_tables) == list(found)
-    return {**found, "patient_journeys": expanded}
+    assert list(cohort.required_tables) == list(collected)
+    return {**collected, "patient_journeys": expanded}
 
 
 def test_a_draft_loads_as_it_stands(clinic: Path, tmp_path: Path) -> None:
-    found = loaded(clinic, suggest(open_source(str(clinic)), TODAY), tmp_path)
-    journeys, events = found["patient_journeys"], found["treatment_events"]
+    message = loaded(clinic, suggest(open_source(str(clinic)), TODAY), tmp_path)
+    journeys, events = message["patient_journeys"], message["treatment_events"]
     assert journeys.height == events.height == 40
     assert journeys["disease_severity"].to_list()[:3] == [0.5, 1.5, 2.5]
     assert journeys["diagnosis_date"].to_list()[8] == dt.date(2023, 9, 9)
@@ -187,12 +187,12 @@ SOURCES = {
 
 @pytest.mark.parametrize("case", SOURCES)
 def test_real_and_odd_tables_are_drafted_and_load(case: str, tmp_path: Path) -> None:
-    make, (table, key, repeated), held = SOURCES[case]
+    make, (table, key, repeated), content = SOURCES[case]
     source = make(tmp_path)
     draft = suggest(open_source(str(source)), TODAY)
     (one,) = draft.tables
     assert (one.table, one.key, one.several) == (table, key, repeated)
-    assert one.carried.items() >= held.items()
+    assert one.carried.items() >= content.items()
     named = {line.source for line in one.columns if line.fits} | {*one.carried, *one.left_out}
     opened = open_source(str(source))
     spec = next(iter(opened.tables().values()))
@@ -203,8 +203,8 @@ def test_real_and_odd_tables_are_drafted_and_load(case: str, tmp_path: Path) -> 
 
 def test_drafts_are_written_together_and_over_nothing(tmp_path: Path) -> None:
     _, files = write_draft(str(wide(tmp_path)), tmp_path / "out" / "mapping.yaml")
-    there = [str(path.relative_to(tmp_path / "out")) for path in files]
-    assert there == ["mapping.yaml", "cohorts/wide_study.yaml", "scopes/wide_outcome.yaml"]
+    message = [str(path.relative_to(tmp_path / "out")) for path in files]
+    assert message == ["mapping.yaml", "cohorts/wide_study.yaml", "scopes/wide_outcome.yaml"]
     (tmp_path / "out" / "mapping.yaml").unlink()
     with pytest.raises(NotWritten, match=r"wide_study\.yaml: is there already"):
         write_draft(str(tmp_path / "wide.csv"), tmp_path / "out" / "mapping.yaml")
@@ -259,8 +259,8 @@ def test_decimal_commas_and_identifiers_are_seen_where_they_are_plain(
     (one,) = draft.tables
     assert one.reading.decimal == decimal
     assert next((c.source for c in one.columns if c.target == "patient_id"), None) == patient
-    held = "number" if decimal == "," else "string"
-    assert one.carried.get("CRP", held) == held
+    content = "number" if decimal == "," else "string"
+    assert one.carried.get("CRP", content) == content
     loaded(source, draft, tmp_path)
 
 

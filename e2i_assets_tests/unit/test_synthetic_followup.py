@@ -37,10 +37,10 @@ def test_an_outcome_is_known_of_those_who_were_followed_to_the_end(journeys: pl.
     for name in ("trx_followup", "lifetime_value"):
         assert journeys.select((pl.col(name).is_not_null() == heard_of).all()).item(), name
     # Where the number of earlier lines was lost on the way it cannot be seen whether there was a therapy.
-    told = journeys.filter(pl.col("prior_treatment_count").is_not_null())
+    answer = journeys.filter(pl.col("prior_treatment_count").is_not_null())
     on_therapy = pl.col("treatment_initiated") | (pl.col("prior_treatment_count") > 0)
-    assert told.select((pl.col("discontinued").is_not_null() == (heard_of & on_therapy)).all()).item()
-    assert 0.6 < told["discontinued"].count() / told["trx_followup"].count() < 0.95
+    assert answer.select((pl.col("discontinued").is_not_null() == (heard_of & on_therapy)).all()).item()
+    assert 0.6 < answer["discontinued"].count() / answer["trx_followup"].count() < 0.95
 
 
 def test_outcomes_agree_with_the_initiation_and_the_events(data: SyntheticData, journeys: pl.DataFrame):
@@ -67,16 +67,16 @@ def test_outcomes_are_drawn_around_their_means(journeys: pl.DataFrame):
 def test_truth_says_how_well_the_best_of_all_models_would_do(data: SyntheticData, journeys: pl.DataFrame):
     for partition in PARTITIONS:
         mine = journeys.filter(brand=partition.brand, indication=partition.indication)
-        told = data.truth["partitions"][partition.stem]["followup"]
+        answer = data.truth["partitions"][partition.stem]["followup"]
         for outcome in FOLLOWUP:
             known = mine.filter(pl.col(outcome).is_not_null())
             value, true = known[outcome].cast(pl.Float64).to_numpy(), known[TRUE_MEANS[outcome]].to_numpy()
-            assert told[outcome]["n_known"] == len(value)
-            assert told[outcome]["mean"] == pytest.approx(value.mean(), abs=1e-6)
+            assert answer[outcome]["n_known"] == len(value)
+            assert answer[outcome]["mean"] == pytest.approx(value.mean(), abs=1e-6)
             if outcome == "discontinued":
-                assert told[outcome]["oracle_auc"] == pytest.approx(roc_auc_score(value, true), abs=1e-6)
-                assert 0.85 < told[outcome]["oracle_auc"] < 0.95
+                assert answer[outcome]["oracle_auc"] == pytest.approx(roc_auc_score(value, true), abs=1e-6)
+                assert 0.85 < answer[outcome]["oracle_auc"] < 0.95
             else:
-                assert told[outcome]["attainable_r2"] == pytest.approx(true.var() / value.var(), abs=1e-3)
-                assert told[outcome]["attainable_r2"] == pytest.approx(r2_score(value, true), abs=0.05)
-                assert 0.5 < told[outcome]["attainable_r2"] < 0.8
+                assert answer[outcome]["attainable_r2"] == pytest.approx(true.var() / value.var(), abs=1e-3)
+                assert answer[outcome]["attainable_r2"] == pytest.approx(r2_score(value, true), abs=0.05)
+                assert 0.5 < answer[outcome]["attainable_r2"] < 0.8

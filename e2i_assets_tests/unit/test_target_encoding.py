@@ -106,9 +106,9 @@ def test_every_output_has_its_source_and_rare_names_are_forgotten(problem: Probl
     assert len(summary["levels"]) > 50
     rare = counts.index[counts < 5]
     assert len(rare) > 10
-    held = pickle.dumps(fitted)
-    assert not [level for level in rare if level.encode() in held]
-    assert b"e2i_assets" not in held
+    pickled = pickle.dumps(fitted)
+    assert not [level for level in rare if level.encode() in pickled]
+    assert b"e2i_assets" not in pickled
     out = fitted.transform(pd.DataFrame({"age": [0.0, 0.0, 0.0], "clinic": [rare[0], "never seen", None]}))
     np.testing.assert_array_equal(out[0], out[1])
     np.testing.assert_array_equal(out[0], out[2])

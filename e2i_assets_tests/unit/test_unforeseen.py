@@ -33,7 +33,7 @@ def wrap_while_handling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fails", "said"),
+    ("fails", "message_text"),
     [
         (convert, "Unforeseen: TypeError at nanops.py:"),
         (wrap, "the column cost cannot be read"),
@@ -41,7 +41,7 @@ def wrap_while_handling() -> None:
     ],
 )
 def test_no_value_reaches_the_event_log(
-    fails: Callable[[], None], said: str, capfd: pytest.CaptureFixture[str]
+    fails: Callable[[], None], message_text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     @dg.asset
     def made() -> None:
@@ -52,10 +52,10 @@ def test_no_value_reaches_the_event_log(
         result = dg.materialize([made], instance=instance, raise_on_error=False)
         (failure,) = result.get_step_failure_events()
         logged = str(instance.all_logs(result.run_id))
-    told = str(failure.step_failure_data.error)
-    assert said in told
-    assert "test_unforeseen.py" in told
-    assert SECRET not in told + logged + "".join(capfd.readouterr())
+    message = str(failure.step_failure_data.error)
+    assert message_text in message
+    assert "test_unforeseen.py" in message
+    assert SECRET not in message + logged + "".join(capfd.readouterr())
 
 
 def test_the_next_step_is_told_and_success_passes() -> None:

@@ -47,8 +47,8 @@ def test_scores_are_right_on_average_where_one_of_both_nuisances_is() -> None:
     wrong_outcome = replace(expected, control=np.full(ROWS, 5.0), treated=np.full(ROWS, -3.0))
     wrong_propensity = replace(expected, propensity=np.full(ROWS, 0.2))
     for nuisance in (expected, wrong_outcome, wrong_propensity):
-        found = mean_of(effect_scores(y, t, nuisance))
-        assert found.low < true.mean() < found.high
+        result = mean_of(effect_scores(y, t, nuisance))
+        assert result.low < true.mean() < result.high
     control, treated = arm_scores(y, t, expected)
     assert control.mean() == pytest.approx(2, abs=0.05)
     assert treated.mean() == pytest.approx(2.5, abs=0.05)
@@ -150,12 +150,12 @@ def test_what_is_chosen_is_what_the_gate_lets_pass() -> None:
 
 def report(**changes: object) -> EffectReport:
     overlap = Overlap((0.2,) * 7, (0.2,) * 7, (10,) * 20, (10,) * 20, 0.02, 0.0, 100.0, 100.0, 0.7)
-    found = replace(
+    result = replace(
         NOTHING, status="effect", rows=400, treated=200, overlap=overlap, covariates=("age", "severity"),
         effect=Effect(0.2, 0.1, 0.3, 0.01, 0.05),
         balance=(Balance("severity", 0.8, 0.05), Balance("age", 0.1, -0.02)),
     )  # fmt: skip
-    return replace(found, **changes)  # type: ignore[arg-type]
+    return replace(result, **changes)  # type: ignore[arg-type]
 
 
 def judged(**changes: object) -> EffectJudged:
@@ -210,8 +210,8 @@ def refuted(repetitions: int = 20, without: str = "", **p: float) -> EffectJudge
         for name, value in (dict.fromkeys(ATTEMPTS, 0.5) | p).items()
         if name != without
     )
-    found = RefutationReport("engaged", "started", "passed", attempts, None, 0)
-    return replace(judged(), refutation=found)
+    report = RefutationReport("engaged", "started", "passed", attempts, None, 0)
+    return replace(judged(), refutation=report)
 
 
 def test_an_effect_that_an_attempt_refutes_is_refused_by_the_name_of_the_attempt() -> None:
@@ -227,8 +227,8 @@ def test_an_effect_that_an_attempt_refutes_is_refused_by_the_name_of_the_attempt
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 def test_an_effect_that_was_not_tried_in_every_way_often_enough_is_refused(attempt: str) -> None:
-    for found in (refuted(without=attempt), refuted(repetitions=4)):
-        verdict = REFUTATION.verdict(found)
+    for given in (refuted(without=attempt), refuted(repetitions=4)):
+        verdict = REFUTATION.verdict(given)
         assert (verdict.passed, verdict.reason) == (False, "too_few_attempts")
         assert attempt.replace("_", " ") in verdict.message
 
@@ -257,12 +257,15 @@ def test_a_scope_asks_of_two_arms(values: Any) -> None:
 @pytest.mark.parametrize(("name", "part"), [("engaged", "treatment"), ("started", "target")])
 def test_treatment_and_target_have_no_second_part(key: str, name: str, part: str) -> None:
     value = {name: (1.0,)} if key == "segments" else (name,)
-    (found,) = contradictions(SCOPE.model_copy(update={key: value}))
-    assert found.key == (key,)
-    assert f"{name} is the {part}" in found.reason
+    (contradiction,) = contradictions(SCOPE.model_copy(update={key: value}))
+    assert contradiction.key == (key,)
+    assert f"{name} is the {part}" in contradiction.reason
 
 
 def test_a_treatment_is_not_adjusted_for() -> None:
     required = FeatureChoice(required=("engaged",))
-    (found,) = contradictions(SCOPE.model_copy(update={"features": required}))
-    assert (found.key, "engaged is the treatment" in found.reason) == (("features", "required"), True)
+    (contradiction,) = contradictions(SCOPE.model_copy(update={"features": required}))
+    assert (contradiction.key, "engaged is the treatment" in contradiction.reason) == (
+        ("features", "required"),
+        True,
+    )

@@ -10,7 +10,7 @@ from e2i_assets.cli.main import main
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("materialize --json --bogus", "--bogus"),
         ("data check --json", "--partition"),
@@ -19,14 +19,14 @@ from e2i_assets.cli.main import main
     ],
 )
 def test_a_wrong_usage_is_one_json_document(
-    arguments: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["e2i", *arguments.split()])
     with pytest.raises(SystemExit) as ended:
         main()
     error = json.loads(capsys.readouterr().out)["error"]
     assert (ended.value.code, error["code"]) == (2, "usage")
-    assert said in error["message"]
+    assert message in error["message"]
     assert "--help" in error["next_step"]
 
 

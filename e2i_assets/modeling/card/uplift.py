@@ -243,14 +243,14 @@ def _overlap(records: UpliftRecords) -> str:
 
 
 def _sensitivity(report: EffectReport) -> str:
-    found = report.sensitivity
-    if found is None:
+    strength = report.sensitivity
+    if strength is None:
         return "Nothing can be said of it without an effect."
     return (
         "A confounder that nobody measured would have to be tied to treatment and outcome by a risk ratio of "
-        f"{found.e_value:.2f} each to take the effect away (E-value), of {found.e_value_limit:.2f} to move "
-        f"its interval to none; or explain {found.robustness:.0%} of what is left of both, and "
-        f"{found.robustness_significance:.0%} to take away its significance (Cinelli and Hazlett)."
+        f"{strength.e_value:.2f} each to take the effect away (E-value), of {strength.e_value_limit:.2f} to "
+        f"move its interval to none; or explain {strength.robustness:.0%} of what is left of both, and "
+        f"{strength.robustness_significance:.0%} to take away its significance (Cinelli and Hazlett)."
     )
 
 
@@ -263,11 +263,11 @@ def _graph(records: UpliftRecords) -> Picture | None:
     return _picture(caption, graph_picture(graph, scope.treatment, scope.target, records.report.covariates))
 
 
-def _refutations(found: RefutationReport | None) -> Table:
+def _refutations(report: RefutationReport | None) -> Table:
     rows = [
         [f"{one.name.replace('_', ' ')} {one.column}".rstrip(), one.statistic, f"{one.expected:.3f}",
          f"{one.seen:.3f}", f"{one.p:.2g}", one.verdict]
-        for one in (found.refutations if found else ())
+        for one in (report.refutations if report else ())
     ]  # fmt: skip
     caption = "Attempts to refute the effect; p is that of what was seen, were all well."
     return Table(caption, ["Attempt", "Statistic", "Expected", "Seen", "p", "Verdict"], rows)
@@ -311,12 +311,19 @@ def _segments(records: UpliftRecords) -> Table:
     rows: list[Sequence[str]] = []
     for group in records.model.segments:
         other = on_test.get((group.by, group.level))
-        rows.append([group.by.replace("_", " "), group.level, _told(group), _told(other) if other else "few"])
+        rows.append(
+            [
+                group.by.replace("_", " "),
+                group.level,
+                _interval_text(group),
+                _interval_text(other) if other else "few",
+            ]
+        )
     caption = "Measured effects with 95 % intervals; of too few patients none."
     return Table(caption, ["By", "Segment", "Train and validation", "Test"], rows)
 
 
-def _told(group: EffectGroup) -> str:
+def _interval_text(group: EffectGroup) -> str:
     return "few" if group.effect is None else f"{group.effect.value:+.3f} ({_ends(group.effect)})"
 
 

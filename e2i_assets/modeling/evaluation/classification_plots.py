@@ -35,10 +35,10 @@ def precision_recall_plot(evaluation: Evaluation) -> bytes:
     place = np.linspace(0, len(true) - 1, 10 * len(true))
     false, recall = (np.interp(place, np.arange(len(true)), rates) for rates in (false, true))
     hits, alarms = share * recall, (1 - share) * false
-    found = hits > 0
-    precision = hits[found] / (hits + alarms)[found]
+    any_hit = hits > 0
+    precision = hits[any_hit] / (hits + alarms)[any_hit]
     axes.axhline(share, color=drawing.SOFT, linestyle="--", linewidth=1)
-    axes.plot(recall[found], precision, color=drawing.LINE, linewidth=2)
+    axes.plot(recall[any_hit], precision, color=drawing.LINE, linewidth=2)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.01), aspect="equal")
     axes.set(xlabel="Recall", ylabel="Precision")
     value, ends = evaluation.metrics["test"].get("pr_auc"), evaluation.intervals["test"].get("pr_auc")

@@ -110,15 +110,15 @@ def _not_reckoned(groups: Sequence[Subgroup], people: Sequence[int], minimum: in
 
     Two at least are then not told of, of patients enough together (complementary suppression).
     """
-    told = list(groups)
-    larger = iter(sorted((i for i, g in enumerate(told) if g.n is not None), key=lambda i: people[i]))
-    hidden = [i for i, group in enumerate(told) if group.n is None]
+    table = list(groups)
+    larger = iter(sorted((i for i, g in enumerate(table) if g.n is not None), key=lambda i: people[i]))
+    hidden = [i for i, group in enumerate(table) if group.n is None]
     while hidden and (len(hidden) < 2 or sum(people[i] for i in hidden) < minimum):
         if (joined := next(larger, None)) is None:
             break
-        told[joined] = Subgroup(told[joined].dimension, told[joined].level, None, reason=WITHHELD)
+        table[joined] = Subgroup(table[joined].dimension, table[joined].level, None, reason=WITHHELD)
         hidden.append(joined)
-    return told
+    return table
 
 
 def _order(level: str) -> tuple[int, str]:
@@ -166,13 +166,13 @@ def _figures(
 
 def hidden_below(subgroups: Sequence[Subgroup], minimum: int) -> tuple[Subgroup, ...]:
     """The same groups, without the figures of those of fewer patients: the minimum may have risen since."""
-    told: list[Subgroup] = []
+    shown: list[Subgroup] = []
     for dimension in dict.fromkeys(group.dimension for group in subgroups):
         own = [group for group in subgroups if group.dimension == dimension]
         # Of a group that is hidden already it is not known how many they are; one at least.
         people = [1 if group.n is None else group.patients or group.n for group in own]
         if all(group.n is None or count >= minimum for group, count in zip(own, people, strict=True)):
-            told += own  # judged at this minimum when they were made
+            shown += own  # judged at this minimum when they were made
             continue
         few = f"fewer than {minimum} patients, or of an outcome"
         now = [
@@ -181,8 +181,8 @@ def hidden_below(subgroups: Sequence[Subgroup], minimum: int) -> tuple[Subgroup,
             else Subgroup(dimension, group.level, None, reason=few)
             for group, count in zip(own, people, strict=True)
         ]
-        told += _not_reckoned(now, people, minimum)
-    return tuple(told)
+        shown += _not_reckoned(now, people, minimum)
+    return tuple(shown)
 
 
 def worse_groups(subgroups: Sequence[Subgroup], *, greater_is_better: bool) -> list[tuple[Subgroup, str]]:

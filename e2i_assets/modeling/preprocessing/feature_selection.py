@@ -144,14 +144,14 @@ def _redundant(
         return {}
     correlations = np.abs(np.corrcoef(filled.to_numpy(), rowvar=False))
     strength = _association(filled.rank().to_numpy(), y, problem)
-    kept: list[int] = []
+    chosen: list[int] = []
     removed = {}
     for i in sorted(range(len(names)), key=lambda i: -strength[i]):
-        closest = max(kept, key=lambda other: correlations[i, other], default=i)
+        closest = max(chosen, key=lambda other: correlations[i, other], default=i)
         if closest != i and correlations[i, closest] > limit:
             removed[names[i]] = f"correlates {correlations[i, closest]:.3f} with {names[closest]}"
         else:
-            kept.append(i)
+            chosen.append(i)
     return removed
 
 

@@ -130,14 +130,14 @@ def fit_preprocessor(
         for name in categorical
         if y is not None and len(counts[name]) > FEW_LEVELS and counts[name].max() >= minimum_cell_count
     ]
-    kept = {
+    frequent = {
         name: _levels_of(counts[name], minimum_cell_count)
         if name in encoded
         else _one_hot_levels(counts[name], len(np.unique(patients)), minimum_cell_count)
         for name in categorical
     }
     levels = {
-        name: sorted(_pooled_enough(train[name], kept[name], patients, minimum_cell_count))
+        name: sorted(_pooled_enough(train[name], frequent[name], patients, minimum_cell_count))
         for name in categorical
     }
     unfitted = make_preprocessor(features, levels, encoded=encoded, classes=classes)
@@ -155,17 +155,17 @@ def _patients_of_levels(values: pd.Series, patients: np.ndarray) -> pd.Series:
 
 
 def _pooled_enough(
-    values: pd.Series, kept: Sequence[str], patients: np.ndarray, minimum_cell_count: int
+    values: pd.Series, levels: Sequence[str], patients: np.ndarray, minimum_cell_count: int
 ) -> Sequence[str]:
     """The levels but for the rarest, so many that the patients of all pooled ones are none or enough.
 
     A column, or a statistic of the target, tells of those who are pooled as it does of a level.
     """
     named = _named(values)
-    for end in range(len(kept), 0, -1):
-        pooled = len(np.unique(patients[~np.isin(named, kept[:end])]))
+    for end in range(len(levels), 0, -1):
+        pooled = len(np.unique(patients[~np.isin(named, levels[:end])]))
         if pooled == 0 or pooled >= minimum_cell_count:
-            return kept[:end]
+            return levels[:end]
     return ()
 
 

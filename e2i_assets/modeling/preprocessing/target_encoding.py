@@ -37,7 +37,7 @@ def target_steps(levels: Sequence[Sequence[str]], *, classes: bool) -> list[Any]
 
     return [
         OrdinalEncoder(
-            categories=[list(kept) for kept in levels],
+            categories=[list(of_feature) for of_feature in levels],
             handle_unknown="use_encoded_value",
             unknown_value=POOLED_LEVEL,
         ),

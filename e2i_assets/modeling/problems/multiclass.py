@@ -152,7 +152,10 @@ class Multiclass(Problem):
     ) -> Comparison:
         """Mean weighted F1; its noise is the bootstrap's standard error, averaged over the folds."""
         scores = np.array(
-            [[self.measure(y, p) for p in told] for y, told in zip(targets, predictions, strict=True)]
+            [
+                [self.measure(y, p) for p in probabilities]
+                for y, probabilities in zip(targets, predictions, strict=True)
+            ]
         )
         means = scores.mean(axis=0)
         best = int(np.argmax(means))

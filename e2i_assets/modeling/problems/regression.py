@@ -129,7 +129,9 @@ class Regression(Problem):
 
         A fold's RMSE moves with a row by its squared error over twice the RMSE (delta method).
         """
-        squares = [np.square(np.array(told) - y) for y, told in zip(targets, predictions, strict=True)]
+        squares = [
+            np.square(np.array(predicted) - y) for y, predicted in zip(targets, predictions, strict=True)
+        ]
         errors = np.sqrt([fold.mean(axis=1) for fold in squares])
         means = -errors.mean(axis=0)
         best = int(np.argmax(means))

@@ -48,8 +48,8 @@ def _of_algorithms(scope: Scope) -> Iterator[Contradiction]:
     if both := sorted(preferred & set(wanted.excluded_algorithms)):
         yield Contradiction(key, f"{', '.join(both)}: preferred as well; take it out of one of the two")
     if respelt := {n: right for n in wanted.excluded_algorithms if (right := _respelt(n)) not in (None, n)}:
-        said = ", ".join(f"{name}: did you mean {right}?" for name, right in respelt.items())
-        yield Contradiction(key, f"{said} As it stands it excludes nothing")
+        suggestions = ", ".join(f"{name}: did you mean {right}?" for name, right in respelt.items())
+        yield Contradiction(key, f"{suggestions} As it stands it excludes nothing")
     if other := sorted(preferred - set(able)):
         reason = f"{', '.join(other)}: not for {kind}; known are {', '.join(able)}"
         yield Contradiction(("selection", "preferred_algorithms"), reason)

@@ -15,9 +15,9 @@ from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scopes.scope import Scope
 
 _MODULES = [
-    import_module(f"{problems.__name__}.{found.name}")
-    for found in iter_modules(problems.__path__)
-    if found.name != "base"
+    import_module(f"{problems.__name__}.{module.name}")
+    for module in iter_modules(problems.__path__)
+    if module.name != "base"
 ]
 PROBLEMS: Mapping[str, type[Problem]] = {
     m.PROBLEM.problem_type: m.PROBLEM for m in _MODULES if hasattr(m, "PROBLEM")

@@ -33,7 +33,7 @@ class Alike:
     largest: int = 0
     parted: int = 0
 
-    def said(self, count: Callable[[int], str] = str) -> str:
+    def text(self, count: Callable[[int], str] = str) -> str:
         """The counts, for a person; `count` writes one, for pages that hide small ones."""
         if not self.patients:
             return f"no two patients have equal rows (equal_rows: {self.policy})"

@@ -42,12 +42,12 @@ class StudyJournal:
             try:
                 entry = json.loads(line)
                 key = (entry["number"], entry["level"])
-                kept = (entry["params"], from_json(Fitted, entry["fitted"]))
+                trial = (entry["params"], from_json(Fitted, entry["fitted"]))
             except (ValueError, KeyError, TypeError):
                 return b"".join(lines[:number])
             if not line.endswith(b"\n"):
                 return b"".join(lines[:number])
-            self._fitted[key] = kept
+            self._fitted[key] = trial
         return written
 
     def fitted(self, fit: Fit) -> Fitted | None:

@@ -185,15 +185,15 @@ def _gain(by: np.ndarray, true: np.ndarray, share: float) -> float:
 
 def evaluation_metrics(evaluation: UpliftEvaluation) -> dict[str, float]:
     """Figures by name, for experiment tracking."""
-    found: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "test_average_effect": evaluation.average.value,
         "test_policy_gain": evaluation.policy.gain.value,
         "test_policy_over_chance": evaluation.policy.over_chance.value,
     }
     if evaluation.qini is not None:
-        found |= {"test_qini": evaluation.qini.qini.value, "test_auuc": evaluation.qini.auuc.value}
+        metrics |= {"test_qini": evaluation.qini.qini.value, "test_auuc": evaluation.qini.auuc.value}
     if (truth := evaluation.truth) is not None:
-        found |= {"true_average_effect": truth.average, "policy_regret": truth.regret}
+        metrics |= {"true_average_effect": truth.average, "policy_regret": truth.regret}
         if truth.correlation is not None:
-            found["correlation_with_truth"] = truth.correlation
-    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+            metrics["correlation_with_truth"] = truth.correlation
+    return {name: float(value) for name, value in metrics.items() if np.isfinite(value)}

@@ -128,9 +128,9 @@ class UpliftModel:
         )  # fmt: skip
 
     def _record(self) -> dict[str, Any]:
-        kept = {name: value for name, value in vars(self).items() if name not in ("pipeline", "_pickle")}
+        fields = {name: value for name, value in vars(self).items() if name not in ("pipeline", "_pickle")}
         structured = ("choice", "line", "average", "segments")
-        return {name: _json(value) if name in structured else value for name, value in kept.items()}
+        return {name: _json(value) if name in structured else value for name, value in fields.items()}
 
     def identity(self) -> str:
         """Hash of all that is known of the model and, by its fingerprint, of the pipeline."""

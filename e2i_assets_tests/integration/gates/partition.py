@@ -44,9 +44,9 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 
 
 def reason(result: dg.ExecuteInProcessResult, gate: str) -> Any:
-    (found,) = [e for e in result.get_asset_check_evaluations() if e.check_name == gate]
-    assert not found.passed
-    return found.metadata["reason"].value
+    (evaluated,) = [e for e in result.get_asset_check_evaluations() if e.check_name == gate]
+    assert not evaluated.passed
+    return evaluated.metadata["reason"].value
 
 
 def published(here: Settings) -> dict[str, str]:

@@ -70,10 +70,10 @@ def test_the_cohort_command_reads_what_was_constructed(
     here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Definition, attrition and difference, also of a construction that a gate refused."""
-    first = told(monkeypatch, here, "show", PARTITION)
+    first = asked_by_command(monkeypatch, here, "show", PARTITION)
     assert first["config_hash"] == first["versions"][0]["config_hash"]
     assert first["definition"]["inclusion_criteria"][0]["clinical_rationale"]
-    shown = told(monkeypatch, here, "attrition", PARTITION, "--order", "3", "--without", "1,2")
+    shown = asked_by_command(monkeypatch, here, "attrition", PARTITION, "--order", "3", "--without", "1,2")
     assert shown["standing"] == "published"
     assert shown["attrition"][0]["criterion_order"] == 3
     assert shown["eligible_without"] > shown["result"]["eligible_count"] == 372
@@ -81,22 +81,22 @@ def test_the_cohort_command_reads_what_was_constructed(
     edited = changed(here, tmp_path, COHORT_FILE, lambda c: c["inclusion_criteria"].append(older))
     assert not run(edited, "key:cohort").success
     picture = tmp_path / "flow.png"
-    refused = told(monkeypatch, edited, "attrition", PARTITION, "--png", str(picture))
+    refused = asked_by_command(monkeypatch, edited, "attrition", PARTITION, "--png", str(picture))
     assert refused["standing"].startswith("not published")
     assert picture.read_bytes().startswith(b"\x89PNG")
     new = refused["result"]["config_hash"]
-    compared = told(monkeypatch, here, "diff", PARTITION, new[:8])
+    compared = asked_by_command(monkeypatch, here, "diff", PARTITION, new[:8])
     assert [(c["change"], c["after"]) for c in compared["criteria"]] == [("added", "age_at_diagnosis >= 70")]
     effect = compared["effect"]
     assert effect["after"] == refused["result"]
     assert (effect["stayed"], effect["gained"], effect["lost"]) == (
         refused["result"]["eligible_count"], 0, 372 - refused["result"]["eligible_count"],
     )  # fmt: skip
-    foreign = told(monkeypatch, here, "diff", "kisqali_hr_her2_bc", PARTITION)
+    foreign = asked_by_command(monkeypatch, here, "diff", "kisqali_hr_her2_bc", PARTITION)
     assert foreign["effect"] is None
     assert "columns missing from the journeys: hr_status" in foreign["effect_unavailable"]
     with pytest.raises(NothingToShow, match="neither a YAML file nor a partition"):
-        told(monkeypatch, here, "diff", PARTITION, "ffff")
+        asked_by_command(monkeypatch, here, "diff", PARTITION, "ffff")
 
 
 def test_dagit_shows_whom_each_rule_removed(base: Settings) -> None:
@@ -111,7 +111,7 @@ def test_dagit_shows_whom_each_rule_removed(base: Settings) -> None:
     ].data.items()
 
 
-def told(monkeypatch: pytest.MonkeyPatch, here: Settings, *arguments: str) -> Any:
+def asked_by_command(monkeypatch: pytest.MonkeyPatch, here: Settings, *arguments: str) -> Any:
     """What `e2i cohort ... --json` prints."""
     monkeypatch.setattr("e2i_assets.cli.session.settings", lambda: here)
     answer = CliRunner().invoke(app, ["cohort", *arguments, "--json"])

@@ -64,9 +64,9 @@ def test_what_was_learnt_lies_in_mlflow_and_names_no_patient(here: Settings) -> 
     (record,) = here.home_dir.rglob(f"{trained.attributes[MLFLOW_RUN]}/artifacts/shap/explanation.json")
     names = {p.name for p in record.parent.iterdir()}
     assert {"explanation.json", "importance.png", "dependence.png"} <= names
-    told = json.loads(record.read_text())
+    document = json.loads(record.read_text())
     features = set(splits(here).train.columns)
-    assert set(told["importance"]) <= features
+    assert set(document["importance"]) <= features
     patients = pd.concat([splits(here).train, splits(here).validation])["patient_id"]
     assert not [patient for patient in patients if patient in record.read_text()]
-    assert all(group["rows"] >= 5 for groups in told["groups"].values() for group in groups)
+    assert all(group["rows"] >= 5 for groups in document["groups"].values() for group in groups)

@@ -144,8 +144,8 @@ def test_bundle_answers(here: Settings, monkeypatch: pytest.MonkeyPatch, way: st
     honest = bento_bundle.answers
 
     def dishonest(*asked: Any) -> Any:
-        told = honest(*asked)
-        return dataclasses.replace(told, **{way: getattr(told, way) + 1e-5})
+        answer = honest(*asked)
+        return dataclasses.replace(answer, **{way: getattr(answer, way) + 1e-5})
 
     monkeypatch.setattr(bento_bundle, "answers", dishonest)
     before = published(here)

@@ -69,9 +69,9 @@ def test_the_command_exists(command: str) -> None:
         assert (ROOT / arguments[0]).is_file()
         assert (ROOT / arguments[1]).is_dir()
     elif Path(program).name == "e2i":
-        found: Any = typer.main.get_command(app)
-        while hasattr(found, "commands"):
-            found = found.commands[arguments.pop(0)]
-        known = {option for parameter in found.params for option in parameter.opts}
+        result: Any = typer.main.get_command(app)
+        while hasattr(result, "commands"):
+            result = result.commands[arguments.pop(0)]
+        known = {option for parameter in result.params for option in parameter.opts}
         used = {word.partition("=")[0] for word in arguments if word.startswith("-")}
-        assert found.context_settings.get("ignore_unknown_options") or used <= known, used - known
+        assert result.context_settings.get("ignore_unknown_options") or used <= known, used - known

@@ -158,9 +158,9 @@ def test_a_damaged_input_is_named_and_a_damaged_pointer_is_replaced_by_force(her
     pointer = members.parents[1] / "current.json"
     pointer.write_text(pointer.read_text()[:50])
     for select in ("key:cohort", "key:features"):
-        said = failure(run(here, select))
-        assert str(pointer) in said
-        assert "--force" in said
+        text = failure(run(here, select))
+        assert str(pointer) in text
+        assert "--force" in text
     assert run(here, "key:cohort", force=True).success
     assert run(here, "*").success
     assert versions(here) == before

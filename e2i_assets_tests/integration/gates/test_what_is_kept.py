@@ -38,11 +38,13 @@ def test_every_stage_leaves_its_records(base: Settings) -> None:
         "ml_bentoml_services": 1,
     }
     with build_resources(base)["warehouse"].engine.connect() as connection:
-        found = {table: connection.scalar(sa.text(f"SELECT count(*) FROM e2i.{table}")) for table in expected}
+        result = {
+            table: connection.scalar(sa.text(f"SELECT count(*) FROM e2i.{table}")) for table in expected
+        }
         shares = connection.execute(
             sa.text("SELECT split, count(*) / 372.0 FROM e2i.ml_split_assignments GROUP BY split")
         ).all()
-    assert found == expected
+    assert result == expected
     wanted = {"train": 0.60, "validation": 0.20, "test": 0.15, "holdout": 0.05}
     assert {split: pytest.approx(wanted[split], abs=0.02) for split, _ in shares} == {
         s: float(v) for s, v in shares
@@ -55,8 +57,8 @@ def test_nobody_of_a_sealed_split_is_in_any_file_in_the_clear(base: Settings) ->
     with build_resources(base)["warehouse"].engine.connect() as connection:
         sealed = [patient.encode() for patient in connection.scalars(query)]
     declared = base.home_dir / "artifacts" / "synthetic_truth"  # of patients who do not exist
-    kept = [path for path in base.home_dir.rglob("*") if not path.is_relative_to(declared)]
-    files = [path for path in kept if path.is_file()]
+    remaining = [path for path in base.home_dir.rglob("*") if not path.is_relative_to(declared)]
+    files = [path for path in remaining if path.is_file()]
     assert len(sealed) > 50
     contents = {path: path.read_bytes() for path in files}
     assert not [path for path, content in contents.items() if any(patient in content for patient in sealed)]
@@ -131,14 +133,14 @@ def test_one_mlflow_run_holds_what_was_made(base: Settings) -> None:
         "validation_pr_auc",
         "test_ece",
     } <= set(run.data.metrics)
-    kept = {
+    remaining = {
         file.path
         for folder in ("plots", "preprocessor")
         for file in client.list_artifacts(run.info.run_id, folder)
     }
-    studied = {path for path in kept if path.startswith("plots/study_")}
+    studied = {path for path in remaining if path.startswith("plots/study_")}
     assert "plots/study_history.png" in studied
-    assert kept - studied == {
+    assert remaining - studied == {
         "plots/importance.png",
         "plots/roc.png",
         "plots/precision_recall.png",

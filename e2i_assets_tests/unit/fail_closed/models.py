@@ -44,8 +44,8 @@ def judged(test: pd.DataFrame) -> tuple[CriterionResult, ...]:
 
 
 def answered(validation: pd.DataFrame) -> Answers:
-    told = trained("LogisticRegression").predict(probe_rows(validation, FEATURES))
-    return Answers(told, told, told)
+    answer = trained("LogisticRegression").predict(probe_rows(validation, FEATURES))
+    return Answers(answer, answer, answer)
 
 
 def assessed(train: pd.DataFrame) -> Answerability:

@@ -214,8 +214,8 @@ def _xgboost(model: Any) -> Callable[[Vector], Vector]:
     def tell(x: Vector) -> Vector:
         if np.isnan(x).any():  # each split has a side for what is missing
             return booster.inplace_predict(x.reshape(1, -1), validate_features=False).ravel()
-        told = conditions[leaves(x)].reshape(-1, base.shape[1])  # the trees of a round, one for each class
-        return link(np.cumsum(np.concatenate([base, told]), axis=0)[-1])
+        margins = conditions[leaves(x)].reshape(-1, base.shape[1])  # the trees of a round, one for each class
+        return link(np.cumsum(np.concatenate([base, margins]), axis=0)[-1])
 
     return tell
 
