@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -18,13 +20,16 @@ READY_WITHIN_S = 120
 
 
 @contextmanager
-def served(target: str, home: Path, log: Path) -> Iterator[str]:
-    """Serve a Bento tag of the store in `home`, or an import string of the current folder; yields its URL."""
+def served(target: str, home: Path, log: Path, **variables: str) -> Iterator[str]:
+    """Serve a Bento tag of the store in `home`, or an import string of that folder, with these environment
+    variables; yields its URL.
+    """
     port = free_port()
     environment = os.environ | {
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "True",
         "OMP_NUM_THREADS": "1",
+        **variables,
     }
     command = [sys.executable, "-m", "bentoml", "serve", target]
     options = ["--host", "127.0.0.1", "--port", str(port), "--api-workers", "1"]
@@ -48,6 +53,20 @@ def running(
         yield url
     finally:
         _stop(process)
+
+
+def post(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
+    """The answer to a body, NaN and Infinity included, which a JSON client of a test library would refuse."""
+    headers = {"Content-Type": "application/json"}
+    return httpx.post(url + path, content=json.dumps(body), headers=headers, timeout=30)
+
+
+def forget() -> None:
+    """Remove the modules of a service that was loaded into this process."""
+    for module in [
+        name for name in sys.modules if name.partition(".")[0] in ("service", "server", "one_row")
+    ]:
+        del sys.modules[module]
 
 
 def free_port() -> int:

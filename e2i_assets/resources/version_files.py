@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
-DIGITS = 16
-"""Hex digits of a version."""
+from e2i_assets import file_hashes
+from e2i_assets.file_hashes import DIGITS, File, hash_of
+
 FILES = "files.json"
 """File of a version that lists the others, with their hashes, and what the artifact calls its content."""
 
@@ -18,27 +17,14 @@ SYNCS = 8
 """Files that the disk is asked to write at the same time."""
 
 
-class File(NamedTuple):
-    """Bytes, and SHA-256 in hex, of one file."""
-
-    size: int
-    sha256: str
-
-
 def hashes(folder: Path) -> dict[str, File]:
     """Each file of a version by its path, the list of them aside."""
-    files = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder).as_posix()
-        if name != FILES:
-            with path.open("rb") as file:
-                files[name] = File(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
-    return files
+    return {path: file for path, file in file_hashes.hashes(folder).items() if path != FILES}
 
 
 def content_hash(folder: Path) -> str:
     """Sixteen hex digits of the SHA-256 over the names and bytes of a folder's files."""
-    return _hash_of(hashes(folder))
+    return hash_of(hashes(folder))
 
 
 def list_files(folder: Path, identity: str | None) -> None:
@@ -57,7 +43,7 @@ def damage(folder: Path, version: str, *, identified: bool | None = None) -> str
     if not (folder / FILES).exists():
         # A release before there were lists named every version by its files.
         return (
-            None if _hash_of(present) == version else f"{FILES} is missing, or other files are not as written"
+            None if hash_of(present) == version else f"{FILES} is missing, or other files are not as written"
         )
     try:
         listed = json.loads((folder / FILES).read_text())
@@ -67,7 +53,7 @@ def damage(folder: Path, version: str, *, identified: bool | None = None) -> str
     wrong = sorted(n for n in files.keys() | present.keys() if files.get(n) != present.get(n))
     if wrong:
         return f"{', '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} missing or not as written"
-    named = identity[:DIGITS] if identity and identified is not False else _hash_of(present)
+    named = identity[:DIGITS] if identity and identified is not False else hash_of(present)
     return None if named == version else f"{FILES} is of another version"
 
 
@@ -89,10 +75,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _hash_of(files: dict[str, File]) -> str:
-    digest = hashlib.sha256()
-    for name, file in files.items():
-        digest.update(name.encode() + b"\0" + bytes.fromhex(file.sha256))
-    return digest.hexdigest()[:DIGITS]

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from e2i_assets.contracts.variables import Feature
+from e2i_assets.file_hashes import hashes
 from e2i_assets.modeling.problems.base import Answer
-from e2i_assets.modeling.selection import one_row
 from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
-from e2i_assets.serving.pipeline_check import PipelineFacts, check_pipeline
+from e2i_assets.serving.packing import MODELS, member, pack, service_files
+from e2i_assets.serving.pipeline_check import Golden, PipelineFacts, check_pipeline
 from e2i_assets.serving.schema import feature_schema, render
-
-_SOURCES = {
-    "service.py": Path(__file__).with_name("service_template.py"),
-    "request_schema.py": Path(__file__).with_name("request_schema.py"),
-    "admission.py": Path(__file__).with_name("admission.py"),
-    **{f"one_row/{part.name}": part for part in sorted(Path(one_row.__file__).parent.glob("*.py"))},
-}
-"""Name in the bundle to the module that it is a copy of."""
+from e2i_assets.serving.server.answers import told
 
 
 @dataclass(frozen=True)
@@ -98,17 +88,13 @@ def build_bundle(
             "answer": answer.document(),
             "metadata": dict(metadata),
             "one_row": facts.one_row,
-            "self_check": {"all_missing": list(facts.all_missing)},
+            "golden": [_known(one, answer) for one in facts.golden],
         }
     )
     content = _content(pipeline, text, facts)
-    try:
-        path = store.stored(tag, content) or _build(tag, content, pipeline, text, facts, build_dir)
-    except OSError as error:
-        raise BundleError(
-            f"bundle {tag}: {error.strerror or 'copying failed'} at {error.filename or 'the bundle store'}",
-            "Check that the folder is writable and has room.",
-        ) from error
+    path = store.stored(tag, content) or _build(
+        tag, content, answer.service, pipeline, text, facts, build_dir
+    )
     return Bundle(tag, version, path, answer.service, content, facts.one_row)
 
 
@@ -124,38 +110,53 @@ def _tag(name: str, version: str) -> str:
     return tag
 
 
+def _known(golden: Golden, answer: Answer) -> dict[str, Any]:
+    """A request with its answer; to twelve digits, the last of which threads may change."""
+    import numpy as np
+
+    given = [float(f"{value:.12g}") for value in golden.given]
+    rows = np.array([given]) if answer.columns else np.array(given)
+    return {"features": golden.features, "given": given, "answer": told(rows, answer.document())}
+
+
 def _content(pipeline: Any, schema: str, facts: PipelineFacts) -> str:
-    sources = [source.read_text(encoding="utf-8") for source in _SOURCES.values()]
-    parts = [fingerprint(pipeline), schema, *facts.requirements, *sources]
+    parts = [fingerprint(pipeline), schema, *facts.requirements, *service_files().values()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _build(
-    tag: str, content: str, pipeline: Any, schema: str, facts: PipelineFacts, build_dir: Path | None
+    tag: str,
+    content: str,
+    service: str,
+    pipeline: Any,
+    schema: str,
+    facts: PipelineFacts,
+    build_dir: Path | None,
 ) -> Path:
     import joblib
 
-    # BentoML asks for uv even where nothing is to be locked, and would fetch it with pip.
-    if find_spec("uv") is None and shutil.which("uv") is None:
-        raise BundleError(
-            f"bundle {tag}: BentoML builds with uv, which is not installed",
-            "Run `pip install uv`.",
-        )
-    with nullcontext(build_dir) if build_dir else tempfile.TemporaryDirectory(prefix="e2i-bundle-") as chosen:
-        folder = Path(chosen).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        for copy, source in _SOURCES.items():
-            (folder / copy).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, folder / copy)
-        (folder / "schema.json").write_text(schema, encoding="utf-8")
-        joblib.dump(pipeline, folder / "pipeline.joblib")
-        return store.build_into_store(tag, content, folder, _options(tag, facts))
+    name, _, version = tag.partition(":")
 
+    def fill(folder: Path) -> list[dict[str, Any]]:
+        place = f"{MODELS}/{name}"
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        (folder / place / "schema.json").write_text(schema, encoding="utf-8")
+        joblib.dump(pipeline, folder / place / "pipeline.joblib")
+        files = {f"{place}/{path}": file for path, file in hashes(folder / place).items()}
+        return [
+            member(
+                model_name=name, version=version, bento_tag=tag, stage="development", role="active",
+                files_hash=None, folder=place, source=f"{place}/", files=files,
+            )
+        ]  # fmt: skip
 
-def _options(tag: str, facts: PipelineFacts) -> dict[str, Any]:
-    return {
-        "service": "service:PredictionService",
-        "description": f"# {tag}\n\nNamed features in, predictions out; `GET /model_info` lists them.\n",
-        "include": [*_SOURCES, "schema.json", "pipeline.joblib"],
-        "python": {"packages": list(facts.requirements), "lock_packages": False},
-    }
+    description = f"# {tag}\n\nNamed features in, predictions out; `GET /model_info` lists them.\n"
+    return pack(
+        tag,
+        content,
+        service,
+        fill,
+        requirements=facts.requirements,
+        description=description,
+        build_dir=build_dir,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import random
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving.errors import BundleError
-from e2i_assets.serving.request_schema import Row, bounds, to_frame
+from e2i_assets.serving.server.request_schema import Row, bounds, to_frame
 
 _ALWAYS = frozenset({"joblib", "numpy", "pandas", "pydantic", "scipy", "sklearn"})
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # spares a scan of every installed distribution
@@ -24,6 +25,18 @@ MADE_UP = 200
 SHARE_OF_NULLS = 0.2
 
 
+GOLDEN = 8
+"""Requests whose answers a bundle knows."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A request, and what the pipeline gives: a number for each column of the answer, or one."""
+
+    features: Row
+    given: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class PipelineFacts:
     """What the bundle records about its pipeline.
@@ -31,14 +44,14 @@ class PipelineFacts:
     Attributes:
         requirements: pinned distributions, `name==version`, of the modules that the pipeline's pickle names
             and of what the service itself imports.
-        all_missing: what the pipeline gives when every feature is null, as a client would get it; the served
-            bundle must give the same before it answers anything.
+        golden: requests with what a client gets of them, the first with null for every feature; the served
+            bundle must give the same before it answers anything, and whoever runs it can ask again.
         one_row: `compiled` where single rows are answered by what `selection.one_row` makes of the pipeline;
             else `pipeline: ` and the part that has no such form.
     """
 
     requirements: tuple[str, ...]
-    all_missing: tuple[float, ...]
+    golden: tuple[Golden, ...]
     one_row: str
 
 
@@ -55,6 +68,8 @@ def check_pipeline(pipeline: Any, features: Sequence[Mapping[str, Any]], answer:
             columns, fails on nulls, unknown levels or the ends of a contract, or answers a row alone
             otherwise than among others.
     """
+    import numpy as np
+
     restored, modules = _round_trip(pipeline)
     _check_columns(restored, features)
     nulls = dict.fromkeys((f["name"] for f in features), None)
@@ -66,7 +81,10 @@ def check_pipeline(pipeline: Any, features: Sequence[Mapping[str, Any]], answer:
         _given(restored, features, row, answer, "the ends of what its contract allows")
     all_missing = _given(restored, features, nulls, answer, "null for every feature; add an imputer")
     _given(restored, features, unknown, answer, "an unknown category; let the encoder handle unknowns")
-    return PipelineFacts(_requirements(modules), all_missing, _one_row(restored, features, answer))
+    rows = made_up(features)
+    whole = np.asarray(one_row.asked(restored, answer.method)(to_frame(features, rows)), dtype=float)
+    golden = [Golden(nulls, all_missing), *map(Golden, rows, _told(whole, answer))][:GOLDEN]
+    return PipelineFacts(_requirements(modules), tuple(golden), _one_row(restored, answer, rows, whole))
 
 
 class _Recorder(pickle.Unpickler):
@@ -122,11 +140,17 @@ def _given(
     wanted = (1, len(answer.columns)) if answer.columns else (1,)
     if given.shape != wanted or not np.isfinite(given).all():
         raise BundleError(f"the pipeline gives no {wanted[-1]} finite numbers for {rule}")
-    return tuple((given[0, list(answer.columns)] if answer.columns else given).tolist())
+    return _told(given, answer)[0]
 
 
-def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answer) -> str:
-    """How single rows are answered; tried on rows that are made up, gaps and unknown levels among them.
+def _told(given: Any, answer: Answer) -> list[tuple[float, ...]]:
+    """Of each row what a client gets of it."""
+    columns = given[:, list(answer.columns)] if answer.columns else given.reshape(-1, 1)
+    return [tuple(row) for row in columns.tolist()]
+
+
+def _one_row(pipeline: Any, answer: Answer, rows: Sequence[Row], whole: Any) -> str:
+    """How single rows are answered, tried on rows of which the pipeline gives `whole`.
 
     Raises:
         BundleError: the compiled form differs from the pipeline.
@@ -137,8 +161,6 @@ def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answe
         compiled = one_row.compiled(pipeline, answer.method)
     except NotImplementedError as error:
         return f"pipeline: {error}"
-    rows = _made_up(features)
-    whole = np.asarray(one_row.asked(pipeline, answer.method)(to_frame(features, rows)), dtype=float)
     alone = np.array([compiled(row) for row in rows], dtype=float).reshape(whole.shape)
     if not (gap := one_row.gap(alone, whole)) <= one_row.TOLERANCE:
         raise BundleError(
@@ -149,8 +171,10 @@ def _one_row(pipeline: Any, features: Sequence[Mapping[str, Any]], answer: Answe
     return "compiled"
 
 
-def _made_up(features: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Rows that clients might send: nulls, levels known and unknown, usual values and the ends."""
+def made_up(features: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Rows that clients might send: nulls, levels known and unknown, usual values and the ends; a service
+    lets all of them in.
+    """
     drawn = random.Random(MADE_UP)
 
     def value(feature: Mapping[str, Any]) -> float | bool | str | None:
@@ -159,9 +183,11 @@ def _made_up(features: Sequence[Mapping[str, Any]]) -> list[Row]:
         if feature["kind"] == "boolean":
             return drawn.random() < 0.5
         if feature["kind"] == "categorical":
-            return drawn.choice([*feature["levels"], _UNKNOWN_LEVEL])
-        low, high = feature["usual"] or (-1.0, 1.0)
-        return drawn.choice([drawn.uniform(low, high)] * 8 + [low, *bounds(feature)])
+            return drawn.choice(feature["allowed"] or [*feature["levels"], _UNKNOWN_LEVEL])
+        (low, high), (least, most) = feature["usual"] or (-1.0, 1.0), bounds(feature)
+        drawn_value = drawn.choice([drawn.uniform(low, high)] * 8 + [low, least, most])
+        within = min(max(drawn_value, least), most)
+        return float(math.floor(within)) if feature["integer"] and math.floor(within) >= least else within
 
     return [{feature["name"]: value(feature) for feature in features} for _ in range(MADE_UP)]
 

@@ -73,6 +73,13 @@ def _make(folder: Path) -> None:
         ) from error
 
 
+def folder_of(tag: str) -> Path:
+    """Where the current store has the bundle `tag`, if it has."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    return Path(BentoMLContainer.bento_store_dir.get()) / tag.replace(":", "/")
+
+
 def stored(tag: str, content: str) -> Path | None:
     """Folder of the bundle `tag` in the current store, or None when there is none.
 
@@ -112,7 +119,7 @@ def build_into_store(tag: str, content: str, folder: Path, options: Mapping[str,
     from bentoml._internal.configuration.containers import BentoMLContainer
 
     name, _, version = tag.partition(":")
-    target = Path(BentoMLContainer.bento_store_dir.get()) / name / version
+    target = folder_of(tag)
     with tempfile.TemporaryDirectory(
         prefix="e2i-", dir=BentoMLContainer.tmp_bento_store_dir.get()
     ) as staging:
@@ -147,15 +154,15 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
     It changes directory, extends `sys.path` and keeps the modules, whose names are the same in every bundle.
     """
-    names = [path.stem for path in folder.glob("*.py")]
-    modules, path = {name: sys.modules.pop(name, None) for name in names}, list(sys.path)
+    roots = {path.stem for path in folder.glob("*") if path.suffix == ".py" or path.is_dir()}
+    ours = [name for name in sys.modules if name.partition(".")[0] in roots]
+    modules, path = {name: sys.modules.pop(name) for name in ours}, list(sys.path)
     importlib.invalidate_caches()
     try:
         with chdir(folder):
             yield
     finally:
         sys.path[:] = path
-        for name, module in modules.items():
-            sys.modules.pop(name, None)
-            if module is not None:
-                sys.modules[name] = module
+        for name in [name for name in sys.modules if name.partition(".")[0] in roots]:
+            del sys.modules[name]
+        sys.modules.update(modules)

@@ -49,7 +49,7 @@ ONLY_REFUSES = {
 BY_NAME = {
     "modeling.scopes.problem_types": "modeling.problems",  # loads each module that is there
     "modeling.scopes.scope": "modeling.problems",  # a scope comes with the problem type that its file names
-    "serving.bundle": "serving",  # copies the source of the service
+    "serving.packing": "serving.server",  # copies the source of the service
 }
 """Modules that come to others by name, which no import says: all of the package counts as imported."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,12 +14,13 @@ import psutil
 import pytest
 from sklearn.pipeline import Pipeline
 
+from e2i_assets.file_hashes import hashes
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import bento_store, build_bundle
-from e2i_assets.serving.admission import MAX_AT_A_TIME, MAX_BODY
-from e2i_assets.serving.request_schema import to_frame
 from e2i_assets.serving.schema import feature_schema
-from e2i_assets_tests.serve_process import served
+from e2i_assets.serving.server.admission import MAX_AT_A_TIME, MAX_BODY
+from e2i_assets.serving.server.request_schema import to_frame
+from e2i_assets_tests.serve_process import forget, post, served
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
 
 TAG = "e2i-conversion-toy:v1"
@@ -68,11 +68,6 @@ def url(pipeline: Pipeline, log: Path) -> Iterator[str]:
     )
 
 
-def post(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
-    text = json.dumps(body)  # writes NaN and Infinity, which a JSON client of a test library would refuse
-    return httpx.post(url + path, content=text, headers={"Content-Type": "application/json"}, timeout=30)
-
-
 def in_process(pipeline: Pipeline, rows: list[dict[str, Any]]) -> np.ndarray:
     return pipeline.predict_proba(to_frame(feature_schema(FEATURES, LEVELS, USUAL), rows))
 
@@ -89,7 +84,9 @@ def test_one_row_gets_the_probability_of_the_model_in_process(
     assert answer["probabilities"] == [pytest.approx([negative, positive], abs=1e-6)]
     assert answer["model_id"] == TAG
     assert answer["prediction_time_ms"] > 0
-    assert set(answer["_metadata"]) == {"model_name", "latency_ms", "timestamp", "warnings"}
+    assert set(answer["_metadata"]) == {
+        "model_name", "version", "stage", "latency_ms", "timestamp", "warnings",
+    }  # fmt: skip
     assert answer["_metadata"]["model_name"] == "e2i-conversion-toy"
     empty = all(value is None for value in row.values())
     assert answer["_metadata"]["warnings"] == (["every feature: null in 1 of 1 rows"] if empty else [])
@@ -144,6 +141,8 @@ BODIES: dict[str, tuple[bytes, str, int]] = {
     "no text": (b"\xff\xfe\x00", "application/json", 400),
     "a form": (b"x=1", "multipart/form-data; boundary=x", 415),
     "a form without boundary": (b"x=1", "Multipart/form-data", 415),
+    "text": (b"{}", "text/plain", 415),
+    "nested deeply": (b'{"features": ' + b"[" * 100_000, "application/json", 400),
 }
 
 
@@ -182,6 +181,28 @@ def test_many_and_long_unknown_names_make_a_short_answer(url: str, log: Path) ->
     assert "x" * 100 not in log.read_text()[before:]
 
 
+def test_health_names_the_model_and_metrics_count_requests(url: str) -> None:
+    """By requests that were answered or refused with a 4xx: what clients do wrong makes no model unhealthy."""
+    assert post(url, "/predict", {"features": ROW}).status_code == 200
+    assert post(url, "/predict", {"features": {}}).status_code == 400
+    health = httpx.get(f"{url}/health").json()
+    assert (health["status"], health["model_id"], health["error_rate"]) == ("healthy", TAG, 0)
+    assert health["requests"] >= 2
+    assert 0 < health["latency_ms"] < 500
+    assert health["models"]["e2i-conversion-toy"]["status"] == "healthy"
+    assert health["uptime_seconds"] > 0
+    text = httpx.get(f"{url}/metrics").text
+    of_toy = 'endpoint="/predict",model="e2i-conversion-toy",service="classification-service"'
+    for sample in (
+        f'e2i_model_requests_total{{{of_toy},status="200"}}',
+        'e2i_model_request_latency_seconds_bucket{endpoint="/predict",le="0.5",model="e2i-conversion-toy"',
+        'e2i_model_errors_total{endpoint="/predict",error_type="client"',
+        'e2i_model_health_status{model="e2i-conversion-toy",service="classification-service"} 1.0',
+        'e2i_model_load_seconds{model="e2i-conversion-toy"', "process_resident_memory_bytes",
+    ):  # fmt: skip
+        assert sample in text, sample
+
+
 def test_a_body_above_the_limit_gets_a_413(url: str) -> None:
     response = httpx.post(f"{url}/predict", content=b" " * (MAX_BODY + 1), timeout=30)
     assert response.status_code == 413
@@ -200,13 +221,8 @@ def test_a_burst_is_refused_early_while_health_is_told(url: str) -> None:
     assert statuses <= {200, 503}
     assert 200 in statuses
     assert post(url, "/predict", {"features": ROW}).status_code == 200
-
-
-def test_health_names_the_model_and_metrics_count_requests(url: str) -> None:
-    health = httpx.get(f"{url}/health").json()
-    assert (health["status"], health["model_id"]) == ("healthy", TAG)
-    assert health["uptime_seconds"] > 0
-    assert 'endpoint="/predict"' in httpx.get(f"{url}/metrics").text
+    rate = httpx.get(f"{url}/health").json()["error_rate"]
+    assert (rate > 0) == (503 in statuses)
 
 
 def test_the_service_describes_its_features(url: str) -> None:
@@ -214,7 +230,9 @@ def test_the_service_describes_its_features(url: str) -> None:
     assert info["metadata"] == {"data_version": "abc"}
     assert (info["positive_class"], info["threshold"]) == ("initiated", 0.5)
     assert [feature["name"] for feature in info["features"]] == list(ROW)
-    properties = httpx.get(f"{url}/docs.json").json()["components"]["schemas"]["Features"]["properties"]
+    properties = httpx.get(f"{url}/docs.json").json()["components"]["schemas"]["e2i-conversion-toy.Features"][
+        "properties"
+    ]
     assert properties["age"]["x-unit"] == "years"
     assert properties["age"]["description"].startswith("Age at diagnosis")
 
@@ -230,13 +248,21 @@ def test_a_bundle_whose_pipeline_answers_otherwise_refuses_to_serve(
             pipeline, FEATURES, name="e2i-conversion-toy", version="v2",
             answer=Binary().answer(pipeline.classes_, "initiated", 0.5), metadata={}, levels=LEVELS, usual=USUAL,
         )  # fmt: skip
-        schema = bundle.path / "src" / "schema.json"
-        changed = json.loads(schema.read_text())
-        changed["self_check"]["all_missing"][1] += 1e-3
-        schema.write_text(json.dumps(changed))
+        _change_golden(bundle.path / "src")
         monkeypatch.chdir(home)
         service = bentoml.load(bundle.tag)
         with pytest.raises(RuntimeError, match="self-check failed"):
             service()
-    for module in ("service", "request_schema"):
-        sys.modules.pop(module)
+    forget()
+
+
+def _change_golden(source: Path) -> None:
+    """As if the libraries gave another probability: the schema, and what is on record of its bytes."""
+    (schema,) = source.rglob("models/*/schema.json")
+    changed = json.loads(schema.read_text())
+    changed["golden"][0]["given"][1] += 1e-3
+    schema.write_text(json.dumps(changed))
+    release = json.loads((source / "release.json").read_text())
+    (listed,) = [file for file in release["members"][0]["files"] if file[0].endswith("schema.json")]
+    listed[1:] = hashes(schema.parent)["schema.json"]
+    (source / "release.json").write_text(json.dumps(release))

@@ -40,13 +40,13 @@ DOMAIN = {
     "trained_model": {"modeling.training.model"},
     "evaluation": {"gates.evaluation", "modeling.evaluation.evaluate", "leakage.info_sheet"},
     "model_card": {"modeling.card.page", "modeling.card.tables", "modeling.card.tripod_answers"},
-    "bento_bundle": {"gates.bento_bundle", "serving.bundle", "serving.service_template"},
+    "bento_bundle": {"gates.bento_bundle", "serving.bundle", "serving.server.service"},
 }
 """What must decide each stage, beside the stage helper and, from the splits on, the problem types."""
 ALWAYS = {"stages.stage", "gates.verdict", "resources.store"}
 PROBLEM = "modeling.problems.regression"
 OF_A_SCOPE = {"splits", *list(DOMAIN)[list(DOMAIN).index("model_candidate") :]}
-READS_ITSELF = {"serving.service_template", "stages.code_version", "stages.unforeseen"}
+READS_ITSELF = {"serving.server.service", "stages.code_version", "stages.unforeseen"}
 """Read what is beside them in a bundle, the sources that they hash, and which frames are ours."""
 
 VERSIONS = f"""
@@ -115,7 +115,7 @@ def test_a_copy_of_the_tree_has_the_same_versions_and_a_change_changes_what_it_d
     assert len(presenting) > 8
     assert changed_by(*presenting, "cli.main") == set()
     assert changed_by("gates.splits") == {"splits"}
-    assert changed_by("serving.service_template") == {"bento_bundle"}
+    assert changed_by("serving.server.service") == {"bento_bundle"}
     assert changed_by(PROBLEM) == OF_A_SCOPE
     # Now the rule below is imported where it is needed only; and for types alone it is still no part of it.
     lazily = "\n\ndef later():\n    from e2i_assets.leakage import dates\n"

@@ -289,8 +289,8 @@ def test_a_model_of_many_levels_can_be_served() -> None:
     from sklearn.pipeline import make_pipeline
 
     from e2i_assets.serving.pipeline_check import check_pipeline
-    from e2i_assets.serving.request_schema import doubts, to_frame
     from e2i_assets.serving.schema import feature_schema
+    from e2i_assets.serving.server.request_schema import doubts, to_frame
 
     X, patients = many_levels(3_000, 200)
     y = (X["clinic"] < "clinic 020").to_numpy() ^ (patients % 7 == 0)
@@ -300,7 +300,7 @@ def test_a_model_of_many_levels_can_be_served() -> None:
     schema = feature_schema([feature("clinic", "categorical")], {"clinic": levels}, {})
     answer = Binary().answer(model.classes_, "started", 0.5)
     assert answer.columns == (0, 1)
-    assert len(check_pipeline(model, schema, answer).all_missing) == 2
+    assert len(check_pipeline(model, schema, answer).golden[0].given) == 2
     rare = X["clinic"].value_counts().index[-1]
     rows = [{"clinic": name} for name in (levels[0], rare, "never seen")]
     known, pooled, unseen = model.predict_proba(to_frame(schema, rows))[:, 1]

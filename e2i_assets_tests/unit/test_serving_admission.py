@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from e2i_assets.serving.admission import MAX_AT_A_TIME, MAX_BODY, Admission
+from e2i_assets.serving.server.admission import MAX_AT_A_TIME, MAX_BODY, Admission
 
 
 class Busy:

@@ -24,8 +24,8 @@ from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving import Bundle, BundleConflictError, BundleError, bento_store, build_bundle
 from e2i_assets.serving.pipeline_check import check_pipeline
-from e2i_assets.serving.request_schema import doubts, request_models, to_frame
 from e2i_assets.serving.schema import feature_schema
+from e2i_assets.serving.server.request_schema import doubts, request_models, to_frame
 from e2i_assets.serving.store import build_into_store, stored
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, feature, toy_data, toy_pipeline
 
@@ -68,9 +68,9 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     assert bundle.path == home / "bentos" / NAME / "v1"
     source = bundle.path / "src"
     assert {path.name for path in source.iterdir()} == {
-        "admission.py", "bentofile.yaml", "one_row", "pipeline.joblib", "request_schema.py", "schema.json",
-        "service.py",
+        "bentofile.yaml", "file_hashes.py", "models", "one_row", "release.json", "server", "service.py",
     }  # fmt: skip
+    assert {path.name for path in (source / "models" / NAME).iterdir()} == {"pipeline.joblib", "schema.json"}
     imported = {
         (node.module or "").partition(".")[0] if isinstance(node, ast.ImportFrom) else node.names[0].name
         for path in source.rglob("*.py")
@@ -78,7 +78,7 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
     assert "e2i_assets" not in imported
-    schema = json.loads((source / "schema.json").read_text())
+    schema = json.loads((source / "models" / NAME / "schema.json").read_text())
     assert schema["metadata"] == {"validation_auc": 0.71}
     assert schema["features"][2]["levels"] == ["north", "south"]
     assert schema["one_row"] == bundle.one_row == "compiled"
@@ -132,8 +132,8 @@ def test_two_bundles_of_one_process_keep_their_own_features(pipeline: Pipeline, 
     imputing = Pipeline([("fill", ColumnTransformer([("age", _zero(), ["age"])])), *small.steps])
     imputing.fit(frame[["age"]], outcome)
     bundle = build(imputing, features=FEATURES[:1], levels={}, usual={}, name="e2i-conversion-small")
-    described = json.loads((bundle.path / "apis" / "schema.json").read_text())["routes"][0]["input"]
-    assert list(described["properties"]["features"]["properties"]) == ["age"]
+    described = json.loads(next(bundle.path.rglob("models/*/schema.json")).read_text())
+    assert [feature["name"] for feature in described["features"]] == ["age"]
     assert bundle.one_row == "pipeline: Pipeline has no quick form"
 
 
@@ -142,9 +142,9 @@ def _zero() -> FunctionTransformer:
 
 
 def test_building_leaves_the_process_as_it_was(pipeline: Pipeline, home: Path) -> None:
-    before = (Path.cwd(), list(sys.path), "service" in sys.modules, "request_schema" in sys.modules)
+    before = (Path.cwd(), list(sys.path), {"service", "server", "one_row"} & sys.modules.keys())
     build(pipeline)
-    assert (Path.cwd(), list(sys.path), "service" in sys.modules, "request_schema" in sys.modules) == before
+    assert (Path.cwd(), list(sys.path), {"service", "server", "one_row"} & sys.modules.keys()) == before
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), OSError(28, "No space left on device", "x")])
@@ -283,7 +283,7 @@ def test_the_positive_class_is_found_by_name_or_is_class_1(
     model = toy_pipeline(LogisticRegression()).fit(frame, np.array(labels)[outcome])
     answer = Binary().answer(model.classes_, positive, 0.5)
     assert answer.columns == (1 - index, index)
-    negative, given = check_pipeline(model, SCHEMA, answer).all_missing
+    negative, given = check_pipeline(model, SCHEMA, answer).golden[0].given
     nobody = dict.fromkeys((feature["name"] for feature in SCHEMA), None)
     assert given == model.predict_proba(to_frame(SCHEMA, [nobody]))[0, index] == 1 - negative
     if labels == ["no", "yes"]:
@@ -312,7 +312,7 @@ def test_a_request_to_copy_is_made_of_ranges_and_levels() -> None:
         "age": 54, "dose": 0.5, "rare": None, "region": "north", "treated": False,
     }  # fmt: skip
     row = example_features(FEATURES, LEVELS, USUAL)
-    request_models(SCHEMA)[0].model_validate({"features": row})
+    request_models(SCHEMA, "toy")[0].model_validate({"features": row})
     assert not doubts(SCHEMA, [row])
 
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from e2i_assets.serving.request_schema import MAX_BATCH, MAX_UNKNOWN, doubts, request_models, to_frame
 from e2i_assets.serving.schema import feature_schema
+from e2i_assets.serving.server.request_schema import MAX_BATCH, MAX_UNKNOWN, doubts, request_models, to_frame
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, feature
 
 SCHEMA = feature_schema(FEATURES, LEVELS, USUAL)
-PREDICT, PREDICT_BATCH = request_models(SCHEMA)
+PREDICT, PREDICT_BATCH = request_models(SCHEMA, "toy")
 
 
 def errors(model: type[BaseModel], body: str) -> list[tuple[tuple[int | str, ...], str]]:
@@ -65,7 +65,7 @@ def test_a_body_of_another_shape_is_refused(body: str) -> None:
 def declared(low: float | None = None, high: float | None = None, **facts: Any) -> type[BaseModel]:
     kind = "categorical" if "allowed" in facts else "numeric"
     made = feature("x", kind, None, "X", low=low, high=high, **facts)
-    return request_models(feature_schema([made], {"x": ["a"]} if kind == "categorical" else {}, {}))[0]
+    return request_models(feature_schema([made], {"x": ["a"]} if kind == "categorical" else {}, {}), "toy")[0]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_unknown_names_are_told_few_and_short(where: str) -> None:
 
 def test_a_long_unknown_name_is_not_taken_for_the_known_one_that_it_begins_with() -> None:
     long = "x" * 64
-    model, _ = request_models(feature_schema([feature(long, "numeric", None, "")], {}, {}))
+    model, _ = request_models(feature_schema([feature(long, "numeric", None, "")], {}, {}), "toy")
     assert errors(model, json.dumps({"features": {long: 1, long + "y": 2}})) == [
         (("features", long + "…"), "extra_forbidden")
     ]
@@ -137,7 +137,7 @@ def test_a_batch_has_1_to_1000_rows(count: int, rule: str) -> None:
 
 def test_a_feature_may_be_called_anything() -> None:
     names = ["copy", "model_config", "_private", "1st visit", "a.b"]
-    odd, _ = request_models(feature_schema([feature(n, "numeric", None, n) for n in names], {}, {}))
+    odd, _ = request_models(feature_schema([feature(n, "numeric", None, n) for n in names], {}, {}), "toy")
     assert odd.model_validate({"features": dict.fromkeys(names, 1.0)}).features == dict.fromkeys(names, 1.0)  # type: ignore[attr-defined]
 
 

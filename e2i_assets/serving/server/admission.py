@@ -1,6 +1,6 @@
 """Which requests are let in: JSON of a bounded size, and no more at a time than are soon answered.
 
-A copy of this file travels inside every bundle beside `service.py`: it knows no other module of the package.
+Knows no other module of the package.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 4 * 2**20
 """Bytes of a request: a thousand rows of a hundred features with names of 30 characters."""
+JSON = "application/json"
 MAX_AT_A_TIME = 32
 """Predictions that run or wait; a worker answers so many within a second."""
 
@@ -46,9 +47,9 @@ class Admission:
 
     def _refusal(self, request: Request) -> JSONResponse | None:
         """The answer to what the head of a request tells already."""
-        # BentoML would read it as files and answer with a 500.
-        if request.headers.get("content-type", "").strip().lower().startswith("multipart/"):
-            return JSONResponse({"error": "Content-Type: must be application/json"}, status_code=415)
+        kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+        if kind != JSON:
+            return JSONResponse({"error": f"Content-Type: must be {JSON}"}, status_code=415)
         length = request.headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > MAX_BODY:
             return _too_large()

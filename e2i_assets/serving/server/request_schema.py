@@ -1,12 +1,12 @@
 """What a request may say, made from a bundle's `schema.json`, and the frame that the pipeline is given.
 
-A copy of this file travels inside every bundle beside `service.py`: it knows no other module of the package.
+Knows no other module of the package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -46,11 +46,14 @@ _ACCEPTS = {"boolean": "true or false", "categorical": "a string"}
 Row = Mapping[str, float | bool | str | None]
 
 
-def request_models(features: Sequence[Mapping[str, Any]]) -> tuple[type[BaseModel], type[BaseModel]]:
+def request_models(
+    features: Sequence[Mapping[str, Any]], model_name: str
+) -> tuple[type[BaseModel], type[BaseModel]]:
     """The bodies of `/predict` and `/predict_batch`.
 
     Args:
         features: the `features` of a bundle's schema, as `serving.schema.feature_schema` makes them.
+        model_name: which model this is; a body may name it, and no other.
 
     Returns:
         `PredictRequest` with `features`, `PredictBatchRequest` with `features_list` (1 to `MAX_BATCH` rows).
@@ -63,13 +66,18 @@ def request_models(features: Sequence[Mapping[str, Any]]) -> tuple[type[BaseMode
     with_config(ConfigDict(extra="forbid", strict=True))(row)
     named = Annotated[row, BeforeValidator(_few_unknown({feature["name"] for feature in features}))]  # type: ignore[valid-type]
     rows = Annotated[list[named], Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)]  # type: ignore[valid-type]
-    return _body("PredictRequest", "features", named), _body("PredictBatchRequest", "features_list", rows)
+    return (
+        _body("PredictRequest", model_name, {"features": named}),
+        _body("PredictBatchRequest", model_name, {"features_list": rows}),
+    )
 
 
-def _body(name: str, key: str, content: Any) -> type[BaseModel]:
-    few: Any = model_validator(mode="before")(_few_unknown({key}))
-    fields: Any = {key: (content, ...)}
-    config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+def _body(name: str, model_name: str, content: Mapping[str, Any]) -> type[BaseModel]:
+    fields: Any = {key: (kind, ...) for key, kind in content.items()}
+    fields["model_name"] = (Literal[model_name] | None, None)  # type: ignore[valid-type]
+    few: Any = model_validator(mode="before")(_few_unknown(set(fields)))
+    # `model_name` is a feature of ours, not of pydantic's models.
+    config = ConfigDict(extra="forbid", hide_input_in_errors=True, protected_namespaces=())
     return create_model(name, __config__=config, __validators__={"few_unknown": few}, **fields)
 
 
@@ -160,17 +168,27 @@ def doubts(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[s
     A row without any value, a level that no patient of training has, or few, a number well beyond what was
     usual: the last few patients at either end are not told, so one of them may have had it.
     """
-    counts = {"every feature: null": sum(all(value is None for value in row.values()) for row in rows)}
+    return doubter(features)(rows)
+
+
+def doubter(features: Sequence[Mapping[str, Any]]) -> Callable[[Sequence[Row]], list[str]]:
+    """`doubts` of many requests about the same features."""
+    known = {f["name"]: {None, *f["levels"]} for f in features if f["kind"] == "categorical"}
+    ends = {}
     for feature in features:
-        name, values = feature["name"], [row[feature["name"]] for row in rows]
-        if feature["kind"] == "categorical":
-            known = {None, *feature["levels"]}
-            counts[f"{name}: level rare or not seen in training"] = sum(
-                value not in known for value in values
-            )
-        elif feature["usual"]:
+        if feature["kind"] != "categorical" and feature["usual"]:
             low, high = feature["usual"]
             margin = FAR * (high - low)
-            far = (v is not None and not low - margin <= v <= high + margin for v in values)  # type: ignore[operator]
-            counts[f"{name}: well beyond the values usual in training"] = sum(far)
-    return [f"{what} in {count} of {len(rows)} rows" for what, count in counts.items() if count]
+            ends[feature["name"]] = (low - margin, high + margin)
+
+    def doubted(rows: Sequence[Row]) -> list[str]:
+        counts = {"every feature: null": sum(not any(v is not None for v in row.values()) for row in rows)}
+        for name, levels in known.items():
+            if count := sum(row[name] not in levels for row in rows):
+                counts[f"{name}: level rare or not seen in training"] = count
+        for name, (low, high) in ends.items():
+            if count := sum(v is not None and not low <= v <= high for v in (row[name] for row in rows)):  # type: ignore[operator]
+                counts[f"{name}: well beyond the values usual in training"] = count
+        return [f"{what} in {count} of {len(rows)} rows" for what, count in counts.items() if count]
+
+    return doubted

@@ -1,0 +1,129 @@
+"""All models of a service that are to answer, or to be watched beside those that do, as one Bento."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from e2i_assets.file_hashes import hash_of, hashes
+from e2i_assets.serving import store
+from e2i_assets.serving.errors import BundleError
+from e2i_assets.serving.packing import MODELS, SOURCES, member, pack, service_files
+
+
+@dataclass(frozen=True)
+class ReleaseMember:
+    """A registered version in a release.
+
+    Attributes:
+        model_name, version: of the registry.
+        bento_tag: its bundle.
+        files_hash: of the bundle's files (`file_hashes.hash_of`), as the registry keeps it.
+        stage: of the registry; every answer tells it.
+        role: `active` answers requests for the name; `shadow` is asked the same, off their path.
+    """
+
+    model_name: str
+    version: int
+    bento_tag: str
+    files_hash: str
+    stage: str
+    role: Literal["active", "shadow"] = "active"
+
+
+def registered_hashes(members: Iterable[ReleaseMember]) -> str:
+    """What the registry keeps, for `E2I_REGISTERED_HASHES` of a service that is started: it then loads no
+    other files, whatever its own `release.json` says.
+    """
+    return json.dumps({f"{one.model_name}:{one.version}": one.files_hash for one in members})
+
+
+def build_release(service: str, release_id: str, members: Sequence[ReleaseMember]) -> str:
+    """Build the Bento `<service>:<release_id>` into BentoML's current store; gives its tag.
+
+    The same members under the same id are built once. Files of the bundles are compared with the hashes of
+    the registry before any is copied; nothing is unpickled.
+
+    Raises:
+        BundleError: a bundle is gone, was changed, is of another service or of an earlier release of the
+            platform, a name is given twice, a shadow stands alone, or two models need other versions of one
+            library.
+        BundleConflictError: the store has other content under that tag.
+    """
+    tag = f"{service}:{release_id}"
+    _require_names(tag, members)
+    bundles = {one: _bundle(one, service) for one in members}
+    requirements = _requirements({one.bento_tag: path for one, (path, _, _) in bundles.items()})
+    told = json.dumps([service, [asdict(one) for one in members], requirements])
+    content = hashlib.sha256("\0".join([told, *service_files().values()]).encode()).hexdigest()
+
+    def fill(folder: Path) -> list[dict[str, Any]]:
+        return [_copy(one, *bundle, folder) for one, bundle in bundles.items()]
+
+    if store.stored(tag, content) is None:
+        names = ", ".join(f"{one.model_name} {one.version}" for one in members)
+        description = f"# {tag}\n\nAnswers with {names}.\n"
+        pack(tag, content, service, fill, requirements=requirements, description=description)
+    return tag
+
+
+def _require_names(tag: str, members: Sequence[ReleaseMember]) -> None:
+    active = [one.model_name for one in members if one.role == "active"]
+    if not active:
+        raise BundleError(f"{tag}: no model answers", "Name at least one active version.")
+    if twice := sorted({name for name in active if active.count(name) > 1}):
+        raise BundleError(f"{tag}: two versions are to answer for {', '.join(twice)}", "Name one of each.")
+    if alone := sorted({one.model_name for one in members} - set(active)):
+        raise BundleError(f"{tag}: nothing answers beside the shadow of {', '.join(alone)}")
+
+
+def _bundle(one: ReleaseMember, service: str) -> tuple[Path, str, dict[str, Any]]:
+    """Folder of a bundle, name of its model there, and the list of its files; compared with the registry."""
+    path = store.folder_of(one.bento_tag)
+    if not path.is_dir():
+        raise BundleError(f"bundle {one.bento_tag} is not in the store", "Materialize its asset again.")
+    files = hashes(path)
+    if hash_of(files) != one.files_hash:
+        raise BundleError(
+            f"bundle {one.bento_tag}: its files do not give the hash {one.files_hash} of the registry",
+            "Materialize the bundle again, and register what is built.",
+        )
+    of_models = {name.split("/")[2] for name in files if name.startswith(f"{SOURCES}{MODELS}/")}
+    if len(of_models) != 1:
+        raise BundleError(f"bundle {one.bento_tag} is not one model of this release of the platform")
+    (name,) = of_models
+    schema = json.loads((path / SOURCES / MODELS / name / "schema.json").read_text(encoding="utf-8"))
+    if schema["service"] != service:
+        raise BundleError(f"bundle {one.bento_tag} is for {schema['service']}, not for {service}")
+    return path, name, files
+
+
+def _copy(one: ReleaseMember, bundle: Path, name: str, files: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Put a model into a release; gives its member of `release.json`."""
+    source = f"{SOURCES}{MODELS}/{name}/"
+    place = one.model_name if one.role == "active" else f"{one.model_name}.shadow.{one.version}"
+    shutil.copytree(bundle / source, folder / MODELS / place)
+    return member(
+        model_name=one.model_name, version=str(one.version), bento_tag=one.bento_tag, stage=one.stage,
+        role=one.role, files_hash=one.files_hash, folder=f"{MODELS}/{place}", source=source, files=files,
+    )  # fmt: skip
+
+
+def _requirements(bundles: dict[str, Path]) -> list[str]:
+    """What all models need, each library in one version."""
+    pinned: dict[str, tuple[str, str]] = {}
+    for tag, path in bundles.items():
+        for line in (path / "env" / "python" / "requirements.txt").read_text(encoding="utf-8").split():
+            name = line.partition("==")[0]
+            other, of = pinned.setdefault(name, (line, tag))
+            if other != line:
+                raise BundleError(
+                    f"bundles {of} and {tag} need {other} and {line}, which one process cannot have both",
+                    "Train and bundle the older model again.",
+                )
+    return sorted(line for line, _ in pinned.values())
