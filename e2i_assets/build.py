@@ -18,6 +18,8 @@ from e2i_assets.assets.model_card import build_model_card
 from e2i_assets.assets.preprocessor import build_preprocessor
 from e2i_assets.assets.qc_report import qc_report
 from e2i_assets.assets.raw import build_raw_assets
+from e2i_assets.assets.registered_effect import build_registered_effect
+from e2i_assets.assets.registered_model import build_registered_model
 from e2i_assets.assets.splits import splits
 from e2i_assets.assets.trained_model import build_trained_model
 from e2i_assets.assets.tuned_params import build_tuned_params
@@ -47,6 +49,7 @@ STAGES_OF_A_PREDICTION = (
     build_evaluation,
     build_model_card,
     build_bento_bundle,
+    build_registered_model,
 )
 STAGES_OF_AN_EFFECT = (
     build_effect_estimate,
@@ -55,6 +58,7 @@ STAGES_OF_AN_EFFECT = (
     build_uplift_evaluation,
     build_uplift_card,
     build_uplift_bundle,
+    build_registered_effect,
 )
 
 

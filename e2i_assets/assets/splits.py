@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.attribute_names import LEAKAGE, SEALS, UNAUDITED
+from e2i_assets.assets.attribute_names import LEAKAGE, MADE_OF, SEALS, UNAUDITED
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
@@ -135,6 +135,8 @@ def splits(context: StageContext, features: FeatureSet, cohort: Cohort) -> Stage
             LEAKAGE: {target: to_json(report) for target, report in leakage.items()},
             UNAUDITED: {s.target: faults[s.name] for s in scopes if s.name in faults} | unsaid,
             SEALS: seals,
+            MADE_OF: {name: published.version for name, published in context.inputs.items()}
+            | {f"raw/{table}": version for table, version in cohort.raw_versions.items()},
         },
     )
 

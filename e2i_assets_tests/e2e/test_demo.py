@@ -66,7 +66,7 @@ def test_every_partition_passes_every_gate_of_every_scope(demo: dict[str, Any]) 
     rows = {(row["partition"], row["scope"]): row for row in demo["partitions"]}
     assert set(rows) == set(product(PARTITIONS, SHIPPED["scopes"]))
     for (partition, scope), row in rows.items():
-        assert (row["gates_passed"], row["gates_failed"]) == (31, 0)
+        assert (row["gates_passed"], row["gates_failed"]) == (36, 0)
         assert row["journeys"] == 625
         assert row["cohort"] >= 300
         assert row["qc_score"] >= 0.8

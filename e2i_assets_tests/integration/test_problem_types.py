@@ -178,7 +178,7 @@ def here(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
             refused = [str(e.description) for e in judged if not e.passed and e.blocking]
             assert (refused, done.success) == ([], True)
             assert [e.check_name for e in judged if not e.passed] == ["subgroup_gaps"]
-            assert len(judged) == 14
+            assert len(judged) == 15
         yield settings
 
 

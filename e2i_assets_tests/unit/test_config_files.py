@@ -21,6 +21,7 @@ from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.modeling.scopes.files import read_scope
 from e2i_assets.modeling.tuning.config import OptunaConfig
 from e2i_assets.quality.config import QualityConfig
+from e2i_assets.registry.rules import PromotionRules
 from e2i_assets_tests.conftest import CONFIG, ROOT
 
 FILE = Path("file.yaml")
@@ -89,6 +90,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "config/cohorts/fabhalta_c3g.yaml": CohortConfig.from_yaml,
     "config/scopes/conversion.yaml": read_scope,
     "config/optuna_config.yaml": OptunaConfig.from_yaml,
+    "config/mlflow/mlflow.yaml": PromotionRules.from_yaml,
     "config/quality.yaml": QualityConfig.from_yaml,
     "config/expectations/triggers.yaml": lambda path: QualityConfig.from_yaml(path.parent.parent / "quality.yaml"),
     "examples/gbsg2/mapping.yaml": Mapping.from_yaml,
@@ -150,6 +152,8 @@ def test_numbers_and_truth_values_are_taken_as_they_are_written() -> None:
         ("optuna_config.yaml", "sampler: {seed: '42'}", "sampler.seed: Input should be a valid integer"),
         ("optuna_config.yaml", "optimization: {n_trials: true}", "n_trials: Input should be a valid integer"),
         ("optuna_config.yaml", "warm_start: {enabled: 1}", "enabled: Input should be a valid boolean"),
+        ("mlflow/mlflow.yaml", "archived: {after_days: '30'}", "archived.after_days: Input should be a valid number"),
+        ("mlflow/mlflow.yaml", "shadow: {duration_days: .nan}", "shadow.duration_days: Input should be a finite number"),
         ("cohorts/fabhalta_c3g.yaml", "minimum_size: '100'", "minimum_size: Input should be a valid integer"),
         ("cohorts/fabhalta_c3g.yaml", "brand: ' '", "brand: is blank"),
     ],

@@ -27,10 +27,11 @@ from e2i_assets_tests.unit.fail_closed import (
     leakage,
     models,
     qc,
+    registry,
     splits,
 )  # fmt: skip
 
-REGISTERS = (qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES, effects.CASES)
+REGISTERS = (qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES, effects.CASES, registry.CASES)
 REGISTER = {gate: cases for register in REGISTERS for gate, cases in register.items()}
 RULES = {
     gate.name: gate

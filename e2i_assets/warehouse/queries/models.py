@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -47,6 +48,35 @@ def record_training(
         "run_id": run_id,
     }
     warehouse.record(training_runs, [row])
+
+
+@dataclass(frozen=True)
+class Training:
+    """The record of a trained model."""
+
+    algorithm: str
+    training_samples: int
+    validation_samples: int
+    data_versions: Mapping[str, str]
+    mlflow_run_id: str
+
+
+def training_of(warehouse: Warehouse, partition: str, scope: str, model_fingerprint: str) -> Training | None:
+    """How a model was trained last; None where it is not on record."""
+    trained = training_runs.c
+    query = (
+        sa.select(*(trained[field.name] for field in fields(Training)))
+        .where(
+            trained.partition == partition,
+            trained.scope == scope,
+            trained.model_fingerprint == model_fingerprint,
+        )
+        .order_by(trained.id.desc())
+        .limit(1)
+    )
+    with warehouse.engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else Training(*row)
 
 
 def record_bundle(

@@ -29,7 +29,7 @@ def base(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
         )
         result = run(here, "*")
         assert result.success
-        assert len(checks(result)) == 13
+        assert len(checks(result)) == 14
         yield here
 
 

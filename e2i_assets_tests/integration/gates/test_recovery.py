@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from e2i_assets.build import build_resources
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.registry.registered import RegisteredModel
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
@@ -23,6 +24,8 @@ MADE_ANEW = (
     "bentoml_services",
 )  # fmt: skip
 
+REGISTERED = "conversion/registered_model"
+
 
 def versions(here: Settings) -> dict[str, str]:
     """Every published version of the partition."""
@@ -30,6 +33,17 @@ def versions(here: Settings) -> dict[str, str]:
     root = Path(here.artifacts_url)
     assets = [path.parent.parent.relative_to(root).as_posix() for path in root.rglob("current.json")]
     return {asset: current.version for asset in assets if (current := store.current(asset, PARTITION))}
+
+
+def unregistered(here: Settings) -> dict[str, str]:
+    """Without the registered version: of a bundle that is built again there is another one."""
+    return {name: version for name, version in versions(here).items() if name != REGISTERED}
+
+
+def registered(here: Settings) -> int:
+    """Number of the published version in the registry."""
+    store = build_resources(here)["store"]
+    return store.read(REGISTERED, PARTITION, versions(here)[REGISTERED], RegisteredModel).version
 
 
 def openings(here: Settings) -> tuple[int, int]:
@@ -58,7 +72,8 @@ def test_killed_at_any_stage_and_resumed_ends_as_an_uninterrupted_run(
 ) -> None:
     """Each time the process dies between the records of a stage and its publication; in another folder."""
     victims = ["splits"] + [
-        f"conversion/{name}" for name in ("preprocessor", "trained_model", "evaluation", "bento_bundle")
+        f"conversion/{name}"
+        for name in ("preprocessor", "trained_model", "evaluation", "bento_bundle", "registered_model")
     ]
     publish = ArtifactStore.publish
     with installation(server, tmp_path, template=base) as here:
@@ -82,7 +97,8 @@ def test_killed_at_any_stage_and_resumed_ends_as_an_uninterrupted_run(
             assert victim not in versions(here)
         monkeypatch.setattr(ArtifactStore, "publish", publish)
         assert run(here, "*").success
-        assert versions(here) == versions(base)
+        assert unregistered(here) == unregistered(base)
+        assert registered(here) == 2  # the ledger keeps the first, whose files are gone
         assert bento(here).name == bento(base).name
         assert openings(here) == (1, 1)
 
@@ -91,7 +107,7 @@ def test_a_model_that_is_trained_again_is_the_same_and_test_stays_closed(here: S
     before, store = versions(here), build_resources(here)["store"]
     result = run(here, 'key:"conversion/trained_model"+', force=True)
     assert result.success
-    assert len(result.get_asset_materialization_events()) == 4
+    assert len(result.get_asset_materialization_events()) == 5
     assert versions(here) == before
     assert store.current("conversion/trained_model", PARTITION).run_id == result.run_id
     assert openings(here) == (1, 1)
@@ -141,8 +157,10 @@ def test_what_is_lost_or_damaged_is_noticed_and_made_anew(here: Settings) -> Non
     }
     assert made == {
         "raw/treatment_events", "features", "splits", "conversion/evaluation", "conversion/bento_bundle",
+        REGISTERED,
     }  # fmt: skip
-    assert versions(here) == before
+    assert unregistered(here) == {name: version for name, version in before.items() if name != REGISTERED}
+    assert registered(here) == 2
     assert bento(here) == tag
     assert sealed.exists()
     assert openings(here) == (1, 1)

@@ -25,7 +25,7 @@ from e2i_assets_tests.integration.gates.partition import (
 def test_every_stage_leaves_its_records(base: Settings) -> None:
     expected = {
         "ml_load_batches": 1,
-        "ml_gate_results": 13,
+        "ml_gate_results": 14,
         "ml_data_quality_reports": 5,
         "ml_cohort_definitions": 1,
         "ml_cohort_executions": 1,
@@ -36,6 +36,8 @@ def test_every_stage_leaves_its_records(base: Settings) -> None:
         "ml_hpo_patterns": 1,
         "ml_training_runs": 1,
         "ml_bentoml_services": 1,
+        "ml_model_registry": 1,
+        "ml_model_stage_history": 2,
     }
     with build_resources(base)["warehouse"].engine.connect() as connection:
         result = {
@@ -171,12 +173,12 @@ def test_a_scope_of_other_partitions_is_passed_over_by_a_run_of_everything(
     result = run(here.model_copy(update={"config": config}), "*")
     assert result.success
     assert checks(result) == dict.fromkeys(checks(result), True)
-    assert len(checks(result)) == 13
+    assert len(checks(result)) == 14
     made = {
         e.asset_key.to_user_string(): e.materialization for e in result.get_asset_materialization_events()
     }
     passed_over = {name for name, shown in made.items() if "not_served" in shown.metadata}
     assert passed_over == {name for name in made if name.startswith("recurrence/")}
-    assert len(passed_over) == 7
+    assert len(passed_over) == 8
     store = build_resources(here)["store"]
     assert not [name for name in passed_over if store.current(name, PARTITION)]

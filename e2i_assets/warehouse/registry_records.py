@@ -1,0 +1,119 @@
+"""The tables of the model registry: versions, the ledger of their stages, and what shadows showed.
+
+Versions and ledger are only ever added to: a trigger refuses UPDATE, DELETE and TRUNCATE, also to the owner.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from e2i_assets.registry.stages import STAGES
+from e2i_assets.warehouse.ddl import SCHEMA
+from e2i_assets.warehouse.records import metadata
+
+EVENTS = ("registered", "moved", "requested")
+
+
+def _text(name: str, comment: str | None = None, *, nullable: bool = False) -> sa.Column:
+    return sa.Column(name, sa.Text, nullable=nullable, comment=comment)
+
+
+def _json(name: str, comment: str) -> sa.Column:
+    return sa.Column(name, JSONB, nullable=False, comment=comment)
+
+
+def _of_version() -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        ["model_name", "version"], [model_registry.c.model_name, model_registry.c.version]
+    )
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(map(repr, values))})"
+
+
+model_registry = sa.Table(
+    "ml_model_registry",
+    metadata,
+    sa.Column("model_name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    _text("scope"),
+    _text("partition"),
+    _text("problem_type"),
+    _text("algorithm"),
+    _text("model_fingerprint"),
+    _text("service", "service that answers with it"),
+    _text("bento_tag"),
+    _text("files_hash", "of the bundle's files: what is loaded must have it"),
+    _text("data_version", "of the splits that it was trained on"),
+    _json("trained_on", "versions and loads of the data that it was trained on"),
+    _json("metrics", "evidence by the name that a promotion rule has for it; empty where there is none"),
+    _json("samples", "patients with a known outcome, by split"),
+    sa.Column("mlflow_version", sa.Integer, nullable=False, comment="its number in MLflow's registry"),
+    _text("mlflow_run_id"),
+    _text("run_id"),
+    sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.UniqueConstraint("model_name", "files_hash", name="ml_model_registry_bundle"),
+    sa.CheckConstraint("version >= 1", name="ml_model_registry_version"),
+    schema=SCHEMA,
+    comment="Every registered version of every model: a bundle that can be served. Only ever added to.",
+)
+
+model_stage_history = sa.Table(
+    "ml_model_stage_history",
+    metadata,
+    sa.Column("model_name", sa.Text, primary_key=True),
+    sa.Column(
+        "sequence",
+        sa.Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="one more than the entry before: of two who add to what they saw, one is refused",
+    ),
+    sa.Column("version", sa.Integer, nullable=False),
+    _text("event"),
+    _text("from_stage", nullable=True),
+    _text("to_stage"),
+    _text("actor", "who did or asked for it"),
+    _text("account", "of the operating system, from which it was done"),
+    _text("approved_by", nullable=True),
+    _text("note", nullable=True),
+    _json("evidence", "each rule with what was wanted and found"),
+    _text("run_id", nullable=True),
+    sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+    _of_version(),
+    sa.CheckConstraint("sequence >= 1", name="ml_model_stage_history_sequence"),
+    sa.CheckConstraint(_one_of("event", EVENTS), name="ml_model_stage_history_event"),
+    sa.CheckConstraint(
+        f"{_one_of('from_stage', STAGES)} AND {_one_of('to_stage', STAGES)}",
+        name="ml_model_stage_history_stages",
+    ),
+    sa.CheckConstraint("(from_stage IS NULL) = (event = 'registered')", name="ml_model_stage_history_first"),
+    sa.CheckConstraint("approved_by <> actor", name="ml_model_stage_history_two_people"),
+    schema=SCHEMA,
+    comment="Who moved which version to which stage, when, on what evidence and with whose approval. "
+    "Only ever added to.",
+)
+
+shadow_evidence = sa.Table(
+    "ml_shadow_evidence",
+    metadata,
+    sa.Column("model_name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("minute", sa.TIMESTAMP(timezone=True), primary_key=True),
+    sa.Column("recorded_by", sa.Text, primary_key=True, comment="process that scored the requests"),
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("errors", sa.Integer, nullable=False, comment="requests that the version gave no answer to"),
+    sa.Column("latency_p99_ms", sa.Double, comment="empty where nothing was answered"),
+    sa.Column(
+        "mean_difference", sa.Double, comment="mean size of the difference to the version that answers"
+    ),
+    _of_version(),
+    sa.CheckConstraint(
+        "errors >= 0 AND requests >= errors AND requests > 0", name="ml_shadow_evidence_counts"
+    ),
+    sa.CheckConstraint("date_trunc('minute', minute) = minute", name="ml_shadow_evidence_minute"),
+    schema=SCHEMA,
+    comment="What versions in shadow did beside the one that answers, by minute. Aggregates only.",
+)
