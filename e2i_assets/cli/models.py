@@ -1,15 +1,70 @@
-"""`e2i models`: the card of a model, and what it has learnt."""
+"""`e2i models`: versions and their stages, cards, and what a model has learnt."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The card of a model, and what it has learnt."
+    no_args_is_help=True, rich_markup_mode=None, help="Versions and their stages, cards, explanations."
 )
+
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, as `list` shows it.")]
+Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of the version.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+@app.command("list")
+def list_models(json: Json = False) -> None:
+    """Show every version of every model with its stage."""
+    from e2i_assets.cli import models_registry
+
+    models_registry.show_models(as_json=json)
+
+
+@app.command()
+def promote(
+    model: Name,
+    version: Number,
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="staging, shadow, production or archived.")],
+    by: Annotated[str | None, typer.Option(help="Who asks. [default: your account]")] = None,
+    json: Json = False,
+) -> None:
+    """Move a version to a stage whose rules hold; for production, ask for another person's approval."""
+    from e2i_assets.cli import models_registry
+
+    models_registry.promote(model, version, stage, by=by, as_json=json)
+
+
+@app.command()
+def approve(
+    model: Name,
+    version: Number,
+    by: Annotated[str, typer.Option(help="Who approves: not the one who asked.")],
+    json: Json = False,
+) -> None:
+    """Approve that a version goes to production, as somebody else asked; it goes there."""
+    from e2i_assets.cli import models_registry
+
+    models_registry.approve(model, version, by=by, as_json=json)
+
+
+@app.command()
+def history(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="[default: all]")] = None,
+    on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="What was in production at the end of this day (UTC)."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show who moved what when; with --on what was in production on a day, and what it was trained on."""
+    from e2i_assets.cli import models_registry
+
+    models_registry.show_history(model, on.date() if on else None, as_json=json)
 
 
 @app.command()

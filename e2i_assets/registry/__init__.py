@@ -2,3 +2,7 @@
 
 Where versions and ledger are kept is not known here (`resources.model_registry` does).
 """
+
+from e2i_assets.registry.connector import MLflowConnector
+
+__all__ = ["MLflowConnector"]
