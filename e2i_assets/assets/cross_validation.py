@@ -43,9 +43,11 @@ def build_cross_validation(scope: CausalScope) -> dg.AssetsDefinition:
             metadata={
                 "status": validation.status,
                 "summary": validation.summary,
+                "estimand": validation.estimand,
                 "agreement_score": validation.agreement_score,
                 "libraries": shown.table(_libraries(validation)),
                 "patients": context.cells.figure(validation.rows),
+                "patients_without_outcome": context.cells.figure(validation.without_outcome),
             },
         )
 

@@ -45,12 +45,12 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
         rows = development(splits, scope)
         report = rows.effect(seed=SEED)
         refutation = None if report.effect is None else rows.refuted(report)
-        plots = estimate_plots(report)
+        plots = estimate_plots(report, context.cells)
         declared = generator_knows(context)
         true = true_effects(declared, rows) if declared else None
         return StageResult(
             EffectEstimate(report, refutation),
-            gate_input=rules.EffectJudged(evidence, report, refutation, scope.max_difference),
+            gate_input=rules.EffectJudged(evidence, report, refutation, scope.max_difference, context.cells),
             metadata={
                 **effect_metadata(report),
                 "refutations": shown.table(map(vars, refutation.refutations if refutation else ())),

@@ -53,7 +53,7 @@ def build_uplift_evaluation(scope: CausalScope) -> dg.AssetsDefinition:
             context, scope, splits, model
         )
         result = evaluated.evaluation
-        plots = evaluation_plots(result)
+        plots = evaluation_plots(result, context.cells)
         page = context.tracking.add(
             context.inputs["model"].attributes[MLFLOW_RUN],
             metrics=evaluation_metrics(result),

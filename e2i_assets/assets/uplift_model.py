@@ -55,7 +55,7 @@ def build_uplift_model(scope: CausalScope) -> dg.AssetsDefinition:
             accept=lambda choice: BEATS_CONSTANT_EFFECT.verdict(Chosen(False, choice)).passed,
             on_learner=lambda name: context.log.info(f"{name}: compared with the constant effect"),
         )
-        rows = f"{model.n_train + model.n_validation} patients of train and validation"
+        rows = f"{context.cells.text(model.n_train + model.n_validation)} patients of train and validation"
         pictures = {"effect_by_segment.png": segment_plot(model.segments, rows), **importance_plots(model)}
         run_id, page = _log(context, scope, model, pictures)
         record_training(

@@ -7,56 +7,28 @@ not that nothing was left unmeasured.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import time
-import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from e2i_assets.causal import agreement
 from e2i_assets.causal.agreement import PairAgreement
-from e2i_assets.causal.data import CausalData, known_afterwards, names_of, prepare
+from e2i_assets.causal.asking import LibraryResult, ask_apart
+from e2i_assets.causal.data import known_afterwards, names_of, prepare
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.graph import CausalGraph
-from e2i_assets.causal.libraries import LEVEL_Z, LIBRARIES, Answer, Library
+from e2i_assets.causal.libraries import LIBRARIES, Library
 from e2i_assets.causal.nuisance import FOLDS
 from e2i_assets.causal.overlap import LEAST_ROWS
-from e2i_assets.causal.question import Question, arrows, pose
-from e2i_assets.causal.report import Effect
+from e2i_assets.causal.question import arrows, pose
 from e2i_assets.contracts.variables import Variable
 
-KNOWN_WARNINGS = (
-    "The design matrix is rank-deficient",  # levels of a covariate add up to one: predictions are the same
-    r"\d+ variables are assumed unobserved",  # the graph names causes that no column measures
-)
+TIMEOUT = 600.0
+"""Seconds: on thousands of rows each library takes a few, and its import on a busy machine a hundred."""
 
 ValidationStatus = Literal["passed", "warning", "failed", "incomplete", "not_identified"]
-
-
-@dataclass(frozen=True)
-class LibraryResult:
-    """What one library said.
-
-    Attributes:
-        version: installed one; empty where it is not there.
-        seconds: of the estimate alone, wall time; imports are not counted.
-        effect: none where it failed.
-        error: kind of error it failed with; empty where it has an effect.
-        detail: the error's own words, which may speak of the data: for whoever asked, not for a record.
-    """
-
-    library: str
-    version: str
-    method: str
-    seconds: float
-    effect: Effect | None = None
-    error: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +52,8 @@ class CrossValidation:
         consensus_interval: holds the intervals of all libraries, so it is never narrower than what they
             differ by.
         rows: those whose outcome is known, the same for all.
+        without_outcome: rows that were left out because it is not.
+        estimand: whose effect every library was asked for: that of all rows.
     """
 
     status: ValidationStatus
@@ -89,6 +63,8 @@ class CrossValidation:
     rows: int
     folds: int
     seed: int
+    without_outcome: int = 0
+    estimand: Literal["ate"] = "ate"
     explanation: str = ""
     agreement_score: float | None = None
     direction_agreement: bool | None = None
@@ -115,7 +91,7 @@ class CrossValidation:
     @property
     def summary(self) -> str:
         """One sentence for a person."""
-        what = f"{self.treatment} on {self.outcome}: {self.status}"
+        what = f"{self.estimand.upper()} of {self.treatment} on {self.outcome}: {self.status}"
         if self.consensus_effect is None or self.consensus_interval is None:
             return f"{what}. {self.explanation}"
         low, high = self.consensus_interval
@@ -143,26 +119,30 @@ class CrossValidator:
         control: Any = None,
         folds: int = FOLDS,
         seed: int = 0,
+        timeout: float = TIMEOUT,
         on_library: Callable[[str], None] = lambda _: None,
     ) -> CrossValidation:
-        """Estimate the average effect with each library.
+        """Estimate the average effect on all rows, the ATE, with each library.
 
         Args:
-            frame: one row for each patient; those whose outcome is missing are left out.
+            frame: one row for each patient; those whose outcome is missing are left out, and counted.
             treatment, outcome, target, control: as for `estimate_effect`.
             covariates: columns to adjust for; with a graph they may be left out, and are the graph's.
             libraries: names of those to ask.
             graph: the adjustment is checked against it, and DoWhy identifies the effect in it. Without one
                 every covariate counts as a cause of treatment and outcome.
+            timeout: seconds that each library may take, its import among them; one that takes longer is ended
+                and has failed.
             on_library: called with the name of each library before it is asked.
 
         Raises:
             CausalDataError: the table cannot be asked this, or the covariates do not fit the graph.
         """
         self._refuse_libraries(libraries)
-        if not 2 <= folds <= LEAST_ROWS or seed < 0:
+        if not 2 <= folds <= LEAST_ROWS or seed < 0 or not timeout > 0:
             raise CausalDataError(
-                f"{folds} folds and seed {seed}", f"Give 2 to {LEAST_ROWS} folds, and a seed of 0 or more."
+                f"{folds} folds, seed {seed} and a timeout of {timeout} s",
+                f"Give 2 to {LEAST_ROWS} folds, a seed of 0 or more, and a timeout above 0.",
             )
         measured = frame.columns
         chosen = covariates or (graph.adjustment_set(treatment, outcome, measured) if graph else ())
@@ -192,14 +172,17 @@ class CrossValidator:
                 f"covariates of one value alone: {', '.join(data.left_out)}; nothing is left to adjust for",
                 "Name columns that differ between patients.",
             )
-        result = CrossValidation("not_identified", treatment, outcome, adjusted, len(data.y), folds, seed)
+        result = CrossValidation(
+            "not_identified", treatment, outcome, adjusted, len(data.y), folds, seed,
+            without_outcome=int(frame[outcome].isna().sum()),
+        )  # fmt: skip
         question, refusal = pose(data, arrows(data, treatment, outcome, adjusted, graph), folds, seed)
         if refusal:
             return replace(result, explanation=refusal)
         answers = []
         for name in libraries:
             on_library(name)
-            answers.append(ask(name, self.known[name], question))
+            answers.append(ask_apart(name, self.known[name], question, timeout))
         return concluded(result, answers, float(data.y.std()))
 
     async def validate_async(self, frame: pd.DataFrame, **asked: Any) -> CrossValidation:
@@ -212,50 +195,6 @@ class CrossValidator:
             raise CausalDataError(f"no such library: {', '.join(unknown)}", f"Name some of: {known}.")
         if not libraries or len(set(libraries)) < len(libraries):
             raise CausalDataError("name each library once", f"Name some of: {known}.")
-
-
-def ask(name: str, library: Library, question: Question) -> LibraryResult:
-    """Let one library estimate; whatever goes wrong in it is its failure alone."""
-    from matplotlib import rc_context
-    from threadpoolctl import threadpool_limits
-
-    dose = question.data.treatment_kind == "continuous"
-    result = LibraryResult(name, "", library.dose_method if dose else library.method, 0.0)
-    started = time.perf_counter()
-    try:
-        result = replace(result, version=metadata.version(library.distribution))
-        with rc_context():  # CausalML sets a style for all pictures of the process
-            importlib.import_module(library.module)
-        started = time.perf_counter()
-        with threadpool_limits(limits=1), warnings.catch_warnings():
-            for known in KNOWN_WARNINGS:
-                warnings.filterwarnings("ignore", message=known)
-            effect = _effect(library.estimate(question), question.data)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, the library has failed, and says so
-        result = replace(result, error=type(error).__name__, detail=str(error).partition("\n")[0])
-    else:
-        result = replace(result, effect=effect)
-    return replace(result, seconds=time.perf_counter() - started)
-
-
-def _effect(answer: Answer, data: CausalData) -> Effect:
-    """An answer that can be one.
-
-    Raises:
-        ValueError: it is not finite, its interval has no width or leaves the estimate out, or it is more than
-            all that the outcome spans.
-    """
-    from scipy.stats import norm
-
-    estimate, low, high = answer
-    if not np.isfinite(answer).all():
-        raise ValueError("the estimate or its interval is not finite")
-    if not low <= estimate <= high or low == high:
-        raise ValueError("the interval has no width or does not hold the estimate")
-    if data.treatment_kind == "binary" and abs(estimate) > np.ptp(data.y):
-        raise ValueError("the estimate is more than the outcome spans")
-    standard_error = (high - low) / (2 * LEVEL_Z)
-    return Effect(estimate, low, high, float(2 * norm.sf(abs(estimate) / standard_error)), standard_error)
 
 
 def concluded(

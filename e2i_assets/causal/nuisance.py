@@ -181,7 +181,7 @@ class _CrossFit:
         """Predict `y` for every row from its covariates."""
         x, rows = self.data.x, ~np.isnan(y)
         wanted = PROPENSITY if of == "treatment" else APART
-        models = {name: self._out_of_fold(name, x, y, rows, kind, [x]) for name in self._wanted(wanted)}
+        models = {name: self._out_of_fold(name, x, y, rows, kind, [x]) for name in self._wanted(wanted, kind)}
         return _stacked(of, y, {name: column[:, 0] for name, column in models.items()}, rows, kind)
 
     def under_each_arm(
@@ -194,20 +194,26 @@ class _CrossFit:
         asked = [np.column_stack([x, np.full(len(t), arm)]) for arm in (0.0, 1.0)]
         joint = {
             name: self._out_of_fold(name, np.column_stack([x, t]), y, known, kind, asked)
-            for name in self._wanted(JOINT, "_joint")
+            for name in self._wanted(JOINT, kind, "_joint")
         }
         done = []
         for arm, key in enumerate(("control", "treated")):
             rows = known & (t == arm)
             models = {
-                name: self._out_of_fold(name, x, y, rows, kind, [x])[:, 0] for name in self._wanted(APART)
+                name: self._out_of_fold(name, x, y, rows, kind, [x])[:, 0]
+                for name in self._wanted(APART, kind)
             }
             models |= {f"{name}_joint": both[:, arm] for name, both in joint.items()}
             done.append(_stacked(f"{of}_{key}", y, models, rows, kind))
         return done[0][0], done[1][0], done[0][1], done[1][1]
 
-    def _wanted(self, models: Sequence[str], end: str = "") -> list[str]:
-        return [name for name in models if not self.names or name + end in self.names]
+    def _wanted(self, models: Sequence[str], kind: str, end: str = "") -> list[str]:
+        """Those to fit; the line of a measurement is shrunk as far as is good for it, and is so but once."""
+        return [
+            name
+            for name in models
+            if (not self.names or name + end in self.names) and (name, kind) != ("shrunk", "continuous")
+        ]
 
     def _out_of_fold(
         self, name: str, x: np.ndarray, y: np.ndarray, rows: np.ndarray, kind: str, asked: list[np.ndarray]

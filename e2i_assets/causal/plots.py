@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from e2i_assets.causal.overlap import BINS
@@ -30,8 +32,12 @@ def love_plot(report: EffectReport) -> bytes | None:
     return png(figure)
 
 
-def overlap_plot(report: EffectReport) -> bytes | None:
-    """Propensities of both arms, one above the other, as PNG; None of a dose, or where none was fitted."""
+def overlap_plot(report: EffectReport, counted: Callable[[int], str] = "{:,}".format) -> bytes | None:
+    """Propensities of both arms, one above the other, as PNG; None of a dose, or where none was fitted.
+
+    Args:
+        counted: a number of rows in words, where those of a few are not to be told.
+    """
     if report.overlap is None:
         return None
     figure, axes = canvas(5.6, 3.6)
@@ -41,7 +47,7 @@ def overlap_plot(report: EffectReport) -> bytes | None:
         (report.overlap.histogram_control, -1, SOFT, report.control),
     ):
         share = np.array(counts) / max(sum(counts), 1)
-        label = f"{report.treatment} {arm}, n {sum(counts)}"
+        label = f"{report.treatment} {arm}, n {counted(sum(counts))}"
         axes.bar(middles, sign * share, width=0.9 / BINS, color=color, label=plain(label))
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xlabel("Propensity", color=INK)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from e2i_assets.causal.refutation import ATTEMPTS, LEAST_REPETITIONS
+from e2i_assets.cohorts.small_cells import EXACT, Cells
 from e2i_assets.gates import model_candidate
 from e2i_assets.gates.verdict import Gate, Verdict, not_judged, ok, refuse
 
@@ -31,12 +32,14 @@ class EffectJudged:
         report: the effect, or why there is none.
         refutation: what came of the attempts to refute it; None where there is no effect to refute.
         max_difference: standardised difference that a covariate may keep between weighted arms.
+        cells: how counts of patients are told.
     """
 
     evidence: Answerability
     report: EffectReport
     refutation: RefutationReport | None
     max_difference: float
+    cells: Cells = EXACT
 
 
 ANSWERABLE = replace(
@@ -56,8 +59,8 @@ def _overlap(judged: EffectJudged) -> Verdict:
             report.reason or "nothing_evaluated",
             report.explanation or "no overlap was judged.",
             step,
-            rows=report.rows,
-            treated=report.treated,
+            rows=judged.cells.figure(report.rows),
+            treated=judged.cells.figure(report.treated),
         )
     overlap = report.overlap
     if not report.identified or not np.isfinite(_numbers(report)).all():
@@ -67,8 +70,9 @@ def _overlap(judged: EffectJudged) -> Verdict:
             "Estimate it again; an effect that is not identified may hold no figures.",
         )
     return ok(
-        f"{overlap.share_outside:.0%} of {report.rows} patients have a propensity outside 0.05 to 0.95; "
-        f"weighted, the arms count for {overlap.effective_treated:.0f} and {overlap.effective_control:.0f}",
+        f"{overlap.share_outside:.0%} of {judged.cells.text(report.rows)} patients have a propensity "
+        f"outside 0.05 to 0.95; weighted, the arms count for {overlap.effective_treated:.0f} and "
+        f"{overlap.effective_control:.0f}",
         share_outside=overlap.share_outside,
         unsupported=overlap.unsupported,
         effective_treated=overlap.effective_treated,

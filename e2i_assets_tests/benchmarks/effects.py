@@ -5,7 +5,7 @@ Semi-synthetic sets: the covariates of real tables, with who is treated and what
 that are known; beside a plain cross-fitted AIPW with LightGBM. Public studies: a trial and its observational
 counterpart (NSW and CPS), a cohort whose plain difference is known to be too small (NHEFS).
 
-`python -m e2i_assets_tests.benchmarks.effects [processes|sets|studies] [--draws 20]`
+`python -m e2i_assets_tests.benchmarks.effects [processes|sets|studies] [--draws 20] [--only NAME ...]`
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import argparse
 import importlib
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -244,21 +245,24 @@ def _line(name: str, answers: list[Answer]) -> str:
     )
 
 
-def processes(draws: int) -> None:
-    tasks = {name: [lambda s, n=name: drawn(n, s)] for name in EQUATIONS}
-    tasks |= {name: [lambda s, n=name: generated(n, s)] for name in PROCESSES}
-    for name, (make,) in tasks.items():
-        answers = Parallel(n_jobs=2)(delayed(_seeded)(make, seed) for seed in range(draws))
-        print(_line(name, answers), flush=True)
+def processes(draws: int, only: Collection[str]) -> None:
+    tasks = {name: partial(drawn, name) for name in EQUATIONS}
+    tasks |= {f"generated {name}": partial(generated, name) for name in PROCESSES}
+    for name, make in tasks.items():
+        if not only or name in only:
+            answers = Parallel(n_jobs=2)(delayed(_seeded)(make, seed) for seed in range(draws))
+            print(_line(name, answers), flush=True)
 
 
 def _seeded(make: Callable[[int], Question], seed: int) -> Answer:
     return answer(make(seed), beside=False)
 
 
-def sets(draws: int) -> None:
+def sets(draws: int, only: Collection[str]) -> None:
     everything: list[Answer] = []
     for table, covariates in covariate_tables().items():
+        if only and table not in only:
+            continue
         answers = Parallel(n_jobs=2)(
             delayed(answer)(semi_synthetic(table, covariates, seed), True) for seed in range(draws)
         )
@@ -267,7 +271,7 @@ def sets(draws: int) -> None:
     print(_line("all", everything))
 
 
-def studies(draws: int) -> None:
+def studies(draws: int, only: Collection[str]) -> None:
     trial = _causaldata("nsw_mixtape", "data_id").rename(columns={"treat": T, "re78": Y})
     people_of_cps = _causaldata("cps_mixtape", "data_id").rename(columns={"treat": T, "re78": Y})
     covariates = [name for name in trial if name not in (T, Y)]
@@ -289,9 +293,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", default=["processes", "sets", "studies"])
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="of processes or tables")
     asked = parser.parse_args()
     for what in asked.what:
-        {"processes": processes, "sets": sets, "studies": studies}[what](asked.draws)
+        {"processes": processes, "sets": sets, "studies": studies}[what](asked.draws, asked.only)
 
 
 if __name__ == "__main__":

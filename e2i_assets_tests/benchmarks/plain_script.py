@@ -224,7 +224,7 @@ def effect_of(prepared: Prepared, scope: CausalScope, folder: Path) -> None:
     frames, cells = prepared.frames, prepared.cells
     rows = causal_rows([frames["train"], frames["validation"]], prepared.features, scope)
     report = rows.effect(seed=SEED)
-    refutation, plots = rows.refuted(report), estimate_plots(report)
+    refutation, plots = rows.refuted(report), estimate_plots(report, Cells(cells))
     validation = rows.cross_validated(seed=SEED)
     model = train_uplift(
         rows, report, n_train=len(frames["train"]), seed=SEED, minimum_cell_count=cells,
@@ -238,7 +238,7 @@ def effect_of(prepared: Prepared, scope: CausalScope, folder: Path) -> None:
         validation=validation, model=model, evaluation=result, versions={}, gates={}, cells=Cells(cells),
     )  # fmt: skip
     (folder / "card.html").write_text(uplift_card(records).page)
-    for name, png in (plots | uplift_plots(result)).items():
+    for name, png in (plots | uplift_plots(result, Cells(cells))).items():
         (folder / name).write_bytes(png)
     model.save(folder / "model")
     bundle(prepared, model, model.answer())

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -141,7 +145,8 @@ def test_dowhy_identifies_in_the_graph(validated: CrossValidation) -> None:
             {"covariates": ["severity", "days_to_treatment"]},
             "known only after the treatment: days_to_treatment",
         ),
-        ({"folds": 1}, "1 folds and seed 0"),
+        ({"timeout": 0}, "a timeout of 0 s"),
+        ({"folds": 1}, "1 folds, seed 0"),
         ({"frame": rows(60).assign(severity=1.0, region="north")}, "covariates of one value alone: severity"),
         ({"frame": pd.concat([rows(60), rows(60)[["trx"]]], axis=1)}, "more than one column .* trx"),
     ],
@@ -154,4 +159,27 @@ def test_a_question_that_cannot_be_asked_is_refused(asked: dict[str, Any], messa
 def test_rows_of_unknown_outcome_are_left_out_for_all() -> None:
     frame = rows(300)
     frame.loc[frame.index[:50], "trx"] = np.nan
-    assert CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"]).rows == 250
+    found = CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"])
+    assert (found.rows, found.without_outcome, found.estimand) == (250, 50, "ate")
+
+
+def test_a_library_that_hangs_or_crashes_is_ended_and_has_failed(
+    validated: CrossValidation, tmp_path: Path
+) -> None:
+    def hangs(_: Any) -> Any:
+        (tmp_path / "process").write_text(str(os.getpid()))
+        time.sleep(600)
+
+    def crashes(_: Any) -> Any:
+        os._exit(1)
+
+    def validate(estimate: Callable[[Any], Any], **given: float) -> CrossValidation:
+        known = {"causalml": replace(LIBRARIES["causalml"], module="numpy", estimate=estimate)}
+        return CrossValidator(known).validate(rows(300), **ASKED, libraries=["causalml"], **given)
+
+    found = validate(hangs, timeout=5)
+    assert (found.status, found.libraries[0].error) == ("incomplete", "TimeoutError")
+    assert found.explanation.startswith("causalml failed (TimeoutError)")
+    assert not Path(f"/proc/{(tmp_path / 'process').read_text()}").exists()
+    assert validate(crashes).libraries[0].error == "Crash"
+    assert validate(lambda _: (1.0, 0.5, 1.5)).libraries[0].error == ""

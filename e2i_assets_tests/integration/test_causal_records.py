@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from e2i_assets.causal.cross_validation import CrossValidation, LibraryResult, concluded
+from e2i_assets.causal.asking import LibraryResult
+from e2i_assets.causal.cross_validation import CrossValidation, concluded
 from e2i_assets.causal.report import Effect
 from e2i_assets.warehouse.queries.causal import newest_causal_validation, record_causal_validation
 from e2i_assets.warehouse.records import causal_validations

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import norm
 
 from e2i_assets.causal import agreement
-from e2i_assets.causal.cross_validation import CrossValidation, LibraryResult, ask, concluded
+from e2i_assets.causal.asking import LibraryResult, ask
+from e2i_assets.causal.cross_validation import CrossValidation, concluded
 from e2i_assets.causal.data import CausalData
 from e2i_assets.causal.libraries import Answer, Library
 from e2i_assets.causal.question import Question

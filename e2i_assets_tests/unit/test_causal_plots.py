@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from e2i_assets.causal import EffectReport, love_plot, overlap_plot
 from e2i_assets.causal.report import Balance, Overlap
+from e2i_assets.cohorts.small_cells import Cells
 
 REPORT = EffectReport(
     status="not_identified", treatment="engaged", outcome="started", covariates=("cost $",), estimand="ate",
@@ -27,3 +28,10 @@ def test_they_are_pictures() -> None:
 def test_there_is_none_where_there_is_nothing_to_show() -> None:
     assert love_plot(replace(REPORT, balance=())) is None
     assert overlap_plot(replace(REPORT, overlap=None)) is None
+
+
+def test_rows_in_a_legend_are_told_as_the_caller_tells_them() -> None:
+    assert REPORT.overlap is not None
+    fewer = replace(REPORT, overlap=replace(REPORT.overlap, histogram_control=(1,) * 20))  # of the same shape
+    assert overlap_plot(fewer) != overlap_plot(REPORT)
+    assert overlap_plot(fewer, Cells(50).text) == overlap_plot(REPORT, Cells(50).text)

@@ -1,4 +1,4 @@
-"""The code location as a whole: what it defines, and what importing it costs.
+"""The code location as a whole: what it defines for one scope, and what importing it costs.
 
 After an intended change: `python -m e2i_assets_tests.unit.test_definitions > e2i_assets_tests/unit/definitions.txt`.
 """
@@ -16,7 +16,8 @@ import pytest
 
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets.settings import Settings
+from e2i_assets_tests.conftest import CONFIG, ROOT
 
 SNAPSHOT = Path(__file__).with_name("definitions.txt")
 
@@ -115,4 +116,4 @@ def test_loading_the_code_location_imports_nothing_heavy(tmp_path: Path) -> None
 
 
 if __name__ == "__main__":
-    print("\n".join(described(build_defs())))
+    print("\n".join(described(build_defs(Settings(config=CONFIG)))))

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from e2i_assets.causal.cross_validation import LibraryResult, concluded
+from e2i_assets.causal.asking import LibraryResult
+from e2i_assets.causal.cross_validation import concluded
 from e2i_assets.causal.report import Effect, EffectReport
 from e2i_assets.gates.cross_validation import LIBRARIES_AGREE, Compared
 from e2i_assets_tests.unit.fail_closed.effects import NOT_ASKED, NOTHING

@@ -22,6 +22,7 @@ from e2i_assets.causal.scores import (
     policy_value,
     ranking,
 )
+from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.gates.effect_estimate import BALANCE, OVERLAP, REFUTATION, EffectJudged
 from e2i_assets.gates.uplift import BEATS_CONSTANT_EFFECT, CONSTANT_SERVED, Chosen
 from e2i_assets.modeling.errors import TrainingDataError
@@ -174,6 +175,15 @@ def test_an_effect_that_is_not_identified_is_refused_with_what_could_be_asked(re
     assert (BALANCE.verdict(refused).passed, BALANCE.verdict(refused).reason) == (False, "not_judged")
 
 
+def test_few_patients_of_an_arm_are_not_counted_out_loud() -> None:
+    refused = judged(status="not_identified", reason="too_few", explanation="Why.", effect=None, treated=3)
+    assert OVERLAP.verdict(refused).figures == {"rows": 400, "treated": 3}
+    hidden = replace(refused, cells=Cells(5))
+    assert OVERLAP.verdict(hidden).figures == {"rows": 400, "treated": "<5"}
+    assert "of 403 patients" in OVERLAP.verdict(judged(rows=403)).message
+    assert "of 405 patients" in OVERLAP.verdict(replace(judged(rows=403), cells=Cells(5))).message
+
+
 def test_arms_that_differ_by_more_than_chance_once_weighted_are_refused() -> None:
     assert OVERLAP.verdict(judged()).passed
     assert BALANCE.verdict(judged()).passed
@@ -245,6 +255,12 @@ def test_effects_are_asked_only_of_what_is_known_on_the_index_date() -> None:
                    {"negative_exposures": ("discontinued",)}):  # fmt: skip
         with pytest.raises(TrainingDataError, match="discontinued: not among the features"):
             causal_rows([late], FEATURES, SCOPE.model_copy(update=change))
+
+
+def test_a_segment_that_no_column_holds_is_refused_by_name() -> None:
+    with pytest.raises(TrainingDataError, match="columns stage are missing") as refused:
+        causal_rows([table()], FEATURES, SCOPE.model_copy(update={"segments": {"stage": (1.0,)}}))
+    assert "segment" in refused.value.next_step
 
 
 @pytest.mark.parametrize("values", [np.linspace(0, 1, 60), np.arange(60) % 3, ["email", "call"] * 30])

@@ -92,7 +92,7 @@ def uplift_card(records: UpliftRecords) -> ModelCard:
         nuisances=_nuisances(report),
         libraries=_libraries(records.validation),
         overlap=_overlap(records),
-        balance=_pictures(estimate_plots(report)),
+        balance=_pictures(estimate_plots(report, records.cells)),
         graph=_graph(records),
         sensitivity=_sensitivity(report),
         refutations=_refutations(records.refutation),
@@ -100,7 +100,7 @@ def uplift_card(records: UpliftRecords) -> ModelCard:
         contest=_contest(model),
         importance=_pictures(importance_plots(model)),
         figures=_figures(evaluation),
-        pictures=_pictures(evaluation_plots(evaluation)),
+        pictures=_pictures(evaluation_plots(evaluation, records.cells)),
         unavailable=evaluation.unavailable,
         segments=_segments(records),
         by_segment=_picture(

@@ -8,6 +8,7 @@ from e2i_assets import drawing
 from e2i_assets.causal.plots import love_plot, overlap_plot
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import EffectGroup
+from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluation
 from e2i_assets.modeling.uplift.model import UpliftModel
 
@@ -15,21 +16,22 @@ TOP = 15
 """Features that are drawn."""
 
 
-def estimate_plots(report: EffectReport) -> dict[str, bytes]:
+def estimate_plots(report: EffectReport, cells: Cells) -> dict[str, bytes]:
     """Every picture of an effect, by file name; those that nothing is known for are not."""
-    plots = {"balance.png": love_plot(report), "overlap.png": overlap_plot(report)}
+    plots = {"balance.png": love_plot(report), "overlap.png": overlap_plot(report, cells.text)}
     return {name: png for name, png in plots.items() if png is not None}
 
 
-def evaluation_plots(evaluation: UpliftEvaluation) -> dict[str, bytes]:
+def evaluation_plots(evaluation: UpliftEvaluation, cells: Cells) -> dict[str, bytes]:
     """Every picture of a model of effects on test, by file name; those that nothing is known for are not."""
     plots = {}
+    about = f"{cells.text(evaluation.rows)} test patients"
     if evaluation.qini is not None:
         plots["qini.png"] = _qini_plot(evaluation)
     if evaluation.calibration:
-        plots["effect_calibration.png"] = _calibration_plot(evaluation)
+        plots["effect_calibration.png"] = _calibration_plot(evaluation, about)
     if any(group.effect for group in evaluation.segments):
-        plots["effect_by_segment.png"] = segment_plot(evaluation.segments, f"{evaluation.rows} test patients")
+        plots["effect_by_segment.png"] = segment_plot(evaluation.segments, about)
     return plots
 
 
@@ -51,7 +53,7 @@ def _qini_plot(evaluation: UpliftEvaluation) -> bytes:
     return drawing.png(figure)
 
 
-def _calibration_plot(evaluation: UpliftEvaluation) -> bytes:
+def _calibration_plot(evaluation: UpliftEvaluation, about: str) -> bytes:
     figure, axes = drawing.canvas()
     known = [(group.predicted, group.effect) for group in evaluation.calibration]
     predicted = [value for value, _ in known if value is not None]
@@ -68,7 +70,7 @@ def _calibration_plot(evaluation: UpliftEvaluation) -> bytes:
     axes.plot(ends, ends, color=drawing.SOFT, linestyle="--", linewidth=1)
     axes.axhline(0, color=drawing.INK, linewidth=0.5)
     axes.set(xlabel="Predicted effect", ylabel="Measured effect")
-    axes.set_title(f"{evaluation.algorithm}: groups of {evaluation.rows} test patients")
+    axes.set_title(f"{evaluation.algorithm}: groups of {about}")
     return drawing.png(figure)
 
 

@@ -156,17 +156,18 @@ def causal_rows(
         for feature in features
         if feature.name not in left_out and (graph is None or feature.name in graph.nodes)
     )
-    named = (scope.treatment, scope.target, *scope.negative_outcomes, *scope.negative_exposures)
+    controls = *scope.negative_outcomes, *scope.negative_exposures
+    named = (scope.treatment, scope.target, *controls, *scope.segments)
     wanted = [*named, *(covariate.name for covariate in covariates)]
     frame = pd.concat(frames, ignore_index=True)
     if absent := sorted(set(wanted) - set(frame.columns)):
         raise TrainingDataError(
             f"columns {', '.join(absent)} are missing from the splits",
-            "Name treatment and target in the scope as the splits have them: a treatment is a feature, a "
-            "target an outcome of the cohort.",
+            "Name treatment, target and segments in the scope as the splits have them: a treatment and a "
+            "segment are features, a target is an outcome of the cohort.",
         )
     known = {feature.name for feature in features}
-    early = (scope.treatment, *scope.negative_exposures, *(name for name in scope.segments if name in frame))
+    early = (scope.treatment, *scope.negative_exposures, *scope.segments)
     if late := [name for name in early if name not in known]:
         raise TrainingDataError(
             f"{', '.join(late)}: not among the features, and so perhaps known only after the index date",

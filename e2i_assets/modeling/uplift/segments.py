@@ -28,7 +28,7 @@ def effect_by_segment(
         effects: predicted, of the rows.
         minimum: rows, of either arm, below which nothing is told of a segment.
     """
-    levels = {name: _banded(frame[name], edges) for name, edges in scope.segments.items() if name in frame}
+    levels = {name: _banded(frame[name], edges) for name, edges in scope.segments.items()}
     levels |= {str(name): column.astype(str) for name, column in groups_of(frame)[0].items()}
     return tuple(
         group
