@@ -13,7 +13,7 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, as `list` shows it.")]
-Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of the version.")]
+Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of the version, as `list` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -23,6 +23,27 @@ def list_models(json: Json = False) -> None:
     from e2i_assets.cli import models_registry
 
     models_registry.show_models(as_json=json)
+
+
+@app.command("show")
+def show_version(model: Name, version: Number, json: Json = False) -> None:
+    """Show a version: its data, its figures with 95 % intervals, and what its next stage asks for."""
+    from e2i_assets.cli import models_registry
+
+    models_registry.show_version(model, version, as_json=json)
+
+
+@app.command()
+def compare(
+    model: Name,
+    first: Annotated[str, typer.Argument(metavar="A", help="Number of a version.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Number of another one.")],
+    json: Json = False,
+) -> None:
+    """Show two versions side by side: figures with 95 % intervals, stages, and the data of each."""
+    from e2i_assets.cli import models_registry
+
+    models_registry.compare_versions(model, first, second, as_json=json)
 
 
 @app.command()
@@ -53,6 +74,17 @@ def approve(
 
 
 @app.command()
+def archive(json: Json = False) -> None:
+    """Archive what left production as long ago as `archived` in config/mlflow/mlflow.yaml says.
+
+    `promote MODEL VERSION archived` archives one version at once.
+    """
+    from e2i_assets.cli import models_registry
+
+    models_registry.archive(as_json=json)
+
+
+@app.command()
 def history(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="[default: all]")] = None,
     on: Annotated[
@@ -80,13 +112,13 @@ def card(
         Path | None, typer.Option("--out", help="File to write the page to.", dir_okay=False)
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """Tell where the card of a model is; write it to a file, or open it.
 
     A card is one page: what the model is for, how it was made and judged, its limits, and TRIPOD+AI.
     """
-    from e2i_assets.cli.model_cards import card_of
+    from e2i_assets.cli.models_data import card_of
     from e2i_assets.cli.output import print_json, say
     from e2i_assets.cli.session import open_session
 
@@ -108,7 +140,7 @@ def explain(
     scope: Annotated[str, typer.Argument(help="Scope: the stem of a file in config/scopes.")],
     partition: Annotated[str, typer.Argument(help="Partition key: the stem of a file in config/cohorts.")],
     patient: Annotated[str, typer.Option(help="patient_id of a patient of train or validation.")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """Take the published model's prediction for one patient apart, by SHAP values.
 

@@ -23,5 +23,5 @@ class LostRace(RegistryError):
     """Somebody else added to the ledger first; the message says who, and what."""
 
     code = "lost_race"
-    next_step = "Look at `e2i models show`, and ask again if you still want to."
+    next_step = "`e2i models show MODEL VERSION` tells how it is now; ask again if you still want to."
     exit_code = 1

@@ -20,7 +20,7 @@ from sklearn.datasets import load_diabetes, load_wine
 
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
-from e2i_assets.cli.model_cards import NoCard, card_of
+from e2i_assets.cli.models_data import NoCard, card_of
 from e2i_assets.cli.results import end
 from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.ingest.mapping import Mapping

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import getpass
 import itertools
-import multiprocessing
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
-from multiprocessing.synchronize import Barrier
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,20 +20,19 @@ import sqlalchemy as sa
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from e2i_assets.registry import MLflowConnector
 from e2i_assets.registry.errors import LostRace, PromotionRefused, RegistryError
-from e2i_assets.registry.ledger import NewVersion, Version
+from e2i_assets.registry.ledger import NewVersion
 from e2i_assets.resources.mlflow_registry import MlflowRegistry
-from e2i_assets.resources.model_registry import ModelRegistry
 from e2i_assets.resources.tracking import ExperimentTracking
-from e2i_assets.resources.version_files import content_hash
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.registry import served_versions, shadow_evidence_of
-from e2i_assets.warehouse.registry_records import shadow_evidence
 from e2i_assets.warehouse.warehouse import Warehouse
-from e2i_assets_tests.conftest import installation
+from e2i_assets_tests.conftest import ROOT, installation
+from e2i_assets_tests.registry_world import START, at, in_production, in_shadow, register, shadowed
 
-START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NUMBERS = itertools.count(1)
+PEOPLE = ("Anna Smith", "Bert Jones")
 
 
 @pytest.fixture(scope="module")
@@ -52,56 +56,6 @@ def client(here: Settings, warehouse: Warehouse) -> MlflowClient:
 @pytest.fixture
 def name() -> str:
     return f"e2i-conversion-p{next(NUMBERS)}"
-
-
-def at(here: Settings, warehouse: Warehouse, day: float) -> ModelRegistry:
-    return ModelRegistry(here, warehouse, ExperimentTracking(here), now=START + dt.timedelta(days=day))
-
-
-def register(
-    here: Settings, warehouse: Warehouse, client: MlflowClient, name: str, *, bundle: str = "1", **of: Any
-) -> Version:
-    """A version whose evidence is good enough for every stage, unless said otherwise; its bundle is a file."""
-    folder = here.bento_home / "bentos" / name / bundle
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pipeline.joblib").write_text(bundle)
-    made = {
-        "model_name": name, "scope": "conversion", "partition": "p", "problem_type": "binary_classification",
-        "algorithm": "LightGBM", "model_fingerprint": f"f{bundle}", "service": "classification-service",
-        "bento_tag": f"{name}:{bundle}", "files_hash": content_hash(folder), "data_version": "d",
-        "trained_on": {"splits": "d"}, "metrics": {"auc": 0.85}, "samples": {"train": 2000},
-        "mlflow_run_id": client.create_run("0").info.run_id, "run_id": "r",
-    }  # fmt: skip
-    return at(here, warehouse, 0).register(NewVersion(**made | of))
-
-
-def shadowed(warehouse: Warehouse, version: Version, *, first: float, days: int = 8, **of: Any) -> None:
-    """A minute of requests on each day, as services record them."""
-    rows = [
-        {
-            "model_name": version.model_name, "version": version.version, "recorded_by": "s", "requests": 200, "errors": 0,
-            "minute": START + dt.timedelta(days=first + day, minutes=1), "latency_p99_ms": 20.0, "mean_difference": 0.02,
-        }
-        | of
-        for day in range(days)
-    ]  # fmt: skip
-    warehouse.record(shadow_evidence, rows)
-
-
-def in_shadow(here: Settings, warehouse: Warehouse, version: Version, day: float) -> None:
-    for stage in ("staging", "shadow"):
-        at(here, warehouse, day).transition(version.model_name, version.version, stage, by="Anna Smith")
-
-
-def in_production(here: Settings, warehouse: Warehouse, version: Version, day: float) -> None:
-    """Ten days before in shadow, asked for by one and approved by another."""
-    in_shadow(here, warehouse, version, day - 10)
-    shadowed(warehouse, version, first=day - 10)
-    with pytest.raises(PromotionRefused, match="approves"):
-        at(here, warehouse, day).transition(
-            version.model_name, version.version, "production", by="Anna Smith"
-        )
-    at(here, warehouse, day).approve(version.model_name, version.version, by="Bert Jones")
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
@@ -227,7 +181,7 @@ def test_a_rule_that_does_not_hold_is_said_and_nothing_is_written(
         ({"first": 0, "errors": 3}, "shadow_error_rate: 0.015, at most 0.01"),
         ({"first": 0, "latency_p99_ms": 151.0}, "shadow_latency_p99_ms: 151, at most 150"),
         ({"first": 0, "latency_p99_ms": None}, "shadow_latency_p99_ms: not known"),
-        ({"first": 2}, "shadow_clock: some of 2026-01-10"),
+        ({"first": 2}, "shadow_clock: some of 2025-01-10"),
     ],
 )
 def test_production_without_enough_of_shadow_is_refused(
@@ -351,43 +305,70 @@ def test_a_clock_behind_the_ledger_is_refused(
     assert refused.value.code == "clock_behind"
 
 
-def promote(here: Settings, name: str, version: int, who: str, barrier: Barrier, told: Any) -> None:
-    """One of those who race: decides, waits until all others have, and writes."""
+def promote(here: Settings, name: str, version: int, who: str, barrier: Barrier) -> str:
+    """One of those who race: decides, waits until all others have, and writes, on a connection of its own."""
     registry = at(here, Warehouse(here), 20)
     plan = registry.plan(name, version, "production")
     barrier.wait(60)
     try:
         registry.carry_out(plan, who, approved_by="Carol Brown")
-        told.put((who, "won"))
     except LostRace as lost:
-        told.put((who, str(lost)))
+        return str(lost)
+    return "won"
 
 
 def test_of_those_who_promote_at_once_one_wins_and_the_others_are_told(
     here: Settings, warehouse: Warehouse, client: MlflowClient, name: str
 ) -> None:
-    people = ("Anna Smith", "Bert Jones")
-    for number, _ in enumerate(people, 1):
+    for number, _ in enumerate(PEOPLE, 1):
         version = register(here, warehouse, client, name, bundle=str(number))
         in_shadow(here, warehouse, version, 0)
-    spawn = multiprocessing.get_context("spawn")
-    barrier, told = spawn.Barrier(len(people)), spawn.Queue()
-    racers = [
-        spawn.Process(target=promote, args=(here, name, number, who, barrier, told))
-        for number, who in enumerate(people, 1)
-    ]
-    for racer in racers:
-        racer.start()
-    outcomes = dict(told.get(timeout=120) for _ in racers)
-    for racer in racers:
-        racer.join(60)
-        assert racer.exitcode == 0
-    (winner,) = [who for who, outcome in outcomes.items() if outcome == "won"]
-    (loser,) = set(people) - {winner}
-    won = people.index(winner) + 1
-    assert f"{winner} was first: {name} version {won} went to production" in outcomes[loser]
+    barrier = Barrier(len(PEOPLE))
+    with ThreadPoolExecutor(len(PEOPLE)) as pool:
+        racers = [
+            pool.submit(promote, here, name, number, who, barrier) for number, who in enumerate(PEOPLE, 1)
+        ]
+        outcomes = dict(zip(PEOPLE, (racer.result(120) for racer in racers), strict=True))
+    won = only_winner(outcomes, name, "went to production")
     assert at(here, warehouse, 20).model(name).stages() == {won: "production", 3 - won: "shadow"}
     assert aliases(client, name)["champion"] == str(won)
+
+
+def only_winner(outcomes: dict[str, str], name: str, what: str) -> int:
+    """Version of the one who won; the other was told of it."""
+    (winner,) = [who for who, outcome in outcomes.items() if outcome == "won"]
+    (loser,) = set(outcomes) - {winner}
+    won = PEOPLE.index(winner) + 1
+    assert f"{winner} was first: {name} version {won} {what}" in outcomes[loser]
+    return won
+
+
+def test_the_database_decides_between_processes(
+    here: Settings, warehouse: Warehouse, client: MlflowClient, name: str
+) -> None:
+    """Each read the ledger before any of them wrote to it."""
+    assert here.database_url is not None
+    for number, _ in enumerate(PEOPLE, 1):
+        register(here, warehouse, client, name, bundle=str(number))
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "e2i_assets_tests.registry_racer", name, str(number), who],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, "RACE_URL": here.database_url.get_secret_value()},
+        )
+        for number, who in enumerate(PEOPLE, 1)
+    ]  # fmt: skip
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    outcomes = dict(zip(PEOPLE, (racer.communicate(timeout=60)[0].strip() for racer in racers), strict=True))
+    assert [racer.returncode for racer in racers] == [0, 0]
+    won = only_winner(outcomes, name, "went to staging")
+    assert at(here, warehouse, 20).model(name).stages() == {won: "staging", 3 - won: "development"}
 
 
 def test_the_ledger_stands_when_mlflow_fails_and_the_next_command_repairs_the_alias(
@@ -427,6 +408,26 @@ def test_a_registration_that_dies_before_its_row_is_taken_up(
     assert len(client.search_model_versions(f"name = '{name}'")) == 1
     assert register(here, warehouse, client, name).mlflow_version == 1
     assert len(client.search_model_versions(f"name = '{name}'")) == 1
+
+
+def test_the_guides_call_awaited_or_not(
+    here: Settings,
+    warehouse: Warehouse,
+    client: MlflowClient,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert here.database_url is not None
+    monkeypatch.setenv("E2I_DATABASE_URL", here.database_url.get_secret_value())
+    register(here, warehouse, client, name)
+    connector = MLflowConnector()
+    moved = connector.transition_model_stage_sync(model_name=name, version=1, stage="staging")
+    assert (moved.entry.to_stage, moved.entry.actor) == ("staging", getpass.getuser())
+    asyncio.run(connector.transition_model_stage(model_name=name, version=1, stage="shadow", by="Anna Smith"))
+    assert at(here, warehouse, 0).model(name).stages() == {1: "shadow"}
+    assert aliases(client, name) == {"shadow": "1"}
+    with pytest.raises(PromotionRefused, match="shadow_days"):
+        asyncio.run(connector.transition_model_stage(model_name=name, version=1, stage="production"))
 
 
 def _down(*_: Any) -> None:
