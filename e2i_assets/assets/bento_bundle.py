@@ -91,6 +91,7 @@ def bundle_stage(scope: Scope) -> Callable[[Callable[..., StageResult]], dg.Asse
         },
         config=lambda context: {
             "minimum_cell_count": context.quality.minimum_cell_count,
+            "logged_features": scope.logged_features,
             "limits": scope.selection.model_dump(include={"max_latency_ms", "max_memory_gb"}),
         },
         lost=_lost,
@@ -182,6 +183,7 @@ def _build(
         },
         levels=levels,
         usual=usual,
+        logged_features=[feature.name for feature in features if feature.name in scope.logged_features],
     )
     return bundle, example_features(features, levels, usual)
 

@@ -51,6 +51,7 @@ def build_bundle(
     metadata: Mapping[str, str | float],
     levels: Mapping[str, Sequence[str]],
     usual: Mapping[str, tuple[float, float]],
+    logged_features: Sequence[str] = (),
     build_dir: Path | None = None,
 ) -> Bundle:
     """Build the Bento `name:version` into BentoML's current store (`BENTOML_HOME`, or `bento_store`).
@@ -67,6 +68,7 @@ def build_bundle(
         answer: what a prediction looks like to a client, as the problem type says.
         metadata: what to tell about the model (data version, metrics, run id); text or finite numbers.
         levels: levels that training saw, for every categorical feature; others are answered with a warning.
+        logged_features: of which the values of a request may be kept in the prediction log.
         usual: ends of what was usual in training, for numeric features; values well beyond them, likewise.
         build_dir: folder for the sources of the build, kept; a temporary one otherwise.
 
@@ -87,6 +89,7 @@ def build_bundle(
             "service": answer.service,
             "answer": answer.document(),
             "metadata": dict(metadata),
+            "logged_features": _logged(logged_features, features),
             "one_row": facts.one_row,
             "golden": [_known(one, answer) for one in facts.golden],
         }
@@ -96,6 +99,12 @@ def build_bundle(
         tag, content, answer.service, pipeline, text, facts, build_dir
     )
     return Bundle(tag, version, path, answer.service, content, facts.one_row)
+
+
+def _logged(logged: Sequence[str], features: Sequence[Feature]) -> list[str]:
+    if unknown := sorted(set(logged) - {feature.name for feature in features}):
+        raise BundleError(f"logged_features: the model has no {', '.join(unknown)}", "Mend the scope.")
+    return sorted(logged)
 
 
 def _tag(name: str, version: str) -> str:

@@ -17,7 +17,9 @@ from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.server.request_schema import Row, bounds, to_frame
 
-_ALWAYS = frozenset({"joblib", "numpy", "pandas", "pydantic", "scipy", "sklearn"})
+_ALWAYS = frozenset(
+    {"joblib", "numpy", "pandas", "psycopg", "psycopg_binary", "pydantic", "scipy", "sklearn"}
+)
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # spares a scan of every installed distribution
 _UNKNOWN_LEVEL = "a level that no training row has"
 MADE_UP = 200

@@ -1,4 +1,5 @@
-"""The tables of the model registry: versions, the ledger of their stages, and what shadows showed.
+"""The tables of the model registry: versions, the ledger of their stages, what shadows showed and
+services answered.
 
 Versions and ledger are only ever added to: a trigger refuses UPDATE, DELETE and TRUNCATE, also to the owner.
 """
@@ -116,4 +117,30 @@ shadow_evidence = sa.Table(
     sa.CheckConstraint("date_trunc('minute', minute) = minute", name="ml_shadow_evidence_minute"),
     schema=SCHEMA,
     comment="What versions in shadow did beside the one that answers, by minute. Aggregates only.",
+)
+
+prediction_log = sa.Table(
+    "ml_prediction_log",
+    metadata,
+    sa.Column("request_id", sa.Text, primary_key=True, comment="of the client, the same when it tries again"),
+    sa.Column("row", sa.Integer, primary_key=True, autoincrement=False, comment="in the request, from 0 on"),
+    sa.Column("predicted_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    _text("service"),
+    _text("release"),
+    _text("model_name"),
+    _text("version"),
+    _text("stage", "in which the version was when its service was built"),
+    _text("patient_journey_id", "whom the client asked about, where it said so", nullable=True),
+    sa.Column("prediction", sa.Double, comment="probability, value or effect; empty of a class"),
+    _text("prediction_class", nullable=True),
+    sa.Column("probabilities", JSONB(none_as_null=True)),
+    sa.Column("lower_bound", sa.Double),
+    sa.Column("upper_bound", sa.Double),
+    sa.Column("features", JSONB(none_as_null=True), comment="those that the scope lets be kept"),
+    sa.Column("latency_ms", sa.Double, nullable=False, comment="of the whole request"),
+    sa.Index("ix_e2i_ml_prediction_log_asked", "model_name", "predicted_at"),
+    sa.Index("ix_e2i_ml_prediction_log_journey", "patient_journey_id"),
+    schema=SCHEMA,
+    comment="What services answered. Not ml_predictions, which sources load: what our models say is no data "
+    "that they learn from.",
 )

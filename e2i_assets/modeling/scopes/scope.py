@@ -114,6 +114,7 @@ class Scope(YamlModel, ABC):
         horizon_days: days after the index date by which the outcome has happened or not, where it is not the
             cohort's follow-up window; a cohort that is followed for fewer is refused.
         minimum_samples: patients of train with a known outcome below which nothing is learnt.
+        logged_features: of which the prediction log keeps what a request said, where the model has them.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -125,6 +126,7 @@ class Scope(YamlModel, ABC):
     minimum_samples: int = Field(default=50, ge=1)
     features: FeatureChoice = FeatureChoice()
     selection: Selection = Selection()
+    logged_features: tuple[str, ...] = ()
 
     @property
     @abstractmethod

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from e2i_assets.serving.server.background import Background
 from e2i_assets.serving.server.health import Level
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
@@ -17,16 +18,22 @@ class Metrics:
     Args:
         service: name of the service, a label of all of them.
         health: asked when somebody reads the metrics: the level of each model.
+        background: what is done beside the answering, asked likewise.
     """
 
-    def __init__(self, service: str, health: Callable[[], dict[str, Level]]) -> None:
+    def __init__(
+        self,
+        service: str,
+        health: Callable[[], dict[str, Level]],
+        background: Callable[[], Mapping[str, Background]],
+    ) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # memory among others: process_resident_memory_bytes
         common: dict[str, Any] = {"registry": self.registry}
         labels = ("service", "model", "endpoint")
-        self._service, self._health = service, health
+        self._service, self._health, self._background = service, health, background
         self._requests = Counter(
             "e2i_model_requests", "Requests answered, by HTTP status", (*labels, "status"), **common
         )
@@ -53,6 +60,12 @@ class Metrics:
             "e2i_model_load_seconds",
             "Seconds that loading and checking took",
             ("service", "model", "version"),
+            **common,
+        )
+        self._dropped = Gauge(
+            "e2i_model_dropped_requests",
+            "Requests since the start that are lost to the prediction log, or to the evidence of shadows",
+            ("service", "log"),
             **common,
         )
         self._children: dict[tuple[str, str, int], tuple[Any, Any, Any]] = {}
@@ -86,4 +99,6 @@ class Metrics:
 
         for model, level in self._health().items():
             self._level.labels(self._service, model).set(LEVELS[level])
+        for name, background in self._background().items():
+            self._dropped.labels(self._service, name).set(background.dropped)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -22,6 +22,7 @@ class Model:
     Attributes:
         name: by which requests ask for it.
         version, stage, role: of the registry; a bundle that no release has taken up is in development.
+        logged_features: what of a request may be kept, as its scope says.
         gives: what kind of answer (`modeling.problems.base.Answer`).
         schema: its `schema.json`.
         request, batch_request: what the body of a request must be like.
@@ -44,6 +45,7 @@ class Model:
         self.stage, self.role = member["stage"], member["role"]
         self.model_id = self.schema["model_id"]
         self._answer, self._columns = self.schema["answer"], self.schema["answer"]["columns"]
+        self.logged_features: Sequence[str] = self.schema["logged_features"]
         self.gives = self._answer["gives"]
         self.request, self.batch_request = request_models(self.schema["features"], self.name)
         self._doubts = doubter(self.schema["features"])
@@ -68,13 +70,13 @@ class Model:
         given = self._whole(to_frame(self.schema["features"], rows)).astype(float)
         return given[:, self._columns] if self._columns else given
 
-    def answer(self, rows: Sequence[Row], start: float) -> dict[str, Any]:
-        """The answer to a request that arrived at `start` (of `time.perf_counter`)."""
+    def answer(self, rows: Sequence[Row], start: float) -> tuple[Any, dict[str, Any]]:
+        """What the pipeline gives, and the answer to a request that arrived at `start` (`perf_counter`)."""
         warnings = self._doubts(rows)
         before = time.perf_counter()
         given = self.given(rows)
         end = time.perf_counter()
-        return {
+        return given, {
             **told(given, self._answer),
             "model_id": self.model_id,
             "prediction_time_ms": round(1000 * (end - before), 3),
@@ -87,6 +89,16 @@ class Model:
                 "warnings": warnings,
             },
         }
+
+    def figures(self, given: Any) -> Any:
+        """One number for each row of what the pipeline gives, shape (rows,): the effect, the value, the
+        probability of the positive or of the last class.
+        """
+        import numpy as np
+
+        if self.gives == "effect":
+            return np.array(told(given, self._answer)["predictions"])
+        return given.reshape(len(given), -1)[:, -1]
 
     def nobody(self) -> dict[str, Any]:
         """What is told of somebody of whom nothing is known, asked for now."""

@@ -43,6 +43,13 @@ _TYPES: dict[str, Any] = {
 }
 _ACCEPTS = {"boolean": "true or false", "categorical": "a string"}
 
+_ABOUT = (
+    "Whom the row is about, for whom asks later how good predictions were; kept in the prediction log alone"
+)
+_NAME: Any = Annotated[str, Field(strict=True, pattern=r"^[!-~]{1,64}$")] | None
+_JOURNEY: Any = (Annotated[_NAME, Field(description=_ABOUT)], None)
+_JOURNEYS: Any = (Annotated[list[_NAME] | None, Field(description=_ABOUT, max_length=MAX_BATCH)], None)
+
 Row = Mapping[str, float | bool | str | None]
 
 
@@ -67,18 +74,32 @@ def request_models(
     named = Annotated[row, BeforeValidator(_few_unknown({feature["name"] for feature in features}))]  # type: ignore[valid-type]
     rows = Annotated[list[named], Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)]  # type: ignore[valid-type]
     return (
-        _body("PredictRequest", model_name, {"features": named}),
-        _body("PredictBatchRequest", model_name, {"features_list": rows}),
+        _body("PredictRequest", model_name, {"features": (named, ...), "patient_journey_id": _JOURNEY}),
+        _body(
+            "PredictBatchRequest",
+            model_name,
+            {"features_list": (rows, ...), "patient_journey_ids": _JOURNEYS},
+            model_validator(mode="after")(_one_each),
+        ),
     )
 
 
-def _body(name: str, model_name: str, content: Mapping[str, Any]) -> type[BaseModel]:
-    fields: Any = {key: (kind, ...) for key, kind in content.items()}
-    fields["model_name"] = (Literal[model_name] | None, None)  # type: ignore[valid-type]
-    few: Any = model_validator(mode="before")(_few_unknown(set(fields)))
+def _one_each(batch: Any) -> Any:
+    """Of a batch: that where journeys are named, each row has one."""
+    named = batch.patient_journey_ids
+    if named is not None and len(named) != len(batch.features_list):
+        raise PydanticCustomError("one_each", "patient_journey_ids should be as many as features_list")
+    return batch
+
+
+def _body(name: str, model_name: str, content: Mapping[str, Any], check: Any = None) -> type[BaseModel]:
+    fields: Any = {**content, "model_name": (Literal[model_name] | None, None)}  # type: ignore[valid-type]
+    validators: Any = {"few_unknown": model_validator(mode="before")(_few_unknown(set(fields)))}
+    if check:
+        validators["check"] = check
     # `model_name` is a feature of ours, not of pydantic's models.
     config = ConfigDict(extra="forbid", hide_input_in_errors=True, protected_namespaces=())
-    return create_model(name, __config__=config, __validators__={"few_unknown": few}, **fields)
+    return create_model(name, __config__=config, __validators__=validators, **fields)
 
 
 def _few_unknown(known: set[str]) -> Callable[[Any], Any]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import from_json, to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from e2i_assets.serving.server.admission import JSON, Admission
-from e2i_assets.serving.server.health import Health, Level, Window, health_of
-from e2i_assets.serving.server.metrics import Metrics
+from e2i_assets.serving.server.background import Background
+from e2i_assets.serving.server.health import Health, Level, health_of
 from e2i_assets.serving.server.model import Model
 from e2i_assets.serving.server.openapi import document
+from e2i_assets.serving.server.predictions import Predictions
+from e2i_assets.serving.server.running import Service
 
 ACTIVE_FILE = "E2I_ACTIVE_FILE"
 """Variable with the path of a file; while it exists, the service says that it is the one to be asked."""
@@ -33,118 +30,6 @@ _GETS = {
 }
 
 
-class Refused(Exception):
-    """A request that is answered with a 4xx."""
-
-    def __init__(self, status: int, error: str, detail: Sequence[Mapping[str, Any]] = ()) -> None:
-        super().__init__(error)
-        self.status, self.error, self.detail = status, error, detail
-
-
-class Service:
-    """The models of one process and what they were asked."""
-
-    def __init__(self, name: str, release: str, models: Sequence[Model]) -> None:
-        self.name, self.release = name, release
-        self.models = {model.name: model for model in models}
-        self.started = time.monotonic()
-        self.windows = {name: Window() for name in ("", *self.models)}
-        self.metrics = Metrics(name, lambda: {n: w.health().status for n, w in self.windows.items() if n})
-        for model in models:
-            self.metrics.loaded(model.name, model.version, model.load_seconds)
-
-    def model_of(self, path_name: str | None, body: Any) -> Model:
-        """Which model a request is for.
-
-        Raises:
-            Refused: it names none that is served here, or none where there are several.
-        """
-        body_name = body.get("model_name") if isinstance(body, dict) else None
-        name = path_name or body_name or (next(iter(self.models)) if len(self.models) == 1 else None)
-        if isinstance(name, str) and name in self.models:
-            return self.models[name]
-        known = f"one of {', '.join(self.models)}"
-        detail = [{"type": "unknown_model", "loc": ["model_name"], "msg": f"Input should be {known}"}]
-        if name is None:
-            raise Refused(400, f"model_name: name the model, {known}", detail)
-        raise Refused(404, f"model_name: no such model is served here; {known} is", detail)
-
-    def count(self, model: str, endpoint: str, status: int, start: float) -> None:
-        """A request was answered."""
-        seconds = time.perf_counter() - start
-        self.metrics.count(model, endpoint, status, seconds)
-        self.windows[model].add(seconds, error=status >= 500)
-
-
-class Predictions:
-    """Answers requests for predictions, one row or a batch: an ASGI application."""
-
-    def __init__(self, action: str) -> None:
-        self.endpoint, self.batch = f"/{action}", action == "predict_batch"
-        self.app: ASGIApp = Admission(self._answer)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, and count what was answered, whoever it was that did."""
-        start = time.perf_counter()
-        service: Service = scope["app"].state.service
-        asked = scope["e2i"] = {"start": start, "model": ""}
-        status = 500
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noting)
-        finally:
-            service.count(asked["model"], self.endpoint, status, start)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked, service = scope["e2i"], scope["app"].state.service
-        body = (await receive()).get("body", b"")
-        try:
-            model, rows = self._read(service, scope["path_params"].get("model_name"), body, asked)
-        except Refused as refused:
-            told: dict[str, Any] = {"error": refused.error}
-            if refused.detail:
-                told["detail"] = refused.detail
-            await _send(send, refused.status, to_json(told))
-            return
-        if model.quick and not self.batch:
-            answer = to_json(model.answer(rows, asked["start"]))
-        else:  # as long as that takes, health is told and others are answered
-            answer = await run_in_threadpool(lambda: to_json(model.answer(rows, asked["start"])))
-        await _send(send, 200, answer)
-
-    def _read(
-        self, service: Service, path_name: str | None, body: bytes, asked: dict[str, Any]
-    ) -> tuple[Model, Sequence[Any]]:
-        """The model that is asked, and the rows."""
-        try:
-            parsed = from_json(body)
-        except ValueError as error:
-            raise Refused(400, f"the body is no JSON: {error}") from None
-        model = service.model_of(path_name, parsed)
-        asked["model"] = model.name
-        try:
-            if self.batch:
-                return model, model.batch_request.model_validate(parsed).features_list  # type: ignore[attr-defined]
-            return model, [model.request.model_validate(parsed).features]  # type: ignore[attr-defined]
-        except ValidationError as error:
-            detail = error.errors(include_url=False, include_context=False, include_input=False)
-            place = ".".join(map(str, detail[0]["loc"])) or "the body"
-            more = f", and {len(detail) - 1} more" if len(detail) > 1 else ""
-            raise Refused(400, f"{place}: {detail[0]['msg']}{more}", detail) from None  # type: ignore[arg-type]
-
-
-async def _send(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 def _told(health: Health) -> dict[str, Any]:
     return {
         "status": health.status,
@@ -152,6 +37,14 @@ def _told(health: Health) -> dict[str, Any]:
         "error_rate": round(health.error_rate, 6),
         "latency_ms": health.latency_ms,
     }
+
+
+def _written(background: Background | None) -> dict[str, Any]:
+    """How writing down goes: it makes no answer worse, so no model less healthy."""
+    if background is None:
+        return {"status": "off"}
+    status = "written" if background.available else "waiting for the database"
+    return {"status": status, "waiting": background.waiting, "dropped": background.dropped}
 
 
 _WORST: dict[Level, int] = {"healthy": 0, "degraded": 1, "unhealthy": 2}
@@ -175,6 +68,8 @@ async def health(request: Request) -> JSONResponse:
             "release": service.release,
             **({"model_id": only.model_id} if only else {}),
             "models": of_models,
+            "prediction_log": _written(service.background().get("prediction_log")),
+            "shadow_evidence": _written(service.background().get("shadow_evidence")),
             "uptime_seconds": round(time.monotonic() - service.started, 3),
         }
     )

@@ -37,7 +37,14 @@ class PredictionService:
     def __init__(self) -> None:
         # By the workers only: the process that supervises them reads this file for its routes.
         from e2i_assets.serving.server.model import Model
-        from e2i_assets.serving.server.routes import Service
+        from e2i_assets.serving.server.running import Service
 
-        models = [Model(member, HERE) for member in RELEASE["members"] if member["role"] == "active"]
-        _APP.state.service = Service(RELEASE["service"], RELEASE["release"], models)
+        models = [Model(member, HERE) for member in RELEASE["members"]]
+        active, shadows = ([one for one in models if one.role == role] for role in ("active", "shadow"))
+        self.running = Service(RELEASE["service"], RELEASE["release"], active, shadows)
+        _APP.state.service = self.running
+
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Once the last request is answered: write down what waits."""
+        self.running.close()

@@ -1,0 +1,92 @@
+"""Requests for predictions, and their answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from e2i_assets.serving.server.admission import JSON, Admission
+from e2i_assets.serving.server.model import Model
+from e2i_assets.serving.server.request_schema import Row
+from e2i_assets.serving.server.running import Refused, Service
+
+
+class Predictions:
+    """Answers requests for predictions, one row or a batch: an ASGI application."""
+
+    def __init__(self, action: str) -> None:
+        self.endpoint, self.batch = f"/{action}", action == "predict_batch"
+        self.app: ASGIApp = Admission(self._answer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and count what was answered, whoever it was that did."""
+        start = time.perf_counter()
+        service: Service = scope["app"].state.service
+        asked = scope["e2i"] = {"start": start, "model": ""}
+        status = 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            service.count(asked["model"], self.endpoint, status, start)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked, service = scope["e2i"], scope["app"].state.service
+        content = (await receive()).get("body", b"")
+        try:
+            model, body = self._read(service, scope["path_params"].get("model_name"), content, asked)
+        except Refused as refused:
+            answer: dict[str, Any] = {"error": refused.error}
+            if refused.detail:
+                answer["detail"] = refused.detail
+            await _send(send, refused.status, to_json(answer))
+            return
+        if model.quick and not self.batch:
+            text = self._predicted(service, model, body, scope)
+        else:  # as long as that takes, health is told and others are answered
+            text = await run_in_threadpool(self._predicted, service, model, body, scope)
+        await _send(send, 200, text)
+
+    def _predicted(self, service: Service, model: Model, body: Any, scope: Scope) -> bytes:
+        rows: Sequence[Row] = body.features_list if self.batch else [body.features]
+        given, answer = model.answer(rows, scope["e2i"]["start"])
+        if service.watched:
+            journeys = body.patient_journey_ids if self.batch else [body.patient_journey_id]
+            service.remember(model, rows, journeys, given, answer, scope)
+        return to_json(answer)
+
+    def _read(
+        self, service: Service, path_name: str | None, content: bytes, asked: dict[str, Any]
+    ) -> tuple[Model, BaseModel]:
+        """The model that is asked, and what it is asked."""
+        try:
+            parsed = from_json(content)
+        except ValueError as error:
+            raise Refused(400, f"the body is no JSON: {error}") from None
+        model = service.model_of(path_name, parsed)
+        asked["model"] = model.name
+        try:
+            return model, (model.batch_request if self.batch else model.request).model_validate(parsed)
+        except ValidationError as error:
+            detail = error.errors(include_url=False, include_context=False, include_input=False)
+            place = ".".join(map(str, detail[0]["loc"])) or "the body"
+            more = f", and {len(detail) - 1} more" if len(detail) > 1 else ""
+            raise Refused(400, f"{place}: {detail[0]['msg']}{more}", detail) from None  # type: ignore[arg-type]
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

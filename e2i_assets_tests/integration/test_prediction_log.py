@@ -1,0 +1,172 @@
+"""What a served release writes down beside answering: predictions, and what its shadow would have said."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from e2i_assets.contracts.tables import TABLES
+from e2i_assets.file_hashes import hash_of, hashes
+from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.serving import ReleaseMember, bento_store, build_bundle, build_release
+from e2i_assets.settings import Settings
+from e2i_assets.warehouse.registry_records import model_registry
+from e2i_assets.warehouse.warehouse import Warehouse
+from e2i_assets_tests.conftest import installation
+from e2i_assets_tests.serve_process import post, served
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
+
+NAME = "conversion"
+WITHIN_S = 90
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="module")
+def here(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with installation(server, tmp_path_factory.mktemp("log")) as settings:
+        yield settings
+
+
+def member(number: int, penalty: float) -> ReleaseMember:
+    bundle = build_bundle(
+        toy_pipeline(LogisticRegression(C=penalty)), FEATURES, name=NAME, version=f"v{number}",
+        answer=Binary().answer([0, 1], "initiated", 0.5), metadata={}, levels=LEVELS, usual=USUAL,
+        logged_features=["region"],
+    )  # fmt: skip
+    return ReleaseMember(NAME, number, bundle.tag, hash_of(hashes(bundle.path)), "production")
+
+
+def register(warehouse: Warehouse, one: ReleaseMember) -> None:
+    texts = ("scope", "partition", "problem_type", "algorithm", "model_fingerprint", "service", "data_version",
+             "mlflow_run_id", "run_id")  # fmt: skip
+    row: dict[str, Any] = dict.fromkeys(texts, "x") | {
+        "model_name": one.model_name, "version": one.version, "bento_tag": one.bento_tag, "files_hash": one.files_hash,
+        "trained_on": {}, "metrics": {}, "samples": {}, "mlflow_version": one.version,
+        "created_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    }  # fmt: skip
+    warehouse.record(model_registry, [row])
+
+
+@pytest.fixture(scope="module")
+def query(here: Settings) -> Query:
+    assert here.database_url is not None
+    url = here.database_url.get_secret_value().replace("postgresql+psycopg", "postgresql")
+
+    def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def url(here: Settings) -> Iterator[str]:
+    warehouse = Warehouse(here)
+    warehouse.open()
+    assert here.database_url is not None
+    with bento_store(here.home_dir / "bentoml") as home:
+        answers, shadow = member(1, 1.0), replace(member(2, 0.001), role="shadow", stage="shadow")
+        for one in (answers, shadow):
+            register(warehouse, one)
+        release = build_release("classification-service", "r1", [answers, shadow])
+    variables = {"E2I_PREDICTION_LOG_URL": here.database_url.get_secret_value()}
+    with served(release, home, home / "serve.log", **variables) as address:
+        yield address
+
+
+def until(
+    query: Query, statement: str, wanted: Callable[[list[tuple[Any, ...]]], bool]
+) -> list[tuple[Any, ...]]:
+    deadline = time.monotonic() + WITHIN_S
+    while not wanted(rows := query(statement)):
+        assert time.monotonic() < deadline, rows
+        time.sleep(0.2)
+    return rows
+
+
+def ask(url: str, request_id: str, row: dict[str, Any] = ROW, **headers: str) -> float:
+    body = {"features": row, "patient_journey_id": f"journey-{request_id}"}
+    response = httpx.post(
+        f"{url}/predict", json=body, headers={"X-Request-Id": request_id, **headers}, timeout=30
+    )
+    assert response.status_code == 200, response.text
+    return response.json()["predictions"][0]
+
+
+def test_what_was_answered_is_written_down(url: str, query: Query) -> None:
+    probability = ask(url, "a")
+    ask(url, "a")  # sent again by a client that did not hear the answer
+    ask(url, "probe", **{"X-E2I-Probe": "1"})
+    batch = {"features_list": [ROW, ROW | {"region": None}], "patient_journey_ids": [None, "journey-b"]}
+    probabilities = post(url, "/predict_batch", batch).json()["predictions"]
+    assert post(url, "/predict", {"features": ROW | {"age": -1}}).status_code == 400
+    rows = until(
+        query,
+        "SELECT model_name, version, stage, release, patient_journey_id, prediction, features FROM e2i.ml_prediction_log "
+        "ORDER BY predicted_at, row",
+        lambda rows: len(rows) >= 3,
+    )
+    common = (NAME, "1", "production", "classification-service:r1")
+    assert rows == [
+        (*common, "journey-a", probability, {"region": "north"}),
+        (*common, None, probabilities[0], {"region": "north"}),
+        (*common, "journey-b", probabilities[1], {"region": None}),
+    ]
+
+
+def test_no_source_of_data_is_the_log(here: Settings) -> None:
+    """What a partition's data version is made of are the contract's tables."""
+    assert "ml_prediction_log" not in TABLES
+
+
+def test_it_survives_that_the_database_goes_away(url: str, query: Query) -> None:
+    ask(url, "before")
+    until(query, "SELECT 1 FROM e2i.ml_prediction_log WHERE request_id = 'before'", bool)
+    query("ALTER TABLE e2i.ml_prediction_log RENAME TO away")
+    try:
+        query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        )
+        ask(url, "meanwhile")
+        deadline = time.monotonic() + WITHIN_S
+        while (told := httpx.get(f"{url}/health").json())["prediction_log"]["status"] == "written":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert told["status"] == "healthy"
+    finally:
+        query("ALTER TABLE e2i.away RENAME TO ml_prediction_log")
+    ask(url, "after")
+    for request in ("meanwhile", "after"):
+        until(query, f"SELECT 1 FROM e2i.ml_prediction_log WHERE request_id = '{request}'", bool)
+    metrics = httpx.get(f"{url}/metrics").text
+    dropped = 'e2i_model_dropped_requests{log="prediction_log",service="classification-service"} 0.0'
+    assert dropped in metrics
+    for family in ("requests_total", "request_latency_seconds_bucket", "health_status", "load_seconds"):
+        assert f"\ne2i_model_{family}{{" in metrics
+    assert "process_resident_memory_bytes" in metrics
+    assert 'e2i_model_errors_total{endpoint="/predict",error_type="client"' in metrics
+
+
+def test_the_shadow_leaves_evidence_when_its_minute_is_over(url: str, query: Query) -> None:
+    """It is asked what was asked, probes and refused requests left out."""
+    (asked,) = query("SELECT count(DISTINCT request_id) FROM e2i.ml_prediction_log")[0]
+    rows = until(
+        query,
+        "SELECT sum(requests), sum(errors), min(mean_difference), max(latency_p99_ms), min(version), max(version) "
+        "FROM e2i.ml_shadow_evidence",
+        lambda rows: (rows[0][0] or 0) > asked,
+    )
+    ((requests, errors, difference, latency, first, last),) = rows
+    assert (requests, errors, first, last) == (asked + 1, 0, 2, 2)  # the one sent again was answered twice
+    assert difference > 0.001
+    assert latency > 0
