@@ -223,10 +223,10 @@ def in_duckdb(engine, path, frame):
 def every_way(journeys, events, folder, postgres):
     yield journeys, events
     yield journeys.lazy(), events.lazy()
-    # As floating point, whole numbers beyond 2**53 beside nulls would be refused.
-    vast = pd.array(journeys["vast"].to_list(), dtype="Int64")
-    yield journeys.to_pandas().assign(vast=vast), events.to_pandas()
-    yield journeys.to_pandas().convert_dtypes(), events.to_arrow()
+    # Beside nulls, pandas makes floating point of whole numbers, which beyond 2**53 are others then.
+    frame = journeys.to_pandas().assign(vast=pd.array(journeys["vast"].to_list(), dtype="Int64"))
+    yield frame, events.to_pandas()
+    yield frame.convert_dtypes(), events.to_arrow()
     yield journeys.to_pandas(use_pyarrow_extension_array=True), events
     yield journeys.to_arrow(), events.to_pandas(use_pyarrow_extension_array=True)
     yield in_postgres(postgres, "journeys", journeys), in_postgres(postgres, "events", events)

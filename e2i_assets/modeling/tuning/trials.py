@@ -188,7 +188,7 @@ def _noted(fit: Fit) -> dict[str, float]:
 def note(trial: optuna.Trial, pruner: Mapping[str, float]) -> None:
     """Write into a trial of the study what the pruner noted of it in a copy (`Fitted.pruner`).
 
-    Optuna 5.0.0 has no public way to write it.
+    Tried with optuna 5.0.0, which has no public way to write it.
     """
     for name, value in pruner.items():
         trial.storage.set_trial_system_attr(trial._trial_id, name, value)
