@@ -29,6 +29,7 @@ from e2i_assets.assets.uplift_evaluation import build_uplift_evaluation
 from e2i_assets.assets.uplift_model import build_uplift_model
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_refresh_job
+from e2i_assets.automation.retirement import build_retirement_sensor
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
@@ -120,8 +121,8 @@ def build_stages(scope: Scope) -> list[dg.AssetsDefinition]:
 
 
 def build_sensors() -> list[dg.SensorDefinition]:
-    """What asks for runs without a person."""
-    return [build_new_data_sensor(), build_freshness_sensor()]
+    """What happens without a person."""
+    return [build_new_data_sensor(), build_freshness_sensor(), build_retirement_sensor()]
 
 
 def build_resources(here: Settings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One partition, raw to bundle, as somebody without the platform would script it: the same library calls.
 
 What it leaves out is the platform's own: Dagster, verdicts, the artifact store with its hashes and seals, the
-records of runs, gates and studies, the journal of a study, and earlier studies and evaluations to learn from,
+records of runs, gates, studies and stages, the journal of a study, and earlier studies and evaluations to learn from,
 of which a new installation has none.
 """
 
@@ -263,7 +263,7 @@ def track(
     here: Settings, model: TrainedModel, result: Any, plots: dict[str, bytes], explanation: Any,
     example: pd.DataFrame, folder: Path,
 ) -> None:  # fmt: skip
-    """What the platform logs to MLflow, in one run."""
+    """What the platform logs to MLflow, in one run, and registers there."""
     from importlib.metadata import version
 
     import dagster_mlflow  # noqa: F401 -- the platform logs through it, so its import counts on both sides
@@ -294,7 +294,7 @@ def track(
         mlflow.sklearn.log_model(
             model.pipeline, name="model", pip_requirements=needed, serialization_format="cloudpickle",
             signature=infer_signature(example, getattr(model.pipeline, method)(example)),
-            input_example=example, pyfunc_predict_fn=method,
+            input_example=example, pyfunc_predict_fn=method, registered_model_name=f"plain-{folder.name}",
         )  # fmt: skip
 
 

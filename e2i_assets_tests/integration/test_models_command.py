@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import dagster as dg
 import pytest
 from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
+from e2i_assets.automation.retirement import build_retirement_sensor
+from e2i_assets.build import build_resources
 from e2i_assets.cli.main import app
 from e2i_assets.cli.output import EXIT_CODES
 from e2i_assets.errors import E2IError
@@ -23,7 +26,7 @@ from e2i_assets.registry.errors import LostRace
 from e2i_assets.registry.ledger import Version
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
-from e2i_assets.settings import Settings
+from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import installation
 from e2i_assets_tests.registry_world import START, in_production, in_shadow, register, shadowed
@@ -55,6 +58,7 @@ def world(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
     ):
         assert here.database_url is not None
         patch.setenv("E2I_DATABASE_URL", here.database_url.get_secret_value())
+        settings.cache_clear()
         warehouse = Warehouse(here)
         warehouse.open()
         world = World(here, warehouse, MlflowClient(ExperimentTracking(here).uri))
@@ -72,6 +76,7 @@ def world(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
             open_store(here).write("conversion/evaluation", "p", Evaluated(told, f"f{number}"))
         world.registered(NAME, bundle="3", metrics={"auc": 0.69, "brier": None})
         yield world
+    settings.cache_clear()
 
 
 @pytest.fixture
@@ -209,6 +214,18 @@ def test_archive_is_of_what_left_production_long_ago(world: World, name: str) ->
     assert [one["version"] for one in archived if one["model_name"] == name] == [1]
     assert shown("archive") == "nothing left production 30 days ago or earlier\n"
     assert document("history", name)["entries"][-1]["note"] == "left production at 2025-01-21"
+
+
+def test_the_sensor_archives_by_itself(world: World, name: str) -> None:
+    for number in (1, 2):
+        version = world.registered(name, bundle=str(number))
+        in_production(world.here, world.warehouse, version, 10.0 * number)
+    sensor = build_retirement_sensor()
+    resources = {key: build_resources(world.here)[key] for key in sensor.required_resource_keys}
+    for expected in (f"archived {name} version 1", "nothing is due to be archived"):
+        with dg.build_sensor_context(resources=resources) as context:
+            assert sensor.evaluate_tick(context).skip_message == expected
+    assert document("show", name, "1")["stage"] == "archived"
 
 
 def test_history_says_what_was_in_production_on_a_day_and_what_it_was_trained_on(world: World) -> None:

@@ -25,7 +25,7 @@ from e2i_assets.registry.errors import LostRace, PromotionRefused, RegistryError
 from e2i_assets.registry.ledger import NewVersion
 from e2i_assets.resources.mlflow_registry import MlflowRegistry
 from e2i_assets.resources.tracking import ExperimentTracking
-from e2i_assets.settings import Settings
+from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.queries.registry import served_versions, shadow_evidence_of
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import ROOT, installation
@@ -416,9 +416,12 @@ def test_the_guides_call_awaited_or_not(
     client: MlflowClient,
     name: str,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     assert here.database_url is not None
     monkeypatch.setenv("E2I_DATABASE_URL", here.database_url.get_secret_value())
+    settings.cache_clear()
+    request.addfinalizer(settings.cache_clear)
     register(here, warehouse, client, name)
     connector = MLflowConnector()
     moved = connector.transition_model_stage_sync(model_name=name, version=1, stage="staging")

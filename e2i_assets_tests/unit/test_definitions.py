@@ -75,14 +75,15 @@ def other_sensor() -> dg.SkipReason:
 
 
 NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
+OURS = {"sensor freshness_sensor", "sensor new_data_sensor", "sensor retirement_sensor"}
 OVERRIDES = {
     "a check beside the gates": ({"check_overrides": [watched]}, {"check cohort: watched, reporting"}, set()),
     "a sensor instead of ours": (
         {"sensor_overrides": [other_sensor]},
         {"sensor other_sensor"},
-        {"sensor freshness_sensor", "sensor new_data_sensor"},
+        OURS,
     ),
-    "no sensor": ({"sensor_overrides": []}, set(), {"sensor freshness_sensor", "sensor new_data_sensor"}),
+    "no sensor": ({"sensor_overrides": []}, set(), OURS),
     "a schedule": ({"schedule_overrides": [NIGHTLY]}, {"schedule nightly"}, set()),
 }
 
