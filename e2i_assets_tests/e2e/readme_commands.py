@@ -34,13 +34,19 @@ NOT_RUN = {
     "make test": "is these tests",
     "make up": "is `e2i up`, which serves until Ctrl-C; test_daemon.py opens it",
     "curl -s http://127.0.0.1:3003/health/cate": "asks a bundle of `uplift` that somebody serves",
+    ".venv/bin/e2i models compare e2i-conversion-fabhalta_pnh 1 2": "the demo registers one version of a model; test_models_command.py has two",
+    '.venv/bin/e2i models promote e2i-conversion-fabhalta_pnh 1 shadow --by "Anna Smith"': "is refused where the small model's AUC is below 0.75; test_models_command.py promotes",
+    '.venv/bin/e2i models approve e2i-conversion-fabhalta_pnh 1 --by "Bert Jones"': "nobody has waited seven days; test_models_command.py approves",
     ".venv/bin/e2i mlflow": "serves until Ctrl-C on a port that may be taken",
 }
 ADDED = {
     ".venv/bin/e2i data generate": "--dry-run",
 }
 """What is added to commands that begin so: other data would take the place of those that the rest works on."""
-EXIT_CODES = {".venv/bin/e2i audit leakage trial.csv": 1, ".venv/bin/e2i audit leakage train.parquet": 1}
+EXIT_CODES = {
+    ".venv/bin/e2i audit leakage trial.csv": 1,
+    ".venv/bin/e2i audit leakage train.parquet": 1,
+}
 """Of commands that begin so, where it is not 0: an audit exits with 1 on a finding, and both tables have one."""
 PLACEHOLDERS = {"PARTITION": "fabhalta_pnh"}
 PORT = "3001"

@@ -54,7 +54,9 @@ class Service:
             self.metrics.loaded(model.name, model.version, model.load_seconds)
         url = os.environ.get(LOG_URL)
         self.log = PredictionLog(url, name, release) if url else None
-        self.shadows = Shadows(shadows, url) if url and shadows else None
+        # Also the one that answers where it is in shadow itself: there is no other way to its evidence.
+        in_shadow = [model for model in (*models, *shadows) if model.stage == "shadow"]
+        self.shadows = Shadows(in_shadow, url) if url and in_shadow else None
 
     @property
     def watched(self) -> bool:
