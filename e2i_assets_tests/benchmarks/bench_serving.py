@@ -1,32 +1,64 @@
-"""Time of `/predict` on a bundle against a bare BentoML service with the same pipeline.
+"""What a prediction through a service costs, against others around the same pipeline, in one run.
 
     python -m e2i_assets_tests.benchmarks.bench_serving [requests]
 
-Both servers run at the same time and are asked in turn, over one kept-alive connection each. Prints start
-time, p50 and p99 of each, and the ratio of the p50s (bar: 0.7).
+Beside our service, with its metrics on and the prediction log written to a PostgreSQL: a bare `@bentoml.api`
+service around the same scikit-learn pipeline, and a bare Starlette endpoint that does the same arithmetic
+(`selection.one_row`). All run at the same time and are asked in turn over one kept-alive connection each, then
+each by itself by 8 clients. CPU is that of the server's processes. Then a batch of 1,000 rows against the
+in-process call and its JSON, and the start and memory of a service with 8 models.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import joblib
 import numpy as np
+import psutil
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
 
+from e2i_assets.file_hashes import hash_of, hashes
+from e2i_assets.modeling.data import transform
+from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.binary import Binary
-from e2i_assets.serving import bento_store, build_bundle
-from e2i_assets_tests.serve_process import served
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
+from e2i_assets.serving import ReleaseMember, bento_store, build_bundle, build_release
+from e2i_assets.serving.schema import feature_schema
+from e2i_assets.serving.server.request_schema import to_frame
+from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import url_for
+from e2i_assets.warehouse.warehouse import Warehouse
+from e2i_assets_tests.benchmarks.one_row import FEATURES, LEVELS, frame, split
+from e2i_assets_tests.conftest import installation, postgres_home
+from e2i_assets_tests.serve_process import free_port, running, served
 
-BARE = """
+WARM_UP = 50
+CLIENTS = 8
+BATCH = 1000
+BATCHES = 30
+MODELS = 8
+"""Of a service whose start is timed."""
+SETTLE_S = 3.0
+BARS = {
+    "CPU per request / bare BentoML": 0.25,
+    "p50 / bare BentoML": 0.35,
+    "bare BentoML's requests/s with 8 clients / ours": 1 / 3,
+    "CPU per request / bare Starlette": 2.5,
+    "batch of 1,000 / in process with JSON": 1.2,
+    "start with 8 models, s": 15.0,
+}
+BARE_BENTO = """
 from typing import Any
 
 import bentoml
@@ -45,54 +77,239 @@ class Bare:
     def predict(self, features: dict[str, Any]) -> list[float]:
         return self.pipeline.predict_proba(self.frame([features]))[0].tolist()
 """
+BARE_STARLETTE = """
+import joblib
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from e2i_assets.modeling.selection.one_row import compiled
+
+answer = compiled(joblib.load("pipeline.joblib"), "predict_proba")
 
 
-def _bundle(pipeline: Pipeline, home: Path) -> str:
-    with bento_store(home):
-        return build_bundle(
-            pipeline,
-            FEATURES,
-            name="e2i-bench",
-            version="v1",
-            answer=Binary().answer(pipeline.classes_, "initiated", 0.5),
-            metadata={},
-            levels=LEVELS,
-            usual=USUAL,
-        ).tag
+async def predict(request):
+    features = (await request.json())["features"]
+    return JSONResponse(answer(features).tolist())
 
 
-def _bare(pipeline: Pipeline, home: Path) -> str:
-    home.mkdir()
-    (home / "bare.py").write_text(BARE)
-    joblib.dump(pipeline, home / "pipeline.joblib")
-    return "bare:Bare"
+async def ready(request):
+    return JSONResponse({})
 
 
-def main(requests: int = 500) -> None:
-    """Run the comparison and print it."""
-    pipeline = toy_pipeline(XGBClassifier(n_estimators=300, max_depth=5, random_state=7, n_jobs=1))
-    body = {"features": ROW}
-    times: dict[str, list[float]] = {"bundle": [], "bare": []}
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        clients = {}
-        for name, make in (("bundle", _bundle), ("bare", _bare)):
-            target = make(pipeline, folder / name)
-            start = time.perf_counter()
-            url = stack.enter_context(served(target, folder / name, folder / f"{name}.log"))
-            print(f"{name:7} ready after {time.perf_counter() - start:.1f} s")
-            clients[name] = stack.enter_context(httpx.Client(base_url=url, timeout=30))
-        for turn in range(requests + 20):
-            for name, client in clients.items():
-                start = time.perf_counter()
-                client.post("/predict", content=json.dumps(body)).raise_for_status()
-                if turn >= 20:
-                    times[name].append(1000 * (time.perf_counter() - start))
+app = Starlette(routes=[Route("/predict", predict, methods=["POST"]), Route("/readyz", ready)])
+"""
+
+
+@dataclass
+class Server:
+    """A server that is asked, and what it is asked with."""
+
+    url: str
+    process: psutil.Process
+
+    def cpu(self) -> float:
+        """CPU seconds of the server and all of its processes."""
+        times = [one.cpu_times() for one in (self.process, *self.process.children(recursive=True))]
+        return sum(one.user + one.system for one in times)
+
+    def memory(self) -> float:
+        """MB of its largest process."""
+        return (
+            max(one.memory_info().rss for one in [self.process, *self.process.children(recursive=True)])
+            / 2**20
+        )
+
+
+@contextmanager
+def _with_process(context: Any) -> Iterator[Server]:
+    """A server with its process: the newest child of this process."""
+    before = {child.pid for child in psutil.Process().children()}
+    with context as url:
+        (process,) = [child for child in psutil.Process().children() if child.pid not in before]
+        yield Server(url, process)
+
+
+def _members(pipeline: Pipeline, levels: dict[str, list[str]], number: int) -> list[ReleaseMember]:
+    members = []
+    for name in (f"model_{place}" for place in range(number)):
+        bundle = build_bundle(
+            pipeline, FEATURES, name=name, version="v1", answer=Binary().answer(pipeline.classes_, "initiated", 0.5),
+            metadata={}, levels=levels, usual={},
+        )  # fmt: skip
+        members.append(ReleaseMember(name, 1, bundle.tag, hash_of(hashes(bundle.path)), "production"))
+    return members
+
+
+class Connection:
+    """A kept-alive connection that costs its own process little, so that the server is what is timed."""
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url)
+
+    async def open(self) -> Connection:
+        """Connect."""
+        self._reader, self._writer = await asyncio.open_connection(self._address.hostname, self._address.port)
+        return self
+
+    async def post(self, path: str, body: bytes) -> tuple[float, bytes]:
+        """Seconds until the whole answer was read, and its body."""
+        start = time.perf_counter()
+        head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode() + body)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        if not answer.startswith(b"http/1.1 200"):
+            raise RuntimeError(f"{path}: {answer!r}")
+        length = int(answer.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        content = await self._reader.readexactly(length)
+        return time.perf_counter() - start, content
+
+
+def _percentiles(times: list[float]) -> str:
+    p50, p99 = np.percentile(np.array(times) * 1000, [50, 99])
+    return f"p50 {p50:.2f} ms  p99 {p99:.2f} ms"
+
+
+async def _in_turn(
+    servers: dict[str, Server], bodies: dict[str, bytes], requests: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """CPU seconds per request and the median of each, asked in turn over one connection each."""
+    times: dict[str, list[float]] = {name: [] for name in servers}
+    connections = {name: await Connection(server.url).open() for name, server in servers.items()}
+    for name, connection in connections.items():
+        for _ in range(WARM_UP):
+            await connection.post("/predict", bodies[name])
+    await asyncio.sleep(SETTLE_S)
+    before = {name: server.cpu() for name, server in servers.items()}
+    for _ in range(requests):
+        for name, connection in connections.items():
+            times[name].append((await connection.post("/predict", bodies[name]))[0])
+    await asyncio.sleep(SETTLE_S)  # what is written down afterwards costs as well
+    cpu = {name: (server.cpu() - before[name]) / requests for name, server in servers.items()}
     for name, measured in times.items():
-        p50, p99 = np.percentile(measured, [50, 99])
-        print(f"{name:7} p50 {p50:.2f} ms  p99 {p99:.2f} ms")
-    ratio = np.median(times["bundle"]) / np.median(times["bare"])
-    print(f"ratio of p50: {ratio:.2f}")
+        print(f"{name:10} one client: {_percentiles(measured)}  CPU {1000 * cpu[name]:.2f} ms/request")
+    return cpu, {name: float(np.median(measured)) for name, measured in times.items()}
+
+
+async def _by_many(servers: dict[str, Server], bodies: dict[str, bytes], requests: int) -> dict[str, float]:
+    """Requests per second of each server by itself."""
+    rates = {}
+    for name, server in servers.items():
+        times: list[float] = []
+
+        async def ask(url: str = server.url, body: bytes = bodies[name], times: list[float] = times) -> None:
+            connection = await Connection(url).open()
+            for _ in range(requests // CLIENTS):
+                times.append((await connection.post("/predict", body))[0])
+
+        start = time.perf_counter()
+        await asyncio.gather(*(ask() for _ in range(CLIENTS)))
+        rates[name] = len(times) / (time.perf_counter() - start)
+        print(f"{name:10} {CLIENTS} clients: {_percentiles(times)}  {rates[name]:.0f} requests/s")
+    return rates
+
+
+async def _batch(url: str, pipeline: Pipeline, schema: Any, rows: list[dict[str, Any]]) -> float:
+    """Median time of a batch through the service, against the in-process call with JSON in and out."""
+    body = json.dumps({"features_list": rows}).encode()
+    connection = await Connection(url).open()
+    through, inside = [], []
+    for _ in range(BATCHES):
+        through.append((await connection.post("/predict_batch", body))[0])
+        start = time.perf_counter()
+        given = pipeline.predict_proba(to_frame(schema, json.loads(body)["features_list"]))
+        json.dumps({"predictions": given[:, 1].tolist(), "probabilities": given.tolist()}).encode()
+        inside.append(time.perf_counter() - start)
+    print(f"batch of {BATCH}: service {_percentiles(through)}; in process {_percentiles(inside)}")
+    return float(np.median(through) / np.median(inside))
+
+
+def _fitted() -> Pipeline:
+    """20 features become some 50 columns; a booster of 300 trees."""
+    rng, problem = np.random.default_rng(0), Binary()
+    train, validation = (
+        split(name, rows, problem, rng) for name, rows in (("train", 2000), ("validation", 500))
+    )
+    preprocessor = fit_preprocessor(train.X, FEATURES)
+    data = transform(preprocessor, train, validation)
+    model = XGBClassifier(n_estimators=300, max_depth=5, random_state=7, n_jobs=1)
+    return Pipeline([("preprocessor", preprocessor), ("model", model.fit(data.X_train, data.y_train))])
+
+
+def _start(home: Path, release: str, name: str, stack: ExitStack, **variables: str) -> tuple[Server, float]:
+    """A server of the store in a folder, and how long it took to be ready."""
+    start = time.perf_counter()
+    server = stack.enter_context(_with_process(served(release, home, home / f"{name}.log", **variables)))
+    return server, time.perf_counter() - start
+
+
+def _cold(home: Path, members: list[ReleaseMember]) -> float:
+    """Seconds until a service with all models answers; prints what a model weighs."""
+    memory = {}
+    for number in (1, MODELS):
+        with bento_store(home), ExitStack() as stack:
+            release = build_release("classification-service", f"of-{number}", members[:number])
+            server, seconds = _start(home, release, f"of-{number}", stack)
+            memory[number] = server.memory()
+    each = (memory[MODELS] - memory[1]) / (MODELS - 1)
+    print(
+        f"{MODELS} models: ready after {seconds:.1f} s, {memory[MODELS]:.0f} MB, {each:.1f} MB for each more"
+    )
+    return seconds
+
+
+def main(requests: int = 2000) -> None:
+    """Run the comparison and print it; ends with 1 where a bar is not met."""
+    pipeline, schema_levels = _fitted(), {f.name: LEVELS for f in FEATURES if f.kind == "categorical"}
+    X = frame(BATCH, np.random.default_rng(1))
+    rows = X.astype(object).where(X.notna(), None).to_dict("records")
+    for f in FEATURES:
+        if f.kind == "boolean":
+            for row in rows:
+                row[f.name] = None if row[f.name] is None else bool(row[f.name])
+    whole = next(row for row in rows if None not in row.values())  # a bare service has no way with nulls
+    numbers = {name: float(value) if isinstance(value, bool) else value for name, value in whole.items()}
+    bodies = {name: json.dumps({"features": numbers}).encode() for name in ("bentoml", "starlette")}
+    bodies["ours"] = json.dumps({"features": whole}).encode()
+    with ExitStack() as stack:
+        folder = stack.enter_context(postgres_home())
+        server = url_for(Settings(home=folder / "server"), "public", "")
+        here = stack.enter_context(installation(server, folder / "installation"))
+        Warehouse(here).open()
+        assert here.database_url is not None
+        bare = folder / "bare"
+        bare.mkdir()
+        joblib.dump(pipeline, bare / "pipeline.joblib")
+        (bare / "bare.py").write_text(BARE_BENTO)
+        (bare / "star.py").write_text(BARE_STARLETTE)
+        with bento_store(folder / "bentoml") as home:
+            members = _members(pipeline, schema_levels, MODELS)
+            release = build_release("classification-service", "one", members[:1])
+        log = {"E2I_PREDICTION_LOG_URL": here.database_url.get_secret_value()}
+        with ExitStack() as asked:
+            servers = {
+                "ours": _start(home, release, "ours", asked, **log)[0],
+                "bentoml": _start(bare, "bare:Bare", "bentoml", asked)[0],
+                "starlette": asked.enter_context(_with_process(_starlette(bare))),
+            }
+            cpu, p50 = asyncio.run(_in_turn(servers, bodies, requests))
+            rates = asyncio.run(_by_many(servers, bodies, requests))
+            schema = feature_schema(FEATURES, schema_levels, {})
+            batch = asyncio.run(_batch(servers["ours"].url, pipeline, schema, rows))
+        results = [cpu["ours"] / cpu["bentoml"], p50["ours"] / p50["bentoml"], rates["bentoml"] / rates["ours"],
+                   cpu["ours"] / cpu["starlette"], batch, _cold(home, members)]  # fmt: skip
+    missed = False
+    for (name, bar), figure in zip(BARS.items(), results, strict=True):
+        missed |= figure > bar
+        print(f"{name}: {figure:.2f} (bar {bar:.2f}){'  MISSED' if figure > bar else ''}")
+    raise SystemExit(missed)
+
+
+def _starlette(folder: Path) -> Any:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "star:app", "--port", str(port), "--no-access-log"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return running(command, environment, folder, folder / "star.log", port)
 
 
 if __name__ == "__main__":
