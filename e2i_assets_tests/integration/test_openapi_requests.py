@@ -1,0 +1,71 @@
+"""Requests made up from the OpenAPI document of each kind of service: none is answered with a 5xx."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from starlette.applications import Starlette
+
+from e2i_assets.modeling.problems.base import Answer
+from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.problems.regression import Regression
+from e2i_assets.serving import bento_store, build_bundle
+from e2i_assets.serving.server.model import Model
+from e2i_assets.serving.server.routes import routes
+from e2i_assets.serving.server.running import Service
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, toy_pipeline
+
+LINE = dict.fromkeys(("centre", "level", "slope", "var_level", "var_slope", "average", "average_error"), 0.1) | {
+    "cov": 0.0, "reach": 1.96,
+}  # fmt: skip
+ANSWERS: dict[str, tuple[Any, Answer]] = {
+    "classification-service": (LogisticRegression(), Binary().answer([0, 1], "initiated", 0.5)),
+    "causal-service": (LinearRegression(), Answer("causal-service", 3003, "predict", "effect", line=LINE)),
+    "regression-service": (LinearRegression(), Regression().answer((), "days", 0.5)),
+}
+EXAMPLES = 25
+
+
+@pytest.fixture(scope="module", params=sorted(ANSWERS))
+def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Starlette:
+    """Two models of a kind, so that requests must name theirs."""
+    estimator, answer = ANSWERS[request.param]
+    models = []
+    with bento_store(tmp_path_factory.mktemp("openapi") / "bentoml"):
+        for name in ("first", "second"):
+            bundle = build_bundle(
+                toy_pipeline(estimator), FEATURES, name=name, version="v1", answer=answer, metadata={}, levels=LEVELS,
+                usual=USUAL,
+            )  # fmt: skip
+            source = bundle.path / "src"
+            (member,) = json.loads(Path(source / "release.json").read_text())["members"]
+            models.append(Model(member, source))
+    made = Starlette(routes=routes(effects=request.param == "causal-service"))
+    made.state.service = Service(request.param, "r", models)
+    return made
+
+
+def test_no_request_is_answered_with_a_5xx(app: Starlette) -> None:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    asked = set()
+    for operation in schema.get_all_operations():
+        operation = operation.ok()
+
+        @settings(
+            max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(case=operation.as_strategy())
+        def ask(case: schemathesis.Case) -> None:
+            case.call_and_validate(checks=[not_a_server_error])
+
+        ask()
+        asked.add(operation.path)
+    assert {"/predict", "/first/predict_batch", "/health", "/metrics", "/model_info"} <= asked
