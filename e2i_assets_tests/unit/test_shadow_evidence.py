@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from e2i_assets.serving.server.running import LOG_URL, Service
 from e2i_assets.serving.server.shadow import Asked
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def model(version: str, stage: str, role: str, gives: float = 0.5) -> Any:
@@ -37,8 +40,13 @@ def test_evidence_is_of_versions_in_stage_shadow(
         assert service.shadows is None
         return
     assert service.shadows is not None
+    monkeypatch.setattr(service.shadows, "_clock", lambda: NOON)
     service.shadows._score(Asked("m", [{}], np.array([0.5])))
+    service.remember_failure(active, [{}], {"headers": []})
+    service.shadows.background.close()
     service.shadows._gather(whole_minutes=False)
     rows = {str(row["version"]): row for row in service.shadows._evidence}
     assert {version: row["mean_difference"] for version, row in rows.items()} == evidence
-    assert {(row["requests"], row["errors"]) for row in rows.values()} == {(1, 0)}
+    # What the one that answers could not answer is an error of its own, and of nobody beside it.
+    counts = {version: (row["requests"], row["errors"]) for version, row in rows.items()}
+    assert counts == {version: (2, int(version == active.version)) for version in evidence}

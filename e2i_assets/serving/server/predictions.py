@@ -61,7 +61,11 @@ class Predictions:
 
     def _predicted(self, service: Service, model: Model, body: Any, scope: Scope) -> bytes:
         rows: Sequence[Row] = body.features_list if self.batch else [body.features]
-        given, answer = model.answer(rows, scope["e2i"]["start"])
+        try:
+            given, answer = model.answer(rows, scope["e2i"]["start"])
+        except Exception:
+            service.remember_failure(model, rows, scope)
+            raise
         if service.watched:
             journeys = body.patient_journey_ids if self.batch else [body.patient_journey_id]
             service.remember(model, rows, journeys, given, answer, scope)

@@ -95,6 +95,11 @@ class Service:
         if self.shadows and self.shadows.watch(model.name):
             self.shadows.background.offer(Asked(model.name, rows, model.figures(given)))
 
+    def remember_failure(self, model: Model, rows: Sequence[Row], scope: Scope) -> None:
+        """Hand over what could not be answered to the evidence; comes back at once."""
+        if self.shadows and self.shadows.watch(model.name) and PROBE not in dict(scope["headers"]):
+            self.shadows.background.offer(Asked(model.name, rows, None))
+
     def model_of(self, path_name: str | None, body: Any) -> Model:
         """Which model a request is for.
 

@@ -31,7 +31,7 @@ ON CONFLICT DO NOTHING"""
 
 
 class Asked(NamedTuple):
-    """A request that was answered: `figures` of the version that did."""
+    """A request: `figures` of the version that answered it, None where that failed."""
 
     model_name: str
     rows: Sequence[Mapping[str, Any]]
@@ -125,6 +125,9 @@ class Shadows:
         minute = self._clock().replace(second=0, microsecond=0)
         for shadow in self._shadows[request.model_name]:
             of = self._minutes.setdefault((minute, shadow.name, int(shadow.version)), Minute())
+            if request.figures is None and shadow.role == "active":
+                of.errors += 1
+                continue
             start = time.perf_counter()
             try:
                 figures = shadow.figures(shadow.given(request.rows))
@@ -133,5 +136,7 @@ class Shadows:
                 logger.warning("shadow %s %s: %s", shadow.name, shadow.version, type(error).__name__)
                 continue
             of.latencies_ms.append(1000 * (time.perf_counter() - start))
-            if shadow.role == "shadow":  # one that answers alone differs from nobody
+            if (
+                shadow.role == "shadow" and request.figures is not None
+            ):  # one that answers alone differs from nobody
                 of.differences.append(float(np.abs(figures - request.figures).mean()))
