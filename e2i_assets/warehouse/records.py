@@ -324,11 +324,8 @@ causal_validations = sa.Table(
     comment="Every validation of a causal estimate, also of those that failed. Aggregates only.",
 )
 
-ACTIVE = "active"
-"""Status of a bundle whose deployment answers requests."""
-
-bentoml_services = sa.Table(
-    "ml_bentoml_services",
+bento_bundles = sa.Table(
+    "ml_bento_bundles",
     metadata,
     _id(),
     _text("service_name"),

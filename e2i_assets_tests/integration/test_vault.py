@@ -21,7 +21,8 @@ from pydantic import SecretStr
 from e2i_assets.resources.sealing import SealBroken, VaultError, VaultKey, VaultKeyError
 from e2i_assets.resources.vault import SplitSealed, SplitVault
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.records import bentoml_services, split_access, split_attempts, training_runs
+from e2i_assets.warehouse.deployment_records import bentoml_services
+from e2i_assets.warehouse.records import split_access, split_attempts, training_runs
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import ROOT
 
@@ -61,12 +62,13 @@ def rows(platform: SimpleNamespace, table: sa.Table) -> list[Any]:
         return list(connection.execute(sa.select(table).order_by(table.c.id)).mappings())
 
 
-def deploy(platform: SimpleNamespace, **changes: str) -> None:
+def deploy(platform: SimpleNamespace, status: str = "active", **changes: str) -> None:
+    member = {"partition": "p", "model_fingerprint": "m1", "role": "active"}
     row = {
-        "service_name": "classification-service", "bento_tag": secrets.token_hex(4), "partition": "p",
-        "scope": "conversion", "model_fingerprint": "m1", "status": "active", "run_id": "r",
+        "service_name": secrets.token_hex(4), "release": "r1", "members": [{}, member | changes],
+        "status": status, "cause": "deploy", "asked_by": "u", "run_id": "r",
     }  # fmt: skip
-    platform.warehouse.record(bentoml_services, [row | changes])
+    platform.warehouse.record(bentoml_services, [row])
 
 
 def sealed_files(platform: SimpleNamespace) -> list[Path]:
@@ -169,7 +171,14 @@ def test_an_opening_without_a_result_does_not_count(platform: SimpleNamespace, s
 
 
 @pytest.mark.parametrize(
-    "other", [{"status": "built"}, {"model_fingerprint": "m2"}, {"partition": "q"}], ids=str
+    "other",
+    [
+        *({"status": status} for status in ("wanted", "replaced", "rolled_back", "failed", "superseded")),
+        {"model_fingerprint": "m2"},
+        {"partition": "q"},
+        {"role": "shadow"},
+    ],
+    ids=str,
 )
 def test_the_holdout_stays_sealed_until_this_model_is_deployed(
     platform: SimpleNamespace, seals: dict[str, str], other: dict[str, str]

@@ -16,7 +16,7 @@ from alembic.operations import ops
 from alembic.util import DispatchPriority
 
 from e2i_assets.warehouse.ddl import SCHEMA
-from e2i_assets.warehouse.registry_records import metadata
+from e2i_assets.warehouse.deployment_records import metadata
 
 DECLARED = "e2i_declared"
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from e2i_assets.modeling.selection.candidate import Record
-from e2i_assets.warehouse.records import bentoml_services, gate_results, training_runs
+from e2i_assets.warehouse.records import bento_bundles, gate_results, training_runs
 
 if TYPE_CHECKING:
     from e2i_assets.modeling.training.model import TrainedModel
@@ -93,7 +93,7 @@ def record_bundle(
         "run_id": run_id,
     }
     with warehouse.engine.begin() as connection:
-        connection.execute(insert(bentoml_services).values(row).on_conflict_do_nothing())
+        connection.execute(insert(bento_bundles).values(row).on_conflict_do_nothing())
 
 
 def evaluations_before(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from e2i_assets.warehouse.records import ACTIVE, bentoml_services, split_access, split_attempts, training_runs
+from e2i_assets.warehouse.deployment_records import bentoml_services
+from e2i_assets.warehouse.records import split_access, split_attempts, training_runs
 
 if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
@@ -61,13 +62,14 @@ class SplitLedger:
         )
 
     def is_deployed(self, request: OpeningRequest) -> bool:
-        """Whether a bundle of the model answers requests."""
+        """Whether the release of a service that answers requests has the model, not as a shadow."""
         served = bentoml_services.c
-        return self._exists(
-            served.partition == request.partition,
-            served.model_fingerprint == request.model_fingerprint,
-            served.status == ACTIVE,
-        )
+        member = {
+            "partition": request.partition,
+            "model_fingerprint": request.model_fingerprint,
+            "role": "active",
+        }
+        return self._exists(served.status == "active", served.members.contains([member]))
 
     def claim(self, request: OpeningRequest) -> Opening:
         """Commit the one opening there is; where it was made already, wait for whoever is at it.

@@ -21,7 +21,7 @@ from e2i_assets_tests.integration.gates.partition import PARTITION, run
 MADE_ANEW = (
     "gate_results", "data_quality_reports", "cohort_executions", "cohort_eligibility_log",
     "split_assignments", "split_access", "split_attempts", "hpo_studies", "hpo_patterns", "training_runs",
-    "bentoml_services",
+    "bento_bundles",
 )  # fmt: skip
 
 REGISTERED = "conversion/registered_model"

@@ -35,7 +35,7 @@ def test_every_stage_leaves_its_records(base: Settings) -> None:
         "ml_hpo_studies": 1,
         "ml_hpo_patterns": 1,
         "ml_training_runs": 1,
-        "ml_bentoml_services": 1,
+        "ml_bento_bundles": 1,
         "ml_model_registry": 1,
         "ml_model_stage_history": 2,
     }
