@@ -38,6 +38,12 @@ class Settings(BaseSettings):
         dask_address: scheduler of a Dask cluster that trials of a study spread over (`E2I_DASK_ADDRESS`).
         batch_size: rows of a batch of a load (`E2I_BATCH_SIZE`).
         as_of: day on which the age of data is judged, and on which synthetic data end (`E2I_AS_OF`; today).
+        serving_host: address on which services and operations API listen (`E2I_SERVING_HOST`).
+        classification_port, regression_port, causal_port: of the services (`E2I_CLASSIFICATION_PORT`, …).
+        api_port: of the operations API (`E2I_API_PORT`).
+        api_token: what the operations API wants of whoever changes something (`E2I_API_TOKEN`; without one it
+            changes nothing).
+        health_seconds: time between two health checks of a service (`E2I_HEALTH_SECONDS`).
         small_cells: `hide` tells counts of few patients as `<5` and rounds the others (`E2I_SMALL_CELLS`).
     """
 
@@ -53,6 +59,13 @@ class Settings(BaseSettings):
     dask_address: str | None = None
     batch_size: int = Field(default=1_000, ge=1)
     as_of: dt.date | None = None
+    serving_host: str = "127.0.0.1"
+    classification_port: int = Field(default=3001, ge=1, le=65535)
+    regression_port: int = Field(default=3002, ge=1, le=65535)
+    causal_port: int = Field(default=3003, ge=1, le=65535)
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    api_token: SecretStr | None = None
+    health_seconds: float = Field(default=30.0, gt=0)
     small_cells: Literal["show", "hide"] = "show"
 
     @field_validator("database_url")
@@ -121,6 +134,20 @@ class Settings(BaseSettings):
     def bento_home(self) -> Path:
         """BentoML's store of bundles."""
         return self.home_dir / "bentoml"
+
+    @property
+    def serving_dir(self) -> Path:
+        """What is known of the processes of services: a folder each, and the router."""
+        return self.home_dir / "serving"
+
+    @property
+    def service_ports(self) -> dict[str, int]:
+        """Service to the port on which it is asked."""
+        return {
+            "classification-service": self.classification_port,
+            "regression-service": self.regression_port,
+            "causal-service": self.causal_port,
+        }
 
     @property
     def vault_url(self) -> str:

