@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from e2i_assets.cli import audit, cohort, data, models, scope
+from e2i_assets.cli import audit, cohort, data, deploy, models, scope
 from e2i_assets.cli.output import EXIT_CODES, fail, say
 from e2i_assets.errors import E2IError
 
@@ -22,6 +22,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
+app.add_typer(deploy.app, name="deploy")
 app.add_typer(scope.app, name="scope")
 
 
@@ -124,6 +125,25 @@ def up(
 
 
 @app.command()
+def serve() -> None:
+    """Have the services answer with what was deployed, and look after them, until Ctrl-C.
+
+    `e2i up` does so as well, beside everything else.
+    """
+    from e2i_assets.cli.serve import run_serve
+
+    raise typer.Exit(run_serve())
+
+
+@app.command()
+def down() -> None:
+    """Stop services that run in the background, as the demo leaves them."""
+    from e2i_assets.cli.serve import run_down
+
+    raise typer.Exit(run_down())
+
+
+@app.command()
 def mlflow(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of MLflow. [default: that of E2I_MLFLOW_URL]")
@@ -162,7 +182,7 @@ def _wrong_usage(error: typer.TyperException) -> E2IError:
     return E2IError(error.format_message(), f"`{command} --help` tells what it takes.", code="usage")
 
 
-for group in (app, data.app, cohort.app, audit.app, models.app, scope.app):
+for group in (app, data.app, cohort.app, audit.app, models.app, deploy.app, scope.app):
     group.info.epilog = EXIT_CODES
     for command in group.registered_commands:
         command.epilog = EXIT_CODES

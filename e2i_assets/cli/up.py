@@ -183,7 +183,9 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(
+    host: str, port: int, next_step: str = "Stop what listens there, or choose another with --port."
+) -> socket.socket:
     """A socket that listens there.
 
     Raises:
@@ -194,6 +196,5 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise PortUnavailable(
-            f"cannot listen on {host}, port {port}: {error.strerror}.",
-            "Stop what listens there, or choose another with --port.",
+            f"cannot listen on {host}, port {port}: {error.strerror}.", next_step
         ) from error

@@ -1,8 +1,8 @@
 """The reconciler: brings what runs to what the records want, step by step, and may be killed at any moment.
 
-A thread for each service. What is wanted and what became of it is in `ml_bentoml_services`; what runs is found
-out anew, and taken up. While the database is away services go on as they are, and are started again as the
-last known wish says; what is to be written down waits.
+A thread for each service. What is wanted and what became of it is in `ml_bentoml_services`; what runs is
+found out anew, and taken up. While the database is away services go on as they are, and are started again as
+the last known wish says; what is to be written down waits.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Reconciler:
                     keeper.slots.shut_down()
 
     def _keep_database(self, stopped: Event) -> None:
-        """Hold the lock that says that a reconciler runs, and bring an embedded server that was killed back."""
+        """Hold the lock that says that a reconciler runs; bring back an embedded server that was killed."""
         while not stopped.is_set():
             try:
                 with reconciling(self._warehouse) as connection:

@@ -127,7 +127,7 @@ class Slots:
         }  # fmt: skip
 
     def start(self, name: str, release: str, members: Members, log_url: str | None) -> None:
-        """Start a release in a slot, whose processes are ended first; its Bento is built where there is none."""
+        """Start a release in a slot, whose processes are ended first; a Bento that is not there is built."""
         processes.end(self.mark(name))
         self._file(name).unlink(missing_ok=True)
         self._refusal(name).unlink(missing_ok=True)

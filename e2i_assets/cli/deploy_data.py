@@ -1,0 +1,114 @@
+"""What `e2i deploy` does and shows."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+
+from e2i_assets.cli.output import print_json, say, show_table
+from e2i_assets.cli.session import open_session
+from e2i_assets.deployment.releases import SERVICES, DeploymentError
+from e2i_assets.deployment.status import ServiceStatus, statuses
+from e2i_assets.deployment.wishes import await_release, deploy, require_reconciler, roll_back
+from e2i_assets.json_files import to_json
+from e2i_assets.warehouse.queries.deployments import Release, incidents_of
+from e2i_assets.warehouse.queries.deployments import history as releases_of
+
+INCIDENTS = 5
+
+
+def run_deploy(models: Sequence[str] | None, *, as_json: bool) -> int:
+    """Ask for the registry's versions, and wait until they answer.
+
+    Raises:
+        DeploymentError: no reconciler runs, or a release does not come to answer.
+    """
+    _, warehouse = open_session()
+    require_reconciler(warehouse)
+    asked = deploy(warehouse, models, by=getpass.getuser())
+    return _tell([await_release(warehouse, *one) for one in asked.items()], as_json=as_json)
+
+
+def run_rollback(model: str, version: str | None, *, as_json: bool) -> int:
+    """Ask for an earlier version, and wait until it answers.
+
+    Raises:
+        DeploymentError: no reconciler runs, or there is nothing to go back to.
+    """
+    _, warehouse = open_session()
+    require_reconciler(warehouse)
+    asked = roll_back(warehouse, model, version, by=getpass.getuser())
+    return _tell([await_release(warehouse, *asked)], as_json=as_json)
+
+
+def _tell(answering: Sequence[Release], *, as_json: bool) -> int:
+    if as_json:
+        print_json({"releases": [to_json(one) for one in answering]})
+        return 0
+    for one in answering:
+        say(f"{one.service_name} answers with release {one.release}: {_named(one)}")
+    return 0
+
+
+def _named(release: Release) -> str:
+    return ", ".join(f"{one['model_name']} {one['version']}" for one in release.members)
+
+
+def show_status(*, as_json: bool) -> None:
+    """What answers, what is warm, and the newest incidents."""
+    here, warehouse = open_session()
+    services = statuses(here, warehouse)
+    incidents = incidents_of(warehouse, INCIDENTS)
+    if as_json:
+        print_json({"services": to_json(services), "incidents": to_json(incidents)})
+        return
+    show_table(
+        "Deployments",
+        ["model", "version", "stage", "service", "address", "release", "state"],
+        [row for service in services for row in _rows(service)],
+    )
+    if not any(service.reconciled for service in services):
+        say("No reconciler runs: nothing is started, switched or watched. `e2i up` or `e2i serve` starts it.")
+    for one in incidents:
+        say(f"{one.occurred_at:%Y-%m-%d %H:%M} {one.service_name}: {one.reason}; {one.action}")
+
+
+def _rows(service: ServiceStatus) -> list[tuple[object, ...]]:
+    shown = [(service.active, "answers" if service.reconciled else "was answering")]
+    shown += [(service.wanted, "wanted"), (service.previous, "before it")]
+    return [
+        (
+            one["model_name"], one["version"], one["stage"], service.service_name, service.url,
+            release.release, state if one["role"] == "active" else "shadow",
+        )
+        for release, state in shown
+        if release
+        for one in release.members
+    ]  # fmt: skip
+
+
+def show_history(service: str | None, *, as_json: bool) -> None:
+    """Every release, the newest first.
+
+    Raises:
+        DeploymentError: there is no such service.
+    """
+    if service is not None and service not in SERVICES:
+        raise DeploymentError(f"there is no service {service!r}", f"There are {', '.join(SERVICES)}.")
+    _, warehouse = open_session()
+    found = releases_of(warehouse, service)
+    if as_json:
+        print_json({"releases": [to_json(one) for one in found]})
+        return
+    show_table(
+        "Releases",
+        ["service", "release", "status", "cause", "by", "asked", "answered", "models", "reason"],
+        [
+            (
+                one.service_name, one.release, one.status, one.cause, one.asked_by,
+                f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+                f"{one.answered_at:%Y-%m-%d %H:%M:%S}" if one.answered_at else None, _named(one), one.reason,
+            )
+            for one in found
+        ],
+    )  # fmt: skip
