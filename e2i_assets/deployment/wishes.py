@@ -84,9 +84,10 @@ def deploy(
             "`e2i models list` shows every version; materialize registered_model first.",
             code="nothing_to_deploy",
         )
-    asked = known if models is None else set(models)
-    concerned = [name for name, of in served.items() if asked & {one.model_name for one in of}]
-    return {service: _ask(warehouse, service, served[service], asked, by, run_id) for service in concerned}
+    wanted = known if models is None else set(models)
+    concerned = [name for name, of in served.items() if wanted & {one.model_name for one in of}]
+    named = models or ()
+    return {service: _ask(warehouse, service, served[service], named, by, run_id) for service in concerned}
 
 
 def _ask(
