@@ -10,9 +10,11 @@ import dagster as dg
 from e2i_assets.assets.bento_bundle import build_bento_bundle
 from e2i_assets.assets.cohort import cohort
 from e2i_assets.assets.cross_validation import build_cross_validation
+from e2i_assets.assets.deployment import build_deployment
 from e2i_assets.assets.effect_estimate import build_effect_estimate
 from e2i_assets.assets.evaluation import build_evaluation
 from e2i_assets.assets.features import features
+from e2i_assets.assets.holdout_validation import build_holdout_validation
 from e2i_assets.assets.model_candidate import build_model_candidate
 from e2i_assets.assets.model_card import build_model_card
 from e2i_assets.assets.preprocessor import build_preprocessor
@@ -26,9 +28,10 @@ from e2i_assets.assets.tuned_params import build_tuned_params
 from e2i_assets.assets.uplift_bundle import build_uplift_bundle
 from e2i_assets.assets.uplift_card import build_uplift_card
 from e2i_assets.assets.uplift_evaluation import build_uplift_evaluation
+from e2i_assets.assets.uplift_holdout import build_uplift_holdout
 from e2i_assets.assets.uplift_model import build_uplift_model
 from e2i_assets.automation.freshness import build_freshness_sensor
-from e2i_assets.automation.jobs import build_refresh_job
+from e2i_assets.automation.jobs import build_jobs
 from e2i_assets.automation.retirement import build_retirement_sensor
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.modeling.problems.causal_inference import CausalScope
@@ -51,6 +54,8 @@ STAGES_OF_A_PREDICTION = (
     build_model_card,
     build_bento_bundle,
     build_registered_model,
+    build_deployment,
+    build_holdout_validation,
 )
 STAGES_OF_AN_EFFECT = (
     build_effect_estimate,
@@ -60,6 +65,8 @@ STAGES_OF_AN_EFFECT = (
     build_uplift_card,
     build_uplift_bundle,
     build_registered_effect,
+    build_deployment,
+    build_uplift_holdout,
 )
 
 
@@ -91,7 +98,7 @@ def build_defs(
         dg.get_dagster_logger().error(f"A scope is left out: {reason}")
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
-        jobs=[build_refresh_job()],
+        jobs=build_jobs(scopes),
         asset_checks=check_overrides or (),
         sensors=build_sensors() if sensor_overrides is None else sensor_overrides,
         schedules=schedule_overrides or (),

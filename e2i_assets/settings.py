@@ -149,6 +149,11 @@ class Settings(BaseSettings):
             "causal-service": self.causal_port,
         }
 
+    def service_url(self, service: str) -> str:
+        """Address of a service, asked from this machine."""
+        everywhere = self.serving_host in ("0.0.0.0", "::")
+        return f"http://{'127.0.0.1' if everywhere else self.serving_host}:{self.service_ports[service]}"
+
     @property
     def vault_url(self) -> str:
         """Root of the sealed splits, apart from the artifacts."""

@@ -91,6 +91,7 @@ def run_partitions(
     select: str = "*",
     force: bool = False,
     show: bool = True,
+    job: str = REFRESH,
 ) -> list[PartitionRun]:
     """Materialize the selected assets of each partition, one run after the other.
 
@@ -99,7 +100,7 @@ def run_partitions(
     Raises:
         NothingSelected: the selection is none, or selects no asset.
     """
-    job = defs.resolve_job_def(REFRESH)
+    definition = defs.resolve_job_def(job)
     selected = _selected(defs, select)
     wrong = wrong_files(here.config_dir)
     scopes = load_scopes(here.config_dir / "scopes")
@@ -110,14 +111,15 @@ def run_partitions(
                 runs.append(PartitionRun(partition, "", False, 0.0, error=wrong[partition]))
                 continue
             served = cohort_config(here.config_dir, partition).scopes
-            keys = served_assets(sorted(selected), served, scopes)
+            keys = served_assets(sorted(selected), served, scopes, job)
             if not keys:
                 reason = f"nothing of {select!r} applies to it; its scopes are {', '.join(served)}"
+                reason += ", and `e2i deploy run` is what deploys" if job == REFRESH else ""
                 runs.append(PartitionRun(partition, "", True, 0.0, passed_over=reason))
                 continue
             task = progress.add_task(partition, total=len(keys), stage="")
             with _following(instance, progress, task, partition):
-                runs.append(_run(job, instance, partition, keys, force))
+                runs.append(_run(definition, instance, partition, keys, force))
             if runs[-1].success:
                 progress.update(task, completed=len(keys), stage="done")
             else:

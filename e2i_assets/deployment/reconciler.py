@@ -18,13 +18,13 @@ from threading import Event, Thread
 from fasteners import InterProcessLock
 
 from e2i_assets.deployment.decision import Action, Slot, Step, Wanted, next_step
-from e2i_assets.deployment.releases import SERVICES, DeploymentError, Member, Members
+from e2i_assets.deployment.releases import SERVICES, DeploymentError, Members, members_from
 from e2i_assets.deployment.router import LOOPBACK, SETTLED, Router, configuration
 from e2i_assets.deployment.slots import NAMES, Slots
 from e2i_assets.errors import E2IError
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import database_failure, url_for
-from e2i_assets.warehouse.queries.deployments import Release, State, reconciling, releases
+from e2i_assets.warehouse.queries.deployments import State, reconciling, releases
 from e2i_assets.warehouse.warehouse import Warehouse
 
 TICK = 0.25
@@ -90,7 +90,7 @@ class ServiceKeeper:
 
     def _members(self, release: str) -> Members:
         known = (self._state.wanted, self._state.active, self._state.previous)
-        return next(members_of(one) for one in known if one and one.release == release)
+        return next(members_from(one.members) for one in known if one and one.release == release)
 
     def _do(self, step: Step, slots: tuple[Slot, ...]) -> None:
         name, release = str(step.slot), step.release or self._release_in(step.slot, slots)
@@ -161,11 +161,6 @@ class ServiceKeeper:
                 for release, reason in self.slots.died:
                     records.incident(release, "process_died", reason, "started again")
             self.slots.died.clear()
-
-
-def members_of(release: Release) -> Members:
-    """The members of a release on record."""
-    return tuple(Member(**member) for member in release.members)
 
 
 class Reconciler:

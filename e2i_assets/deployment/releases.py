@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import json_hash
@@ -47,6 +47,11 @@ class Member:
 
 
 Members = tuple[Member, ...]
+
+
+def members_from(documents: Iterable[Mapping[str, Any]]) -> Members:
+    """The members of a release on record."""
+    return tuple(Member(**document) for document in documents)
 
 
 def release_of(members: Iterable[Member]) -> str:

@@ -39,7 +39,7 @@ def statuses(here: Settings, warehouse: Warehouse) -> list[ServiceStatus]:
     for service in SERVICES:
         with releases(warehouse, service) as records:
             state = records.state()
-        url = f"http://{here.serving_host}:{here.service_ports[service]}"
+        url = here.service_url(service)
         found.append(
             ServiceStatus(
                 service, url, reconciled, state.wanted, state.active, state.previous, _slots(here, service)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from e2i_assets.deployment.reconciler import members_of
 from e2i_assets.deployment.releases import (
     SERVICES,
     DeploymentError,
@@ -14,6 +14,7 @@ from e2i_assets.deployment.releases import (
     Members,
     Past,
     compose,
+    members_from,
     release_of,
     with_version,
 )
@@ -26,7 +27,9 @@ from e2i_assets.warehouse.queries.deployments import (
     releases,
 )
 from e2i_assets.warehouse.queries.registry import model_of, served_versions
-from e2i_assets.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
 
 WITHIN = 300.0
 """Seconds that a release may take to answer: build, start, golden requests, on a busy machine."""
@@ -97,8 +100,8 @@ def _ask(
     with releases(warehouse, service) as records:
         state = records.state()
         now = state.wanted or state.active
-        past = [Past(members_of(one), one.status) for one in records.history()]
-        members = compose(served, past, asked, members_of(now) if now else ())
+        past = [Past(members_from(one.members), one.status) for one in records.history()]
+        members = compose(served, past, asked, members_from(now.members) if now else ())
         release = release_of(members)
         records.ask(release, [asdict(one) for one in members], cause="deploy", asked_by=by, run_id=run_id)
     return release
@@ -116,7 +119,7 @@ def roll_back(
         DeploymentError: the model does not answer, or there is nothing to go back to.
         RegistryError: there is no such version.
     """
-    service, answering = _answering(warehouse, model_name)
+    service, now = _answering(warehouse, model_name)
     number = None if target_version is None else version_number(target_version)
     target = None
     if number is not None:
@@ -125,45 +128,57 @@ def roll_back(
         target = member(version, model.stages()[version.version], "active")
     with releases(warehouse, service) as records:
         state = records.state()
-        members = _rolled_back(state, answering, target)
+        members = _rolled_back(state, now, target)
         release = release_of(members)
         records.ask(release, [asdict(one) for one in members], cause="rollback", asked_by=by)
     return service, release
 
 
-def _rolled_back(state: State, answering: Member, target: Member | None) -> Members:
-    before = members_of(state.previous) if state.previous else None
+def _rolled_back(state: State, now: Member, target: Member | None) -> Members:
+    before = members_from(state.previous.members) if state.previous else None
     if target is None:
         if before is None:
             raise DeploymentError(
-                f"there is no release before the one that answers for {answering.model_name}",
+                f"there is no release before the one that answers for {now.model_name}",
                 "Name the version to go back to; `e2i models list` shows them.",
                 code="nothing_before",
             )
         return before
-    if target.number == answering.number:
+    if target.number == now.number:
         raise DeploymentError(
             f"{target.model_name} version {target.version} answers already", code="answers_already"
         )
     # The release that is warm takes over at once, where it differs in this model alone.
     assert state.active is not None
-    members = with_version(members_of(state.active), target)
+    members = with_version(members_from(state.active.members), target)
     if before and {one.number for one in before} == {one.number for one in members}:
         return before
     return members
 
 
+def answering(warehouse: Warehouse, model_name: str) -> Member | None:
+    """The version of a model that answers; None where none does."""
+    found = _found(warehouse, model_name)
+    return found[1] if found else None
+
+
 def _answering(warehouse: Warehouse, model_name: str) -> tuple[str, Member]:
+    if (found := _found(warehouse, model_name)) is None:
+        raise DeploymentError(
+            f"no version of {model_name!r} is deployed",
+            "`e2i deploy status` shows what answers; `e2i deploy run` deploys.",
+            code="not_deployed",
+        )
+    return found
+
+
+def _found(warehouse: Warehouse, model_name: str) -> tuple[str, Member] | None:
     for release in history(warehouse):
         if release.status == "active":
-            for one in members_of(release):
+            for one in members_from(release.members):
                 if one.model_name == model_name and one.role == "active":
                     return release.service_name, one
-    raise DeploymentError(
-        f"no version of {model_name!r} is deployed",
-        "`e2i deploy status` shows what answers; `e2i deploy run` deploys.",
-        code="not_deployed",
-    )
+    return None
 
 
 def await_release(warehouse: Warehouse, service: str, release: str, within: float = WITHIN) -> Release:

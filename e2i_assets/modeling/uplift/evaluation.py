@@ -104,6 +104,7 @@ def evaluate_uplift(
     seed: int,
     minimum: int,
     truth: tuple[np.ndarray, np.ndarray] | None = None,
+    effects: np.ndarray | None = None,
 ) -> UpliftEvaluation:
     """Score a model of effects once on test.
 
@@ -114,6 +115,7 @@ def evaluate_uplift(
         others: the rows that the model was fitted on.
         minimum: rows below which nothing is told of a segment.
         truth: true effects of the test rows with a known outcome, and of `others`.
+        effects: predicted effects of these rows, where the model is asked elsewhere.
 
     Raises:
         TrainingDataError: the outcome of no test row is known.
@@ -129,7 +131,8 @@ def evaluate_uplift(
         pd.concat([first.frame, known.frame], ignore_index=True), test.scope, test.covariates
     )
     expected = _of_last(together.nuisance(seed=seed).expected, len(known.frame))
-    effects = model.predict(known.frame[list(model.features)])[0]
+    if effects is None:
+        effects = model.predict(known.frame[list(model.features)])[0]
     y, t = known.y, known.t
     scores = effect_scores(y, t, expected)
     unavailable = {}

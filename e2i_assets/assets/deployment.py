@@ -1,0 +1,117 @@
+"""Deployment: the registered version answers, after the reconciler has brought its release up."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import httpx
+
+from e2i_assets.assets.scoped import stage_key
+from e2i_assets.deployment.releases import DeploymentError
+from e2i_assets.deployment.wishes import answering, await_release, deploy, registered, require_reconciler
+from e2i_assets.gates.deployment import RELEASE_ANSWERS, Answering
+from e2i_assets.modeling.scopes.scope import Scope
+from e2i_assets.registry.registered import RegisteredModel
+from e2i_assets.resources.store import Published
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import StageResult, stage
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A registered version that answers.
+
+    Attributes:
+        release: of the service, that has it.
+    """
+
+    model_name: str
+    version: int
+    model_fingerprint: str
+    service: str
+    release: str
+
+
+def build_deployment(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `<scope>/deployment`."""
+
+    @stage(
+        key=stage_key(scope, "deployment"),
+        group=scope.name,
+        scope=scope.name,
+        description="The registered version answers at its service's address.",
+        kinds={"bentoml"},
+        gates=(RELEASE_ANSWERS,),
+        inputs={"registered": stage_key(scope, "registered_model")},
+        lost=_lost,
+    )
+    def deployment(context: StageContext, registered: RegisteredModel) -> StageResult:
+        _require_served(context, registered)
+        require_reconciler(context.warehouse)
+        asked = deploy(context.warehouse, [registered.model_name], by="dagster", run_id=context.run_id)
+        release = await_release(context.warehouse, registered.service, asked[registered.service]).release
+        url = context.settings.service_url(registered.service)
+        deployed = Deployed(
+            registered.model_name,
+            registered.version,
+            registered.model_fingerprint,
+            registered.service,
+            release,
+        )
+        return StageResult(
+            deployed,
+            gate_input=_asked(url, deployed),
+            metadata={
+                "model_name": deployed.model_name,
+                "model_version": deployed.version,
+                "release": f"{deployed.service}:{release}",
+                "address": dg.MetadataValue.url(f"{url}/{deployed.model_name}/predict"),
+                "health": dg.MetadataValue.url(f"{url}/health"),
+            },
+        )
+
+    return deployment
+
+
+def _require_served(context: StageContext, version: RegisteredModel) -> None:
+    """Refuse a version that the registry does not want served: another one is in production.
+
+    Raises:
+        DeploymentError: that is so.
+    """
+    served = {one.number for one in registered(context.warehouse)[version.service]}
+    if (version.model_name, version.version) not in served:
+        raise DeploymentError(
+            f"version {version.version} of {version.model_name} is not the one to serve",
+            f"Another is in production, or newer: `e2i models history {version.model_name}`; promote "
+            "this one to have it served.",
+            code="not_served",
+        )
+
+
+def _asked(url: str, deployed: Deployed) -> Answering:
+    """What the address says of itself."""
+    health: dict[str, Any] = {}
+    with suppress(httpx.TransportError, ValueError):
+        health = httpx.get(f"{url}/health", timeout=20, trust_env=False).json()
+    version = health.get("models", {}).get(deployed.model_name, {}).get("version")
+    release = str(health.get("release", "")).partition(":")[2] or None
+    return Answering(
+        deployed.model_name,
+        deployed.version,
+        None if version is None else int(version),
+        deployed.release,
+        release,
+    )
+
+
+def _lost(context: StageContext, current: Published) -> str | None:
+    """Whether the published deployment answers no more: it was rolled back, or another took over."""
+    deployed = context.open(current, Deployed)
+    now = answering(context.warehouse, deployed.model_name)
+    if now is not None and now.version == deployed.version:
+        return None
+    return f"version {deployed.version} of {deployed.model_name} does not answer any more"
