@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Sequence
 
+from e2i_assets.api.documents import deployments
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.deployment.releases import SERVICES, DeploymentError
@@ -57,11 +58,10 @@ def _named(release: Release) -> str:
 def show_status(*, as_json: bool) -> None:
     """What answers, what is warm, and the newest incidents."""
     here, warehouse = open_session()
-    services = statuses(here, warehouse)
-    incidents = incidents_of(warehouse, INCIDENTS)
     if as_json:
-        print_json({"services": to_json(services), "incidents": to_json(incidents)})
+        print_json(deployments(here, warehouse))
         return
+    services, incidents = statuses(here, warehouse), incidents_of(warehouse, INCIDENTS)
     show_table(
         "Deployments",
         ["model", "version", "stage", "service", "address", "release", "state"],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,20 +109,44 @@ def materialize(
     raise typer.Exit(run_materialize(partition or [], select, force=force, as_json=json))
 
 
+def _port(variable: str, what: str) -> Any:
+    return typer.Option(min=1, max=65535, envvar=variable, help=f"Port of {what}.")
+
+
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagit.")] = 3000,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, _port("E2I_DAGIT_PORT", "Dagit")] = 3000,
+    host: Annotated[str, typer.Option(help="Address that Dagit listens on.")] = "127.0.0.1",
+    mlflow_port: Annotated[int | None, _port("E2I_MLFLOW_PORT", "MLflow")] = None,
+    api_port: Annotated[int, _port("E2I_API_PORT", "the operations API")] = 8000,
+    classification_port: Annotated[int, _port("E2I_CLASSIFICATION_PORT", "its service")] = 3001,
+    regression_port: Annotated[int, _port("E2I_REGRESSION_PORT", "its service")] = 3002,
+    causal_port: Annotated[int, _port("E2I_CAUSAL_PORT", "its service")] = 3003,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="dagit, mlflow, services or api; repeat for several. [default: all]"),
+    ] = None,
 ) -> None:
-    """Open Dagit, until Ctrl-C.
+    """Open Dagit, MLflow, the services and the operations API, until Ctrl-C.
 
     Starts the web server, the daemon (sensors, backfills, run queue) and the embedded warehouse. Dagit has no
     login: on another address than 127.0.0.1 whoever reaches it may read everything and start runs, and so may
     a site whose name leads there. Put a proxy before it that asks who it is.
     """
+    from e2i_assets.cli.parts import PARTS
     from e2i_assets.cli.up import run_up
 
-    raise typer.Exit(run_up(host, port))
+    if unknown := sorted(set(only or ()) - set(PARTS)):
+        raise typer.BadParameter(f"--only {', '.join(unknown)}: there are {', '.join(PARTS)}")
+    # Read from the environment by each part.
+    ports = {
+        "API": api_port, "CLASSIFICATION": classification_port, "REGRESSION": regression_port,
+        "CAUSAL": causal_port,
+    }  # fmt: skip
+    os.environ.update({f"E2I_{name}_PORT": str(number) for name, number in ports.items()})
+    if mlflow_port:
+        os.environ["E2I_MLFLOW_URL"] = f"http://127.0.0.1:{mlflow_port}"
+    raise typer.Exit(run_up(host, port, only or ()))
 
 
 @app.command()
@@ -133,6 +158,14 @@ def serve() -> None:
     from e2i_assets.cli.serve import run_serve
 
     raise typer.Exit(run_serve())
+
+
+@app.command()
+def api() -> None:
+    """Answer the operations API (`E2I_API_PORT`), until Ctrl-C; `e2i up` does so as well."""
+    from e2i_assets.cli.api import run_api
+
+    raise typer.Exit(run_api())
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 from rich.console import Console
 
+from e2i_assets.api.documents import data_status
 from e2i_assets.cli.output import print_json, show_table, warn_of_wrong_files
 from e2i_assets.cli.session import open_session
 from e2i_assets.partitions import cohort_configs
@@ -34,18 +35,7 @@ def run_status(partition: str | None, *, as_json: bool) -> None:
         statuses_of = warehouse.status_of(list(known.values()))
     parts = {key: statuses_of[pair] for key, pair in known.items()}
     if as_json:
-        print_json(
-            {
-                "at": now.isoformat(),
-                "tables": [status.document(now) for status in tables],
-                "partitions": [
-                    {"partition": key}
-                    | {k: v for k, v in total(statuses).document(now).items() if k != "table"}
-                    | {"tables": [status.document(now) for status in statuses]}
-                    for key, statuses in parts.items()
-                ],
-            }
-        )
+        print_json(data_status(tables, parts, now))
         return
     shown = parts[partition] if partition else [*tables, *(total(statuses) for statuses in parts.values())]
     title = f"Tables of {partition}" if partition else "Tables"

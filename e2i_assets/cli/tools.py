@@ -44,8 +44,12 @@ def run_mlflow(host: str, port: int | None) -> int:
     port = port or urlsplit(here.mlflow_url).port or MLFLOW_PORT
     listen(host, port).close()
     say(f"MLflow: http://{host}:{port} (Ctrl-C stops it)")
-    server = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
-    return _attend(server, mlflow_environment(here))
+    return _attend(mlflow_command(host, port), mlflow_environment(here))
+
+
+def mlflow_command(host: str, port: int) -> list[str]:
+    """What serves MLflow's pages."""
+    return [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
 
 
 def mlflow_environment(here: Settings) -> dict[str, str]:

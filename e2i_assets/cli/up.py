@@ -1,4 +1,4 @@
-"""`e2i up`: Dagit with its daemon, and the pages that it links to, on the warehouse of this installation."""
+"""`e2i up`: Dagit with its daemon and the pages that it links to, and the other parts of an installation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from fasteners import InterProcessLock
@@ -25,6 +26,10 @@ from e2i_assets.home import open_home
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import settings
 
+if TYPE_CHECKING:
+    from e2i_assets.cli.parts import Part
+
+EVERYWHERE = ("0.0.0.0", "::")
 PR_SET_PDEATHSIG = 1
 """The number of prctl(2) for the signal that a process gets when its parent dies."""
 STOPS_WITHIN = 20.0
@@ -53,45 +58,71 @@ class DagsterEnded(E2IError, RuntimeError):
     exit_code = 1
 
 
-def run_up(host: str, port: int) -> int:
+def run_up(host: str, port: int, only: Sequence[str] = ()) -> int:
     """Serve until interrupted; this process keeps the embedded warehouse running meanwhile.
+
+    Args:
+        only: parts to run (`parts.PARTS`); all where none is named.
 
     Raises:
         AlreadyUp: another one serves this home.
         PortUnavailable: something else listens there.
         DagsterEnded: it was killed, or failed; none of its processes is left.
+        PartEnded: another part does not stay up; nothing is left of the others.
     """
+    from e2i_assets.cli.parts import PARTS, Part, other_parts, tell_when_ready
+
     workspace = settings().workspace
     open_home(settings().home_dir)
-    with _alone(settings().home_dir, f"http://{host}:{port}") as note:
-        listening = listen(host, port)
+    with _alone(settings().home_dir, f"http://{host}:{port}") as note, ExitStack() as serves:
+        listening = listen(host, port) if "dagit" in (only or PARTS) else None
         here, _ = open_session()
-        own = _free_port()
-        command = [
-            sys.executable, "-m", "dagster", "dev",
-            "--workspace", str(workspace), "--host", LOOPBACK, "--port", str(own),
-        ]  # fmt: skip
-        say(
-            f"Dagit: http://{host}:{port} (Ctrl-C stops it), on {here.home_dir}. Port {own}, which Dagster "
-            "tells below, is behind it and has no pages of reports."
-        )
-        # A session of its own: Ctrl-C reaches it through us, once.
-        process = subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent)
-        _remember(note, process)
         stopped = Event()
-
-        def stop(*_: object) -> None:
-            stopped.set()
-            process.send_signal(signal.SIGINT)
-
         for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, stop)
-        with serving(front(ArtifactStore(here.artifacts_url), own, host), listening):
-            code = process.wait()
-        if not stopped.is_set():
-            end_session(process.pid)
-            raise DagsterEnded(ended(code))
-        return code
+            signal.signal(signum, lambda *_: stopped.set())
+        parts = other_parts(here, only or PARTS)
+        if listening is not None:
+            own = _free_port()
+            command = [
+                sys.executable, "-m", "dagster", "dev",
+                "--workspace", str(workspace), "--host", LOOPBACK, "--port", str(own),
+            ]  # fmt: skip
+            say(
+                f"Dagit: http://{host}:{port} (Ctrl-C stops it), on {here.home_dir}. Port {own}, which "
+                "Dagster tells below, is behind it and has no pages of reports."
+            )
+            ready = f"http://{LOOPBACK if host in EVERYWHERE else host}:{port}/server_info"
+            parts.insert(0, Part("dagit", command, f"http://{host}:{port}", ready, again=False))
+            serves.enter_context(serving(front(ArtifactStore(here.artifacts_url), own, host), listening))
+        try:
+            for part in parts:
+                _remember(note, part.start(_end_with_parent), part.name)
+            telling = Thread(target=tell_when_ready, args=(parts, stopped.is_set), daemon=True)
+            telling.start()
+            _watch(parts, note, stopped)
+        finally:
+            stopped.set()
+            for part in parts:
+                part.stop()
+            for part in parts:
+                part.wait(STOPS_WITHIN)
+        return 0
+
+
+def _watch(parts: Sequence[Part], note: Path, stopped: Event) -> None:
+    """Start again what ends, until it is enough.
+
+    Raises:
+        DagsterEnded: Dagster ended, which does so by itself only when it fails.
+    """
+    while not stopped.wait(0.5):
+        for part in [part for part in parts if part.ended()]:
+            assert part.process
+            end_session(part.process.pid)
+            if not part.again:
+                raise DagsterEnded(ended(part.process.returncode))
+            say(f"{part.name} ended ({part.process.returncode}); it is started again")
+            _remember(note, part.start(_end_with_parent), part.name)
 
 
 def ended(code: int) -> str:
@@ -142,13 +173,14 @@ def _alone(home: Path, url: str) -> Iterator[Path]:
         lock.release()
 
 
-def _remember(note: Path, process: subprocess.Popen[bytes]) -> None:
+def _remember(note: Path, process: subprocess.Popen[bytes], part: str = "dagit") -> None:
     with suppress(psutil.NoSuchProcess):
         started = psutil.Process(process.pid).create_time()
-        note.write_text(json.dumps({**_noted(note), "dagster": process.pid, "started": started}))
+        parts = {**_noted(note).get("parts", {}), part: {"pid": process.pid, "started": started}}
+        note.write_text(json.dumps({**_noted(note), "parts": parts}))
 
 
-def _noted(note: Path) -> dict[str, object]:
+def _noted(note: Path) -> dict[str, Any]:
     """What the file says; nothing where it was being written."""
     try:
         return dict(json.loads(note.read_text()))
@@ -156,18 +188,17 @@ def _noted(note: Path) -> dict[str, object]:
         return {}
 
 
-def _end_left_over(noted: dict[str, object]) -> None:
-    """End Dagster and its children, if the process of that number is still the one that was started."""
-    try:
-        dagster = psutil.Process(int(str(noted["dagster"])))
-        if dagster.create_time() != noted["started"]:
-            return
-        left = [dagster, *dagster.children(recursive=True)]
-    except (KeyError, psutil.NoSuchProcess):
-        return
-    say(f"ending Dagster (process {dagster.pid}), which an `e2i up` that was killed left running")
-    dagster.terminate()
-    _wait_or_kill(left)
+def _end_left_over(noted: dict[str, Any]) -> None:
+    """End parts and their children, where the process of that number is still the one that was started."""
+    for name, known in noted.get("parts", {}).items():
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(known["pid"])
+            if process.create_time() != known["started"]:
+                continue
+            left = [process, *process.children(recursive=True)]
+            say(f"ending {name} (process {process.pid}), which an `e2i up` that was killed left running")
+            process.terminate()
+            _wait_or_kill(left)
 
 
 def _wait_or_kill(left: list[psutil.Process]) -> None:

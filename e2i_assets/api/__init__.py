@@ -1,0 +1,1 @@
+"""The operations API: what the commands tell and do, for programs that speak HTTP. Decides nothing."""

@@ -1,0 +1,138 @@
+"""Routes of the operations API. Whoever reaches it may look; changes want a token, and leave an audit row."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.middleware import Middleware
+
+from e2i_assets.api.documents import data_status, deployments, registered_models
+from e2i_assets.deployment.wishes import await_release, require_reconciler, roll_back
+from e2i_assets.errors import E2IError
+from e2i_assets.partitions import cohort_configs
+from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import DriverError
+from e2i_assets.warehouse.queries.deployments import record_change
+from e2i_assets.warehouse.warehouse import Warehouse
+
+WITHIN = 120.0
+"""Seconds that a rollback is waited for; where a release has to be started, it takes some."""
+STATUS = {
+    "no_such_model": 404, "no_such_version": 404, "not_deployed": 404, "nothing_before": 409,
+    "answers_already": 409, "no_reconciler": 503, "too_slow": 504, "token_needed": 401, "token_wrong": 401,
+    "no_token_configured": 403, "database_failed": 503,
+}  # fmt: skip
+"""Kind of an error to the status that it is answered with; 409 where nothing better is known."""
+
+
+class TokenRefused(E2IError, PermissionError):
+    """A change by somebody who has not shown that they may."""
+
+    code = "token_refused"
+
+
+class Rollback(BaseModel):
+    """What is to be rolled back; without a version, the whole release before."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model_name: str = Field(min_length=1, max_length=200)
+    target_version: int | str | None = None
+
+
+def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Middleware] = ()) -> FastAPI:
+    """The application.
+
+    Args:
+        middleware: what stands before it.
+    """
+    app = FastAPI(title="E2I operations", middleware=list(middleware))
+
+    @app.exception_handler(E2IError)
+    def refused(_: Request, error: E2IError) -> JSONResponse:
+        return JSONResponse({"error": error.document()}, STATUS.get(error.code, 409))
+
+    @app.exception_handler(DriverError)
+    def database_away(_: Request, __: DriverError) -> JSONResponse:
+        error = E2IError("the database does not answer", "Ask again once it does.", code="database_failed")
+        return JSONResponse({"error": error.document()}, STATUS[error.code])
+
+    @app.get("/api/data/status")
+    def status_of_data() -> dict[str, Any]:
+        """What the warehouse holds, and how old it is."""
+        known = {key: one.partition_key for key, one in cohort_configs(here.config_dir).items()}
+        found = warehouse.status_of(list(known.values()))
+        partitions = {key: found[pair] for key, pair in known.items()}
+        return data_status(warehouse.status(), partitions, dt.datetime.now(dt.UTC))
+
+    @app.get("/api/deployments/status")
+    def status_of_deployments() -> dict[str, Any]:
+        """What answers where, what is warm, and the newest incidents."""
+        return deployments(here, warehouse)
+
+    @app.get("/api/models")
+    def versions() -> dict[str, Any]:
+        """Every registered version with its stage."""
+        return registered_models(warehouse)
+
+    @app.post("/api/deployments/rollback")
+    def rollback(request: Request, wish: Rollback) -> dict[str, Any]:
+        """Go back to an earlier version of a model, and wait until it answers."""
+        with _audited(warehouse, "rollback", wish.model_dump(), request):
+            _require_token(here, request)
+            require_reconciler(warehouse)
+            asked = roll_back(warehouse, wish.model_name, wish.target_version, by="operations API")
+            release = await_release(warehouse, *asked, within=WITHIN)
+        return {
+            "model_name": wish.model_name,
+            "service": release.service_name,
+            "release": release.release,
+            "members": release.members,
+            "status": release.status,
+        }
+
+    return app
+
+
+@contextmanager
+def _audited(warehouse: Warehouse, action: str, asked: dict[str, Any], request: Request) -> Iterator[None]:
+    """Write down what was asked, and how it ended."""
+    caller = request.client.host if request.client else "unknown"
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+    except E2IError as error:
+        outcome = error.code
+        raise
+    finally:
+        record_change(warehouse, action, asked, caller, outcome)
+
+
+def _require_token(here: Settings, request: Request) -> None:
+    """Let through who shows the token (`Authorization: Bearer …`).
+
+    Raises:
+        TokenRefused: they do not, or there is none.
+    """
+    if here.api_token is None or not (wanted := here.api_token.get_secret_value()):
+        raise TokenRefused(
+            "changes are refused, because no token is configured",
+            "Set E2I_API_TOKEN to a long random text where this API is started, and send it as "
+            "`Authorization: Bearer TOKEN`; or use `e2i deploy rollback`.",
+            code="no_token_configured",
+        )
+    kind, _, shown = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not shown:
+        raise TokenRefused(
+            "a change wants the token", "Send `Authorization: Bearer TOKEN`.", code="token_needed"
+        )
+    if not hmac.compare_digest(shown.strip().encode(), wanted.encode()):
+        raise TokenRefused("this is not the token", "Send that of E2I_API_TOKEN.", code="token_wrong")

@@ -1,0 +1,32 @@
+"""`e2i api`: the operations API, until it is interrupted."""
+
+from __future__ import annotations
+
+from starlette.middleware import Middleware
+
+from e2i_assets.cli.output import say
+from e2i_assets.cli.own_site import OwnSite
+from e2i_assets.cli.session import open_session
+from e2i_assets.cli.up import listen
+
+
+def run_api() -> int:
+    """Serve until interrupted.
+
+    Raises:
+        PortUnavailable: something else listens there.
+    """
+    import uvicorn
+
+    from e2i_assets.api.app import operations_api
+
+    here, warehouse = open_session()
+    host, port = here.serving_host, here.api_port
+    listening = listen(host, port, "Stop what listens there, or set E2I_API_PORT to another.")
+    app = operations_api(here, warehouse, [Middleware(OwnSite, host)])
+    say(
+        f"operations API: http://{host}:{port}/docs"
+        + ("" if here.api_token else "; no E2I_API_TOKEN: it changes nothing")
+    )
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run([listening])
+    return 0
