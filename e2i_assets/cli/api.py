@@ -24,9 +24,7 @@ def run_api() -> int:
     host, port = here.serving_host, here.api_port
     listening = listen(host, port, "Stop what listens there, or set E2I_API_PORT to another.")
     app = operations_api(here, warehouse, [Middleware(OwnSite, host)])
-    say(
-        f"operations API: http://{host}:{port}/docs"
-        + ("" if here.api_token else "; no E2I_API_TOKEN: it changes nothing")
-    )
+    changes = "" if here.api_token else "; without E2I_API_TOKEN it changes nothing"
+    say(f"operations API: http://{host}:{port}/docs{changes}")
     uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run([listening])
     return 0

@@ -1,4 +1,4 @@
-"""The parts of an installation that `e2i up` runs beside Dagit: processes that are watched, and started again."""
+"""The parts of an installation that `e2i up` runs: processes that are watched, and started again."""
 
 from __future__ import annotations
 
