@@ -27,8 +27,8 @@ from e2i_assets.warehouse.postgres import database_failure, url_for
 from e2i_assets.warehouse.queries.deployments import State, reconciling, releases
 from e2i_assets.warehouse.warehouse import Warehouse
 
-TICK = 0.25
-"""Seconds between two looks."""
+TICK, ROUTER_TICK = 0.25, 0.05
+"""Seconds between two looks; while the router is gone nobody is answered."""
 PORTS = range(20000, 32000)
 """Where processes behind the router listen: below the ports that the system hands out by itself."""
 AUTOMATIC = "e2i"
@@ -195,9 +195,10 @@ class Reconciler:
             AlreadyServed: another reconciler has the database.
         """
         with _lock_of_database(self._warehouse):
-            loops: list[tuple[str, Callable[[], object]]] = [("router", self._router.ensure)]
-            loops += [(keeper.service, keeper.tick) for keeper in self._keepers]
-            threads = [Thread(target=_loop, args=(name, work, stopped)) for name, work in loops]
+            loops: list[tuple[str, Callable[[], object], float]]
+            loops = [("router", self._router.ensure, ROUTER_TICK)]
+            loops += [(keeper.service, keeper.tick, TICK) for keeper in self._keepers]
+            threads = [Thread(target=_loop, args=(*loop, stopped)) for loop in loops]
             for thread in threads:
                 thread.start()
             try:
@@ -232,10 +233,10 @@ class Reconciler:
             log.warning("%s", error.summary)
 
 
-def _loop(name: str, work: Callable[[], object], stopped: Event) -> None:
+def _loop(name: str, work: Callable[[], object], every: float, stopped: Event) -> None:
     """Do some work again and again; what fails is told, and tried again."""
     failed = ""
-    while not stopped.wait(TICK):
+    while not stopped.wait(every):
         try:
             work()
             failed = ""

@@ -42,13 +42,14 @@ def statuses(here: Settings, warehouse: Warehouse) -> list[ServiceStatus]:
         url = here.service_url(service)
         found.append(
             ServiceStatus(
-                service, url, reconciled, state.wanted, state.active, state.previous, _slots(here, service)
+                service, url, reconciled, state.wanted, state.active, state.previous, slots_of(here, service)
             )
         )
     return found
 
 
-def _slots(here: Settings, service: str) -> dict[str, dict[str, Any]]:
+def slots_of(here: Settings, service: str) -> dict[str, dict[str, Any]]:
+    """What runs in blue and green of a service, as the reconciler of this home wrote it down last."""
     folder = here.serving_dir / service
     try:
         noted = json.loads((folder / "slots.json").read_text())
