@@ -23,7 +23,8 @@ def run(
 ) -> None:
     """Have the registry's versions answer: those in production, else the newest in staging.
 
-    Waits until they do. A version that was rolled back is deployed again only where its model is named.
+    Waits until they do, and then holds each against the holdout split, which opens once for a model. A
+    version that was rolled back is deployed again only where its model is named.
     """
     from e2i_assets.cli.deploy_data import run_deploy
 

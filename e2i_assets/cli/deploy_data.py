@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from e2i_assets.api.documents import deployments
+from e2i_assets.automation.jobs import ASKED_FOR, DEPLOY
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.deployment.releases import SERVICES, DeploymentError
 from e2i_assets.deployment.status import ServiceStatus, statuses
 from e2i_assets.deployment.wishes import await_release, deploy, require_reconciler, roll_back
 from e2i_assets.json_files import to_json
+from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.deployments import Release, incidents_of
 from e2i_assets.warehouse.queries.deployments import history as releases_of
+
+if TYPE_CHECKING:
+    from e2i_assets.cli.runner import PartitionRun
 
 INCIDENTS = 5
 
@@ -24,10 +30,41 @@ def run_deploy(models: Sequence[str] | None, *, as_json: bool) -> int:
     Raises:
         DeploymentError: no reconciler runs, or a release does not come to answer.
     """
-    _, warehouse = open_session()
+    here, warehouse = open_session()
     require_reconciler(warehouse)
     asked = deploy(warehouse, models, by=getpass.getuser())
-    return _tell([await_release(warehouse, *one) for one in asked.items()], as_json=as_json)
+    answering = [await_release(warehouse, *one) for one in asked.items()]
+    if not as_json:
+        _tell(answering, as_json=False)
+    runs = _validate(
+        here, [m for one in answering for m in one.members if not models or m["model_name"] in models]
+    )
+    if as_json:
+        print_json({"releases": [to_json(one) for one in answering], "runs": [to_json(run) for run in runs]})
+    for run in runs if not as_json else ():
+        say(f"{run.partition}: {'as on test, on holdout' if run.success else 'refused'}")
+        for gate, reason in run.failed_gates.items():
+            say(f"  {gate}: {reason}")
+        if run.error:
+            say(f"  {run.error}")
+    return 0 if all(run.success for run in runs) else 1
+
+
+def _validate(here: Settings, members: Sequence[Mapping[str, Any]]) -> list[PartitionRun]:
+    """Record the deployments, and hold each model against the holdout split: the job that Dagit shows."""
+    from e2i_assets.build import build_defs
+    from e2i_assets.cli.instance import dagster_instance
+    from e2i_assets.cli.runner import run_partitions
+
+    scopes: dict[str, list[str]] = {}
+    for member in members:
+        scopes.setdefault(member["partition"], []).append(member["scope"])
+    defs, runs = build_defs(), []
+    with dagster_instance() as instance:
+        for partition, names in scopes.items():
+            select = " or ".join(f'key:"{name}/{stage}"' for name in names for stage in ASKED_FOR)
+            runs += run_partitions(defs, instance, here, [partition], select=select, show=False, job=DEPLOY)
+    return runs
 
 
 def run_rollback(model: str, version: str | None, *, as_json: bool) -> int:
