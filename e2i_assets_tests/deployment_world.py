@@ -29,7 +29,6 @@ from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.registry import clock, registry
 from e2i_assets.warehouse.warehouse import Warehouse
-from e2i_assets_tests.serve_process import free_port
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
 
 T = TypeVar("T")
@@ -59,12 +58,6 @@ def register(here: Settings, warehouse: Warehouse, number: int, penalty: float) 
             sequence = ledger.model(MODEL).next_sequence
             ledger.append(Entry(MODEL, sequence, number, event, before, stage, "e2i", "test", at))
     return version
-
-
-def serving_environment() -> dict[str, str]:
-    """Ports that nobody uses, for the addresses of an installation."""
-    names = ("CLASSIFICATION", "REGRESSION", "CAUSAL", "API")
-    return {f"E2I_{name}_PORT": str(free_port()) for name in names}
 
 
 class Reconciling:

@@ -76,6 +76,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def serving_environment() -> dict[str, str]:
+    """Ports that nobody uses, for the addresses of an installation."""
+    names = ("CLASSIFICATION", "REGRESSION", "CAUSAL", "API")
+    return {f"E2I_{name}_PORT": str(free_port()) for name in names}
+
+
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:

@@ -42,6 +42,7 @@ def main() -> None:
             peak = max(peak, memory(psutil.Process(process.pid), folder))
             time.sleep(0.5)
         seconds = time.perf_counter() - started
+        subprocess.run([E2I, "down"], env=env, check=True, stdout=subprocess.DEVNULL)
         output.seek(0)
         document = json.load(output)
     print(

@@ -28,9 +28,9 @@ from e2i_assets_tests.deployment_world import (
     reconciling,
     register,
     right_answers,
-    serving_environment,
     until,
 )
+from e2i_assets_tests.serve_process import serving_environment
 
 ROUNDS = 20
 RATE = 110.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import lifelines
 
 from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.serve_process import serving_environment
 
 PARTITION = "tamoxifen_breast_cancer"
 EXAMPLE = ROOT / "examples" / "gbsg2"
@@ -20,7 +21,7 @@ E2I = str(Path(sys.executable).with_name("e2i"))
 def environment(home: Path, config: Path) -> dict[str, str]:
     """Environment of an installation of its own, with its own embedded warehouse."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
-    return {**environment, "E2I_HOME": str(home), "E2I_CONFIG": str(config)}
+    return {**environment, **serving_environment(), "E2I_HOME": str(home), "E2I_CONFIG": str(config)}
 
 
 def e2i(

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2i_assets_tests.conftest import ROOT, SHIPPED, shipped_config
 from e2i_assets_tests.e2e.bring_your_own import E2I, e2i
+from e2i_assets_tests.serve_process import serving_environment
 
 UV = str(Path(E2I).with_name("uv"))
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "workspace.yaml", "deploy", "e2i_assets")
@@ -37,10 +38,15 @@ def build_wheel(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Installed:
-    """A folder of a user's, and the command of the environment that the wheel was installed into."""
+    """A folder of a user's, and the command of the environment that the wheel was installed into.
+
+    Attributes:
+        ports: where its services listen.
+    """
 
     program: str
     cwd: Path
+    ports: dict[str, str] = field(default_factory=serving_environment)
 
     @property
     def home(self) -> Path:
@@ -51,6 +57,7 @@ class Installed:
         """Run a command in the folder; nothing of these tests' environment is handed on."""
         ours = ("E2I_", "DAGSTER_", "BENTOML_", "PYTHON")
         env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        env |= self.ports
         return e2i(*arguments, env=env, expect=expect, program=self.program, cwd=self.cwd)
 
 

@@ -37,6 +37,11 @@ NOT_RUN = {
     ".venv/bin/e2i models compare e2i-conversion-fabhalta_pnh 1 2": "the demo registers one version of a model; test_models_command.py has two",
     '.venv/bin/e2i models promote e2i-conversion-fabhalta_pnh 1 shadow --by "Anna Smith"': "is refused where the small model's AUC is below 0.75; test_models_command.py promotes",
     '.venv/bin/e2i models approve e2i-conversion-fabhalta_pnh 1 --by "Bert Jones"': "nobody has waited seven days; test_models_command.py approves",
+    ".venv/bin/e2i deploy run": "deploys every model; test_demo.py deploys one",
+    ".venv/bin/e2i deploy rollback MODEL": "has no release before the first to go back to",
+    ".venv/bin/e2i serve": "serves until Ctrl-C; test_switches.py does so",
+    "curl -s http://127.0.0.1:8000/api/deployments/status": "asks what `e2i up` starts",
+    'curl -s -X POST http://127.0.0.1:8000/api/deployments/rollback -H "Authorization: Bearer $E2I_API_TOKEN" -H \'Content-Type: application/json\' -d \'{"model_name": "e2i-churn-fabhalta_pnh", "target_version": "v1"}\'': "as the one before",
     ".venv/bin/e2i mlflow": "serves until Ctrl-C on a port that may be taken",
 }
 ADDED = {

@@ -84,7 +84,9 @@ def env() -> Iterator[dict[str, str]]:
 def dagit(env: dict[str, str], tmp_path: Path) -> Iterator[Dagit]:
     port = free_port()
     with (tmp_path / "up.log").open("w") as log:
-        process = subprocess.Popen([E2I, "up", "--port", str(port)], env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [E2I, "up", "--only", "dagit", "--port", str(port)], env=env, stdout=log, stderr=log
+        )
     try:
         here = Dagit(port)
         wait("Dagit", lambda: _answers(here, process, tmp_path / "up.log"), 180)

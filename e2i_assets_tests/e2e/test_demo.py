@@ -48,12 +48,27 @@ def installed() -> Iterator[Installed]:
     with postgres_home() as folder:
         here = install(folder)
         here.e2i("init", ".")
-        yield here
+        try:
+            yield here
+        finally:
+            here.e2i("down")
 
 
 @pytest.fixture(scope="module")
 def demo(installed: Installed) -> dict[str, Any]:
     return json.loads(installed.e2i("demo", "--json"))
+
+
+def test_the_demo_ends_with_models_that_answer(demo: dict[str, Any], installed: Installed) -> None:
+    services = json.loads(installed.e2i("deploy", "status", "--json"))["services"]
+    models = [member for service in services for member in service["active"]["members"]]
+    assert {(one["partition"], one["scope"]) for one in models} == set(product(PARTITIONS, SHIPPED["scopes"]))
+    for service in services:
+        assert httpx.get(f"{service['url']}/health").json()["status"] == "healthy"
+    # What answers is held against the holdout split, through its address.
+    asked = json.loads(installed.e2i("deploy", "run", f"e2i-conversion-{ONE}", "--json"))
+    (run,) = asked["runs"]
+    assert (run["partition"], run["success"], run["gates_passed"]) == (ONE, True, 2)
 
 
 @pytest.fixture(scope="module")

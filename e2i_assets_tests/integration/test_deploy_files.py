@@ -18,8 +18,8 @@ from e2i_assets.deployment import processes
 from e2i_assets.deployment.router import Router
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import ROOT
-from e2i_assets_tests.deployment_world import serving_environment, until
-from e2i_assets_tests.serve_process import free_port
+from e2i_assets_tests.deployment_world import until
+from e2i_assets_tests.serve_process import free_port, serving_environment
 
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())

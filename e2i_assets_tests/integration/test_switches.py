@@ -24,9 +24,9 @@ from e2i_assets_tests.deployment_world import (
     reconciling,
     register,
     right_answers,
-    serving_environment,
     until,
 )
+from e2i_assets_tests.serve_process import serving_environment
 from e2i_assets_tests.serving_toy import ROW
 
 PENALTIES = {1: 1.0, 2: 0.01}
