@@ -32,7 +32,7 @@ STATUS = {
 """Kind of an error to the status that it is answered with; 409 where nothing better is known."""
 
 
-class TokenRefused(E2IError, PermissionError):
+class TokenRefused(E2IError):
     """A change by somebody who has not shown that they may."""
 
     code = "token_refused"

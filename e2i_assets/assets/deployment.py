@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ def build_deployment(scope: Scope) -> dg.AssetsDefinition:
         )
         return StageResult(
             deployed,
-            gate_input=_asked(url, deployed),
+            gate_input=answered_by(health_of(url), deployed),
             metadata={
                 "model_name": deployed.model_name,
                 "model_version": deployed.version,
@@ -92,20 +93,19 @@ def _require_served(context: StageContext, version: RegisteredModel) -> None:
         )
 
 
-def _asked(url: str, deployed: Deployed) -> Answering:
-    """What the address says of itself."""
-    health: dict[str, Any] = {}
+def health_of(url: str) -> dict[str, Any]:
+    """What an address says of itself; nothing where it does not answer."""
     with suppress(httpx.TransportError, ValueError):
-        health = httpx.get(f"{url}/health", timeout=20, trust_env=False).json()
+        return dict(httpx.get(f"{url}/health", timeout=20, trust_env=False).json())
+    return {}
+
+
+def answered_by(health: Mapping[str, Any], deployed: Deployed) -> Answering:
+    """What a service's health says of a deployment."""
     version = health.get("models", {}).get(deployed.model_name, {}).get("version")
     release = str(health.get("release", "")).partition(":")[2] or None
-    return Answering(
-        deployed.model_name,
-        deployed.version,
-        None if version is None else int(version),
-        deployed.release,
-        release,
-    )
+    answered = None if version is None else int(version)
+    return Answering(deployed.model_name, deployed.version, answered, deployed.release, release)
 
 
 def _lost(context: StageContext, current: Published) -> str | None:

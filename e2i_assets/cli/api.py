@@ -6,8 +6,8 @@ from starlette.middleware import Middleware
 
 from e2i_assets.cli.output import say
 from e2i_assets.cli.own_site import OwnSite
+from e2i_assets.cli.ports import listen
 from e2i_assets.cli.session import open_session
-from e2i_assets.cli.up import listen
 
 
 def run_api() -> int:

@@ -14,8 +14,8 @@ from threading import Event
 import psutil
 
 from e2i_assets.cli.output import say
+from e2i_assets.cli.ports import listen
 from e2i_assets.cli.session import open_session
-from e2i_assets.cli.up import listen
 from e2i_assets.deployment import processes
 from e2i_assets.deployment.reconciler import Reconciler, only_one
 from e2i_assets.deployment.releases import SERVICES

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from e2i_assets.addresses import without_secrets
 from e2i_assets.cli.output import say
+from e2i_assets.cli.ports import listen
 from e2i_assets.cli.session import open_session
-from e2i_assets.cli.up import listen
 from e2i_assets.errors import E2IError
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings

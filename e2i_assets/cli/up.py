@@ -6,40 +6,32 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 from fasteners import InterProcessLock
 
 from e2i_assets.cli.front import LOOPBACK, front, serving
 from e2i_assets.cli.output import say
+from e2i_assets.cli.parts import PARTS, Part, other_parts, tell_when_ready
+from e2i_assets.cli.ports import free_port, listen
 from e2i_assets.cli.session import open_session
 from e2i_assets.errors import E2IError
 from e2i_assets.home import open_home
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import settings
 
-if TYPE_CHECKING:
-    from e2i_assets.cli.parts import Part
-
 EVERYWHERE = ("0.0.0.0", "::")
 PR_SET_PDEATHSIG = 1
 """The number of prctl(2) for the signal that a process gets when its parent dies."""
 STOPS_WITHIN = 20.0
 """Seconds that processes left over from a killed `e2i up` have to end by themselves."""
-
-
-class PortUnavailable(E2IError, RuntimeError):
-    """An address that cannot be listened on."""
-
-    code = "port_unavailable"
 
 
 class AlreadyUp(E2IError, RuntimeError):
@@ -70,8 +62,6 @@ def run_up(host: str, port: int, only: Sequence[str] = ()) -> int:
         DagsterEnded: it was killed, or failed; none of its processes is left.
         PartEnded: another part does not stay up; nothing is left of the others.
     """
-    from e2i_assets.cli.parts import PARTS, Part, other_parts, tell_when_ready
-
     workspace = settings().workspace
     open_home(settings().home_dir)
     with _alone(settings().home_dir, f"http://{host}:{port}") as note, ExitStack() as serves:
@@ -82,7 +72,7 @@ def run_up(host: str, port: int, only: Sequence[str] = ()) -> int:
             signal.signal(signum, lambda *_: stopped.set())
         parts = other_parts(here, only or PARTS)
         if listening is not None:
-            own = _free_port()
+            own = free_port()
             command = [
                 sys.executable, "-m", "dagster", "dev",
                 "--workspace", str(workspace), "--host", LOOPBACK, "--port", str(own),
@@ -207,25 +197,3 @@ def _wait_or_kill(left: list[psutil.Process]) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, timeout=STOPS_WITHIN)
-
-
-def _free_port() -> int:
-    with listen(LOOPBACK, 0) as free:
-        return int(free.getsockname()[1])
-
-
-def listen(
-    host: str, port: int, next_step: str = "Stop what listens there, or choose another with --port."
-) -> socket.socket:
-    """A socket that listens there.
-
-    Raises:
-        PortUnavailable: with the reason.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise PortUnavailable(
-            f"cannot listen on {host}, port {port}: {error.strerror}.", next_step
-        ) from error

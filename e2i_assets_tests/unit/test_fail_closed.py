@@ -22,6 +22,7 @@ from e2i_assets_tests.unit.fail_closed import (
     HAZARDS,
     Case,
     cohort,
+    deployment,
     effects,
     hidden,
     leakage,
@@ -31,7 +32,10 @@ from e2i_assets_tests.unit.fail_closed import (
     splits,
 )  # fmt: skip
 
-REGISTERS = (qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES, effects.CASES, registry.CASES)
+REGISTERS = (
+    qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES, effects.CASES, registry.CASES,
+    deployment.CASES,
+)  # fmt: skip
 REGISTER = {gate: cases for register in REGISTERS for gate, cases in register.items()}
 RULES = {
     gate.name: gate

@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from e2i_assets.cli.front import LOOPBACK, front, serving
-from e2i_assets.cli.up import listen
+from e2i_assets.cli.ports import listen
 from e2i_assets.resources.store import ArtifactStore
 
 LINK = f"/pages/qc_report/Fabhalta_c3g/{'0' * 16}/report.html"
