@@ -394,12 +394,12 @@ def test_a_vault_on_object_storage_is_sealed_the_same(platform: SimpleNamespace)
 
 
 def test_nothing_else_reads_what_is_sealed() -> None:
-    """The vault alone knows where the files are, and the two evaluations alone open one."""
+    """The vault alone knows where the files are; the evaluations and the validation on holdout alone open one."""
     package = ROOT / "e2i_assets"
     sources = {path.relative_to(package).as_posix(): path.read_text() for path in package.rglob("*.py")}
     assert {name for name, text in sources.items() if "vault_url" in text} == {
         "settings.py", "resources/vault.py",
     }  # fmt: skip
     assert {name for name, text in sources.items() if "vault.open(" in text} == {
-        "assets/evaluation.py", "assets/uplift_evaluation.py",
+        "assets/evaluation.py", "assets/uplift_evaluation.py", "assets/holdout_validation.py",
     }  # fmt: skip
