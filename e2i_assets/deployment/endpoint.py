@@ -9,6 +9,7 @@ import httpx
 import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
+from e2i_assets.deployment.golden import PROBE
 from e2i_assets.deployment.releases import DeploymentError
 
 BATCH = 500
@@ -18,7 +19,7 @@ BATCH = 500
 def ask(
     url: str, model_name: str, version: int, rows: pd.DataFrame, features: Sequence[Feature]
 ) -> list[Mapping[str, Any]]:
-    """The answers of one version of a model to rows, in batches in their order.
+    """The answers of one version of a model to rows, in batches in their order; no log has them.
 
     Args:
         url: of the service, which is the router's.
@@ -31,7 +32,9 @@ def ask(
     with httpx.Client(timeout=60, trust_env=False) as client:
         for batch in _batches(rows, features):
             try:
-                response = client.post(f"{url}/{model_name}/predict_batch", json={"features_list": batch})
+                response = client.post(
+                    f"{url}/{model_name}/predict_batch", json={"features_list": batch}, headers=PROBE
+                )
             except httpx.TransportError as error:
                 raise DeploymentError(f"{url} does not answer ({type(error).__name__})") from error
             if response.status_code != 200:

@@ -13,6 +13,8 @@ import httpx
 from e2i_assets.deployment.releases import Member
 
 TOLERANCE = 1e-6
+PROBE = {"X-E2I-Probe": "1"}
+"""Header of a request that is nobody's: it is answered, and leaves nothing in the log of predictions."""
 
 
 def golden_refusal(url: str, folder: Path, members: Iterable[Member], client: httpx.Client) -> str | None:
@@ -38,7 +40,9 @@ def golden_refusal(url: str, folder: Path, members: Iterable[Member], client: ht
 
 def _wrong(url: str, member: Member, request: dict[str, Any], client: httpx.Client) -> str | None:
     try:
-        response = client.post(f"{url}/{member.model_name}/predict", json={"features": request["features"]})
+        response = client.post(
+            f"{url}/{member.model_name}/predict", json={"features": request["features"]}, headers=PROBE
+        )
     except httpx.TransportError as error:
         return f"was not answered ({type(error).__name__})"
     if response.status_code != 200:

@@ -110,6 +110,7 @@ def test_a_process_that_answers_otherwise_than_is_known_is_refused(
         if status is None:
             raise httpx.ConnectError("refused")
         assert json.loads(request.content) == {"features": {"x": 1}}
+        assert "X-E2I-Probe" in request.headers  # or the log of predictions would have it
         return httpx.Response(status, json=answer)
 
     with httpx.Client(transport=httpx.MockTransport(answering)) as client:
