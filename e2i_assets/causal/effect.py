@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,10 @@ from e2i_assets.causal.data import CausalData
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.estimands import Scores, as_effect, difference, log_ratio, over_repeats
 from e2i_assets.causal.graph import CausalGraph
+from e2i_assets.causal.instruments import check_names, instruments_of, late_from
 from e2i_assets.causal.nuisance import Nuisances, cross_fit
 from e2i_assets.causal.overlap import balance_of, dose_decided, offers, overlap_of, too_few, why_not
-from e2i_assets.causal.report import Effect, EffectReport, Estimand, Reason
+from e2i_assets.causal.report import Effect, EffectReport, Estimand, Instruments, Reason
 from e2i_assets.causal.sensitivity import sensitivity_of
 from e2i_assets.contracts.variables import Variable
 
@@ -31,7 +32,7 @@ def estimate_effect(
     treatment: str,
     outcome: str,
     covariates: Sequence[str | Variable],
-    estimand: Estimand = "ate",
+    estimand: Estimand | Literal["late"] = "ate",
     target: Any = None,
     control: Any = None,
     instruments: Sequence[str] | None = None,
@@ -54,23 +55,25 @@ def estimate_effect(
         target, control: of a treatment with names or more than two values, the arm and what it is compared
             with.
         graph: what causes what; the covariates are checked against it.
-        instruments: refused by name; an effect is estimated by adjusting for covariates alone.
+        instruments: columns of numbers that move the outcome through the treatment alone. The covariates
+            need not be all that matters then, and the effect is `late`, that on compliers.
         seed: the same seed, the same report.
 
     Raises:
         CausalDataError: the table cannot be asked this, or the graph forbids the adjustment; the message
             names column and rule.
     """
-    if estimand not in get_args(Estimand):
-        raise CausalDataError(f"no estimand {estimand!r}: one of {', '.join(get_args(Estimand))}")
     if seed < 0:
         raise CausalDataError(f"seed is {seed}", "Give a whole number, 0 or more.")
-    if instruments is not None:
-        raise CausalDataError(
-            "instruments are not supported: an effect is estimated by adjusting for covariates alone",
-            "Leave `instruments` out.",
-        )
     names = causal_data.names_of(covariates)
+    if instruments is not None:
+        return _by_instruments(
+            frame, treatment, outcome, covariates, estimand, target, control, instruments, graph, seed
+        )
+    if estimand == "late" or estimand not in get_args(Estimand):
+        raise CausalDataError(
+            f"no estimand {estimand!r}: one of {', '.join(get_args(Estimand))}; `late` is told by instruments"
+        )
     if graph:
         graph.check(treatment, outcome, names)
     data = causal_data.prepare(
@@ -93,12 +96,42 @@ def estimate_effect(
     return effect_from(report, data, cross_fit(data, seed=seed))
 
 
+def _by_instruments(
+    frame: pd.DataFrame, treatment: str, outcome: str, covariates: Sequence[str | Variable], estimand: str,
+    target: Any, control: Any, instruments: Sequence[str], graph: CausalGraph | None, seed: int,
+) -> EffectReport:  # fmt: skip
+    if estimand not in ("ate", "late"):
+        raise CausalDataError(
+            f"{estimand} is not told by instruments: theirs is the effect on compliers", "Ask for `late`."
+        )
+    names = causal_data.names_of(covariates)
+    by = check_names(instruments, frame, (treatment, outcome, *names))
+    if graph:
+        graph.check_instruments(treatment, outcome, names, by)
+    data = causal_data.prepare(
+        frame, treatment=treatment, outcome=outcome, covariates=names, target=target, control=control
+    )
+    z = instruments_of(frame, data, by, treatment=treatment, outcome=outcome)
+    report = replace(
+        _empty(data, treatment, outcome, names, "ate", seed), estimand="late", instruments=Instruments(by)
+    )
+    if late := causal_data.known_afterwards((*covariates, *by)):
+        return _refused(
+            report,
+            "known_afterwards",
+            f"Known only after the treatment: {', '.join(late)}. Leave it out of covariates and instruments.",
+        )
+    if few := too_few(data):
+        return _refused(report, *few)
+    return late_from(report, data, z, by)
+
+
 def effect_from(report: EffectReport, data: CausalData, nuisances: Nuisances) -> EffectReport:
     """Fill a report from nuisances that are there already."""
     report = replace(
         report,
         nuisances=nuisances.fits,
-        balance=balance_of(data, nuisances, report.estimand),
+        balance=balance_of(data, nuisances, report.population),
         folds=len(np.unique(nuisances.folds)),
         repeats=len(nuisances.folds),
     )
@@ -106,14 +139,14 @@ def effect_from(report: EffectReport, data: CausalData, nuisances: Nuisances) ->
         if refusal := dose_decided(nuisances):
             return _refused(report, *refusal)
         return _estimated(report, data, nuisances, float(data.known.sum()), None)
-    overlap = overlap_of(data, nuisances, report.estimand)
+    overlap = overlap_of(data, nuisances, report.population)
     report = replace(report, overlap=overlap)
     if refusal := why_not(overlap):
         return replace(_refused(report, *refusal), offers=offers(data, nuisances))
     rows = min(overlap.effective_treated, overlap.effective_control)
     ratio = None
     if data.outcome_kind != "continuous":
-        ratios = _all(log_ratio, data, nuisances, report.estimand)
+        ratios = _all(log_ratio, data, nuisances, report.population)
         ratio = None if None in ratios else as_effect(*over_repeats(cast(list[Scores], ratios)), rows, np.exp)
     return _estimated(report, data, nuisances, rows, ratio)
 
@@ -121,7 +154,7 @@ def effect_from(report: EffectReport, data: CausalData, nuisances: Nuisances) ->
 def _estimated(
     report: EffectReport, data: CausalData, nuisances: Nuisances, rows: float, ratio: Effect | None
 ) -> EffectReport:
-    scores = _all(difference, data, nuisances, report.estimand)
+    scores = _all(difference, data, nuisances, report.population)
     effect = as_effect(*over_repeats(scores), rows)
     att = None
     if data.treatment_kind == "binary" and why_not(of_treated := overlap_of(data, nuisances, "att")) is None:

@@ -134,6 +134,36 @@ class CausalGraph:
             )
         raise self._open(treatment, outcome, covariates)
 
+    def check_instruments(
+        self, treatment: str, outcome: str, covariates: Sequence[str], instruments: Sequence[str]
+    ) -> None:
+        """Refuse instruments that by the graph are none given the covariates, and covariates that follow from
+        the treatment.
+
+        Raises:
+            CausalDataError: a column that is not in the graph or follows from treatment or outcome; or an
+                instrument from which a way leads to the outcome that is not over the treatment.
+        """
+        import networkx as nx
+
+        self.refuse_question(treatment, outcome)
+        if unknown := [name for name in (*covariates, *instruments) if name not in self.nodes]:
+            raise CausalDataError(
+                f"the graph does not have {', '.join(unknown)}", "Add what they cause, or leave them out."
+            )
+        follows = {name: self._follows(name, treatment, outcome) for name in (*covariates, *instruments)}
+        if wrong := [f"{name}, {why}" for name, why in follows.items() if why]:
+            raise CausalDataError(f"neither covariate nor instrument: {'; '.join(wrong)}", "Leave them out.")
+        back = self._back_doors(treatment)
+        if open_ways := [
+            name for name in instruments if not nx.is_d_separator(back, {name}, {outcome}, set(covariates))
+        ]:
+            raise CausalDataError(
+                f"by the graph no instrument: {', '.join(open_ways)}, from which a way leads to {outcome}"
+                f" that is not over {treatment}",
+                "Adjust for a node of that way, or name another instrument.",
+            )
+
     def refuse_question(self, treatment: str, outcome: str) -> None:
         """Refuse a question that the graph cannot be asked.
 

@@ -119,11 +119,11 @@ def refute(
             f"the frame has {len(data.t)} rows of {report.treatment}, the report is of {report.rows}",
             "Give the rows that the effect was estimated on.",
         )
-    trial = _Trial(data, report.estimand, _models(report), report.seed)
+    trial = _Trial(data, report.population, _models(report), report.seed)
     controls = _controls(frame, report, trial, negative_outcomes, negative_exposures)
     base = trial.nuisances(data)
-    error = difference(data, base, 0, report.estimand).standard_error
-    whole = difference(data, base, 0, report.estimand).estimate
+    error = difference(data, base, 0, report.population).standard_error
+    whole = difference(data, base, 0, report.population).estimate
     draws = trial.repeated(_draws(base), repetitions, jobs)
     tests = [
         _misses("placebo_treatment", draws["placebo_treatment"], 0.0),

@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.nuisance import NuisanceFit
 
 Estimand = Literal["ate", "att", "ato", "trimmed"]
 Status = Literal["effect", "no_effect_shown", "not_identified"]
-Reason = Literal["no_overlap", "treatment_decided", "too_few", "known_afterwards"]
+Reason = Literal[
+    "no_overlap",
+    "treatment_decided",
+    "too_few",
+    "known_afterwards",
+    "weak_instruments",
+    "instruments_disagree",
+]
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,21 @@ class Sensitivity:
 
 
 @dataclass(frozen=True)
+class Instruments:
+    """What moves the treatment, and how well.
+
+    Attributes:
+        partial_f: of the first stage, given the covariates, robust to unequal variances.
+        j, j_p: Hansen's test that several instruments tell of one effect.
+    """
+
+    names: tuple[str, ...]
+    partial_f: float | None = None
+    j: float | None = None
+    j_p: float | None = None
+
+
+@dataclass(frozen=True)
 class EffectReport:
     """The effect of one treatment on one outcome, or why these rows cannot tell it.
 
@@ -87,7 +110,9 @@ class EffectReport:
 
     Attributes:
         estimand: `ate` of all rows, `att` of those that were treated, `ato` of those in whom both arms are
-            found (overlap weights), `trimmed` of all rows with a propensity within [0.05, 0.95].
+            found (overlap weights), `trimmed` of all rows with a propensity within [0.05, 0.95]; `late` of
+            those whose treatment the instruments move.
+        instruments: where the effect is `late`.
         effect: on the outcome's own scale: a difference of means, of 0/1 of risks; of a dose for one unit
         more. ratio: the arms' means divided, where the outcome is 0/1 or a count: the risk ratio.
         att: the effect on the treated, whatever the estimand.
@@ -101,7 +126,7 @@ class EffectReport:
     treatment: str
     outcome: str
     covariates: tuple[str, ...]
-    estimand: Estimand
+    estimand: Estimand | Literal["late"]
     seed: int
     rows: int
     treated: int
@@ -118,6 +143,7 @@ class EffectReport:
     overlap: Overlap | None = None
     balance: tuple[Balance, ...] = ()
     sensitivity: Sensitivity | None = None
+    instruments: Instruments | None = None
     nuisances: tuple[NuisanceFit, ...] = ()
     offers: tuple[Estimand, ...] = ()
     notes: tuple[str, ...] = ()
@@ -128,6 +154,21 @@ class EffectReport:
     def identified(self) -> bool:
         """Whether there is an estimate."""
         return self.status != "not_identified"
+
+    @property
+    def population(self) -> Estimand:
+        """The estimand of an effect that covariates tell.
+
+        Raises:
+            CausalDataError: instruments told it.
+        """
+        if self.estimand == "late":
+            raise CausalDataError(
+                f"effect of {self.treatment} on {self.outcome} is told by instruments: what covariates tell"
+                " has no part in it",
+                "Ask for an effect without instruments.",
+            )
+        return self.estimand
 
     @property
     def summary(self) -> str:
