@@ -27,6 +27,7 @@ from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
+from e2i_assets.settings import settings as shared_settings
 from e2i_assets.warehouse.postgres import export, url_for
 from e2i_assets.warehouse.warehouse import Warehouse
 
@@ -163,12 +164,14 @@ def installation(server: str, folder: Path, template: Settings | None = None) ->
     before, temporary = dict(os.environ), tempfile.tempdir
     settings = Settings(home=folder / "home", database_url=SecretStr(url), config=CONFIG, as_of=AS_OF)
     export(settings)
+    shared_settings.cache_clear()
     try:
         yield settings
     finally:
         tempfile.tempdir = temporary
         os.environ.clear()
         os.environ.update(before)
+        shared_settings.cache_clear()
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

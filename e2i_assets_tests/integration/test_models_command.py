@@ -26,7 +26,7 @@ from e2i_assets.registry.errors import LostRace
 from e2i_assets.registry.ledger import Version
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
-from e2i_assets.settings import Settings, settings
+from e2i_assets.settings import Settings
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import installation
 from e2i_assets_tests.registry_world import START, in_production, in_shadow, register, shadowed
@@ -58,7 +58,6 @@ def world(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
     ):
         assert here.database_url is not None
         patch.setenv("E2I_DATABASE_URL", here.database_url.get_secret_value())
-        settings.cache_clear()
         warehouse = Warehouse(here)
         warehouse.open()
         world = World(here, warehouse, MlflowClient(ExperimentTracking(here).uri))
@@ -76,7 +75,6 @@ def world(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
             open_store(here).write("conversion/evaluation", "p", Evaluated(told, f"f{number}"))
         world.registered(NAME, bundle="3", metrics={"auc": 0.69, "brier": None})
         yield world
-    settings.cache_clear()
 
 
 @pytest.fixture
