@@ -43,21 +43,31 @@ def register(here: Settings, warehouse: Warehouse, number: int, penalty: float) 
             toy_pipeline(LogisticRegression(C=penalty)), FEATURES, name=MODEL, version=f"v{number}",
             answer=answer, metadata={}, levels=LEVELS, usual=USUAL,
         )  # fmt: skip
-    at = clock(warehouse)
+    return in_staging(warehouse, MODEL, number, bundle.tag, hash_of(hashes(bundle.path)))
+
+
+def in_staging(
+    warehouse: Warehouse, name: str, number: int, tag: str = "none:1", files_hash: str | None = None
+) -> Version:
+    """A version on record, registered and in staging; its bundle need not be there."""
     version = Version(
-        MODEL, "toy", "p", "binary", "LogisticRegression", f"model{number}", SERVICE, bundle.tag,
-        hash_of(hashes(bundle.path)), "data", {}, {}, {}, "mlflow", "run",
-        version=number, mlflow_version=number, created_at=at,
+        name, "toy", "p", "binary", "LogisticRegression", f"model{number}", SERVICE, tag,
+        files_hash or f"{number:016x}", "data", {}, {}, {}, "mlflow", "run",
+        version=number, mlflow_version=number, created_at=clock(warehouse),
     )  # fmt: skip
     with registry(warehouse) as ledger:
         ledger.add(version)
-        for event, before, stage in (
-            ("registered", None, "development"),
-            ("moved", "development", "staging"),
-        ):
-            sequence = ledger.model(MODEL).next_sequence
-            ledger.append(Entry(MODEL, sequence, number, event, before, stage, "e2i", "test", at))
+    move(warehouse, name, number, None, "development")
+    move(warehouse, name, number, "development", "staging")
     return version
+
+
+def move(warehouse: Warehouse, name: str, number: int, before: str | None, after: str) -> None:
+    """An entry of the ledger, whatever the rules say."""
+    with registry(warehouse) as ledger:
+        event = "moved" if before else "registered"
+        sequence, at = ledger.model(name).next_sequence, ledger.now()
+        ledger.append(Entry(name, sequence, number, event, before, after, "Anna Smith", "test", at))
 
 
 class Reconciling:

@@ -14,9 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
 
 from e2i_assets.api.documents import data_status, deployments, registered_models
-from e2i_assets.deployment.wishes import await_release, require_reconciler, roll_back
+from e2i_assets.deployment.rollback import roll_back
+from e2i_assets.deployment.wishes import await_release, require_reconciler
 from e2i_assets.errors import E2IError
 from e2i_assets.partitions import cohort_configs
+from e2i_assets.resources.model_registry import ModelRegistry
+from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import DriverError
 from e2i_assets.warehouse.queries.deployments import record_change
@@ -25,8 +28,8 @@ from e2i_assets.warehouse.warehouse import Warehouse
 WITHIN = 120.0
 """Seconds that a rollback is waited for; where a release has to be started, it takes some."""
 STATUS = {
-    "no_such_model": 404, "no_such_version": 404, "not_deployed": 404, "nothing_before": 409,
-    "answers_already": 409, "no_reconciler": 503, "too_slow": 504, "token_needed": 401, "token_wrong": 401,
+    "no_such_model": 404, "no_such_version": 404, "not_deployed": 404, "no_reconciler": 503, "too_slow": 504,
+    "token_needed": 401, "token_wrong": 401,
     "no_token_configured": 403, "database_failed": 503,
 }  # fmt: skip
 """Kind of an error to the status that it is answered with; 409 where nothing better is known."""
@@ -45,6 +48,7 @@ class Rollback(BaseModel):
 
     model_name: str = Field(min_length=1, max_length=200)
     target_version: int | str | None = None
+    reason: str | None = Field(None, max_length=500)
 
 
 def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Middleware] = ()) -> FastAPI:
@@ -88,14 +92,20 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
         with _audited(warehouse, "rollback", wish.model_dump(), request):
             _require_token(here, request)
             require_reconciler(warehouse)
-            asked = roll_back(warehouse, wish.model_name, wish.target_version, by="operations API")
-            release = await_release(warehouse, *asked, within=WITHIN)
+            back = roll_back(
+                warehouse, here.bento_home, wish.model_name, wish.target_version,
+                by="operations API", reason=wish.reason,
+            )  # fmt: skip
+            release = await_release(warehouse, back.release, within=WITHIN)
+        registry = ModelRegistry(here, warehouse, ExperimentTracking(here))
+        not_told = [told for name in back.models if (told := registry.tell_mlflow(name))]
         return {
             "model_name": wish.model_name,
             "service": release.service_name,
             "release": release.release,
             "members": release.members,
             "status": release.status,
+            "warnings": not_told,
         }
 
     return app

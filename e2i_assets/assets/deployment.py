@@ -53,7 +53,7 @@ def build_deployment(scope: Scope) -> dg.AssetsDefinition:
         _require_served(context, registered)
         require_reconciler(context.warehouse)
         asked = deploy(context.warehouse, [registered.model_name], by="dagster", run_id=context.run_id)
-        release = await_release(context.warehouse, registered.service, asked[registered.service]).release
+        release = await_release(context.warehouse, asked[registered.service]).release
         url = context.settings.service_url(registered.service)
         deployed = Deployed(
             registered.model_name,

@@ -46,7 +46,7 @@ def _serve(here: Settings, warehouse: Warehouse, *, as_json: bool) -> None:
     serve_in_background(here, warehouse, as_json=as_json)
     say("deploying what is registered", as_json=as_json)
     asked = deploy(warehouse, None, by=getpass.getuser())
-    releases = [await_release(warehouse, *one) for one in asked.items()]
+    releases = [await_release(warehouse, one) for one in asked.values()]
     for release in releases:
         url = here.service_url(release.service_name)
         say(f"{release.service_name} answers on {url} with {len(release.members)} models", as_json=as_json)

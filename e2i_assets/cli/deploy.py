@@ -24,7 +24,7 @@ def run(
     """Have the registry's versions answer: those in production, else the newest in staging.
 
     Waits until they do, and then holds each against the holdout split, which opens once for a model. A
-    version that was rolled back is deployed again only where its model is named.
+    version whose release failed is tried again only where its model is named.
     """
     from e2i_assets.cli.deploy_data import run_deploy
 
@@ -45,12 +45,17 @@ def rollback(
     to: Annotated[
         str | None, typer.Option("--to", metavar="VERSION", help="[default: the whole release before]")
     ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; the ledger of the model keeps it.")] = None,
     json: Json = False,
 ) -> None:
-    """Go back to an earlier version at once; the release before is still running."""
+    """Go back to an earlier version at once; the release before is still running.
+
+    The model registry has it, so that what was rolled back is served again only after somebody promotes it
+    again.
+    """
     from e2i_assets.cli.deploy_data import run_rollback
 
-    raise typer.Exit(run_rollback(model, to, as_json=json))
+    raise typer.Exit(run_rollback(model, to, reason=reason, as_json=json))
 
 
 @app.command()

@@ -11,9 +11,12 @@ from e2i_assets.automation.jobs import ASKED_FOR, DEPLOY
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.deployment.releases import SERVICES, DeploymentError
+from e2i_assets.deployment.rollback import roll_back
 from e2i_assets.deployment.status import ServiceStatus, statuses
-from e2i_assets.deployment.wishes import await_release, deploy, require_reconciler, roll_back
+from e2i_assets.deployment.wishes import await_release, deploy, require_reconciler
 from e2i_assets.json_files import to_json
+from e2i_assets.resources.model_registry import ModelRegistry
+from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.deployments import Release, incidents_of
 from e2i_assets.warehouse.queries.deployments import history as releases_of
@@ -33,7 +36,7 @@ def run_deploy(models: Sequence[str] | None, *, as_json: bool) -> int:
     here, warehouse = open_session()
     require_reconciler(warehouse)
     asked = deploy(warehouse, models, by=getpass.getuser())
-    answering = [await_release(warehouse, *one) for one in asked.items()]
+    answering = [await_release(warehouse, one) for one in asked.values()]
     if not as_json:
         _tell(answering, as_json=False)
     runs = _validate(
@@ -67,16 +70,22 @@ def _validate(here: Settings, members: Sequence[Mapping[str, Any]]) -> list[Part
     return runs
 
 
-def run_rollback(model: str, version: str | None, *, as_json: bool) -> int:
+def run_rollback(model: str, version: str | None, *, reason: str | None, as_json: bool) -> int:
     """Ask for an earlier version, and wait until it answers.
 
     Raises:
         DeploymentError: no reconciler runs, or there is nothing to go back to.
+        RegistryError: the registry does not let the version answer.
     """
-    _, warehouse = open_session()
+    here, warehouse = open_session()
     require_reconciler(warehouse)
-    asked = roll_back(warehouse, model, version, by=getpass.getuser())
-    return _tell([await_release(warehouse, *asked)], as_json=as_json)
+    back = roll_back(warehouse, here.bento_home, model, version, by=getpass.getuser(), reason=reason)
+    code = _tell([await_release(warehouse, back.release)], as_json=as_json)
+    registry = ModelRegistry(here, warehouse, ExperimentTracking(here))
+    for name in back.models:
+        if not_told := registry.tell_mlflow(name):
+            say(not_told, as_json=as_json)
+    return code
 
 
 def _tell(answering: Sequence[Release], *, as_json: bool) -> int:

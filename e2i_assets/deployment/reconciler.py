@@ -19,9 +19,11 @@ from fasteners import InterProcessLock
 
 from e2i_assets.deployment.decision import Action, Slot, Step, Wanted, next_step
 from e2i_assets.deployment.releases import SERVICES, DeploymentError, Members, members_from
+from e2i_assets.deployment.rollback import AUTOMATIC, to_release_before
 from e2i_assets.deployment.router import LOOPBACK, SETTLED, Router, configuration
 from e2i_assets.deployment.slots import NAMES, Slots
 from e2i_assets.errors import E2IError
+from e2i_assets.registry.errors import LostRace, RegistryError
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import database_failure, url_for
 from e2i_assets.warehouse.queries.deployments import State, reconciling, releases
@@ -31,7 +33,6 @@ TICK, ROUTER_TICK = 0.25, 0.05
 """Seconds between two looks; while the router is gone nobody is answered."""
 PORTS = range(20000, 32000)
 """Where processes behind the router listen: below the ports that the system hands out by itself."""
-AUTOMATIC = "e2i"
 log = logging.getLogger("e2i.serving")
 
 
@@ -137,22 +138,30 @@ class ServiceKeeper:
             self.slots.stop(name)
 
     def _roll_back(self, reason: str) -> None:
-        state = self._state
-        if state.active is None or state.previous is None:
-            return
-        before = state.previous
-        with releases(self._warehouse, self.service) as records:
-            records.incident(state.active.release, "rolled_back", reason, f"rolled back to {before.release}")
-            records.ask(
-                before.release, before.members, cause="automatic_rollback", asked_by=AUTOMATIC, reason=reason
-            )
+        """In the registry too: what failed here is not deployed again by itself."""
+        release = self._state.active.release if self._state.active else ""
+        try:
+            with releases(self._warehouse, self.service) as records:
+                state = records.state()
+                if state != self._state or state.previous is None:
+                    return  # somebody else asked for another meanwhile
+                back = to_release_before(
+                    records, state, by=AUTOMATIC, reason=reason, cause="automatic_rollback"
+                )
+                records.incident(release, "rolled_back", reason, f"rolled back to {back.release.release}")
+        except LostRace as error:
+            log.warning("%s: %s; it is tried again", self.service, error)
+        except RegistryError as error:
+            self._report(reason, release, f"nothing: {error}")
 
-    def _report(self, reason: str, release: str) -> None:
-        """Once for each trouble of a release: there is nothing to go back to."""
+    def _report(
+        self, reason: str, release: str, action: str = "nothing: there is no release to go back to"
+    ) -> None:
+        """Once for each trouble of a release that nothing is done about."""
         kind = reason.partition(" ")[2]
         if (release, kind) not in self._reported:
             with releases(self._warehouse, self.service) as records:
-                records.incident(release, "unhealthy", reason, "nothing: there is no release to go back to")
+                records.incident(release, "unhealthy", reason, action)
             self._reported.add((release, kind))
 
     def _tell_of_dead(self) -> None:

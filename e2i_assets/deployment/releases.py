@@ -9,6 +9,8 @@ from typing import Any, Literal
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import json_hash
 
+ANSWERED = ("active", "replaced", "rolled_back")
+"""Status of a release that answers, or did."""
 SERVICES = ("classification-service", "regression-service", "causal-service")
 
 
@@ -72,8 +74,8 @@ def compose(
 ) -> Members:
     """Members of the release that the registry asks for.
 
-    A version that was rolled back, or whose release failed, waits until its model is asked for by name; until
-    then what answers for that model now goes on.
+    A version whose release failed waits until its model is asked for by name; until then what answers for
+    that model now goes on. What was rolled back the registry does not ask for.
 
     Args:
         registered: versions of the service that the registry says are to be served.
@@ -81,7 +83,7 @@ def compose(
         asked: names of models that somebody wants in the registry's version.
         current: members of the release that answers now.
     """
-    avoided = _avoided(history)
+    avoided = _failed(history)
     chosen = []
     for member in registered:
         if member.number in avoided and member.model_name not in asked:
@@ -91,19 +93,17 @@ def compose(
     return _in_order(_with_answering(chosen))
 
 
-def _avoided(history: Sequence[Past]) -> set[tuple[str, int]]:
-    avoided: set[tuple[str, int]] = set()
+def _failed(history: Sequence[Past]) -> set[tuple[str, int]]:
+    """Versions of releases that failed; not those that answered in another."""
+    failed: set[tuple[str, int]] = set()
     good: set[tuple[str, int]] = set()
     for past in history:
         numbers = {member.number for member in past.members}
-        if past.status in ("active", "replaced"):
-            avoided -= numbers
+        if past.status == "failed":
+            failed |= numbers
+        elif past.status in ANSWERED:
             good |= numbers
-        elif past.status == "failed":
-            avoided |= numbers - good
-        elif past.status == "rolled_back":
-            avoided |= numbers  # what the release after it has is taken out again
-    return avoided
+    return failed - good
 
 
 def _with_answering(chosen: Sequence[Member]) -> list[Member]:
@@ -117,12 +117,19 @@ def _in_order(members: Iterable[Member]) -> Members:
 
 
 def with_version(members: Members, target: Member) -> Members:
-    """A release with another version of one model, which answers.
-
-    Raises:
-        DeploymentError: the release has no such model.
-    """
-    if all(one.model_name != target.model_name for one in members):
-        raise DeploymentError(f"{target.model_name} is not deployed", "Deploy it first: `e2i deploy run`.")
+    """A release with another version of one of its models, which answers."""
     others = [one for one in members if one.model_name != target.model_name]
     return _in_order([*others, replace(target, role="active")])
+
+
+def answering_in(members: Iterable[Member]) -> dict[str, Member]:
+    """Model to the version that answers for it."""
+    return {one.model_name: one for one in members if one.role == "active"}
+
+
+def taken_back(now: Members, before: Members) -> dict[Member, int | None]:
+    """The versions that a release brought, each with the one that answered before it; None where none did."""
+    earlier = {name: one.version for name, one in answering_in(before).items()}
+    return {
+        one: earlier.get(name) for name, one in answering_in(now).items() if earlier.get(name) != one.version
+    }

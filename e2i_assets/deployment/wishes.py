@@ -1,4 +1,4 @@
-"""What can be asked of deployments: deploy, roll back, wait until it answers, look."""
+"""What can be asked of deployments: deploy, wait until it answers, look."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from e2i_assets.deployment.releases import (
     SERVICES,
     DeploymentError,
     Member,
-    Members,
     Past,
     compose,
     members_from,
     release_of,
-    with_version,
 )
-from e2i_assets.registry.ledger import Version, version_number
+from e2i_assets.registry.ledger import Version
 from e2i_assets.warehouse.queries.deployments import (
     Release,
-    State,
     history,
     is_reconciled,
+    release_row,
     releases,
 )
-from e2i_assets.warehouse.queries.registry import model_of, served_versions
+from e2i_assets.warehouse.queries.registry import served_versions
 
 if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
@@ -68,11 +66,11 @@ def member(version: Version, stage: str, role: str) -> Member:
 
 def deploy(
     warehouse: Warehouse, models: Collection[str] | None, *, by: str, run_id: str | None = None
-) -> dict[str, str]:
+) -> dict[str, Release]:
     """Ask for the registry's versions; gives each service that is concerned its release.
 
     Args:
-        models: those that are asked for by name, also where they were rolled back before; None for all.
+        models: those that are asked for by name, also where their release failed before; None for all.
 
     Raises:
         DeploymentError: one of them is not registered, or nothing is.
@@ -96,80 +94,22 @@ def deploy(
 def _ask(
     warehouse: Warehouse, service: str, served: Sequence[Member], asked: Collection[str], by: str,
     run_id: str | None,
-) -> str:  # fmt: skip
+) -> Release:  # fmt: skip
     with releases(warehouse, service) as records:
         state = records.state()
         now = state.wanted or state.active
         past = [Past(members_from(one.members), one.status) for one in records.history()]
         members = compose(served, past, asked, members_from(now.members) if now else ())
         release = release_of(members)
-        records.ask(release, [asdict(one) for one in members], cause="deploy", asked_by=by, run_id=run_id)
-    return release
-
-
-def roll_back(
-    warehouse: Warehouse, model_name: str, target_version: int | str | None, *, by: str
-) -> tuple[str, str]:
-    """Ask for an earlier version of a model; gives the service and its release.
-
-    Args:
-        target_version: a registered version; None for the whole release before.
-
-    Raises:
-        DeploymentError: the model does not answer, or there is nothing to go back to.
-        RegistryError: there is no such version.
-    """
-    service, now = _answering(warehouse, model_name)
-    number = None if target_version is None else version_number(target_version)
-    target = None
-    if number is not None:
-        model = model_of(warehouse, model_name)
-        version = model.version(number)
-        target = member(version, model.stages()[version.version], "active")
-    with releases(warehouse, service) as records:
-        state = records.state()
-        members = _rolled_back(state, now, target)
-        release = release_of(members)
-        records.ask(release, [asdict(one) for one in members], cause="rollback", asked_by=by)
-    return service, release
-
-
-def _rolled_back(state: State, now: Member, target: Member | None) -> Members:
-    before = members_from(state.previous.members) if state.previous else None
-    if target is None:
-        if before is None:
-            raise DeploymentError(
-                f"there is no release before the one that answers for {now.model_name}",
-                "Name the version to go back to; `e2i models list` shows them.",
-                code="nothing_before",
-            )
-        return before
-    if target.number == now.number:
-        raise DeploymentError(
-            f"{target.model_name} version {target.version} answers already", code="answers_already"
+        return records.ask(
+            release, [asdict(one) for one in members], cause="deploy", asked_by=by, run_id=run_id
         )
-    # The release that is warm takes over at once, where it differs in this model alone.
-    assert state.active is not None
-    members = with_version(members_from(state.active.members), target)
-    if before and {one.number for one in before} == {one.number for one in members}:
-        return before
-    return members
 
 
 def answering(warehouse: Warehouse, model_name: str) -> Member | None:
     """The version of a model that answers; None where none does."""
     found = _found(warehouse, model_name)
     return found[1] if found else None
-
-
-def _answering(warehouse: Warehouse, model_name: str) -> tuple[str, Member]:
-    if (found := _found(warehouse, model_name)) is None:
-        raise DeploymentError(
-            f"no version of {model_name!r} is deployed",
-            "`e2i deploy status` shows what answers; `e2i deploy run` deploys.",
-            code="not_deployed",
-        )
-    return found
 
 
 def _found(warehouse: Warehouse, model_name: str) -> tuple[str, Member] | None:
@@ -181,29 +121,31 @@ def _found(warehouse: Warehouse, model_name: str) -> tuple[str, Member] | None:
     return None
 
 
-def await_release(warehouse: Warehouse, service: str, release: str, within: float = WITHIN) -> Release:
-    """Wait until a release answers.
+def await_release(warehouse: Warehouse, asked: Release, within: float = WITHIN) -> Release:
+    """Wait until a release that was asked for answers; gives its row as it is then.
 
     Raises:
         DeploymentError: it failed, another was asked for meanwhile, no reconciler runs, or it takes too long.
     """
+    title = f"release {asked.release} of {asked.service_name}"
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        newest = next((one for one in history(warehouse, service) if one.release == release), None)
-        if newest is None or newest.status in ("superseded", "replaced", "rolled_back"):
-            raise DeploymentError(f"another release than {release} of {service} was asked for meanwhile")
-        if newest.status == "active":
-            return newest
-        if newest.status == "failed":
+        now = release_row(warehouse, asked.id)
+        if now.status == "active":
+            return now
+        if now.status == "failed":
             raise DeploymentError(
-                f"release {release} of {service} does not answer: {newest.reason}",
+                f"{title} does not answer: {now.reason}",
                 "What answered before goes on. Mend what is named, register the model again, and deploy it.",
                 code="release_failed",
             )
+        if now.status != "wanted":
+            how = "answered, and another took over" if now.answered_at else "was given up for another"
+            raise DeploymentError(f"{title} {how} meanwhile", code="another_asked_for")
         require_reconciler(warehouse)
         time.sleep(0.2)
     raise DeploymentError(
-        f"release {release} of {service} did not answer within {within:.0f} s",
+        f"{title} did not answer within {within:.0f} s",
         "The reconciler goes on with it: `e2i deploy status`, and the logs below E2I_HOME/serving.",
         code="too_slow",
     )

@@ -150,12 +150,6 @@ class Model:
                 return entry.at if entry.from_stage == PRODUCTION else None
         return None
 
-    def predecessor(self) -> Version | None:
-        """The version that left production last, without being archived since."""
-        left = {version.version: self.left_production(version.version) for version in self.in_stage(STAGING)}
-        ended = {number: at for number, at in left.items() if at is not None}
-        return self.version(max(ended, key=lambda number: (ended[number], number))) if ended else None
-
     def open_request(self, number: int) -> Entry | None:
         """The request that waits for approval; a move since then has closed it."""
         for entry in reversed(self.entries):

@@ -17,8 +17,8 @@ MOVES: Mapping[str, tuple[str, ...]] = {
     PRODUCTION: (ARCHIVED,),
     ARCHIVED: (),
 }
-"""Where a person may move a version. By themselves, versions leave production for staging when another takes
-their place, and come back from there when that one is rolled back."""
+"""Where a person may promote a version. By themselves, versions leave production for staging when another
+takes their place; a rollback takes moves back (`registry.rollback`)."""
 
 
 def require_stage(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The model registry: versions are registered, moved, approved and rolled back here.
+"""The model registry: versions are registered, moved and approved here; `deployment.rollback` rolls back.
 
 The ledger in PostgreSQL is the truth. A move is decided on what was read, and written in one transaction
 under the registry's lock; the primary key of the ledger refuses it when somebody else wrote in between.
@@ -172,8 +172,11 @@ class ModelRegistry:
         return tuple(self._required(model, version, stage, self._time()))
 
     def enter_staging(self, version: Version, run_id: str) -> None:
-        """Move a version whose rules hold from development to staging; one that is past that stays."""
-        if self.model(version.model_name).stages()[version.version] == DEVELOPMENT:
+        """Move a version whose rules hold to staging, once: one that moved since it was registered stays.
+
+        In particular one that was rolled back waits for a person who promotes it again.
+        """
+        if self.model(version.model_name).entered(version.version).event == "registered":
             plan = self.plan(version.model_name, version.version, STAGING)
             _refuse_missing(plan)
             self.carry_out(plan, BY_ITSELF, run_id=run_id)
@@ -280,49 +283,17 @@ class ModelRegistry:
         self._append(entries)
         return Moved(plan.version, entries[-1], replaced, self.tell_mlflow(plan.model.name))
 
-    def roll_back(self, model_name: str, *, by: str, note: str, version: int | str | None = None) -> Moved:
-        """Put a version back into production that was there before; the one that is there leaves for staging.
-
-        It was approved when it went there first, so nothing is asked for now but its bundle.
-
-        Args:
-            by: who or what does it.
-            note: why.
-            version: the one that was there before this one when left out.
-
-        Raises:
-            RegistryError: there is no such version, or it was never in production, or is archived.
-            PromotionRefused: its bundle is gone.
-            LostRace: somebody else was first.
-        """
-        model, at = self.model(model_name), self._time()
-        require_clock(model, at)
-        target = model.version(version_number(version)) if version is not None else model.predecessor()
-        if target is None or model.left_production(target.version) is None:
-            raise RegistryError(
-                f"{target.title if target else model_name} was not in production before",
-                "`e2i models history` shows what was.",
-                code="nothing_to_roll_back_to",
-            )
-        if (stage := model.stages()[target.version]) != STAGING:
-            raise RegistryError(
-                f"{target.title} is in {stage}", "Roll back to a version in staging.", code="no_such_move"
-            )
-        plan = Plan(model, target, STAGING, PRODUCTION, (self._bundle(target),), at)
-        _refuse_missing(plan)
-        return self.carry_out(plan, by, note=f"rolled back: {note}")
-
     def archive_retired(self) -> list[Moved]:
         """Archive what left production as long ago as the file says; and tell MLflow of every model."""
         archived, after = [], dt.timedelta(days=self.rules.archived.after_days)
         for model in models(self._warehouse):
             at = self._time()
             require_clock(model, at)
-            for version in model.in_stage(STAGING):
+            for version in (*model.in_stage(STAGING), *model.in_stage(DEVELOPMENT)):
                 left = model.left_production(version.version)
                 if left is not None and at - left >= after:
                     current = self.model(model.name)
-                    plan = Plan(current, version, STAGING, ARCHIVED, (), at)
+                    plan = Plan(current, version, current.stages()[version.version], ARCHIVED, (), at)
                     archived.append(
                         self.carry_out(plan, BY_ITSELF, note=f"left production at {left:%Y-%m-%d}")
                     )

@@ -12,11 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 
+from e2i_assets.deployment.rollback import roll_back
 from e2i_assets.deployment.status import slots_of
-from e2i_assets.deployment.wishes import deploy, roll_back
+from e2i_assets.deployment.wishes import deploy
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import database_failure, export
 from e2i_assets.warehouse.queries.deployments import history, is_reconciled
+from e2i_assets.warehouse.queries.registry import model_of
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import postgres_home
 from e2i_assets_tests.deployment_world import (
@@ -25,6 +27,7 @@ from e2i_assets_tests.deployment_world import (
     Load,
     Reconciling,
     load,
+    move,
     reconciling,
     register,
     right_answers,
@@ -55,12 +58,14 @@ class Bench:
         return first - start
 
     def forward(self) -> object:
-        """Wish for the registry's version."""
+        """Wish for the registry's version, which is promoted again after a rollback."""
+        if model_of(self.warehouse, MODEL).stage(2) == "development":
+            move(self.warehouse, MODEL, 2, "development", "staging")
         return deploy(self.warehouse, [MODEL], by="bench")
 
     def back(self) -> object:
         """Wish for the release before."""
-        return roll_back(self.warehouse, MODEL, None, by="bench")
+        return roll_back(self.warehouse, self.here.bento_home, MODEL, None, by="bench")
 
     def settled(self) -> None:
         """Wait until nothing is wanted any more, and both slots run."""

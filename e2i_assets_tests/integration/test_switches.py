@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from e2i_assets.deployment.releases import DeploymentError
-from e2i_assets.deployment.wishes import await_release, deploy, require_reconciler, roll_back
+from e2i_assets.deployment.rollback import roll_back
+from e2i_assets.deployment.wishes import await_release, deploy, require_reconciler
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.deployments import history, incidents_of, is_reconciled
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -21,6 +22,7 @@ from e2i_assets_tests.deployment_world import (
     Load,
     Reconciling,
     load,
+    move,
     reconciling,
     register,
     right_answers,
@@ -43,7 +45,10 @@ class World:
 
     def deploy(self, *models: str) -> str:
         asked = deploy(self.warehouse, models or None, by="test")
-        return await_release(self.warehouse, SERVICE, asked[SERVICE]).release
+        return await_release(self.warehouse, asked[SERVICE]).release
+
+    def roll_back(self, version: str | None) -> None:
+        roll_back(self.warehouse, self.here.bento_home, MODEL, version, by="test")
 
     def settled(self) -> None:
         until(lambda: all(one.status != "wanted" for one in history(self.warehouse)), "no release is wanted")
@@ -97,15 +102,16 @@ def under(world: World) -> Iterator[Load]:
 def test_a_release_takes_over_and_is_rolled_back_without_a_lost_request(world: World, under: Load) -> None:
     until(lambda: under.newest() == "2", "version 2 answers")
     start = time.monotonic()
-    roll_back(world.warehouse, MODEL, None, by="test")
+    world.roll_back(None)
     until(lambda: under.first("1", start), "version 1 answers again", within=20)
     world.settled()
-    # What was rolled back is not deployed with the others, until somebody names it.
-    world.deploy()
-    assert under.newest() == "1"
+    # What was rolled back is not deployed again, until somebody promotes it.
     world.deploy(MODEL)
+    assert under.newest() == "1"
+    move(world.warehouse, MODEL, 2, "development", "staging")
+    world.deploy()
     until(lambda: under.newest() == "2", "version 2 answers again")
-    roll_back(world.warehouse, MODEL, "v1", by="test")
+    world.roll_back("v1")
     until(lambda: under.newest() == "1", "the version that was named answers")
     world.settled()
     statuses = [one.status for one in reversed(history(world.warehouse, SERVICE))]

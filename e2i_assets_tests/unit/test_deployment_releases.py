@@ -13,12 +13,12 @@ import pytest
 
 from e2i_assets.deployment.golden import golden_refusal
 from e2i_assets.deployment.releases import (
-    DeploymentError,
     Member,
     Members,
     Past,
     compose,
     release_of,
+    taken_back,
     with_version,
 )
 from e2i_assets.deployment.router import configuration
@@ -45,31 +45,61 @@ def test_a_release_is_its_content() -> None:
     [
         ([A1, B1], [], (), (), (A1, B1)),
         ([B2, A2], [Past((A1, B1), "active")], (), (A1, B1), (A2, B2)),
-        ([A2, B2], [Past((A1,), "replaced"), Past((A2,), "rolled_back"), Past((A1,), "active")], (), (A1,), (A1, B2)),
-        ([A2], [Past((A1,), "replaced"), Past((A2,), "rolled_back"), Past((A1,), "active")], ("a",), (A1,), (A2,)),
-        ([A3], [Past((A1,), "replaced"), Past((A2,), "rolled_back"), Past((A1,), "active")], (), (A1,), (A3,)),
+        ([A1, B2], [Past((A1,), "replaced"), Past((A2,), "rolled_back"), Past((A1,), "active")], (), (A1,), (A1, B2)),
+        ([A2], [Past((A1,), "replaced"), Past((A2,), "rolled_back"), Past((A1,), "active")], (), (A1,), (A2,)),
         ([A2, B1], [Past((A1, B1), "active"), Past((A2, B1), "failed")], (), (A1, B1), (A1, B1)),
-        ([A2], [Past((A2,), "rolled_back"), Past((A2,), "active")], (), (A2,), (A2,)),
+        ([A2, B1], [Past((A1, B1), "active"), Past((A2, B1), "failed")], ("a",), (A1, B1), (A2, B1)),
+        ([A3, B1], [Past((A1, B1), "active"), Past((A2, B1), "failed")], (), (A1, B1), (A3, B1)),
+        ([A2], [Past((A2,), "rolled_back"), Past((A2, B1), "failed")], (), (A1,), (A2,)),
         ([A2], [Past((A2,), "superseded")], (), (), (A2,)),
         ([A1, SHADOW], [], (), (), (A1, SHADOW)),
         ([A1, SHADOW], [Past((A1,), "failed")], (), (), ()),
     ],
     ids=[
-        "the first", "newer ones", "what was rolled back waits", "until it is named", "a newer one does not",
-        "what failed waits, its neighbour does not", "what answered since does not", "a wish alone says nothing",
+        "the first", "newer ones", "what was rolled back is the registry's affair", "also when it was promoted again",
+        "what failed waits, its neighbour does not", "until it is named", "a newer one does not wait",
+        "what answered once does not", "a wish alone says nothing",
         "a shadow beside", "no shadow alone",
     ],
 )  # fmt: skip
-def test_a_release_has_what_the_registry_says_but_for_what_was_rolled_back(
+def test_a_release_has_what_the_registry_says_but_for_what_failed(
     registered: list[Member], history: list[Past], asked: tuple[str, ...], current: Members, members: Members
 ) -> None:
     assert compose(registered, history, asked, current) == members
 
 
 def test_one_model_goes_back_and_the_others_stay() -> None:
-    assert with_version((A2, B2), A1) == (A1, B2)
-    with pytest.raises(DeploymentError, match="c is not deployed"):
-        with_version((A2, B2), version("c", 1))
+    assert with_version((A2, SHADOW, B2), A1) == (A1, B2)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "back"),
+    [
+        ((A2, B1), (A1, B1), {A2: 1}),
+        ((A2, B2), (A1, B1), {A2: 1, B2: 1}),
+        ((A1, B1), (A1,), {B1: None}),
+        ((A1,), (A1, B1), {}),
+        ((A1, SHADOW), (A1,), {}),
+    ],
+)
+def test_a_release_takes_back_what_it_brought(
+    now: Members, before: Members, back: dict[Member, int | None]
+) -> None:
+    assert taken_back(now, before) == back
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [(A1, SHADOW), (replace(A1, stage="production"),), (A1, replace(SHADOW, role="active"))],
+    ids=["a shadow begins", "production", "a shadow answers"],
+)
+def test_a_stage_that_changes_is_another_release(changed: Members) -> None:
+    """So that scoring in shadow begins and ends, and answers tell the stage."""
+    history = [Past((A1,), "active")]
+    there, back = compose(changed, history, (), (A1,)), compose((A1,), history, (), changed)
+    assert there == changed
+    assert back == (A1,)
+    assert release_of(there) != release_of(back)
 
 
 def test_a_switch_needs_no_other_configuration_of_the_router() -> None:

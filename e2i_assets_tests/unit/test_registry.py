@@ -16,6 +16,7 @@ from e2i_assets.registry.evidence import ShadowEvidence
 from e2i_assets.registry.ledger import Entry, Model, Version, version_number
 from e2i_assets.registry.people import require_person, same_person
 from e2i_assets.registry.promotion import require_clock, requirements, shadow_requirements
+from e2i_assets.registry.rollback import rolled_back
 from e2i_assets.registry.rules import FILE, PromotionRules
 from e2i_assets.registry.stages import MOVES, STAGES, require_move, require_stage
 from e2i_assets_tests.conftest import CONFIG
@@ -89,7 +90,49 @@ def test_what_was_in_production_on_a_day() -> None:
     assert REPLACED.stages() == {1: "staging", 2: "production"}
     assert REPLACED.left_production(1) == day(20)
     assert REPLACED.left_production(2) is None
-    assert REPLACED.predecessor() == version(1)
+
+
+@pytest.mark.parametrize(
+    ("stages", "left", "target", "after"),
+    [
+        ({1: "staging", 2: "staging"}, 2, 1, {2: "development"}),
+        ({1: "staging", 2: "staging", 3: "staging"}, 3, 1, {3: "development", 2: "development"}),
+        ({1: "staging", 2: "production", 3: "shadow"}, 2, 1, {2: "development"}),
+        ({1: "shadow", 2: "staging"}, 2, 1, {2: "development"}),
+        ({1: "staging", 2: "staging"}, 2, 2, {}),
+        ({1: "production", 2: "staging"}, 2, 1, {}),
+        ({1: "staging"}, 1, None, {1: "development"}),
+        ({1: "archived"}, 1, None, {}),
+    ],
+)
+def test_what_is_rolled_back_waits_in_development(
+    stages: dict[int, str], left: int, target: int | None, after: dict[int, str]
+) -> None:
+    model = ledger(*((number, None, stage, 0) for number, stage in stages.items()))
+    entries = rolled_back(model, left, target, by="Anna Smith", note="errors", at=day(1))
+    assert {one.version: one.to_stage for one in entries} == after
+    assert {(one.actor, one.note) for one in entries} <= {("Anna Smith", "rolled back: errors")}
+    since = Model(NAME, model.versions, [*model.entries, *entries])
+    if target is not None:
+        assert next(of.version for of, role in since.served() if role == "active") == target
+
+
+def test_what_was_in_production_is_there_again_after_a_rollback() -> None:
+    entries = rolled_back(REPLACED, 2, 1, by="e2i", note="errors", at=day(21))
+    assert [(one.sequence, one.version, one.from_stage, one.to_stage) for one in entries] == [
+        (10, 2, "production", "staging"),
+        (11, 1, "staging", "production"),
+    ]
+    with pytest.raises(RegistryError, match="has an entry of"):
+        rolled_back(REPLACED, 2, 1, by="e2i", note="errors", at=day(19))
+
+
+@pytest.mark.parametrize("stage", ["development", "archived"])
+def test_nothing_is_rolled_back_to_that_may_not_answer(stage: str) -> None:
+    model = ledger((1, None, stage, 0), (2, None, "staging", 0))
+    with pytest.raises(RegistryError, match=f"version 1 is in {stage}") as refused:
+        rolled_back(model, 2, 1, by="Anna Smith", note="errors", at=day(1))
+    assert "e2i models promote" in refused.value.next_step
 
 
 @pytest.mark.parametrize(

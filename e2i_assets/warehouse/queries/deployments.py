@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from e2i_assets.warehouse.deployment_records import api_audit, bentoml_services, incidents
+from e2i_assets.warehouse.queries.registry import Registry
 
 if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
@@ -74,6 +75,8 @@ class Releases:
     def __init__(self, connection: sa.Connection, service: str) -> None:
         self._connection = connection
         self.service = service
+        self.ledger = Registry(connection)
+        """The registry in the same transaction: a rollback is in both, or in none."""
 
     def history(self) -> list[Release]:
         """All of them, in the order in which they were asked for."""
@@ -106,20 +109,21 @@ class Releases:
         asked_by: str,
         run_id: str | None = None,
         reason: str | None = None,
-    ) -> None:
-        """Want a release; one that is wanted or answers already is not asked for again."""
+    ) -> Release:
+        """Want a release; gives its row. One that is wanted or answers already is not asked for again."""
         state = self.state()
         if state.wanted:
             if state.wanted.release == release:
-                return
+                return state.wanted
             self._end(state.wanted.id, "superseded")
         if state.active and state.active.release == release:
-            return
+            return state.active
         row = {
             "service_name": self.service, "release": release, "members": members, "status": "wanted",
             "cause": cause, "asked_by": asked_by, "run_id": run_id, "reason": reason,
         }  # fmt: skip
-        self._connection.execute(sa.insert(bentoml_services).values(row))
+        asked = sa.insert(bentoml_services).values(row).returning(bentoml_services)
+        return Release(**self._connection.execute(asked).mappings().one())
 
     def confirm(self, release: str) -> None:
         """The wanted release answers now, in the place of another."""
@@ -167,6 +171,13 @@ def history(warehouse: Warehouse, service: str | None = None) -> list[Release]:
     query = query if service is None else query.where(_OF.service_name == service)
     with warehouse.engine.connect() as connection:
         return [Release(**row) for row in connection.execute(query).mappings()]
+
+
+def release_row(warehouse: Warehouse, number: int) -> Release:
+    """One wish for a release, and what became of it."""
+    with warehouse.engine.connect() as connection:
+        query = sa.select(bentoml_services).where(_OF.id == number)
+        return Release(**connection.execute(query).mappings().one())
 
 
 def incidents_of(warehouse: Warehouse, limit: int) -> list[Incident]:

@@ -37,7 +37,7 @@ class ServedVersion:
 
 
 class Registry:
-    """The registry in one transaction, which holds its lock; see `registry`."""
+    """The registry in one transaction; who talks to MLflow in it holds the lock (`registry`)."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
