@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import httpx
 import numpy as np
 import pandas as pd
@@ -18,8 +17,7 @@ import pytest
 import yaml
 from sklearn.datasets import load_diabetes, load_wine
 
-from e2i_assets.automation.jobs import REFRESH
-from e2i_assets.build import build_defs, build_resources
+from e2i_assets.build import build_resources
 from e2i_assets.cli.models_data import NoCard, card_of
 from e2i_assets.cli.results import end
 from e2i_assets.cli.runner import PartitionRun
@@ -32,9 +30,9 @@ from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
-from e2i_assets.stages.stage import FORCE
 from e2i_assets.warehouse.postgres import export
 from e2i_assets_tests.conftest import ROOT, installation
+from e2i_assets_tests.integration.gates.partition import run
 from e2i_assets_tests.serve_process import served
 
 MAPPING = """
@@ -144,18 +142,6 @@ def load(here: Settings, folder: Path, case: Case) -> None:
     assert loaded.rows == {"patient_journeys": len(case.table())}
 
 
-def run(here: Settings, case: Case, select: str = "*", *, force: bool = False) -> dg.ExecuteInProcessResult:
-    defs = build_defs(here)
-    return defs.resolve_job_def(REFRESH).execute_in_process(
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        partition_key=case.key,
-        asset_selection=sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())),
-        instance=dg.DagsterInstance.ephemeral(),
-        raise_on_error=False,
-        tags={FORCE: "true"} if force else {},
-    )
-
-
 def published(here: Settings, asset: str, case: Case, kind: type) -> Any:
     store = build_resources(here)["store"]
     current = store.current(asset, case.key)
@@ -172,7 +158,7 @@ def here(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
         export(settings)  # the installation puts the environment back
         for case in CASES.values():
             load(settings, folder, case)
-            done = run(settings, case)
+            done = run(settings, "*", partition=case.key)
             # These tables have neither age nor sex: the check of groups, which blocks nothing, warns.
             judged = done.get_asset_check_evaluations()
             refused = [str(e.description) for e in judged if not e.passed and e.blocking]
@@ -234,7 +220,7 @@ def test_splits_are_stratified_where_the_target_has_classes(here: Settings) -> N
     whole = wine()["target"].value_counts(normalize=True)
     assert (counts - whole).abs().max() < 0.02
     before = splits.assigned.set_index("patient_id")["split"]
-    assert run(here, case, 'key:"splits"', force=True).success
+    assert run(here, 'key:"splits"', partition=case.key, force=True).success
     again = published(here, "splits", case, Splits).assigned.set_index("patient_id")["split"]
     pd.testing.assert_series_equal(before, again)
 
@@ -245,7 +231,7 @@ def test_a_criterion_that_is_not_met_blocks(here: Settings, tmp_path: Path, name
     store = build_resources(here)["store"]
     before = store.current(f"{name}/evaluation", case.key).version
     asked = here.model_copy(update={"config": configuration(tmp_path, **{name: case.impossible})})
-    done = run(asked, case, f'key:"{name}/evaluation"+')
+    done = run(asked, f'key:"{name}/evaluation"+', partition=case.key)
     (verdict,) = [e for e in done.get_asset_check_evaluations() if e.check_name == "success_criteria"]
     assert (verdict.passed, verdict.metadata["reason"].value) == (False, "criteria_not_met")
     assert next(iter(case.impossible)) in str(verdict.description)

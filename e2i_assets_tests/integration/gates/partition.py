@@ -10,7 +10,7 @@ import dagster as dg
 import sqlalchemy as sa
 import yaml
 
-from e2i_assets.automation.jobs import REFRESH
+from e2i_assets.automation.jobs import ASKED_FOR, REFRESH
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.resources.pages import PAGES
 from e2i_assets.settings import Settings
@@ -22,12 +22,16 @@ PARTITIONS = {("Remibrutinib", "csu"), ("Fabhalta", "pnh"), ("Fabhalta", "c3g"),
 COHORT_FILE = f"cohorts/{PARTITION}.yaml"
 
 
-def run(here: Settings, select: str, *, force: bool = False) -> dg.ExecuteInProcessResult:
+def run(
+    here: Settings, select: str, *, partition: str = PARTITION, force: bool = False
+) -> dg.ExecuteInProcessResult:
+    """What is selected of the job that refreshes a partition."""
     defs = build_defs(here)
+    selected = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
     return defs.resolve_job_def(REFRESH).execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        partition_key=PARTITION,
-        asset_selection=sorted(dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())),
+        partition_key=partition,
+        asset_selection=sorted(key for key in selected if key.path[-1] not in ASKED_FOR),
         instance=dg.DagsterInstance.ephemeral(),
         raise_on_error=False,
         tags={FORCE: "true"} if force else {},
