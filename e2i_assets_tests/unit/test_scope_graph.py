@@ -7,12 +7,13 @@ from pydantic import ValidationError
 
 from e2i_assets.causal import CausalDataError
 from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.scopes.contradictions import contradictions
 from e2i_assets.modeling.uplift.rows import causal_rows
 from e2i_assets_tests.unit.fail_closed.effects import FEATURES, SCOPE, table
 
 
-def asked(*graph: str) -> CausalScope:
-    return CausalScope.model_validate(SCOPE.model_dump() | {"graph": graph})
+def asked(*graph: str, **changes: object) -> CausalScope:
+    return CausalScope.model_validate(SCOPE.model_dump() | {"graph": graph} | changes)
 
 
 def test_a_graph_refuses_a_covariate_by_name() -> None:
@@ -34,3 +35,26 @@ def test_a_graph_refuses_a_covariate_by_name() -> None:
 def test_a_scope_with_a_graph_that_is_none_is_refused(graph: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         asked(*graph)
+
+
+MEDIATED = ("age -> engaged -> visits -> started", "age -> started", "engaged -> started")
+
+
+@pytest.mark.parametrize(
+    ("graph", "changes", "words"),
+    [
+        ((), {"features": {"selection": {"top_k": 3}}}, "a rule could leave a confounder out"),
+        ((), {"features": {"required": ["age"]}, "negative_outcomes": ["age"]}, "age: a negative outcome as well"),
+        ((), {"negative_exposures": ["age", "age"]}, "age: named twice"),
+        (MEDIATED, {"features": {"required": ["severity"]}}, "severity: not in the graph"),
+        (MEDIATED, {"negative_outcomes": ["visits"]}, "visits: follows by the graph from engaged"),
+        (MEDIATED, {"negative_exposures": ["age"]}, "age: causes started by the graph"),
+        (MEDIATED, {"negative_exposures": ["severity"]}, None),
+        (MEDIATED, {"negative_outcomes": ["severity"], "features": {"required": ["age"]}}, None),
+    ],
+)  # fmt: skip
+def test_what_a_scope_says_of_features_and_controls_fits_its_graph(
+    graph: tuple[str, ...], changes: dict[str, object], words: str | None
+) -> None:
+    said = [one.reason for one in contradictions(asked(*graph, **changes))]
+    assert said == [] if words is None else len(said) == 1 and words in said[0]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from e2i_assets.causal.graph import CausalGraph
+from e2i_assets.modeling.preprocessing.feature_rules import FeatureSelection
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.selection.catalogue import CATALOGUE, CAUSAL, INTERPRETABLE
@@ -112,3 +114,34 @@ def _of_treatment(scope: CausalScope) -> Iterator[Contradiction]:
     if scope.treatment in scope.features.exclude:
         reason = f"{scope.treatment} is the treatment; without it there is nothing to compare"
         yield Contradiction(("features", "exclude"), reason)
+    if scope.features.selection != FeatureSelection():
+        reason = "effects are adjusted for every feature: a rule could leave a confounder out; use exclude"
+        yield Contradiction(("features", "selection"), reason)
+    yield from _of_controls(scope)
+
+
+def _of_controls(scope: CausalScope) -> Iterator[Contradiction]:
+    """What is required is adjusted for, and a negative control has no part in the graph's question."""
+    for key in ("negative_outcomes", "negative_exposures"):
+        names = getattr(scope, key)
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            yield Contradiction((key,), f"{', '.join(twice)}: named twice; the same shows nothing twice")
+    required = ("features", "required")
+    if both := sorted(set(scope.features.required) & set(scope.negative_outcomes)):
+        reason = f"{', '.join(both)}: a negative outcome as well, and that is not adjusted for"
+        yield Contradiction(required, reason)
+    if not scope.graph:
+        return
+    graph = CausalGraph.parse(scope.graph)
+    if outside := [name for name in scope.features.required if name not in graph.nodes]:
+        reason = (
+            f"{', '.join(outside)}: not in the graph, which says what is adjusted for; add what it causes"
+        )
+        yield Contradiction(required, reason)
+    after, causes = graph.after(scope.treatment), graph.before(scope.target, without=[scope.treatment])
+    for key, wrong, why in (
+        ("negative_outcomes", after, f"follows by the graph from {scope.treatment}"),
+        ("negative_exposures", causes, f"causes {scope.target} by the graph"),
+    ):
+        if named := [name for name in getattr(scope, key) if name in wrong]:
+            yield Contradiction((key,), f"{', '.join(named)}: {why}, and so is no negative control")
