@@ -29,7 +29,7 @@ def plain(name: str) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as PNG."""
+    """A figure as PNG, as large as its longest label needs."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.savefig(buffer, format="png", metadata={"Software": None}, bbox_inches="tight")
     return buffer.getvalue()

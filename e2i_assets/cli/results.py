@@ -237,7 +237,7 @@ def _ends(result: Evaluation | None, split: str) -> list[float] | None:
 def _interval(metric: str | None, value: float | None, ends: Sequence[float] | None) -> str:
     figure = _figure(value, metric)
     return (
-        f"{figure} ({'-'.join(_figure(end, metric) for end in ends)})"
+        f"{figure} ({(' to ' if min(ends) < 0 else '-').join(_figure(end, metric) for end in ends)})"
         if value is not None and ends
         else figure
     )
