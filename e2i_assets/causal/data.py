@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from e2i_assets.causal.encoding import DISTINCT, encoded, is_number, standardised
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.contracts.base import Table, columns
 from e2i_assets.contracts.tables import TABLES
@@ -22,16 +23,8 @@ from e2i_assets.contracts.variables import Variable
 TreatmentKind = Literal["binary", "continuous"]
 OutcomeKind = Literal["binary", "count", "continuous"]
 
-MOST_LEVELS = 30
-"""A text with more values than this is no category that an estimator could adjust for."""
-RARE_LEVEL = 0.01
-"""Levels of fewer rows than this share are taken together."""
-MOST_RARE = 0.5
-"""With more of the rows taken together than this a category would be adjusted for in name alone."""
 FEW_DOSES = 6
 """Whole numbers of fewer values than this may be doses or names of arms: nobody but the user knows."""
-DISTINCT = 0.25
-"""A column of which this share of the rows has a value of its own tells rows apart."""
 BY_CHANCE = 0.001
 """Rows alike in all, a measured outcome included, of no more than this share may be different people."""
 MOSTLY = 0.9
@@ -50,6 +43,7 @@ class CausalData:
         arm, control: what 1 and 0 stand for; empty for a dose.
         left_out: covariates with one value alone, which have nothing to say.
         index: the frame's own labels of the rows.
+        clusters: number of the cluster of each row, (rows,); none where each row stands for itself.
     """
 
     x: np.ndarray
@@ -62,6 +56,7 @@ class CausalData:
     control: str
     left_out: tuple[str, ...]
     index: pd.Index
+    clusters: np.ndarray | None = None
 
     @property
     def known(self) -> np.ndarray:
@@ -70,7 +65,10 @@ class CausalData:
 
     def of(self, rows: np.ndarray) -> CausalData:
         """These rows alone, by their position; one may come more than once."""
-        return replace(self, x=self.x[rows], y=self.y[rows], t=self.t[rows], index=self.index[rows])
+        clusters = None if self.clusters is None else self.clusters[rows]
+        return replace(
+            self, x=self.x[rows], y=self.y[rows], t=self.t[rows], index=self.index[rows], clusters=clusters
+        )
 
     def sorted(self) -> tuple[CausalData, np.ndarray]:
         """Rows and columns in an order of their own, whichever they came in, so that folds and models do not
@@ -78,7 +76,8 @@ class CausalData:
         """
         by_name = sorted(range(len(self.columns)), key=self.columns.__getitem__)
         x = self.x[:, by_name]
-        rows = np.lexsort([self.y, self.t, *x.T])
+        clusters = () if self.clusters is None else (self.clusters,)
+        rows = np.lexsort([*clusters, self.y, self.t, *x.T])
         ordered = replace(self, x=x, columns=tuple(self.columns[i] for i in by_name))
         return ordered.of(rows), rows
 
@@ -126,18 +125,20 @@ def prepare(
     covariates: Sequence[str],
     target: Any = None,
     control: Any = None,
+    clusters: str | None = None,
 ) -> CausalData:
     """Check the table and make numbers of it.
 
     Args:
         target, control: the two arms to compare, where the treatment has names or more than two values; rows
             of other arms are left out.
+        clusters: column whose value those rows share that are not independent of one another.
 
     Raises:
         CausalDataError: a column is not there, twice there or of a type that no effect is told of; a
-            treatment is missing or has one arm alone; rows are copies of others.
+            treatment or cluster is missing or there is one alone; rows are copies of others.
     """
-    _refuse_columns(frame, treatment, outcome, covariates)
+    _refuse_columns(frame, treatment, outcome, covariates, clusters)
     _refuse_copies(frame, treatment, outcome)
     if missing := int(frame[treatment].isna().sum()):
         raise CausalDataError(
@@ -147,14 +148,14 @@ def prepare(
         )
     frame, t, kind, arms = _treatment(frame, treatment, target, control)
     y, outcome_kind = _outcome(frame[outcome], outcome)
-    if _copy_of(t, y):
+    if same_order(t, y):
         raise CausalDataError(
             f"outcome {outcome} is the treatment {treatment} in other words: one has the order of the other",
             "Name the column that holds what came of the treatment.",
         )
-    parts = [_encoded(frame[name], name) for name in covariates]
+    parts = [encoded(frame[name], name) for name in covariates]
     for name, part in zip(covariates, parts, strict=True):
-        if any(_copy_of(column, y) for column in part.to_numpy(float).T):
+        if any(same_order(column, y) for column in part.to_numpy(float).T):
             raise CausalDataError(
                 f"covariate {name} is the outcome {outcome} in other words: one has the order of the other",
                 "Leave it out of the covariates: given the outcome no treatment changes it.",
@@ -162,29 +163,48 @@ def prepare(
     left_out = tuple(name for name, part in zip(covariates, parts, strict=True) if part.shape[1] == 0)
     table = pd.concat([pd.DataFrame(index=frame.index), *parts], axis=1)
     return CausalData(
-        x=_standardised(table.to_numpy(float)),
+        x=standardised(table.to_numpy(float)),
         columns=tuple(map(str, table.columns)),
         y=y, t=t, treatment_kind=kind, outcome_kind=outcome_kind, arm=arms[1], control=arms[0],
         left_out=left_out, index=frame.index,
+        clusters=None if clusters is None else _numbered(frame[clusters], clusters),
     )  # fmt: skip
 
 
-def _refuse_columns(frame: pd.DataFrame, treatment: str, outcome: str, covariates: Sequence[str]) -> None:
-    wanted = [treatment, outcome, *covariates]
+def _refuse_columns(
+    frame: pd.DataFrame, treatment: str, outcome: str, covariates: Sequence[str], clusters: str | None
+) -> None:
+    wanted = [treatment, outcome, *covariates, *([] if clusters is None else [clusters])]
     if absent := [name for name in wanted if name not in frame.columns]:
         raise CausalDataError(f"column not in the frame: {', '.join(absent)}")
     if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
         raise CausalDataError(
-            f"named more than once among treatment, outcome and covariates: {', '.join(twice)}",
+            f"named more than once among treatment, outcome, covariates and clusters: {', '.join(twice)}",
             "Give each column one part to play.",
         )
     if doubled := sorted({str(name) for name in wanted if list(frame.columns).count(name) > 1}):
         raise CausalDataError(f"more than one column of the frame is named {', '.join(doubled)}")
     if frame.empty:
         raise CausalDataError("the frame has no rows")
+    for part, name in (("treatment", treatment), ("outcome", outcome)):
+        if not frame[name].map(pd.api.types.is_hashable).all():
+            raise CausalDataError(f"{part} {name} holds lists or the like, not values")
 
 
-def _copy_of(values: np.ndarray, y: np.ndarray) -> bool:
+def _numbered(values: pd.Series, name: str) -> np.ndarray:
+    """Number of each row's cluster, in the order of their names."""
+    if missing := int(values.isna().sum()):
+        raise CausalDataError(
+            f"clusters {name}: missing in {missing} of {len(values)} rows",
+            "Give each row that belongs to no other a cluster of its own.",
+        )
+    numbers, names = pd.factorize(values.astype(str), sort=True)
+    if len(names) < 2:
+        raise CausalDataError(f"clusters {name}: all {len(values)} rows are of one")
+    return numbers
+
+
+def same_order(values: np.ndarray, y: np.ndarray) -> bool:
     """Whether numbers are in the very order, or the reverse, of the outcomes that are known."""
     from scipy.stats import rankdata
 
@@ -287,7 +307,7 @@ def _name_the_arms(name: str, levels: list[Any]) -> CausalDataError:
 
 def _outcome(values: pd.Series, name: str) -> tuple[np.ndarray, OutcomeKind]:
     """Outcome as floats, and what kind it is; NaN stays where it is not known."""
-    if not _is_number(values):
+    if not is_number(values):
         raise CausalDataError(
             f"outcome {name} is {values.dtype}, not a number",
             "Give 0 and 1, a count or a measurement.",
@@ -305,60 +325,5 @@ def _outcome(values: pd.Series, name: str) -> tuple[np.ndarray, OutcomeKind]:
     return y, "count" if whole and known.mean() < LARGE_COUNT else "continuous"
 
 
-def _is_number(values: pd.Series) -> bool:
-    """Whether all that is there is numbers or yes and no, in a column of whatever type."""
-    dtype = values.dropna().infer_objects().dtype
-    if pd.api.types.is_complex_dtype(dtype):
-        return False
-    return pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype)
-
-
 LARGE_COUNT = 30
 """Whole numbers as large as this on average are as good as measured."""
-
-
-def _encoded(values: pd.Series, name: str) -> pd.DataFrame:
-    """A covariate as columns of numbers without gaps; none where it has one value alone.
-
-    A gap gets the median and a column of its own that says so; levels of few rows are taken together.
-    """
-    gap = values.isna()
-    if pd.api.types.is_datetime64_any_dtype(values):
-        values = values.astype("int64").astype(float).where(~gap)
-    if _is_number(values):
-        numbers = pd.Series(values.to_numpy(float, na_value=np.nan), index=values.index)
-        if np.isinf(numbers).any():
-            raise CausalDataError(f"covariate {name} has values without end")
-        table = pd.DataFrame({name: numbers.fillna(numbers.median() if not gap.all() else 0.0)})
-    else:
-        table = _levels(values, name)
-    if gap.any():
-        table[f"{name} missing"] = gap.to_numpy(float)
-    return table.loc[:, table.nunique() > 1]
-
-
-def _levels(values: pd.Series, name: str) -> pd.DataFrame:
-    texts = values.astype("string").astype(object)
-    shares = texts.value_counts(normalize=True)
-    if len(shares) > max(MOST_LEVELS, DISTINCT * len(values)):
-        raise CausalDataError(
-            f"covariate {name} is text with {len(shares)} values in {len(values)} rows",
-            "Leave it out where it is a key; otherwise group its values.",
-        )
-    rare = shares.index[(shares < RARE_LEVEL) | (np.arange(len(shares)) >= MOST_LEVELS)]
-    if shares[rare].sum() > MOST_RARE:
-        raise CausalDataError(
-            f"covariate {name} is text with {len(shares)} values, of which {shares[rare].sum():.0%} of the"
-            " rows have rare ones: nothing is left of it to adjust for",
-            "Group its values, or give what they stand for as numbers; leave it out where it is a key.",
-        )
-    grouped = texts.where(~texts.isin(rare), "(rare)").where(texts.notna())
-    return pd.get_dummies(grouped, prefix=name, prefix_sep="=", dtype=float)
-
-
-def _standardised(x: np.ndarray) -> np.ndarray:
-    """Each column with mean 0 and standard deviation 1; none is constant."""
-    if not x.shape[1]:
-        return x
-    x = x / np.abs(x).max(axis=0)  # the square of a very large or small number is none
-    return (x - x.mean(axis=0)) / x.std(axis=0)

@@ -14,11 +14,19 @@ import pandas as pd
 from e2i_assets.causal import data as causal_data
 from e2i_assets.causal.data import CausalData
 from e2i_assets.causal.errors import CausalDataError
-from e2i_assets.causal.estimands import Scores, as_effect, difference, log_ratio, over_repeats
+from e2i_assets.causal.estimands import Scores, as_effect, difference, log_ratio, over_repeats, unadjusted
 from e2i_assets.causal.graph import CausalGraph
 from e2i_assets.causal.instruments import check_names, instruments_of, late_from
 from e2i_assets.causal.nuisance import Nuisances, cross_fit
-from e2i_assets.causal.overlap import balance_of, dose_decided, offers, overlap_of, too_few, why_not
+from e2i_assets.causal.overlap import (
+    balance_of,
+    clusters_of_arms,
+    dose_decided,
+    offers,
+    overlap_of,
+    too_few,
+    why_not,
+)
 from e2i_assets.causal.report import Effect, EffectReport, Estimand, Instruments, Reason
 from e2i_assets.causal.sensitivity import sensitivity_of
 from e2i_assets.contracts.variables import Variable
@@ -37,13 +45,15 @@ def estimate_effect(
     control: Any = None,
     instruments: Sequence[str] | None = None,
     graph: CausalGraph | None = None,
+    clusters: str | None = None,
     seed: int = 0,
 ) -> EffectReport:
     """Estimate what the treatment changes, doubly robust over cross-fitted models, or say why nobody can.
 
     Assumes that the covariates are all that moves both who is treated and the outcome, that they were known
-    before the treatment, and that one row's treatment moves no other row's outcome. An outcome that is
-    missing counts as missing at random given covariates and treatment.
+    before the treatment, and that one row's treatment moves no other row's outcome; without `clusters` also
+    that each row was treated for itself. An outcome that is missing counts as missing at random given
+    covariates and treatment.
 
     Args:
         frame: one row for each patient.
@@ -57,6 +67,8 @@ def estimate_effect(
         graph: what causes what; the covariates are checked against it.
         instruments: columns of numbers that move the outcome through the treatment alone. The covariates
             need not be all that matters then, and the effect is `late`, that on compliers.
+        clusters: column that says which rows belong together, such as the HCP of each patient where HCPs, and
+            not patients, get the treatment: intervals are then of so many clusters, and not of as many rows.
         seed: the same seed, the same report.
 
     Raises:
@@ -68,7 +80,17 @@ def estimate_effect(
     names = causal_data.names_of(covariates)
     if instruments is not None:
         return _by_instruments(
-            frame, treatment, outcome, covariates, estimand, target, control, instruments, graph, seed
+            frame,
+            treatment,
+            outcome,
+            covariates,
+            estimand,
+            target,
+            control,
+            instruments,
+            graph,
+            clusters,
+            seed,
         )
     if estimand == "late" or estimand not in get_args(Estimand):
         raise CausalDataError(
@@ -77,13 +99,16 @@ def estimate_effect(
     if graph:
         graph.check(treatment, outcome, names)
     data = causal_data.prepare(
-        frame, treatment=treatment, outcome=outcome, covariates=names, target=target, control=control
-    )
+        frame, treatment=treatment, outcome=outcome, covariates=names, target=target, control=control,
+        clusters=clusters,
+    )  # fmt: skip
     if data.treatment_kind == "continuous" and estimand not in ("ate", "ato"):
         raise CausalDataError(
             f"{estimand} is of a treatment with arms, and {treatment} is a dose", "Ask for `ate` or `ato`."
         )
-    report = _empty(data, treatment, outcome, names, estimand, seed)
+    report = _empty(data, treatment, outcome, names, estimand, clusters, seed, len(frame))
+    if causal_data.known_afterwards([treatment]):
+        return _refused(report, *_decided_late(treatment, outcome))
     if late := causal_data.known_afterwards(covariates):
         return _refused(
             report,
@@ -98,7 +123,8 @@ def estimate_effect(
 
 def _by_instruments(
     frame: pd.DataFrame, treatment: str, outcome: str, covariates: Sequence[str | Variable], estimand: str,
-    target: Any, control: Any, instruments: Sequence[str], graph: CausalGraph | None, seed: int,
+    target: Any, control: Any, instruments: Sequence[str], graph: CausalGraph | None, clusters: str | None,
+    seed: int,
 ) -> EffectReport:  # fmt: skip
     if estimand not in ("ate", "late"):
         raise CausalDataError(
@@ -109,12 +135,17 @@ def _by_instruments(
     if graph:
         graph.check_instruments(treatment, outcome, names, by)
     data = causal_data.prepare(
-        frame, treatment=treatment, outcome=outcome, covariates=names, target=target, control=control
-    )
+        frame, treatment=treatment, outcome=outcome, covariates=names, target=target, control=control,
+        clusters=clusters,
+    )  # fmt: skip
     z = instruments_of(frame, data, by, treatment=treatment, outcome=outcome)
     report = replace(
-        _empty(data, treatment, outcome, names, "ate", seed), estimand="late", instruments=Instruments(by)
+        _empty(data, treatment, outcome, names, "ate", clusters, seed, len(frame)),
+        estimand="late",
+        instruments=Instruments(by),
     )
+    if causal_data.known_afterwards([treatment]):
+        return _refused(report, *_decided_late(treatment, outcome))
     if late := causal_data.known_afterwards((*covariates, *by)):
         return _refused(
             report,
@@ -138,12 +169,12 @@ def effect_from(report: EffectReport, data: CausalData, nuisances: Nuisances) ->
     if data.treatment_kind == "continuous":
         if refusal := dose_decided(nuisances):
             return _refused(report, *refusal)
-        return _estimated(report, data, nuisances, float(data.known.sum()), None)
+        return _estimated(report, data, nuisances, min(clusters_of_arms(data)), None)
     overlap = overlap_of(data, nuisances, report.population)
     report = replace(report, overlap=overlap)
     if refusal := why_not(overlap):
         return replace(_refused(report, *refusal), offers=offers(data, nuisances))
-    rows = min(overlap.effective_treated, overlap.effective_control)
+    rows = min(overlap.effective_treated, overlap.effective_control, *clusters_of_arms(data))
     ratio = None
     if data.outcome_kind != "continuous":
         ratios = _all(log_ratio, data, nuisances, report.population)
@@ -158,7 +189,7 @@ def _estimated(
     effect = as_effect(*over_repeats(scores), rows)
     att = None
     if data.treatment_kind == "binary" and why_not(of_treated := overlap_of(data, nuisances, "att")) is None:
-        least = min(of_treated.effective_treated, of_treated.effective_control)
+        least = min(of_treated.effective_treated, of_treated.effective_control, *clusters_of_arms(data))
         att = as_effect(*over_repeats(_all(difference, data, nuisances, "att")), least)
     unit = 1.0 if data.treatment_kind == "binary" else float(data.t.std())
     return replace(
@@ -167,7 +198,7 @@ def _estimated(
         effect=effect,
         ratio=ratio,
         att=att,
-        naive=_naive(data),
+        naive=unadjusted(data),
         sensitivity=sensitivity_of(effect, ratio, float(data.y[data.known].std()) / unit, rows),
     )
 
@@ -176,25 +207,27 @@ def _all(score: Any, data: CausalData, nuisances: Nuisances, estimand: Estimand)
     return [score(data, nuisances, repeat, estimand) for repeat in range(len(nuisances.folds))]
 
 
-def _naive(data: CausalData) -> Effect:
-    """What the arms differ by, or the slope on the dose, as if by lot."""
-    t, y = data.t[data.known], data.y[data.known]
-    dose = t - t.mean()
-    estimate = float((dose * y).sum() / (dose**2).sum())
-    influence = dose * (y - y.mean() - estimate * dose) / (dose**2).mean()
-    return as_effect(estimate, Scores(estimate, influence).standard_error, len(y))
-
-
 def _empty(
-    data: CausalData, treatment: str, outcome: str, names: tuple[str, ...], estimand: Estimand, seed: int
-) -> EffectReport:
+    data: CausalData, treatment: str, outcome: str, names: tuple[str, ...], estimand: Estimand,
+    clusters: str | None, seed: int, rows: int,
+) -> EffectReport:  # fmt: skip
+    dose = data.treatment_kind == "continuous"
     notes = []
+    if dose:
+        notes.append(f"{treatment} is taken as a dose; of arms name two, the target and its control.")
+    if rows > len(data.t):
+        notes.append(
+            f"{rows - len(data.t)} rows of other arms are left out: the effect says nothing of them."
+        )
+    if data.clusters is not None:
+        notes.append(f"{len(np.unique(data.clusters))} clusters of {clusters} count, not as many rows.")
     if data.left_out:
         notes.append(f"Left out, of one value alone: {', '.join(data.left_out)}.")
     if not data.known.all():
+        others = ", and the effect is that on the others" if dose else ""
         notes.append(
-            f"The outcome of {int((~data.known).sum())} rows is not known; it counts as missing at random"
-            " given covariates and treatment."
+            f"The outcome of {(~data.known).mean():.1%} of the rows is not known; it counts as missing at"
+            f" random given covariates and treatment{others}."
         )
     if not names:
         notes.append("Nothing is adjusted for: this is an effect only where the treatment was given by lot.")
@@ -202,8 +235,15 @@ def _empty(
         status="not_identified", treatment=treatment, outcome=outcome, covariates=names, estimand=estimand,
         seed=seed, rows=len(data.t), treated=int((data.t == 1).sum()) if data.arm else len(data.t),
         arm=data.arm, control=data.control, treatment_kind=data.treatment_kind,
-        outcome_kind=data.outcome_kind, notes=tuple(notes),
+        outcome_kind=data.outcome_kind, clusters=clusters or "", notes=tuple(notes),
     )  # fmt: skip
+
+
+def _decided_late(treatment: str, outcome: str) -> tuple[Reason, str]:
+    return "known_afterwards", (
+        f"By the contract {treatment} is known only with the outcomes, so that nobody can tell whether it"
+        f" came before {outcome}. Give a treatment that was decided before, under a name of its own."
+    )
 
 
 def _refused(report: EffectReport, reason: Reason, explanation: str) -> EffectReport:

@@ -49,9 +49,20 @@ POPULATIONS: Mapping[Estimand, Weight] = {
 """Estimand to the weight of a row by its propensity, and the derivative of that."""
 
 
+def by_cluster(values: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """Sums of rows over each cluster, (clusters, …); the rows themselves where each stands for itself."""
+    if clusters is None:
+        return values
+    names, number = np.unique(clusters, return_inverse=True)
+    sums = np.zeros((len(names), *values.shape[1:]))
+    np.add.at(sums, number, values)
+    return sums
+
+
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One estimate and each row's influence on it: its standard error is that of their mean.
+    """One estimate and the influence on it of each row, or of each cluster of rows: its standard error is
+    that of their mean.
 
     Where few rows carry much weight their residuals say too little of it. Then `expected` holds, the standard
     error that the propensities of all rows let expect.
@@ -66,6 +77,14 @@ class Scores:
         """Of the estimate, the larger of the two."""
         n = len(self.influence)
         return max(float(np.sqrt((self.influence**2).sum() / (n * (n - 1)))), self.expected)
+
+
+def scores_of(estimate: float, influence: np.ndarray, clusters: np.ndarray | None) -> Scores:
+    """Of the influence of each row: rows of one cluster count together, as what is alike in them would (Liang
+    and Zeger 1986).
+    """
+    sums = by_cluster(influence, clusters)
+    return Scores(estimate, sums * (len(sums) / len(influence)))
 
 
 def arm_scores(
@@ -83,7 +102,7 @@ def arm_scores(
     ):
         score = weight * expected + h * inside * data.known / probability * (y - expected)
         mean = score.sum() / weight.sum()
-        means.append(Scores(float(mean), (score - weight * mean) / weight.mean()))
+        means.append(scores_of(float(mean), (score - weight * mean) / weight.mean(), data.clusters))
     return means[0], means[1]
 
 
@@ -135,12 +154,14 @@ def log_ratio(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Est
 def slope(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estimand) -> Scores:
     """Effect of one unit more of a dose."""
     known = data.known
+    clusters = None if data.clusters is None else data.clusters[known]
     unit = float(data.t.std())  # what is shrunk must not depend on the unit of the dose
     dose = (data.t - nuisances.propensity[repeat])[known] / unit
     outcome = (data.y - nuisances.outcome[repeat])[known]
     constant = float((dose * outcome).sum() / (dose**2).sum())
     if estimand == "ato":
-        return Scores(constant / unit, dose * (outcome - constant * dose) / (dose**2).mean() / unit)
+        influence = dose * (outcome - constant * dose) / (dose**2).mean()
+        return scores_of(constant / unit, influence / unit, clusters)
     number, x = nuisances.folds[repeat][known], data.x[known]
     slopes, variance = np.zeros_like(dose), np.zeros_like(dose)
     for fold in np.unique(number):
@@ -148,7 +169,18 @@ def slope(data: CausalData, nuisances: Nuisances, repeat: int, estimand: Estiman
         slopes[out] = _slopes(x[~out], dose[~out], outcome[~out], x[out])
         variance[out] = _variance(x[~out], dose[~out], x[out])
     score = slopes + dose / variance * (outcome - slopes * dose)
-    return Scores(float(score.mean()) / unit, (score - score.mean()) / unit)
+    return scores_of(float(score.mean()) / unit, (score - score.mean()) / unit, clusters)
+
+
+def unadjusted(data: CausalData) -> Effect:
+    """What the arms differ by, or the slope on the dose, as if by lot."""
+    known = data.known
+    t, y = data.t[known], data.y[known]
+    dose = t - t.mean()
+    estimate = float((dose * y).sum() / (dose**2).sum())
+    influence = dose * (y - y.mean() - estimate * dose) / (dose**2).mean()
+    scores = scores_of(estimate, influence, None if data.clusters is None else data.clusters[known])
+    return as_effect(estimate, scores.standard_error, len(scores.influence))
 
 
 def _slopes(x: np.ndarray, dose: np.ndarray, outcome: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from e2i_assets.causal.data import CausalData, TreatmentKind, _copy_of, _is_number
+from e2i_assets.causal.data import CausalData, TreatmentKind, same_order
+from e2i_assets.causal.encoding import is_number, standardised
 from e2i_assets.causal.errors import CausalDataError
-from e2i_assets.causal.estimands import Scores, as_effect
-from e2i_assets.causal.nuisance import FOLDS, REPEATS, NuisanceFit, _CrossFit, _seed, fold_numbers
+from e2i_assets.causal.estimands import by_cluster, unadjusted
+from e2i_assets.causal.nuisance import FOLDS, REPEATS, CrossFit, NuisanceFit, fold_numbers, seed_of
 from e2i_assets.causal.report import Effect, EffectReport, Instruments
 
 WEAK = 10.0
@@ -36,11 +37,16 @@ ASSUMED = (
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """What covariates leave: `y` and `t` (rows,), `z` (rows, instruments)."""
+    """What covariates leave: `y` and `t` (rows,), `z` (rows, instruments); `clusters` as in the data."""
 
     y: np.ndarray
     t: np.ndarray
     z: np.ndarray
+    clusters: np.ndarray | None = None
+
+    def moments(self, values: np.ndarray) -> np.ndarray:
+        """Instruments times what belongs to each row, summed over clusters: (clusters, instruments)."""
+        return by_cluster(self.z * values[:, None], self.clusters)
 
 
 def instruments_of(
@@ -61,7 +67,7 @@ def instruments_of(
     z = np.column_stack([_numbers(frame.loc[data.index, name], name) for name in names])
     for name, column in zip(names, z.T, strict=True):
         for part, values in ((f"treatment {treatment}", data.t), (f"outcome {outcome}", data.y)):
-            if _copy_of(column, values):
+            if same_order(column, values):
                 raise CausalDataError(
                     f"instrument {name} is the {part} in other words: one has the order of the other",
                     "Name a column that moves the treatment and is not it.",
@@ -104,7 +110,7 @@ def _numbers(values: pd.Series, name: str) -> np.ndarray:
             f"instrument {name}: missing in {missing} of {len(values)} rows",
             "Leave out the rows of which nobody knows it, or find out.",
         )
-    if not _is_number(values):
+    if not is_number(values):
         raise CausalDataError(
             f"instrument {name} is {values.dtype}, not a number", "Give 0 and 1, or a measurement."
         )
@@ -116,7 +122,7 @@ def _numbers(values: pd.Series, name: str) -> np.ndarray:
         raise CausalDataError(
             f"instrument {name} is constant: it moves no treatment", "Name one with at least two values."
         )
-    return (z == levels[1]).astype(float) if len(levels) == 2 else z
+    return (z == levels[1]).astype(float) if len(levels) == 2 else standardised(z[:, None])[:, 0]
 
 
 def late_from(report: EffectReport, data: CausalData, z: np.ndarray, names: Sequence[str]) -> EffectReport:
@@ -155,19 +161,15 @@ def late_from(report: EffectReport, data: CausalData, z: np.ndarray, names: Sequ
     low, high = limits
     effect = Effect(estimate, low, high, _p(anderson_rubin(rest, np.zeros(1))[0], len(names)), error)
     return replace(
-        report, status="no_effect_shown" if low <= 0 <= high else "effect", effect=effect, naive=_naive(data)
+        report,
+        status="no_effect_shown" if low <= 0 <= high else "effect",
+        effect=effect,
+        naive=unadjusted(data),
     )
 
 
 def _weak(report: EffectReport, explanation: str) -> EffectReport:
     return replace(report, status="not_identified", reason="weak_instruments", explanation=explanation)
-
-
-def _naive(data: CausalData) -> Effect:
-    alone = Residuals(data.y - data.y.mean(), data.t - data.t.mean(), (data.t - data.t.mean())[:, None])
-    estimate, _ = two_stage(alone)
-    influence = alone.t * (alone.y - estimate * alone.t) / (alone.t**2).mean()
-    return as_effect(estimate, Scores(estimate, influence).standard_error, len(data.y))
 
 
 def residuals_of(
@@ -187,8 +189,8 @@ def residuals_of(
     parts += [(f"instrument {n}", c, k) for n, c, k in zip(names, z.T, kinds, strict=True)]
 
     def once(repeat: int) -> list[tuple[np.ndarray, NuisanceFit]]:
-        drawn = _seed(seed, repeat)
-        cross = _CrossFit(data, fold_numbers(data, FOLDS, drawn), drawn, ())
+        drawn = seed_of(seed, repeat)
+        cross = CrossFit(data, fold_numbers(data, FOLDS, drawn), drawn, ())
         return [cross.predict(*part) for part in parts]
 
     with threadpool_limits(limits=1):
@@ -199,29 +201,31 @@ def residuals_of(
         values - np.mean([repeat[i][0] for repeat in done], axis=0) for i, (_, values, _) in enumerate(parts)
     ]
     left = [values - values.mean() for values in left]
-    return Residuals(left[0], left[1], np.column_stack(left[2:])), tuple(fit for _, fit in done[0])
+    rest = Residuals(left[0], left[1], np.column_stack(left[2:]), data.clusters)
+    return rest, tuple(fit for _, fit in done[0])
 
 
 def two_stage(rest: Residuals) -> tuple[float, float]:
     """Two-stage least squares, and its standard error robust to unequal variances."""
     moved = rest.z @ np.linalg.lstsq(rest.z, rest.t, rcond=None)[0]
     estimate = float(moved @ rest.y / (moved @ rest.t))
-    error = np.sqrt(((moved * (rest.y - estimate * rest.t)) ** 2).sum()) / abs(moved @ rest.t)
+    scores = by_cluster(moved * (rest.y - estimate * rest.t), rest.clusters)
+    error = np.sqrt((scores**2).sum()) / abs(moved @ rest.t)
     return estimate, float(error)
 
 
 def first_stage_f(rest: Residuals) -> float:
     """Wald statistic of the instruments on the treatment given the covariates, over their number."""
     coefficients = np.linalg.lstsq(rest.z, rest.t, rcond=None)[0]
-    scores = rest.z * (rest.t - rest.z @ coefficients)[:, None]
-    n, k = rest.z.shape
+    scores = rest.moments(rest.t - rest.z @ coefficients)
+    n, k = scores.shape
     pull = rest.z.T @ rest.z @ coefficients
     return float(pull @ np.linalg.pinv(scores.T @ scores) @ pull / k * (n - k) / n)
 
 
 def anderson_rubin(rest: Residuals, effects: np.ndarray) -> np.ndarray:
     """Statistic of each effect, chi-squared with a degree of freedom for each instrument where it is true."""
-    zy, zt = rest.z * rest.y[:, None], rest.z * rest.t[:, None]
+    zy, zt = rest.moments(rest.y), rest.moments(rest.t)
     b = effects[:, None, None]
     mixed = zy.T @ zt
     spread = zy.T @ zy - b * (mixed + mixed.T) + b**2 * (zt.T @ zt)
@@ -237,7 +241,7 @@ def anderson_rubin_set(rest: Residuals, grid: np.ndarray) -> tuple[float, float]
     from scipy.stats import chi2
 
     most = chi2.ppf(LEVEL, rest.z.shape[1])
-    zt = rest.z * rest.t[:, None]
+    zt = rest.moments(rest.t)
     if zt.sum(axis=0) @ np.linalg.solve(zt.T @ zt, zt.sum(axis=0)) <= most:
         return -np.inf, np.inf
     inside = np.flatnonzero(anderson_rubin(rest, grid) <= most)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +100,8 @@ def cross_fit(
         done = Parallel(n_jobs=min(repeats, cpu_count()), prefer="threads")(
             delayed(_once)(
                 data,
-                fold_numbers(data, folds, _seed(seed, repeat)) if number is None else number,
-                _seed(seed, repeat),
+                fold_numbers(data, folds, seed_of(seed, repeat)) if number is None else number,
+                seed_of(seed, repeat),
                 tuple(names),
             )
             for repeat in range(repeats)
@@ -121,14 +122,16 @@ def cross_fit(
     return Nuisances(t=data.t[position], **arrays, fits=done[0][1])
 
 
-def _seed(seed: int, repeat: int) -> int:
+def seed_of(seed: int, repeat: int) -> int:
     """One that every library takes, whatever seed was given."""
     return (seed * 1000 + repeat) % 2**31
 
 
 def fold_numbers(data: CausalData, folds: int, seed: int) -> np.ndarray:
-    """Fold of each row, with the same share of each arm and of each outcome that is yes or no."""
-    from sklearn.model_selection import KFold, StratifiedKFold
+    """Fold of each row, with the same share of each arm and of each outcome that is yes or no; rows of one
+    cluster are in one fold.
+    """
+    from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
     number = np.zeros(len(data.t), dtype=int)
     strata = np.zeros(len(data.t), dtype=int)
@@ -139,9 +142,10 @@ def fold_numbers(data: CausalData, folds: int, seed: int) -> np.ndarray:
     rarest = np.bincount(strata)[np.unique(strata)].min()
     if rarest < folds:
         strata = data.t.astype(int) if data.treatment_kind == "binary" else np.zeros(len(data.t), dtype=int)
-    splitter = StratifiedKFold if len(np.unique(strata)) > 1 else KFold
+    splitter: Any = StratifiedKFold if len(np.unique(strata)) > 1 else KFold
+    splitter = splitter if data.clusters is None else StratifiedGroupKFold
     for fold, (_, held_out) in enumerate(
-        splitter(folds, shuffle=True, random_state=seed).split(data.x, strata)
+        splitter(folds, shuffle=True, random_state=seed).split(data.x, strata, data.clusters)
     ):
         number[held_out] = fold
     return number
@@ -150,7 +154,7 @@ def fold_numbers(data: CausalData, folds: int, seed: int) -> np.ndarray:
 def _once(
     data: CausalData, number: np.ndarray, seed: int, names: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], tuple[NuisanceFit, ...]]:
-    cross = _CrossFit(data, number, seed, names)
+    cross = CrossFit(data, number, seed, names)
     nothing, sure = np.zeros(0), np.ones(len(data.t))
     propensity, of_treatment = cross.predict("treatment", data.t, data.treatment_kind)
     arrays = {
@@ -171,7 +175,7 @@ def _once(
     return arrays, (of_treatment, *fits)
 
 
-class _CrossFit:
+class CrossFit:
     """The models of one set of folds."""
 
     def __init__(self, data: CausalData, number: np.ndarray, seed: int, names: tuple[str, ...]) -> None:

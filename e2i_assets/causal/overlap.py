@@ -11,6 +11,8 @@ from e2i_assets.causal.estimands import INSIDE, POPULATIONS
 from e2i_assets.causal.nuisance import Nuisances
 from e2i_assets.causal.report import Balance, Estimand, Overlap, Reason
 
+LEAST_CLUSTERS = 10
+"""Of rows that are not independent as many clusters of each arm: what counts is how many lots were drawn."""
 LEAST_ROWS = 20
 """Rows of an arm with which an interval means what it says; of weighted ones as many must count."""
 DECIDED = 0.98
@@ -25,7 +27,8 @@ BINS = 20
 def overlap_of(data: CausalData, nuisances: Nuisances, estimand: Estimand) -> Overlap:
     """Of a binary treatment, by the propensities of all repeats."""
     e, t = nuisances.unbounded.mean(axis=0), data.t == 1
-    weights = population_weights(nuisances, estimand)
+    known = np.where(t, nuisances.known_treated.mean(axis=0), nuisances.known_control.mean(axis=0))
+    weights = population_weights(nuisances, estimand) / known
     edges = np.linspace(0, 1, BINS + 1)
     return Overlap(
         quantiles_treated=_quantiles(e[t]),
@@ -37,6 +40,7 @@ def overlap_of(data: CausalData, nuisances: Nuisances, estimand: Estimand) -> Ov
         effective_treated=_effective(weights[t & data.known]),
         effective_control=_effective(weights[~t & data.known]),
         auc=next(fit.score for fit in nuisances.fits if fit.of == "treatment"),
+        unknown=_share(_without(data.known.astype(float), known), POPULATIONS[estimand](e)[0]),
     )
 
 
@@ -54,7 +58,11 @@ def _unsupported(data: CausalData, e: np.ndarray, estimand: Estimand) -> float:
     alone = _without(1 - data.t, 1 - e)
     if estimand != "att":  # nobody asks there what the treatment would do to those who never get it
         alone |= _without(data.t, e)
-    return float((h * alone).sum() / h.sum()) if h.sum() > 0 else 1.0
+    return _share(alone, h)
+
+
+def _share(rows: np.ndarray, weights: np.ndarray) -> float:
+    return float((weights * rows).sum() / weights.sum()) if weights.sum() > 0 else 1.0
 
 
 def _without(inside: np.ndarray, probability: np.ndarray) -> np.ndarray:
@@ -104,9 +112,25 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
 
 
+def clusters_of_arms(data: CausalData) -> tuple[int, int]:
+    """Clusters in which the control, and the arm, has a known outcome; of a dose all, twice. Each row by
+    itself counts as one.
+    """
+    number = np.arange(len(data.t)) if data.clusters is None else data.clusters
+    arms = [data.known if data.treatment_kind == "continuous" else data.known & (data.t == a) for a in (0, 1)]
+    control, treated = (len(np.unique(number[rows])) for rows in arms)
+    return control, treated
+
+
 def too_few(data: CausalData) -> tuple[Reason, str] | None:
-    """Whether an arm, or a dose, has fewer rows of known outcome than an interval needs."""
+    """Whether an arm, or a dose, has fewer rows of known outcome, or clusters, than an interval needs."""
     known = data.t[data.known]
+    if data.clusters is not None and (least := min(clusters_of_arms(data))) < LEAST_CLUSTERS:
+        where = "" if data.treatment_kind == "continuous" else " of an arm"
+        return "too_few", (
+            f"Too few clusters{where}: {least} have a known outcome, and {LEAST_CLUSTERS} are needed, however"
+            " many rows are in them."
+        )
     if data.treatment_kind == "continuous":
         if len(known) >= 2 * LEAST_ROWS:
             return None
@@ -133,6 +157,11 @@ def why_not(overlap: Overlap) -> tuple[Reason, str] | None:
         return "no_overlap", (
             f"No overlap: {overlap.unsupported:.0%} of the rows are of a kind in which one arm is as good as"
             f" absent (at most {MOST_UNSUPPORTED:.0%}). Ask for rows in which both arms are found."
+        )
+    if overlap.unknown > MOST_UNSUPPORTED:
+        return "no_overlap", (
+            f"No overlap: {overlap.unknown:.0%} of the rows are of a kind whose outcome is as good as never"
+            f" known (at most {MOST_UNSUPPORTED:.0%}). Ask for rows in which it is."
         )
     if (least := min(overlap.effective_treated, overlap.effective_control)) < LEAST_ROWS:
         return "no_overlap", (

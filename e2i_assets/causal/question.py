@@ -116,11 +116,11 @@ def _overlap(question: Question, expected: np.ndarray) -> tuple[np.ndarray, str]
         return expected, decided if explained >= DECIDED else ""
     unbounded = recalibrated(expected, data.t)
     propensity = bounded(unbounded, data.t)
-    none = np.zeros((1, 0))
+    none, sure = np.zeros((1, 0)), np.ones((1, len(data.t)))
     fit = NuisanceFit("treatment", "auc", float(roc_auc_score(data.t, unbounded)), {}, {})
     nuisances = Nuisances(
         t=data.t, folds=question.folds[None], propensity=propensity[None], unbounded=unbounded[None],
-        outcome=none, control=none, treated=none, known_control=none, known_treated=none, fits=(fit,),
+        outcome=none, control=none, treated=none, known_control=sure, known_treated=sure, fits=(fit,),
     )  # fmt: skip
     refusal = why_not(overlap_of(data, nuisances, "ate"))
     return propensity, refusal[1] if refusal else ""

@@ -17,7 +17,7 @@ import pandas as pd
 from e2i_assets.causal.calibration import Calibration, calibrate
 from e2i_assets.causal.data import CausalData, prepare
 from e2i_assets.causal.errors import CausalDataError
-from e2i_assets.causal.estimands import Scores, as_effect, difference
+from e2i_assets.causal.estimands import Scores, as_effect, difference, unadjusted
 from e2i_assets.causal.nuisance import Nuisances, cross_fit, fold_numbers
 from e2i_assets.causal.overlap import refusal_of, too_few
 from e2i_assets.causal.report import EffectReport, Estimand
@@ -113,12 +113,9 @@ def refute(
             f"{repetitions} repetitions tell nothing of how estimates vary",
             f"Give {LEAST_REPETITIONS} or more; {REPETITIONS} is the default.",
         )
+    _refuse_controls(report, negative_outcomes, negative_exposures)
     data, _ = _prepared(frame, report, report.treatment, report.outcome, report.covariates).sorted()
-    if len(data.t) != report.rows:
-        raise CausalDataError(
-            f"the frame has {len(data.t)} rows of {report.treatment}, the report is of {report.rows}",
-            "Give the rows that the effect was estimated on.",
-        )
+    _refuse_other_rows(data, report)
     trial = _Trial(data, report.population, _models(report), report.seed)
     controls = _controls(frame, report, trial, negative_outcomes, negative_exposures)
     base = trial.nuisances(data)
@@ -148,6 +145,42 @@ def refute(
     )
 
 
+def _refuse_controls(report: EffectReport, outcomes: Sequence[str], exposures: Sequence[str]) -> None:
+    """Controls that say what is known already, or what the covariates are there to take off."""
+    if isinstance(outcomes, str) or isinstance(exposures, str):
+        raise CausalDataError("negative controls are a text, not a list", "Write `[name]`.")
+    for names in (outcomes, exposures):
+        if twice := sorted({name for name in names if list(names).count(name) > 1}):
+            raise CausalDataError(
+                f"negative control named twice: {', '.join(twice)}",
+                "Name each once: the same rows do not show an error twice.",
+            )
+    parts = {
+        report.treatment: "the treatment",
+        report.outcome: "the outcome",
+        report.clusters: "the clusters",
+    }
+    wrong = [f"{name} is {parts[name]}" for name in (*outcomes, *exposures) if name in parts]
+    wrong += [f"{name} is a covariate" for name in outcomes if name in report.covariates]
+    if wrong:
+        raise CausalDataError(
+            f"no negative control: {', '.join(wrong)}",
+            "Name columns that have no part in the question; an exposure may be a covariate.",
+        )
+
+
+def _refuse_other_rows(data: CausalData, report: EffectReport) -> None:
+    """Rows of other treatments or outcomes than those that the report is of."""
+    plain, naive = unadjusted(data), report.naive
+    if len(data.t) != report.rows:
+        what = f"the frame has {len(data.t)} rows of {report.treatment}, the report is of {report.rows}"
+    elif naive is not None and not np.isclose(plain.estimate, naive.estimate, rtol=1e-6, atol=0):
+        what = f"{report.treatment} or {report.outcome} of the frame is not that of the report"
+    else:
+        return
+    raise CausalDataError(what, "Give the rows that the effect was estimated on.")
+
+
 def _prepared(
     frame: pd.DataFrame, report: EffectReport, treatment: str, outcome: str, covariates: Sequence[str]
 ) -> CausalData:
@@ -156,7 +189,10 @@ def _prepared(
         values = {str(value): value for value in frame[treatment].unique()}
         if {report.arm, report.control} <= set(values):
             arms = {"target": values[report.arm], "control": values[report.control]}
-    return prepare(frame, treatment=treatment, outcome=outcome, covariates=covariates, **arms)
+    return prepare(
+        frame, treatment=treatment, outcome=outcome, covariates=covariates,
+        clusters=report.clusters or None, **arms,
+    )  # fmt: skip
 
 
 def _models(report: EffectReport) -> tuple[str, ...]:
@@ -183,7 +219,7 @@ def _draws(base: Nuisances) -> dict[str, Draw]:
         return data.of(np.sort(rng.permutation(len(data.t))[: int(SUBSET * len(data.t))])), None
 
     def bootstrap(data: CausalData, rng: np.random.Generator) -> tuple[CausalData, np.ndarray]:
-        rows = np.sort(rng.integers(0, len(data.t), len(data.t)))
+        rows = _drawn_anew(data, rng)
         # A row drawn twice stays in one fold: no model may be asked of what it has seen.
         return data.of(rows), fold_numbers(data, FOLDS, int(rng.integers(2**31)))[rows]
 
@@ -194,6 +230,15 @@ def _draws(base: Nuisances) -> dict[str, Draw]:
         "placebo_treatment": placebo, "random_common_cause": common_cause, "data_subset": subset,
         "bootstrap": bootstrap, "dummy_outcome": dummy,
     }  # fmt: skip
+
+
+def _drawn_anew(data: CausalData, rng: np.random.Generator) -> np.ndarray:
+    """Positions of as many rows, or of all rows of as many clusters, drawn with replacement."""
+    if data.clusters is None:
+        return np.sort(rng.integers(0, len(data.t), len(data.t)))
+    names = np.unique(data.clusters)
+    drawn = rng.choice(names, len(names))
+    return np.sort(np.concatenate([np.flatnonzero(data.clusters == name) for name in drawn]))
 
 
 def _without_effect(data: CausalData, base: Nuisances, rng: np.random.Generator) -> np.ndarray:

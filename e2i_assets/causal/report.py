@@ -41,6 +41,7 @@ class Overlap:
         share_outside: of all rows, those with a propensity outside [0.05, 0.95].
         unsupported: of those whose effect is asked for, the share among rows of the lowest, or the highest,
             propensities in which an arm is as good as absent.
+        unknown: of those, the share in whom the outcome is as good as never known.
         effective_treated, effective_control: rows of equal weight that would say as much (Kish).
         auc: how well covariates tell who was treated; 0.5 by lot.
     """
@@ -54,6 +55,7 @@ class Overlap:
     effective_treated: float
     effective_control: float
     auc: float
+    unknown: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class EffectReport:
         naive: what the arms differ by without any adjustment.
         offers: estimands that these rows could answer where the one asked for is not identified; none is
             taken by itself.
+        clusters: column whose value rows share that are not independent; empty where each stands for itself.
         notes: what was done to the rows that a reader has to know.
     """
 
@@ -146,6 +149,7 @@ class EffectReport:
     instruments: Instruments | None = None
     nuisances: tuple[NuisanceFit, ...] = ()
     offers: tuple[Estimand, ...] = ()
+    clusters: str = ""
     notes: tuple[str, ...] = ()
     folds: int = 0
     repeats: int = 0
@@ -173,7 +177,8 @@ class EffectReport:
     @property
     def summary(self) -> str:
         """One sentence for a person."""
-        what = f"{self.estimand.upper()} of {self.treatment} on {self.outcome}"
+        more = "one unit more of " if self.treatment_kind == "continuous" else ""
+        what = f"{self.estimand.upper()} of {more}{self.treatment} on {self.outcome}"
         if self.effect is None:
             offered = f" These rows could answer: {', '.join(self.offers)}." if self.offers else ""
             return f"{what}: not identified. {self.explanation}{offered}"

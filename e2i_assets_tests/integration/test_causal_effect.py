@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.causal import EffectReport, estimate_effect
+from e2i_assets.causal import EffectReport, estimate_effect, refute
 from e2i_assets.causal.data import prepare
 from e2i_assets.causal.estimands import difference
 from e2i_assets.causal.nuisance import cross_fit
@@ -71,6 +71,32 @@ def test_a_trial_needs_no_covariates() -> None:
     report = ask(frame, covariates=[])
     assert report.effect.estimate == pytest.approx(report.naive.estimate, abs=0.02)  # type: ignore[union-attr]
     assert "only where the treatment was given by lot" in report.notes[0]
+
+
+def test_a_treatment_given_to_clusters_is_as_uncertain_as_they_are_few() -> None:
+    """No effect on patients of forty HCPs, who differ and of whom each was engaged or was not."""
+    rng = np.random.default_rng(1)
+    hcp = np.repeat(np.arange(40), 6)
+    own, engaged = rng.normal(size=40), rng.permutation(np.arange(40) % 2)
+    frame = pd.DataFrame({"hcp": hcp, "treated": engaged[hcp]})
+    frame["outcome"] = own[hcp] + rng.normal(scale=0.5, size=240)
+    assert ask(frame, covariates=[]).status == "effect"
+    report = ask(frame, covariates=[], clusters="hcp")
+    assert report.status == "no_effect_shown"
+    assert report.notes[0] == "40 clusters of hcp count, not as many rows."
+    assert refute(frame, report, repetitions=5, jobs=1).verdict != "failed"
+    lots = frame.assign(lot=np.where(rng.random(40) < 0.8, engaged, 1 - engaged)[hcp])
+    late, rows = (ask(lots, covariates=[], instruments=["lot"], clusters=c).effect for c in ("hcp", None))
+    assert late.high - late.low > 1.5 * (rows.high - rows.low)  # type: ignore[union-attr]
+
+
+def test_what_is_a_dose_and_what_is_left_out_is_told() -> None:
+    frame = patients(2, rows=200).assign(arm=np.arange(200) % 3 * 1.0)
+    dose = ask(frame, treatment="arm")
+    assert "ATE of one unit more of arm on outcome" in dose.summary
+    assert "arm is taken as a dose; of arms name two" in dose.notes[0]
+    pair = ask(frame, treatment="arm", target=2.0, control=0.0)
+    assert pair.notes == ("67 rows of other arms are left out: the effect says nothing of them.",)
 
 
 def test_risks_and_counts_have_a_ratio() -> None:

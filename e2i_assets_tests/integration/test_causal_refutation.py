@@ -89,6 +89,11 @@ def test_there_is_nothing_to_refute_without_an_estimate() -> None:
             "control rare can show nothing: Too few of an arm",
         ),
         ({"repetitions": 5, "negative_exposures": ["rule"]}, "rule can show nothing: The covariates decide"),
+        ({"negative_exposures": ["rule"] * 5}, "control named twice: rule"),
+        ({"negative_outcomes": ["outcome"]}, "no negative control: outcome is the outcome"),
+        ({"negative_outcomes": ["severity"]}, "no negative control: severity is a covariate"),
+        ({"negative_exposures": ["treated"]}, "no negative control: treated is the treatment"),
+        ({"negative_outcomes": "rule"}, "are a text, not a list"),
     ],
 )
 def test_what_can_show_nothing_does_not_pass(asked: dict[str, Any], words: str) -> None:
@@ -100,3 +105,5 @@ def test_what_can_show_nothing_does_not_pass(asked: dict[str, Any], words: str) 
 def test_other_rows_than_those_of_the_report_are_refused() -> None:
     with pytest.raises(CausalDataError, match="the frame has 100 rows of treated, the report is of 500"):
         refute(patients().head(100), report(), repetitions=5)
+    with pytest.raises(CausalDataError, match="treated or outcome of the frame is not that of the report"):
+        refute(patients().assign(outcome=lambda f: -f.outcome), report(), repetitions=5)

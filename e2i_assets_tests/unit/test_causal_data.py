@@ -89,6 +89,11 @@ def ask(frame: pd.DataFrame, **changed: object) -> None:
             {},
             "duplicated rows: 120 of 120",
         ),
+        (lambda f: f.assign(treated=[[0], [1]] * (ROWS // 2)), {}, "treatment treated holds lists or the like"),
+        (lambda f: f, {"clusters": "lot"}, "column not in the frame: lot"),
+        (lambda f: f, {"clusters": "age"}, "covariates and clusters: age"),
+        (lambda f: f.assign(lot=f.visits.where(f.index > 4)), {"clusters": "lot"}, "clusters lot: missing in 5"),
+        (lambda f: f.assign(lot=1), {"clusters": "lot"}, "clusters lot: all 60 rows are of one"),
         (lambda f: f, {"seed": -1}, "seed is -1"),
         (lambda f: f, {"covariates": "age"}, "covariates is the text 'age', not a list"),
         (lambda f: f.rename(columns={"age": 3}), {"covariates": [3]}, "no name of a covariate: 3"),
@@ -199,3 +204,30 @@ def test_rows_and_columns_have_an_order_of_their_own() -> None:
     assert data.columns == other.columns == ("age", "visits")
     assert list(data.index) == list(other.index) == list(frame.index[rows])
     np.testing.assert_allclose(data.x, other.x, rtol=0, atol=1e-12)
+
+
+def test_a_treatment_that_is_known_only_with_the_outcomes_tells_nothing() -> None:
+    frame = table().rename(columns={"treated": "treatment_initiated"})
+    for more in ({}, {"instruments": ["visits"]}):
+        report = estimate_effect(
+            frame, treatment="treatment_initiated", outcome="outcome", covariates=["age"], **more
+        )  # type: ignore[arg-type]
+        assert (report.status, report.reason) == ("not_identified", "known_afterwards")
+        assert "nobody can tell whether it came before outcome" in report.explanation
+
+
+def test_too_few_clusters_are_no_estimate_however_many_rows_they_have() -> None:
+    frame = table().assign(treated=lambda f: f.index % 2, lot=lambda f: f.index % 16)
+    report = estimate_effect(
+        frame, treatment="treated", outcome="outcome", covariates=["age"], clusters="lot"
+    )
+    assert (report.status, report.reason) == ("not_identified", "too_few")
+    assert "Too few clusters of an arm: 8 have a known outcome, and 10 are needed" in report.explanation
+
+
+def test_instruments_of_any_size_are_told_apart() -> None:
+    frame = table().assign(lot=lambda f: f.age * 1e-200)
+    report = estimate_effect(
+        frame, treatment="treated", outcome="outcome", covariates=[], instruments=["lot", "visits"]
+    )
+    assert report.reason == "weak_instruments"

@@ -112,6 +112,35 @@ def test_outcomes_that_are_not_known_are_made_up_for() -> None:
     assert abs(scores.estimate - effect.mean()) < 3 * scores.standard_error
 
 
+@pytest.mark.parametrize("estimand", ["ate", "att"])
+def test_rows_of_one_cluster_count_once(estimand: str) -> None:
+    """Each row ten times over says what it says alone; without clusters it would be surer by the root of ten."""
+    data, nuisances, _ = world(200)
+    copied = np.repeat(np.arange(200), 10)
+    arrays = {
+        name: getattr(nuisances, name)[..., copied]
+        for name in ("t", "folds", "propensity", "control", "treated", "known_control", "known_treated")
+    }
+    more = replace(nuisances, **arrays)
+    alone = difference(data, nuisances, 0, estimand)  # type: ignore[arg-type]
+    together = difference(replace(data.of(copied), clusters=copied), more, 0, estimand)  # type: ignore[arg-type]
+    assert together.estimate == pytest.approx(alone.estimate)
+    assert together.influence == pytest.approx(alone.influence)
+    assert difference(data.of(copied), more, 0, estimand).standard_error < 0.4 * alone.standard_error  # type: ignore[arg-type]
+
+
+def test_outcomes_that_are_never_known_of_a_kind_of_rows_leave_no_overlap() -> None:
+    data, nuisances, _ = world()
+    fit = NuisanceFit("treatment", "auc", 0.7, {}, {})
+    for least, refused in ((-2.0, False), (0.0, True)):
+        known = data.x[:, 0] > least
+        probability = np.clip(known.astype(float), 0.05, 1)[None]
+        judged = replace(nuisances, known_control=probability, known_treated=probability, fits=(fit,))
+        answer = why_not(overlap_of(replace(data, y=np.where(known, data.y, np.nan)), judged, "ate"))
+        assert (answer is not None) == refused
+        assert answer is None or "as good as never known" in answer[1]
+
+
 def test_the_median_of_repeats_is_as_uncertain_as_they_differ() -> None:
     rows = np.array([1.0, -1.0] * 50)
     alike = [Scores(1.0, rows)] * 3
