@@ -44,12 +44,19 @@ class AlreadyServed(E2IError, RuntimeError):
 
 
 class ServiceKeeper:
-    """Looks after one service."""
+    """Looks after one service.
 
-    def __init__(self, service: str, warehouse: Warehouse, slots: Slots, log_url: str | None = None) -> None:
+    Args:
+        address: of the router for it, where a release has to answer before the records say that it does.
+    """
+
+    def __init__(
+        self, service: str, warehouse: Warehouse, slots: Slots, address: str, log_url: str | None = None
+    ) -> None:
         self.service = service
         self.slots = slots
         self._warehouse = warehouse
+        self._address = address
         self._log_url = log_url
         self._state = State(None, None, None)
         self._reported: set[tuple[str, str]] = set()
@@ -107,8 +114,7 @@ class ServiceKeeper:
             case Action.RETIRE:
                 self.slots.retire([name])
             case Action.CONFIRM:
-                with releases(self._warehouse, self.service) as records:
-                    records.confirm(release)
+                self._confirm(name, release)
             case Action.GIVE_UP:
                 self._give_up(step, name)
             case Action.ROLL_BACK:
@@ -127,6 +133,11 @@ class ServiceKeeper:
         self.slots.activate(name)
         time.sleep(SETTLED)
         self.slots.retire(other for other in NAMES if other != name)
+
+    def _confirm(self, name: str, release: str) -> None:
+        if self.slots.answers_at(self._address, name):
+            with releases(self._warehouse, self.service) as records:
+                records.confirm(release)
 
     def _give_up(self, step: Step, name: str) -> None:
         wanted = self._state.wanted
@@ -192,6 +203,7 @@ class Reconciler:
                 service,
                 warehouse,
                 Slots(service, folder / service, here.bento_home, upstreams[service], every),
+                here.service_url(service),
                 log_url,
             )
             for service in SERVICES
@@ -202,8 +214,10 @@ class Reconciler:
 
         Raises:
             AlreadyServed: another reconciler has the database.
+            DeploymentError: there is no router to start.
         """
         with _lock_of_database(self._warehouse):
+            self._router.ensure()
             loops: list[tuple[str, Callable[[], object], float]]
             loops = [("router", self._router.ensure, ROUTER_TICK)]
             loops += [(keeper.service, keeper.tick, TICK) for keeper in self._keepers]

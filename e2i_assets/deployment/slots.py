@@ -222,10 +222,14 @@ class Slots:
         watched = now - facts.switched_at < WATCHED_FOR
         facts.error_rate = _worst(health) if health and watched else None
 
-    def _health(self, name: str) -> dict[str, Any] | None:
+    def answers_at(self, address: str, name: str) -> bool:
+        """Whether it is the release of this process that answers at an address, the router's."""
+        return self._health(name, address) is not None
+
+    def _health(self, name: str, address: str | None = None) -> dict[str, Any] | None:
         """What a process says of its release; None where there is no answer, or not of that release."""
         try:
-            response = self._client.get(f"{self.url(name)}/health")
+            response = self._client.get(f"{address or self.url(name)}/health")
             health = response.json() if response.status_code == 200 else None
         except (httpx.TransportError, ValueError):
             return None

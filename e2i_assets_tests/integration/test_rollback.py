@@ -32,6 +32,8 @@ from e2i_assets_tests.deployment_world import SERVICE, in_staging, move
 
 NUMBERS = itertools.count(1)
 
+ADDRESS = "http://127.0.0.1:3001"
+
 
 @pytest.fixture(scope="module")
 def here(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
@@ -192,7 +194,7 @@ def test_the_reconciler_rolls_back_in_the_ledger_too_and_leaves_an_incident(
         Slot("green", old.release, "ready"),
     )
     observed: Any = SimpleNamespace(observe=lambda: slots, died=[])
-    ServiceKeeper(SERVICE, warehouse, observed).tick()
+    ServiceKeeper(SERVICE, warehouse, observed, ADDRESS).tick()
     incident = incidents_of(warehouse, 1)[0]
     assert (incident.kind, incident.release, incident.reason) == ("rolled_back", new.release, reason)
     assert old.release in incident.action
@@ -214,9 +216,25 @@ def test_the_reconciler_goes_back_to_nothing_that_was_archived(warehouse: Wareho
         Slot("green", old.release, "ready"),
     )
     observed: Any = SimpleNamespace(observe=lambda: slots, died=[])
-    keeper, before = ServiceKeeper(SERVICE, warehouse, observed), history(warehouse, SERVICE)
+    keeper, before = ServiceKeeper(SERVICE, warehouse, observed, ADDRESS), history(warehouse, SERVICE)
     for _ in range(2):
         keeper.tick()
     told = [one for one in incidents_of(warehouse, 2) if one.release == new.release]
     assert [(one.kind, "version 2 is in archived" in one.action) for one in told] == [("unhealthy", True)]
     assert history(warehouse, SERVICE) == before
+
+
+def test_a_release_is_confirmed_once_it_answers_where_everybody_asks(warehouse: Warehouse, name: str) -> None:
+    in_staging(warehouse, name, 4)
+    wanted = deploy(warehouse, None, by="test")[SERVICE]
+    answers = iter([False, True])
+    slots = (Slot("blue", wanted.release, "ready", active=True), Slot("green"))
+    observed: Any = SimpleNamespace(
+        observe=lambda: slots,
+        died=[],
+        answers_at=lambda address, slot: (address, slot) == (ADDRESS, "blue") and next(answers),
+    )
+    keeper = ServiceKeeper(SERVICE, warehouse, observed, ADDRESS)
+    for status in ("wanted", "active"):
+        keeper.tick()
+        assert history(warehouse, SERVICE)[0].status == status
