@@ -64,7 +64,9 @@ def post(url: str, path: str, body: dict[str, Any]) -> httpx.Response:
 def forget() -> None:
     """Remove the modules of a service that was loaded into this process."""
     for module in [
-        name for name in sys.modules if name.partition(".")[0] in ("service", "server", "one_row")
+        name
+        for name in sys.modules
+        if name.partition(".")[0] in ("service", "server", "one_row", "contributions")
     ]:
         del sys.modules[module]
 

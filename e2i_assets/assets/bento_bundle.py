@@ -22,6 +22,7 @@ from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
 from e2i_assets.modeling.explanation.example_row import example_features, known_levels, usual_values
+from e2i_assets.modeling.explanation.shapley import served_explanation
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.selection.candidate import broken_constraints
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 PROBES = 200
 """Rows of validation that model and bundle are asked."""
+EFFECTS_UNEXPLAINED: Mapping[str, Any] = {
+    "unavailable": "an effect is told by several models together and has no one score; the model card tells "
+    "which features move it over all patients"
+}
 
 
 def build_bento_bundle(scope: PredictiveScope) -> dg.AssetsDefinition:
@@ -168,7 +173,11 @@ def _build(
     features = [feature for feature in splits.features if feature.name in model.features]
     levels = known_levels(model.pipeline[0])
     numeric = [feature.name for feature in features if feature.kind == "numeric"]
-    usual = usual_values(splits.train, numeric, context.quality.minimum_cell_count)
+    cell = context.quality.minimum_cell_count
+    usual = usual_values(splits.train, numeric, cell)
+    explanation = EFFECTS_UNEXPLAINED
+    if served.answer.gives != "effect":
+        explanation = served_explanation(model.pipeline, splits.train, minimum_cell_count=cell)
     bundle = build_bundle(
         model.pipeline,
         features,
@@ -184,6 +193,7 @@ def _build(
         levels=levels,
         usual=usual,
         logged_features=[feature.name for feature in features if feature.name in scope.logged_features],
+        explanation=explanation,
     )
     return bundle, example_features(features, levels, usual)
 

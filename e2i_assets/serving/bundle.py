@@ -15,9 +15,12 @@ from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.packing import MODELS, member, pack, service_files
-from e2i_assets.serving.pipeline_check import Golden, PipelineFacts, check_pipeline
+from e2i_assets.serving.pipeline_check import Golden, PipelineFacts, check_explanation, check_pipeline
 from e2i_assets.serving.schema import feature_schema, render
 from e2i_assets.serving.server.answers import told
+from e2i_assets.serving.server.explanation import Explainer
+
+NO_EXPLANATION: Mapping[str, str] = {"unavailable": "the bundle was built without it"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def build_bundle(
     levels: Mapping[str, Sequence[str]],
     usual: Mapping[str, tuple[float, float]],
     logged_features: Sequence[str] = (),
+    explanation: Mapping[str, Any] = NO_EXPLANATION,
     build_dir: Path | None = None,
 ) -> Bundle:
     """Build the Bento `name:version` into BentoML's current store (`BENTOML_HOME`, or `bento_store`).
@@ -69,6 +73,8 @@ def build_bundle(
         metadata: what to tell about the model (data version, metrics, run id); text or finite numbers.
         levels: levels that training saw, for every categorical feature; others are answered with a warning.
         logged_features: of which the values of a request may be kept in the prediction log.
+        explanation: what is needed to take a prediction apart, or why it is not
+            (`modeling.explanation.shapley.served_explanation`).
         usual: ends of what was usual in training, for numeric features; values well beyond them, likewise.
         build_dir: folder for the sources of the build, kept; a temporary one otherwise.
 
@@ -79,6 +85,7 @@ def build_bundle(
     tag = _tag(name, version)
     described = feature_schema(features, levels, usual)
     facts = check_pipeline(pipeline, described, answer)
+    check_explanation(Explainer(pipeline, explanation, answer.document(), described), facts.golden, described)
     text = render(
         {
             "model_id": tag,
@@ -91,6 +98,7 @@ def build_bundle(
             "metadata": dict(metadata),
             "logged_features": _logged(logged_features, features),
             "one_row": facts.one_row,
+            "explanation": dict(explanation),
             "golden": [_known(one, answer) for one in facts.golden],
         }
     )

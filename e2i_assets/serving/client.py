@@ -70,8 +70,10 @@ class _Client:
             "transport": transport,
         }
 
-    def _one(self, model_name: str, features: Features, patient_journey_id: str | None) -> _Steps:
-        body = {"features": features, "patient_journey_id": patient_journey_id}
+    def _one(
+        self, model_name: str, features: Features, patient_journey_id: str | None, explain: bool
+    ) -> _Steps:
+        body = {"features": features, "patient_journey_id": patient_journey_id, "explain": explain}
         return self._asked(model_name, "predict", body)
 
     def _many(
@@ -127,15 +129,21 @@ class BentoMLClient(_Client):
         self._http = httpx.AsyncClient(**self._options)
 
     async def predict(
-        self, model_name: str, features: Features, *, patient_journey_id: str | None = None
+        self,
+        model_name: str,
+        features: Features,
+        *,
+        patient_journey_id: str | None = None,
+        explain: bool = False,
     ) -> dict[str, Any]:
-        """The answer to one row of named features, as the service gives it.
+        """The answer to one row of named features, as the service gives it; with `explain`, what each of them
+        adds to the model's score.
 
         Raises:
             PredictionRefused: 4xx; the message names the field.
             ServiceUnavailable: nobody answered.
         """
-        return await self._run(self._one(model_name, features, patient_journey_id))
+        return await self._run(self._one(model_name, features, patient_journey_id, explain))
 
     async def predict_batch(
         self,
@@ -183,10 +191,15 @@ class SyncBentoMLClient(_Client):
         self._http = httpx.Client(**self._options)
 
     def predict(
-        self, model_name: str, features: Features, *, patient_journey_id: str | None = None
+        self,
+        model_name: str,
+        features: Features,
+        *,
+        patient_journey_id: str | None = None,
+        explain: bool = False,
     ) -> dict[str, Any]:
         """As `BentoMLClient.predict`."""
-        return self._run(self._one(model_name, features, patient_journey_id))
+        return self._run(self._one(model_name, features, patient_journey_id, explain))
 
     def predict_batch(
         self,

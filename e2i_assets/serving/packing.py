@@ -14,6 +14,7 @@ from typing import Any
 
 from e2i_assets import file_hashes
 from e2i_assets.file_hashes import File
+from e2i_assets.modeling.explanation import contributions
 from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
@@ -25,6 +26,7 @@ _SERVER = Path(__file__).with_name("server")
 _CARRIED = {
     "e2i_assets.serving.server": "server",
     "e2i_assets.modeling.selection.one_row": "one_row",
+    "e2i_assets.modeling.explanation.contributions": "contributions",
     "e2i_assets.file_hashes": "file_hashes",
 }
 """Our name of what travels along to its name there."""
@@ -33,7 +35,8 @@ _CARRIED = {
 @cache
 def service_files() -> Mapping[str, str]:
     """Path in the Bento to the source there: all that answers requests, under names of its own."""
-    files = {"service.py": _SERVER / "service.py", "file_hashes.py": Path(file_hashes.__file__)}
+    files = {"service.py": _SERVER / "service.py"}
+    files |= {f"{_CARRIED[one.__name__]}.py": Path(str(one.__file__)) for one in (contributions, file_hashes)}
     files |= {f"server/{part.name}": part for part in sorted(_SERVER.glob("*.py"))}
     files |= {f"one_row/{part.name}": part for part in sorted(Path(one_row.__file__).parent.glob("*.py"))}
     del files["server/service.py"]

@@ -15,6 +15,7 @@ from typing import Any
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving.errors import BundleError
+from e2i_assets.serving.server.explanation import Explainer
 from e2i_assets.serving.server.request_schema import Row, bounds, to_frame
 
 _ALWAYS = frozenset(
@@ -87,6 +88,23 @@ def check_pipeline(pipeline: Any, features: Sequence[Mapping[str, Any]], answer:
     whole = np.asarray(one_row.asked(restored, answer.method)(to_frame(features, rows)), dtype=float)
     golden = [Golden(nulls, all_missing), *map(Golden, rows, _told(whole, answer))][:GOLDEN]
     return PipelineFacts(_requirements(modules), tuple(golden), _one_row(restored, answer, rows, whole))
+
+
+def check_explanation(
+    explainer: Explainer, golden: Sequence[Golden], features: Sequence[Mapping[str, Any]]
+) -> None:
+    """Try to take the known answers apart.
+
+    Raises:
+        BundleError: what the features add does not make the score.
+    """
+    try:
+        for one in golden:
+            explainer.explain(to_frame(features, [one.features]))
+    except RuntimeError as error:
+        raise BundleError(
+            str(error), "Report a fault of modeling/explanation, with the versions of the libraries."
+        ) from error
 
 
 class _Recorder(pickle.Unpickler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,13 +16,14 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from e2i_assets.file_hashes import hashes
+from e2i_assets.modeling.explanation.shapley import served_explanation
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.server.admission import MAX_AT_A_TIME, MAX_BODY
 from e2i_assets.serving.server.request_schema import to_frame
 from e2i_assets_tests.serve_process import forget, post, served
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_data, toy_pipeline
 
 TAG = "e2i-conversion-toy:v1"
 ROWS: list[dict[str, Any]] = [
@@ -57,6 +59,7 @@ def url(pipeline: Pipeline, log: Path) -> Iterator[str]:
             metadata={"data_version": "abc"},
             levels=LEVELS,
             usual=USUAL,
+            explanation=served_explanation(pipeline, toy_data()[0].assign(patient_id=range(300))),
         )
         assert (bundle.tag, bundle.service_name) == (TAG, "classification-service")
     with served(bundle.tag, home, log) as address:
@@ -90,6 +93,21 @@ def test_one_row_gets_the_probability_of_the_model_in_process(
     assert answer["_metadata"]["model_name"] == "e2i-conversion-toy"
     empty = all(value is None for value in row.values())
     assert answer["_metadata"]["warnings"] == (["every feature: null in 1 of 1 rows"] if empty else [])
+
+
+def test_a_prediction_is_taken_apart_on_request(url: str, pipeline: Pipeline) -> None:
+    plain = post(url, "/predict", {"features": ROW, "explain": False}).json()
+    assert "explanation" not in plain
+    answer = post(url, "/predict", {"features": ROW, "explain": True}).json()
+    assert answer["predictions"] == plain["predictions"]
+    told = answer["explanation"]
+    assert told["scale"] == "log-odds"
+    assert set(told["contributions"]) == set(ROW)
+    log_odds = math.log(answer["predictions"][0] / (1 - answer["predictions"][0]))
+    assert told["base"] + sum(told["contributions"].values()) == pytest.approx(log_odds, abs=1e-4)
+    response = post(url, "/predict_batch", {"features_list": [ROW], "explain": True})
+    assert (response.status_code, response.json()["detail"][0]["loc"]) == (400, ["explain"])
+    assert httpx.get(f"{url}/model_info").json()["explanation"] == {"scale": "log-odds"}
 
 
 def test_a_batch_gets_the_same_in_its_order(url: str, pipeline: Pipeline) -> None:

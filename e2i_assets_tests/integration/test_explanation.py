@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.explanation.contributions import bare
 from e2i_assets.modeling.explanation.explain import Explanation, explain, explain_model
 from e2i_assets.modeling.explanation.plots import explanation_plots
 from e2i_assets.modeling.explanation.shapley import NotExplainedError, attribute, scored
@@ -113,6 +115,28 @@ def test_a_calibrated_model_is_explained_before_its_calibration() -> None:
     expected, attribution = (attribute(p, VALIDATION.X, TRAIN.X) for p in (plain.pipeline, calibrated))
     assert (expected.scale, attribution.scale) == ("log-odds", "log-odds before calibration")
     np.testing.assert_array_equal(attribution.values, expected.values)
+
+
+@pytest.mark.parametrize("forest", [RandomForestClassifier, ExtraTreesRegressor])
+def test_a_forest_is_taken_apart_as_by_the_library(forest: type) -> None:
+    """Features asked again on a way and uneven weights included."""
+    import shap
+
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(150, 6)).astype(np.float32)
+    y = (X[:, 0] * X[:, 1] + rng.normal(size=150) > 0).astype(int) + (X[:, 2] > 1)
+    fitted = forest(n_estimators=8, random_state=1).fit(X, y, sample_weight=rng.uniform(0.2, 3, 150))
+    values, base = bare(fitted).contributions(None)(X[:20])
+    explainer = shap.TreeExplainer(fitted)
+    expected = np.asarray(explainer.shap_values(X[:20])).reshape(values.shape)
+    np.testing.assert_allclose(values, expected, atol=1e-9)
+    np.testing.assert_allclose(base, np.atleast_1d(explainer.expected_value), atol=1e-9)
+
+
+def test_a_forest_that_asks_nothing_is_its_mean() -> None:
+    X = np.zeros((20, 3))
+    values, base = bare(ExtraTreesRegressor(2).fit(X, np.full(20, 4.0))).contributions(None)(X[:1])
+    assert (values.tolist(), base.tolist()) == ([[[0.0]] * 3], [4.0])
 
 
 def test_another_kind_of_model_is_refused_by_name() -> None:

@@ -1,8 +1,5 @@
-"""SHAP values of a trained pipeline, exact for the kind of model that it is, by raw feature.
-
-Boosted trees and forests: path-dependent TreeSHAP (Lundberg 2020), by the boosters themselves and, of
-forests, by `shap`. Linear models: coefficient times the distance from the background's mean (Lundberg 2017,
-corollary 1). A feature's columns (its levels, its gaps) are added up; values and base make the model's score.
+"""SHAP values of a trained pipeline by raw feature: its columns (levels, gaps) are added up; values and base
+make the model's score.
 """
 
 from __future__ import annotations
@@ -13,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT, Cells
 from e2i_assets.modeling.errors import ModelingError
+from e2i_assets.modeling.explanation.contributions import Bare, bare, summed
 from e2i_assets.modeling.preprocessing.preprocessor import sources_of
 
 if TYPE_CHECKING:
@@ -47,54 +46,31 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Scored:
-    """A pipeline taken apart: what makes the score, and how the score becomes one in units of the target.
-
-    Attributes:
-        estimator: without a calibration or a transformation of the target around it.
-        factor, offset: of the target's standardisation.
-        scale: what the score is, in words.
-    """
+    """A pipeline taken apart: what is done to raw rows, and what makes a score of them."""
 
     preprocessor: ColumnTransformer
-    estimator: Any
-    factor: float
-    offset: float
-    scale: str
+    model: Bare
 
     @property
     def additive(self) -> bool:
         """Whether it adds its features up, so that none interacts with another."""
-        return hasattr(self.estimator, "coef_")
+        return self.model.additive
 
     def score(self, X: pd.DataFrame) -> np.ndarray:
         """The score of raw rows, shape (rows, outputs)."""
-        return _score(self.estimator, self.preprocessor.transform(X)) * self.factor + self.offset
+        return self.model.score(self.preprocessor.transform(X))
 
 
 def scored(pipeline: Pipeline) -> Scored:
     """Take a pipeline apart.
 
     Raises:
-        NotExplainedError: the model is none of those that this module knows.
+        NotExplainedError: the model is none of those that are known.
     """
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.compose import TransformedTargetRegressor
-    from sklearn.frozen import FrozenEstimator
-
-    preprocessor, estimator = pipeline[0], pipeline[-1]
-    factor, offset, calibrated = 1.0, 0.0, isinstance(estimator, CalibratedClassifierCV)
-    while isinstance(estimator, CalibratedClassifierCV | FrozenEstimator):
-        estimator = estimator.estimator
-    if isinstance(estimator, TransformedTargetRegressor):
-        standard = estimator.transformer_
-        factor, offset = float(standard.scale_[0]), float(standard.mean_[0])
-        estimator = estimator.regressor_
-    if not (hasattr(estimator, "coef_") or _is_booster(estimator) or hasattr(estimator, "estimators_")):
-        raise NotExplainedError(f"{type(estimator).__name__} has no SHAP values here")
-    scale = "target"
-    if hasattr(estimator, "classes_"):
-        scale = "probability" if hasattr(estimator, "estimators_") else "log-odds"
-    return Scored(preprocessor, estimator, factor, offset, scale + " before calibration" * calibrated)
+    try:
+        return Scored(pipeline[0], bare(pipeline[-1]))
+    except NotImplementedError as error:
+        raise NotExplainedError(str(error)) from None
 
 
 def attribute(pipeline: Pipeline, X: pd.DataFrame, background: pd.DataFrame) -> Attribution:
@@ -104,94 +80,73 @@ def attribute(pipeline: Pipeline, X: pd.DataFrame, background: pd.DataFrame) -> 
         background: raw rows whose mean a linear model's values are distances from; trees do without.
 
     Raises:
-        NotExplainedError: the model is none of those that this module knows.
+        NotExplainedError: the model is none of those that are known.
     """
-    model = scored(pipeline)
-    M = model.preprocessor.transform(X)
-    if model.additive:
-        values, base = _of_linear(model.estimator, M, model.preprocessor.transform(background))
-    elif _is_booster(model.estimator):
-        values, base = _of_booster(model.estimator, M)
-    else:
-        values, base = _of_forest(model.estimator, M)
-    names = tuple(str(name) for name in model.preprocessor.feature_names_in_)
-    sources = sources_of(model.preprocessor)
-    of_feature = np.array([[source == name for source in sources] for name in names], dtype=float)
-    summed = np.einsum("fc,rco->rfo", of_feature, values)
-    return Attribution(summed * model.factor, base * model.factor + model.offset, names, model.scale)
+    taken = scored(pipeline)
+    transform, model = taken.preprocessor.transform, taken.model
+    reference = transform(background).mean(axis=0) if model.additive else None
+    values, base = model.contributions(reference)(transform(X))
+    names = tuple(str(name) for name in taken.preprocessor.feature_names_in_)
+    return Attribution(summed(values, sources_of(taken.preprocessor), names), base, names, model.scale)
+
+
+def served_explanation(
+    pipeline: Pipeline, train: pd.DataFrame, *, minimum_cell_count: int = MINIMUM_CELL_COUNT
+) -> dict[str, Any]:
+    """What a bundle needs to take a prediction apart, as plain JSON; no row of a patient is in it.
+
+    Args:
+        train: with `patient_id` and the raw features.
+
+    Returns:
+        `scale`, the feature behind each column in `sources` and, of a linear model, the `reference` that its
+        values are distances from: the means of train, of what is yes or no by counts of patients rounded to
+        multiples of the minimum cell count. Else why there is nothing, under `unavailable`.
+    """
+    try:
+        taken = scored(pipeline)
+    except NotExplainedError as error:
+        return {"unavailable": str(error)}
+    if taken.model.is_forest and _work(taken.model.estimator) > SERVED_WORK:
+        return {
+            "unavailable": "its forest has too many leaves to be taken apart within a fraction of a second"
+        }
+    reference = None
+    if taken.model.additive:
+        X = train[[str(name) for name in taken.preprocessor.feature_names_in_]]
+        transformed = taken.preprocessor.transform(X)
+        reference = _reference(transformed, train["patient_id"].to_numpy(), minimum_cell_count)
+    return {"scale": taken.model.scale, "sources": sources_of(taken.preprocessor), "reference": reference}
+
+
+def _reference(M: np.ndarray, patients: np.ndarray, minimum_cell_count: int) -> list[float]:
+    cells = Cells(minimum_cell_count)
+    all_patients = max(cells.rounded(len(np.unique(patients))), minimum_cell_count)
+
+    def mean(column: np.ndarray) -> float:
+        if not np.isin(column, (0.0, 1.0)).all():
+            return round(float(column.mean()), 3)
+        return min(1.0, cells.rounded(len(np.unique(patients[column == 1]))) / all_patients)
+
+    return [mean(column) for column in M.T]
 
 
 def affordable_rows(pipeline: Pipeline, most: int) -> int:
     """Rows that are explained within seconds: of a forest, leaves and depth decide."""
-    estimator = scored(pipeline).estimator
-    if not hasattr(estimator, "estimators_"):
+    model = scored(pipeline).model
+    if not model.is_forest:
         return most
-    trees = [tree.tree_ for tree in estimator.estimators_]
-    work = sum(tree.n_leaves for tree in trees) * max(tree.max_depth for tree in trees) ** 2
-    return int(np.clip(_WORK // max(work, 1), min(_LEAST, most), most))
+    return int(np.clip(WORK // max(_work(model.estimator), 1), min(LEAST_ROWS, most), most))
 
 
-_WORK = 5_000_000_000
-"""Leaves times squared depth times rows that take a few seconds."""
-_LEAST = 50
+def _work(forest: Any) -> int:
+    """Leaves times squared depth, which the time of a row goes with."""
+    trees = [tree.tree_ for tree in forest.estimators_]
+    return sum(tree.n_leaves for tree in trees) * max(tree.max_depth for tree in trees) ** 2
 
 
-def _is_booster(estimator: Any) -> bool:
-    return type(estimator).__module__.split(".")[0] in ("xgboost", "lightgbm")
-
-
-def _score(estimator: Any, M: np.ndarray) -> np.ndarray:
-    if hasattr(estimator, "estimators_"):
-        if hasattr(estimator, "classes_"):
-            probabilities = estimator.predict_proba(M)
-            return probabilities[:, 1:] if probabilities.shape[1] == 2 else probabilities
-        return _columns(estimator.predict(M))
-    if hasattr(estimator, "booster_"):
-        return _columns(estimator.booster_.predict(M, raw_score=True))
-    if _is_booster(estimator):
-        return _columns(estimator.predict(M, output_margin=True))
-    return _columns(
-        estimator.decision_function(M) if hasattr(estimator, "classes_") else estimator.predict(M)
-    )
-
-
-def _columns(scores: Any) -> np.ndarray:
-    """Scores as (rows, outputs), float64."""
-    scores = np.asarray(scores, dtype=float)
-    return scores[:, None] if scores.ndim == 1 else scores
-
-
-def _of_linear(estimator: Any, M: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    coefficients = np.atleast_2d(estimator.coef_)  # outputs by columns
-    mean = background.mean(axis=0)
-    values = (M - mean)[:, :, None] * coefficients.T[None]
-    return values, np.atleast_1d(estimator.intercept_) + coefficients @ mean
-
-
-def _of_booster(estimator: Any, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The library's own: the last column is the base."""
-    if hasattr(estimator, "booster_"):
-        flat = np.asarray(estimator.booster_.predict(M, pred_contrib=True))
-        raw = flat.reshape(len(M), -1, M.shape[1] + 1)
-    else:
-        import xgboost
-
-        booster = estimator.get_booster()
-        raw = np.asarray(booster.predict(xgboost.DMatrix(M), pred_contribs=True), dtype=float)
-        raw = raw[:, None, :] if raw.ndim == 2 else raw
-    values = raw.transpose(0, 2, 1)
-    return values[:, :-1], values[0, -1]
-
-
-def _of_forest(estimator: Any, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)  # of matplotlib, by shap's own colours
-        import shap
-
-    explainer = shap.TreeExplainer(estimator)
-    values, base = np.asarray(explainer.shap_values(M)), np.atleast_1d(explainer.expected_value)
-    if values.ndim == 2:
-        return values[:, :, None], base
-    return (values[:, :, 1:], base[1:]) if values.shape[2] == 2 else (values, base)
+WORK = 5_000_000_000
+"""So much that it takes a few seconds."""
+SERVED_WORK = 50_000_000
+"""So much that a request waits less than 0.2 s, and the first one less than a second."""
+LEAST_ROWS = 50

@@ -12,8 +12,12 @@ from typing import Any
 
 from e2i_assets.modeling.selection.one_row import TOLERANCE, asked, compiled
 from e2i_assets.serving.server.answers import told
+from e2i_assets.serving.server.explanation import Explainer
 from e2i_assets.serving.server.release import verified
 from e2i_assets.serving.server.request_schema import Row, doubter, request_models, to_frame
+
+_OF_EXPLANATION = ("scale", "unavailable")
+"""What is told of how predictions are taken apart."""
 
 
 class Model:
@@ -51,6 +55,9 @@ class Model:
         self._doubts = doubter(self.schema["features"])
         pipeline = joblib.load(io.BytesIO(files["pipeline.joblib"]))
         self._whole = asked(pipeline, self._answer["method"])
+        self._explainer = Explainer(
+            pipeline, self.schema["explanation"], self._answer, self.schema["features"]
+        )
         self._one_row = None
         if self.schema["one_row"] == "compiled":
             self._one_row = compiled(pipeline, self._answer["method"])
@@ -70,21 +77,31 @@ class Model:
         given = self._whole(to_frame(self.schema["features"], rows)).astype(float)
         return given[:, self._columns] if self._columns else given
 
-    def answer(self, rows: Sequence[Row], start: float) -> tuple[Any, dict[str, Any]]:
-        """What the pipeline gives, and the answer to a request that arrived at `start` (`perf_counter`)."""
+    def answer(
+        self, rows: Sequence[Row], start: float, *, explain: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
+        """What the pipeline gives, and the answer to a request that arrived at `start` (`perf_counter`).
+
+        Args:
+            explain: tell what each feature of the only row adds to the score.
+        """
         warnings = self._doubts(rows)
         before = time.perf_counter()
         given = self.given(rows)
         end = time.perf_counter()
+        explained = {}
+        if explain:
+            explained["explanation"] = self._explainer.explain(to_frame(self.schema["features"], rows))
         return given, {
             **told(given, self._answer),
+            **explained,
             "model_id": self.model_id,
             "prediction_time_ms": round(1000 * (end - before), 3),
             "_metadata": {
                 "model_name": self.name,
                 "version": self.version,
                 "stage": self.stage,
-                "latency_ms": round(1000 * (end - start), 3),
+                "latency_ms": round(1000 * ((time.perf_counter() if explain else end) - start), 3),
                 "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 "warnings": warnings,
             },
@@ -107,7 +124,8 @@ class Model:
     def info(self) -> dict[str, Any]:
         """What the model is: features, what it answers and the metadata recorded when it was built."""
         return {
-            **{key: self.schema[key] for key in self.schema if key != "golden"},
+            **{key: self.schema[key] for key in self.schema if key not in ("golden", "explanation")},
+            "explanation": {k: v for k, v in self.schema["explanation"].items() if k in _OF_EXPLANATION},
             "version": self.version,
             "stage": self.stage,
         }

@@ -35,6 +35,24 @@ _METADATA = {
     "timestamp": _TEXT,
     "warnings": {"type": "array", "items": _TEXT},
 }
+_CONTRIBUTION = {"anyOf": [_NUMBER, {"type": "object", "additionalProperties": _NUMBER}]}
+"""A number, or of several classes one for each."""
+_EXPLANATION = {
+    "description": "Where the request asks to `explain`: what each feature adds to `base`, up to `score`",
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {
+                "scale": _TEXT,
+                "base": _CONTRIBUTION,
+                "score": _CONTRIBUTION,
+                "contributions": {"type": "object", "additionalProperties": _CONTRIBUTION},
+            },
+            "required": ["scale", "base", "score", "contributions"],
+        },
+        {"type": "object", "properties": {"unavailable": _TEXT}, "required": ["unavailable"]},
+    ],
+}
 _ERROR = {
     "type": "object",
     "properties": {"error": _TEXT, "detail": {"type": "array", "items": {"type": "object"}}},
@@ -121,7 +139,7 @@ def _answer(model: Model) -> dict[str, Any]:
     return {
         "type": "object",
         "description": f"Per row: {MEANS[model.gives]}.",
-        "properties": fields,
+        "properties": {**fields, "explanation": _EXPLANATION},
         "required": list(fields),
     }
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,7 +53,7 @@ class Predictions:
                 answer["detail"] = refused.detail
             await _send(send, refused.status, to_json(answer))
             return
-        if model.quick and not self.batch:
+        if model.quick and not self.batch and not body.explain:
             text = self._predicted(service, model, body, scope)
         else:  # as long as that takes, health is told and others are answered
             text = await run_in_threadpool(self._predicted, service, model, body, scope)
@@ -62,7 +62,7 @@ class Predictions:
     def _predicted(self, service: Service, model: Model, body: Any, scope: Scope) -> bytes:
         rows: Sequence[Row] = body.features_list if self.batch else [body.features]
         try:
-            given, answer = model.answer(rows, scope["e2i"]["start"])
+            given, answer = model.answer(rows, scope["e2i"]["start"], explain=body.explain)
         except Exception:
             service.remember_failure(model, rows, scope)
             raise
@@ -73,7 +73,7 @@ class Predictions:
 
     def _read(
         self, service: Service, path_name: str | None, content: bytes, asked: dict[str, Any]
-    ) -> tuple[Model, BaseModel]:
+    ) -> tuple[Model, Any]:
         """The model that is asked, and what it is asked."""
         try:
             parsed = from_json(content)

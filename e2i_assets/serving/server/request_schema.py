@@ -50,6 +50,27 @@ _NAME: Any = Annotated[str, Field(strict=True, pattern=r"^[!-~]{1,64}$")] | None
 _JOURNEY: Any = (Annotated[_NAME, Field(description=_ABOUT)], None)
 _JOURNEYS: Any = (Annotated[list[_NAME] | None, Field(description=_ABOUT, max_length=MAX_BATCH)], None)
 
+_EXPLAIN: Any = (
+    Annotated[bool, Field(strict=True, description="Tell what each feature adds to the model's score")],
+    False,
+)
+
+
+def _only_one_row(explain: bool) -> bool:
+    if explain:
+        raise PydanticCustomError("one_row", "a single row is explained at a time; ask /predict for each")
+    return explain
+
+
+_NOT_EXPLAINED: Any = (
+    Annotated[
+        bool,
+        AfterValidator(_only_one_row),
+        Field(strict=True, description="Of a single row, by /predict", json_schema_extra={"const": False}),
+    ],
+    False,
+)
+
 Row = Mapping[str, float | bool | str | None]
 
 
@@ -63,7 +84,8 @@ def request_models(
         model_name: which model this is; a body may name it, and no other.
 
     Returns:
-        `PredictRequest` with `features`, `PredictBatchRequest` with `features_list` (1 to `MAX_BATCH` rows).
+        `PredictRequest` with `features`, `PredictBatchRequest` with `features_list` (1 to `MAX_BATCH` rows);
+        the first may ask to `explain` its prediction.
         Every feature is required, may be null, is typed strictly and lies within its contract; an unknown
         name is refused. A batch stops at its first bad row, so that an answer cannot outgrow its request.
         Errors locate the feature and never carry the input, neither in the answer nor in the server's log.
@@ -74,11 +96,15 @@ def request_models(
     named = Annotated[row, BeforeValidator(_few_unknown({feature["name"] for feature in features}))]  # type: ignore[valid-type]
     rows = Annotated[list[named], Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)]  # type: ignore[valid-type]
     return (
-        _body("PredictRequest", model_name, {"features": (named, ...), "patient_journey_id": _JOURNEY}),
+        _body(
+            "PredictRequest",
+            model_name,
+            {"features": (named, ...), "patient_journey_id": _JOURNEY, "explain": _EXPLAIN},
+        ),
         _body(
             "PredictBatchRequest",
             model_name,
-            {"features_list": (rows, ...), "patient_journey_ids": _JOURNEYS},
+            {"features_list": (rows, ...), "patient_journey_ids": _JOURNEYS, "explain": _NOT_EXPLAINED},
             model_validator(mode="after")(_one_each),
         ),
     )
