@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
 
@@ -22,9 +26,10 @@ from e2i_assets.resources.model_registry import ModelRegistry
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import DriverError
-from e2i_assets.warehouse.queries.deployments import record_change
+from e2i_assets.warehouse.queries.deployments import BEGUN, end_change, record_change
 from e2i_assets.warehouse.warehouse import Warehouse
 
+log = logging.getLogger("e2i.api")
 WITHIN = 120.0
 """Seconds that a rollback is waited for; where a release has to be started, it takes some."""
 STATUS = {
@@ -67,6 +72,14 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
     def database_away(_: Request, __: DriverError) -> JSONResponse:
         error = E2IError("the database does not answer", "Ask again once it does.", code="database_failed")
         return JSONResponse({"error": error.document()}, STATUS[error.code])
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        """A change that cannot be read is one that was tried, too; of its content only names are kept."""
+        fields = {"invalid": sorted({".".join(map(str, one["loc"])) for one in error.errors()})[:20]}
+        path = request.url.path.rpartition("/")[2]
+        await run_in_threadpool(record_change, warehouse, path, fields, _caller(request), "invalid")
+        return await request_validation_exception_handler(request, error)
 
     @app.get("/api/data/status")
     def status_of_data() -> dict[str, Any]:
@@ -113,8 +126,11 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
 
 @contextmanager
 def _audited(warehouse: Warehouse, action: str, asked: dict[str, Any], request: Request) -> Iterator[None]:
-    """Write down what was asked, and how it ended."""
-    caller = request.client.host if request.client else "unknown"
+    """Write down what was asked before anything is done, and afterwards how it ended.
+
+    Where it cannot be written down nothing is done; where the end of it cannot, the row says that it began.
+    """
+    number = record_change(warehouse, action, asked, _caller(request), BEGUN)
     outcome = "failed"
     try:
         yield
@@ -123,7 +139,14 @@ def _audited(warehouse: Warehouse, action: str, asked: dict[str, Any], request: 
         outcome = error.code
         raise
     finally:
-        record_change(warehouse, action, asked, caller, outcome)
+        try:
+            end_change(warehouse, number, outcome)
+        except DriverError:
+            log.warning("the outcome of change %s, %s, could not be written down", number, outcome)
+
+
+def _caller(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 def _require_token(here: Settings, request: Request) -> None:

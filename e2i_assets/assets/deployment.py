@@ -11,7 +11,12 @@ import dagster as dg
 import httpx
 
 from e2i_assets.assets.scoped import stage_key
-from e2i_assets.deployment.releases import DeploymentError
+from e2i_assets.deployment.releases import (
+    DeploymentError,
+    answering_in,
+    is_as_registered,
+    members_from,
+)
 from e2i_assets.deployment.wishes import answering, await_release, deploy, registered, require_reconciler
 from e2i_assets.gates.deployment import RELEASE_ANSWERS, Answering
 from e2i_assets.modeling.scopes.scope import Scope
@@ -78,17 +83,17 @@ def build_deployment(scope: Scope) -> dg.AssetsDefinition:
 
 
 def _require_served(context: StageContext, version: RegisteredModel) -> None:
-    """Refuse a version that the registry does not want served: another one is in production.
+    """Refuse a version that is not to answer: another one is in production, or this one was rolled back.
 
     Raises:
         DeploymentError: that is so.
     """
-    served = {one.number for one in registered(context.warehouse)[version.service]}
-    if (version.model_name, version.version) not in served:
+    served = answering_in(registered(context.warehouse)[version.service]).get(version.model_name)
+    if served is None or served.version != version.version:
         raise DeploymentError(
-            f"version {version.version} of {version.model_name} is not the one to serve",
-            f"Another is in production, or newer: `e2i models history {version.model_name}`; promote "
-            "this one to have it served.",
+            f"version {version.version} of {version.model_name} is not the one that is to answer"
+            + (f": version {served.version} is, in {served.stage}" if served else ""),
+            f"`e2i models history {version.model_name}` shows why; promote this one to have it answer.",
             code="not_served",
         )
 
@@ -109,9 +114,12 @@ def answered_by(health: Mapping[str, Any], deployed: Deployed) -> Answering:
 
 
 def _lost(context: StageContext, current: Published) -> str | None:
-    """Whether the published deployment answers no more: it was rolled back, or another took over."""
+    """Whether the published deployment answers no more, or not in the stages that the registry has now."""
     deployed = context.open(current, Deployed)
-    now = answering(context.warehouse, deployed.model_name)
-    if now is not None and now.version == deployed.version:
-        return None
-    return f"version {deployed.version} of {deployed.model_name} does not answer any more"
+    found = answering(context.warehouse, deployed.model_name)
+    if found is None or found[1].version != deployed.version:
+        return f"version {deployed.version} of {deployed.model_name} does not answer any more"
+    wanted = registered(context.warehouse)[deployed.service]
+    if not is_as_registered(wanted, members_from(found[0].members), deployed.model_name):
+        return f"stages of {deployed.model_name} have changed since its release was built"
+    return None

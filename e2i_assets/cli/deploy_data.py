@@ -15,7 +15,9 @@ from e2i_assets.deployment.rollback import roll_back
 from e2i_assets.deployment.status import ServiceStatus, statuses
 from e2i_assets.deployment.wishes import await_release, deploy, require_reconciler
 from e2i_assets.json_files import to_json
+from e2i_assets.registry.registered import RegisteredModel
 from e2i_assets.resources.model_registry import ModelRegistry
+from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.deployments import Release, incidents_of
@@ -39,9 +41,12 @@ def run_deploy(models: Sequence[str] | None, *, as_json: bool) -> int:
     answering = [await_release(warehouse, one) for one in asked.values()]
     if not as_json:
         _tell(answering, as_json=False)
-    runs = _validate(
-        here, [m for one in answering for m in one.members if not models or m["model_name"] in models]
-    )
+    named = [m for one in answering for m in one.members if not models or m["model_name"] in models]
+    published, other = _published(here, [one for one in named if one["role"] == "active"])
+    for one in other:
+        say(f"{one['model_name']} {one['version']} is not the version that {one['scope']}/registered_model "
+            f"published for {one['partition']}: it is not validated again", as_json=as_json)  # fmt: skip
+    runs = _validate(here, published)
     if as_json:
         print_json({"releases": [to_json(one) for one in answering], "runs": [to_json(run) for run in runs]})
     for run in runs if not as_json else ():
@@ -51,6 +56,20 @@ def run_deploy(models: Sequence[str] | None, *, as_json: bool) -> int:
         if run.error:
             say(f"  {run.error}")
     return 0 if all(run.success for run in runs) else 1
+
+
+def _published(
+    here: Settings, members: Sequence[Mapping[str, Any]]
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Members whose version the assets have, and the others: an earlier one answers in production."""
+    store = open_store(here)
+    found: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] = ([], [])
+    for one in members:
+        asset = f"{one['scope']}/registered_model"
+        current = store.current(asset, one["partition"])
+        version = current and store.read(asset, one["partition"], current.version, RegisteredModel).version
+        found[version != one["version"]].append(one)
+    return found
 
 
 def _validate(here: Settings, members: Sequence[Mapping[str, Any]]) -> list[PartitionRun]:

@@ -12,6 +12,7 @@ from e2i_assets.cli.session import open_session
 from e2i_assets.json_files import to_json
 from e2i_assets.registry.errors import RegistryError
 from e2i_assets.registry.ledger import Model, Version, version_number
+from e2i_assets.registry.rollback import SERVED
 from e2i_assets.registry.stages import ARCHIVED, MOVES
 from e2i_assets.resources.model_registry import ModelRegistry, Moved
 from e2i_assets.resources.tracking import ExperimentTracking
@@ -176,6 +177,8 @@ def _tell(moved: Moved, *, as_json: bool) -> None:
     say(f"{moved.version.title} is in {moved.entry.to_stage}")
     if moved.replaced:
         say(f"{moved.replaced.title} left production")
+    if {moved.entry.from_stage, moved.entry.to_stage} & set(SERVED):
+        say(f"services answer as before until: e2i deploy run {moved.version.model_name}")
     if moved.not_told:
         say(moved.not_told)
 

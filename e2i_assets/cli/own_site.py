@@ -1,4 +1,4 @@
-"""Whom the address of `e2i up` answers: no other site that happens to be open in the same browser."""
+"""Whom the addresses of `e2i up` answer: no other site that happens to be open in the same browser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OwnSite:
             return 400, "More than one Host."
         host = hosts[0].lower() if hosts else ""
         if self._names is not None and _name(f"//{host}") not in self._names:
-            return 421, "Dagit listens on this machine alone: open it as http://localhost, with the port."
+            return 421, "This listens on its own machine alone: open it as http://localhost, with the port."
         live = scope["type"] == "websocket"
         asks = not live and scope["method"] in ("GET", "HEAD")
         origin = headers.get("origin")

@@ -14,15 +14,13 @@ from threading import Event
 import psutil
 
 from e2i_assets.cli.output import say
-from e2i_assets.cli.ports import listen
 from e2i_assets.cli.session import open_session
-from e2i_assets.deployment import processes
+from e2i_assets.deployment import processes, router
 from e2i_assets.deployment.reconciler import Reconciler, only_one
 from e2i_assets.deployment.releases import SERVICES
-from e2i_assets.deployment.router import Router
 from e2i_assets.deployment.slots import NAMES
 from e2i_assets.home import open_home
-from e2i_assets.settings import Settings, settings
+from e2i_assets.settings import settings
 
 
 def run_serve() -> int:
@@ -30,7 +28,7 @@ def run_serve() -> int:
 
     Raises:
         AlreadyServed: another one does so.
-        PortUnavailable: something else listens where a service is to be asked.
+        DeploymentError: something else listens where a service is to be asked.
     """
     stopped = Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -40,7 +38,6 @@ def run_serve() -> int:
     with only_one(home):
         here, warehouse = open_session()
         _say_what_is_done()
-        _require_ports(here)
         with _noted(here.serving_dir):
             for service, port in here.service_ports.items():
                 say(f"{service}: http://{here.serving_host}:{port}")
@@ -56,15 +53,6 @@ def _say_what_is_done() -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(handler)
-
-
-def _require_ports(here: Settings) -> None:
-    """Nobody but a router that a killed reconciler left may listen there."""
-    if processes.marked(Router(here.serving_dir, {}).mark):
-        return
-    for service, port in here.service_ports.items():
-        variable = f"E2I_{service.partition('-')[0].upper()}_PORT"
-        listen(here.serving_host, port, f"Stop what listens there, or set {variable} to another.").close()
 
 
 @contextmanager
@@ -95,7 +83,7 @@ def run_down() -> int:
     if process := reconciler_of(home):
         process.terminate()
         psutil.wait_procs([process], timeout=60)
-    marks = [Router(folder, {}).mark, *(f"{folder / one}:{slot}" for one in SERVICES for slot in NAMES)]
+    marks = [router.mark(folder), *(f"{folder / one}:{slot}" for one in SERVICES for slot in NAMES)]
     for mark in marks:
         processes.end(mark)
     say(

@@ -21,8 +21,9 @@ def serve(order: Path) -> None:
     if not (home / "bentos" / told["service"] / told["release"] / "bento.yaml").is_file():
         try:
             _build(home, told["service"], told["release"], members)
-        except E2IError as error:
-            Path(told["refusal"]).write_text(error.summary, encoding="utf-8")
+        except (E2IError, OSError) as error:
+            why = error.summary if isinstance(error, E2IError) else f"{error.strerror}: {error.filename}"
+            Path(told["refusal"]).write_text(why, encoding="utf-8")
             raise
     # What the registry keeps: a service loads no other files.
     hashes = {f"{one.model_name}:{one.version}": one.files_hash for one in members}

@@ -214,10 +214,10 @@ class Reconciler:
 
         Raises:
             AlreadyServed: another reconciler has the database.
-            DeploymentError: there is no router to start.
+            DeploymentError: there is no router to start, or something else listens where it is to.
         """
         with _lock_of_database(self._warehouse):
-            self._router.ensure()
+            self._router.open()
             loops: list[tuple[str, Callable[[], object], float]]
             loops = [("router", self._router.ensure, ROUTER_TICK)]
             loops += [(keeper.service, keeper.tick, TICK) for keeper in self._keepers]

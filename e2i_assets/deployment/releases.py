@@ -127,6 +127,12 @@ def answering_in(members: Iterable[Member]) -> dict[str, Member]:
     return {one.model_name: one for one in members if one.role == "active"}
 
 
+def is_as_registered(registered: Iterable[Member], answering: Iterable[Member], model_name: str) -> bool:
+    """Whether a release has a model's versions in the stages and roles that the registry has them in."""
+    one, other = ({m for m in of if m.model_name == model_name} for of in (registered, answering))
+    return one == other
+
+
 def taken_back(now: Members, before: Members) -> dict[Member, int | None]:
     """The versions that a release brought, each with the one that answered before it; None where none did."""
     earlier = {name: one.version for name, one in answering_in(before).items()}

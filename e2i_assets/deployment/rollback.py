@@ -28,7 +28,7 @@ from e2i_assets.file_hashes import hash_of, hashes
 from e2i_assets.registry.ledger import Version, version_number
 from e2i_assets.registry.rollback import rolled_back
 from e2i_assets.registry.stages import ARCHIVED
-from e2i_assets.warehouse.queries.deployments import Release, Releases, State, history, releases
+from e2i_assets.warehouse.queries.deployments import Release, Releases, State, releases
 
 if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
@@ -69,8 +69,8 @@ def roll_back(
         DeploymentError: the model does not answer, or there is nothing to go back to.
         RegistryError: there is no such version, or the registry does not let it answer.
     """
-    now = answering(warehouse, model_name)
-    if now is None:
+    found = answering(warehouse, model_name)
+    if found is None:
         raise DeploymentError(
             f"no version of {model_name!r} is deployed",
             "`e2i deploy status` shows what answers; `e2i deploy run` deploys.",
@@ -78,7 +78,7 @@ def roll_back(
         )
     number = None if target_version is None else version_number(target_version)
     why = reason or "no reason given"
-    with releases(warehouse, _service_of(warehouse, now)) as records:
+    with releases(warehouse, found[0].service_name) as records:
         state = records.state()
         if number is not None:
             return _to_version(records, state, bento_home, model_name, number, by, why)
@@ -100,11 +100,6 @@ def to_release_before(records: Releases, state: State, *, by: str, reason: str, 
     _enter(records, changes, by, reason)
     members = tuple(one for one in before if one.role == "shadow" or _stage(records, *one.number) != ARCHIVED)
     return _asked(records, members, changes, by, reason, cause)
-
-
-def _service_of(warehouse: Warehouse, one: Member) -> str:
-    active = (release for release in history(warehouse) if release.status == "active")
-    return next(r.service_name for r in active if one in members_from(r.members))
 
 
 def _current(state: State) -> Members:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from e2i_assets.deployment import processes
 from e2i_assets.deployment.releases import DeploymentError
@@ -21,6 +25,8 @@ ASKED_EVERY = "100ms"
 SETTLED = 0.5
 """Seconds after which the router has noticed who is active, with room for a busy machine."""
 RETRIED_FOR = "5s"
+OPENS_WITHIN, ENDED_AT_ONCE = 30.0, 1.0
+"""Seconds that it may take to listen, and within which one that ends has not been killed: it cannot start."""
 LARGEST_KEPT = 4 * 2**20
 """Bytes of a request's body that are kept for another try: as many as a service takes."""
 
@@ -81,31 +87,79 @@ def _nobody(service: str) -> dict[str, Any]:
     }
 
 
+def mark(folder: Path) -> str:
+    """Mark of the router's process."""
+    return f"{folder}:router"
+
+
 class Router:
     """The one Caddy of an installation."""
 
     def __init__(self, folder: Path, configuration: Mapping[str, Any]) -> None:
         self._folder = folder
         self._text = json.dumps(configuration, indent=1)
+        servers = configuration["apps"]["http"]["servers"].values()
+        self._ports = {int(one.rpartition(":")[2]) for server in servers for one in server["listen"]}
         self._note, self._config = folder / "router.json", folder / "caddy.json"
-        self.mark = f"{folder}:router"
+        self.mark = mark(folder)
         self.log = folder / "router.log"
+        self._started = 0.0
 
     def ensure(self) -> bool:
         """Have it run as configured: taken over where it does, else started; whether it was started.
 
         Raises:
-            DeploymentError: Caddy is not installed.
+            DeploymentError: Caddy is not installed, or ended as soon as it was started.
         """
         if self._config.exists() and self._config.read_text() == self._text and self._runs():
             return False
         processes.end(self.mark)
+        if time.monotonic() - self._started < ENDED_AT_ONCE:
+            raise self._refused()
+        self._started = time.monotonic()
         self._config.write_text(self._text)
         command = [str(program()), "run", "--config", str(self._config)]
         own = {"XDG_DATA_HOME": str(self._folder), "XDG_CONFIG_HOME": str(self._folder)}
         started = processes.start(command, self.mark, self.log, own)
         self._note.write_text(json.dumps(started))
         return True
+
+    def open(self) -> None:
+        """Have it run, and wait until it is the one who listens: whoever else does is found out here.
+
+        Raises:
+            DeploymentError: it ends, or does not listen in time; with what it says.
+        """
+        deadline = time.monotonic() + OPENS_WITHIN
+        self.ensure()
+        while not self._listens():
+            if not self._runs() or time.monotonic() > deadline:
+                self.stop()
+                raise self._refused()
+            time.sleep(0.02)
+        self._started = 0.0
+
+    def _refused(self) -> DeploymentError:
+        self._started = 0.0
+        said = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        with suppress(ValueError, KeyError):
+            said = [json.loads(said[0])["msg"]]
+        return DeploymentError(
+            f"the router does not start: {said[0]}",
+            "Stop what listens there, or set E2I_CLASSIFICATION_PORT, E2I_REGRESSION_PORT or E2I_CAUSAL_PORT "
+            "to another.",
+            code="router_does_not_start",
+        )
+
+    def _listens(self) -> bool:
+        """Whether its own process does, on every port."""
+        found = set()
+        for process in processes.marked(self.mark):
+            with suppress(psutil.Error):
+                for one in process.net_connections(kind="tcp"):
+                    if one.status == psutil.CONN_LISTEN:
+                        found.add(one.laddr.port)
+        return self._ports <= found
 
     def stop(self) -> None:
         """End it, once it has answered what it has begun."""

@@ -6,6 +6,7 @@ What is known is a file, so that a reconciler that starts anew takes up what run
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -23,6 +24,7 @@ from e2i_assets.deployment.golden import golden_refusal
 from e2i_assets.deployment.releases import Members
 from e2i_assets.deployment.router import LOOPBACK
 
+log = logging.getLogger("e2i.serving")
 NAMES = ("blue", "green")
 STARTS_WITHIN = 180.0
 """Seconds from the start of a process, whose Bento may have to be built first, to its first answer."""
@@ -68,6 +70,7 @@ class Slots:
         self._client = httpx.Client(timeout=10.0, trust_env=False)
         self._note = folder / "slots.json"
         self._facts = {name: Facts(port=port) for name, port in zip(NAMES, ports, strict=True)}
+        self._noted, self._unwritten = "", False
         self.died: list[tuple[str, str]] = []
         """Release and reason of each process that was ready and is gone, until somebody takes note."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -195,8 +198,8 @@ class Slots:
     def _look_for_start(self, name: str, facts: Facts) -> None:
         if self._refusal(name).exists():
             facts.refusal = self._refusal(name).read_text()
-        if not all(map(processes.runs, facts.family or ())) or facts.refusal:
-            facts.phase = "dead"
+        if not facts.family or not all(map(processes.runs, facts.family)) or facts.refusal:
+            facts.phase = "dead"  # without a family, it could not be started: the disk was full
         elif time.time() - facts.started_at > STARTS_WITHIN:
             facts.phase, facts.refusal = "dead", f"it did not answer within {STARTS_WITHIN:.0f} s"
         elif self._health(name) is not None:
@@ -247,11 +250,19 @@ class Slots:
 
     def _write(self) -> None:
         text = json.dumps({name: vars(facts) for name, facts in self._facts.items()}, indent=1)
-        if self._note.exists() and self._note.read_text() == text:
+        if text == self._noted:
             return
         part = self._note.with_suffix(f".{os.getpid()}")
-        part.write_text(text)
-        part.replace(self._note)
+        try:
+            part.write_text(text)
+            part.replace(self._note)
+        except OSError as error:
+            # A full disk keeps nobody from looking after what runs; it is written once there is room.
+            if not self._unwritten:
+                log.warning("%s: %s cannot be written: %s", self.service, self._note, error.strerror)
+            self._unwritten = True
+        else:
+            self._noted, self._unwritten = text, False
 
 
 def _worst(health: Mapping[str, Any]) -> float | None:

@@ -12,6 +12,7 @@ from e2i_assets.deployment.releases import (
     DeploymentError,
     Member,
     Past,
+    answering_in,
     compose,
     members_from,
     release_of,
@@ -106,18 +107,12 @@ def _ask(
         )
 
 
-def answering(warehouse: Warehouse, model_name: str) -> Member | None:
-    """The version of a model that answers; None where none does."""
-    found = _found(warehouse, model_name)
-    return found[1] if found else None
-
-
-def _found(warehouse: Warehouse, model_name: str) -> tuple[str, Member] | None:
+def answering(warehouse: Warehouse, model_name: str) -> tuple[Release, Member] | None:
+    """The version of a model that answers, and its release; None where none does."""
     for release in history(warehouse):
-        if release.status == "active":
-            for one in members_from(release.members):
-                if one.model_name == model_name and one.role == "active":
-                    return release.service_name, one
+        members = members_from(release.members) if release.status == "active" else ()
+        if (found := answering_in(members).get(model_name)) is not None:
+            return release, found
     return None
 
 

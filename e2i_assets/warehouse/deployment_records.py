@@ -82,7 +82,7 @@ api_audit = sa.Table(
     _text("action"),
     sa.Column("request", JSONB, nullable=False),
     _text("caller", "address that asked"),
-    _text("outcome", "accepted, or the kind of refusal"),
+    _text("outcome", "begun, done, failed, or the kind of refusal"),
     _moment("occurred_at", now=True),
     schema=SCHEMA,
     comment="Every change that was asked of the operations API, also those that were refused.",

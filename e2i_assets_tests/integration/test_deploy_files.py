@@ -15,7 +15,7 @@ import psutil
 import yaml
 
 from e2i_assets.deployment import processes
-from e2i_assets.deployment.router import Router
+from e2i_assets.deployment.router import mark
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import ROOT
 from e2i_assets_tests.deployment_world import until
@@ -91,15 +91,15 @@ def test_the_command_of_the_container_starts_and_stops_without_a_trace(
         children = psutil.Process(up.pid).children(recursive=True)
         assert len(children) >= 2
         # What ends without being asked to is started again, and takes up what runs.
-        router = processes.marked(Router(here.serving_dir, {}).mark)
+        router = processes.marked(mark(here.serving_dir))
         reconciler = next(child for child in children if "serve" in child.cmdline())
         reconciler.kill()
         until(lambda: "services ended (-9); it is started again" in log.read_text(), "it is started again")
         until(lambda: log.read_text().count("services | causal-service") == 2, "it serves again")
-        assert processes.marked(Router(here.serving_dir, {}).mark) == router
+        assert processes.marked(mark(here.serving_dir)) == router
     finally:
         up.terminate()
         code = up.wait(60)
     assert code == 0, log.read_text()
-    assert not processes.marked(Router(here.serving_dir, {}).mark)
+    assert not processes.marked(mark(here.serving_dir))
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

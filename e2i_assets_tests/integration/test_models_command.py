@@ -176,9 +176,13 @@ def test_compare_sets_two_versions_side_by_side(world: World) -> None:
     assert "not known" in line
 
 
+def moved(name: str, stage: str) -> str:
+    return f"{name} version 1 is in {stage}\nservices answer as before until: e2i deploy run {name}\n"
+
+
 def test_promote_and_approve_by_two_people(world: World, name: str) -> None:
     version = world.registered(name)
-    assert shown("promote", name, "1", "staging", "--by", "Anna Smith") == f"{name} version 1 is in staging\n"
+    assert shown("promote", name, "1", "staging", "--by", "Anna Smith") == moved(name, "staging")
     assert document("promote", name, "1", "shadow", "--by", "Anna Smith")["entry"]["to_stage"] == "shadow"
     missing = refusal("promote", name, "1", "production", "--by", "Anna Smith")
     assert (missing.code, "shadow_requests: 0" in str(missing)) == ("promotion_refused", True)
@@ -195,7 +199,7 @@ def test_promote_and_approve_by_two_people(world: World, name: str) -> None:
     assert document("show", name, "1")["request"]["actor"] == "Anna Smith"
     assert "Anna Smith asked at" in shown("show", name, "1")
     assert refusal(*typed[:-1], "asmith").code == "same_person"
-    assert shown(*typed[:-1], "Bert Jones") == f"{name} version 1 is in production\n"
+    assert shown(*typed[:-1], "Bert Jones") == moved(name, "production")
     last = document("history", name)["entries"][-1]
     assert (last["actor"], last["approved_by"], last["to_stage"]) == (
         "Anna Smith",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from e2i_assets.api import app
 from e2i_assets.api.app import operations_api
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.deployment_records import api_audit
@@ -63,4 +65,29 @@ def test_everybody_may_look_and_wrong_wishes_are_4xx(here: Settings, warehouse: 
     assert {one["partition"] for one in data["partitions"]} > {"remibrutinib_csu"}
     for wrong in ({}, {"model_name": ""}, WISH | {"other": 1}, {"model_name": 3}):
         assert client.post("/api/deployments/rollback", json=wrong).status_code == 422
-    assert outcomes(warehouse) == []
+    garbled = client.post(
+        "/api/deployments/rollback", content=b"{", headers={"Content-Type": "application/json"}
+    )
+    assert garbled.status_code == 422
+    assert outcomes(warehouse) == [("rollback", "invalid")] * 5
+
+
+def test_a_change_that_cannot_be_written_down_is_not_made_and_its_own_error_is_what_is_told(
+    here: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = TestClient(operations_api(here.model_copy(update={"api_token": SecretStr(TOKEN)}), warehouse))
+    asked = {"json": WISH, "headers": {"Authorization": f"Bearer {TOKEN}"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "end_change", _away)
+        answer = client.post("/api/deployments/rollback", **asked)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_reconciler")
+    assert outcomes(warehouse) == [("rollback", "begun")]
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "record_change", _away)
+        patch.setattr(app, "require_reconciler", pytest.fail)
+        answer = client.post("/api/deployments/rollback", **asked)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_failed")
+
+
+def _away(*_: object) -> None:
+    raise sa.exc.OperationalError("UPDATE", {}, Exception("the server closed the connection"))

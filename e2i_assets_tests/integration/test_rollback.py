@@ -69,7 +69,7 @@ def deployed(warehouse: Warehouse) -> Release:
 
 def version(warehouse: Warehouse, name: str) -> int | None:
     found = answering(warehouse, name)
-    return found.version if found else None
+    return found[1].version if found else None
 
 
 def back(here: Settings, warehouse: Warehouse, name: str, to: Any = None, by: str = "Anna Smith") -> Release:

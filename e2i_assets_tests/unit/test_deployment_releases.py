@@ -17,6 +17,7 @@ from e2i_assets.deployment.releases import (
     Members,
     Past,
     compose,
+    is_as_registered,
     release_of,
     taken_back,
     with_version,
@@ -100,6 +101,9 @@ def test_a_stage_that_changes_is_another_release(changed: Members) -> None:
     assert there == changed
     assert back == (A1,)
     assert release_of(there) != release_of(back)
+    assert not is_as_registered(changed, (A1, B1), "a")
+    assert not is_as_registered((A1, B2), changed, "a")
+    assert is_as_registered((*changed, B2), (*changed[::-1], B1), "a")
 
 
 def test_a_switch_needs_no_other_configuration_of_the_router() -> None:

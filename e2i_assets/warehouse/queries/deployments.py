@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RECONCILER = 0x0E24
 """Advisory lock that the reconciler of a database holds while it runs."""
+BEGUN = "begun"
+"""Outcome of a change of which nobody knows yet how it ends, or ever will: whoever did it was killed."""
 _OF = bentoml_services.c
 
 
@@ -190,10 +192,19 @@ def incidents_of(warehouse: Warehouse, limit: int) -> list[Incident]:
 
 def record_change(
     warehouse: Warehouse, action: str, request: Mapping[str, Any], caller: str, outcome: str
-) -> None:
-    """Write down a change that was asked of the operations API."""
+) -> int:
+    """Write down a change that was asked of the operations API; gives the number of its row."""
     row = {"action": action, "request": dict(request), "caller": caller, "outcome": outcome}
-    warehouse.record(api_audit, [row])
+    with warehouse.engine.begin() as connection:
+        asked = sa.insert(api_audit).values(row).returning(api_audit.c.id)
+        return int(connection.execute(asked).scalar_one())
+
+
+def end_change(warehouse: Warehouse, number: int, outcome: str) -> None:
+    """Write down how a change that had begun ended."""
+    begun = sa.update(api_audit).where(api_audit.c.id == number, api_audit.c.outcome == BEGUN)
+    with warehouse.engine.begin() as connection:
+        connection.execute(begun.values(outcome=outcome))
 
 
 @contextmanager

@@ -97,7 +97,9 @@ def upgrade() -> None:
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("request", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("caller", sa.Text(), nullable=False, comment="address that asked"),
-        sa.Column("outcome", sa.Text(), nullable=False, comment="accepted, or the kind of refusal"),
+        sa.Column(
+            "outcome", sa.Text(), nullable=False, comment="begun, done, failed, or the kind of refusal"
+        ),
         sa.Column(
             "occurred_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
