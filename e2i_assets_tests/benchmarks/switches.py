@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 
+import psutil
+
 from e2i_assets.deployment.rollback import roll_back
 from e2i_assets.deployment.status import slots_of
 from e2i_assets.deployment.wishes import deploy
@@ -50,7 +52,7 @@ class Bench:
         """Seconds from a wish to the first answer of a version; returns when it is settled."""
         start = time.monotonic()
         wish()
-        until(lambda: self.under.first(version, start), f"version {version} answers")
+        until(lambda: self.under.newest() == version, f"version {version} answers")
         first = self.under.first(version, start)
         self.settled()
         until(lambda: self.under.newest() == version, "only the new one answers")
@@ -79,12 +81,8 @@ class Bench:
             if database_failure(error) is None:
                 raise
             return []
-        return [self._slot(name)["phase"] for name in ("blue", "green")]
-
-    def _slot(self, name: str) -> dict[str, str]:
         slots = slots_of(self.here, SERVICE)
-        alive = self.serving.marked(name)
-        return {**slots[name], "phase": slots[name]["phase"] if len(alive) > 1 else "gone"}
+        return [one["phase"] if psutil.pid_exists(one["pid"] or 0) else "gone" for one in slots.values()]
 
     def active(self) -> tuple[str, str]:
         """The slot that answers, and the other."""
