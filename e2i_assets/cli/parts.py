@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ import httpx
 import psutil
 
 from e2i_assets.cli.output import say
-from e2i_assets.cli.serve import reconciler_of
+from e2i_assets.cli.serve import end_services, reconciler_of
 from e2i_assets.cli.tools import MLFLOW_PORT, mlflow_command, mlflow_environment
 from e2i_assets.errors import E2IError
 from e2i_assets.settings import Settings
@@ -131,7 +132,7 @@ def other_parts(here: Settings, only: Sequence[str]) -> list[Part]:
             address = ", ".join(here.service_url(service) for service in here.service_ports)
             # Without a release it answers with 503, and that is an answer of the router.
             ready = f"{here.service_url('classification-service')}/health"
-            parts.append(Services("services", [*own, "serve"], address, ready))
+            parts.append(Services("services", [*own, "serve"], address, ready, folder=here.serving_dir))
     if "api" in only:
         address = f"http://{here.serving_host}:{here.api_port}"
         ready = f"http://127.0.0.1:{here.api_port}/api/models"
@@ -139,8 +140,20 @@ def other_parts(here: Settings, only: Sequence[str]) -> list[Part]:
     return parts
 
 
+@dataclass
 class Services(Part):
-    """Router and reconciler: a service without a release answers that it has none."""
+    """Router and reconciler: a service without a release answers that it has none.
+
+    Attributes:
+        folder: of the services: they are in sessions of their own, and outlive a reconciler that is killed.
+    """
+
+    folder: Path = Path()
+
+    def wait(self, within: float) -> None:
+        """Wait until all services have answered what they had begun; whatever is left is ended."""
+        super().wait(3 * within)
+        end_services(self.folder)
 
     def answers(self) -> bool:
         """Whether the router is up."""

@@ -76,16 +76,19 @@ def reconciler_of(home: Path) -> psutil.Process | None:
     return None
 
 
+def end_services(folder: Path) -> None:
+    """End the router and what is behind it, where nobody looks after them any more."""
+    processes.end(router.mark(folder))
+    processes.end(*(f"{folder / one}:{slot}" for one in SERVICES for slot in NAMES))
+
+
 def run_down() -> int:
     """End the services of this home, and whoever looks after them; 0 also where nothing runs."""
     home = settings().home_dir
-    folder = settings().serving_dir
     if process := reconciler_of(home):
         process.terminate()
         psutil.wait_procs([process], timeout=60)
-    marks = [router.mark(folder), *(f"{folder / one}:{slot}" for one in SERVICES for slot in NAMES)]
-    for mark in marks:
-        processes.end(mark)
+    end_services(settings().serving_dir)
     say(
         "the services are stopped"
         if process

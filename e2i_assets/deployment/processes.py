@@ -49,15 +49,15 @@ def runs(known: Known) -> bool:
     return False
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """All processes with a mark."""
+def marked(*marks: str) -> list[psutil.Process]:
+    """All processes with one of these marks."""
     with _lock:
         for process in _started.values():
             process.poll()
     found = []
     for candidate in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if candidate.environ().get(MARK) == mark and candidate.status() != psutil.STATUS_ZOMBIE:
+            if candidate.environ().get(MARK) in marks and candidate.status() != psutil.STATUS_ZOMBIE:
                 found.append(candidate)
     return found
 
@@ -71,10 +71,10 @@ def known(processes: Iterable[psutil.Process]) -> list[Known]:
     return facts
 
 
-def end(mark: str, within: float = 20.0) -> None:
-    """End all processes with a mark: asked first, so that they answer what they have begun, then killed."""
+def end(*marks: str, within: float = 20.0) -> None:
+    """End processes with one of these marks: asked first, to answer what they have begun, then killed."""
     for ask in (psutil.Process.terminate, psutil.Process.kill):
-        left = marked(mark)
+        left = marked(*marks)
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 ask(process)

@@ -11,6 +11,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -231,8 +232,8 @@ class Reconciler:
                 for thread in threads:
                     thread.join()
                 self._router.stop()
-                for keeper in self._keepers:
-                    keeper.slots.shut_down()
+                with ThreadPoolExecutor() as pool:
+                    list(pool.map(lambda keeper: keeper.slots.shut_down(), self._keepers))
 
     def _keep_database(self, stopped: Event) -> None:
         """Hold the lock that says that a reconciler runs; bring back an embedded server that was killed."""

@@ -25,8 +25,7 @@ ASKED_EVERY = "100ms"
 SETTLED = 0.5
 """Seconds after which the router has noticed who is active, with room for a busy machine."""
 RETRIED_FOR = "5s"
-OPENS_WITHIN, ENDED_AT_ONCE = 30.0, 1.0
-"""Seconds that it may take to listen, and within which one that ends has not been killed: it cannot start."""
+OPENS_WITHIN = 30.0
 LARGEST_KEPT = 4 * 2**20
 """Bytes of a request's body that are kept for another try: as many as a service takes."""
 
@@ -103,20 +102,21 @@ class Router:
         self._note, self._config = folder / "router.json", folder / "caddy.json"
         self.mark = mark(folder)
         self.log = folder / "router.log"
-        self._started = 0.0
+        self._opening = False  # started, and not seen to listen yet
 
     def ensure(self) -> bool:
         """Have it run as configured: taken over where it does, else started; whether it was started.
 
         Raises:
-            DeploymentError: Caddy is not installed, or ended as soon as it was started.
+            DeploymentError: Caddy is not installed, or ended before it listened.
         """
-        if self._config.exists() and self._config.read_text() == self._text and self._runs():
+        if self._config.exists() and self._config.read_text() == self._text and self._process():
+            self._opening = self._opening and not self._listens()
             return False
         processes.end(self.mark)
-        if time.monotonic() - self._started < ENDED_AT_ONCE:
+        if self._opening:
             raise self._refused()
-        self._started = time.monotonic()
+        self._opening = True
         self._config.write_text(self._text)
         command = [str(program()), "run", "--config", str(self._config)]
         own = {"XDG_DATA_HOME": str(self._folder), "XDG_CONFIG_HOME": str(self._folder)}
@@ -133,14 +133,14 @@ class Router:
         deadline = time.monotonic() + OPENS_WITHIN
         self.ensure()
         while not self._listens():
-            if not self._runs() or time.monotonic() > deadline:
+            if not self._process() or time.monotonic() > deadline:
                 self.stop()
                 raise self._refused()
             time.sleep(0.02)
-        self._started = 0.0
+        self._opening = False
 
     def _refused(self) -> DeploymentError:
-        self._started = 0.0
+        self._opening = False
         said = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
         with suppress(ValueError, KeyError):
             said = [json.loads(said[0])["msg"]]
@@ -153,25 +153,24 @@ class Router:
 
     def _listens(self) -> bool:
         """Whether its own process does, on every port."""
-        found = set()
-        for process in processes.marked(self.mark):
-            with suppress(psutil.Error):
-                for one in process.net_connections(kind="tcp"):
-                    if one.status == psutil.CONN_LISTEN:
-                        found.add(one.laddr.port)
-        return self._ports <= found
+        if (process := self._process()) is None:
+            return False
+        with suppress(psutil.Error):
+            own = process.net_connections(kind="tcp")
+            return self._ports <= {one.laddr.port for one in own if one.status == psutil.CONN_LISTEN}
+        return False
 
     def stop(self) -> None:
         """End it, once it has answered what it has begun."""
         processes.end(self.mark)
         self._note.unlink(missing_ok=True)
 
-    def _runs(self) -> bool:
-        try:
+    def _process(self) -> psutil.Process | None:
+        with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
             number, created = json.loads(self._note.read_text())
-        except (FileNotFoundError, ValueError):
-            return False
-        return processes.runs((number, created))
+            if processes.runs((number, created)):
+                return psutil.Process(number)
+        return None
 
 
 def program() -> Path:

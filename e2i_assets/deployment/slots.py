@@ -182,10 +182,11 @@ class Slots:
 
     def shut_down(self) -> None:
         """End all processes of the service, and know that they were meant to."""
-        for name in NAMES:
-            release = self._facts[name].release
-            self.stop(name)
-            self._facts[name].release, self._facts[name].phase = release, "dead" if release else "empty"
+        self.retire(NAMES)
+        processes.end(*map(self.mark, NAMES))
+        for name, before in self._facts.items():
+            phase: Phase = "dead" if before.release else "empty"
+            self._facts[name] = Facts(before.release, phase, before.port)
         self._write()
         self._client.close()
 
