@@ -21,7 +21,7 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.gates import bento_bundle as rules
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.data import require_features
-from e2i_assets.modeling.explanation.example_row import example_features, known_levels, usual_values
+from e2i_assets.modeling.explanation.example_row import known_levels, usual_values
 from e2i_assets.modeling.explanation.shapley import served_explanation
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
@@ -97,6 +97,7 @@ def bundle_stage(scope: Scope) -> Callable[[Callable[..., StageResult]], dg.Asse
         config=lambda context: {
             "minimum_cell_count": context.quality.minimum_cell_count,
             "logged_features": scope.logged_features,
+            "out_of_contract": scope.out_of_contract,
             "limits": scope.selection.model_dump(include={"max_latency_ms", "max_memory_gb"}),
         },
         lost=_lost,
@@ -108,7 +109,7 @@ def bundled(context: StageContext, scope: Scope, splits: Splits, served: Servabl
     model, method, port = served.model, served.answer.method, served.answer.port
     with bento_store(context.settings.bento_home):
         _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
-        bundle, example = _build(context, scope, splits, served)
+        bundle = _build(context, scope, splits, served)
     to_disk(bundle.path)
     record_bundle(context.warehouse, context.partition, scope.name, context.run_id, bundle, model.fingerprint)
     probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
@@ -126,7 +127,7 @@ def bundled(context: StageContext, scope: Scope, splits: Splits, served: Servabl
             "one_row_ms": cost.latency_ms,
             "memory_gb": cost.memory_gb,
             "serve": _how(bundle, context, port),
-            "predict": _ask(example, port),
+            "predict": _ask(bundle.example, port),
         },
         attributes={BUNDLE_FILES: content_hash(bundle.path)},
     )
@@ -159,10 +160,7 @@ def _remove_unless_known(context: StageContext, tag: str) -> None:
         shutil.rmtree(folder)
 
 
-def _build(
-    context: StageContext, scope: Scope, splits: Splits, served: Servable
-) -> tuple[Bundle, dict[str, Any]]:
-    """The bundle, and the features of a request to it."""
+def _build(context: StageContext, scope: Scope, splits: Splits, served: Servable) -> Bundle:
     model = served.model
     if served.evaluated != model.fingerprint:
         raise BundleError(
@@ -178,7 +176,7 @@ def _build(
     explanation = EFFECTS_UNEXPLAINED
     if served.answer.gives != "effect":
         explanation = served_explanation(model.pipeline, splits.train, minimum_cell_count=cell)
-    bundle = build_bundle(
+    return build_bundle(
         model.pipeline,
         features,
         name=_name(context, scope),
@@ -193,9 +191,9 @@ def _build(
         levels=levels,
         usual=usual,
         logged_features=[feature.name for feature in features if feature.name in scope.logged_features],
+        out_of_contract=scope.out_of_contract,
         explanation=explanation,
     )
-    return bundle, example_features(features, levels, usual)
 
 
 def probe_rows(validation: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:

@@ -46,12 +46,12 @@ def serve_in_background(here: Settings, warehouse: Warehouse, *, as_json: bool) 
 
 
 def example_request(here: Settings, release: Release) -> str:
-    """A command that asks the first model of a release; of a made-up patient."""
+    """A command that asks the first model of a release; of a typical patient who is nobody."""
     first = next(member for member in release.members if member["role"] == "active")
     bento = here.bento_home / "bentos" / release.service_name / release.release
     schema = json.loads(
         (bento / "src" / "models" / first["model_name"] / "schema.json").read_text(encoding="utf-8")
     )
-    body = json.dumps({"features": schema["golden"][-1]["features"]}, ensure_ascii=False)
+    body = json.dumps({"features": schema["example"]}, ensure_ascii=False)
     url = f"{here.service_url(release.service_name)}/{first['model_name']}/predict"
     return f"curl -s {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}"

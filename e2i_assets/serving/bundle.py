@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.file_hashes import hashes
+from e2i_assets.modeling.explanation.example_row import example_features
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.serving import store
@@ -34,6 +35,7 @@ class Bundle:
         service_name: service inside it.
         content: hash of pipeline, schema, service code and pinned requirements; equal content, equal answers.
         one_row: how a single row is answered, `compiled`, or by the `pipeline` and why.
+        example: features of a request that is answered without a warning; of nobody.
     """
 
     tag: str
@@ -42,6 +44,7 @@ class Bundle:
     service_name: str
     content: str
     one_row: str
+    example: Mapping[str, Any]
 
 
 def build_bundle(
@@ -55,6 +58,7 @@ def build_bundle(
     levels: Mapping[str, Sequence[str]],
     usual: Mapping[str, tuple[float, float]],
     logged_features: Sequence[str] = (),
+    out_of_contract: Literal["refuse", "warn"] = "refuse",
     explanation: Mapping[str, Any] = NO_EXPLANATION,
     build_dir: Path | None = None,
 ) -> Bundle:
@@ -73,6 +77,8 @@ def build_bundle(
         metadata: what to tell about the model (data version, metrics, run id); text or finite numbers.
         levels: levels that training saw, for every categorical feature; others are answered with a warning.
         logged_features: of which the values of a request may be kept in the prediction log.
+        out_of_contract: what becomes of a value that the contract does not allow: a 4xx, or an answer with a
+            warning.
         explanation: what is needed to take a prediction apart, or why it is not
             (`modeling.explanation.shapley.served_explanation`).
         usual: ends of what was usual in training, for numeric features; values well beyond them, likewise.
@@ -83,7 +89,8 @@ def build_bundle(
         BundleConflictError: the store has other content under that name and version.
     """
     tag = _tag(name, version)
-    described = feature_schema(features, levels, usual)
+    described = feature_schema(features, levels, usual, out_of_contract)
+    example = example_features(features, levels, usual)
     facts = check_pipeline(pipeline, described, answer)
     check_explanation(Explainer(pipeline, explanation, answer.document(), described), facts.golden, described)
     text = render(
@@ -99,6 +106,7 @@ def build_bundle(
             "logged_features": _logged(logged_features, features),
             "one_row": facts.one_row,
             "explanation": dict(explanation),
+            "example": example,
             "golden": [_known(one, answer) for one in facts.golden],
         }
     )
@@ -106,7 +114,7 @@ def build_bundle(
     path = store.stored(tag, content) or _build(
         tag, content, answer.service, pipeline, text, facts, build_dir
     )
-    return Bundle(tag, version, path, answer.service, content, facts.one_row)
+    return Bundle(tag, version, path, answer.service, content, facts.one_row, example)
 
 
 def _logged(logged: Sequence[str], features: Sequence[Feature]) -> list[str]:

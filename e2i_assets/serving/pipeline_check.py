@@ -16,7 +16,7 @@ from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.modeling.selection import one_row
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.server.explanation import Explainer
-from e2i_assets.serving.server.request_schema import Row, bounds, to_frame
+from e2i_assets.serving.server.request_schema import Row, accepted_levels, bounds, to_frame
 
 _ALWAYS = frozenset(
     {"joblib", "numpy", "pandas", "psycopg", "psycopg_binary", "pydantic", "scipy", "sklearn"}
@@ -203,7 +203,7 @@ def made_up(features: Sequence[Mapping[str, Any]]) -> list[Row]:
         if feature["kind"] == "boolean":
             return drawn.random() < 0.5
         if feature["kind"] == "categorical":
-            return drawn.choice(feature["allowed"] or [*feature["levels"], _UNKNOWN_LEVEL])
+            return drawn.choice(accepted_levels(feature) or [*feature["levels"], _UNKNOWN_LEVEL])
         (low, high), (least, most) = feature["usual"] or (-1.0, 1.0), bounds(feature)
         drawn_value = drawn.choice([drawn.uniform(low, high)] * 8 + [low, least, most])
         within = min(max(drawn_value, least), most)

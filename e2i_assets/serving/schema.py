@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.serving.errors import BundleError
@@ -15,12 +15,14 @@ def feature_schema(
     features: Sequence[Feature],
     levels: Mapping[str, Sequence[str]],
     usual: Mapping[str, tuple[float, float]],
+    out_of_contract: Literal["refuse", "warn"] = "refuse",
 ) -> list[dict[str, Any]]:
     """The features as plain JSON, in their order.
 
     Args:
         levels: for each categorical feature the levels that training saw; kept sorted.
         usual: numeric feature to the ends of what was usual in training; those without are not compared.
+        out_of_contract: what becomes of a value that the contract does not allow.
 
     Raises:
         BundleError: no feature, a name given twice, an unknown kind, or levels that do not go with the
@@ -50,6 +52,7 @@ def feature_schema(
             "high": feature.high,
             "integer": feature.integer,
             "allowed": list(feature.allowed) if feature.allowed else None,
+            "out_of_contract": out_of_contract,
             "levels": sorted(levels[feature.name]) if feature.name in categorical else None,
             "usual": list(usual[feature.name]) if feature.name in usual else None,
         }

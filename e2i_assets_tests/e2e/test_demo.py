@@ -163,7 +163,7 @@ def test_the_bundle_answers_as_the_model_does(
             f"{url}/predict", content=request, headers={"Content-Type": "application/json"}, timeout=60
         )
         assert copied.status_code == 200
-        assert not copied.json().get("warnings")
+        assert copied.json()["_metadata"]["warnings"] == []
         single = [httpx.post(f"{url}/predict", json={"features": row}, timeout=60) for row in rows]
         assert [answer.status_code for answer in single] == [200] * len(rows)
         np.testing.assert_allclose([a.json()["predictions"][0] for a in single], expected, rtol=0, atol=1e-6)

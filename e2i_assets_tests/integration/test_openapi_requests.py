@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from e2i_assets.modeling.problems.base import Answer
 from e2i_assets.modeling.problems.binary import Binary
@@ -20,7 +21,7 @@ from e2i_assets.serving import bento_store, build_bundle
 from e2i_assets.serving.server.model import Model
 from e2i_assets.serving.server.routes import routes
 from e2i_assets.serving.server.running import Service
-from e2i_assets_tests.serving_toy import FEATURES, LEVELS, USUAL, toy_pipeline
+from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_pipeline
 
 LINE = dict.fromkeys(("centre", "level", "slope", "var_level", "var_slope", "average", "average_error"), 0.1) | {
     "cov": 0.0, "reach": 1.96,
@@ -42,7 +43,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         for name in ("first", "second"):
             bundle = build_bundle(
                 toy_pipeline(estimator), FEATURES, name=name, version="v1", answer=answer, metadata={}, levels=LEVELS,
-                usual=USUAL,
+                usual=USUAL, out_of_contract="refuse" if name == "first" else "warn",
             )  # fmt: skip
             source = bundle.path / "src"
             (member,) = json.loads(Path(source / "release.json").read_text())["members"]
@@ -50,6 +51,21 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     made = Starlette(routes=routes(effects=request.param == "causal-service"))
     made.state.service = Service(request.param, "r", models)
     return made
+
+
+def test_what_is_outside_a_contract_is_refused_or_answered_with_a_warning_as_the_bundle_says(
+    app: Starlette,
+) -> None:
+    with TestClient(app) as client:
+        body = {"features": ROW | {"age": -5.125}}
+        refused, warned = (client.post(f"/{name}/predict", json=body) for name in ("first", "second"))
+        inside = client.post("/second/predict", json={"features": ROW})
+    assert (refused.status_code, warned.status_code) == (400, 200)
+    assert refused.json()["detail"][0]["loc"] == ["features", "age"]
+    rule = "age: outside its contract, which allows a finite number from 0 to 120 in 1 of 1 rows"
+    assert rule in warned.json()["_metadata"]["warnings"]
+    assert "5.125" not in refused.text + json.dumps(warned.json()["_metadata"]["warnings"])
+    assert inside.json()["_metadata"]["warnings"] == []
 
 
 def test_no_request_is_answered_with_a_5xx(app: Starlette) -> None:

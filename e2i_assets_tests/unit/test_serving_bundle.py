@@ -82,6 +82,9 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     assert schema["metadata"] == {"validation_auc": 0.71}
     assert schema["features"][2]["levels"] == ["north", "south"]
     assert schema["one_row"] == bundle.one_row == "compiled"
+    assert (
+        schema["example"] == bundle.example == {"age": 50, "uas7": 21, "region": "north", "biologic": False}
+    )
     requirements = (bundle.path / "env" / "python" / "requirements.txt").read_text().split()
     assert all("==" in line for line in requirements)
     assert {line.partition("==")[0] for line in requirements} >= {
@@ -301,15 +304,16 @@ def test_an_answer_that_is_not_binary_is_refused() -> None:
 def test_a_request_to_copy_is_made_of_ranges_and_levels() -> None:
     kinds = {
         "age": "numeric",
+        "visits": "numeric",
         "dose": "numeric",
         "rare": "numeric",
         "region": "categorical",
         "treated": "boolean",
     }
-    features = [feature(name, kind) for name, kind in kinds.items()]
-    usual = {"age": (31.0, 78.0), "dose": (0.125, 0.875)}
+    features = [feature(name, kind, integer=name == "visits") for name, kind in kinds.items()]
+    usual = {"age": (31.0, 78.0), "visits": (0.0, 7.0), "dose": (0.125, 0.875)}
     assert example_features(features, {"region": ["north", "south"]}, usual) == {
-        "age": 54, "dose": 0.5, "rare": None, "region": "north", "treated": False,
+        "age": 54, "visits": 3, "dose": 0.5, "rare": None, "region": "north", "treated": False,
     }  # fmt: skip
     row = example_features(FEATURES, LEVELS, USUAL)
     request_models(SCHEMA, "toy")[0].model_validate({"features": row})

@@ -188,6 +188,49 @@ def test_an_answer_that_is_doubtful_says_why(rows: list[dict[str, Any]], expecte
     assert doubts(SCHEMA, rows) == expected
 
 
+WARNED = [
+    feature("age", "numeric", "years", "Age", low=0, high=120, integer=True),
+    feature("sex", "categorical", None, "Sex", allowed=("F", "M")),
+]
+OUTSIDE = {
+    "age": "age: outside its contract, which allows a whole number from 0 to 120 in 1 of 2 rows",
+    "sex": "sex: outside its contract, which allows one of F, M in 1 of 2 rows",
+    "level": "sex: level rare or not seen in training in 1 of 2 rows",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "warnings"),
+    [
+        ({"age": -5, "sex": "F"}, ["age"]),
+        ({"age": 50.5, "sex": "F"}, ["age"]),
+        ({"age": 50, "sex": "SECRET"}, ["sex", "level"]),
+        ({"age": None, "sex": None}, []),
+    ],
+)
+def test_where_the_scope_says_so_a_value_outside_its_contract_is_answered_with_a_warning(
+    row: dict[str, Any], warnings: list[str]
+) -> None:
+    schema = feature_schema(WARNED, {"sex": ["F", "M"]}, {}, "warn")
+    body, batch = request_models(schema, "toy")
+    assert body.model_validate({"features": row})
+    assert batch.model_validate({"features_list": [row]})
+    typical = {"age": 50, "sex": "F"}
+    expected = [OUTSIDE[name] for name in warnings]
+    assert [w for w in doubts(schema, [row, typical]) if "every feature" not in w] == expected
+    described = body.model_json_schema()["$defs"]["Features"]["properties"]["age"]
+    assert "minimum" not in described
+    assert "else answered with a warning" in described["description"]
+
+
+@pytest.mark.parametrize("value", [1e39, float("nan"), "50", True])
+def test_what_is_no_number_that_a_model_answers_is_refused_there_too(value: Any) -> None:
+    schema = feature_schema(WARNED, {"sex": ["F", "M"]}, {}, "warn")
+    with pytest.raises(ValidationError) as caught:
+        request_models(schema, "toy")[0].model_validate({"features": {"age": value, "sex": "F"}})
+    assert [error["loc"] for error in caught.value.errors()] == [("features", "age")]
+
+
 def test_an_unseen_level_is_counted_and_not_repeated() -> None:
     rows = [ROW, ROW | {"region": "Atlantis"}, ROW | {"region": None}]
     assert doubts(SCHEMA, rows) == ["region: level rare or not seen in training in 1 of 3 rows"]

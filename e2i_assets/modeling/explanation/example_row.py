@@ -50,7 +50,7 @@ def example_features(
         low, high = usual.get(feature.name, (None, None))
         if low is None or high is None:
             return None
-        whole = low.is_integer() and high.is_integer()
+        whole = feature.integer or (low.is_integer() and high.is_integer())
         return int(low + high) // 2 if whole else float(f"{(low + high) / 2:.4g}")
 
     return {feature.name: example(feature) for feature in features}

@@ -115,6 +115,7 @@ class Scope(YamlModel, ABC):
             cohort's follow-up window; a cohort that is followed for fewer is refused.
         minimum_samples: patients of train with a known outcome below which nothing is learnt.
         logged_features: of which the prediction log keeps what a request said, where the model has them.
+        out_of_contract: whether a service refuses a value that the contract does not allow, or warns of it.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -127,6 +128,7 @@ class Scope(YamlModel, ABC):
     features: FeatureChoice = FeatureChoice()
     selection: Selection = Selection()
     logged_features: tuple[str, ...] = ()
+    out_of_contract: Literal["refuse", "warn"] = "refuse"
 
     @property
     @abstractmethod

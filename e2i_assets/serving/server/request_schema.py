@@ -86,8 +86,9 @@ def request_models(
     Returns:
         `PredictRequest` with `features`, `PredictBatchRequest` with `features_list` (1 to `MAX_BATCH` rows);
         the first may ask to `explain` its prediction.
-        Every feature is required, may be null, is typed strictly and lies within its contract; an unknown
-        name is refused. A batch stops at its first bad row, so that an answer cannot outgrow its request.
+        Every feature is required, may be null, is typed strictly and lies within its contract, unless the
+        bundle says that what does not is answered with a warning; an unknown name is refused. A
+        batch stops at its first bad row, so that an answer cannot outgrow its request.
         Errors locate the feature and never carry the input, neither in the answer nor in the server's log.
     """
     # A TypedDict, because a feature may be called anything, `copy` and `1st_visit` included.
@@ -146,41 +147,67 @@ def _few_unknown(known: set[str]) -> Callable[[Any], Any]:
 
 def _annotation(feature: Mapping[str, Any]) -> Any:
     kind, unit = feature["kind"], feature["unit"]
-    wanted = _wanted(feature)
+    wanted, refuses = _wanted(feature), _refuses(feature)
+    wanted += "" if refuses else "; else answered with a warning"
     text = f"{feature['description']} ({f'{kind}, {unit}' if unit else kind}: {wanted}; null if missing)"
-    facts = {"x-kind": kind, "x-unit": unit, "minimum": feature["low"], "maximum": feature["high"]}
+    facts = {"x-kind": kind, "x-unit": unit}
+    if refuses:
+        facts |= {"minimum": feature["low"], "maximum": feature["high"]}
     extra = {key: value for key, value in facts.items() if value is not None}
-    checked: Any = Annotated[_TYPES[kind], AfterValidator(_within_contract(feature, wanted))]  # type: ignore[valid-type]
+    accepted = feature if refuses else {**_WITHOUT_CONTRACT, "kind": kind}
+    checked: Any = Annotated[_TYPES[kind], AfterValidator(_accepted(accepted))]  # type: ignore[valid-type]
     return Annotated[checked | None, Field(description=text, json_schema_extra=extra)]
 
 
+_WITHOUT_CONTRACT: Mapping[str, Any] = {"low": None, "high": None, "integer": False, "allowed": None}
+
+
+def _refuses(feature: Mapping[str, Any]) -> bool:
+    """Whether a value that the contract of a feature does not allow is refused."""
+    return bool(feature["out_of_contract"] == "refuse")
+
+
 def _wanted(feature: Mapping[str, Any]) -> str:
-    """What a request may say of a feature, in words."""
+    """What the contract of a feature lets a value be, in words."""
     if feature["allowed"]:
         return f"one of {', '.join(feature['allowed'])}"
     if feature["kind"] != "numeric":
         return _ACCEPTS[feature["kind"]]
-    low, high = bounds(feature)
+    low, high = _ends(feature)
     return f"{'a whole' if feature['integer'] else 'a finite'} number from {low:.15g} to {high:.15g}"
 
 
 def bounds(feature: Mapping[str, Any]) -> tuple[float, float]:
     """The least and the largest number that a request may give for a feature."""
+    return _ends(feature if _refuses(feature) else _WITHOUT_CONTRACT)
+
+
+def accepted_levels(feature: Mapping[str, Any]) -> Sequence[str] | None:
+    """The levels that a request may give for a feature; None where it may give any."""
+    return feature["allowed"] if _refuses(feature) else None
+
+
+def _ends(feature: Mapping[str, Any]) -> tuple[float, float]:
+    """Of the contract of a feature; of one that is not bounded, those of a number."""
     low, high = feature["low"], feature["high"]
     return -LARGEST if low is None else low, LARGEST if high is None else high
 
 
-def _within_contract(feature: Mapping[str, Any], wanted: str) -> Callable[[Any], Any]:
-    """What refuses values beyond the contract; the error says what is accepted, never what was given."""
-    (low, high), integer = bounds(feature), feature["integer"]
+def _holds(feature: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """Whether a value is what the contract of a feature lets it be."""
+    if feature["kind"] == "numeric":
+        (low, high), integer = _ends(feature), feature["integer"]
+        return lambda value: low <= value <= high and not (integer and value % 1)
     allowed = feature["allowed"] and frozenset(feature["allowed"])
+    return lambda value: not allowed or value in allowed
+
+
+def _accepted(feature: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """What refuses values beyond the contract; the error says what is accepted, never what was given."""
+    holds, wanted = _holds(feature), _wanted(feature)
 
     def checked(value: Any) -> Any:
-        if feature["kind"] == "numeric":
-            holds = low <= value <= high and not (integer and value % 1)
-        else:
-            holds = not allowed or value in allowed
-        if not holds:
+        if not holds(value):
             raise PydanticCustomError("outside_contract", "Input should be {wanted}", {"wanted": wanted})
         return value
 
@@ -212,14 +239,18 @@ def to_frame(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> pd.D
 def doubts(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[str]:
     """What makes an answer doubtful, in how many rows; no value is repeated.
 
-    A row without any value, a level that no patient of training has, or few, a number well beyond what was
-    usual: the last few patients at either end are not told, so one of them may have had it.
+    A row without any value, a value that the contract does not allow where that is not refused, a level that
+    no patient of training has, or few, a number well beyond what was usual: the last few patients at either
+    end are not told, so one of them may have had it.
     """
     return doubter(features)(rows)
 
 
 def doubter(features: Sequence[Mapping[str, Any]]) -> Callable[[Sequence[Row]], list[str]]:
     """`doubts` of many requests about the same features."""
+    contracts = {
+        f["name"]: (_holds(f), _wanted(f)) for f in features if not _refuses(f) and f["kind"] != "boolean"
+    }
     known = {f["name"]: {None, *f["levels"]} for f in features if f["kind"] == "categorical"}
     ends = {}
     for feature in features:
@@ -230,6 +261,10 @@ def doubter(features: Sequence[Mapping[str, Any]]) -> Callable[[Sequence[Row]], 
 
     def doubted(rows: Sequence[Row]) -> list[str]:
         counts = {"every feature: null": sum(not any(v is not None for v in row.values()) for row in rows)}
+        for name, (holds, wanted) in contracts.items():
+            values = [row[name] for row in rows]
+            if count := sum(value is not None and not holds(value) for value in values):
+                counts[f"{name}: outside its contract, which allows {wanted}"] = count
         for name, levels in known.items():
             if count := sum(row[name] not in levels for row in rows):
                 counts[f"{name}: level rare or not seen in training"] = count
