@@ -101,8 +101,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
     The workers are found by parentage: each leads a session of its own, so no process group covers them.
     """
+    if process.poll() is not None:
+        return
     supervisor = psutil.Process(process.pid)
-    family = [supervisor, *supervisor.children(recursive=True)] if process.poll() is None else []
+    family = [supervisor, *supervisor.children(recursive=True)]
     process.terminate()
     _, alive = psutil.wait_procs(family, timeout=20)
     for left in alive:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +18,9 @@ from e2i_assets.contracts.tables import TABLES
 from e2i_assets.file_hashes import hash_of, hashes
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import ReleaseMember, bento_store, build_bundle, build_release
+from e2i_assets.serving.server import database as database_module
+from e2i_assets.serving.server.background import Unavailable
+from e2i_assets.serving.server.database import Database
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.registry_records import model_registry
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -148,13 +152,72 @@ def test_it_survives_that_the_database_goes_away(url: str, query: Query) -> None
     ask(url, "after")
     for request in ("meanwhile", "after"):
         until(query, f"SELECT 1 FROM e2i.ml_prediction_log WHERE request_id = '{request}'", bool)
+    assert dropped(url) == 0
     metrics = httpx.get(f"{url}/metrics").text
-    dropped = 'e2i_model_dropped_requests{log="prediction_log",service="classification-service"} 0.0'
-    assert dropped in metrics
     for family in ("requests_total", "request_latency_seconds_bucket", "health_status", "load_seconds"):
         assert f"\ne2i_model_{family}{{" in metrics
     assert "process_resident_memory_bytes" in metrics
     assert 'e2i_model_errors_total{endpoint="/predict",error_type="client"' in metrics
+
+
+def test_what_the_database_refuses_takes_nothing_else_with_it(url: str, query: Query) -> None:
+    query(
+        "ALTER TABLE e2i.ml_prediction_log ADD CONSTRAINT not_bad CHECK (patient_journey_id <> 'journey-bad') NOT VALID"
+    )
+    before = int(dropped(url))
+    try:
+        for request in ("good-1", "bad", "good-2"):
+            ask(url, request)
+        for request in ("good-1", "good-2"):
+            until(query, f"SELECT 1 FROM e2i.ml_prediction_log WHERE request_id = '{request}'", bool)
+        deadline = time.monotonic() + WITHIN_S
+        while dropped(url) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        query("ALTER TABLE e2i.ml_prediction_log DROP CONSTRAINT not_bad")
+    assert query("SELECT 1 FROM e2i.ml_prediction_log WHERE request_id = 'bad'") == []
+    assert dropped(url) == before + 1
+
+
+def dropped(url: str) -> float:
+    text = httpx.get(f"{url}/metrics").text
+    name = 'e2i_model_dropped_requests_total{log="prediction_log",service="classification-service"} '
+    return float(text.partition(name)[2].partition("\n")[0])
+
+
+def test_a_database_that_hangs_is_left(here: Settings, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind somebody's lock it gives the statement up itself; stopped, it is cut off; then all goes on."""
+    assert here.database_url is not None
+    monkeypatch.setattr(database_module, "STATEMENT_S", 0.2)
+    database = Database(here.database_url.get_secret_value())
+    statement = "INSERT INTO e2i.hung SELECT number FROM jsonb_to_recordset(%s::jsonb) AS r(number integer)"
+    query("CREATE TABLE e2i.hung (number integer)")
+    try:
+        with query_in_transaction(here) as connection:
+            connection.execute("LOCK TABLE e2i.hung")
+            with pytest.raises(Unavailable, match="QueryCanceled"):
+                database.insert(statement, [{"number": 1}])
+        database.insert(statement, [{"number": 2}])
+        monkeypatch.setattr(database_module, "ANSWER_S", 0.3)
+        stopped = psutil.Process(database._connection.info.backend_pid)
+        stopped.suspend()
+        try:
+            with pytest.raises(Unavailable, match="OperationalError"):
+                database.insert(statement, [{"number": 3}])
+            monkeypatch.undo()
+            database.insert(statement, [{"number": 4}])
+        finally:
+            stopped.resume()
+        assert {2, 4} <= {number for (number,) in query("SELECT number FROM e2i.hung")}
+    finally:
+        query("DROP TABLE e2i.hung")
+
+
+def query_in_transaction(here: Settings) -> psycopg.Connection[Any]:
+    assert here.database_url is not None
+    url = here.database_url.get_secret_value()
+    return psycopg.connect(url.replace("postgresql+psycopg", "postgresql"))
 
 
 def test_the_shadow_leaves_evidence_when_its_minute_is_over(url: str, query: Query) -> None:
@@ -164,9 +227,24 @@ def test_the_shadow_leaves_evidence_when_its_minute_is_over(url: str, query: Que
         query,
         "SELECT sum(requests), sum(errors), min(mean_difference), max(latency_p99_ms), min(version), max(version) "
         "FROM e2i.ml_shadow_evidence",
-        lambda rows: (rows[0][0] or 0) > asked,
+        lambda rows: (rows[0][0] or 0) > asked + 1,
     )
     ((requests, errors, difference, latency, first, last),) = rows
-    assert (requests, errors, first, last) == (asked + 1, 0, 2, 2)  # the one sent again was answered twice
+    # The one sent again was answered twice, and one was refused by the log.
+    assert (requests, errors, first, last) == (asked + 2, 0, 2, 2)
     assert difference > 0.001
     assert latency > 0
+
+
+def test_sigterm_writes_down_what_waits(url: str, query: Query) -> None:
+    """Evidence of a minute that is not over included. The last test of these: the service is gone then."""
+    evidence = "SELECT sum(requests)::int FROM e2i.ml_shadow_evidence"
+    ((before,),) = query(evidence)
+    (server,) = [one for one in psutil.Process().children() if url.rpartition(":")[2] in one.cmdline()]
+    ask(url, "last")
+    server.terminate()
+    server.wait(timeout=WITHIN_S)
+    assert query("SELECT patient_journey_id FROM e2i.ml_prediction_log WHERE request_id = 'last'") == [
+        ("journey-last",)
+    ]
+    assert query(evidence) == [(before + 1,)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 TICK_S = 0.5
 """How long what is handed over waits for more of it."""
 AT_A_TIME = 1000
+"""Rows that are written together, or those of one request."""
 LONGEST_PAUSE_S = 30.0
 LAST_WORDS_S = 5.0
 """For what is still waiting when the process ends."""
@@ -19,10 +20,6 @@ logger = logging.getLogger("bentoml.e2i")
 
 class Unavailable(Exception):
     """Where the work is to be written does not answer: to be tried again with the same work."""
-
-
-class Refused(Exception):
-    """What was to be written is refused where it would go: it is lost, or the next would never be written."""
 
 
 class Background:
@@ -39,25 +36,35 @@ class Background:
         Args:
             work: called every `TICK_S`, also with nothing; what it leaves in the list at `Unavailable`, it is
                 given again.
-            places: in the queue.
+            places: in the queue, one for each row of a request.
         """
         self.dropped, self.available = 0, True
-        self._work, self._queue = work, queue.Queue[Any](places)
-        self._ending = threading.Event()
+        self._work, self._places = work, places
+        self._queue, self._rows = deque[tuple[Any, int]](), 0
+        self._lock, self._ending = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """How many requests have a place in the queue."""
-        return self._queue.qsize()
+        """How many requests are in the queue."""
+        return len(self._queue)
 
-    def offer(self, item: Any) -> None:
-        """Hand over; comes back at once."""
-        try:
-            self._queue.put_nowait(item)
-        except queue.Full:
-            self.dropped += 1
+    def offer(self, item: Any, rows: int = 1) -> None:
+        """Hand over a request of so many rows; comes back at once."""
+        with self._lock:
+            if self._rows + rows <= self._places:
+                self._queue.append((item, rows))
+                self._rows += rows
+                return
+        self.drop(1)
+
+    def drop(self, requests: int, why: str = "") -> None:
+        """Count what is lost; `why` is told in the log."""
+        with self._lock:
+            self.dropped += requests
+        if requests and why:
+            logger.warning("%s: %d requests lost: %s", self._thread.name, requests, why)
 
     def close(self) -> None:
         """Do what is waiting, as far as that is soon done."""
@@ -71,26 +78,34 @@ class Background:
         pause = TICK_S
         while True:
             ending = self._ending.wait(pause)
-            while len(items) < AT_A_TIME and not self._queue.empty():
-                items.append(self._queue.get_nowait())
+            items = items or self._taken()
             try:
                 self._work(items)
             except Unavailable as error:
                 self._note(False, str(error))
                 if ending:
-                    self.dropped += len(items)
+                    self.drop(len(items))
                     return
                 pause = min(2 * max(pause, TICK_S), LONGEST_PAUSE_S)
                 continue
-            except Refused as error:
-                self.dropped += len(items)
-                logger.warning("%s: %d requests lost: %s", self._thread.name, len(items), error)
+            except Exception as error:  # noqa: BLE001 - or nothing were written ever after
+                self.drop(len(items), type(error).__name__)
             else:
                 self._note(True, "again")
-            full = len(items) == AT_A_TIME
-            items, pause = [], 0.0 if full else TICK_S
-            if ending and self._queue.empty():
+            items, pause = [], 0.0 if self._queue else TICK_S
+            if ending and not self._queue:
                 return
+
+    def _taken(self) -> list[Any]:
+        """From the queue, as much as is written together."""
+        items, rows = list[Any](), 0
+        with self._lock:
+            while self._queue and (not items or rows + self._queue[0][1] <= AT_A_TIME):
+                item, size = self._queue.popleft()
+                items.append(item)
+                rows += size
+            self._rows -= rows
+        return items
 
     def _note(self, available: bool, text: str) -> None:
         """Say in the log that something has changed, once."""

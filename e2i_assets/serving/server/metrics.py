@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from e2i_assets.serving.server.background import Background
@@ -10,6 +10,27 @@ from e2i_assets.serving.server.health import Level
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 LEVELS: dict[Level, float] = {"healthy": 1.0, "degraded": 0.5, "unhealthy": 0.0}
+
+
+class _Dropped:
+    """Tells a counter that somebody else counts."""
+
+    def __init__(self, service: str, background: Callable[[], Mapping[str, Background]]) -> None:
+        self._service, self._background = service, background
+
+    def describe(self) -> Iterable[Any]:
+        """Nothing: who registers it does not have to ask."""
+        return ()
+
+    def collect(self) -> Iterable[Any]:
+        """The counter as it is now."""
+        from prometheus_client.core import CounterMetricFamily
+
+        text = "Requests lost to the prediction log, or to the evidence of shadows"
+        counter = CounterMetricFamily("e2i_model_dropped_requests", text, labels=("service", "log"))
+        for name, background in self._background().items():
+            counter.add_metric((self._service, name), background.dropped)
+        yield counter
 
 
 class Metrics:
@@ -33,7 +54,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)  # memory among others: process_resident_memory_bytes
         common: dict[str, Any] = {"registry": self.registry}
         labels = ("service", "model", "endpoint")
-        self._service, self._health, self._background = service, health, background
+        self._service, self._health = service, health
         self._requests = Counter(
             "e2i_model_requests", "Requests answered, by HTTP status", (*labels, "status"), **common
         )
@@ -62,12 +83,7 @@ class Metrics:
             ("service", "model", "version"),
             **common,
         )
-        self._dropped = Gauge(
-            "e2i_model_dropped_requests",
-            "Requests since the start that are lost to the prediction log, or to the evidence of shadows",
-            ("service", "log"),
-            **common,
-        )
+        self.registry.register(_Dropped(service, background))
         self._children: dict[tuple[str, str, int], tuple[Any, Any, Any]] = {}
 
     def loaded(self, model: str, version: str, seconds: float) -> None:
@@ -99,6 +115,4 @@ class Metrics:
 
         for model, level in self._health().items():
             self._level.labels(self._service, model).set(LEVELS[level])
-        for name, background in self._background().items():
-            self._dropped.labels(self._service, name).set(background.dropped)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -9,7 +9,7 @@ from e2i_assets.serving.server.background import Background
 from e2i_assets.serving.server.database import Database
 
 PLACES = 20_000
-"""Requests that wait to be written; a minute of a busy service."""
+"""Rows that wait to be written; a minute of a busy service."""
 _INSERT = """
 INSERT INTO e2i.ml_prediction_log (request_id, row, predicted_at, service, release, model_name, version, stage,
     patient_journey_id, prediction, prediction_class, probabilities, lower_bound, upper_bound, features, latency_ms)
@@ -25,6 +25,7 @@ class Answered(NamedTuple):
 
     Attributes:
         request_id: of the client, the same when it tries again; else made up.
+        rows: none where no feature is logged.
         journeys: whom the rows are about, where the client says so.
         logged_features: of each row, what the scope lets be kept.
     """
@@ -47,9 +48,13 @@ class PredictionLog:
         """Write what waits."""
         self.background.close()
 
-    def _write(self, requests: Sequence[Answered]) -> None:
-        if requests:
-            self._database.insert(_INSERT, [row for request in requests for row in self._rows(request)])
+    def offer(self, request: Answered) -> None:
+        """Hand over what was answered; comes back at once."""
+        self.background.offer(request, len(request.answer["predictions"]))
+
+    def _write(self, requests: list[Answered]) -> None:
+        """A request that the database refuses takes no other with it."""
+        self._database.insert_each(_INSERT, requests, self._rows, self.background.drop)
 
     def _rows(self, request: Answered) -> list[dict[str, Any]]:
         answer, about = request.answer, request.answer["_metadata"]
@@ -62,7 +67,7 @@ class PredictionLog:
             "latency_ms": about["latency_ms"],
         }
         rows = []
-        for number, (row, prediction) in enumerate(zip(request.rows, answer["predictions"], strict=True)):
+        for number, prediction in enumerate(answer["predictions"]):
             of_class = isinstance(prediction, str)
             rows.append(
                 common
@@ -74,7 +79,8 @@ class PredictionLog:
                     "probabilities": _of(answer, "probabilities", number),
                     "lower_bound": _of(answer, "lower_bounds", number),
                     "upper_bound": _of(answer, "upper_bounds", number),
-                    "features": {name: _text(row[name]) for name in request.logged_features} or None,
+                    "features": {name: _text(request.rows[number][name]) for name in request.logged_features}
+                    or None,
                 }
             )
         return rows

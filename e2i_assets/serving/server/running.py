@@ -91,14 +91,15 @@ class Service:
             request_id = headers.get(REQUEST_ID, b"").decode("latin-1")
             if not REQUEST_IDS.fullmatch(request_id):
                 request_id = uuid4().hex
-            self.log.background.offer(Answered(request_id, rows, journeys, answer, model.logged_features))
+            logged = rows if model.logged_features else ()
+            self.log.offer(Answered(request_id, logged, journeys, answer, model.logged_features))
         if self.shadows and self.shadows.watch(model.name):
-            self.shadows.background.offer(Asked(model.name, rows, model.figures(given)))
+            self.shadows.offer(Asked(model.name, rows, model.figures(given)))
 
     def remember_failure(self, model: Model, rows: Sequence[Row], scope: Scope) -> None:
         """Hand over what could not be answered to the evidence; comes back at once."""
         if self.shadows and self.shadows.watch(model.name) and PROBE not in dict(scope["headers"]):
-            self.shadows.background.offer(Asked(model.name, rows, None))
+            self.shadows.offer(Asked(model.name, rows, None))
 
     def model_of(self, path_name: str | None, body: Any) -> Model:
         """Which model a request is for.

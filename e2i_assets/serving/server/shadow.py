@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from e2i_assets.serving.server.background import Background, Refused, Unavailable, logger
+from e2i_assets.serving.server.background import Background, Unavailable, logger
 from e2i_assets.serving.server.database import Database
 
 if TYPE_CHECKING:
     from e2i_assets.serving.server.model import Model
 
 PLACES = 2_000
-"""Requests that wait for a shadow."""
+"""Rows that wait for a shadow."""
 MINUTES = 10_000
 """Of evidence that wait for the database: a week of one shadow."""
 _INSERT = """
@@ -60,6 +59,10 @@ class Minute:
         }
 
 
+def _lost(minutes: int, why: str) -> None:
+    logger.warning("shadow evidence: %d minutes lost: %s", minutes, why)
+
+
 class Shadows:
     """Scores requests with the shadows of their models, and writes down each minute when it is over.
 
@@ -73,7 +76,7 @@ class Shadows:
         for shadow in shadows:
             self._shadows.setdefault(shadow.name, []).append(shadow)
         self._minutes: dict[tuple[datetime, str, int], Minute] = {}
-        self._evidence: deque[dict[str, Any]] = deque(maxlen=MINUTES)
+        self._evidence: list[dict[str, Any]] = []
         self._database, self._clock = Database(url), clock
         self._recorded_by = f"{platform.node()}:{os.getpid()}:{clock():%Y%m%dT%H%M%S}"
         self.background = Background("shadow evidence", self._work, PLACES)
@@ -88,8 +91,12 @@ class Shadows:
         self._gather(whole_minutes=False)
         try:
             self._write()
-        except (Unavailable, Refused) as error:
+        except Unavailable as error:
             logger.warning("shadow evidence: the last minute is lost: %s", error)
+
+    def offer(self, request: Asked) -> None:
+        """Hand over a request; comes back at once."""
+        self.background.offer(request, len(request.rows))
 
     def _work(self, requests: list[Asked]) -> None:
         # Scored once, though writing is tried again.
@@ -108,16 +115,10 @@ class Shadows:
                 {"model_name": name, "version": version, "minute": minute.isoformat(),
                  "recorded_by": self._recorded_by, **evidence}
             )  # fmt: skip
+        del self._evidence[:-MINUTES]
 
     def _write(self) -> None:
-        rows = list(self._evidence)
-        if rows:
-            try:
-                self._database.insert(_INSERT, rows)
-            except Refused:
-                self._evidence.clear()
-                raise
-            self._evidence.clear()
+        self._database.insert_each(_INSERT, self._evidence, lambda minute: [minute], _lost)
 
     def _score(self, request: Asked) -> None:
         import numpy as np
