@@ -1,20 +1,33 @@
-"""Algorithms that one division into folds finds level are compared on others, and only they."""
+"""Algorithms are compared as they are trained; those that are level are compared on other divisions too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyRegressor
 
+from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.problems.regression import Regression
+from e2i_assets.modeling.scopes.scope import FeatureChoice
 from e2i_assets.modeling.selection import comparison
 from e2i_assets.modeling.selection.algorithms import Algorithm
-from e2i_assets.modeling.selection.comparison import DIVISIONS, Folds, divided_again, finalists_of
+from e2i_assets.modeling.selection.comparison import (
+    DIVISIONS,
+    FOLDS,
+    WATCHED,
+    Folds,
+    cross_validate,
+    divided_again,
+    finalists_of,
+)
+from e2i_assets.modeling.training.fitting import Matrices
 
 ROWS = 60
 SIZES = {"Ridge": 1.0, "Lasso": 1.001, "XGBoost": 3.0}
@@ -82,3 +95,37 @@ def test_one_that_is_ahead_is_not_compared_again(monkeypatch: pytest.MonkeyPatch
     before, after, asked = again(["Ridge", "XGBoost"], monkeypatch)
     assert after == before
     assert asked == []
+
+
+def test_boosting_is_compared_with_the_rounds_that_rows_to_fit_on_keep() -> None:
+    """A part of each fold's patients stops it; those that it is scored on, and fixed rounds, have no say."""
+    rng, stopped, built = np.random.default_rng(3), [], []
+    y = rng.normal(size=ROWS)
+    split = LabelledSplit(
+        "train", pd.DataFrame({"x": y}), y, Regression(), pd.Series(np.repeat(np.arange(ROWS // 2), 2))
+    )
+    question: Any = SimpleNamespace(features=FeatureChoice())
+
+    def fit(_: Any, data: Matrices, on_round: Any = None) -> int:
+        stopped.append(data)
+        return 100 + len(stopped)
+
+    def build(kind: str, params: Any, _: int) -> Any:
+        built.append((kind, params.get("n_estimators")))
+        return DummyRegressor()
+
+    algorithms = [
+        Algorithm("XGBoost", {"n_estimators": 7}, {}, partial(build, "boosting"), fit),
+        Algorithm("RandomForest", {"n_estimators": 7}, {}, partial(build, "forest")),
+    ]
+    folds = cross_validate(
+        question, algorithms, split, [Feature(name="x", kind="numeric", source="table")], 7, costs=False
+    )
+    assert [rounds for kind, rounds in built if kind == "boosting"] == [7, 101, 7, 102, 7, 103]
+    assert [rounds for kind, rounds in built if kind == "forest"] == [7] * FOLDS
+    for data, scored in zip(stopped, folds.targets, strict=True):
+        fitted, watched = set(data.y_train), set(data.y_validation)
+        assert fitted | watched == set(y) - set(scored)
+        assert len(watched) == pytest.approx(WATCHED * (ROWS - len(scored)), abs=2)
+        patients = [set(split.patients[np.isin(y, list(part))]) for part in (fitted, watched)]
+        assert not set.intersection(*patients)

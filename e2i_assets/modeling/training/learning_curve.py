@@ -11,6 +11,7 @@ import numpy as np
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.selection.algorithms import Algorithm
+from e2i_assets.modeling.selection.folds import part_of_patients
 from e2i_assets.modeling.training.fitting import Matrices
 
 SHARES = (0.25, 0.5, 0.75)
@@ -57,11 +58,9 @@ def learning_curve(
             unavailable=f"train has more values than are cheap to fit again ({MOST_CELLS:,})"
         )
     people = np.arange(rows) if patients is None else patients
-    _, first, of_row = np.unique(people, return_index=True, return_inverse=True)
-    order = _order(problem, data.y_train[first], seed)
     points = []
     for share in SHARES:
-        part = np.flatnonzero(np.isin(of_row, order[: round(share * len(first))]))
+        part = part_of_patients(problem, data.y_train, people, share, seed)
         fitted_on = Matrices(data.X_train[part], data.y_train[part], data.X_validation, data.y_validation)
         try:
             problem.require_folds("train", fitted_on.y_train, 1)
@@ -74,20 +73,3 @@ def learning_curve(
         prediction = problem.predict(estimator, data.X_validation)
         points.append({"rows": len(part), "score": problem.measure(data.y_validation, prediction)})
     return LearningCurve((*points, {"rows": rows, "score": whole}))
-
-
-def _order(problem: Problem, y: np.ndarray, seed: int) -> np.ndarray:
-    """Numbers of patients in an order of which any beginning has the strata in about the shares of all.
-
-    Args:
-        y: the target of each one's first row.
-    """
-    shuffled = np.random.default_rng(seed).permutation(len(y))
-    strata = problem.strata(y)
-    if strata is None:
-        return shuffled
-    place = np.empty(len(y))
-    for stratum in np.unique(strata):
-        of_stratum = shuffled[strata[shuffled] == stratum]
-        place[of_stratum] = (np.arange(len(of_stratum)) + 0.5) / len(of_stratum)
-    return np.argsort(place, kind="stable")
