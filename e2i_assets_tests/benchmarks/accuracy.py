@@ -171,16 +171,26 @@ def score(draw: Draw, prediction: np.ndarray) -> float:
     return draw.table.problem.measure(draw.parts["test"][1], prediction)
 
 
-def _pooled_error(draws: list[Draw], done: list[Run]) -> float:
-    """Of the test rows of all draws together: few rows lie off the diagonal by chance alone."""
+def _pooled(draws: list[Draw], done: list[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Outcomes and predictions of the test rows of all draws: few rows lie off the diagonal by chance alone."""
     outcomes = np.concatenate([draw.parts["test"][1] for draw in draws])
-    return calibration_error(outcomes, np.concatenate([run.prediction for run in done]))
+    return outcomes, np.concatenate([run.prediction for run in done])
 
 
 def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
     """Expected calibration error in ten bins of equal width: equal predictions are never parted."""
     bins = np.minimum((p * 10).astype(int), 9)
     return float(sum(abs(y[bins == b].mean() - p[bins == b].mean()) * np.mean(bins == b) for b in set(bins)))
+
+
+def error_by_chance(p: np.ndarray) -> float:
+    """The calibration error to expect where every probability is true: what so few rows cannot tell from it.
+
+    In each bin the sum of outcomes less probabilities is about normal, and the mean of its size is what counts.
+    """
+    bins = np.minimum((p * 10).astype(int), 9)
+    variances = np.bincount(bins, weights=p * (1 - p))
+    return float(np.sqrt(2 / np.pi * variances).sum() / len(p))
 
 
 def difference(draw: Draw, one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
@@ -204,6 +214,7 @@ class Row:
     """One table over its draws: means of the scores, and how far ours is ahead of the best other one.
 
     Attributes:
+        ece, chance: calibration error, and what of it is to be expected if every probability were true.
         against: how far ours is ahead of each other one.
         foreseen: the same of the one that is best on the table's other draws: the best of several on the very
             rows that they are judged by is partly the luckiest. None where there is one draw.
@@ -215,6 +226,7 @@ class Row:
     scores: dict[str, float]
     brier: dict[str, float]
     ece: dict[str, float]
+    chance: dict[str, float]
     cpu: dict[str, float]
     best: str
     ahead: float
@@ -239,12 +251,14 @@ def judged(draws: list[Draw], done: list[dict[str, Run]]) -> Row:
     ahead = {other: statistics.mean(one for one, _ in pairs[other]) for other in pairs}
     best = min(ahead, key=lambda other: ahead[other])
     binary = table.problem_type == BINARY
+    pooled = {n: _pooled(draws, [run[n] for run in done]) for n in names} if binary else {}
     return Row(
         table,
         "/".join(sorted({run[OURS].note for run in done})),
         scores,
         mean(lambda d, r: float(np.mean((r.prediction - d.parts["test"][1]) ** 2))) if binary else {},
-        {n: _pooled_error(draws, [run[n] for run in done]) for n in names} if binary else {},
+        {n: calibration_error(*one) for n, one in pooled.items()},
+        {n: error_by_chance(p) for n, (_, p) in pooled.items()},
         mean(lambda d, r: r.cpu),
         best,
         ahead[best],
@@ -302,6 +316,7 @@ def lines(rows: list[Row], names: tuple[str, ...]) -> Iterator[str]:
             f"{statistics.mean(r.brier[name] for r in of_kind):.4f}, ECE "
             f"{statistics.mean(r.ece[name] for r in of_kind):.4f}"
             + (f" (bar {ECE_BAR})" if name == OURS else "")
+            + f"; by chance alone, were every probability true, {statistics.mean(r.chance[name] for r in of_kind):.4f}"
         )
 
 
