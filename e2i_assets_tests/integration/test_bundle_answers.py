@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from e2i_assets.file_hashes import hashes
 from e2i_assets.modeling.explanation.shapley import served_explanation
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import bento_store, build_bundle
+from e2i_assets.serving import client as client_module
+from e2i_assets.serving.client import BentoMLClient, PredictionRefused, ServiceUnavailable, SyncBentoMLClient
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.server.admission import MAX_AT_A_TIME, MAX_BODY
 from e2i_assets.serving.server.request_schema import to_frame
@@ -170,6 +173,81 @@ def test_a_body_that_is_no_request_gets_a_4xx(url: str, kind: str) -> None:
     response = httpx.post(f"{url}/predict", content=body, headers={"Content-Type": content_type}, timeout=30)
     assert response.status_code == status
     assert response.json()["error"]
+
+
+class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """What a client sends to the service, of which a proxy in between answers the first so many with a 503."""
+
+    def __init__(self, overloaded: int = 0) -> None:
+        self._plain, self._awaited = httpx.HTTPTransport(), httpx.AsyncHTTPTransport()
+        self.overloaded, self.sent = overloaded, list[httpx.Request]()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._overloaded(request) or self._plain.handle_request(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self._overloaded(request) or await self._awaited.handle_async_request(request)
+
+    def close(self) -> None:
+        self._plain.close()
+
+    async def aclose(self) -> None:
+        await self._awaited.aclose()
+
+    def _overloaded(self, request: httpx.Request) -> httpx.Response | None:
+        self.sent.append(request)
+        return httpx.Response(503) if len(self.sent) <= self.overloaded else None
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest, url: str) -> Callable[..., Any]:
+    """Asks the service by a client of either kind."""
+
+    def asked(name: str, *arguments: Any, wire: Wire, timeout: float = 30.0, **options: Any) -> Any:
+        given = {"urls": [url], "timeout": timeout, "retries": 2, "transport": wire}
+        if request.param == "sync":
+            with SyncBentoMLClient(**given) as client:
+                return getattr(client, name)("e2i-conversion-toy", *arguments, **options)
+
+        async def run() -> Any:
+            async with BentoMLClient(**given) as client:
+                return await getattr(client, name)("e2i-conversion-toy", *arguments, **options)
+
+        return asyncio.run(run())
+
+    return asked
+
+
+def test_a_client_gets_what_the_service_answers(
+    ask: Callable[..., Any], pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is told to come again at first: the same request under the same name."""
+    monkeypatch.setattr(client_module, "BACKOFF_S", 0.01)
+    expected = in_process(pipeline, ROWS)
+    wire = Wire(overloaded=2)
+    answer = ask("predict", ROW, wire=wire, patient_journey_id="journey-1", explain=True)
+    assert answer["predictions"] == [pytest.approx(expected[0, 1], abs=1e-6)]
+    assert set(answer["explanation"]["contributions"]) == set(ROW)
+    assert len({request.headers["X-Request-Id"] for request in wire.sent}) == 1
+    assert len(wire.sent) == 3
+    batch = ask("predict_batch", ROWS, wire=Wire(), patient_journey_ids=[None] * len(ROWS))
+    np.testing.assert_allclose(batch["predictions"], expected[:, 1], atol=1e-6)
+
+
+def test_a_client_gives_up_where_that_is_right(
+    ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong is not sent again; what passes is, as often as it was told to."""
+    monkeypatch.setattr(client_module, "BACKOFF_S", 0.01)
+    cases: dict[str, tuple[Wire, list[dict[str, Any]], float, type[Exception], str, int]] = {
+        "a 4xx": (Wire(), [ROW | {"age": -5}], 30, PredictionRefused, "0.age: .* from 0 to 120", 1),
+        "too late": (Wire(), [ROW] * 1000, 1e-3, ServiceUnavailable, "Timeout", 3),
+        "always overloaded": (Wire(overloaded=9), [ROW], 30, ServiceUnavailable, "503", 3),
+    }
+    for wire, rows, timeout, error, text, times in cases.values():
+        with pytest.raises(error, match=text):
+            ask("predict_batch", rows, wire=wire, timeout=timeout)
+        assert len(wire.sent) == times
 
 
 def test_a_bad_row_of_a_batch_is_named_by_index_and_feature(url: str) -> None:
