@@ -20,6 +20,7 @@ import psutil
 from e2i_assets.cli.output import say
 from e2i_assets.cli.serve import end_services, reconciler_of
 from e2i_assets.cli.tools import MLFLOW_PORT, mlflow_command, mlflow_environment
+from e2i_assets.deployment import processes, router
 from e2i_assets.errors import E2IError
 from e2i_assets.settings import Settings
 
@@ -156,10 +157,10 @@ class Services(Part):
         end_services(self.folder)
 
     def answers(self) -> bool:
-        """Whether the router is up."""
+        """Whether the router is up, and not somebody else's who is asked at the same address."""
         with suppress(httpx.TransportError):
             httpx.get(self.ready, timeout=10, trust_env=False)
-            return True
+            return bool(processes.marked(router.mark(self.folder)))
         return False
 
 

@@ -20,7 +20,7 @@ from e2i_assets.deployment.reconciler import Reconciler, only_one
 from e2i_assets.deployment.releases import SERVICES
 from e2i_assets.deployment.slots import NAMES
 from e2i_assets.home import open_home
-from e2i_assets.settings import settings
+from e2i_assets.settings import Settings, settings
 
 
 def run_serve() -> int:
@@ -39,11 +39,14 @@ def run_serve() -> int:
         here, warehouse = open_session()
         _say_what_is_done()
         with _noted(here.serving_dir):
-            for service, port in here.service_ports.items():
-                say(f"{service}: http://{here.serving_host}:{port}")
-            sys.stdout.flush()
-            Reconciler(here, warehouse).run(stopped)
+            Reconciler(here, warehouse).run(stopped, lambda: _say_where(here))
     return 0
+
+
+def _say_where(here: Settings) -> None:
+    for service, port in here.service_ports.items():
+        say(f"{service}: http://{here.serving_host}:{port}")
+    sys.stdout.flush()
 
 
 def _say_what_is_done() -> None:

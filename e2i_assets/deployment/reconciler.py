@@ -210,8 +210,11 @@ class Reconciler:
             for service in SERVICES
         ]
 
-    def run(self, stopped: Event) -> None:
+    def run(self, stopped: Event, opened: Callable[[], object] = lambda: None) -> None:
         """Look after all of it until that is set; then end every process, once it has answered.
+
+        Args:
+            opened: called once the router listens.
 
         Raises:
             AlreadyServed: another reconciler has the database.
@@ -219,6 +222,7 @@ class Reconciler:
         """
         with _lock_of_database(self._warehouse):
             self._router.open()
+            opened()
             loops: list[tuple[str, Callable[[], object], float]]
             loops = [("router", self._router.ensure, ROUTER_TICK)]
             loops += [(keeper.service, keeper.tick, TICK) for keeper in self._keepers]

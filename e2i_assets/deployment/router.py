@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -98,7 +99,7 @@ class Router:
         self._folder = folder
         self._text = json.dumps(configuration, indent=1)
         servers = configuration["apps"]["http"]["servers"].values()
-        self._ports = {int(one.rpartition(":")[2]) for server in servers for one in server["listen"]}
+        self._addresses = [address for server in servers for address in server["listen"]]
         self._note, self._config = folder / "router.json", folder / "caddy.json"
         self.mark = mark(folder)
         self.log = folder / "router.log"
@@ -116,6 +117,7 @@ class Router:
         processes.end(self.mark)
         if self._opening:
             raise self._refused()
+        self._require_free()
         self._opening = True
         self._config.write_text(self._text)
         command = [str(program()), "run", "--config", str(self._config)]
@@ -139,26 +141,45 @@ class Router:
             time.sleep(0.02)
         self._opening = False
 
+    def _require_free(self) -> None:
+        """Two Caddys would share a port (SO_REUSEPORT), and so requests of two installations.
+
+        Raises:
+            DeploymentError: somebody listens there.
+        """
+        for address in self._addresses:
+            host, _, port = address.rpartition(":")
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                socket.create_server((host.strip("[]"), int(port)), family=family).close()
+            except OSError as error:
+                raise _not_started(f"cannot listen on {address}: {error.strerror}") from error
+
     def _refused(self) -> DeploymentError:
         self._opening = False
         said = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
         with suppress(ValueError, KeyError):
             said = [json.loads(said[0])["msg"]]
-        return DeploymentError(
-            f"the router does not start: {said[0]}",
-            "Stop what listens there, or set E2I_CLASSIFICATION_PORT, E2I_REGRESSION_PORT or E2I_CAUSAL_PORT "
-            "to another.",
-            code="router_does_not_start",
-        )
+        return _not_started(said[0])
 
     def _listens(self) -> bool:
-        """Whether its own process does, on every port."""
+        """Whether its own process does, on every port.
+
+        Raises:
+            DeploymentError: so does another, who came in between.
+        """
         if (process := self._process()) is None:
             return False
-        with suppress(psutil.Error):
-            own = process.net_connections(kind="tcp")
-            return self._ports <= {one.laddr.port for one in own if one.status == psutil.CONN_LISTEN}
-        return False
+        own, others = set(), set()
+        with suppress(psutil.NoSuchProcess):
+            own = {one.laddr for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+        with suppress(psutil.AccessDenied):  # macOS shows the sockets of others to root alone
+            every = psutil.net_connections("tcp")
+            others = {o.laddr for o in every if o.status == psutil.CONN_LISTEN and o.pid != process.pid}
+        if shared := own & others:
+            self.stop()
+            raise _not_started(f"another process listens on port {min(shared)[1]}, too")
+        return {int(address.rpartition(":")[2]) for address in self._addresses} <= {port for _, port in own}
 
     def stop(self) -> None:
         """End it, once it has answered what it has begun."""
@@ -171,6 +192,15 @@ class Router:
             if processes.runs((number, created)):
                 return psutil.Process(number)
         return None
+
+
+def _not_started(reason: str) -> DeploymentError:
+    return DeploymentError(
+        f"the router does not start: {reason}",
+        "Stop what listens there, or set E2I_CLASSIFICATION_PORT, E2I_REGRESSION_PORT or E2I_CAUSAL_PORT to "
+        "another.",
+        code="router_does_not_start",
+    )
 
 
 def program() -> Path:
