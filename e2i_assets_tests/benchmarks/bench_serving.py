@@ -2,11 +2,13 @@
 
     python -m e2i_assets_tests.benchmarks.bench_serving [requests]
 
-Beside our service, with its metrics on and the prediction log written to a PostgreSQL: a bare `@bentoml.api`
-service around the same scikit-learn pipeline, and a bare Starlette endpoint that does the same arithmetic
-(`selection.one_row`). All run at the same time and are asked in turn over one kept-alive connection each, then
-each by itself by 8 clients. CPU is that of the server's processes. Then a batch of 1,000 rows against the
-in-process call and its JSON, and the start and memory of a service with 8 models.
+Beside our service behind its router, with its metrics on and the prediction log written to a PostgreSQL (it
+records no traces, so none are on): a bare `@bentoml.api` service around the same scikit-learn pipeline, and a
+bare Starlette endpoint that does the same arithmetic (`selection.one_row`), both without a router. All run at
+the same time and are asked in turn over one kept-alive connection each, then each by itself by 8 clients. CPU is
+that of the server's processes, of ours the router's included, less what they take at rest in the time: the
+router asks the service ten times a second whether it is the one, however much or little it is asked. Then a batch of 1,000 rows against the in-process call and its JSON, the service without its
+router, and the start and memory of a service with 8 models.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import psutil
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
 
+from e2i_assets.deployment.router import LOOPBACK, configuration, program
 from e2i_assets.file_hashes import hash_of, hashes
 from e2i_assets.modeling.data import transform
 from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
@@ -50,6 +53,7 @@ BATCHES = 30
 MODELS = 8
 """Of a service whose start is timed."""
 SETTLE_S = 3.0
+REST_S = 10.0
 BARS = {
     "CPU per request / bare BentoML": 0.25,
     "p50 / bare BentoML": 0.35,
@@ -106,19 +110,21 @@ class Server:
     """A server that is asked, and what it is asked with."""
 
     url: str
-    process: psutil.Process
+    processes: tuple[psutil.Process, ...]
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """Its processes with all that they started."""
+        return [one for first in self.processes for one in (first, *first.children(recursive=True))]
 
     def cpu(self) -> float:
         """CPU seconds of the server and all of its processes."""
-        times = [one.cpu_times() for one in (self.process, *self.process.children(recursive=True))]
+        times = [one.cpu_times() for one in self.family]
         return sum(one.user + one.system for one in times)
 
     def memory(self) -> float:
         """MB of its largest process."""
-        return (
-            max(one.memory_info().rss for one in [self.process, *self.process.children(recursive=True)])
-            / 2**20
-        )
+        return max(one.memory_info().rss for one in self.family) / 2**20
 
 
 @contextmanager
@@ -127,7 +133,7 @@ def _with_process(context: Any) -> Iterator[Server]:
     before = {child.pid for child in psutil.Process().children()}
     with context as url:
         (process,) = [child for child in psutil.Process().children() if child.pid not in before]
-        yield Server(url, process)
+        yield Server(url, (process,))
 
 
 def _members(pipeline: Pipeline, levels: dict[str, list[str]], number: int) -> list[ReleaseMember]:
@@ -180,14 +186,25 @@ async def _in_turn(
         for _ in range(WARM_UP):
             await connection.post("/predict", bodies[name])
     await asyncio.sleep(SETTLE_S)
+    resting = {name: server.cpu() for name, server in servers.items()}
+    await asyncio.sleep(REST_S)
     before = {name: server.cpu() for name, server in servers.items()}
+    at_rest = {name: (before[name] - resting[name]) / REST_S for name in servers}
+    start = time.perf_counter()
     for _ in range(requests):
         for name, connection in connections.items():
             times[name].append((await connection.post("/predict", bodies[name]))[0])
     await asyncio.sleep(SETTLE_S)  # what is written down afterwards costs as well
-    cpu = {name: (server.cpu() - before[name]) / requests for name, server in servers.items()}
+    seconds = time.perf_counter() - start
+    cpu = {
+        name: (server.cpu() - before[name] - at_rest[name] * seconds) / requests
+        for name, server in servers.items()
+    }
     for name, measured in times.items():
-        print(f"{name:10} one client: {_percentiles(measured)}  CPU {1000 * cpu[name]:.2f} ms/request")
+        rest = f"at rest {100 * at_rest[name]:.1f} % of a core"
+        print(
+            f"{name:10} one client: {_percentiles(measured)}  CPU {1000 * cpu[name]:.2f} ms/request, {rest}"
+        )
     return cpu, {name: float(np.median(measured)) for name, measured in times.items()}
 
 
@@ -287,8 +304,10 @@ def main(requests: int = 2000) -> None:
             release = build_release("classification-service", "one", members[:1])
         log = {"E2I_PREDICTION_LOG_URL": here.database_url.get_secret_value()}
         with ExitStack() as asked:
+            service = _start(home, release, "ours", asked, **log)[0]
+            router = asked.enter_context(_with_process(_router(folder, service)))
             servers = {
-                "ours": _start(home, release, "ours", asked, **log)[0],
+                "ours": Server(router.url, (*service.processes, *router.processes)),
                 "bentoml": _start(bare, "bare:Bare", "bentoml", asked)[0],
                 "starlette": asked.enter_context(_with_process(_starlette(bare))),
             }
@@ -296,6 +315,10 @@ def main(requests: int = 2000) -> None:
             rates = asyncio.run(_by_many(servers, bodies, requests))
             schema = feature_schema(FEATURES, schema_levels, {})
             batch = asyncio.run(_batch(servers["ours"].url, pipeline, schema, rows))
+            print("without the router, for comparison:")
+            direct = {"service": service}
+            asyncio.run(_in_turn(direct, {"service": bodies["ours"]}, requests))
+            asyncio.run(_by_many(direct, {"service": bodies["ours"]}, requests))
         results = [cpu["ours"] / cpu["bentoml"], p50["ours"] / p50["bentoml"], rates["bentoml"] / rates["ours"],
                    cpu["ours"] / cpu["starlette"], batch, _cold(home, members)]  # fmt: skip
     missed = False
@@ -303,6 +326,16 @@ def main(requests: int = 2000) -> None:
         missed |= figure > bar
         print(f"{name}: {figure:.2f} (bar {bar:.2f}){'  MISSED' if figure > bar else ''}")
     raise SystemExit(missed)
+
+
+def _router(folder: Path, service: Server) -> Any:
+    """Caddy, configured as the platform does; the other process of the service is not there."""
+    port, name = free_port(), "classification-service"
+    upstreams = {name: (urlsplit(service.url).port or 0, free_port())}
+    (folder / "caddy.json").write_text(json.dumps(configuration(LOOPBACK, {name: port}, upstreams)))
+    command = [program(), "run", "--config", str(folder / "caddy.json")]
+    own = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    return running(command, os.environ | own, folder, folder / "caddy.log", port)
 
 
 def _starlette(folder: Path) -> Any:
