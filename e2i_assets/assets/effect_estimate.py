@@ -12,6 +12,7 @@ from e2i_assets.assets import shown
 from e2i_assets.assets.known_truth import generator_knows, true_effects
 from e2i_assets.assets.scoped import SEED, evidence_config, evidence_of, stage_key
 from e2i_assets.causal.report import Effect, EffectReport
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.gates import effect_estimate as rules
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.problems.causal_inference import CausalScope
@@ -33,16 +34,16 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
         description="Average effect of the treatment in train and validation, doubly robust, cross-fitted.",
         kinds={"econml"},
         gates=(rules.ANSWERABLE, rules.OVERLAP, rules.BALANCE, rules.REFUTATION),
-        inputs={"splits": "splits"},
+        inputs={"splits": "splits", "cohort": "cohort"},
         config=lambda context: {
             "scope": scope.model_dump(mode="json"),
             **evidence_config(context),
         },
     )
-    def effect_estimate(context: StageContext, splits: Splits) -> StageResult:
+    def effect_estimate(context: StageContext, splits: Splits, cohort: Cohort) -> StageResult:
         evidence = evidence_of(context, scope, splits)
         require_answerable(evidence)
-        rows = development(splits, scope)
+        rows = development(splits, scope).clustered(cohort.members)
         report = rows.effect(seed=SEED)
         refutation = None if report.effect is None else rows.refuted(report)
         plots = estimate_plots(report, context.cells)

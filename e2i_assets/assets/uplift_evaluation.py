@@ -15,6 +15,7 @@ from e2i_assets.assets.known_truth import generator_knows, test_told, true_effec
 from e2i_assets.assets.scoped import SEED, stage_key
 from e2i_assets.assets.uplift_model import ends, segment_rows
 from e2i_assets.causal.scores import Estimate
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.ingest.synthetic.declared import Declared
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.problems.causal_inference import CausalScope
@@ -42,15 +43,15 @@ def build_uplift_evaluation(scope: CausalScope) -> dg.AssetsDefinition:
         scope=scope.name,
         description="What the model of effects is worth on the test split, opened once for it.",
         kinds={"econml", "mlflow"},
-        inputs={"splits": "splits", "model": stage_key(scope, "trained_model")},
+        inputs={"splits": "splits", "cohort": "cohort", "model": stage_key(scope, "trained_model")},
         config=lambda context: {
             "scope": scope.model_dump(mode="json"),
             "minimum_cell_count": context.quality.minimum_cell_count,
         },
     )
-    def evaluation(context: StageContext, splits: Splits, model: UpliftModel) -> StageResult:
+    def evaluation(context: StageContext, splits: Splits, cohort: Cohort, model: UpliftModel) -> StageResult:
         evaluated = test_told(context, model.fingerprint, _RECORD) or _evaluate_once(
-            context, scope, splits, model
+            context, scope, splits, cohort, model
         )
         result = evaluated.evaluation
         plots = evaluation_plots(result, context.cells)
@@ -72,7 +73,7 @@ def build_uplift_evaluation(scope: CausalScope) -> dg.AssetsDefinition:
 
 
 def _evaluate_once(
-    context: StageContext, scope: CausalScope, splits: Splits, model: UpliftModel
+    context: StageContext, scope: CausalScope, splits: Splits, cohort: Cohort, model: UpliftModel
 ) -> UpliftEvaluated:
     declared, others = generator_knows(context), development(splits, scope)
     with context.vault.open(
@@ -83,7 +84,7 @@ def _evaluate_once(
         purpose=f"{scope.name}/evaluation",
         run_id=context.run_id,
     ) as opened:
-        test = causal_rows([opened.frame], splits.features, scope)
+        test = causal_rows([opened.frame], splits.features, scope).clustered(cohort.members)
         result = evaluate_uplift(
             model,
             test,

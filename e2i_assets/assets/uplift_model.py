@@ -16,6 +16,7 @@ from e2i_assets.assets.scoped import SEED, stage_key
 from e2i_assets.assets.training_log import lineage
 from e2i_assets.causal.cate import CateChoice
 from e2i_assets.causal.scores import EffectGroup, Estimate
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.gates.uplift import BEATS_CONSTANT_EFFECT, Chosen
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.problems.causal_inference import CausalScope
@@ -39,15 +40,21 @@ def build_uplift_model(scope: CausalScope) -> dg.AssetsDefinition:
         "constant effect by more than noise; else the constant effect. Logged to MLflow.",
         kinds={"econml", "mlflow"},
         gates=(BEATS_CONSTANT_EFFECT,),
-        inputs={"splits": "splits", "estimate": stage_key(scope, "effect_estimate")},
+        inputs={
+            "splits": "splits",
+            "cohort": "cohort",
+            "estimate": stage_key(scope, "effect_estimate"),
+        },
         config=lambda context: {
             "scope": scope.model_dump(mode="json"),
             "minimum_cell_count": context.quality.minimum_cell_count,
         },
     )
-    def trained_model(context: StageContext, splits: Splits, estimate: EffectEstimate) -> StageResult:
+    def trained_model(
+        context: StageContext, splits: Splits, cohort: Cohort, estimate: EffectEstimate
+    ) -> StageResult:
         model = train_uplift(
-            development(splits, scope),
+            development(splits, scope).clustered(cohort.members),
             estimate.report,
             n_train=len(splits.train),
             seed=SEED,

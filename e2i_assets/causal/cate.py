@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from e2i_assets.causal.estimands import by_cluster
 from e2i_assets.causal.learners import LEARNERS
 from e2i_assets.causal.scores import Expected
 
@@ -33,7 +34,7 @@ class Contest:
     Attributes:
         r_loss: mean over rows; less is better.
         gain: by how much that is less than the constant effect's.
-        noise: standard error of the gain, paired by row.
+        noise: standard error of the gain, paired by row or cluster of rows.
     """
 
     learner: str
@@ -117,6 +118,7 @@ def choose_learner(
     *,
     nuisance: str,
     learners: Sequence[str] = tuple(LEARNERS),
+    clusters: np.ndarray | None = None,
     seed: int = 0,
     on_learner: Callable[[str], None] = lambda _: None,
 ) -> CateChoice:
@@ -128,6 +130,7 @@ def choose_learner(
         expected: of each row by nuisance models that were fitted on other rows.
         folds: pairs of row numbers, to fit on and to judge on; together they judge each row once.
         nuisance: kind of the learners' own nuisance models (`learners.NUISANCE`).
+        clusters: number of each row's cluster, shape (rows,); without it each row stands for itself.
         on_learner: called with the name of each learner when it is judged.
     """
     left_y, left_t = y - expected.outcome, t - expected.propensity
@@ -145,10 +148,11 @@ def choose_learner(
             failed[name] = type(error).__name__
         on_learner(name)
     gains = {name: constant_losses - (left_y - left_t * tau) ** 2 for name, tau in predictions.items()}
-    contests = sorted(_contests(gains, constant_losses), key=lambda contest: contest.r_loss)
+    gains = {name: _of_units(gain, clusters) for name, gain in gains.items()}
+    contests = sorted(_contests(gains, float(constant_losses.mean())), key=lambda contest: contest.r_loss)
     calibrated = None
     if contests:
-        calibrated = calibrate(predictions[contests[0].learner], left_t, left_y)
+        calibrated = calibrate(predictions[contests[0].learner], left_t, left_y, clusters)
     return CateChoice(
         constant_loss=float(constant_losses.mean()),
         contests=tuple(contests),
@@ -187,7 +191,9 @@ def predicted(estimator: Any, X: np.ndarray) -> np.ndarray:
     return effects
 
 
-def calibrate(predictions: np.ndarray, left_t: np.ndarray, left_y: np.ndarray) -> Calibrated:
+def calibrate(
+    predictions: np.ndarray, left_t: np.ndarray, left_y: np.ndarray, clusters: np.ndarray | None = None
+) -> Calibrated:
     """The line that best tells mean effects from predictions of held-out rows, with its robust covariance."""
     centre = float(np.average(predictions, weights=left_t**2))
     design = left_t[:, None] * np.column_stack([np.ones(len(predictions)), predictions - centre])
@@ -196,8 +202,8 @@ def calibrate(predictions: np.ndarray, left_t: np.ndarray, left_y: np.ndarray) -
     bread = np.linalg.pinv(design.T @ design)
     line = bread @ design.T @ left_y
     rest = left_y - design @ line
-    meat = design.T @ (design * (rest**2)[:, None])
-    covariance = bread @ meat @ bread * len(rest) / max(len(rest) - design.shape[1], 1)
+    scores = by_cluster(design * rest[:, None], clusters)
+    covariance = bread @ (scores.T @ scores) @ bread * len(scores) / max(len(scores) - design.shape[1], 1)
     if len(line) == 1:
         return Calibrated(float(line[0]), 0.0, centre, (float(covariance[0, 0]), 0.0, 0.0))
     spread = (float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1]))
@@ -219,11 +225,17 @@ def _held_out(
     return effects
 
 
-def _contests(gains: Mapping[str, np.ndarray], constant_losses: np.ndarray) -> Iterator[Contest]:
+def _of_units(gain: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """Gain of each row, or of each cluster of rows, whose mean is that of the rows."""
+    sums = by_cluster(gain, clusters)
+    return sums * (len(sums) / len(gain))
+
+
+def _contests(gains: Mapping[str, np.ndarray], constant_loss: float) -> Iterator[Contest]:
     for name, gain in gains.items():
         mean = float(gain.mean())
         noise = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-        yield Contest(name, float(constant_losses.mean()) - mean, mean, noise)
+        yield Contest(name, constant_loss - mean, mean, noise)
 
 
 def _critical(gains: np.ndarray, seed: int) -> float:

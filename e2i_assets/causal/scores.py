@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from e2i_assets.causal.estimands import by_cluster
+
 LEAST_PROPENSITY = 0.01
 """A probability below it, of either arm, counts as this: one row must not outweigh a hundred."""
 LEVEL = 0.95
@@ -69,16 +71,23 @@ def effect_scores(y: np.ndarray, t: np.ndarray, expected: Expected) -> np.ndarra
     return treated - control
 
 
-def mean_of(scores: np.ndarray) -> Estimate:
-    """Mean with Student's interval; without ends where there are fewer than two rows."""
+def mean_of(scores: np.ndarray, clusters: np.ndarray | None = None) -> Estimate:
+    """Mean with Student's interval; without ends where there are fewer than two rows, or clusters of rows.
+
+    Args:
+        clusters: number of each row's cluster, shape (rows,); without it each row stands for itself.
+    """
     from scipy.stats import t as student
 
-    n = len(scores)
-    if n < 2:
-        return Estimate(float(scores.mean()) if n else np.nan, np.nan, np.nan)
-    reach = student.ppf((1 + LEVEL) / 2, n - 1) * scores.std(ddof=1) / np.sqrt(n)
+    if not len(scores):
+        return Estimate(np.nan, np.nan, np.nan)
     value = float(scores.mean())
-    return Estimate(value, value - float(reach), value + float(reach))
+    off = by_cluster(scores - value, clusters)
+    if (n := len(off)) < 2:
+        return Estimate(value, np.nan, np.nan)
+    error = np.sqrt((off**2).sum() * n / (n - 1)) / len(scores)
+    reach = float(student.ppf((1 + LEVEL) / 2, n - 1) * error)
+    return Estimate(value, value - reach, value + reach)
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,9 @@ class Ranking:
     gains: tuple[Estimate, ...]
 
 
-def ranking(effects: np.ndarray, scores: np.ndarray, *, seed: int) -> Ranking:
+def ranking(
+    effects: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None, *, seed: int
+) -> Ranking:
     """Qini and AUUC of an order by predicted effect, from doubly robust scores of the same rows.
 
     Equal predictions share their place. Intervals are the bootstrap's, with the model as it is.
@@ -106,12 +117,16 @@ def ranking(effects: np.ndarray, scores: np.ndarray, *, seed: int) -> Ranking:
     Args:
         effects: predicted, shape (rows,).
         scores: `effect_scores` of the rows, shape (rows,).
+        clusters: as of `mean_of`; whole ones are drawn.
     """
     order = np.argsort(-effects, kind="stable")
     ranked, tied = scores[order], np.unique(-effects[order], return_inverse=True)[1]
     n = len(scores)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), DRAWS)
-    every = np.vstack([np.ones(n), counts])
+    number = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    units = int(number.max()) + 1
+    counts = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), DRAWS)
+    every = np.vstack([np.ones(n), counts[:, number[order] if clusters is not None else number]])
+    every *= n / every.sum(axis=1, keepdims=True)
     place = _places(every, tied)
     weight = every / len(scores)
     shares = np.linspace(0, 1, 11)
@@ -172,7 +187,12 @@ class PolicyValue:
 
 
 def policy_value(
-    effects: np.ndarray, y: np.ndarray, t: np.ndarray, expected: Expected, share: float
+    effects: np.ndarray,
+    y: np.ndarray,
+    t: np.ndarray,
+    expected: Expected,
+    share: float,
+    clusters: np.ndarray | None = None,
 ) -> PolicyValue:
     """Value of treating the top `share` by predicted effect; ties at its edge are treated in part."""
     order = np.argsort(-effects, kind="stable")
@@ -183,19 +203,19 @@ def policy_value(
     scores = treated - control
     return PolicyValue(
         share=share,
-        outcome=mean_of(control + policy * scores),
-        gain=mean_of(policy * scores),
-        over_chance=mean_of((policy - share) * scores),
-        on_treated=_weighted_mean(scores, policy),
+        outcome=mean_of(control + policy * scores, clusters),
+        gain=mean_of(policy * scores, clusters),
+        over_chance=mean_of((policy - share) * scores, clusters),
+        on_treated=_weighted_mean(scores, policy, clusters),
     )
 
 
-def _weighted_mean(scores: np.ndarray, weights: np.ndarray) -> Estimate:
+def _weighted_mean(scores: np.ndarray, weights: np.ndarray, clusters: np.ndarray | None) -> Estimate:
     """Mean of rows that count in part, with the interval of a ratio of means; of none it is no number."""
     if not weights.any():
         return Estimate(np.nan, np.nan, np.nan)
     value = float(np.average(scores, weights=weights))
-    off = mean_of(weights / weights.mean() * (scores - value))
+    off = mean_of(weights / weights.mean() * (scores - value), clusters)
     return Estimate(value, value + off.low, value + off.high)
 
 
@@ -210,7 +230,9 @@ class EffectGroup:
     predicted: float | None = None
 
 
-def calibration(effects: np.ndarray, scores: np.ndarray) -> tuple[EffectGroup, ...]:
+def calibration(
+    effects: np.ndarray, scores: np.ndarray, clusters: np.ndarray | None = None
+) -> tuple[EffectGroup, ...]:
     """Predicted and measured effects in groups of equal size by prediction, the smallest first.
 
     Up to five groups of at least `SMALLEST_GROUP` rows; none where all predictions are the same.
@@ -221,7 +243,8 @@ def calibration(effects: np.ndarray, scores: np.ndarray) -> tuple[EffectGroup, .
     parts = np.array_split(np.argsort(effects, kind="stable"), groups)
     return tuple(
         EffectGroup(
-            "predicted effect", f"{place} of {groups}", len(part), mean_of(scores[part]),
+            "predicted effect", f"{place} of {groups}", len(part),
+            mean_of(scores[part], None if clusters is None else clusters[part]),
             float(effects[part].mean()),
         )
         for place, part in enumerate(parts, start=1)
@@ -237,6 +260,7 @@ def by_segment(
     minimum: int = SMALLEST_GROUP,
     t: np.ndarray | None = None,
     least_of_arm: int = 1,
+    clusters: np.ndarray | None = None,
 ) -> tuple[EffectGroup, ...]:
     """Effect on each level of a segment, in the order of the levels' first letters; one of fewer than
     `minimum` rows is named and not told.
@@ -255,5 +279,6 @@ def by_segment(
             segments.append(EffectGroup(by, str(level), rows, None))
             continue
         predicted = None if effects is None else float(effects[inside].mean())
-        segments.append(EffectGroup(by, str(level), rows, mean_of(scores[inside]), predicted))
+        of = None if clusters is None else clusters[inside]
+        segments.append(EffectGroup(by, str(level), rows, mean_of(scores[inside], of), predicted))
     return tuple(segments)

@@ -46,6 +46,7 @@ MEDIATED = ("age -> engaged -> visits -> started", "age -> started", "engaged ->
         ((), {"features": {"selection": {"top_k": 3}}}, "a rule could leave a confounder out"),
         ((), {"features": {"required": ["age"]}, "negative_outcomes": ["age"]}, "age: a negative outcome as well"),
         ((), {"negative_exposures": ["age", "age"]}, "age: named twice"),
+        ((), {"clusters": "engaged"}, "engaged is the treatment"),
         (MEDIATED, {"features": {"required": ["severity"]}}, "severity: not in the graph"),
         (MEDIATED, {"negative_outcomes": ["visits"]}, "visits: follows by the graph from engaged"),
         (MEDIATED, {"negative_exposures": ["age"]}, "age: causes started by the graph"),

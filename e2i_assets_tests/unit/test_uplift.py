@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
-from e2i_assets.causal.cate import CONSTANT, CateChoice, Contest, calibrate
+from e2i_assets.causal.cate import CONSTANT, CateChoice, Contest, _contests, _of_units, calibrate
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.refutation import ATTEMPTS, Refutation, RefutationReport, _verdict
 from e2i_assets.causal.report import Balance, Effect, EffectReport, Overlap
@@ -53,6 +54,56 @@ def test_scores_are_right_on_average_where_one_of_both_nuisances_is() -> None:
     control, treated = arm_scores(y, t, expected)
     assert control.mean() == pytest.approx(2, abs=0.05)
     assert treated.mean() == pytest.approx(2.5, abs=0.05)
+
+
+def test_patients_of_one_cluster_count_once() -> None:
+    """Each row four times over says what it says alone."""
+    _, t, y, expected = trial()
+    rows = np.arange(ROWS // 20)
+    copied = np.repeat(rows, 4)
+    scores, left_t = effect_scores(y, t, expected), t - 0.5
+    once, four, surer = mean_of(scores[rows]), mean_of(scores[copied], copied), mean_of(scores[copied])
+    assert four == pytest.approx(once)
+    assert surer.high - surer.low < 0.6 * (once.high - once.low)
+    effects = scores + np.random.default_rng(2).normal(size=ROWS)
+    plain, of_clusters, of_rows = (
+        ranking(effects[r], scores[r], c, seed=0).auuc
+        for r, c in ((rows, None), (copied, copied), (copied, None))
+    )
+    assert of_clusters.value == pytest.approx(plain.value, rel=0.02)
+    assert of_clusters.high - of_clusters.low == pytest.approx(plain.high - plain.low, rel=0.15)
+    assert of_rows.high - of_rows.low < 0.7 * (plain.high - plain.low)
+    lines = [
+        calibrate(effects[r], left_t[r], (y - 2)[r], c).covariance
+        for r, c in ((rows, None), (copied, copied), (copied, None))
+    ]
+    assert lines[1] == pytest.approx(lines[0], rel=0.02)
+    assert lines[2][0] < 0.3 * lines[0][0]
+
+
+def test_a_scope_asks_for_clusters_of_the_cohort() -> None:
+    frame = table().assign(patient_journey_id=lambda f: "J" + f.index.astype(str))
+    hcps = [None if i < 2 else f"H{i % 20}" for i in range(60)]
+    members = pl.DataFrame({"patient_journey_id": frame.patient_journey_id.tolist(), "hcp_id": hcps})
+    scope = SCOPE.model_copy(update={"clusters": "hcp_id"})
+    rows = causal_rows([frame], FEATURES, scope).clustered(members)
+    assert rows.clusters.tolist()[1:4] == ["alone J1", "H2", "H3"]  # type: ignore[union-attr]
+    report = rows.effect(seed=0)
+    assert report.clusters == "hcp_id"
+    assert "22 clusters of hcp_id count" in " ".join(report.notes)
+    assert causal_rows([frame], FEATURES, SCOPE).clustered(members).clusters is None
+    with pytest.raises(TrainingDataError, match="clusters hcp_id: no column of the cohort's journeys"):
+        causal_rows([frame], FEATURES, scope).clustered(members.drop("hcp_id"))
+
+
+def test_a_learner_is_not_better_for_gains_that_patients_of_one_cluster_share() -> None:
+    gain = np.repeat(np.random.default_rng(3).normal(0.3, 1.0, 12), 60)
+    alone, together = (
+        next(_contests({"one": _of_units(gain, clusters)}, 1.0))
+        for clusters in (None, np.repeat(np.arange(12), 60))
+    )
+    assert together.gain == pytest.approx(alone.gain)
+    assert together.noise == pytest.approx(alone.noise * np.sqrt(60), rel=0.05)
 
 
 def test_qini_is_that_of_the_order() -> None:

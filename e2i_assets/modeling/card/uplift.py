@@ -155,6 +155,10 @@ def _estimand(records: UpliftRecords) -> Table:
         ["Outcome", f"{scope.target} ({report.outcome_kind})"],
         ["Population", ESTIMANDS[scope.estimand]],
         ["Measure", "risk difference" if report.outcome_kind == "binary" else "difference of means"],
+        [
+            "Intervals",
+            f"of clusters by {report.clusters}" if report.clusters else "of patients, each by himself",
+        ],
         ["Adjusted for", f"{len(report.covariates)} covariates: {', '.join(report.covariates)}"],
     ]
     return Table("What is estimated.", ["Part", "Is"], rows)

@@ -25,6 +25,8 @@ class CausalScope(Scope):
         outcome: whether the target is a yes or no, or a number.
         estimand: whose effect is estimated (`causal.report.EffectReport`).
         max_difference: standardised mean difference that a covariate may have between the arms once weighted.
+        clusters: column of the journeys whose value patients share who are alike or were treated together, so
+            that intervals are of so many clusters; empty where each patient stands alone.
         treat_share: of patients who could be treated, whose benefit the evaluation tells.
         segments: feature to the values from which the next segment begins; effects are told by them, and by
             age band, sex, region and insurance.
@@ -41,6 +43,7 @@ class CausalScope(Scope):
     outcome: Literal["binary", "number"] = "binary"
     estimand: Literal["ate", "att", "ato", "trimmed"] = "ate"
     max_difference: float = Field(default=0.1, gt=0, le=1)
+    clusters: str = ""
     treat_share: float = Field(default=0.3, gt=0, lt=1)
     segments: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
     graph: tuple[str, ...] = ()

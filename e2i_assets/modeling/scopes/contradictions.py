@@ -114,6 +114,11 @@ def _of_treatment(scope: CausalScope) -> Iterator[Contradiction]:
     if scope.treatment in scope.features.exclude:
         reason = f"{scope.treatment} is the treatment; without it there is nothing to compare"
         yield Contradiction(("features", "exclude"), reason)
+    if scope.clusters in pair:
+        reason = (
+            f"{scope.clusters} is the {pair[scope.clusters]}; clusters are of whom the treatment was given to"
+        )
+        yield Contradiction(("clusters",), reason)
     if scope.features.selection != FeatureSelection():
         reason = "effects are adjusted for every feature: a rule could leave a confounder out; use exclude"
         yield Contradiction(("features", "selection"), reason)

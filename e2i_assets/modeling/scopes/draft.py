@@ -96,6 +96,7 @@ treatment: {treatment}   # 0/1, a feature that is known on the index date
 outcome: binary   # or number
 estimand: ate   # of all; att: of the treated; ato: of those in whom both arms are found; trimmed
 max_difference: 0.1   # standardised difference between the arms that a covariate may keep, once weighted
+clusters: hcp_id   # patients of one HCP are alike: intervals are of so many HCPs; "" for of each patient
 treat_share: 0.3   # of patients who could be treated: what that brings is told
 segments: {{}}   # feature to the values from which the next segment begins
 """

@@ -133,12 +133,12 @@ def evaluate_uplift(
     expected = _of_last(together.nuisance(seed=seed).expected, len(known.frame))
     if effects is None:
         effects = model.predict(known.frame[list(model.features)])[0]
-    y, t = known.y, known.t
+    y, t, clusters = known.y, known.t, known.cluster_numbers
     scores = effect_scores(y, t, expected)
     unavailable = {}
     if model.constant:
         unavailable["qini"] = "everybody gets the same effect, so nobody is ranked"
-    if not (groups := calibration(effects, scores)):
+    if not (groups := calibration(effects, scores, clusters)):
         unavailable["calibration"] = (
             "everybody gets the same effect" if model.constant else f"{len(scores)} rows are too few"
         )
@@ -147,13 +147,15 @@ def evaluate_uplift(
         algorithm=model.algorithm,
         fingerprint=model.fingerprint,
         rows=len(scores),
-        average=mean_of(scores),
+        average=mean_of(scores, clusters),
         published=model.average,
         choice=model.choice,
-        qini=None if model.constant else ranking(effects, scores, seed=seed),
-        policy=policy_value(effects, y, t, expected, share),
+        qini=None if model.constant else ranking(effects, scores, clusters, seed=seed),
+        policy=policy_value(effects, y, t, expected, share, clusters),
         calibration=groups,
-        segments=effect_by_segment(known.frame, test.scope, scores, effects, minimum=minimum),
+        segments=effect_by_segment(
+            known.frame, test.scope, scores, effects, minimum=minimum, clusters=clusters
+        ),
         truth=None if truth is None else _against(truth[0], truth[1], effects, model, share),
         unavailable=unavailable,
     )

@@ -212,6 +212,7 @@ def train_uplift(
     choice = choose_learner(
         matrix, t, y, nuisance.expected, nuisance.folds,
         nuisance=nuisance.kind, learners=candidates(rows.scope), seed=seed, on_learner=on_learner,
+        clusters=known.cluster_numbers,
     )  # fmt: skip
     best, importance = choice.best, {}
     if best is not None and choice.calibrated is not None and accept(choice):
@@ -229,7 +230,8 @@ def train_uplift(
         average=report.effect, estimand=report.estimand, importance=importance, seed=seed,
         n_train=n_train, n_validation=len(rows.frame) - n_train,
         segments=effect_by_segment(
-            known.frame, scope, effect_scores(y, t, nuisance.expected), minimum=minimum_cell_count
+            known.frame, scope, effect_scores(y, t, nuisance.expected), minimum=minimum_cell_count,
+            clusters=known.cluster_numbers,
         ),
     )  # fmt: skip
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import TrainingDataError
 from e2i_assets.modeling.problems.causal_inference import CausalScope
+
+if TYPE_CHECKING:
+    import polars as pl
 
 REPETITIONS = 10
 """Of each attempt to refute, fewer than from a notebook, since every run of a partition makes them. Four
@@ -48,12 +52,14 @@ class CausalRows:
 
     Attributes:
         frame: one row each, with a label of its own.
+        clusters: name of each row's cluster, by the labels of the frame; none where each stands for itself.
         covariates: what is adjusted for, and what effects may differ by.
     """
 
     frame: pd.DataFrame
     scope: CausalScope
     covariates: tuple[Feature, ...]
+    clusters: pd.Series | None = None
 
     @property
     def names(self) -> list[str]:
@@ -73,8 +79,35 @@ class CausalRows:
     @property
     def with_outcome(self) -> CausalRows:
         """Those whose outcome is known."""
-        known = self.frame[self.frame[self.scope.target].notna()].reset_index(drop=True)
-        return CausalRows(known, self.scope, self.covariates)
+        known = self.frame[self.scope.target].notna()
+        clusters = None if self.clusters is None else self.clusters[known].reset_index(drop=True)
+        return CausalRows(self.frame[known].reset_index(drop=True), self.scope, self.covariates, clusters)
+
+    @property
+    def cluster_numbers(self) -> np.ndarray | None:
+        """Number of each row's cluster, shape (rows,); none where each stands for itself."""
+        return None if self.clusters is None else pd.factorize(self.clusters)[0]
+
+    def clustered(self, members: pl.DataFrame) -> CausalRows:
+        """With the clusters that the scope asks for, if it does.
+
+        Args:
+            members: the cohort; a patient of whom it has no cluster is one alone.
+
+        Raises:
+            TrainingDataError: it has no such column.
+        """
+        name = self.scope.clusters
+        if not name:
+            return self
+        if name not in members.columns:
+            raise TrainingDataError(
+                f"clusters {name}: no column of the cohort's journeys",
+                "Name one of patient_journeys, such as hcp_id, or take clusters out of the scope.",
+            )
+        known = dict(members.select("patient_journey_id", name).drop_nulls().iter_rows())
+        journeys = self.frame["patient_journey_id"]
+        return replace(self, clusters=journeys.map(known).fillna("alone " + journeys).astype(str))
 
     def effect(self, *, seed: int) -> EffectReport:
         """The average effect, or why these rows cannot tell it.
@@ -91,7 +124,7 @@ class CausalRows:
             )
         return estimate_effect(
             self._asked(), treatment=scope.treatment, outcome=scope.target, covariates=self.covariates,
-            estimand=scope.estimand, graph=graph_of(scope), seed=seed,
+            estimand=scope.estimand, graph=graph_of(scope), clusters=self._cluster_column, seed=seed,
         )  # fmt: skip
 
     def cross_validated(self, *, seed: int) -> CrossValidation:
@@ -125,12 +158,18 @@ class CausalRows:
 
     def _prepared(self) -> CausalData:
         return prepare(
-            self._asked(), treatment=self.scope.treatment, outcome=self.scope.target, covariates=self.names
-        )
+            self._asked(), treatment=self.scope.treatment, outcome=self.scope.target, covariates=self.names,
+            clusters=self._cluster_column,
+        )  # fmt: skip
 
     def _asked(self, *further: str) -> pd.DataFrame:
         names = [self.scope.treatment, self.scope.target, *self.names, *further]
-        return self.frame[list(dict.fromkeys(names))]
+        asked = self.frame[list(dict.fromkeys(names))]
+        return asked if self.clusters is None else asked.assign(**{self.scope.clusters: self.clusters})
+
+    @property
+    def _cluster_column(self) -> str | None:
+        return None if self.clusters is None else self.scope.clusters
 
 
 def graph_of(scope: CausalScope) -> CausalGraph | None:

@@ -20,12 +20,14 @@ def effect_by_segment(
     effects: np.ndarray | None = None,
     *,
     minimum: int = SMALLEST_GROUP,
+    clusters: np.ndarray | None = None,
 ) -> tuple[EffectGroup, ...]:
     """Effect on each segment of these rows, with its interval.
 
     Args:
         scores: doubly robust, of the rows.
         effects: predicted, of the rows.
+        clusters: number of each row's cluster; without it each stands for itself.
         minimum: rows, of either arm, below which nothing is told of a segment.
     """
     levels = {name: _banded(frame[name], edges) for name, edges in scope.segments.items()}
@@ -35,7 +37,7 @@ def effect_by_segment(
         for name, column in levels.items()
         for group in by_segment(
             name, column.tolist(), scores, effects, minimum=max(minimum, SMALLEST_GROUP),
-            t=frame[scope.treatment].to_numpy(dtype=float), least_of_arm=minimum,
+            t=frame[scope.treatment].to_numpy(dtype=float), least_of_arm=minimum, clusters=clusters,
         )
     )  # fmt: skip
 
