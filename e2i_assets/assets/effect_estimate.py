@@ -90,7 +90,7 @@ def effect_metadata(report: EffectReport) -> dict[str, Any]:
 
 def _effects(report: EffectReport) -> Iterator[dict[str, Any]]:
     named: dict[str, Effect | None] = {
-        report.estimand: report.effect, "risk ratio": report.ratio, "att": report.att, "naive": report.naive,
+        report.estimand: report.effect, "ratio": report.ratio, "att": report.att, "naive": report.naive,
     }  # fmt: skip
     for name, effect in named.items():
         if effect is not None:

@@ -220,7 +220,7 @@ def _empty(
             f"{rows - len(data.t)} rows of other arms are left out: the effect says nothing of them."
         )
     if data.clusters is not None:
-        notes.append(f"{len(np.unique(data.clusters))} clusters of {clusters} count, not as many rows.")
+        notes.append(f"Intervals are of clusters by {clusters}, not of rows.")
     if data.left_out:
         notes.append(f"Left out, of one value alone: {', '.join(data.left_out)}.")
     if not data.known.all():

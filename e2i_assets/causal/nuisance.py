@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -129,26 +128,27 @@ def seed_of(seed: int, repeat: int) -> int:
 
 def fold_numbers(data: CausalData, folds: int, seed: int) -> np.ndarray:
     """Fold of each row, with the same share of each arm and of each outcome that is yes or no; rows of one
-    cluster are in one fold.
+    cluster are in one fold, and the first of them speaks for them.
     """
-    from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
-    number = np.zeros(len(data.t), dtype=int)
-    strata = np.zeros(len(data.t), dtype=int)
-    if data.treatment_kind == "binary":
-        strata += data.t.astype(int)
+    first = of_row = np.arange(len(data.t))
+    if data.clusters is not None:
+        _, first, of_row = np.unique(data.clusters, return_index=True, return_inverse=True)
+    number = np.zeros(len(first), dtype=int)
+    arms = data.t[first].astype(int) if data.treatment_kind == "binary" else np.zeros(len(first), dtype=int)
+    strata = arms
     if data.outcome_kind == "binary":
-        strata += 2 * np.nan_to_num(data.y, nan=2).astype(int)
+        strata = arms + 2 * np.nan_to_num(data.y[first], nan=2).astype(int)
     rarest = np.bincount(strata)[np.unique(strata)].min()
     if rarest < folds:
-        strata = data.t.astype(int) if data.treatment_kind == "binary" else np.zeros(len(data.t), dtype=int)
-    splitter: Any = StratifiedKFold if len(np.unique(strata)) > 1 else KFold
-    splitter = splitter if data.clusters is None else StratifiedGroupKFold
+        strata = arms
+    splitter = StratifiedKFold if len(np.unique(strata)) > 1 else KFold
     for fold, (_, held_out) in enumerate(
-        splitter(folds, shuffle=True, random_state=seed).split(data.x, strata, data.clusters)
+        splitter(folds, shuffle=True, random_state=seed).split(first, strata)
     ):
         number[held_out] = fold
-    return number
+    return number[of_row]
 
 
 def _once(

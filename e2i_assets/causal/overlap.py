@@ -125,11 +125,11 @@ def clusters_of_arms(data: CausalData) -> tuple[int, int]:
 def too_few(data: CausalData) -> tuple[Reason, str] | None:
     """Whether an arm, or a dose, has fewer rows of known outcome, or clusters, than an interval needs."""
     known = data.t[data.known]
-    if data.clusters is not None and (least := min(clusters_of_arms(data))) < LEAST_CLUSTERS:
+    if data.clusters is not None and min(clusters_of_arms(data)) < LEAST_CLUSTERS:
         where = "" if data.treatment_kind == "continuous" else " of an arm"
         return "too_few", (
-            f"Too few clusters{where}: {least} have a known outcome, and {LEAST_CLUSTERS} are needed, however"
-            " many rows are in them."
+            f"Too few clusters{where}: fewer than {LEAST_CLUSTERS} have a known outcome, and so many are"
+            " needed, however many rows are in them."
         )
     if data.treatment_kind == "continuous":
         if len(known) >= 2 * LEAST_ROWS:

@@ -83,7 +83,7 @@ def test_a_treatment_given_to_clusters_is_as_uncertain_as_they_are_few() -> None
     assert ask(frame, covariates=[]).status == "effect"
     report = ask(frame, covariates=[], clusters="hcp")
     assert report.status == "no_effect_shown"
-    assert report.notes[0] == "40 clusters of hcp count, not as many rows."
+    assert report.notes[0] == "Intervals are of clusters by hcp, not of rows."
     assert refute(frame, report, repetitions=5, jobs=1).verdict != "failed"
     lots = frame.assign(lot=np.where(rng.random(40) < 0.8, engaged, 1 - engaged)[hcp])
     late, rows = (ask(lots, covariates=[], instruments=["lot"], clusters=c).effect for c in ("hcp", None))

@@ -46,6 +46,30 @@ def test_it_covers_the_truth_with_a_confounder_hidden(
         refute(hidden(0), reports[0])
 
 
+@pytest.mark.parametrize(("outcome", "kind"), [("started", "binary"), ("visits", "count")])
+def test_risks_and_counts_have_an_effect_on_compliers(outcome: str, kind: str) -> None:
+    """The truth is the mean over those whom the instrument moves, by how much of it is open."""
+    rng = np.random.default_rng(3)
+    x, u, v, e = rng.normal(size=(4, 1500))
+    chance = 1 / (1 + np.exp(-x))
+    z = rng.binomial(1, chance)
+    without, given = (np.where(1.6 * lot - 0.8 + x / 2 + u + v > 0, 1, 0) for lot in (0, 1))
+    t = np.where(z == 1, given, without)
+    started = [0.5 * x + u + 0.8 * arm + e > 0.4 for arm in (0, 1)]
+    visits = [np.exp(0.2 * x + 0.3 * u + 0.4 * arm) for arm in (0, 1)]
+    true = np.subtract(*(np.array(arms, float) for arms in (started if kind == "binary" else visits)[::-1]))
+    frame = pd.DataFrame(
+        {"x": x, "z": z, "t": t, "started": np.where(t == 1, started[1], started[0]),
+         "visits": rng.poisson(np.where(t == 1, visits[1], visits[0]))}
+    )  # fmt: skip
+    report = ask(frame, ["z"], outcome=outcome)
+    assert report.outcome_kind == kind
+    assert report.effect is not None
+    truth = np.average(true, weights=chance * (1 - chance) * (given - without))
+    assert report.effect.low < truth < report.effect.high < report.naive.high  # type: ignore[union-attr]
+    assert report.naive.low > truth  # type: ignore[union-attr]
+
+
 def test_adjustment_alone_misses_it() -> None:
     effect = ask(hidden(0), None).effect
     assert effect is not None

@@ -10,7 +10,7 @@ import pytest
 
 from e2i_assets.causal.data import CausalData
 from e2i_assets.causal.estimands import POPULATIONS, Scores, arm_scores, difference, over_repeats
-from e2i_assets.causal.nuisance import NuisanceFit, Nuisances, bounded, recalibrated
+from e2i_assets.causal.nuisance import NuisanceFit, Nuisances, bounded, fold_numbers, recalibrated
 from e2i_assets.causal.overlap import balance_of, overlap_of, population_weights, why_not
 from e2i_assets.causal.regressions import stack_weights
 from e2i_assets.causal.report import Effect
@@ -127,6 +127,15 @@ def test_rows_of_one_cluster_count_once(estimand: str) -> None:
     assert together.estimate == pytest.approx(alone.estimate)
     assert together.influence == pytest.approx(alone.influence)
     assert difference(data.of(copied), more, 0, estimand).standard_error < 0.4 * alone.standard_error  # type: ignore[arg-type]
+
+
+def test_rows_of_one_cluster_are_in_one_fold() -> None:
+    data, _, _ = world(400)
+    clusters = np.random.default_rng(8).permutation(np.repeat(np.arange(80), 5))
+    t = (clusters % 2).astype(float)
+    number = fold_numbers(replace(data, t=t, clusters=clusters), 5, 0)
+    assert len(set(zip(clusters, number, strict=True))) == 80
+    assert {t[number == fold].mean() for fold in range(5)} == {0.5}
 
 
 def test_outcomes_that_are_never_known_of_a_kind_of_rows_leave_no_overlap() -> None:

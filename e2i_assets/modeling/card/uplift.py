@@ -154,7 +154,7 @@ def _estimand(records: UpliftRecords) -> Table:
         ["Treatment", f"{scope.treatment}: {report.arm} against {report.control}"],
         ["Outcome", f"{scope.target} ({report.outcome_kind})"],
         ["Population", ESTIMANDS[scope.estimand]],
-        ["Measure", "risk difference" if report.outcome_kind == "binary" else "difference of means"],
+        ["Measure", f"difference of {_measure(report)}"],
         [
             "Intervals",
             f"of clusters by {report.clusters}" if report.clusters else "of patients, each by himself",
@@ -178,6 +178,10 @@ def _assumptions(report: EffectReport) -> tuple[str, ...]:
     )
 
 
+def _measure(report: EffectReport) -> str:
+    return "risks" if report.outcome_kind == "binary" else "means"
+
+
 def _splits(records: UpliftRecords) -> Table:
     purposes = {
         "train": "effects are estimated, cross-fitted",
@@ -192,7 +196,7 @@ def _splits(records: UpliftRecords) -> Table:
 
 def _effects(report: EffectReport) -> Table:
     named = {
-        f"Effect ({report.estimand})": report.effect, "Ratio of risks": report.ratio,
+        f"Effect ({report.estimand})": report.effect, f"Ratio of {_measure(report)}": report.ratio,
         "Effect on the treated": report.att, "Without any adjustment": report.naive,
     }  # fmt: skip
     rows = [
