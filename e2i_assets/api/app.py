@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
+import importlib.metadata
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
 
@@ -30,6 +33,7 @@ from e2i_assets.warehouse.queries.deployments import BEGUN, end_change, record_c
 from e2i_assets.warehouse.warehouse import Warehouse
 
 log = logging.getLogger("e2i.api")
+SWAGGER_UI = "bentoml/_internal/server/static_content"
 WITHIN = 120.0
 """Seconds that a rollback is waited for; where a release has to be started, it takes some."""
 STATUS = {
@@ -62,7 +66,8 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
     Args:
         middleware: what stands before it.
     """
-    app = FastAPI(title="E2I operations", middleware=list(middleware))
+    app = FastAPI(title="E2I operations", middleware=list(middleware), docs_url=None, redoc_url=None)
+    _documented(app)
 
     @app.exception_handler(E2IError)
     def refused(_: Request, error: E2IError) -> JSONResponse:
@@ -122,6 +127,22 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
         }
 
     return app
+
+
+def _documented(app: FastAPI) -> None:
+    """`/docs` without the Internet: with the Swagger UI that BentoML brings for the services."""
+    files = importlib.metadata.distribution("bentoml").locate_file(SWAGGER_UI)
+    app.mount("/static", StaticFiles(directory=str(files)))
+
+    @app.get("/docs", include_in_schema=False)
+    def documented() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url=str(app.openapi_url),
+            title=app.title,
+            swagger_js_url="/static/swagger-ui-bundle.js",
+            swagger_css_url="/static/swagger-ui.css",
+            swagger_favicon_url="/static/favicon-light-32x32.png",
+        )
 
 
 @contextmanager

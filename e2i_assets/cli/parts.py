@@ -127,10 +127,10 @@ def other_parts(here: Settings, only: Sequence[str]) -> list[Part]:
         command = mlflow_command("127.0.0.1", port)
         parts.append(Part("mlflow", command, address, f"{address}/health", mlflow_environment(here)))
     if "services" in only:
+        address = ", ".join(here.service_url(service) for service in here.service_ports)
         if (process := reconciler_of(here.home_dir)) is not None:
-            say(f"services: run in the background already (process {process.pid}); `e2i down` ends them")
+            say(f"services: {address}, already in the background ({process.pid}); `e2i down` ends them")
         else:
-            address = ", ".join(here.service_url(service) for service in here.service_ports)
             # Without a release it answers with 503, and that is an answer of the router.
             ready = f"{here.service_url('classification-service')}/health"
             parts.append(Services("services", [*own, "serve"], address, ready, folder=here.serving_dir))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
@@ -63,6 +65,11 @@ def test_everybody_may_look_and_wrong_wishes_are_4xx(here: Settings, warehouse: 
     assert client.get("/api/models").json() == {"versions": []}
     data = client.get("/api/data/status").json()
     assert {one["partition"] for one in data["partitions"]} > {"remibrutinib_csu"}
+    page = client.get("/docs").text
+    used = re.findall(r"""(?:src|href|url)[=:] ?['"]([^'"]+)""", page)
+    assert "/openapi.json" in used
+    assert len(used) == 4
+    assert [client.get(own).status_code for own in used] == [200] * len(used)  # none is on the Internet
     for wrong in ({}, {"model_name": ""}, WISH | {"other": 1}, {"model_name": 3}):
         assert client.post("/api/deployments/rollback", json=wrong).status_code == 422
     garbled = client.post(

@@ -9,7 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
+from e2i_assets.api import app
 from e2i_assets.deployment.decision import Slot
 from e2i_assets.deployment.reconciler import ServiceKeeper
 from e2i_assets.deployment.releases import DeploymentError
@@ -93,6 +96,27 @@ def test_what_was_rolled_back_is_not_deployed_again_until_somebody_promotes_it(
     move(warehouse, name, 3, "development", "staging")
     deployed(warehouse)
     assert version(warehouse, name) == 3
+
+
+def test_the_operations_api_rolls_back(
+    here: Settings, warehouse: Warehouse, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "await_release", lambda own, asked, within: confirmed(own, asked))
+    client = TestClient(
+        app.operations_api(here.model_copy(update={"api_token": SecretStr("a-token")}), warehouse)
+    )
+    with reconciling(warehouse):
+        answer = client.post(
+            "/api/deployments/rollback",
+            json={"model_name": name, "target_version": "v2", "reason": "too many errors"},
+            headers={"Authorization": "Bearer a-token"},
+        ).json()
+    assert (answer["status"], version(warehouse, name)) == ("active", 2)
+    assert {one["version"] for one in answer["members"] if one["model_name"] == name} == {2}
+    last = model_of(warehouse, name).entries[-1]
+    assert (last.actor, last.note) == ("operations API", "rolled back: too many errors")
+    (told,) = answer["warnings"]  # it was never registered with MLflow
+    assert "MLflow's aliases are behind" in told
 
 
 def test_what_was_in_production_before_is_there_again(
