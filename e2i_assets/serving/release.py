@@ -14,6 +14,7 @@ from e2i_assets.file_hashes import hash_of, hashes
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.packing import MODELS, SOURCES, member, pack, service_files
+from e2i_assets.serving.schema import FORMAT
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ def _bundle(one: ReleaseMember, service: str) -> tuple[Path, str, dict[str, Any]
         raise BundleError(f"bundle {one.bento_tag} is not one model of this release of the platform")
     (name,) = of_models
     schema = json.loads((path / SOURCES / MODELS / name / "schema.json").read_text(encoding="utf-8"))
+    if schema.get("format") != FORMAT:
+        raise BundleError(
+            f"bundle {one.bento_tag} was built by another release of the platform; this one cannot serve it",
+            "Materialize the bundle again, and register what is built.",
+        )
     if schema["service"] != service:
         raise BundleError(f"bundle {one.bento_tag} is for {schema['service']}, not for {service}")
     return path, name, files

@@ -10,6 +10,9 @@ from typing import Any, Literal
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.serving.errors import BundleError
 
+FORMAT = 2
+"""Of `schema.json`: to be counted up when the service asks more of it, which reads no other."""
+
 
 def feature_schema(
     features: Sequence[Feature],
@@ -73,7 +76,12 @@ def render(schema: Mapping[str, Any]) -> str:
         or (not isinstance(value, str) and not math.isfinite(value))
     )
     _require(not bad, f"metadata must be text or a finite number: {bad}")
-    return json.dumps(schema, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {**schema, "format": FORMAT}, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False
+        )
+        + "\n"
+    )
 
 
 def _require(holds: bool, rule: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 from collections.abc import Iterator
 
@@ -21,13 +22,14 @@ from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.explanation.contributions import bare
 from e2i_assets.modeling.explanation.explain import Explanation, explain, explain_model
 from e2i_assets.modeling.explanation.plots import explanation_plots
-from e2i_assets.modeling.explanation.shapley import NotExplainedError, attribute, scored
+from e2i_assets.modeling.explanation.shapley import NotExplainedError, attribute, scored, served_explanation
 from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
 from e2i_assets.modeling.training.model import TrainedModel, train_model
+from e2i_assets.serving.server.explanation import Explainer
 from e2i_assets_tests.unit.modeling_frames import (
     FEATURES,
     TRAIN,
@@ -79,10 +81,22 @@ def test_values_and_base_add_up_to_the_score_of_every_algorithm(kind: str, name:
         attribution.values.sum(axis=1) + attribution.base, score, atol=2e-5 * np.ptp(score)
     )
     predicted = model.predict(validation.X)
+    _require_served(model, train, validation)
     if attribution.scale == "log-odds" and kind == "binary_classification":
         score = 1 / (1 + np.exp(-score))
     if attribution.scale != "log-odds" or kind == "binary_classification":
         np.testing.assert_allclose(np.squeeze(score), predicted, rtol=1e-4)
+
+
+def _require_served(model: TrainedModel, train: LabelledSplit, validation: LabelledSplit) -> None:
+    """That a service can tell the same, which raises where it does not add up."""
+    facts = served_explanation(model.pipeline, train.X.assign(patient_id=np.arange(len(train.X))))
+    answer = model.problem.answer(getattr(model.pipeline, "classes_", ()), "initiated", 0.5)
+    features = [{"name": feature.name} for feature in FEATURES]
+    explainer = Explainer(model.pipeline, json.loads(json.dumps(facts)), answer.document(), features)
+    for row in range(3):
+        told = explainer.explain(validation.X.iloc[[row]])
+        assert set(told["contributions"]) == {feature.name for feature in FEATURES}
 
 
 def test_they_are_those_of_shapleys_definition() -> None:

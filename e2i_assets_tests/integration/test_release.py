@@ -160,6 +160,20 @@ def test_a_bundle_that_was_changed_is_not_taken_up(home: Path, tmp_path: Path) -
             build_release(SERVICE, "refused", [MEMBERS["first"]])
 
 
+def test_a_bundle_of_an_earlier_release_of_the_platform_is_not_taken_up(home: Path, tmp_path: Path) -> None:
+    with bento_store(tmp_path):
+        bundle = tmp_path / "bentos" / "first" / "v1"
+        shutil.copytree(home / "bentos" / "first", bundle.parent)
+        (schema,) = bundle.rglob("models/*/schema.json")
+        written = json.loads(schema.read_text())
+        del written["format"]
+        schema.write_text(json.dumps(written))
+        earlier = replace(MEMBERS["first"], files_hash=hash_of(hashes(bundle)))
+        with pytest.raises(BundleError, match="first:v1 was built by another release") as refused:
+            build_release(SERVICE, "refused", [earlier])
+    assert "Materialize the bundle again" in refused.value.next_step
+
+
 class Trap:
     """Tells of itself when it is unpickled."""
 
