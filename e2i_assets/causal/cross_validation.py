@@ -122,7 +122,7 @@ class CrossValidator:
         timeout: float = TIMEOUT,
         on_library: Callable[[str], None] = lambda _: None,
     ) -> CrossValidation:
-        """Estimate the average effect on all rows, the ATE, with each library.
+        """Estimate the average effect on all rows, the ATE, with each library; rows count as independent.
 
         Args:
             frame: one row for each patient; those whose outcome is missing are left out, and counted.

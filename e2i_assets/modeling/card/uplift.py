@@ -90,7 +90,7 @@ def uplift_card(records: UpliftRecords) -> ModelCard:
         splits=_splits(records),
         effects=_effects(report),
         nuisances=_nuisances(report),
-        libraries=_libraries(records.validation),
+        libraries=_libraries(records),
         overlap=_overlap(records),
         balance=_pictures(estimate_plots(report, records.cells)),
         graph=_graph(records),
@@ -208,7 +208,8 @@ def _effects(report: EffectReport) -> Table:
     return Table(caption, ["Figure", "Estimate", "95 %", "p"], rows)
 
 
-def _libraries(validation: CrossValidation) -> Table:
+def _libraries(records: UpliftRecords) -> Table:
+    validation, clusters = records.validation, records.report.clusters
     rows = [
         [
             f"{one.library} {one.version}",
@@ -218,10 +219,9 @@ def _libraries(validation: CrossValidation) -> Table:
         ]
         for one in validation.libraries
     ]
-    caption = (
-        f"The effect in all patients by other libraries, on the same rows and folds: {validation.summary}"
-    )
-    return Table(caption, ["Library", "Method", "Estimate", "95 %"], rows)
+    alone = f" (intervals as if patients of one {clusters} were not alike)" if clusters else ""
+    caption = f"The effect in all patients by other libraries, on the same rows and folds{alone}"
+    return Table(f"{caption}: {validation.summary}", ["Library", "Method", "Estimate", "95 %"], rows)
 
 
 def _nuisances(report: EffectReport) -> Table:

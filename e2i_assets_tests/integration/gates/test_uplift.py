@@ -63,6 +63,7 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
         "No confounder is missing",
         "E-value",
         "dowhy",
+        "of clusters by hcp_<wbr>id",
         "beats_<wbr>constant_<wbr>effect",
     ):
         assert words in card.page
