@@ -82,8 +82,8 @@ def roll_back(
         state = records.state()
         if number is not None:
             return _to_version(records, state, bento_home, model_name, number, by, why)
-        if state.wanted and state.wanted.cause != "deploy":
-            return RolledBack(state.wanted)  # somebody else asked for it a moment ago
+        if (under_way := _under_way(state, model_name)) is not None:
+            return under_way
         _require_new(state, model_name)
         return to_release_before(records, state, by=by, reason=why, cause="rollback")
 
@@ -100,6 +100,24 @@ def to_release_before(records: Releases, state: State, *, by: str, reason: str, 
     _enter(records, changes, by, reason)
     members = tuple(one for one in before if one.role == "shadow" or _stage(records, *one.number) != ARCHIVED)
     return _asked(records, members, changes, by, reason, cause)
+
+
+def _under_way(state: State, model_name: str) -> RolledBack | None:
+    """The rollback of a model that somebody else asked for a moment ago.
+
+    Raises:
+        DeploymentError: it is one of other models.
+    """
+    if state.wanted is None or state.active is None or state.wanted.cause == "deploy":
+        return None
+    changes = taken_back(members_from(state.active.members), members_from(state.wanted.members))
+    if model_name not in {one.model_name for one in changes}:
+        raise DeploymentError(
+            f"{state.wanted.asked_by} rolls other models of {state.wanted.service_name} back just now",
+            "Ask again in a moment; `e2i deploy status` shows when it is done.",
+            code="rollback_under_way",
+        )
+    return RolledBack(state.wanted)
 
 
 def _current(state: State) -> Members:
@@ -140,6 +158,8 @@ def _to_version(
 ) -> RolledBack:
     current = _current(state)
     now, target = answering_in(current)[model_name], records.ledger.model(model_name).version(number)
+    if now.version == number and state.wanted:
+        return RolledBack(state.wanted)
     if now.version == number:
         raise DeploymentError(f"{target.title} answers already", code="answers_already")
     if not _answered(records, target):

@@ -134,19 +134,27 @@ def test_what_was_in_production_before_is_there_again(
     assert version(warehouse, name) == 1
 
 
+@pytest.mark.parametrize("to", [None, 3])
 def test_of_two_who_roll_back_at_once_the_second_goes_no_further(
-    here: Settings, warehouse: Warehouse, name: str
+    here: Settings, warehouse: Warehouse, name: str, to: int | None
 ) -> None:
+    in_staging(warehouse, f"{name}b", 1)
+    deployed(warehouse)
+    in_staging(warehouse, name, 4)
+    deployed(warehouse)
+    people = ("Anna Smith", "Bert Jones")
     with ThreadPoolExecutor(2) as pool:
-        asked = list(pool.map(lambda by: back(here, warehouse, name, by=by), ("Anna Smith", "Bert Jones")))
+        asked = list(pool.map(lambda by: back(here, warehouse, name, to, by), people))
     assert asked[0] == asked[1]
     assert [
         one.version for one in model_of(warehouse, name).entries if (one.note or "").startswith("roll")
-    ] == [3]
+    ] == [4]
+    with pytest.raises(DeploymentError, match="rolls other models of"):
+        back(here, warehouse, f"{name}b")
     confirmed(warehouse, asked[0])
-    with pytest.raises(DeploymentError, match="rolled back to the release that answers"):
-        back(here, warehouse, name)
-    assert version(warehouse, name) == 2
+    with pytest.raises(DeploymentError, match=r"rolled back to the release that answers|answers already"):
+        back(here, warehouse, name, to)
+    assert version(warehouse, name) == 3
 
 
 @pytest.mark.parametrize(
