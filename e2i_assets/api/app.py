@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
@@ -104,7 +105,8 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
         """Every registered version with its stage."""
         return registered_models(warehouse)
 
-    @app.post("/api/deployments/rollback")
+    # Said in the documentation; that it is shown is checked below, where a refusal leaves its row.
+    @app.post("/api/deployments/rollback", dependencies=[Security(HTTPBearer(auto_error=False))])
     def rollback(request: Request, wish: Rollback) -> dict[str, Any]:
         """Go back to an earlier version of a model, and wait until it answers."""
         with _audited(warehouse, "rollback", wish.model_dump(), request):

@@ -71,11 +71,7 @@ def roll_back(
     """
     found = answering(warehouse, model_name)
     if found is None:
-        raise DeploymentError(
-            f"no version of {model_name!r} is deployed",
-            "`e2i deploy status` shows what answers; `e2i deploy run` deploys.",
-            code="not_deployed",
-        )
+        raise _not_deployed(model_name)
     number = None if target_version is None else version_number(target_version)
     why = reason or "no reason given"
     with releases(warehouse, found[0].service_name) as records:
@@ -100,6 +96,14 @@ def to_release_before(records: Releases, state: State, *, by: str, reason: str, 
     _enter(records, changes, by, reason)
     members = tuple(one for one in before if one.role == "shadow" or _stage(records, *one.number) != ARCHIVED)
     return _asked(records, members, changes, by, reason, cause)
+
+
+def _not_deployed(model_name: str) -> DeploymentError:
+    return DeploymentError(
+        f"no version of {model_name!r} is deployed",
+        "`e2i deploy status` shows what answers; `e2i deploy run` deploys.",
+        code="not_deployed",
+    )
 
 
 def _under_way(state: State, model_name: str) -> RolledBack | None:
@@ -157,7 +161,9 @@ def _to_version(
     records: Releases, state: State, bento_home: Path, model_name: str, number: int, by: str, reason: str
 ) -> RolledBack:
     current = _current(state)
-    now, target = answering_in(current)[model_name], records.ledger.model(model_name).version(number)
+    target = records.ledger.model(model_name).version(number)
+    if (now := answering_in(current).get(model_name)) is None:
+        raise _not_deployed(model_name)  # it is being taken out just now
     if now.version == number and state.wanted:
         return RolledBack(state.wanted)
     if now.version == number:

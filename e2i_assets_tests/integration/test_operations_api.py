@@ -69,6 +69,8 @@ def test_everybody_may_look_and_wrong_wishes_are_4xx(here: Settings, warehouse: 
     used = re.findall(r"""(?:src|href|url)[=:] ?['"]([^'"]+)""", page)
     assert "/openapi.json" in used
     assert len(used) == 4
+    change = client.get("/openapi.json").json()["paths"]["/api/deployments/rollback"]["post"]
+    assert change["security"] == [{"HTTPBearer": []}]
     assert [client.get(own).status_code for own in used] == [200] * len(used)  # none is on the Internet
     for wrong in ({}, {"model_name": ""}, WISH | {"other": 1}, {"model_name": 3}):
         assert client.post("/api/deployments/rollback", json=wrong).status_code == 422

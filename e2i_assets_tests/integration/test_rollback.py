@@ -181,7 +181,10 @@ def test_a_model_that_did_not_change_is_not_taken_back_with_others(
     with pytest.raises(DeploymentError, match="is the same in the release before"):
         back(here, warehouse, name)
     # What was added is gone with its release, and does not come again by itself.
-    confirmed(warehouse, back(here, warehouse, other))
+    asked = back(here, warehouse, other)
+    with pytest.raises(DeploymentError, match="is deployed"):
+        back(here, warehouse, other, 1)
+    confirmed(warehouse, asked)
     deployed(warehouse)
     assert (version(warehouse, other), version(warehouse, name)) == (None, 3)
 
