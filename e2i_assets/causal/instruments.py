@@ -7,7 +7,7 @@ that the Anderson-Rubin test does not reject, robust to unequal variances: right
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,8 @@ from e2i_assets.causal.encoding import is_number, standardised
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.estimands import by_cluster, unadjusted
 from e2i_assets.causal.nuisance import FOLDS, REPEATS, CrossFit, NuisanceFit, fold_numbers, seed_of
-from e2i_assets.causal.report import Effect, EffectReport, Instruments
+from e2i_assets.causal.overlap import correlation
+from e2i_assets.causal.report import Balance, Effect, EffectReport, Instruments
 
 WEAK = 10.0
 """Below this first-stage F an instrument is held to be weak (Staiger and Stock 1997)."""
@@ -127,10 +128,13 @@ def _numbers(values: pd.Series, name: str) -> np.ndarray:
 
 def late_from(report: EffectReport, data: CausalData, z: np.ndarray, names: Sequence[str]) -> EffectReport:
     """Fill a report with the effect on compliers, or why the instruments do not tell it."""
+    first = np.lexsort(z.T)  # rows in an order of their own
+    data, rows = data.of(first).sorted()
+    z = z[first][rows]
     rest, fits = residuals_of(data, z, names, report.seed)
     report = replace(
         report, nuisances=fits, folds=FOLDS, repeats=REPEATS, notes=(*report.notes, *ASSUMED),
-        instruments=Instruments(tuple(names)),
+        balance=tuple(_balance(data, z, rest)), instruments=Instruments(tuple(names)),
     )  # fmt: skip
     left = rest.z.var(axis=0) / z.var(axis=0)
     if decided := [name for name, share in zip(names, left, strict=True) if share < DECIDED]:
@@ -168,6 +172,17 @@ def late_from(report: EffectReport, data: CausalData, z: np.ndarray, names: Sequ
     )
 
 
+def _balance(data: CausalData, z: np.ndarray, rest: Residuals) -> Iterator[Balance]:
+    """Of each column the correlation with the instrument that it goes with most, and with what is left of
+    that; the largest first.
+    """
+    before = np.array([[correlation(x, one) for one in z.T] for x in data.x.T]).reshape(-1, z.shape[1])
+    for column in np.argsort(-np.abs(before).max(axis=1), kind="stable"):
+        most = int(np.abs(before[column]).argmax())
+        after = correlation(data.x[:, column], rest.z[:, most])
+        yield Balance(data.columns[column], float(before[column, most]), after)
+
+
 def _weak(report: EffectReport, explanation: str) -> EffectReport:
     return replace(report, status="not_identified", reason="weak_instruments", explanation=explanation)
 
@@ -176,14 +191,11 @@ def residuals_of(
     data: CausalData, z: np.ndarray, names: Sequence[str], seed: int
 ) -> tuple[Residuals, tuple[NuisanceFit, ...]]:
     """What is left of outcome, treatment and instruments; predictions are the mean of those of `REPEATS`
-    draws of folds, none by a model that has seen the row. Rows come in an order of their own.
+    draws of folds, none by a model that has seen the row.
     """
     from joblib import Parallel, cpu_count, delayed
     from threadpoolctl import threadpool_limits
 
-    first = np.lexsort(z.T)
-    data, rows = data.of(first).sorted()
-    z = z[first][rows]
     kinds: list[TreatmentKind] = ["binary" if len(np.unique(c)) == 2 else "continuous" for c in z.T]
     parts = [("outcome", data.y, data.outcome_kind), ("treatment", data.t, data.treatment_kind)]
     parts += [(f"instrument {n}", c, k) for n, c, k in zip(names, z.T, kinds, strict=True)]

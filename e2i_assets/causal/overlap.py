@@ -92,7 +92,7 @@ def balance_of(data: CausalData, nuisances: Nuisances, estimand: Estimand) -> tu
     x = data.x
     if data.treatment_kind == "continuous":
         left = data.t - nuisances.propensity.mean(axis=0)
-        pairs = [(_correlation(column, data.t), _correlation(column, left)) for column in x.T]
+        pairs = [(correlation(column, data.t), correlation(column, left)) for column in x.T]
     else:
         t, weights = data.t == 1, population_weights(nuisances, estimand)
         deviation = np.sqrt((x[t].var(axis=0) + x[~t].var(axis=0)) / 2)
@@ -108,7 +108,8 @@ def _mean(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.average(x, axis=0, weights=weights if weights.sum() > 0 else None)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two columns; none of one that does not vary."""
     return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
 
 

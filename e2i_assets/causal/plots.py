@@ -16,7 +16,9 @@ ALIKE = 0.1
 
 
 def love_plot(report: EffectReport) -> bytes | None:
-    """Standardised mean differences before and after weighting, largest first, as PNG; None without any."""
+    """How far covariates go with the treatment, or the instrument, before and after adjustment, the largest
+    first, as PNG; None without any.
+    """
     shown = report.balance[:MOST_SHOWN][::-1]
     if not shown:
         return None
@@ -24,12 +26,19 @@ def love_plot(report: EffectReport) -> bytes | None:
     rows = np.arange(len(shown))
     axes.axvspan(-ALIKE, ALIKE, color=SOFT, alpha=0.25, linewidth=0)
     axes.scatter([b.before for b in shown], rows, color=SOFT, s=22, label="Before")
-    axes.scatter([b.after for b in shown], rows, color=LINE, s=22, label="After weighting")
+    after = "After weighting" if report.overlap else "After adjustment"
+    axes.scatter([b.after for b in shown], rows, color=LINE, s=22, label=after)
     axes.set_yticks(rows, [plain(b.covariate) for b in shown], fontsize=8)
-    dose = report.treatment_kind == "continuous"
-    axes.set_xlabel("Correlation with the dose" if dose else "Standardised mean difference", color=INK)
+    axes.set_xlabel(_measure(report), color=INK)
     axes.legend(frameon=False, fontsize=8)
     return png(figure)
+
+
+def _measure(report: EffectReport) -> str:
+    if report.instruments is not None:
+        return "Correlation with the instrument"
+    dose = report.treatment_kind == "continuous"
+    return "Correlation with the dose" if dose else "Standardised mean difference"
 
 
 def overlap_plot(report: EffectReport, counted: Callable[[int], str] = "{:,}".format) -> bytes | None:

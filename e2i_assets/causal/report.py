@@ -60,7 +60,9 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Balance:
-    """Standardised mean difference of one covariate between the arms; of a dose its correlation with it."""
+    """Standardised mean difference of one covariate between the arms; of a dose, and of instruments, its
+    correlation with it, before and after what the covariates tell is taken off.
+    """
 
     covariate: str
     before: float

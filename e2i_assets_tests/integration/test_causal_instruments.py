@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2i_assets.causal import EffectReport, estimate_effect, refute
+from e2i_assets.causal import EffectReport, estimate_effect, love_plot, refute
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.instruments import Residuals, anderson_rubin_set, two_stage
 
@@ -42,6 +42,10 @@ def test_it_covers_the_truth_with_a_confounder_hidden(
     assert sum(effect.low <= 1 <= effect.high for effect in effects) >= 3
     assert abs(np.mean([effect.estimate for effect in effects]) - 1) < 0.3
     assert any("exclusion" in note for note in reports[0].notes)
+    (balance,) = reports[0].balance
+    assert abs(balance.after) < 0.1
+    assert abs(balance.before) > 0.3 or "z" not in instruments
+    assert love_plot(reports[0]) is not None
     with pytest.raises(CausalDataError, match="told by instruments"):
         refute(hidden(0), reports[0])
 
