@@ -24,6 +24,9 @@ demo: $(INSTALLED) ## Every brand and indication, from raw tables to a Bento bun
 # Tests of a file stay with one worker and share what it sets up.
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
+# A worker of its own for each core: threads of the libraries in each would only wait for each other.
+test unit: export OMP_NUM_THREADS := 1
+
 # Before Python 3.14 tracing branches costs test processes 20 to 45 % of CPU time; `make test COVERAGE=` goes without.
 COVERAGE := --cov --cov-report=
 

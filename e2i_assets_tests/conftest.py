@@ -17,6 +17,7 @@ from typing import Any
 import hypothesis
 import psycopg
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadFileScheduling
@@ -28,6 +29,7 @@ from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
 from e2i_assets.settings import settings as shared_settings
+from e2i_assets.warehouse import migrations
 from e2i_assets.warehouse.postgres import export, url_for
 from e2i_assets.warehouse.warehouse import Warehouse
 
@@ -38,22 +40,29 @@ SHIPPED = {
 }
 """Cohort and scope files that come with the platform; a user adds others."""
 ONE_SCOPE = ("conversion",)
+TRIALS = 12
+"""More than the random ones that a search begins with."""
 
 
 def shipped_config(folder: Path, scopes: Sequence[str] = ONE_SCOPE) -> Path:
     """A copy of the configuration as it is shipped, whatever has been added to it here.
 
     Args:
-        scopes: the scopes that are left in it; what a test shows of one need not be computed for four.
+        scopes: the scopes that are left in it; what a test shows of one need not be computed for all. Where
+            some are left out, hyperparameters are searched in TRIALS trials.
     """
     config = Path(shutil.copytree(ROOT / "config", folder / "config"))
     for kind, names in {**SHIPPED, "scopes": set(scopes)}.items():
         for file in (config / kind).glob("*.yaml"):
             if file.stem not in names:
                 file.unlink()
-    for file in (config / "cohorts").glob("*.yaml") if set(scopes) != SHIPPED["scopes"] else ():
-        served = f"scopes: [{', '.join(scopes)}]"
+    if set(scopes) == SHIPPED["scopes"]:
+        return config
+    served = f"scopes: [{', '.join(scopes)}]"
+    for file in (config / "cohorts").glob("*.yaml"):
         file.write_text(re.sub(r"^scopes: \[.*\]$", served, file.read_text(), flags=re.MULTILINE))
+    search = config / "optuna_config.yaml"
+    search.write_text(re.sub(r"\bn_trials: \d+", f"n_trials: {TRIALS}", search.read_text()))
     return config
 
 
@@ -140,15 +149,33 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the session's embedded server; it stops with the test process."""
     tmp_path_factory.getbasetemp()  # before temporary folders are those of the server's home
     with postgres_home() as home:
-        yield url_for(Settings(home=home), "public", "")
+        url = url_for(Settings(home=home), "public", "")
+        with psycopg.connect(url, autocommit=True) as connection:
+            # No test needs what the server holds after the machine has crashed.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def opened(server: str) -> str:
+    """Name of a database that a warehouse has been opened on: all tables, and no row."""
+    name = "opened"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    engine = sa.create_engine(make_url(_url(server, name)).set(drivername="postgresql+psycopg"))
+    migrations.upgrade(engine)
+    engine.dispose()
+    return name
 
 
 @contextmanager
-def installation(server: str, folder: Path, template: Settings | None = None) -> Iterator[Settings]:
-    """An installation of its own, on the day on which generated data end: an empty database and home, or a copy
-    of another's."""
+def installation(
+    server: str, folder: Path, template: Settings | None = None, *, database: str = "template1"
+) -> Iterator[Settings]:
+    """An installation of its own, on the day on which generated data end: an empty home and a copy of an empty
+    database, or a copy of another's."""
     name = f"t{uuid.uuid4().hex[:16]}"
-    copied = f" TEMPLATE {_database(template)}" if template else ""
     with psycopg.connect(server, autocommit=True) as connection:
         if template:
             # A database that somebody is connected to cannot be copied; MLflow keeps connections open.
@@ -156,13 +183,14 @@ def installation(server: str, folder: Path, template: Settings | None = None) ->
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
                 [_database(template)],
             )
-        connection.execute(f"CREATE DATABASE {name}{copied}")
+        copied = _database(template) if template else database
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {copied}")
     if template:
         # The copy may lie in the scratch folder of the home that is copied.
         shutil.copytree(template.home_dir, folder / "home", ignore=shutil.ignore_patterns(SCRATCH))
-    url = server.replace("/postgres?", f"/{name}?").split("&options")[0].split("?options")[0]
     before, temporary = dict(os.environ), tempfile.tempdir
-    settings = Settings(home=folder / "home", database_url=SecretStr(url), config=CONFIG, as_of=AS_OF)
+    url = SecretStr(_url(server, name))
+    settings = Settings(home=folder / "home", database_url=url, config=CONFIG, as_of=AS_OF)
     export(settings)
     shared_settings.cache_clear()
     try:
@@ -176,6 +204,10 @@ def installation(server: str, folder: Path, template: Settings | None = None) ->
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def _url(server: str, database: str) -> str:
+    return server.replace("/postgres?", f"/{database}?").split("&options")[0].split("?options")[0]
+
+
 def _database(settings: Settings) -> str:
     assert settings.database_url is not None
     name = make_url(settings.database_url.get_secret_value()).database
@@ -184,9 +216,9 @@ def _database(settings: Settings) -> str:
 
 
 @pytest.fixture
-def here(server: str, tmp_path: Path) -> Iterator[Settings]:
-    """Settings of an installation of its own."""
-    with installation(server, tmp_path) as settings:
+def here(server: str, opened: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of an installation of its own, whose warehouse is empty."""
+    with installation(server, tmp_path, database=opened) as settings:
         yield settings
 
 

@@ -28,7 +28,7 @@ from e2i_assets.modeling.scopes.files import as_scope
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import export
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.conftest import CONFIG
 
 KEY = "fabhalta_c3g"
 """Partitions are known by the names of files when the assets are imported; what the file says is ours."""
@@ -97,7 +97,7 @@ def extract(rows: int = 500) -> pd.DataFrame:
 def installed(here: Settings, folder: Path) -> Settings:
     """The installation under a configuration with this one partition."""
     config = folder / "config"
-    shutil.copytree(ROOT / "config", config, ignore=shutil.ignore_patterns("cohorts", "scopes"))
+    shutil.copytree(CONFIG, config, ignore=shutil.ignore_patterns("cohorts", "scopes"))
     for kind, name, content in (("cohorts", KEY, COHORT), ("scopes", "churn", SCOPE)):
         (config / kind).mkdir()
         (config / kind / f"{name}.yaml").write_text(yaml.safe_dump(content))

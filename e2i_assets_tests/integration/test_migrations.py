@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from e2i_assets.warehouse.migrations import (
 from e2i_assets.warehouse.migrations.__main__ import write_revision
 from e2i_assets.warehouse.postgres import url_for
 from e2i_assets.warehouse.warehouse import Warehouse
+from e2i_assets_tests.conftest import installation
 
 RENAMED = {'"programmes"': '"partitions"'}
 """Columns of the first release that have another name now."""
@@ -44,6 +46,13 @@ def upgrade():
     op.add_column("hcp_profiles", sa.Column("added", sa.Text), schema="e2i")
     op.drop_table("triggers", schema="e2i")
     '''
+
+
+@pytest.fixture
+def here(server: str, tmp_path: Path) -> Iterator[Settings]:
+    """An installation whose database has never been opened."""
+    with installation(server, tmp_path) as settings:
+        yield settings
 
 
 @pytest.fixture

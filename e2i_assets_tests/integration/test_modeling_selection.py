@@ -57,8 +57,9 @@ def test_the_simpler_wins_where_nothing_is_lost() -> None:
 
 
 def test_it_is_reproducible_and_plain() -> None:
-    assert choose() == choose()
-    json.dumps(to_json(choose()), allow_nan=False)
+    selected = choose()
+    assert selected == choose()
+    json.dumps(to_json(selected), allow_nan=False)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.ingest.sources import read_source
 from e2i_assets.quality.report import QCReport
 from e2i_assets.settings import Settings
-from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.conftest import CONFIG
 from e2i_assets_tests.integration.gates.partition import COHORT_FILE, PARTITION, checks, reason, run
 from e2i_assets_tests.leakage_cases import lifelines
 
@@ -68,7 +68,7 @@ def configured(
 ) -> Settings:
     """The installation with a cohort file of the trial that has these attributes, and features."""
     config = folder / "config"
-    shutil.copytree(ROOT / "config", config)
+    shutil.copytree(CONFIG, config)
     cohort = {
         "cohort_name": "ACTG 175", "brand": "Fabhalta", "indication": "c3g", "scopes": ["event"],
         "required_tables": ["patient_journeys"], "not_collected": UNCOLLECTED,

@@ -16,7 +16,7 @@ from e2i_assets.modeling.scopes.files import load_scopes, read_scope, wrong_scop
 from e2i_assets.modeling.scopes.problem_types import PROBLEMS
 from e2i_assets.modeling.scopes.scope import SuccessCriteria
 from e2i_assets.modeling.tuning.config import OptunaConfig
-from e2i_assets_tests.conftest import CONFIG
+from e2i_assets_tests.conftest import CONFIG, WHOLE_CONFIG
 
 
 def write(folder: Path, changes: dict[str, object], name: str = "conversion") -> Path:
@@ -31,7 +31,7 @@ def test_the_shipped_files_are_valid() -> None:
     assert scope.target == "treatment_initiated"
     assert [tuple(c) for c in scope.success_criteria] == [("min_auc", "min", "auc", 0.7)]
     assert scope.plausible == ("max_auc", 0.95)
-    config = OptunaConfig.from_yaml(CONFIG / "optuna_config.yaml")
+    config = OptunaConfig.from_yaml(WHOLE_CONFIG / "optuna_config.yaml")
     assert (config.optimization.n_trials, config.sampler.seed) == (50, 42)
 
 

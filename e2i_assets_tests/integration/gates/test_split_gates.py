@@ -120,7 +120,7 @@ def test_a_refresh_moves_nobody_and_splits_the_new(here: Settings) -> None:
     with engine.connect() as connection:
         before = dict(connection.execute(query).tuples().all())
     spoil(here, "UPDATE e2i.patient_journeys SET first_observation_date = first_observation_date - 400")
-    result = run(here, "*")
+    result = run(here, "+key:splits")
     assert result.success
     with engine.connect() as connection:
         after = dict(connection.execute(query).tuples().all())
