@@ -116,13 +116,13 @@ def reconciling(here: Settings, environment: Mapping[str, str], log: Path) -> It
             process.kill()
 
 
-def until(seen: Callable[[], T | None], what: str, within: float = 120.0) -> T:
-    """Wait for something."""
+def until(seen: Callable[[], T | None], what: str, within: float = 120.0, every: float = 0.02) -> T:
+    """Wait for something, which is looked for every so many seconds."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if found := seen():
             return found
-        time.sleep(0.02)
+        time.sleep(every)
     raise AssertionError(f"not within {within:.0f} s: {what}")
 
 

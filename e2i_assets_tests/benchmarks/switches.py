@@ -38,7 +38,7 @@ from e2i_assets_tests.deployment_world import (
 from e2i_assets_tests.serve_process import serving_environment
 
 ROUNDS = 20
-RATE = 110.0
+RATE = 120.0
 PENALTIES = {1: 1.0, 2: 0.01, 3: 10.0}
 
 
@@ -71,7 +71,7 @@ class Bench:
 
     def settled(self) -> None:
         """Wait until nothing is wanted any more, and both slots run."""
-        until(lambda: self._state() == ["ready", "ready"], "both run, nothing is wanted")
+        until(lambda: self._state() == ["ready", "ready"], "both run, nothing is wanted", every=0.25)
 
     def _state(self) -> list[str]:
         try:
