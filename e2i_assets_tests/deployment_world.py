@@ -120,8 +120,8 @@ def until(seen: Callable[[], T | None], what: str, within: float = 120.0, every:
     """Wait for something, which is looked for every so many seconds."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        if found := seen():
-            return found
+        if result := seen():
+            return result
         time.sleep(every)
     raise AssertionError(f"not within {within:.0f} s: {what}")
 

@@ -91,8 +91,8 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
     def status_of_data() -> dict[str, Any]:
         """What the warehouse holds, and how old it is."""
         known = {key: one.partition_key for key, one in cohort_configs(here.config_dir).items()}
-        found = warehouse.status_of(list(known.values()))
-        partitions = {key: found[pair] for key, pair in known.items()}
+        statuses = warehouse.status_of(list(known.values()))
+        partitions = {key: statuses[pair] for key, pair in known.items()}
         return data_status(warehouse.status(), partitions, dt.datetime.now(dt.UTC))
 
     @app.get("/api/deployments/status")
@@ -118,7 +118,7 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
             )  # fmt: skip
             release = await_release(warehouse, back.release, within=WITHIN)
         registry = ModelRegistry(here, warehouse, ExperimentTracking(here))
-        not_told = [told for name in back.models if (told := registry.tell_mlflow(name))]
+        not_told = [behind for name in back.models if (behind := registry.tell_mlflow(name))]
         return {
             "model_name": wish.model_name,
             "service": release.service_name,

@@ -116,10 +116,10 @@ def answered_by(health: Mapping[str, Any], deployed: Deployed) -> Answering:
 def _lost(context: StageContext, current: Published) -> str | None:
     """Whether the published deployment answers no more, or not in the stages that the registry has now."""
     deployed = context.open(current, Deployed)
-    found = answering(context.warehouse, deployed.model_name)
-    if found is None or found[1].version != deployed.version:
+    deployed_now = answering(context.warehouse, deployed.model_name)
+    if deployed_now is None or deployed_now[1].version != deployed.version:
         return f"version {deployed.version} of {deployed.model_name} does not answer any more"
     wanted = registered(context.warehouse)[deployed.service]
-    if not is_as_registered(wanted, members_from(found[0].members), deployed.model_name):
+    if not is_as_registered(wanted, members_from(deployed_now[0].members), deployed.model_name):
         return f"stages of {deployed.model_name} have changed since its release was built"
     return None

@@ -148,9 +148,9 @@ def _made_of(context: StageContext, splits: str) -> Mapping[str, str]:
 
 def _lost(context: StageContext, current: Published) -> str | None:
     """Whether the published version is of other files than the bundle's, or of another registry."""
-    there = context.open(current, RegisteredModel)
-    if there.files_hash != context.inputs["bundle"].attributes[BUNDLE_FILES]:
-        return f"{there.bento_tag} was built again"
-    known = model_of(context.warehouse, there.model_name).versions
-    same = any((v.version, v.files_hash) == (there.version, there.files_hash) for v in known)
-    return None if same else f"{there.model_name} version {there.version} is not in the registry"
+    model = context.open(current, RegisteredModel)
+    if model.files_hash != context.inputs["bundle"].attributes[BUNDLE_FILES]:
+        return f"{model.bento_tag} was built again"
+    known = model_of(context.warehouse, model.model_name).versions
+    same = any((v.version, v.files_hash) == (model.version, model.files_hash) for v in known)
+    return None if same else f"{model.model_name} version {model.version} is not in the registry"

@@ -35,9 +35,9 @@ def serve_in_background(here: Settings, warehouse: Warehouse, *, as_json: bool) 
     deadline = time.monotonic() + STARTS_WITHIN
     while not is_reconciled(warehouse):
         if process.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text(errors="replace").strip().splitlines()
+            lines = log.read_text(errors="replace").strip().splitlines()
             raise DeploymentError(
-                f"the services do not start: {said[-1] if said else 'no reason given'}",
+                f"the services do not start: {lines[-1] if lines else 'no reason given'}",
                 f"Mend that, and run the same again; {log} has more.",
                 code="services_do_not_start",
             )

@@ -63,13 +63,13 @@ def _published(
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """Members whose version the assets have, and the others: an earlier one answers in production."""
     store = open_store(here)
-    found: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] = ([], [])
+    groups: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] = ([], [])
     for one in members:
         asset = f"{one['scope']}/registered_model"
         current = store.current(asset, one["partition"])
         version = current and store.read(asset, one["partition"], current.version, RegisteredModel).version
-        found[version != one["version"]].append(one)
-    return found
+        groups[version != one["version"]].append(one)
+    return groups
 
 
 def _validate(here: Settings, members: Sequence[Mapping[str, Any]]) -> list[PartitionRun]:
@@ -161,9 +161,9 @@ def show_history(service: str | None, *, as_json: bool) -> None:
     if service is not None and service not in SERVICES:
         raise DeploymentError(f"there is no service {service!r}", f"There are {', '.join(SERVICES)}.")
     _, warehouse = open_session()
-    found = releases_of(warehouse, service)
+    releases = releases_of(warehouse, service)
     if as_json:
-        print_json({"releases": [to_json(one) for one in found]})
+        print_json({"releases": [to_json(one) for one in releases]})
         return
     show_table(
         "Releases",
@@ -174,6 +174,6 @@ def show_history(service: str | None, *, as_json: bool) -> None:
                 f"{one.created_at:%Y-%m-%d %H:%M:%S}",
                 f"{one.answered_at:%Y-%m-%d %H:%M:%S}" if one.answered_at else None, _named(one), one.reason,
             )
-            for one in found
+            for one in releases
         ],
     )  # fmt: skip

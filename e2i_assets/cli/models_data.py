@@ -49,8 +49,8 @@ def figures_of(here: Settings, version: Version) -> dict[str, Figure]:
             if (ends := intervals.get(problem.criteria[name])) is not None:
                 figures[name] = Figure(figure.value, *ends)
     elif isinstance(evaluated, UpliftEvaluated):
-        told, test = evaluated.evaluation.published, evaluated.evaluation.average
-        figures["effect"] = Figure(told.estimate, told.low, told.high)
+        effect, test = evaluated.evaluation.published, evaluated.evaluation.average
+        figures["effect"] = Figure(effect.estimate, effect.low, effect.high)
         figures["effect_on_test"] = Figure(test.value, test.low, test.high)
     return figures
 

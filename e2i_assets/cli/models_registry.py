@@ -104,8 +104,10 @@ def compare_versions(name: str, first: str, second: str, *, as_json: bool) -> No
     columns = [f"version {version.version}" for version in both]
     facts = [_facts(version, stage) for version, stage in zip(both, stages, strict=True)]
     show_table(name, ["", *columns], _side_by_side(facts))
-    told = [{key: f"{_figure(of[key])} {_interval(of[key])}".strip() for key in of} for of in figures]
-    show_table("Figures with 95 % intervals", ["figure", *columns], _side_by_side(told))
+    columns_of_figures = [
+        {key: f"{_figure(of[key])} {_interval(of[key])}".strip() for key in of} for of in figures
+    ]
+    show_table("Figures with 95 % intervals", ["figure", *columns], _side_by_side(columns_of_figures))
     if not same_data:
         say("Their splits differ: part of any difference is that of the patients.")
 

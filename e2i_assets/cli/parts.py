@@ -109,12 +109,12 @@ class Part:
 
 
 def _session(number: int) -> list[psutil.Process]:
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, PermissionError):
             if os.getsid(process.pid) == number:
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 def other_parts(here: Settings, only: Sequence[str]) -> list[Part]:

@@ -142,9 +142,9 @@ def _of(slots: Sequence[Slot], release: str) -> Slot | None:
 
 def _retire_one(target: Slot | None, slots: Sequence[Slot]) -> Step:
     """Both are asked: a switch that was interrupted, or whose old process died meanwhile."""
-    kept = target if target and target.phase == "ready" and not target.refusal else None
-    kept = kept or next((slot for slot in slots if slot.phase == "ready"), slots[0])
-    return Step(Action.RETIRE, next(slot.name for slot in slots if slot is not kept))
+    stays = target if target and target.phase == "ready" and not target.refusal else None
+    stays = stays or next((slot for slot in slots if slot.phase == "ready"), slots[0])
+    return Step(Action.RETIRE, next(slot.name for slot in slots if slot is not stays))
 
 
 def _stand_in(wanted: Wanted, target: Slot | None, slots: Sequence[Slot]) -> Slot | None:

@@ -48,9 +48,9 @@ def _wrong(url: str, member: Member, request: dict[str, Any], client: httpx.Clie
     if response.status_code != 200:
         return f"was answered with status {response.status_code}"
     answer = response.json()
-    told = (answer["_metadata"]["model_name"], int(answer["_metadata"]["version"]))
-    if told != member.number:
-        return f"was answered by version {told[1]} of {told[0]}, not by {member.version}"
+    number = (answer["_metadata"]["model_name"], int(answer["_metadata"]["version"]))
+    if number != member.number:
+        return f"was answered by version {number[1]} of {number[0]}, not by {member.version}"
     if not all(_same(answer.get(name), known) for name, known in request["answer"].items()):
         return "was answered otherwise than when the model was bundled"
     return None

@@ -14,21 +14,21 @@ from e2i_assets.errors import E2IError
 
 def serve(order: Path) -> None:
     """Serve what an order says, in the place of this process; where it cannot be built, say why in a file."""
-    told = json.loads(order.read_text(encoding="utf-8"))
-    members = [Member(**member) for member in told["members"]]
-    tag = f"{told['service']}:{told['release']}"
+    wanted = json.loads(order.read_text(encoding="utf-8"))
+    members = [Member(**member) for member in wanted["members"]]
+    tag = f"{wanted['service']}:{wanted['release']}"
     home = Path(os.environ["BENTOML_HOME"])
-    if not (home / "bentos" / told["service"] / told["release"] / "bento.yaml").is_file():
+    if not (home / "bentos" / wanted["service"] / wanted["release"] / "bento.yaml").is_file():
         try:
-            _build(home, told["service"], told["release"], members)
+            _build(home, wanted["service"], wanted["release"], members)
         except (E2IError, OSError) as error:
             why = error.summary if isinstance(error, E2IError) else f"{error.strerror}: {error.filename}"
-            Path(told["refusal"]).write_text(why, encoding="utf-8")
+            Path(wanted["refusal"]).write_text(why, encoding="utf-8")
             raise
     # What the registry keeps: a service loads no other files.
     hashes = {f"{one.model_name}:{one.version}": one.files_hash for one in members}
     environment = {**os.environ, "E2I_REGISTERED_HASHES": json.dumps(hashes)}
-    options = ["--host", LOOPBACK, "--port", str(told["port"])]
+    options = ["--host", LOOPBACK, "--port", str(wanted["port"])]
     command = [sys.executable, "-m", "bentoml", "serve", tag, *options]
     os.execve(sys.executable, command, environment)
 

@@ -54,12 +54,12 @@ def marked(*marks: str) -> list[psutil.Process]:
     with _lock:
         for process in _started.values():
             process.poll()
-    found = []
+    processes = []
     for candidate in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if candidate.environ().get(MARK) in marks and candidate.status() != psutil.STATUS_ZOMBIE:
-                found.append(candidate)
-    return found
+                processes.append(candidate)
+    return processes
 
 
 def known(processes: Iterable[psutil.Process]) -> list[Known]:

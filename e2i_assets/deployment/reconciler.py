@@ -269,10 +269,10 @@ def _loop(name: str, work: Callable[[], object], every: float, stopped: Event) -
             work()
             failed = ""
         except Exception as error:  # noqa: BLE001 -- a service that is not looked after is worse than a failure
-            told = database_failure(error) or f"{type(error).__name__}: {error}"
-            if told != failed:
-                log.warning("%s: %s", name, told)
-            failed = told
+            reason = database_failure(error) or f"{type(error).__name__}: {error}"
+            if reason != failed:
+                log.warning("%s: %s", name, reason)
+            failed = reason
             stopped.wait(1.0)
 
 

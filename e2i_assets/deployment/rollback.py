@@ -69,12 +69,12 @@ def roll_back(
         DeploymentError: the model does not answer, or there is nothing to go back to.
         RegistryError: there is no such version, or the registry does not let it answer.
     """
-    found = answering(warehouse, model_name)
-    if found is None:
+    answering_now = answering(warehouse, model_name)
+    if answering_now is None:
         raise _not_deployed(model_name)
     number = None if target_version is None else version_number(target_version)
     why = reason or "no reason given"
-    with releases(warehouse, found[0].service_name) as records:
+    with releases(warehouse, answering_now[0].service_name) as records:
         state = records.state()
         if number is not None:
             return _to_version(records, state, bento_home, model_name, number, by, why)

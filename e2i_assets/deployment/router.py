@@ -165,10 +165,10 @@ class Router:
 
     def _refused(self) -> DeploymentError:
         self._opening = False
-        said = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        lines = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
         with suppress(ValueError, KeyError):
-            said = [json.loads(said[0])["msg"]]
-        return _not_started(said[0])
+            lines = [json.loads(lines[0])["msg"]]
+        return _not_started(lines[0])
 
     def _listens(self) -> bool:
         """Whether its own process does, on every port.

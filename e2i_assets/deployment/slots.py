@@ -268,11 +268,11 @@ class Slots:
 
 def _worst(health: Mapping[str, Any]) -> float | None:
     """The greatest share of errors of the service and of each of its models that was asked often enough."""
-    told = [health, *health.get("models", {}).values()]
-    return max((of["error_rate"] for of in told if of.get("requests", 0) >= ENOUGH), default=None)
+    levels = [health, *health.get("models", {}).values()]
+    return max((of["error_rate"] for of in levels if of.get("requests", 0) >= ENOUGH), default=None)
 
 
 def _why_not(log: Path) -> str | None:
     """Why a process refuses to serve, where it says so."""
-    said = re.findall(r"^(?:\w+\.)*RuntimeError: (.*)$", log.read_text(errors="replace"), re.MULTILINE)
-    return str(said[-1]) if said else None
+    reasons = re.findall(r"^(?:\w+\.)*RuntimeError: (.*)$", log.read_text(errors="replace"), re.MULTILINE)
+    return str(reasons[-1]) if reasons else None

@@ -35,17 +35,17 @@ class ServiceStatus:
 def statuses(here: Settings, warehouse: Warehouse) -> list[ServiceStatus]:
     """Every service."""
     reconciled = is_reconciled(warehouse)
-    found = []
+    statuses_of = []
     for service in SERVICES:
         with releases(warehouse, service) as records:
             state = records.state()
         url = here.service_url(service)
-        found.append(
+        statuses_of.append(
             ServiceStatus(
                 service, url, reconciled, state.wanted, state.active, state.previous, slots_of(here, service)
             )
         )
-    return found
+    return statuses_of
 
 
 def slots_of(here: Settings, service: str) -> dict[str, dict[str, Any]]:

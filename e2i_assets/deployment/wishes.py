@@ -50,10 +50,10 @@ def require_reconciler(warehouse: Warehouse) -> None:
 
 def registered(warehouse: Warehouse) -> dict[str, list[Member]]:
     """Service to the versions that the registry says are to be served."""
-    found: dict[str, list[Member]] = {service: [] for service in SERVICES}
+    of_service: dict[str, list[Member]] = {service: [] for service in SERVICES}
     for served in served_versions(warehouse):
-        found[served.version.service].append(member(served.version, served.stage, served.role))
-    return found
+        of_service[served.version.service].append(member(served.version, served.stage, served.role))
+    return of_service
 
 
 def member(version: Version, stage: str, role: str) -> Member:
@@ -111,8 +111,8 @@ def answering(warehouse: Warehouse, model_name: str) -> tuple[Release, Member] |
     """The version of a model that answers, and its release; None where none does."""
     for release in history(warehouse):
         members = members_from(release.members) if release.status == "active" else ()
-        if (found := answering_in(members).get(model_name)) is not None:
-            return release, found
+        if (answers := answering_in(members).get(model_name)) is not None:
+            return release, answers
     return None
 
 

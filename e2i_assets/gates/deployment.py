@@ -57,15 +57,17 @@ def _holdout_as_test(result: HoldoutEvaluation) -> Verdict:
             "Load more patients; a model is then trained and judged anew.",
             **figures,
         )
-    told = f"{result.metric} {result.holdout.value:.4g} on holdout, {result.test.value:.4g} on test"
+    figures_of_both = (
+        f"{result.metric} {result.holdout.value:.4g} on holdout, {result.test.value:.4g} on test"
+    )
     if worse > noise:
         return refuse(
             "worse_than_test",
-            f"{told}: worse by {worse:.4g}, where chance explains {noise:.4g}.",
+            f"{figures_of_both}: worse by {worse:.4g}, where chance explains {noise:.4g}.",
             "Roll back (`e2i deploy rollback`), and look for what differs: what test said does not hold.",
             **figures,
         )
-    return ok(f"{told}; chance explains a difference of {noise:.4g}", **figures)
+    return ok(f"{figures_of_both}; chance explains a difference of {noise:.4g}", **figures)
 
 
 HOLDOUT_AS_TEST = Gate(

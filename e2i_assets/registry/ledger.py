@@ -136,8 +136,8 @@ class Model:
 
     def champion(self, at: dt.datetime | None = None) -> Version | None:
         """The version in production."""
-        found = self.in_stage(PRODUCTION, at)
-        return found[-1] if found else None
+        champions = self.in_stage(PRODUCTION, at)
+        return champions[-1] if champions else None
 
     def entered(self, number: int) -> Entry:
         """The entry since which a version is in its stage."""

@@ -39,7 +39,7 @@ def same_person(one: str, other: str) -> bool:
         return True
     left = list(many)
     for part in few:
-        same = next((there for there in left if _abbreviates(part, there)), None)
+        same = next((candidate for candidate in left if _abbreviates(part, candidate)), None)
         if same is None:
             return False
         left.remove(same)

@@ -58,11 +58,11 @@ def require_clock(model: Model, now: dt.datetime) -> None:
 
 def requirements(rules: PromotionRules, version: NewVersion, stage: str) -> tuple[Requirement, ...]:
     """What the evidence of a version's making says of a stage."""
-    found = []
+    judged = []
     for rule in rules.criteria(version.problem_type, stage):
         value = version.samples.get("train") if rule.metric == SAMPLES else version.metrics.get(rule.metric)
-        found.append(_bounded(rule.name, value, rule.threshold, at_least=rule.bound == "min"))
-    return tuple(found)
+        judged.append(_bounded(rule.name, value, rule.threshold, at_least=rule.bound == "min"))
+    return tuple(judged)
 
 
 def shadow_requirements(

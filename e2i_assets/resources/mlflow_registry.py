@@ -38,9 +38,9 @@ class MlflowRegistry:
         from mlflow.exceptions import MlflowException
 
         client, name = self._client, version.model_name
-        found = client.search_model_versions(f"name = '{name}' and tag.{FILES_HASH} = '{version.files_hash}'")
-        if found:
-            return int(found[0].version)
+        same = client.search_model_versions(f"name = '{name}' and tag.{FILES_HASH} = '{version.files_hash}'")
+        if same:
+            return int(same[0].version)
         try:
             client.get_registered_model(name)
         except MlflowException as error:
@@ -79,7 +79,7 @@ class MlflowRegistry:
                 client.set_registered_model_alias(name, alias, str(newest[0].mlflow_version))
             elif not newest and alias in now:
                 client.delete_registered_model_alias(name, alias)
-        tags = {int(found.version): found.tags for found in client.search_model_versions(f"name = '{name}'")}
+        tags = {int(known.version): known.tags for known in client.search_model_versions(f"name = '{name}'")}
         for version in model.versions:
             number, stage = version.mlflow_version, stages[version.version]
             if number in tags and tags[number].get(STAGE) != stage:

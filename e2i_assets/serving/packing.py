@@ -44,8 +44,8 @@ def service_files() -> Mapping[str, str]:
 
 
 def _renamed(source: str) -> str:
-    for ours, there in _CARRIED.items():
-        source = source.replace(ours, there)
+    for ours, theirs in _CARRIED.items():
+        source = source.replace(ours, theirs)
     return source
 
 

@@ -60,8 +60,8 @@ def build_release(service: str, release_id: str, members: Sequence[ReleaseMember
     _require_names(tag, members)
     bundles = {one: _bundle(one, service) for one in members}
     requirements = _requirements({one.bento_tag: path for one, (path, _, _) in bundles.items()})
-    told = json.dumps([service, [asdict(one) for one in members], requirements])
-    content = hashlib.sha256("\0".join([told, *service_files().values()]).encode()).hexdigest()
+    content_of_release = json.dumps([service, [asdict(one) for one in members], requirements])
+    content = hashlib.sha256("\0".join([content_of_release, *service_files().values()]).encode()).hexdigest()
 
     def fill(folder: Path) -> list[dict[str, Any]]:
         return [_copy(one, *bundle, folder) for one, bundle in bundles.items()]

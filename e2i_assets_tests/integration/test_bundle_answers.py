@@ -103,11 +103,13 @@ def test_a_prediction_is_taken_apart_on_request(url: str, pipeline: Pipeline) ->
     assert "explanation" not in plain
     answer = post(url, "/predict", {"features": ROW, "explain": True}).json()
     assert answer["predictions"] == plain["predictions"]
-    told = answer["explanation"]
-    assert told["scale"] == "log-odds"
-    assert set(told["contributions"]) == set(ROW)
+    explanation = answer["explanation"]
+    assert explanation["scale"] == "log-odds"
+    assert set(explanation["contributions"]) == set(ROW)
     log_odds = math.log(answer["predictions"][0] / (1 - answer["predictions"][0]))
-    assert told["base"] + sum(told["contributions"].values()) == pytest.approx(log_odds, abs=1e-4)
+    assert explanation["base"] + sum(explanation["contributions"].values()) == pytest.approx(
+        log_odds, abs=1e-4
+    )
     response = post(url, "/predict_batch", {"features_list": [ROW], "explain": True})
     assert (response.status_code, response.json()["detail"][0]["loc"]) == (400, ["explain"])
     assert httpx.get(f"{url}/model_info").json()["explanation"] == {"scale": "log-odds"}

@@ -159,8 +159,8 @@ def test_a_question_that_cannot_be_asked_is_refused(asked: dict[str, Any], messa
 def test_rows_of_unknown_outcome_are_left_out_for_all() -> None:
     frame = rows(300)
     frame.loc[frame.index[:50], "trx"] = np.nan
-    found = CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"])
-    assert (found.rows, found.without_outcome, found.estimand) == (250, 50, "ate")
+    validation = CrossValidator().validate(frame, **ASKED, libraries=["dowhy", "econml"])
+    assert (validation.rows, validation.without_outcome, validation.estimand) == (250, 50, "ate")
 
 
 def test_a_library_that_hangs_or_crashes_is_ended_and_has_failed(
@@ -177,9 +177,9 @@ def test_a_library_that_hangs_or_crashes_is_ended_and_has_failed(
         known = {"causalml": replace(LIBRARIES["causalml"], module="numpy", estimate=estimate)}
         return CrossValidator(known).validate(rows(300), **ASKED, libraries=["causalml"], **given)
 
-    found = validate(hangs, timeout=5)
-    assert (found.status, found.libraries[0].error) == ("incomplete", "TimeoutError")
-    assert found.explanation.startswith("causalml failed (TimeoutError)")
+    validation = validate(hangs, timeout=5)
+    assert (validation.status, validation.libraries[0].error) == ("incomplete", "TimeoutError")
+    assert validation.explanation.startswith("causalml failed (TimeoutError)")
     assert not Path(f"/proc/{(tmp_path / 'process').read_text()}").exists()
     assert validate(crashes).libraries[0].error == "Crash"
     assert validate(lambda _: (1.0, 0.5, 1.5)).libraries[0].error == ""

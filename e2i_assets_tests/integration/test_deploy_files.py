@@ -83,8 +83,8 @@ def test_the_command_of_the_container_starts_and_stops_without_a_trace(
         until(lambda: "all of it answers" in log.read_text() or up.poll() is not None, "it is up")
         api = f"http://127.0.0.1:{environment['E2I_API_PORT']}"
         assert httpx.get(f"{api}/api/models").json() == {"versions": []}
-        told = httpx.get(f"{api}/api/deployments/status").json()["services"]
-        assert all(service["reconciled"] for service in told)
+        services = httpx.get(f"{api}/api/deployments/status").json()["services"]
+        assert all(service["reconciled"] for service in services)
         lines = log.read_text()
         assert "services | classification-service: http://0.0.0.0" in lines
         assert "api | operations API: http://0.0.0.0" in lines

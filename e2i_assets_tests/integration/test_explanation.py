@@ -95,8 +95,8 @@ def _require_served(model: TrainedModel, train: LabelledSplit, validation: Label
     features = [{"name": feature.name} for feature in FEATURES]
     explainer = Explainer(model.pipeline, json.loads(json.dumps(facts)), answer.document(), features)
     for row in range(3):
-        told = explainer.explain(validation.X.iloc[[row]])
-        assert set(told["contributions"]) == {feature.name for feature in FEATURES}
+        explanation = explainer.explain(validation.X.iloc[[row]])
+        assert set(explanation["contributions"]) == {feature.name for feature in FEATURES}
 
 
 def test_they_are_those_of_shapleys_definition() -> None:

@@ -66,13 +66,13 @@ def world(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
                 NAME, bundle=str(number), data_version=f"d{number}", metrics={"auc": auc}
             )
             in_production(here, warehouse, version, {1: 10, 2: RECENTLY}[number])
-            told = Evaluation(
+            evaluation = Evaluation(
                 problem_type="binary_classification", primary_metric="roc_auc", fingerprint=f"f{number}",
                 algorithm="LightGBM", metrics={"test": {"roc_auc": auc}},
                 intervals={"test": {"roc_auc": Interval(auc - 0.05, auc + 0.04)}}, curves={}, threshold=None,
                 baseline=None, n_test=300, n_validation=400,
             )  # fmt: skip
-            open_store(here).write("conversion/evaluation", "p", Evaluated(told, f"f{number}"))
+            open_store(here).write("conversion/evaluation", "p", Evaluated(evaluation, f"f{number}"))
         world.registered(NAME, bundle="3", metrics={"auc": 0.69, "brier": None})
         yield world
 

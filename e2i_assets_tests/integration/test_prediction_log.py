@@ -143,10 +143,10 @@ def test_it_survives_that_the_database_goes_away(url: str, query: Query) -> None
         )
         ask(url, "meanwhile")
         deadline = time.monotonic() + WITHIN_S
-        while (told := httpx.get(f"{url}/health").json())["prediction_log"]["status"] == "written":
+        while (health := httpx.get(f"{url}/health").json())["prediction_log"]["status"] == "written":
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert told["status"] == "healthy"
+        assert health["status"] == "healthy"
     finally:
         query("ALTER TABLE e2i.away RENAME TO ml_prediction_log")
     ask(url, "after")

@@ -65,7 +65,7 @@ def aliases(client: MlflowClient, name: str) -> dict[str, str]:
 
 def stages(client: MlflowClient, name: str) -> dict[str, str]:
     return {
-        str(found.version): found.tags["stage"] for found in client.search_model_versions(f"name = '{name}'")
+        str(known.version): known.tags["stage"] for known in client.search_model_versions(f"name = '{name}'")
     }
 
 
@@ -76,8 +76,8 @@ def test_the_same_bundle_is_the_same_version(
     assert (first.version, first.mlflow_version) == (1, 1)
     assert register(here, warehouse, client, name) == first
     assert register(here, warehouse, client, name, bundle="2").version == 2
-    (found,) = client.search_model_versions(f"name = '{name}' and tag.files_hash = '{first.files_hash}'")
-    assert found.tags["bento_tag"] == first.bento_tag
+    (known,) = client.search_model_versions(f"name = '{name}' and tag.files_hash = '{first.files_hash}'")
+    assert known.tags["bento_tag"] == first.bento_tag
 
 
 def test_the_whole_way_to_production_and_back(
@@ -212,9 +212,9 @@ def test_evidence_is_taken_together_by_requests(
     shadowed(
         warehouse, version, first=2, days=1, requests=20, latency_p99_ms=900.0, mean_difference=None, errors=5
     )
-    found = shadow_evidence_of(warehouse, name, 1, START)
-    assert (found.days, found.requests, found.errors, found.latency_p99_ms) == (3, 2000, 5, 10.0)
-    assert found.mean_difference == pytest.approx(0.1)
+    evidence = shadow_evidence_of(warehouse, name, 1, START)
+    assert (evidence.days, evidence.requests, evidence.errors, evidence.latency_p99_ms) == (3, 2000, 5, 10.0)
+    assert evidence.mean_difference == pytest.approx(0.1)
     shadowed(warehouse, version, first=3, days=1, requests=1, latency_p99_ms=900.0)
     assert shadow_evidence_of(warehouse, name, 1, START).latency_p99_ms == 900.0
     assert shadow_evidence_of(warehouse, name, 1, START + dt.timedelta(days=9)).requests == 0

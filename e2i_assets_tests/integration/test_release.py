@@ -68,14 +68,14 @@ def test_each_model_answers_where_it_is_named(url: str, home: Path, name: str) -
     schema = json.loads((home / f"bentos/{name}/v1/src/models/{name}/schema.json").read_text())
     for golden in schema["golden"]:
         body = {"features": golden["features"]}
-        for told in (
+        for response in (
             post(url, f"/{name}/predict", body),
             post(url, "/predict", body | {"model_name": name}),
             post(url, f"/{name}/predict_batch", {"features_list": [golden["features"]]}),
             post(url, "/predict_batch", {"features_list": [golden["features"]], "model_name": name}),
         ):
-            assert told.status_code == 200, told.text
-            answer = told.json()
+            assert response.status_code == 200, response.text
+            answer = response.json()
             np.testing.assert_allclose(answer["probabilities"], [golden["given"]], atol=1e-6)
             assert answer["probabilities"] == [pytest.approx(golden["answer"]["probabilities"][0], abs=1e-6)]
             metadata = answer["_metadata"]

@@ -71,8 +71,8 @@ def deployed(warehouse: Warehouse) -> Release:
 
 
 def version(warehouse: Warehouse, name: str) -> int | None:
-    found = answering(warehouse, name)
-    return found[1].version if found else None
+    answers = answering(warehouse, name)
+    return answers[1].version if answers else None
 
 
 def back(here: Settings, warehouse: Warehouse, name: str, to: Any = None, by: str = "Anna Smith") -> Release:
@@ -115,8 +115,8 @@ def test_the_operations_api_rolls_back(
     assert {one["version"] for one in answer["members"] if one["model_name"] == name} == {2}
     last = model_of(warehouse, name).entries[-1]
     assert (last.actor, last.note) == ("operations API", "rolled back: too many errors")
-    (told,) = answer["warnings"]  # it was never registered with MLflow
-    assert "MLflow's aliases are behind" in told
+    (warning,) = answer["warnings"]  # it was never registered with MLflow
+    assert "MLflow's aliases are behind" in warning
 
 
 def test_what_was_in_production_before_is_there_again(
@@ -254,8 +254,10 @@ def test_the_reconciler_goes_back_to_nothing_that_was_archived(warehouse: Wareho
     keeper, before = ServiceKeeper(SERVICE, warehouse, observed, ADDRESS), history(warehouse, SERVICE)
     for _ in range(2):
         keeper.tick()
-    told = [one for one in incidents_of(warehouse, 2) if one.release == new.release]
-    assert [(one.kind, "version 2 is in archived" in one.action) for one in told] == [("unhealthy", True)]
+    incidents = [one for one in incidents_of(warehouse, 2) if one.release == new.release]
+    assert [(one.kind, "version 2 is in archived" in one.action) for one in incidents] == [
+        ("unhealthy", True)
+    ]
     assert history(warehouse, SERVICE) == before
 
 

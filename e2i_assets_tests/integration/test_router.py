@@ -35,9 +35,9 @@ def test_a_port_of_somebody_else_is_named_and_nothing_is_left(tmp_path: Path) ->
 
 
 def test_one_that_ends_as_soon_as_it_is_started_is_told_of_and_not_started_in_a_storm(tmp_path: Path) -> None:
-    told = configuration(LOOPBACK, {"s": free_port()}, {"s": (1, 2)})
-    told["apps"]["http"]["servers"]["s"]["routes"] = "no routes"
-    router = Router(tmp_path, told)
+    document = configuration(LOOPBACK, {"s": free_port()}, {"s": (1, 2)})
+    document["apps"]["http"]["servers"]["s"]["routes"] = "no routes"
+    router = Router(tmp_path, document)
     assert router.ensure()
     until(lambda: not processes.marked(router.mark), "it ended")
     with pytest.raises(DeploymentError, match=r"does not start: .*routes"):
@@ -46,10 +46,10 @@ def test_one_that_ends_as_soon_as_it_is_started_is_told_of_and_not_started_in_a_
 
 def test_two_routers_do_not_share_a_port(tmp_path: Path) -> None:
     """The system would let them, and deal out requests to both installations."""
-    told = configuration(LOOPBACK, {"s": free_port()}, {"s": (1, 2)})
+    document = configuration(LOOPBACK, {"s": free_port()}, {"s": (1, 2)})
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-    one, other = Router(tmp_path / "one", told), Router(tmp_path / "other", told)
+    one, other = Router(tmp_path / "one", document), Router(tmp_path / "other", document)
     one.open()
     try:
         with pytest.raises(DeploymentError, match=r"cannot listen on .*: Address already in use"):

@@ -83,22 +83,23 @@ def test_contributions_and_base_make_the_score_and_the_score_the_answer(case: st
     explainer = Explainer(pipeline, facts, answer.document(), SCHEMA)
     for row in ROWS:
         frame = to_frame(SCHEMA, [row])
-        told = explainer.explain(frame)
-        assert told["scale"] == scale
-        assert set(told["contributions"]) == set(ROW)
+        explanation = explainer.explain(frame)
+        assert explanation["scale"] == scale
+        assert set(explanation["contributions"]) == set(ROW)
         several = answer.gives == "class"
         values = np.array(
-            [list(v.values()) if several else [v] for v in told["contributions"].values()], dtype=float
+            [list(v.values()) if several else [v] for v in explanation["contributions"].values()], dtype=float
         )
         base, score = (
-            np.array(list(told[name].values()) if several else [told[name]]) for name in ("base", "score")
+            np.array(list(explanation[name].values()) if several else [explanation[name]])
+            for name in ("base", "score")
         )
         np.testing.assert_allclose(values.sum(axis=0) + base, score, atol=1e-5)
         sizes = np.abs(values).mean(axis=1)
         assert (np.diff(sizes) <= 1e-12).all()
         given = np.ravel(getattr(pipeline, answer.method)(frame))
         if several:
-            assert list(told["score"]) == list(answer.labels)
+            assert list(explanation["score"]) == list(answer.labels)
             given = given[list(answer.columns)]
         elif answer.columns:
             given = given[[answer.columns[-1]]]

@@ -47,8 +47,8 @@ def test_a_release_that_cannot_be_built_says_why(
 def test_a_full_disk_keeps_nobody_from_looking_after_what_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(slots_module.log, "warning", lambda text, *values: told.append(text % values))
+    warnings: list[str] = []
+    monkeypatch.setattr(slots_module.log, "warning", lambda text, *values: warnings.append(text % values))
     slots = Slots("s", tmp_path / "s", tmp_path, (1, 2), 30.0)
 
     def full(*_: object, **__: object) -> None:
@@ -61,8 +61,8 @@ def test_a_full_disk_keeps_nobody_from_looking_after_what_runs(
         with pytest.raises(OSError, match="No space left"):
             slots.start("blue", "r", (), None)
         assert [slot.phase for slot in slots.observe()] == ["dead", "empty"]
-    assert len(told) == 1
-    assert "slots.json cannot be written: No space left on device" in told[0]
+    assert len(warnings) == 1
+    assert "slots.json cannot be written: No space left on device" in warnings[0]
     slots.observe()
     assert json.loads((tmp_path / "s" / "slots.json").read_text())["blue"]["phase"] == "dead"
 

@@ -97,23 +97,23 @@ def test_a_release_takes_back_what_it_brought(
 def test_a_stage_that_changes_is_another_release(changed: Members) -> None:
     """So that scoring in shadow begins and ends, and answers tell the stage."""
     history = [Past((A1,), "active")]
-    there, back = compose(changed, history, (), (A1,)), compose((A1,), history, (), changed)
-    assert there == changed
+    forth, back = compose(changed, history, (), (A1,)), compose((A1,), history, (), changed)
+    assert forth == changed
     assert back == (A1,)
-    assert release_of(there) != release_of(back)
+    assert release_of(forth) != release_of(back)
     assert not is_as_registered(changed, (A1, B1), "a")
     assert not is_as_registered((A1, B2), changed, "a")
     assert is_as_registered((*changed, B2), (*changed[::-1], B1), "a")
 
 
 def test_a_switch_needs_no_other_configuration_of_the_router() -> None:
-    told = configuration("127.0.0.1", {"s": 3001}, {"s": (20001, 20002)})
-    (proxy,) = told["apps"]["http"]["servers"]["s"]["routes"][0]["handle"]
+    document = configuration("127.0.0.1", {"s": 3001}, {"s": (20001, 20002)})
+    (proxy,) = document["apps"]["http"]["servers"]["s"]["routes"][0]["handle"]
     assert [one["dial"] for one in proxy["upstreams"]] == ["127.0.0.1:20001", "127.0.0.1:20002"]
     assert proxy["load_balancing"]["selection_policy"] == {"policy": "first"}
     assert proxy["health_checks"]["active"]["uri"] == "/active"
     assert proxy["request_buffers"] > 0  # without it a POST that is asked again has an empty body
-    assert told["admin"]["disabled"]
+    assert document["admin"]["disabled"]
 
 
 KNOWN = {"features": {"x": 1}, "given": [0.2], "answer": {"predictions": [0.2], "labels": [{"a": 0.2}]}}

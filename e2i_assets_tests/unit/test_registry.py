@@ -86,7 +86,7 @@ def test_moves_go_from_stage_to_stage_and_nowhere_else() -> None:
 
 def test_what_was_in_production_on_a_day() -> None:
     answers = [REPLACED.champion(day(at)) for at in (0, 8.9, 9, 19, 20, 400)]
-    assert [found and found.version for found in answers] == [None, None, 1, 1, 2, 2]
+    assert [version and version.version for version in answers] == [None, None, 1, 1, 2, 2]
     assert REPLACED.stages() == {1: "staging", 2: "production"}
     assert REPLACED.left_production(1) == day(20)
     assert REPLACED.left_production(2) is None

@@ -57,5 +57,5 @@ MEDIATED = ("age -> engaged -> visits -> started", "age -> started", "engaged ->
 def test_what_a_scope_says_of_features_and_controls_fits_its_graph(
     graph: tuple[str, ...], changes: dict[str, object], words: str | None
 ) -> None:
-    said = [one.reason for one in contradictions(asked(*graph, **changes))]
-    assert said == [] if words is None else len(said) == 1 and words in said[0]
+    reasons = [one.reason for one in contradictions(asked(*graph, **changes))]
+    assert reasons == [] if words is None else len(reasons) == 1 and words in reasons[0]

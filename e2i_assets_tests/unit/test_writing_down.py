@@ -37,7 +37,7 @@ def insert(table: Table, bad: set[int], count: int = 1000) -> tuple[list[int], l
     items, lost = list(range(count)), list[tuple[int, str]]()
     try:
         table.insert_each(
-            "", items, lambda n: [{"number": n, "bad": n in bad}], lambda *told: lost.append(told)
+            "", items, lambda n: [{"number": n, "bad": n in bad}], lambda *details: lost.append(details)
         )
     except Unavailable:
         return items, lost

@@ -57,14 +57,14 @@ class Bare:
             they add up to its score.
         """
         if self.additive:
-            told = _of_linear(self.estimator, np.asarray(reference))
+            in_score = _of_linear(self.estimator, np.asarray(reference))
         elif _is_booster(self.estimator):
-            told = _of_booster(self.estimator)
+            in_score = _of_booster(self.estimator)
         else:
-            told = _of_forest(self.estimator)
+            in_score = _of_forest(self.estimator)
 
         def in_units(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            values, base = told(M)
+            values, base = in_score(M)
             return values * self.factor, base * self.factor + self.offset
 
         return in_units
@@ -139,7 +139,7 @@ def _of_linear(estimator: Any, reference: np.ndarray) -> Contributions:
 def _of_booster(estimator: Any) -> Contributions:
     """The library's own: the last column is the base."""
 
-    def told(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def contributions(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if hasattr(estimator, "booster_"):
             flat = np.asarray(estimator.booster_.predict(M, pred_contrib=True))
             raw = flat.reshape(len(M), -1, M.shape[1] + 1)
@@ -152,7 +152,7 @@ def _of_booster(estimator: Any) -> Contributions:
         values = raw.transpose(0, 2, 1)
         return values[:, :-1], values[0, -1]
 
-    return told
+    return contributions
 
 
 def _of_forest(forest: Any) -> Contributions:
@@ -198,8 +198,8 @@ class _Ways:
 
     def amounts(self, x: np.ndarray) -> np.ndarray:
         """Which part of a leaf's value each feature gets."""
-        there = x[self.column]
-        goes = ((self.low < there) & (there <= self.high)).astype(float)
+        values = x[self.column]
+        goes = ((self.low < values) & (values <= self.high)).astype(float)
         points, weights = np.polynomial.legendre.leggauss(max(1, (self.column.shape[1] + 1) // 2))
         integral = np.zeros(goes.shape)
         for t, weight in zip((1 + points) / 2, weights / 2, strict=True):

@@ -58,7 +58,7 @@ async def health(request: Request) -> JSONResponse:
         for name, model in service.models.items()
     }
     whole = health_of(service.windows.values())
-    levels = [whole.status, *(told["status"] for told in of_models.values())]
+    levels = [whole.status, *(level["status"] for level in of_models.values())]
     only = next(iter(service.models.values())) if len(service.models) == 1 else None
     return JSONResponse(
         {
@@ -78,11 +78,11 @@ async def health(request: Request) -> JSONResponse:
 async def health_cate(request: Request) -> JSONResponse:
     """Whether effects are told: that on somebody of whom nothing is known, asked for now."""
     models: dict[str, Model] = request.app.state.service.models
-    told = {
+    effects = {
         name: {"model_id": model.model_id, **await run_in_threadpool(model.nobody)}
         for name, model in models.items()
     }
-    only = next(iter(told.values())) if len(told) == 1 else {"models": told}
+    only = next(iter(effects.values())) if len(effects) == 1 else {"models": effects}
     return JSONResponse({"status": "healthy", **only})
 
 

@@ -65,7 +65,7 @@ class Registry:
                 self._connection.execute(sa.insert(model_stage_history).values(asdict(entry)))
         except sa.exc.IntegrityError as error:
             ledger = self.model(entry.model_name).entries
-            other = next((there for there in ledger if there.sequence == entry.sequence), None)
+            other = next((written for written in ledger if written.sequence == entry.sequence), None)
             if other is None:
                 raise
             raise LostRace(
