@@ -14,7 +14,6 @@ from starlette.routing import Route
 
 from e2i_assets.serving.server.background import Background
 from e2i_assets.serving.server.health import Health, Level, health_of
-from e2i_assets.serving.server.model import Model
 from e2i_assets.serving.server.openapi import document
 from e2i_assets.serving.server.predictions import Predictions
 from e2i_assets.serving.server.running import Service
@@ -77,13 +76,13 @@ async def health(request: Request) -> JSONResponse:
 
 async def health_cate(request: Request) -> JSONResponse:
     """Whether effects are told: that on somebody of whom nothing is known, asked for now."""
-    models: dict[str, Model] = request.app.state.service.models
+    service: Service = request.app.state.service
     effects = {
         name: {"model_id": model.model_id, **await run_in_threadpool(model.nobody)}
-        for name, model in models.items()
+        for name, model in service.models.items()
     }
     only = next(iter(effects.values())) if len(effects) == 1 else {"models": effects}
-    return JSONResponse({"status": "healthy", **only})
+    return JSONResponse({"status": health_of(service.windows.values()).status, **only})
 
 
 async def active(_: Request) -> Response:
