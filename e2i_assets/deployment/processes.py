@@ -74,7 +74,8 @@ def known(processes: Iterable[psutil.Process]) -> list[Known]:
 def end(*marks: str, within: float = 20.0) -> None:
     """End processes with one of these marks: asked first, to answer what they have begun, then killed."""
     for ask in (psutil.Process.terminate, psutil.Process.kill):
-        left = marked(*marks)
+        if not (left := marked(*marks)):
+            return
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 ask(process)

@@ -181,13 +181,15 @@ class Router:
         own, others = set(), set()
         with suppress(psutil.NoSuchProcess):
             own = {one.laddr for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+        if not {int(one.rpartition(":")[2]) for one in self._addresses} <= {port for _, port in own}:
+            return False
         with suppress(psutil.AccessDenied):  # macOS shows the sockets of others to root alone
             every = psutil.net_connections("tcp")
             others = {o.laddr for o in every if o.status == psutil.CONN_LISTEN and o.pid != process.pid}
         if shared := own & others:
             self.stop()
             raise _not_started(f"another process listens on port {min(shared)[1]}, too")
-        return {int(address.rpartition(":")[2]) for address in self._addresses} <= {port for _, port in own}
+        return True
 
     def stop(self) -> None:
         """End it, once it has answered what it has begun."""
