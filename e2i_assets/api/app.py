@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
-import importlib.metadata
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,13 +27,13 @@ from e2i_assets.errors import E2IError
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.resources.model_registry import ModelRegistry
 from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.serving.store import swagger_ui
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import DriverError
 from e2i_assets.warehouse.queries.deployments import BEGUN, end_change, record_change
 from e2i_assets.warehouse.warehouse import Warehouse
 
 log = logging.getLogger("e2i.api")
-SWAGGER_UI = "bentoml/_internal/server/static_content"
 WITHIN = 120.0
 """Seconds that a rollback is waited for; where a release has to be started, it takes some."""
 STATUS = {
@@ -133,8 +132,7 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
 
 def _documented(app: FastAPI) -> None:
     """`/docs` without the Internet: with the Swagger UI that BentoML brings for the services."""
-    files = importlib.metadata.distribution("bentoml").locate_file(SWAGGER_UI)
-    app.mount("/static", StaticFiles(directory=str(files)))
+    app.mount("/static", StaticFiles(directory=swagger_ui()))
 
     @app.get("/docs", include_in_schema=False)
     def documented() -> HTMLResponse:

@@ -109,12 +109,12 @@ class Part:
 
 
 def _session(number: int) -> list[psutil.Process]:
-    processes = []
+    members = []
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, PermissionError):
             if os.getsid(process.pid) == number:
-                processes.append(process)
-    return processes
+                members.append(process)
+    return members
 
 
 def other_parts(here: Settings, only: Sequence[str]) -> list[Part]:

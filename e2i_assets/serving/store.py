@@ -1,12 +1,14 @@
 """BentoML's store of bundles: which folder it is, and how a bundle gets into it whole or not at all.
 
 Tried with bentoml 1.4.39, whose stores and container are its own affair: there is no other way to use a
-second store in a process, to ask for one version and no longer one, or to build beside the store.
+second store in a process, to ask for one version and no longer one, or to build beside the store. The Swagger
+UI that it brings is found here, too.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import os
 import sys
 import tempfile
@@ -166,3 +168,9 @@ def _importing_from(folder: Path) -> Iterator[None]:
         for name in [name for name in sys.modules if name.partition(".")[0] in roots]:
             del sys.modules[name]
         sys.modules.update(modules)
+
+
+def swagger_ui() -> Path:
+    """Folder of the Swagger UI that BentoML shows its services with, which needs no Internet."""
+    static = importlib.metadata.distribution("bentoml").locate_file("bentoml/_internal/server/static_content")
+    return Path(str(static))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -32,9 +33,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            parts = node.value.split(".")
+            parts = re.split(r"[./]", node.value)  # a path into a package is a way to it, too
             if len(parts) > 1 and all(part.isidentifier() for part in parts):
-                yield node.value
+                yield ".".join(parts)
 
 
 def is_private(name: str) -> bool:
@@ -91,6 +92,7 @@ def test_a_package_has_one_door(package: str) -> None:
         "from dagster._core.instance import ref", "import bentoml._internal.bento", "import sklearn._loss",
         "from sklearn import _loss", "server = start()\nserver._lock.acquire()", "config = {'module': 'dagster._x.y'}",
         "from pandas.core._libs import x", "f().lock._file",
+        "files.locate_file('bentoml/_internal/server')",
     ],
 )  # fmt: skip
 def test_any_way_to_one_is_found(source: str) -> None:
