@@ -141,7 +141,7 @@ def test_killed_at_ten_random_points_and_run_again_each_row_is_there_once(
     code, whole = run("whole.")
     assert code == 0
     resumed, killed, rounds = [], 0, 0
-    while killed < 10 and rounds < 40:
+    while (killed < 10 or max(resumed) == 0) and rounds < 40:
         version = f"v{rounds}."
         rounds += 1
         killed += run(version, whole * chance.random())[0] == -signal.SIGKILL
@@ -150,7 +150,7 @@ def test_killed_at_ten_random_points_and_run_again_each_row_is_there_once(
         assert counts(warehouse, version) == each_once(1)
     loader.stdin.close()
     loader.wait(timeout=10)
-    assert killed == 10
+    assert killed >= 10
     assert max(resumed) > 0, "something was staged already, and was not staged again"
     assert counts(warehouse) == each_once(rounds + 1)
     assert leftovers(warehouse) == []

@@ -60,11 +60,11 @@ class Background:
         self.drop(1)
 
     def drop(self, requests: int, why: str = "") -> None:
-        """Count what is lost; `why` is told in the log."""
-        with self._lock:
-            self.dropped += requests
+        """Count what is lost; `why` is told in the log, before the count is seen."""
         if requests and why:
             logger.warning("%s: %d requests lost: %s", self._thread.name, requests, why)
+        with self._lock:
+            self.dropped += requests
 
     def close(self) -> None:
         """Do what is waiting, as far as that is soon done."""
