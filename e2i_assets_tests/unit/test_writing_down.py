@@ -82,7 +82,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_module, "TICK_S", 0.01)
 
 
-def test_the_queue_ends_by_rows_and_outlives_whatever_fails(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What the thread says, also where BentoML or Alembic have configured logging in this process before."""
+    monkeypatch.setattr(background_module.logger, "handlers", [caplog.handler])
+    monkeypatch.setattr(background_module.logger, "disabled", False)
+    caplog.set_level(logging.WARNING, logger=background_module.logger.name)
+    return caplog
+
+
+def test_the_queue_ends_by_rows_and_outlives_whatever_fails(log: pytest.LogCaptureFixture) -> None:
     done, fails = list[str](), [True]
 
     def work(items: list[str]) -> None:
@@ -91,12 +100,11 @@ def test_the_queue_ends_by_rows_and_outlives_whatever_fails(caplog: pytest.LogCa
             raise ZeroDivisionError("1 / SECRET")
         done.extend(items)
 
-    with caplog.at_level(logging.WARNING):
-        background = Background("log", work, places=1000)
-        background.offer("first")
-        until(lambda: background.dropped == 1)
-    assert "log: 1 requests lost: ZeroDivisionError" in caplog.text
-    assert "SECRET" not in caplog.text
+    background = Background("log", work, places=1000)
+    background.offer("first")
+    until(lambda: background.dropped == 1)
+    assert "log: 1 requests lost: ZeroDivisionError" in log.text
+    assert "SECRET" not in log.text
     background.offer("too large", 1001)
     assert background.dropped == 2
     background.offer("second", 1000)
