@@ -2,6 +2,8 @@
 
 LOAD = "load"
 """Of a raw table: the last committed load that it contains."""
+LOADS = "loads"
+"""Of a raw table: every committed load of its partition that it contains, in the order of their numbers."""
 SNAPSHOT = "snapshot"
 """Of a raw table: what its extract could see of the warehouse."""
 NEWEST = "newest_record"

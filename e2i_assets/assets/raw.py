@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.attribute_names import LOAD, NEWEST, SNAPSHOT
+from e2i_assets.assets.attribute_names import LOAD, LOADS, NEWEST, SNAPSHOT
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.ingest import attributes
 from e2i_assets.ingest.raw_table import RawTable
@@ -44,7 +44,7 @@ def build_raw_assets() -> list[dg.AssetsDefinition]:
                 "load": _load(snapshot, cohort_config.brand, cohort_config.indication),
                 "cohort_config": cohort_config.model_dump(mode="json"),
             }
-            stage = stage_context_of(context, version, configuration, {})
+            stage = stage_context_of(context, __name__, configuration, {})
             for key in sorted(context.selected_asset_keys):
                 results += make(stage, key, partial(_extract, stage, keys[key], snapshot))
         # Published when all are made.
@@ -84,6 +84,7 @@ def _extract(context: StageContext, name: str, snapshot: Snapshot) -> StageResul
         },
         attributes={
             LOAD: snapshot.load,
+            LOADS: list(snapshot.loads),
             SNAPSHOT: extract.snapshot,
             NEWEST: newest.isoformat() if (newest := newest_record(name, frame)) else None,
         },

@@ -67,6 +67,15 @@ def code_version(module: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def sources(module: str) -> dict[str, str]:
+    """What a code version is made of: each deciding module to a hash of its source.
+
+    Raises:
+        grimp.exceptions.ModuleNotPresent: the module is in no package.
+    """
+    return {name: _source_hash(name).hex()[:16] for name in sorted(deciding_modules(module))}
+
+
 def deciding_modules(module: str) -> frozenset[str]:
     """The module and what it imports, directly or not, less what only presents; full names.
 

@@ -34,8 +34,8 @@ def quality_of(settings: Settings, partition: str) -> QualityConfig:
 class StageContext:
     """One stage of one partition in one run; `inputs` are the published versions that it was given.
 
-    `config` is the configuration that decides the result and `code` the code version; `fingerprint` is the
-    hash of code, configuration and input versions: of all that the result is made from.
+    `config` is the configuration that decides the result, `code` the code version and `module` whose it is;
+    `fingerprint` is the hash of code, configuration and input versions: of all that the result is made from.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class StageContext:
         config: Any = None,
         code: str = "",
         fingerprint: str = "",
+        module: str = "",
     ) -> None:
         self.dagster = context
         self.log = context.log
@@ -52,6 +53,7 @@ class StageContext:
         self.config = config
         self.code = code
         self.fingerprint = fingerprint
+        self.module = module
         self.partition: str = context.partition_key
         self.run_id: str = context.run_id
         self.settings: Settings = context.resources.settings

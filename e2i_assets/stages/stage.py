@@ -24,11 +24,12 @@ from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
 from e2i_assets.resources.pages import PAGES
 from e2i_assets.resources.store import Published
 from e2i_assets.stages import display
-from e2i_assets.stages.code_version import code_version
+from e2i_assets.stages.code_version import code_version, sources
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
 from e2i_assets.stages.unforeseen import without_data
 from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
+from e2i_assets.warehouse.queries.publications import Made, Publication, record_publication
 
 FORCE = "e2i/force"
 """Run tag: compute although nothing changed."""
@@ -141,7 +142,7 @@ def stage(
                 return
             with without_data():
                 configuration = config(StageContext(context, inputs)) if config else None
-            stage_context = stage_context_of(context, version, configuration, inputs)
+            stage_context = stage_context_of(context, compute.__module__, configuration, inputs)
 
             def result() -> StageResult:
                 artifacts = {
@@ -157,12 +158,13 @@ def stage(
 
 
 def stage_context_of(
-    context: dg.AssetExecutionContext, code: str, configuration: Any, inputs: Mapping[str, Published]
+    context: dg.AssetExecutionContext, module: str, configuration: Any, inputs: Mapping[str, Published]
 ) -> StageContext:
-    """The context of a stage whose code version, configuration and inputs are known."""
+    """The context of a stage whose module, configuration and inputs are known."""
+    code = code_version(module)
     versions = {name: published.version for name, published in inputs.items()}
     fingerprint = json_hash({"code": code, "config": configuration, "inputs": versions})
-    return StageContext(context, inputs, configuration, code, fingerprint)
+    return StageContext(context, inputs, configuration, code, fingerprint, module)
 
 
 def make(
@@ -288,6 +290,15 @@ def _publish(
         run_id=context.run_id,
         code=context.code,
     )
+    record_publication(
+        context.warehouse,
+        Publication(
+            name, context.partition, version, context.fingerprint, context.code, context.config,
+            {k: Made(v.asset, v.version, v.run_id) for k, v in context.inputs.items()},
+            published.attributes, context.run_id,
+        ),
+        sources(context.module),
+    )  # fmt: skip
     yield dg.MaterializeResult(
         asset_key=asset_key,
         value=published,

@@ -7,6 +7,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
+import psutil
+
 from e2i_assets.contracts.base import columns, facts_of
 from e2i_assets.contracts.rules import Rule
 from e2i_assets.contracts.tables import TABLES
@@ -20,10 +22,12 @@ def register(cursor: Any, load: Load, fingerprint: str) -> int:
     """Enter a load that begins; returns its number."""
     truth = json.dumps(load.truth) if load.truth is not None else None
     absent = {table: sorted(names) for table, names in load.not_collected.items()}
+    files = json.dumps(dict(load.origins))
     cursor.execute(
-        f"INSERT INTO {LOADS} (source, fingerprint, status, truth, not_collected, committed_at) "
-        "VALUES ($1, $2, 'staging', $3::jsonb, $4::jsonb, NULL) RETURNING load_id",
-        (load.source, fingerprint, truth, json.dumps(absent)),
+        f"INSERT INTO {LOADS} "
+        "(source, fingerprint, status, truth, not_collected, files, loaded_by, committed_at) "
+        "VALUES ($1, $2, 'staging', $3::jsonb, $4::jsonb, $5::jsonb, $6, NULL) RETURNING load_id",
+        (load.source, fingerprint, truth, json.dumps(absent), files, psutil.Process().username()),
     )
     return cursor.fetchone()[0]
 

@@ -46,6 +46,8 @@ load_batches = sa.Table(
     _empty("partitions", "brand/indication pairs that the load touched", "[]"),
     sa.Column("truth", JSONB, comment="declared truth of generated data"),
     _empty("not_collected", "table to columns that the source does not have"),
+    _empty("files", "table to the file or table that it was read from"),
+    sa.Column("loaded_by", sa.Text, comment="account that began it; empty before that was recorded"),
     _now("started_at"),
     sa.Column(
         "committed_at",
@@ -88,6 +90,35 @@ gate_results = sa.Table(
     sa.Index("ml_gate_results_of_version", "asset", "partition", "version"),
     schema=SCHEMA,
     comment="Every evaluation of every gate.",
+)
+
+publications = sa.Table(
+    "ml_publications",
+    metadata,
+    _id(),
+    _text("asset"),
+    _text("partition"),
+    _text("version"),
+    sa.Column("fingerprint", sa.Text, nullable=False, comment="hash of code, configuration and inputs"),
+    sa.Column("code", sa.Text, nullable=False, comment="version of the code, see ml_code_versions"),
+    sa.Column("config", JSONB, nullable=False, comment="configuration that decided the result"),
+    sa.Column("inputs", JSONB, nullable=False, comment="input to asset, version and the run that made it"),
+    sa.Column("attributes", JSONB, nullable=False, comment="facts of its making"),
+    _text("run_id"),
+    _now("published_at"),
+    sa.UniqueConstraint("asset", "partition", "version", "run_id", name="ml_publications_once"),
+    schema=SCHEMA,
+    comment="Every version that passed its gates, with what it was made of.",
+)
+
+code_versions = sa.Table(
+    "ml_code_versions",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("modules", JSONB, nullable=False, comment="module to hash of its source"),
+    _now("first_used_at"),
+    schema=SCHEMA,
+    comment="What each code version of a stage is made of.",
 )
 
 data_quality_reports = sa.Table(

@@ -39,12 +39,17 @@ class Extract:
 
 
 class Snapshot:
-    """One partition at one moment; `load` is the last committed load that touched it, None when none did."""
+    """One partition at one moment; `loads` are the numbers of all committed loads that touched it."""
 
     def __init__(self, connection: sa.Connection, cursor: Any, brand: str, indication: str) -> None:
         self._connection, self._cursor = connection, cursor
         self._partition = PartitionKey(brand, indication)
-        self.load = watermark(connection, brand, indication)
+        self.loads = _loads(connection, self._partition)
+
+    @property
+    def load(self) -> int | None:
+        """The last committed load that touched it; None when none did."""
+        return self.loads[-1] if self.loads else None
 
     def extract(self, table: str) -> Extract:
         """One table, as it is in the snapshot."""
@@ -92,3 +97,9 @@ def watermark(connection: sa.Connection, brand: str, indication: str) -> int | N
     return connection.scalar(
         sa.select(sa.func.max(loads.load_id)).where(loads.partitions.contains([touched]))
     )
+
+
+def _loads(connection: sa.Connection, partition: PartitionKey) -> tuple[int, ...]:
+    loads = records.load_batches.c
+    of_partition = sa.select(loads.load_id).where(loads.partitions.contains([partition.touched]))
+    return tuple(connection.scalars(of_partition.order_by(loads.load_id)))

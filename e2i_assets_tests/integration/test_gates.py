@@ -14,7 +14,8 @@ from e2i_assets.cli.runner import _was_interrupted
 from e2i_assets.gates.verdict import Verdict, refuse
 from e2i_assets.resources.store import Published
 from e2i_assets.stages.display import CODE_CHANGED, check
-from e2i_assets.warehouse.records import gate_results
+from e2i_assets.warehouse.queries.publications import Made, code_modules, publication_of, record_publication
+from e2i_assets.warehouse.records import gate_results, publications
 from e2i_assets_tests.integration.gate_world import (
     DOWNSTREAM,
     OTHER,
@@ -255,6 +256,30 @@ def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace
     assert judged.endswith("(E2I_AS_OF)")
     assert shown.description == f"{PARTITION}, {judged}: -1 is not positive. Give a positive number."
     assert rows[2]["run_id"] == refused.run_id
+
+
+def test_what_a_version_was_made_of_is_on_record(world: World, platform: SimpleNamespace) -> None:
+    world.run()
+    up, down = world.current(), world.current("downstream")
+    recorded = publication_of(platform.warehouse, "downstream", PARTITION, down.version)
+    assert recorded.inputs == {"number": Made("upstream", up.version, up.run_id)}
+    assert (recorded.fingerprint, recorded.code, recorded.run_id) == (
+        down.fingerprint,
+        down.code,
+        down.run_id,
+    )
+    source = publication_of(platform.warehouse, "upstream", PARTITION, up.version, up.run_id)
+    assert (source.config, source.inputs) == (1, {})
+    assert "e2i_assets_tests.integration.gate_world" in code_modules(platform.warehouse, down.code)
+    world.numbers[PARTITION] = -1
+    world.run(UPSTREAM)
+    with platform.warehouse.engine.connect() as connection:  # what was refused was not published
+        assert connection.scalar(sa.select(sa.func.count()).select_from(publications)) == 2
+    again = dataclasses.replace(recorded, run_id="later", attributes={"loss": float("nan")})
+    record_publication(platform.warehouse, again, {})  # PostgreSQL's JSON has no such number
+    assert publication_of(platform.warehouse, "downstream", PARTITION, down.version).attributes == {
+        "loss": "NaN"
+    }
 
 
 def test_nothing_is_computed_when_nothing_changed(world: World) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -46,8 +47,10 @@ def tables() -> Tables:
 
 
 def test_a_load_is_read_back_as_it_was(warehouse: Warehouse, tables: Tables) -> None:
-    report = warehouse.load(Load(tables, "test"), PARTITIONS)
+    report = warehouse.load(Load(tables, "test", {"hcp_profiles": "hcps.csv"}), PARTITIONS)
     assert report.partitions == ("Brand/a", "Brand/b")
+    batch = query(warehouse, "SELECT loaded_by, files FROM e2i.ml_load_batches")
+    assert [tuple(row) for row in batch] == [(psutil.Process().username(), {"hcp_profiles": "hcps.csv"})]
     read = warehouse.extract("patient_journeys", "Brand", "a")
     assert read.equals(tables["patient_journeys"].filter(pl.col("indication") == "a"))
     assert warehouse.extract("hcp_profiles", "Brand", "b")["hcp_id"].to_list() == ["h2"]
