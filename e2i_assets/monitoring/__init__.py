@@ -1,0 +1,1 @@
+"""Watching what is live: whether data and models are still what they were, whom to tell, when to retrain."""
