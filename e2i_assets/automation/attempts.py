@@ -1,6 +1,7 @@
 """Whether a load has been answered: by a run of every stage that ended with publications or a refusal."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -12,12 +13,16 @@ from e2i_assets.warehouse.warehouse import Warehouse
 
 LOAD = "e2i/load"
 """Run tag: the load that the run is an attempt to answer."""
+PARTITION = "dagster/partition"
 MAX_ATTEMPTS = 5
 """Runs for one load that die before somebody has to look."""
-RECENT_RUNS = 100
+CLOCKS = timedelta(hours=1)
+"""By how much the clocks of the database and of whoever runs Dagster may differ."""
 LAUNCHED = ".dagster/grpc_info"
 """Tag of a run that Dagster's daemon or web server launched, and whose process Dagster watches. A command's
 own run that was killed stays unfinished for ever and says nothing."""
+FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 
 
 @dataclass(frozen=True)
@@ -65,36 +70,53 @@ def next_step(load: int, extracted_by: str | None, attempts: Sequence[Attempt], 
 
 
 def attempts_of(
-    instance: dg.DagsterInstance, warehouse: Warehouse, partition: str, stages: Collection[dg.AssetKey]
-) -> list[Attempt]:
-    """The newest runs of a partition, as far as they say whether a load has been answered.
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    stages: Mapping[str, Collection[dg.AssetKey]],
+    since: datetime,
+) -> dict[str, list[Attempt]]:
+    """The runs of each partition that are under way, or were later than `since`.
+
+    A run that answers a load ends after the load was committed, whenever it was begun.
 
     Args:
-        stages: every asset that applies to the partition; a run of fewer is not `whole`.
+        stages: partition to every asset that applies to it; a run of fewer is not `whole`.
     """
-    tags = {"dagster/partition": partition}
-    records = instance.get_run_records(dg.RunsFilter(tags=tags), limit=RECENT_RUNS)
-    refused = refused_runs(warehouse, [record.dagster_run.run_id for record in records])
-    attempts = (_attempt(record, refused, stages) for record in records)
-    return [attempt for attempt in attempts if attempt is not None]
+    tags = {PARTITION: list(stages)}
+    filters = [
+        dg.RunsFilter(tags=tags, updated_after=since - CLOCKS),
+        dg.RunsFilter(tags=tags, statuses=UNFINISHED),
+    ]
+    records = {record.dagster_run.run_id: record for of in filters for record in instance.get_run_records(of)}
+    refused = refused_runs(warehouse, records)
+    attempts = defaultdict(list)
+    for partition, attempt in _attempts(records.values(), refused, stages):
+        attempts[partition].append(attempt)
+    return attempts
 
 
-def _attempt(
-    record: dg.RunRecord, refused: Collection[str], stages: Collection[dg.AssetKey]
-) -> Attempt | None:
-    run = record.dagster_run
-    if not run.is_finished and not (run.status == dg.DagsterRunStatus.QUEUED or LAUNCHED in run.tags):
-        return None
-    answered = run.is_success or run.run_id in refused
-    selected = run.asset_selection
-    return Attempt(
-        run_id=run.run_id,
-        outcome="in flight" if not run.is_finished else "answered" if answered else "died",
-        created=_utc(record.create_timestamp),
-        ended=datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
-        load=run.tags.get(LOAD),
-        whole=selected is None or set(stages) <= selected,
-    )
+def _attempts(
+    records: Collection[dg.RunRecord],
+    refused: Collection[str],
+    stages: Mapping[str, Collection[dg.AssetKey]],
+) -> Iterator[tuple[str, Attempt]]:
+    for record in records:
+        run = record.dagster_run
+        if not run.is_finished and not (run.status == dg.DagsterRunStatus.QUEUED or LAUNCHED in run.tags):
+            continue
+        answered = run.is_success or run.run_id in refused
+        selected, partition = run.asset_selection, run.tags[PARTITION]
+        yield (
+            partition,
+            Attempt(
+                run_id=run.run_id,
+                outcome="in flight" if not run.is_finished else "answered" if answered else "died",
+                created=_utc(record.create_timestamp),
+                ended=datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
+                load=run.tags.get(LOAD),
+                whole=selected is None or set(stages[partition]) <= selected,
+            ),
+        )
 
 
 def _utc(moment: datetime) -> datetime:

@@ -1,6 +1,8 @@
 """Sensors: a committed load asks for a run of each partition that it touched, until one has answered."""
 
+import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -12,9 +14,12 @@ from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.partitions import wrong_files
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.queries.loads import newest_loads
 from e2i_assets.warehouse.warehouse import Warehouse
 
 NEWEST_RAW = "raw/patient_journeys"
+READERS = 16
+"""Pointers that are read at the same time: of object storage one takes tens of milliseconds."""
 
 
 def build_new_data_sensor() -> dg.SensorDefinition:
@@ -30,6 +35,7 @@ def build_new_data_sensor() -> dg.SensorDefinition:
     )
     def new_data_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         resources = context.resources
+        # All of them before the first is given away: a tick that cannot read everything requests nothing.
         requests = list(_requests(context, resources.settings, resources.warehouse, resources.store))
         yield from requests
         wrong = wrong_files(resources.settings.config_dir)
@@ -46,39 +52,63 @@ def _published(
     context: dg.SensorEvaluationContext, store: ArtifactStore, partitions: Iterable[str]
 ) -> Iterator[tuple[str, Published | None]]:
     """Partition to its raw tables; without those of which it cannot be read, which is logged."""
-    for key in partitions:
+
+    def read(partition: str) -> Published | ArtifactRefused | None:
         try:
-            yield key, store.current(NEWEST_RAW, key)
+            return store.current(NEWEST_RAW, partition)
         except ArtifactRefused as error:
-            context.log.error(error.summary)
+            return error
+
+    keys = list(partitions)
+    with ThreadPoolExecutor(READERS) as readers:
+        for key, raw in zip(keys, readers.map(read, keys), strict=True):
+            if isinstance(raw, ArtifactRefused):
+                context.log.error(f"{key}: no run is requested for its newest load. {raw.summary}")
+            else:
+                yield key, raw
 
 
 def _requests(
     context: dg.SensorEvaluationContext, settings: Settings, warehouse: Warehouse, store: ArtifactStore
 ) -> Iterator[dg.RunRequest]:
+    """What is to be run; the cursor keeps the loads about which nothing is left to be done."""
     known = loaded_cohort_configs(context, settings.config_dir)
+    touched = newest_loads(warehouse)
+    newest = {
+        key: touched[name] for key, one in known.items() if (name := one.partition_key.touched) in touched
+    }
+    settled: dict[str, int] = json.loads(context.cursor or "{}")
+    waiting = {key: load for key, load in newest.items() if settled.get(key) != load.load_id}
+    if not waiting:
+        return
     assert context.repository_def is not None
     keys = sorted(context.repository_def.asset_graph.executable_asset_keys)
     scopes = load_scopes(settings.config_dir / "scopes")
-    for partition, raw in _published(context, store, list(known)):
-        load = warehouse.watermark(known[partition].brand, known[partition].indication)
-        if load is None:
-            continue
-        stages = served_assets(keys, known[partition].scopes, scopes)
+    stages = {key: served_assets(keys, known[key].scopes, scopes) for key in waiting}
+    since = min(load.committed_at for load in waiting.values())
+    attempts = attempts_of(context.instance, warehouse, stages, since)
+    now = datetime.now(UTC)
+    for partition, raw in _published(context, store, waiting):
+        load = waiting[partition].load_id
         extracted_by = raw.run_id if raw and raw.attributes["load"] == load else None
-        attempts = attempts_of(context.instance, warehouse, partition, stages)
-        step = next_step(load, extracted_by, attempts, datetime.now(UTC))
+        step = next_step(load, extracted_by, attempts[partition], now)
+        if step is None or step.alert:
+            settled[partition] = load
         if step is not None and step.alert:
             context.log.error(
                 f"{partition}: {MAX_ATTEMPTS} runs for load {load} died before a stage answered; none is "
                 f"requested any more. Read the last one's error, then: e2i materialize -p {partition}"
             )
-        if step is None or step.number is None:
-            continue
-        yield dg.RunRequest(
-            # Dagster never runs the same key twice: a tick repeated after a crash starts nothing new.
-            run_key=f"{partition}-load-{load}-attempt-{step.number}",
-            partition_key=partition,
-            asset_selection=stages,
-            tags={LOAD: str(load)},
-        )
+        if step is not None and step.number is not None:
+            yield _request(partition, load, step.number, stages[partition])
+    context.update_cursor(json.dumps({key: settled[key] for key in sorted(settled.keys() & newest.keys())}))
+
+
+def _request(partition: str, load: int, attempt: int, stages: list[dg.AssetKey]) -> dg.RunRequest:
+    return dg.RunRequest(
+        # Dagster never runs the same key twice: a tick repeated after a crash starts nothing new.
+        run_key=f"{partition}-load-{load}-attempt-{attempt}",
+        partition_key=partition,
+        asset_selection=stages,
+        tags={LOAD: str(load)},
+    )

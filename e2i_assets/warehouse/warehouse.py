@@ -45,6 +45,16 @@ class Warehouse:
             migrations.upgrade(engine)
         return engine
 
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection to read over.
+
+        Raises:
+            WarehouseUnavailable: the database cannot be reached, or is lost on the way.
+        """
+        with _reachable(self.engine.url), self.engine.connect() as connection:
+            yield connection
+
     def revive(self) -> None:
         """Start the embedded server again where it was killed; another one is somebody else's.
 

@@ -1,0 +1,134 @@
+"""What a tick of the sensor for new data costs: 100 partitions, 10,000 past loads and as many runs.
+
+The installation is real but for the data: cohort files, an embedded PostgreSQL with the records of loads and
+Dagster's runs, and the pointer to the raw tables of each partition. A tick is all that Dagster's daemon has the
+code location do. Of each kind: the cursor of the tick before, or none as after an upgrade.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import sqlalchemy as sa
+
+from e2i_assets.automation.attempts import LOAD
+from e2i_assets.automation.sensors import NEWEST_RAW
+from e2i_assets.build import build_defs, build_resources
+from e2i_assets.cli.instance import dagster_instance
+from e2i_assets.cli.session import open_session
+from e2i_assets.resources.store import ArtifactStore, Published
+from e2i_assets.warehouse.warehouse import Warehouse
+from e2i_assets_tests.conftest import WHOLE_CONFIG, postgres_home
+
+TEMPLATE = "fabhalta_pnh"
+
+
+def write_cohorts(count: int) -> list[str]:
+    """Cohort files of as many brands, instead of the shipped ones."""
+    folder = WHOLE_CONFIG / "cohorts"
+    text = (folder / f"{TEMPLATE}.yaml").read_text()
+    for file in folder.glob("*.yaml"):
+        file.unlink()
+    keys = [f"brand{number:03}_pnh" for number in range(count)]
+    for number, key in enumerate(keys):
+        (folder / f"{key}.yaml").write_text(text.replace("brand: Fabhalta", f"brand: Brand{number:03}"))
+    return keys
+
+
+def add_loads(warehouse: Warehouse, partitions: int, first: int, last: int) -> None:
+    """Loads of one partition each, in turn; every hundredth load touched them all."""
+    every = ", ".join(f'"Brand{number:03}/pnh"' for number in range(partitions))
+    insert = sa.text(
+        "INSERT INTO e2i.ml_load_batches (source, partitions, started_at, committed_at) "
+        "SELECT 'feed', CASE WHEN n % 100 = 0 THEN cast(:every AS jsonb) "
+        "ELSE jsonb_build_array('Brand' || to_char(n % :partitions, 'FM000') || '/pnh') END, "
+        "now() - (:last - n) * interval '1 minute', now() - (:last - n) * interval '1 minute' "
+        "FROM generate_series(cast(:first AS int), cast(:last AS int)) AS n"
+    )
+    with warehouse.engine.begin() as connection:
+        connection.execute(
+            insert, {"every": f"[{every}]", "partitions": partitions, "first": first, "last": last}
+        )
+
+
+def add_runs(instance: dg.DagsterInstance, keys: list[str], loads: int) -> dict[str, str]:
+    """A run that answered each load; the last one of each partition."""
+    newest = {}
+    for load in range(1, loads + 1):
+        partition = keys[load % len(keys)]
+        run = dg.DagsterRun(
+            "refresh",
+            status=dg.DagsterRunStatus.SUCCESS,
+            tags={"dagster/partition": partition, LOAD: str(load), "dagster/run_key": f"{partition}-{load}"},
+        )
+        instance.add_run(run)
+        newest[partition] = run.run_id
+    return newest
+
+
+def publish(store: ArtifactStore, keys: list[str], runs: dict[str, str], load: int) -> None:
+    """The pointer to the raw tables of each partition."""
+    for key in keys:
+        store.publish(
+            Published(NEWEST_RAW, key, "0" * 16, "", attributes={"load": load}, run_id=runs.get(key, ""))
+        )
+
+
+@contextmanager
+def installed() -> Iterator[Path]:
+    with postgres_home() as home:
+        import os
+
+        os.environ |= {"E2I_HOME": str(home / "home"), "E2I_CONFIG": str(WHOLE_CONFIG)}
+        yield home
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--partitions", type=int, default=100)
+    parser.add_argument("--loads", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with installed():
+        keys = write_cohorts(options.partitions)
+        here, warehouse = open_session()
+        defs, resources = build_defs(here), build_resources(here)
+        sensor = defs.resolve_sensor_def("new_data_sensor")
+        needed = {name: resources[name] for name in sensor.required_resource_keys}
+        add_loads(warehouse, options.partitions, 1, options.loads)
+        with dagster_instance() as instance:
+            runs = add_runs(instance, keys, options.loads)
+            publish(resources["store"], keys, runs, options.loads)
+
+            def tick(cursor: str | None, requests: int) -> str | None:
+                times = []
+                for _ in range(options.rounds):
+                    context = dg.build_sensor_context(
+                        instance=instance, cursor=cursor, resources=needed, definitions=defs
+                    )
+                    with context:
+                        started = time.perf_counter()
+                        data = sensor.evaluate_tick(context)
+                        times.append(time.perf_counter() - started)
+                    assert len(data.run_requests or []) == requests, data
+                print(
+                    f"{'no cursor' if cursor is None else 'with cursor'}, {requests} requests: first "
+                    f"{times[0]:.2f} s, median {statistics.median(times):.2f} s, longest {max(times):.2f} s"
+                )
+                return data.cursor
+
+            settled = tick(None, 0)
+            tick(settled, 0)
+            add_loads(warehouse, options.partitions, options.loads + 100, options.loads + 100)
+            tick(settled, options.partitions)
+            tick(None, options.partitions)
+
+
+if __name__ == "__main__":
+    main()
