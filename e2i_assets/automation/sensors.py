@@ -11,9 +11,11 @@ from e2i_assets.automation.attempts import LOAD, MAX_ATTEMPTS, attempts_of, next
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.monitoring.alerts.alert import Alert
 from e2i_assets.partitions import wrong_files
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.queries.alerts import raise_alert
 from e2i_assets.warehouse.queries.loads import newest_loads
 from e2i_assets.warehouse.warehouse import Warehouse
 
@@ -48,10 +50,10 @@ def build_new_data_sensor() -> dg.SensorDefinition:
     return new_data_sensor
 
 
-def _published(
-    context: dg.SensorEvaluationContext, store: ArtifactStore, partitions: Iterable[str]
-) -> Iterator[tuple[str, Published | None]]:
-    """Partition to its raw tables; without those of which it cannot be read, which is logged."""
+def published(
+    store: ArtifactStore, partitions: Iterable[str]
+) -> Iterator[tuple[str, Published | ArtifactRefused | None]]:
+    """Partition to its raw tables, or to why they cannot be read."""
 
     def read(partition: str) -> Published | ArtifactRefused | None:
         try:
@@ -61,11 +63,7 @@ def _published(
 
     keys = list(partitions)
     with ThreadPoolExecutor(READERS) as readers:
-        for key, raw in zip(keys, readers.map(read, keys), strict=True):
-            if isinstance(raw, ArtifactRefused):
-                context.log.error(f"{key}: no run is requested for its newest load. {raw.summary}")
-            else:
-                yield key, raw
+        yield from zip(keys, readers.map(read, keys), strict=True)
 
 
 def _requests(
@@ -88,18 +86,18 @@ def _requests(
     since = min(load.committed_at for load in waiting.values())
     attempts = attempts_of(context.instance, warehouse, stages, since)
     now = datetime.now(UTC)
-    for partition, raw in _published(context, store, waiting):
+    for partition, raw in published(store, waiting):
         load = waiting[partition].load_id
+        if isinstance(raw, ArtifactRefused):
+            _raise(context, warehouse, _unreadable(partition, load, raw))
+            continue
         extracted_by = raw.run_id if raw and raw.attributes["load"] == load else None
         step = next_step(load, extracted_by, attempts[partition], now)
+        if step is not None and step.alert:
+            _raise(context, warehouse, _given_up(partition, load))
         if step is None or step.alert:
             settled[partition] = load
-        if step is not None and step.alert:
-            context.log.error(
-                f"{partition}: {MAX_ATTEMPTS} runs for load {load} died before a stage answered; none is "
-                f"requested any more. Read the last one's error, then: e2i materialize -p {partition}"
-            )
-        if step is not None and step.number is not None:
+        elif step.number is not None:
             yield _request(partition, load, step.number, stages[partition])
     context.update_cursor(json.dumps({key: settled[key] for key in sorted(settled.keys() & newest.keys())}))
 
@@ -112,3 +110,33 @@ def _request(partition: str, load: int, attempt: int, stages: list[dg.AssetKey])
         asset_selection=stages,
         tags={LOAD: str(load)},
     )
+
+
+def _given_up(partition: str, load: int) -> Alert:
+    return Alert(
+        "refresh",
+        "high",
+        subject=f"refresh of {partition}",
+        message=f"{partition}: {MAX_ATTEMPTS} runs for load {load} died before a stage answered; none is "
+        "requested any more.",
+        next_step=f"Read the last one's error in Dagit, mend it, then: e2i materialize -p {partition}",
+        partition=partition,
+        details={"load": load, "attempts": MAX_ATTEMPTS},
+    )
+
+
+def _unreadable(partition: str, load: int, error: ArtifactRefused) -> Alert:
+    return Alert(
+        "sensor",
+        "high",
+        subject=f"new_data_sensor of {partition}",
+        message=f"{partition}: no run is requested for load {load}. {error}",
+        next_step=error.next_step or f"e2i materialize -p {partition} --force",
+        partition=partition,
+        details={"load": load},
+    )
+
+
+def _raise(context: dg.SensorEvaluationContext, warehouse: Warehouse, alert: Alert) -> None:
+    context.log.error(f"{alert.message} {alert.next_step}")
+    raise_alert(warehouse, alert)
