@@ -112,11 +112,18 @@ def _attempts(
                 run_id=run.run_id,
                 outcome="in flight" if not run.is_finished else "answered" if answered else "died",
                 created=_utc(record.create_timestamp),
-                ended=datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
+                ended=_ended(record) if run.is_finished else None,
                 load=run.tags.get(LOAD),
                 whole=selected is None or set(stages[partition]) <= selected,
             ),
         )
+
+
+def _ended(record: dg.RunRecord) -> datetime:
+    """A run that was never begun has no end; then it is when Dagster last wrote of it."""
+    if record.end_time:
+        return datetime.fromtimestamp(record.end_time, UTC)
+    return _utc(record.update_timestamp)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -8,6 +8,7 @@ code location do. Of each kind: the cursor of the tick before, or none as after 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.session import open_session
 from e2i_assets.resources.store import ArtifactStore, Published
+from e2i_assets.settings import settings
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import WHOLE_CONFIG, postgres_home
 
@@ -83,9 +85,8 @@ def publish(store: ArtifactStore, keys: list[str], runs: dict[str, str], load: i
 @contextmanager
 def installed() -> Iterator[Path]:
     with postgres_home() as home:
-        import os
-
         os.environ |= {"E2I_HOME": str(home / "home"), "E2I_CONFIG": str(WHOLE_CONFIG)}
+        settings.cache_clear()
         yield home
 
 

@@ -28,13 +28,13 @@ def newest_loads(warehouse: Warehouse) -> dict[str, NewestLoad]:
     Raises:
         WarehouseUnavailable: the database cannot be reached.
     """
-    touched = sa.func.jsonb_array_elements_text(load_batches.c.partitions).column_valued("touched")
+    of = load_batches.c
+    touched = sa.func.jsonb_array_elements_text(of.partitions).label("touched")
+    loads = sa.select(touched, of.load_id, of.committed_at).subquery().c
     newest = (
-        sa.select(touched, load_batches.c.load_id, load_batches.c.committed_at)
-        .select_from(load_batches)
-        .join(touched, sa.true())
-        .distinct(touched)
-        .order_by(touched, load_batches.c.load_id.desc())
+        sa.select(loads.touched, loads.load_id, loads.committed_at)
+        .distinct(loads.touched)
+        .order_by(loads.touched, loads.load_id.desc())
     )
     with warehouse.reading() as connection:
         return {row[0]: NewestLoad(row[1], row[2]) for row in connection.execute(newest)}
