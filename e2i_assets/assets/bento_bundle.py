@@ -183,6 +183,7 @@ def _build(context: StageContext, scope: Scope, splits: Splits, served: Servable
         version=context.fingerprint,
         answer=served.answer,
         metadata={
+            "partition": context.partition,
             "algorithm": model.algorithm,
             "model_fingerprint": model.fingerprint,
             "data_version": context.inputs["splits"].version,

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from e2i_assets import file_hashes
+from e2i_assets import file_hashes, observability
 from e2i_assets.file_hashes import File
 from e2i_assets.modeling.explanation import contributions
 from e2i_assets.modeling.selection import one_row
@@ -25,6 +25,7 @@ MODELS, SOURCES = "models", "src/"
 _SERVER = Path(__file__).with_name("server")
 _CARRIED = {
     "e2i_assets.serving.server": "server",
+    "e2i_assets.observability": "observability",
     "e2i_assets.modeling.selection.one_row": "one_row",
     "e2i_assets.modeling.explanation.contributions": "contributions",
     "e2i_assets.file_hashes": "file_hashes",
@@ -38,7 +39,9 @@ def service_files() -> Mapping[str, str]:
     files = {"service.py": _SERVER / "service.py"}
     files |= {f"{_CARRIED[one.__name__]}.py": Path(str(one.__file__)) for one in (contributions, file_hashes)}
     files |= {f"server/{part.name}": part for part in sorted(_SERVER.glob("*.py"))}
-    files |= {f"one_row/{part.name}": part for part in sorted(Path(one_row.__file__).parent.glob("*.py"))}
+    for package in (observability, one_row):
+        folder = Path(str(package.__file__)).parent
+        files |= {f"{_CARRIED[package.__name__]}/{part.name}": part for part in sorted(folder.glob("*.py"))}
     del files["server/service.py"]
     return {path: _renamed(source.read_text(encoding="utf-8")) for path, source in files.items()}
 

@@ -19,8 +19,11 @@ from e2i_assets.serving.server.explanation import Explainer
 from e2i_assets.serving.server.request_schema import Row, accepted_levels, bounds, to_frame
 
 _ALWAYS = frozenset(
-    {"joblib", "numpy", "pandas", "psycopg", "psycopg_binary", "pydantic", "scipy", "sklearn"}
-)
+    {
+        "httpx", "joblib", "numpy", "opentelemetry-exporter-otlp-proto-common", "pandas", "psycopg",
+        "psycopg_binary", "pydantic", "scipy", "sklearn",
+    }
+)  # fmt: skip
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # spares a scan of every installed distribution
 _UNKNOWN_LEVEL = "a level that no training row has"
 MADE_UP = 200

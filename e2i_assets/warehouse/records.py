@@ -370,3 +370,25 @@ bento_bundles = sa.Table(
     schema=SCHEMA,
     comment="Every bundle that was built.",
 )
+
+observability_spans = sa.Table(
+    "ml_observability_spans",
+    metadata,
+    sa.Column("trace_id", sa.Text, primary_key=True, comment="of a run its id without dashes"),
+    sa.Column("span_id", sa.Text, primary_key=True),
+    sa.Column("parent_span_id", sa.Text, comment="within which this was done"),
+    sa.Column("service", sa.Text, nullable=False, comment="whose work it was: e2i, or a service"),
+    sa.Column("operation", sa.Text, nullable=False, comment="a stage, a gate, a trial, an endpoint"),
+    sa.Column("started_at", sa.TIMESTAMP(timezone=True), nullable=False, index=True),
+    sa.Column("ended_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("duration_ms", sa.Double, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("error_type", sa.Text, comment="class or code of what went wrong, never its text"),
+    sa.Column("model_name", sa.Text),
+    sa.Column("partition", sa.Text),
+    sa.Column("run_id", sa.Text, index=True, comment="of Dagster"),
+    sa.Column("attributes", JSONB, nullable=False, comment="versions, counts and verdicts"),
+    sa.CheckConstraint("status IN ('success', 'error')", name="ml_observability_spans_status"),
+    schema=SCHEMA,
+    comment="What was done, within what, and how long it took; for 30 days, which whoever writes sees to.",
+)

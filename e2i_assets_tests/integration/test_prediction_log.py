@@ -17,10 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.file_hashes import hash_of, hashes
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.observability import database as database_module
+from e2i_assets.observability.background import Unavailable
+from e2i_assets.observability.database import Database
 from e2i_assets.serving import ReleaseMember, bento_store, build_bundle, build_release
-from e2i_assets.serving.server import database as database_module
-from e2i_assets.serving.server.background import Unavailable
-from e2i_assets.serving.server.database import Database
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.registry_records import model_registry
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -82,7 +82,10 @@ def url(here: Settings) -> Iterator[str]:
         for one in (answers, shadow):
             register(warehouse, one)
         release = build_release("classification-service", "r1", [answers, shadow])
-    variables = {"E2I_PREDICTION_LOG_URL": here.database_url.get_secret_value()}
+    variables = {
+        "E2I_PREDICTION_LOG_URL": here.database_url.get_secret_value(),
+        "E2I_OTLP_ENDPOINT": "http://127.0.0.1:1",  # nobody there, which nobody is to notice
+    }
     with served(release, home, home / "serve.log", **variables) as address:
         yield address
 
@@ -125,6 +128,38 @@ def test_what_was_answered_is_written_down(url: str, query: Query) -> None:
         (*common, None, probabilities[0], {"region": "north"}),
         (*common, "journey-b", probabilities[1], {"region": None}),
     ]
+
+
+def test_a_prediction_is_a_span_of_who_asked_for_it(url: str, query: Query) -> None:
+    """Where that one records its own; and what is kept longer than is kept goes with the next that comes."""
+    trace, parent, old = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "c" * 32
+    query(
+        "INSERT INTO e2i.ml_observability_spans SELECT %s, number, NULL, 's', 'o', day, day, 0, 'success', NULL, NULL, "
+        "NULL, NULL, '{}' FROM (VALUES ('new', now() - interval '29 days'), ('old', now() - interval '31 days')) "
+        "AS r(number, day)",
+        old,
+    )
+    ask(url, "unsampled", traceparent=f"00-{trace}-{parent}-00")
+    ask(url, "probed", traceparent=f"00-{trace}-{parent}-01", **{"X-E2I-Probe": "1"})
+    ask(url, "traced", traceparent=f"00-{trace}-{parent}-01")
+    ((span_id, duration, attributes, *more),) = until(
+        query,
+        "SELECT span_id, duration_ms, attributes, parent_span_id, service, operation, status, model_name "
+        f"FROM e2i.ml_observability_spans WHERE trace_id = '{trace}'",
+        bool,
+    )
+    assert more == [parent, "classification-service", "/predict", "success", NAME]
+    assert len(span_id) == 16
+    assert 0 < duration < 30_000
+    assert attributes == {
+        "version": "1", "stage": "production", "release": "classification-service:r1", "rows": 1,
+        "http.response.status_code": 200, "verdict": "answered", "shadow": True,
+    }  # fmt: skip
+    until(
+        query,
+        f"SELECT span_id FROM e2i.ml_observability_spans WHERE trace_id = '{old}'",
+        lambda r: r == [("new",)],
+    )
 
 
 def test_no_source_of_data_is_the_log(here: Settings) -> None:

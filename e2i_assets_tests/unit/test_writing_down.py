@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from e2i_assets.serving.server import background as background_module
-from e2i_assets.serving.server.background import Background, Unavailable
-from e2i_assets.serving.server.database import Database, Refused
+from e2i_assets.observability import background as background_module
+from e2i_assets.observability.background import Background, Unavailable
+from e2i_assets.observability.database import Database, Refused
 from e2i_assets.serving.server.metrics import Metrics
 
 

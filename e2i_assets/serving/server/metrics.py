@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from e2i_assets.serving.server.background import Background
+from e2i_assets.observability.background import Background
 from e2i_assets.serving.server.health import Level
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
@@ -26,7 +26,7 @@ class _Dropped:
         """The counter as it is now."""
         from prometheus_client.core import CounterMetricFamily
 
-        text = "Requests lost to the prediction log, or to the evidence of shadows"
+        text = "Requests lost to the prediction log or the evidence of shadows, and spans lost"
         counter = CounterMetricFamily("e2i_model_dropped_requests", text, labels=("service", "log"))
         for name, background in self._background().items():
             counter.add_metric((self._service, name), background.dropped)

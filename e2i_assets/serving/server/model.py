@@ -26,6 +26,7 @@ class Model:
     Attributes:
         name: by which requests ask for it.
         version, stage, role: of the registry; a bundle that no release has taken up is in development.
+        partition: of the platform; None of a bundle that was built by hand.
         logged_features: what of a request may be kept, as its scope says.
         gives: what kind of answer (`modeling.problems.base.Answer`).
         schema: its `schema.json`.
@@ -48,6 +49,7 @@ class Model:
         self.name, self.version = member["model_name"], member["version"]
         self.stage, self.role = member["stage"], member["role"]
         self.model_id = self.schema["model_id"]
+        self.partition: str | None = self.schema["metadata"].get("partition")
         self._answer, self._columns = self.schema["answer"], self.schema["answer"]["columns"]
         self.logged_features: Sequence[str] = self.schema["logged_features"]
         self.gives = self._answer["gives"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from e2i_assets.serving.server.background import Background
-from e2i_assets.serving.server.database import Database
+from e2i_assets.observability.background import Background
+from e2i_assets.observability.database import Database
 
 PLACES = 20_000
 """Rows that wait to be written; a minute of a busy service."""

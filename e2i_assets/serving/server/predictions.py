@@ -28,7 +28,8 @@ class Predictions:
         """Answer, and count what was answered, whoever it was that did."""
         start = time.perf_counter()
         service: Service = scope["app"].state.service
-        asked = scope["e2i"] = {"start": start, "model": ""}
+        headers = dict(scope["headers"])
+        asked = scope["e2i"] = {"start": start, "headers": headers, "model": None, "rows": None}
         status = 500
 
         async def noting(message: Message) -> None:
@@ -41,6 +42,7 @@ class Predictions:
             await self.app(scope, receive, noting)
         finally:
             service.count(asked["model"], self.endpoint, status, start)
+            service.tracing.note(asked, self.endpoint, status)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked, service = scope["e2i"], scope["app"].state.service
@@ -61,6 +63,7 @@ class Predictions:
 
     def _predicted(self, service: Service, model: Model, body: Any, scope: Scope) -> bytes:
         rows: Sequence[Row] = body.features_list if self.batch else [body.features]
+        scope["e2i"]["rows"] = len(rows)
         try:
             given, answer = model.answer(rows, scope["e2i"]["start"], explain=body.explain)
         except Exception:
@@ -80,7 +83,7 @@ class Predictions:
         except ValueError as error:
             raise Refused(400, f"the body is no JSON: {error}") from None
         model = service.model_of(path_name, parsed)
-        asked["model"] = model.name
+        asked["model"] = model
         try:
             return model, (model.batch_request if self.batch else model.request).model_validate(parsed)
         except ValidationError as error:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from e2i_assets.serving.server.background import Background
+from e2i_assets.observability.background import Background
 from e2i_assets.serving.server.health import Health, Level, health_of
 from e2i_assets.serving.server.openapi import document
 from e2i_assets.serving.server.predictions import Predictions

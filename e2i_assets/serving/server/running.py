@@ -11,19 +11,17 @@ from uuid import uuid4
 
 from starlette.types import Scope
 
-from e2i_assets.serving.server.background import Background
+from e2i_assets.observability.background import Background
 from e2i_assets.serving.server.health import Window
 from e2i_assets.serving.server.metrics import Metrics
 from e2i_assets.serving.server.model import Model
 from e2i_assets.serving.server.prediction_log import Answered, PredictionLog
 from e2i_assets.serving.server.request_schema import Row
 from e2i_assets.serving.server.shadow import Asked, Shadows
+from e2i_assets.serving.server.tracing import PROBE, Tracing
 
 LOG_URL = "E2I_PREDICTION_LOG_URL"
-"""Variable with the URL of the PostgreSQL in which predictions and evidence of shadows are written down."""
-PROBE = b"x-e2i-probe"
-"""Header of requests by which somebody tries the service: they are answered, and neither logged nor scored
-by shadows."""
+"""Variable with the URL of the PostgreSQL that keeps predictions, spans and evidence of shadows."""
 REQUEST_ID = b"x-request-id"
 """Header by which a client names a request, the same when it sends it again: it is logged once."""
 REQUEST_IDS = re.compile("[A-Za-z0-9._-]{1,64}")
@@ -57,6 +55,7 @@ class Service:
         # Also the one that answers where it is in shadow itself: there is no other way to its evidence.
         in_shadow = [model for model in (*models, *shadows) if model.stage == "shadow"]
         self.shadows = Shadows(in_shadow, url) if url and in_shadow else None
+        self.tracing = Tracing(name, release, url, shadowed=frozenset(one.name for one in shadows))
 
     @property
     def watched(self) -> bool:
@@ -66,11 +65,11 @@ class Service:
     def background(self) -> dict[str, Background]:
         """What is done beside the answering of requests."""
         logs = {"prediction_log": self.log, "shadow_evidence": self.shadows}
-        return {name: log.background for name, log in logs.items() if log}
+        return {name: log.background for name, log in logs.items() if log} | self.tracing.sinks
 
     def close(self) -> None:
         """Write down what waits."""
-        for log in (self.log, self.shadows):
+        for log in (self.log, self.shadows, self.tracing):
             if log:
                 log.close()
 
@@ -84,7 +83,7 @@ class Service:
         scope: Scope,
     ) -> None:
         """Hand over what was answered to those who write it down; comes back at once."""
-        headers = dict(scope["headers"])
+        headers = scope["e2i"]["headers"]
         if PROBE in headers:
             return
         if self.log:
@@ -117,8 +116,8 @@ class Service:
             raise Refused(400, f"model_name: name the model, {known}", detail)
         raise Refused(404, f"model_name: no such model is served here; {known} is", detail)
 
-    def count(self, model: str, endpoint: str, status: int, start: float) -> None:
-        """A request was answered."""
-        seconds = time.perf_counter() - start
-        self.metrics.count(model, endpoint, status, seconds)
-        self.windows[model].add(seconds, error=status >= 500)
+    def count(self, model: Model | None, endpoint: str, status: int, start: float) -> None:
+        """A request was answered, or refused, by a model or before it came to one."""
+        name, seconds = model.name if model else "", time.perf_counter() - start
+        self.metrics.count(name, endpoint, status, seconds)
+        self.windows[name].add(seconds, error=status >= 500)

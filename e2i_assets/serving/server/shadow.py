@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from e2i_assets.serving.server.background import Background, Unavailable, logger
-from e2i_assets.serving.server.database import Database
+from e2i_assets.observability.background import Background, Unavailable, logger
+from e2i_assets.observability.database import Database
 
 if TYPE_CHECKING:
     from e2i_assets.serving.server.model import Model

@@ -1,4 +1,4 @@
-"""Work beside the answering of requests: nothing that is done here makes a request wait."""
+"""Work beside the work: nothing that is done here makes a request or a stage wait."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ LONGEST_PAUSE_S = 30.0
 LAST_WORDS_S = 5.0
 """For what is still waiting when the process ends."""
 logger = logging.getLogger("bentoml.e2i")
+"""Of services: BentoML shows what is said under its own name."""
 
 
 class Unavailable(Exception):
@@ -26,18 +27,29 @@ class Background:
     """One thread, and a queue that ends: what finds no place in it is dropped, and counted.
 
     Attributes:
-        dropped: how many requests are lost.
+        dropped: how many requests or spans are lost.
         available: whether the last attempt succeeded.
     """
 
-    def __init__(self, name: str, work: Callable[[list[Any]], None], places: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[list[Any]], None],
+        places: int,
+        *,
+        what: str = "requests",
+        logger: logging.Logger = logger,
+    ) -> None:
         """Start the thread.
 
         Args:
             work: called every `TICK_S`, also with nothing; what it leaves in the list at `Unavailable`, it is
                 given again.
             places: in the queue, one for each row of a request.
+            what: is handed over.
+            logger: is told what is lost.
         """
+        self._what, self._logger = what, logger
         self.dropped, self.available = 0, True
         self._work, self._places = work, places
         self._queue, self._rows = deque[tuple[Any, int]](), 0
@@ -47,11 +59,11 @@ class Background:
 
     @property
     def waiting(self) -> int:
-        """How many requests are in the queue."""
+        """How many requests or spans are in the queue."""
         return len(self._queue)
 
     def offer(self, item: Any, rows: int = 1) -> None:
-        """Hand over a request of so many rows; comes back at once."""
+        """Hand over a request of so many rows, or whatever else is one; comes back at once."""
         with self._lock:
             if self._rows + rows <= self._places:
                 self._queue.append((item, rows))
@@ -59,19 +71,19 @@ class Background:
                 return
         self.drop(1)
 
-    def drop(self, requests: int, why: str = "") -> None:
+    def drop(self, lost: int, why: str = "") -> None:
         """Count what is lost; `why` is told in the log, before the count is seen."""
-        if requests and why:
-            logger.warning("%s: %d requests lost: %s", self._thread.name, requests, why)
+        if lost and why:
+            self._logger.warning("%s: %d %s lost: %s", self._thread.name, lost, self._what, why)
         with self._lock:
-            self.dropped += requests
+            self.dropped += lost
 
     def close(self) -> None:
         """Do what is waiting, as far as that is soon done."""
         self._ending.set()
         self._thread.join(LAST_WORDS_S)
         if lost := self.dropped + self.waiting:
-            logger.warning("%s: %d requests were lost", self._thread.name, lost)
+            self._logger.warning("%s: %d %s were lost", self._thread.name, lost, self._what)
 
     def _run(self) -> None:
         items: list[Any] = []
@@ -110,5 +122,7 @@ class Background:
     def _note(self, available: bool, text: str) -> None:
         """Say in the log that something has changed, once."""
         if available != self.available:
-            logger.warning("%s: %s: %s", self._thread.name, "written" if available else "not written", text)
+            self._logger.warning(
+                "%s: %s: %s", self._thread.name, "written" if available else "not written", text
+            )
         self.available = available

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
-from e2i_assets.serving.server.background import Unavailable
+from e2i_assets.observability.background import Unavailable
 
 T = TypeVar("T")
 
