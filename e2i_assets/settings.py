@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from e2i_assets.errors import E2IError
+from e2i_assets.observability.otlp import parse_headers
 
 
 class SettingsError(E2IError, ValueError):
@@ -44,6 +45,10 @@ class Settings(BaseSettings):
         api_token: what the operations API wants of whoever changes something (`E2I_API_TOKEN`; without one it
             changes nothing).
         health_seconds: time between two health checks of a service (`E2I_HEALTH_SECONDS`).
+        trace_predictions: share of predictions of which a service keeps a span; of those that failed always
+            (`E2I_TRACE_PREDICTIONS`).
+        otlp_endpoint: base address that spans are sent to over OTLP/HTTP as well (`E2I_OTLP_ENDPOINT`).
+        otlp_headers: sent along, `name=value,name=value` (`E2I_OTLP_HEADERS`).
         small_cells: `hide` tells counts of few patients as `<5` and rounds the others (`E2I_SMALL_CELLS`).
     """
 
@@ -66,6 +71,9 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8000, ge=1, le=65535)
     api_token: SecretStr | None = None
     health_seconds: float = Field(default=30.0, gt=0)
+    trace_predictions: float = Field(default=0.1, ge=0, le=1)
+    otlp_endpoint: str | None = None
+    otlp_headers: SecretStr = SecretStr("")
     small_cells: Literal["show", "hide"] = "show"
 
     @field_validator("database_url")
@@ -74,6 +82,19 @@ class Settings(BaseSettings):
         if url is not None and not re.match(r"(postgres|postgresql)(\+\w+)?://", url.get_secret_value()):
             raise ValueError("must be the URL of a PostgreSQL, postgresql://user@host:5432/database")
         return url
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url and not re.match(r"https?://[^/]", url):
+            raise ValueError("must be an address, http://host:4318")
+        return url or None
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def _are_headers(cls, text: SecretStr) -> SecretStr:
+        parse_headers(text.get_secret_value())
+        return text
 
     @property
     def today(self) -> dt.date:

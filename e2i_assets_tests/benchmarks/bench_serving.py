@@ -2,13 +2,14 @@
 
     python -m e2i_assets_tests.benchmarks.bench_serving [requests]
 
-Beside our service behind its router, with its metrics on and the prediction log written to a PostgreSQL (it
-records no traces, so none are on): a bare `@bentoml.api` service around the same scikit-learn pipeline, and a
+Beside our service behind its router, with its metrics on, and prediction log and spans (of a tenth of the
+requests, as is the default) written to a PostgreSQL: a bare `@bentoml.api` service around the same scikit-learn pipeline, and a
 bare Starlette endpoint that does the same arithmetic (`selection.one_row`), both without a router. All run at
 the same time and are asked in turn over one kept-alive connection each, then each by itself by 8 clients. CPU is
 that of the server's processes, of ours the router's included, less what they take at rest in the time: the
-router asks the service ten times a second whether it is the one, however much or little it is asked. Then a batch of 1,000 rows against the in-process call and its JSON, the service without its
-router, and the start and memory of a service with 8 models.
+router asks the service ten times a second whether it is the one, however much or little it is asked. Then a
+batch of 1,000 rows against the in-process call and its JSON, the service without its router, what of a request
+is tracing, until spans are in the database, and the start and memory of a service with 8 models.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import joblib
 import numpy as np
 import psutil
+import psycopg
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
 
@@ -39,6 +42,7 @@ from e2i_assets.modeling.problems.binary import Binary
 from e2i_assets.serving import ReleaseMember, bento_store, build_bundle, build_release
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.server.request_schema import to_frame
+from e2i_assets.serving.server.tracing import Tracing
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import url_for
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -60,6 +64,7 @@ BARS = {
     "bare BentoML's requests/s with 8 clients / ours": 1 / 3,
     "CPU per request / bare Starlette": 2.5,
     "batch of 1,000 / in process with JSON": 1.2,
+    "tracing / CPU of a request without the router": 0.02,
     "start with 8 models, s": 15.0,
 }
 BARE_BENTO = """
@@ -247,6 +252,30 @@ async def _batch(url: str, pipeline: Pipeline, schema: Any, rows: list[dict[str,
     return float(np.median(through) / np.median(inside))
 
 
+def _tracing(url: str, requests: int = 20_000) -> float:
+    """CPU seconds of a request's tracing, all that is done later in the thread beside it included."""
+    tracing = Tracing("classification-service", "of-benchmark", url, shadowed=frozenset())
+    model = SimpleNamespace(name="model_0", version="1", stage="production", partition="a_b")
+    asked = {"headers": {}, "start": time.perf_counter(), "model": model, "rows": 1}
+    start = time.process_time()
+    for _ in range(requests):
+        tracing.note(asked, "/predict", 200)
+    tracing.close()
+    lost = sum(sink.dropped for sink in tracing.sinks.values())
+    seconds = (time.process_time() - start) / requests
+    print(f"tracing: {1e6 * seconds:.1f} us CPU for a request, {lost} spans lost")
+    return seconds
+
+
+def _spans(url: str, release: str) -> int:
+    """How many spans of a release were written."""
+    with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as connection:
+        counted = connection.execute(
+            "SELECT count(*) FROM e2i.ml_observability_spans WHERE attributes ->> 'release' = %s", [release]
+        ).fetchone()
+    return counted[0] if counted else 0
+
+
 def _fitted() -> Pipeline:
     """20 features become some 50 columns; a booster of 300 trees."""
     rng, problem = np.random.default_rng(0), Binary()
@@ -308,7 +337,8 @@ def main(requests: int = 2000) -> None:
         with bento_store(folder / "bentoml") as home:
             members = _members(pipeline, schema_levels, MODELS)
             release = build_release("classification-service", "one", members[:1])
-        log = {"E2I_PREDICTION_LOG_URL": here.database_url.get_secret_value()}
+        database = here.database_url.get_secret_value()
+        log = {"E2I_PREDICTION_LOG_URL": database}
         with ExitStack() as asked:
             service = _start(home, release, "ours", asked, **log)[0]
             router = asked.enter_context(_with_process(_router(folder, service)))
@@ -323,10 +353,13 @@ def main(requests: int = 2000) -> None:
             batch = asyncio.run(_batch(servers["ours"].url, pipeline, schema, rows))
             print("without the router, for comparison:")
             direct = {"service": service}
-            asyncio.run(_in_turn(direct, {"service": bodies["ours"]}, requests))
+            alone, _ = asyncio.run(_in_turn(direct, {"service": bodies["ours"]}, requests))
             asyncio.run(_by_many(direct, {"service": bodies["ours"]}, requests))
+        if not (spans := _spans(database, str(release))):
+            raise RuntimeError("no span was written: tracing was not on while this was measured")
+        print(f"metrics, prediction log and tracing were on: {spans} spans written")
         results = [cpu["ours"] / cpu["bentoml"], p50["ours"] / p50["bentoml"], rates["bentoml"] / rates["ours"],
-                   cpu["ours"] / cpu["starlette"], batch, _cold(home, members)]  # fmt: skip
+                   cpu["ours"] / cpu["starlette"], batch, _tracing(database) / alone["service"], _cold(home, members)]  # fmt: skip
     missed = False
     for (name, bar), figure in zip(BARS.items(), results, strict=True):
         missed |= figure > bar

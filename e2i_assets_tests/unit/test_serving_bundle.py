@@ -68,7 +68,8 @@ def test_a_bundle_holds_all_that_it_needs_and_nothing_of_the_package(pipeline: P
     assert bundle.path == home / "bentos" / NAME / "v1"
     source = bundle.path / "src"
     assert {path.name for path in source.iterdir()} == {
-        "bentofile.yaml", "contributions.py", "file_hashes.py", "models", "one_row", "release.json", "server", "service.py",
+        "bentofile.yaml", "contributions.py", "file_hashes.py", "models", "observability", "one_row", "release.json",
+        "server", "service.py",
     }  # fmt: skip
     assert {path.name for path in (source / "models" / NAME).iterdir()} == {"pipeline.joblib", "schema.json"}
     imported = {
