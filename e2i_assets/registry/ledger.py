@@ -10,6 +10,9 @@ from typing import Any
 from e2i_assets.registry.errors import RegistryError
 from e2i_assets.registry.stages import PRODUCTION, SHADOW, STAGING
 
+MOST_DIGITS = 9
+"""Of a version's number."""
+
 
 @dataclass(frozen=True)
 class NewVersion:
@@ -178,6 +181,8 @@ def version_number(given: int | str) -> int:
         RegistryError: it is none.
     """
     text = str(given).strip().lower().removeprefix("v")
-    if not text.isascii() or not text.isdigit():
-        raise RegistryError(f"{given!r} is no version", "Versions are 1, 2, …", code="no_such_version")
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+        raise RegistryError(
+            f"{str(given)[:20]!r} is no version", "Versions are 1, 2, …", code="no_such_version"
+        )
     return int(text)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from e2i_assets.registry.errors import RegistryError
+
+MOST_WORDS = 10
+_LATIN = re.compile(
+    r"LATIN (?:SMALL|CAPITAL) (?:LETTER (?:DOTLESS |AFRICAN )?|LIGATURE )([A-Z]|AE|OE)(?: WITH .+)?"
+)
+_OTHER_LATIN = {"ð": "d", "þ": "th", "ŋ": "ng", "ə": "e", "ǝ": "e"}
+_UMLAUTS = re.compile("(?<=[aou])e|(?<=a)a")
+"""The second letter of what is also spelt with one, and dots or a ring."""
 
 
 def require_person(name: str) -> str:
@@ -16,13 +25,14 @@ def require_person(name: str) -> str:
     """
     tidy = " ".join(unicodedata.normalize("NFKC", name).split())
     letters = [letter for letter in tidy if letter.isalpha()]
-    if len(letters) < 2 or not tidy.isprintable() or len(tidy) > 100:
+    too_long = len(tidy) > 100 or len(_words(tidy)) > MOST_WORDS
+    if len(letters) < 2 or not tidy.isprintable() or too_long or re.search(r"[^\W\d_]\d+[^\W\d_]", tidy):
         raise RegistryError(
             f"{name!r} is no person's name", "Give first and last name, or an address of theirs.",
             code="no_such_person",
         )  # fmt: skip
-    # A Cyrillic a in a Latin name looks like the name, and is another.
-    if len({unicodedata.name(letter, "?").split()[0] for letter in letters}) > 1:
+    # A Cyrillic a in a Latin name looks like the name, and is another; so does a small capital.
+    if len(_alphabets(tidy)) > 1 or ("LATIN" in _alphabets(tidy) and not all(map(_plain, letters))):
         raise RegistryError(
             f"{name!r} mixes letters of several alphabets", "Write it in one.", code="no_such_person"
         )
@@ -30,11 +40,19 @@ def require_person(name: str) -> str:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names may be spellings of one: case, accents, order, initials and addresses aside.
+    """Whether two names may be spellings of one: case, accents and umlauts, order, initials, blanks and
+    addresses aside.
 
-    Where they may be, they are: `anna` is Anna Smith until she gives her last name.
+    Where they may be, they are: `anna` is Anna Smith until she gives her last name, and nobody can tell a
+    name from one in another alphabet.
     """
-    few, many = sorted((_parts(one), _parts(other)), key=len)
+    if _alphabets(one) != _alphabets(other):
+        return True
+    return any(_alike(a, b) for a in _readings(_words(one)) for b in _readings(_words(other)))
+
+
+def _alike(one: list[str], other: list[str]) -> bool:
+    few, many = sorted((sorted(one), sorted(other)), key=len)
     if "".join(few) == "".join(many) or _initialled(few, many):
         return True
     left = list(many)
@@ -46,11 +64,37 @@ def same_person(one: str, other: str) -> bool:
     return True
 
 
-def _parts(name: str) -> list[str]:
-    """Parts of a name in order of the alphabet; of an address those before the @."""
-    plain = unicodedata.normalize("NFKD", name.split("@")[0]).casefold()
-    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return sorted(re.findall(r"[^\W\d_]+", letters))
+def _alphabets(name: str) -> set[str]:
+    return {unicodedata.name(letter, "?").split()[0] for letter in name.split("@")[0] if letter.isalpha()}
+
+
+def _words(name: str) -> list[str]:
+    """Words of a name in plain small letters; of an address those before the @."""
+    letters = "".join(map(_plain, unicodedata.normalize("NFKD", name.split("@")[0])))
+    return [_UMLAUTS.sub("", word) for word in re.findall(r"[^\W\d_]+", letters)]
+
+
+def _plain(character: str) -> str:
+    """What a character is spelt with where there is nothing but the plain alphabet; nothing of accents, and
+    of Latin letters that no name is spelt with.
+    """
+    if unicodedata.category(character).startswith("M"):
+        return ""
+    folded = unicodedata.normalize("NFKD", character).casefold()
+    base = "".join(one for one in folded if not unicodedata.category(one).startswith("M"))
+    name = unicodedata.name(character, "?")
+    if base.isascii() or not name.startswith("LATIN"):
+        return base
+    found = _LATIN.fullmatch(name)
+    return _OTHER_LATIN.get(base, found[1].lower() if found else "")
+
+
+def _readings(words: list[str]) -> Iterator[list[str]]:
+    """A name as it is written, and with some of its neighbouring words written as one."""
+    yield words
+    for start in range(len(words)):
+        for end in range(start + 2, len(words) + 1):
+            yield [*words[:start], "".join(words[start:end]), *words[end:]]
 
 
 def _abbreviates(one: str, other: str) -> bool:
