@@ -7,17 +7,16 @@ import hmac
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Security
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
 
 from e2i_assets.api.documents import data_status, deployments, registered_models
@@ -27,6 +26,7 @@ from e2i_assets.errors import E2IError
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.resources.model_registry import ModelRegistry
 from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.serving.server.admission import Admission
 from e2i_assets.serving.store import swagger_ui
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.postgres import DriverError
@@ -50,14 +50,25 @@ class TokenRefused(E2IError):
     code = "token_refused"
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be of printable characters")
+    return text
+
+
+_Line = Annotated[str, AfterValidator(_printable)]
+
+
 class Rollback(BaseModel):
     """What is to be rolled back; without a version, the whole release before."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    model_name: str = Field(min_length=1, max_length=200)
-    target_version: int | str | None = None
-    reason: str | None = Field(None, max_length=500)
+    model_name: _Line = Field(min_length=1, max_length=200)
+    target_version: (
+        Annotated[int, Field(strict=True, ge=1, lt=2**31)] | Annotated[_Line, Field(max_length=20)] | None
+    ) = None
+    reason: _Line | None = Field(None, max_length=500)
 
 
 def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Middleware] = ()) -> FastAPI:
@@ -66,7 +77,9 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
     Args:
         middleware: what stands before it.
     """
-    app = FastAPI(title="E2I operations", middleware=list(middleware), docs_url=None, redoc_url=None)
+    # What stands before it, then who lets in only JSON of a bounded size.
+    stands = [*middleware, Middleware(Admission)]
+    app = FastAPI(title="E2I operations", middleware=stands, docs_url=None, redoc_url=None)
     _documented(app)
 
     @app.exception_handler(E2IError)
@@ -78,13 +91,25 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
         error = E2IError("the database does not answer", "Ask again once it does.", code="database_failed")
         return JSONResponse({"error": error.document()}, STATUS[error.code])
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, wrong: Sequence[tuple[str, str]], status: int) -> JSONResponse:
         """A change that cannot be read is one that was tried, too; of its content only names are kept."""
-        fields = {"invalid": sorted({".".join(map(str, one["loc"])) for one in error.errors()})[:20]}
-        path = request.url.path.rpartition("/")[2]
-        await run_in_threadpool(record_change, warehouse, path, fields, _caller(request), "invalid")
-        return await request_validation_exception_handler(request, error)
+        error = E2IError(
+            "; ".join(f"{field}: {rule}" for field, rule in wrong),
+            "Send what /docs describes.",
+            code="invalid",
+        )
+        names, action = {"invalid": [field for field, _ in wrong]}, request.url.path.rpartition("/")[2]
+        await run_in_threadpool(record_change, warehouse, action, names, _caller(request), "invalid")
+        return JSONResponse({"error": error.document()}, status)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_as_described(request: Request, error: RequestValidationError) -> JSONResponse:
+        wrong = {".".join(_field(one["loc"])): one["msg"] for one in error.errors()}
+        return await invalid(request, sorted(wrong.items()), 422)
+
+    @app.exception_handler(400)
+    async def unread(request: Request, _: Exception) -> JSONResponse:
+        return await invalid(request, [("body", "must be JSON in UTF-8")], 400)
 
     @app.get("/api/data/status")
     def status_of_data() -> dict[str, Any]:
@@ -164,6 +189,12 @@ def _audited(warehouse: Warehouse, action: str, asked: dict[str, Any], request: 
             end_change(warehouse, number, outcome)
         except DriverError:
             log.warning("the outcome of change %s, %s, could not be written down", number, outcome)
+
+
+def _field(place: Sequence[int | str]) -> Sequence[str]:
+    """The field that an error is about; one that there is not is called as it was sent by nobody."""
+    known = [str(part) for part in place[1:2] if part in Rollback.model_fields]
+    return known or ["body" if len(place) < 2 or isinstance(place[1], int) else "a field that there is not"]
 
 
 def _caller(request: Request) -> str:

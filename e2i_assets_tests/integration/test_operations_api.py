@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from e2i_assets.api import app
 from e2i_assets.api.app import operations_api
+from e2i_assets.serving.server.admission import MAX_BODY
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.deployment_records import api_audit
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -79,6 +80,37 @@ def test_everybody_may_look_and_wrong_wishes_are_4xx(here: Settings, warehouse: 
     )
     assert garbled.status_code == 422
     assert outcomes(warehouse) == [("rollback", "invalid")] * 5
+
+
+HOSTILE = (
+    (b'{"model_name": NaN}', 422, "model_name"),
+    (b'{"model_name": "a\\u0000"}', 422, "model_name"),
+    (b'{"model_name": "a\\ud800"}', 422, "model_name"),
+    (b'{"model_name": "a", "reason": "\\u001b[2J"}', 422, "reason"),
+    (b'{"model_name": "a", "b\\u0000": 1}', 422, "a field that there is not"),
+    (b'{"model_name": "a", "b\\ud800": 1}', 422, "body"),
+    (b'{"model_name": "a", "%s": 1}' % (b"k" * 10_000), 422, "a field that there is not"),
+    (b'{"model_name": "a", "target_version": true}', 422, "target_version"),
+    (b'{"model_name": "a", "target_version": 1.0}', 422, "target_version"),
+    (b'{"model_name": "a", "target_version": %s}' % (b"9" * 4000), 422, "target_version"),
+    (b'{"model_name": "a", "target_version": "%s"}' % (b"9" * 4000), 422, "target_version"),
+    (b'{"model_name": "\xe4"}', 400, "body"),
+    (b"[" * 100_000, 400, "body"),
+)
+"""Bodies with what a database, a terminal or a log could stumble over; the status, and what is named."""
+
+
+def test_a_hostile_wish_is_a_4xx_and_leaves_a_short_row(here: Settings, warehouse: Warehouse) -> None:
+    client = TestClient(operations_api(here, warehouse))
+    path, kind = "/api/deployments/rollback", {"Content-Type": "application/json"}
+    for body, status, named in HOSTILE:
+        answer = client.post(path, content=body, headers=kind)
+        assert (answer.status_code, answer.json()["error"]["message"].partition(":")[0]) == (status, named)
+    with warehouse.engine.connect() as connection:
+        rows = list(connection.execute(sa.select(api_audit.c.request).order_by(api_audit.c.id)).scalars())
+    assert rows == [{"invalid": [named]} for *_, named in HOSTILE]
+    assert client.post(path, content=b" " * (MAX_BODY + 1), headers=kind).status_code == 413
+    assert client.post(path, data={"model_name": "a"}).status_code == 415
 
 
 def test_a_change_that_cannot_be_written_down_is_not_made_and_its_own_error_is_what_is_told(
