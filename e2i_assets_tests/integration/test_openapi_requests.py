@@ -68,6 +68,24 @@ def test_what_is_outside_a_contract_is_refused_or_answered_with_a_warning_as_the
     assert inside.json()["_metadata"]["warnings"] == []
 
 
+def test_what_is_given_twice_is_refused_and_a_colon_in_a_text_is_not(app: Starlette) -> None:
+    one, body = json.dumps(ROW), json.dumps({"features": ROW})
+    cases = {
+        "age": body.replace('"age"', '"age": 20, "age"'),
+        "features": f'{{"features": {{}}, {body[1:]}',
+        "model_name": f'{{"model_name": "second", "model_name": "first", {body[1:]}',
+    }
+    with TestClient(app) as client:
+        refused = {name: client.post("/first/predict", content=twice) for name, twice in cases.items()}
+        rows = f'{{"features_list": [{one}, {{"age":1,{one[1:]}]}}'
+        refused["age of a row"] = client.post("/first/predict_batch", content=rows)
+        colon = client.post("/second/predict", json={"features": ROW | {"region": "a: b"}})
+    for name, answer in refused.items():
+        assert (answer.status_code, answer.json()["detail"][0]["type"]) == (400, "named_twice")
+        assert answer.json()["error"].startswith(name.partition(" ")[0])
+    assert colon.status_code == 200
+
+
 def test_no_request_is_answered_with_a_5xx(app: Starlette) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     asked = set()

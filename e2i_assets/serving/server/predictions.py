@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -85,12 +86,30 @@ class Predictions:
         model = service.model_of(path_name, parsed)
         asked["model"] = model
         try:
-            return model, (model.batch_request if self.batch else model.request).model_validate(parsed)
+            body = (model.batch_request if self.batch else model.request).model_validate(parsed)
         except ValidationError as error:
             detail = error.errors(include_url=False, include_context=False, include_input=False)
             place = ".".join(map(str, detail[0]["loc"])) or "the body"
             more = f", and {len(detail) - 1} more" if len(detail) > 1 else ""
             raise Refused(400, f"{place}: {detail[0]['msg']}{more}", detail) from None  # type: ignore[arg-type]
+        rows = parsed["features_list"] if self.batch else [parsed["features"]]
+        if content.count(b":") > len(parsed) + sum(map(len, rows)):  # or one is in a text
+            json.loads(content, object_pairs_hook=_each_once)
+        return model, body
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    """Check that an object names nothing twice: which value is meant nobody knows.
+
+    Raises:
+        Refused: it does; what is named is known by then.
+    """
+    named = set[str]()
+    for name, _ in pairs:
+        if name in named:
+            detail = [{"type": "named_twice", "loc": [name], "msg": "Input should be given once"}]
+            raise Refused(400, f"{name}: Input should be given once", detail)
+        named.add(name)
 
 
 async def _send(send: Send, status: int, body: bytes) -> None:
