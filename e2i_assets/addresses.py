@@ -1,8 +1,16 @@
-"""How the address of a database, a store or a server is told to a person: without what opens it."""
+"""Addresses: how one is told to a person, without what opens it, and which are of this machine alone."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
+
+THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+"""Names of this machine that no other has."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches an address."""
+    return host == "::1" or host == "localhost" or host.startswith("127.")
 
 
 def without_secrets(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +18,15 @@ EXIT_CODES = (
 )
 
 
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal would obey rather than show: control characters, and those that turn the reading order."""
+
+
+def shown(text: str) -> str:
+    """A text as it can be shown: what somebody wrote into a name or a reason commands no terminal."""
+    return _COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def print_json(document: Any) -> None:
     """The one JSON document of a command with --json."""
     sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
@@ -25,7 +35,7 @@ def print_json(document: Any) -> None:
 def say(message: str, *, as_json: bool = False) -> None:
     """A line for a person; with --json it goes to standard error, where it breaks no script."""
     stream = sys.stderr if as_json else sys.stdout
-    stream.write(message + "\n")
+    stream.write(shown(message) + "\n")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -34,8 +44,8 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    console = Console(markup=False, emoji=False)
+    cells = [["" if value is None else shown(str(value)) for value in row] for row in rows]
     widths = [max(len(name), *(len(row[i]) for row in cells), 0) for i, name in enumerate(columns)]
     if sum(widths) + 2 * len(widths) - 2 > console.width and len(columns) > 2:
         _show_lists(console, title, columns, cells)
@@ -57,10 +67,10 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 
 
 def _show_lists(console: Any, title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    console.print(f"[bold]{title}[/bold]")
+    console.print(title, style="bold")
     width = max(len(name) for name in columns[1:])
     for row in cells:
-        console.print(f"\n[bold]{row[0]}[/bold]")
+        console.print(f"\n{row[0]}", style="bold", highlight=False)
         for name, value in zip(columns[1:], row[1:], strict=True):
             console.print(f"  {name.ljust(width)}  {value}", soft_wrap=True, highlight=False)
 
@@ -87,7 +97,7 @@ def fail(error: Exception, *, as_json: bool = False) -> int:
             code="unforeseen",
         )
     else:
-        sys.stderr.write(f"error: {report.summary}\n")
+        sys.stderr.write(f"error: {shown(report.summary)}\n")
     if as_json:
         print_json({"error": report.document()})
     return report.exit_code
@@ -107,6 +117,8 @@ def _as_ours(error: Exception) -> E2IError | None:
     if isinstance(error, OSError) and (error.filename or not error.strerror):
         message = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
         return E2IError(message, "Give a file or folder that is there and may be used.", code="file")
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        return E2IError("an argument is no text in UTF-8.", "Type the name again, or copy it.", code="usage")
     if reason := database_failure(error):
         return E2IError(
             f"the database failed: {reason}.",

@@ -8,7 +8,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+from e2i_assets.addresses import THIS_MACHINE, is_loopback
+
 ELSEWHERE = {"cross-site", "same-site"}
 """What a browser says in Sec-Fetch-Site of a page of another site, or of another port of this machine."""
 
@@ -23,7 +24,7 @@ class OwnSite:
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app = app
-        self._names = THIS_MACHINE | {host} if _is_loopback(host) else None
+        self._names = THIS_MACHINE | {host} if is_loopback(host) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or have the application answer."""
@@ -49,10 +50,6 @@ class OwnSite:
         if headers.get("sec-fetch-site") in ELSEWHERE and not opened:
             return 403, "A page of another site may not ask this."
         return None
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "::1" or host == "localhost" or host.startswith("127.")
 
 
 def _name(url: str) -> str | None:

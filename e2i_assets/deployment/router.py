@@ -11,13 +11,14 @@ import importlib.metadata
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from e2i_assets.addresses import THIS_MACHINE, is_loopback
 from e2i_assets.deployment import processes
 from e2i_assets.deployment.releases import DeploymentError
 
@@ -29,6 +30,8 @@ SETTLED = 0.5
 """Seconds after which the router has noticed who is active, with room for a busy machine."""
 RETRIED_FOR = "5s"
 OPENS_WITHIN = 30.0
+OPENED = {"method": ["GET", "HEAD"], "header": {"Sec-Fetch-Mode": ["navigate"]}}
+"""A link that somebody opens in a browser."""
 LARGEST_KEPT = 4 * 2**20
 """Bytes of a request's body that are kept for another try: as many as a service takes."""
 
@@ -47,7 +50,7 @@ def configuration(
         service: {
             "listen": [f"{host}:{port}"],
             "automatic_https": {"disable": True},
-            "routes": [{"handle": [_proxy(upstreams[service])]}],
+            "routes": [*_own_site(host), {"handle": [_proxy(upstreams[service])]}],
             "errors": {"routes": [{"handle": [_nobody(service)]}]},
         }
         for service, port in ports.items()
@@ -66,6 +69,35 @@ def environment(folder: Path) -> dict[str, str]:
     its threads do not wake each other up.
     """
     return {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "GOMAXPROCS": "1"}
+
+
+def _own_site(host: str) -> list[dict[str, Any]]:
+    """Routes that refuse what a page of another site asks (as `cli.own_site` does before Dagit): its requests
+    would be in the prediction log and among the evidence of shadows, and where a name of its own leads here
+    (DNS rebinding) it could read the answers. BentoML's own page may load nothing from elsewhere.
+    """
+    own = {"Origin": [f"{scheme}://{{http.request.hostport}}" for scheme in ("http", "https")]}
+    foreign = [
+        {"header": {"Sec-Fetch-Site": ["cross-site", "same-site"]}, "not": [OPENED]},
+        {"header": {"Origin": ["*"]}, "not": [{"header": own}]},
+    ]
+    policy = {"Content-Security-Policy": ["default-src 'self' 'unsafe-inline' data:"]}
+    routes = [
+        _refusal(403, "a page of another site may not ask this", foreign),
+        {"match": [{"path": ["/"]}], "handle": [{"handler": "headers", "response": {"set": policy}}]},
+    ]
+    if is_loopback(host):
+        names = sorted(THIS_MACHINE | {host})
+        rule = "this listens on its own machine alone: ask http://localhost, with the port"
+        routes.insert(0, _refusal(421, rule, [{"not": [{"host": names}]}]))
+    return routes
+
+
+def _refusal(status: int, error: str, match: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    answer = {"Content-Type": ["application/json"]}
+    body = json.dumps({"error": error})
+    handler = {"handler": "static_response", "status_code": status, "headers": answer, "body": body}
+    return {"match": list(match), "handle": [handler], "terminal": True}
 
 
 def _proxy(ports: tuple[int, int]) -> dict[str, Any]:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
+from e2i_assets.cli.front import serving
 from e2i_assets.cli.ports import free_port, listen
 from e2i_assets.deployment import processes
 from e2i_assets.deployment.releases import DeploymentError
@@ -64,3 +70,44 @@ def test_two_routers_do_not_share_a_port(tmp_path: Path) -> None:
     finally:
         one.stop()
         other.stop()
+
+
+def test_a_page_of_another_site_is_answered_nothing(tmp_path: Path) -> None:
+    """Neither asked by it, nor under a name of its own that leads here; a link to here opens."""
+    port, asked = free_port(), []
+
+    async def answered(request: Request) -> Response:
+        asked.append((request.method, request.url.path))
+        return PlainTextResponse("answered")
+
+    own, foreign = f"http://127.0.0.1:{port}", {"Origin": "http://other.example"}
+    page = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    with listen(LOOPBACK, 0) as behind:
+        ports = (int(behind.getsockname()[1]), free_port())
+        app = Starlette(routes=[Route("/{path:path}", answered, methods=["GET", "POST"])])
+        router = Router(tmp_path, configuration(LOOPBACK, {"s": port}, {"s": ports}))
+        with serving(app, behind), httpx.Client(base_url=own, timeout=30) as client:
+            router.open()
+            try:
+                until(lambda: client.get("/active").status_code == 200, "the router has found who answers")
+                asked.clear()
+                statuses = [
+                    client.request(method, path, headers=headers).status_code
+                    for method, path, headers in (
+                        ("GET", "/health", {"Host": "other.example"}),
+                        ("GET", "/health", {"Host": f"other.example:{port}"}),
+                        ("POST", "/m/predict", foreign),
+                        ("POST", "/m/predict", foreign | page | {"Sec-Fetch-Mode": "navigate"}),
+                        ("POST", "/m/predict", {"Origin": "null"}),
+                        ("GET", "/health", page),
+                    )
+                ]
+                assert statuses == [421, 421, 403, 403, 403, 403]
+                assert {path for _, path in asked} <= {"/active"}
+                assert client.post("/m/predict", headers={"Origin": own}).status_code == 200
+                assert client.get("/health", headers={"Host": f"localhost:{port}"}).status_code == 200
+                opened = client.get("/", headers=page | {"Sec-Fetch-Mode": "navigate"})
+                assert opened.status_code == 200
+                assert opened.headers["content-security-policy"].startswith("default-src 'self'")
+            finally:
+                router.stop()

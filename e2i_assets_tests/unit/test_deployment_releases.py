@@ -108,7 +108,7 @@ def test_a_stage_that_changes_is_another_release(changed: Members) -> None:
 
 def test_a_switch_needs_no_other_configuration_of_the_router() -> None:
     document = configuration("127.0.0.1", {"s": 3001}, {"s": (20001, 20002)})
-    (proxy,) = document["apps"]["http"]["servers"]["s"]["routes"][0]["handle"]
+    (proxy,) = document["apps"]["http"]["servers"]["s"]["routes"][-1]["handle"]
     assert [one["dial"] for one in proxy["upstreams"]] == ["127.0.0.1:20001", "127.0.0.1:20002"]
     assert proxy["load_balancing"]["selection_policy"] == {"policy": "first"}
     assert proxy["health_checks"]["active"]["uri"] == "/active"
