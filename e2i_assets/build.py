@@ -40,6 +40,7 @@ from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.resources.turns import partition_turn
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -142,6 +143,7 @@ def build_resources(here: Settings) -> dict[str, Any]:
         "store": store,
         "vault": SplitVault(here, warehouse),
         "tracking": ExperimentTracking(here),
+        "turn": partition_turn,
         "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(store, warehouse, here)),
     }
 

@@ -248,7 +248,7 @@ def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, part
             return
         stats = instance.get_run_step_stats(runs[0].run_id)
         running = [s.step_key.replace("__", "/") for s in stats if s.start_time and not s.end_time]
-        stage = running[-1] if running else ""
+        stage = running[-1] if running else "" if stats else last_line(instance, runs[0].run_id)
         if progress.console.width < NARROW:
             stage = stage.rpartition("/")[2]
         elif stage.endswith("tuned_params"):

@@ -34,7 +34,7 @@ from e2i_assets.warehouse.queries.publications import Made, Publication, record_
 FORCE = "e2i/force"
 """Run tag: compute although nothing changed."""
 
-RESOURCES = {"settings", "warehouse", "store", "vault", "tracking"}
+RESOURCES = {"settings", "warehouse", "store", "vault", "tracking", "turn"}
 
 
 def nothing_more() -> None:

@@ -13,6 +13,7 @@ from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 from e2i_assets.partitions import partitions
 from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.store import Published
+from e2i_assets.resources.turns import partition_turn
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import FORCE, StageResult, stage
 
@@ -116,7 +117,7 @@ class World:
         return dg.Definitions(
             assets=[upstream, downstream, judged, not_asked, after_it, warned],
             jobs=[dg.define_asset_job("both", partitions_def=partitions())],
-            resources={**vars(self.platform), "io_manager": manager},
+            resources={**vars(self.platform), "io_manager": manager, "turn": partition_turn},
             executor=dg.in_process_executor,
         )
 
