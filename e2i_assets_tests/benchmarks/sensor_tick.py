@@ -20,7 +20,6 @@ import sqlalchemy as sa
 
 from e2i_assets.automation.attempts import LOAD
 from e2i_assets.automation.sensors import NEWEST_RAW
-from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.session import open_session
 from e2i_assets.resources.store import ArtifactStore, Published
@@ -98,6 +97,8 @@ def main() -> None:
     options = parser.parse_args()
     with installed():
         keys = write_cohorts(options.partitions)
+        from e2i_assets.build import build_defs, build_resources  # it knows the partitions from here on
+
         here, warehouse = open_session()
         defs, resources = build_defs(here), build_resources(here)
         sensor = defs.resolve_sensor_def("new_data_sensor")
