@@ -30,6 +30,7 @@ from e2i_assets.assets.uplift_card import build_uplift_card
 from e2i_assets.assets.uplift_evaluation import build_uplift_evaluation
 from e2i_assets.assets.uplift_holdout import build_uplift_holdout
 from e2i_assets.assets.uplift_model import build_uplift_model
+from e2i_assets.automation.alerts import build_alerts_sensor
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_jobs
 from e2i_assets.automation.retirement import build_retirement_sensor
@@ -130,7 +131,12 @@ def build_stages(scope: Scope) -> list[dg.AssetsDefinition]:
 
 def build_sensors() -> list[dg.SensorDefinition]:
     """What happens without a person."""
-    return [build_new_data_sensor(), build_freshness_sensor(), build_retirement_sensor()]
+    return [
+        build_new_data_sensor(),
+        build_freshness_sensor(),
+        build_retirement_sensor(),
+        build_alerts_sensor(),
+    ]
 
 
 def build_resources(here: Settings) -> dict[str, Any]:

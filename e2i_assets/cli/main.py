@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from e2i_assets.cli import audit, cohort, data, deploy, models, scope
+from e2i_assets.cli import alerts, audit, cohort, data, deploy, models, scope
 from e2i_assets.cli.output import EXIT_CODES, fail, say
 from e2i_assets.errors import E2IError
 
@@ -25,6 +25,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(scope.app, name="scope")
+app.add_typer(alerts.app, name="alerts")
 
 
 def _version(wanted: bool) -> None:
@@ -215,7 +216,7 @@ def _wrong_usage(error: typer.TyperException) -> E2IError:
     return E2IError(error.format_message(), f"`{command} --help` tells what it takes.", code="usage")
 
 
-for group in (app, data.app, cohort.app, audit.app, models.app, deploy.app, scope.app):
+for group in (app, data.app, cohort.app, audit.app, models.app, deploy.app, scope.app, alerts.app):
     group.info.epilog = EXIT_CODES
     for command in group.registered_commands:
         command.epilog = EXIT_CODES

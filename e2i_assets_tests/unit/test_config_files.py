@@ -20,6 +20,7 @@ from e2i_assets.errors import E2IError
 from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.modeling.scopes.files import read_scope
 from e2i_assets.modeling.tuning.config import OptunaConfig
+from e2i_assets.monitoring.alerts.config import AlertRules
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.registry.rules import PromotionRules
 from e2i_assets_tests.conftest import CONFIG, ROOT
@@ -92,6 +93,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "config/optuna_config.yaml": OptunaConfig.from_yaml,
     "config/mlflow/mlflow.yaml": PromotionRules.from_yaml,
     "config/quality.yaml": QualityConfig.from_yaml,
+    "config/alerts.yaml": AlertRules.from_yaml,
     "config/expectations/triggers.yaml": lambda path: QualityConfig.from_yaml(path.parent.parent / "quality.yaml"),
     "examples/gbsg2/mapping.yaml": Mapping.from_yaml,
     "contract.yaml": lambda path: read_contract(str(path)),
@@ -154,6 +156,14 @@ def test_numbers_and_truth_values_are_taken_as_they_are_written() -> None:
         ("optuna_config.yaml", "warm_start: {enabled: 1}", "enabled: Input should be a valid boolean"),
         ("mlflow/mlflow.yaml", "archived: {after_days: '30'}", "archived.after_days: Input should be a valid number"),
         ("mlflow/mlflow.yaml", "shadow: {duration_days: .nan}", "shadow.duration_days: Input should be a finite number"),
+        ("alerts.yaml", "notices: {per_hour: '20'}", "notices.per_hour: Input should be a valid integer"),
+        ("alerts.yaml", "channels: {log: {enabled: 1}}", "channels.log.enabled: Input should be a valid boolean"),
+        ("alerts.yaml", "channels: {slack: {url_from: 'https://hooks'}}", "channels.slack.url_from: String should match"),
+        ("alerts.yaml", "channels: {email: {enabled: true, host: h, port: 25, sender: a@b}}", "channels.email: nobody is among"),
+        ("alerts.yaml", "channels: {email: {host: h, port: 25, sender: a@b, user: u, security: none}}", "channels.email: a login goes with"),
+        ("alerts.yaml", "channels: {pager: {}}", "channels.pager: no such key"),
+        ("alerts.yaml", "rules: [{at_least: none, channels: [log]}]", "rules[0].at_least: Input should be 'low'"),
+        ("alerts.yaml", "rules: [{at_least: low, channels: []}]", "rules[0].channels: Tuple should have at least 1"),
         ("cohorts/fabhalta_c3g.yaml", "minimum_size: '100'", "minimum_size: Input should be a valid integer"),
         ("cohorts/fabhalta_c3g.yaml", "brand: ' '", "brand: is blank"),
     ],

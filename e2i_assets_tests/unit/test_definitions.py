@@ -75,7 +75,7 @@ def other_sensor() -> dg.SkipReason:
 
 
 NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
-OURS = {"sensor freshness_sensor", "sensor new_data_sensor", "sensor retirement_sensor"}
+OURS = {f"sensor {name}_sensor" for name in ("alerts", "freshness", "new_data", "retirement")}
 OVERRIDES = {
     "a check beside the gates": ({"check_overrides": [watched]}, {"check cohort: watched, reporting"}, set()),
     "a sensor instead of ours": (
