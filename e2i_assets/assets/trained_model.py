@@ -13,13 +13,14 @@ from e2i_assets.assets.scoped import SEED, labelled, stage_key
 from e2i_assets.assets.training_log import log_training
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.artifacts import FittedPreprocessor, Splits
+from e2i_assets.modeling.data import LabelledSplit
 from e2i_assets.modeling.evaluation.plots import importance_plot
 from e2i_assets.modeling.explanation.example_row import example_frame
 from e2i_assets.modeling.explanation.explain import explain_model
 from e2i_assets.modeling.explanation.plots import explanation_plots
 from e2i_assets.modeling.scopes.scope import Scope
 from e2i_assets.modeling.selection.candidate import ModelCandidate
-from e2i_assets.modeling.training.model import train_model
+from e2i_assets.modeling.training.model import TrainedModel, train_model
 from e2i_assets.modeling.tuning.study import TunedParams
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
@@ -50,12 +51,8 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         preprocessor: FittedPreprocessor,
         tuned: TunedParams,
     ) -> StageResult:
-        names = list(preprocessor.features)
-        train = labelled("train", splits.train, names, scope)
-        validation = labelled("validation", splits.validation, names, scope)
-        trained = train_model(
-            candidate, tuned.chosen_params, preprocessor.preprocessor, train, validation, seed=tuned.seed
-        )
+        train, validation = known_rows(scope, splits, preprocessor)
+        trained = fitted(scope, splits, candidate, preprocessor, tuned)
         importance, primary = importance_plot(trained), scope.problem.primary_metric
         explanation = explain_model(
             trained, train, validation, seed=SEED, minimum_cell_count=context.quality.minimum_cell_count
@@ -111,3 +108,35 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         )
 
     return trained_model
+
+
+def known_rows(
+    scope: Scope, splits: Splits, preprocessor: FittedPreprocessor
+) -> tuple[LabelledSplit, LabelledSplit]:
+    """Train and validation as the model sees them.
+
+    Raises:
+        TrainingDataError: see `labelled`.
+    """
+    names = list(preprocessor.features)
+    return labelled("train", splits.train, names, scope), labelled(
+        "validation", splits.validation, names, scope
+    )
+
+
+def fitted(
+    scope: Scope,
+    splits: Splits,
+    candidate: ModelCandidate,
+    preprocessor: FittedPreprocessor,
+    tuned: TunedParams,
+) -> TrainedModel:
+    """The model of these inputs: the same ones give the same one.
+
+    Raises:
+        TrainingDataError: see `labelled`.
+    """
+    train, validation = known_rows(scope, splits, preprocessor)
+    return train_model(
+        candidate, tuned.chosen_params, preprocessor.preprocessor, train, validation, seed=tuned.seed
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,12 @@ def build_uplift_model(scope: CausalScope) -> dg.AssetsDefinition:
     def trained_model(
         context: StageContext, splits: Splits, cohort: Cohort, estimate: EffectEstimate
     ) -> StageResult:
-        model = train_uplift(
-            development(splits, scope).clustered(cohort.members),
-            estimate.report,
-            n_train=len(splits.train),
-            seed=SEED,
-            minimum_cell_count=context.quality.minimum_cell_count,
-            accept=lambda choice: BEATS_CONSTANT_EFFECT.verdict(Chosen(False, choice)).passed,
+        model = fitted_effect(
+            scope,
+            splits,
+            cohort,
+            estimate,
+            context.quality.minimum_cell_count,
             on_learner=lambda name: context.log.info(f"{name}: compared with the constant effect"),
         )
         rows = f"{context.cells.text(model.n_train + model.n_validation)} patients of train and validation"
@@ -92,6 +91,31 @@ def build_uplift_model(scope: CausalScope) -> dg.AssetsDefinition:
         )
 
     return trained_model
+
+
+def fitted_effect(
+    scope: CausalScope,
+    splits: Splits,
+    cohort: Cohort,
+    estimate: EffectEstimate,
+    minimum_cell_count: int,
+    *,
+    on_learner: Callable[[str], None] = lambda _: None,
+) -> UpliftModel:
+    """The model of these inputs: the same ones give the same one.
+
+    Raises:
+        TrainingDataError: see `train_uplift`.
+    """
+    return train_uplift(
+        development(splits, scope).clustered(cohort.members),
+        estimate.report,
+        n_train=len(splits.train),
+        seed=SEED,
+        minimum_cell_count=minimum_cell_count,
+        accept=lambda choice: BEATS_CONSTANT_EFFECT.verdict(Chosen(False, choice)).passed,
+        on_learner=on_learner,
+    )
 
 
 def contest_rows(choice: CateChoice) -> Iterator[dict[str, Any]]:

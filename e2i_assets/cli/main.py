@@ -110,6 +110,29 @@ def materialize(
     raise typer.Exit(run_materialize(partition or [], select, force=force, as_json=json))
 
 
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, as `models list` shows it.")]
+Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of its version.")]
+
+
+@app.command()
+def lineage(model: Name, version: Number, json: Json = False) -> None:
+    """Show the whole way of a registered version: loads, stages with their gates, registry, releases."""
+    from e2i_assets.cli.lineage import run_lineage
+
+    raise typer.Exit(run_lineage(model, version, as_json=json))
+
+
+@app.command()
+def reproduce(model: Name, version: Number, json: Json = False) -> None:
+    """Make a registered version again from what was kept, and compare fingerprint and figures.
+
+    Publishes nothing and opens no sealed split. Exits with 1 where the two are not equal.
+    """
+    from e2i_assets.cli.reproduce import run_reproduce
+
+    raise typer.Exit(run_reproduce(model, version, as_json=json))
+
+
 def _port(variable: str, what: str) -> Any:
     return typer.Option(min=1, max=65535, envvar=variable, help=f"Port of {what}.")
 

@@ -226,6 +226,10 @@ class ArtifactStore:
         names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in self._fs.ls(folder, detail=False))
         return sorted(name for name in names if VERSION.fullmatch(name))
 
+    def holds(self, asset: str, partition: str, version: str) -> bool:
+        """Whether a version is stored; whether it is whole, `damage` tells."""
+        return bool(self._fs.exists(self._version(asset, partition, version)))
+
     def locate(self, asset: str, partition: str, version: str) -> str:
         """Address of a version, for people."""
         return without_secrets(self._fs.unstrip_protocol(self._version(asset, partition, version)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,32 @@ def passed_gates(warehouse: Warehouse, asset: str, partition: str, version: str,
     passed = of_version.group_by(judged.gate).having(sa.func.bool_and(judged.passed))
     with warehouse.engine.connect() as connection:
         return set(connection.scalars(passed))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a gate said of a version, last."""
+
+    gate: str
+    passed: bool
+    reason: str | None
+    evaluated_at: dt.datetime
+
+
+def judgements_of(
+    warehouse: Warehouse, asset: str, partition: str, version: str, run_id: str | None = None
+) -> list[Judgement]:
+    """What each gate said last of a version, in a run or in any."""
+    judged = gate_results.c
+    query = (
+        sa.select(judged.gate, judged.passed, judged.reason, judged.evaluated_at)
+        .distinct(judged.gate)
+        .where(judged.asset == asset, judged.partition == partition, judged.version == version)
+        .order_by(judged.gate, judged.id.desc())
+    )
+    query = query if run_id is None else query.where(judged.run_id == run_id)
+    with warehouse.engine.connect() as connection:
+        return [Judgement(*row) for row in connection.execute(query)]
 
 
 def refused_runs(warehouse: Warehouse, run_ids: Iterable[str]) -> set[str]:

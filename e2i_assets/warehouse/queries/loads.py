@@ -1,8 +1,9 @@
-"""Loads: the newest one of each partition."""
+"""Loads: the newest one of each partition, and who brought which rows when, from where."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,27 @@ class NewestLoad:
     committed_at: datetime
 
 
+@dataclass(frozen=True)
+class LoadBatch:
+    """A load on record.
+
+    Attributes:
+        files: table to the file or table that it was read from.
+        rows, changed, rejected: by table: rows given; inserted, updated or removed; that broke a rule.
+        loaded_by: account that began it; None of one before that was recorded.
+    """
+
+    load_id: int
+    source: str
+    files: Mapping[str, str]
+    loaded_by: str | None
+    started_at: datetime
+    committed_at: datetime | None
+    rows: Mapping[str, int]
+    changed: Mapping[str, int]
+    rejected: Mapping[str, int]
+
+
 def newest_loads(warehouse: Warehouse) -> dict[str, NewestLoad]:
     """Brand and indication, as loads spell them (`PartitionKey.touched`), to the newest load of each.
 
@@ -38,3 +60,11 @@ def newest_loads(warehouse: Warehouse) -> dict[str, NewestLoad]:
     )
     with warehouse.reading() as connection:
         return {row[0]: NewestLoad(row[1], row[2]) for row in connection.execute(newest)}
+
+
+def loads_of(warehouse: Warehouse, numbers: Collection[int]) -> list[LoadBatch]:
+    """The loads of these numbers that are on record, in their order."""
+    of = load_batches.c
+    query = sa.select(*(of[field.name] for field in fields(LoadBatch))).where(of.load_id.in_(numbers))
+    with warehouse.engine.connect() as connection:
+        return [LoadBatch(**row) for row in connection.execute(query.order_by(of.load_id)).mappings()]

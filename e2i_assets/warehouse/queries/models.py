@@ -57,6 +57,7 @@ class Training:
     algorithm: str
     training_samples: int
     validation_samples: int
+    metrics: Mapping[str, float]
     data_versions: Mapping[str, str]
     mlflow_run_id: str
 

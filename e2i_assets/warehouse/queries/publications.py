@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH, insert
 
 from e2i_assets.warehouse.records import code_versions, publications
 
@@ -91,6 +91,23 @@ def publication_with(
     return _newest(
         warehouse, _OF.asset == asset, _OF.partition == partition, _OF.attributes.contains(dict(attributes))
     )
+
+
+def readers_of(warehouse: Warehouse, partition: str, made: Made) -> list[Publication]:
+    """The last publication of each asset that was made of a version."""
+    reads = sa.func.jsonb_path_exists(
+        _OF.inputs,
+        sa.cast("$.* ? (@.asset == $asset && @.version == $version)", JSONPATH),
+        sa.cast({"asset": made.asset, "version": made.version}, JSONB),
+    )
+    query = (
+        sa.select(publications)
+        .distinct(_OF.asset)
+        .where(_OF.partition == partition, reads)
+        .order_by(_OF.asset, _OF.id.desc())
+    )
+    with warehouse.engine.connect() as connection:
+        return [_publication(row) for row in connection.execute(query).mappings()]
 
 
 def code_modules(warehouse: Warehouse, code: str) -> dict[str, str] | None:
