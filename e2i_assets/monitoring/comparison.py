@@ -1,0 +1,190 @@
+"""One column against its profile: each test with the size of the effect that it tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
+from e2i_assets.monitoring import statistics
+from e2i_assets.monitoring.columns import EMPTY, LEVELS, read_column
+from e2i_assets.monitoring.profile import (
+    GROUPS,
+    ColumnProfile,
+    mean_and_std,
+    ordered_known,
+    profile_of_values,
+)
+
+_FEW_VALUES = 20
+_BINS = 10
+_EFFECTS_FROM = {"psi": "chi_square", "ks": "ks", "missing": "fisher", "new_level": "new_level"}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One way in which a column may have drifted.
+
+    Attributes:
+        name: `psi`, `ks`, `missing` or `new_level`.
+        size: as measured; of `missing` the difference of shares, of `new_level` the share of the
+            most frequent one.
+        beyond_chance: what is left of it without what chance gives at these numbers of rows.
+        statistic, p_value: of its test, not corrected.
+    """
+
+    name: str
+    size: float
+    beyond_chance: float
+    statistic: float
+    p_value: float
+
+    @property
+    def test(self) -> str:
+        """What tests it."""
+        return _EFFECTS_FROM[self.name]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A column and its effects.
+
+    Attributes:
+        reference, current: the column on either side.
+        effects: that could be tested.
+        new_levels: of current, of five rows or more, that the reference does not have.
+    """
+
+    reference: ColumnProfile
+    current: ColumnProfile
+    effects: tuple[Effect, ...]
+    new_levels: tuple[str, ...] = ()
+
+
+def compare(reference: ColumnProfile, current: ColumnProfile | pd.Series) -> Compared | None:
+    """Compare a column with its profile; None where the two hold different kinds of values."""
+    if isinstance(current, pd.Series):
+        kind, values = read_column(current, reference.kind)
+        if isinstance(values, np.ndarray) and reference.kind == kind != EMPTY:
+            return _numbers(reference, _counted(kind, values))
+        current = profile_of_values(kind, values)
+    if EMPTY in (reference.kind, current.kind):
+        return Compared(reference, current, _missing(reference, current))
+    if reference.kind != current.kind:
+        return None
+    if reference.kind == LEVELS:
+        return _levels(reference, current)
+    return _numbers(reference, _Cumulated(current))
+
+
+class _Cumulated:
+    """The current side of a number, as rows up to an edge."""
+
+    def __init__(self, profile: ColumnProfile, ordered: np.ndarray | None = None) -> None:
+        self.profile, self._ordered = profile, ordered
+
+    def up_to(self, edges: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Rows up to each edge. Of a profile that has other edges it is known only between which two numbers
+        that is; the one nearest to the reference's share is taken, so that what cannot be told apart is
+        taken as equal.
+        """
+        if self._ordered is not None:
+            return np.searchsorted(self._ordered, edges, "right").astype(float)
+        own, total = np.array(self.profile.edges), float(self.profile.known)
+        cumulated = np.concatenate([[0.0], np.cumsum(self.profile.counts[:-1]), [total]])
+        place = np.searchsorted(own, edges, "right")
+        low = cumulated[place]
+        exact = np.isin(edges, own)
+        high = np.where(exact, low, cumulated[np.minimum(place + 1, len(cumulated) - 1)])
+        return np.clip(shares * total, low, high)
+
+
+def _counted(kind: str, values: np.ndarray) -> _Cumulated:
+    ordered = ordered_known(values)
+    mean, std = mean_and_std(ordered)
+    missing = len(values) - len(ordered)
+    return _Cumulated(ColumnProfile(kind, len(values), missing, mean=mean, std=std), ordered)
+
+
+def _numbers(reference: ColumnProfile, current: _Cumulated) -> Compared:
+    n, m = reference.known, current.profile.known
+    counts, effects = np.array(reference.counts, dtype=float), list[Effect]()
+    cumulated = np.cumsum(counts)
+    ends = current.up_to(np.array(reference.edges), cumulated[:-1] / n)
+    if m >= MINIMUM_CELL_COUNT:
+        distance = float(np.abs(cumulated[:-1] / n - ends / m).max(initial=0.0))
+        p_value = statistics.kolmogorov_smirnov(distance, n, m)
+        beyond = max(0.0, distance - statistics.distance_by_chance(n, m))
+        effects.append(Effect("ks", distance, beyond, distance, p_value))
+    bins = _bins(reference)
+    now = np.diff(np.concatenate([[0.0], ends, [m]]))
+    grouped = [np.bincount(bins, side) for side in (counts, now)]
+    cells = _with_missing(reference, current.profile, *grouped)
+    return Compared(
+        reference, current.profile, (_stability(*cells), *effects, *_missing(reference, current.profile))
+    )
+
+
+def _bins(reference: ColumnProfile) -> np.ndarray:
+    """The bin of each cell: about ten of as many rows; each cell its own where there are few values."""
+    counts = reference.counts
+    if reference.distinct <= _FEW_VALUES:
+        return np.arange(len(counts))
+    full, bins, number, held = reference.known / _BINS, [], 0, 0
+    for count in counts:
+        if held and (held >= full or count >= full):
+            number, held = number + 1, 0
+        bins.append(number)
+        held += count
+    return np.array(bins)
+
+
+def _levels(reference: ColumnProfile, current: ColumnProfile) -> Compared:
+    grouped = reference.grouped or current.grouped
+    one, other = _counts(reference, grouped), _counts(current, grouped)
+    together = pd.concat([one, other], axis=1, keys=["reference", "current"]).fillna(0.0)
+    was, now = together["reference"].to_numpy(), together["current"].to_numpy()
+    effects = [_stability(*_with_missing(reference, current, was, now)), *_missing(reference, current)]
+    new = together.index[(was == 0) & (now > 0)]
+    if not grouped and len(new):
+        effects.append(_new_level(now[was == 0].max(), len(together), reference, current))
+    names = sorted(current.names[number] for number in new if number in current.names) if not grouped else []
+    return Compared(reference, current, tuple(effects), tuple(names))
+
+
+def _counts(profile: ColumnProfile, grouped: bool) -> pd.Series:
+    counts = pd.Series(profile.counts, index=pd.Index(profile.hashes, dtype="int64"), dtype=float)
+    return counts.groupby(counts.index % GROUPS).sum() if grouped else counts
+
+
+def _with_missing(
+    reference: ColumnProfile, current: ColumnProfile, was: np.ndarray, now: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return np.append(was, reference.missing), np.append(now, current.missing)
+
+
+def _stability(was: np.ndarray, now: np.ndarray) -> Effect:
+    was, now = statistics.comparable_cells(was, now)
+    size = statistics.psi(was, now)
+    by_chance = statistics.psi_by_chance(len(was), was.sum(), now.sum())
+    return Effect("psi", size, max(0.0, size - by_chance), *statistics.homogeneity(was, now))
+
+
+def _missing(reference: ColumnProfile, current: ColumnProfile) -> tuple[Effect, ...]:
+    k, n, j, m = reference.missing, reference.rows, current.missing, current.rows
+    if k + j in (0, n + m):
+        return ()
+    change, share = abs(j / m - k / n), (k + j) / (n + m)
+    by_chance = float(np.sqrt(2 / np.pi * share * (1 - share) * (1 / n + 1 / m)))
+    p_value = statistics.same_share(k, n, j, m)
+    return (Effect("missing", change, max(0.0, change - by_chance), change, p_value),)
+
+
+def _new_level(largest: float, levels: int, reference: ColumnProfile, current: ColumnProfile) -> Effect:
+    """That all rows of a level are current ones by chance, for the largest such level among all levels."""
+    n, m = reference.known, current.known
+    p_value = float(min(1.0, levels * (m / (n + m)) ** largest))
+    share = float(largest / current.rows)
+    return Effect("new_level", share, share, float(largest), p_value)

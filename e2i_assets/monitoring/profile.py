@@ -1,0 +1,207 @@
+"""What a table was like, in figures that name nobody: each cell that is kept holds five rows or more.
+
+A number is kept as its distribution function at up to a thousand stored edges, a category as counts of its
+levels, those of fewer than five rows under a hash instead of their name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from pydantic import ValidationError
+
+from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
+from e2i_assets.json_files import from_json, to_json
+from e2i_assets.monitoring.columns import EMPTY, LEVELS, Levels, Values, read_column
+from e2i_assets.monitoring.errors import DriftError
+
+QUANTILES = 1000
+MOST_LEVELS = 1000
+"""Levels that are counted one by one; of a column with more of them, groups of levels are."""
+GROUPS = 256
+"""Groups, by their hashes, that the levels of such a column are counted in."""
+_BITS = 24
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column.
+
+    Attributes:
+        kind: `number`, `date` (in seconds since 1970), `levels`, or `empty`, where nothing was known.
+        rows, missing: all rows, and those without a value.
+        edges: of numbers, ascending; a cell ends with its edge, and the outer ones are open.
+        counts: rows of the cells, one more than edges; of levels, rows of each of `hashes`.
+        distinct: different values.
+        mean, std: of numbers, where finite.
+        hashes: of levels, or numbers of groups where `grouped`.
+        names: of levels with five rows or more, by hash.
+        grouped: whether the levels were too many to be counted one by one.
+    """
+
+    kind: str
+    rows: int
+    missing: int
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    distinct: int = 0
+    mean: float | None = None
+    std: float | None = None
+    hashes: tuple[int, ...] = ()
+    names: Mapping[int, str] = ()  # type: ignore[assignment]
+    grouped: bool = False
+
+    @property
+    def known(self) -> int:
+        """Rows with a value."""
+        return self.rows - self.missing
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", dict(self.names))
+
+
+@dataclass(frozen=True)
+class ReferenceProfile:
+    """A table's columns as they were, to be compared with later ones; it holds no row and no small cell.
+
+    Attributes:
+        rows: how many there were.
+        columns: by name.
+    """
+
+    rows: int
+    columns: Mapping[str, ColumnProfile]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, columns: Iterable[str] | None = None) -> ReferenceProfile:
+        """The profile of a frame, or of some of its columns.
+
+        Raises:
+            DriftError: no frame, a column that is there twice or not at all, or no rows.
+        """
+        require_frame(frame)
+        names = list(frame.columns) if columns is None else list(columns)
+        absent = sorted(str(name) for name in names if name not in frame.columns)
+        if absent:
+            raise DriftError("unknown_column", f"the frame has no column {', '.join(absent)}")
+        if not len(frame):
+            raise DriftError("nothing_to_compare", "the frame has no rows")
+        return cls(len(frame), {str(name): profile_of_values(*read_column(frame[name])) for name in names})
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return dict(to_json(self))
+
+    @classmethod
+    def from_document(cls, document: Any) -> ReferenceProfile:
+        """Inverse of `document`.
+
+        Raises:
+            DriftError: it is no such document.
+        """
+        try:
+            return from_json(cls, document)
+        except ValidationError as error:
+            raise DriftError("bad_profile", "this is no reference profile of this release") from error
+
+
+def require_frame(frame: Any) -> None:
+    """Check that there is a frame to compare whose columns have names of their own.
+
+    Raises:
+        DriftError: there is none.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise DriftError("bad_frame", f"a DataFrame was expected, not a {type(frame).__name__}")
+    names = pd.Index([str(name) for name in frame.columns])
+    if not names.is_unique:
+        twice = sorted(set(names[names.duplicated()]))
+        raise DriftError("bad_frame", f"several columns are called {', '.join(twice)}")
+
+
+def profile_of_values(kind: str, values: Values) -> ColumnProfile:
+    """The profile of a column as `read_column` reads it."""
+    if isinstance(values, Levels):
+        return _of_levels(values)
+    ordered = ordered_known(values)
+    if not len(ordered):
+        return ColumnProfile(EMPTY, len(values), len(values))
+    edges, cumulated = _edges(ordered)
+    counts = tuple(int(n) for n in np.diff([0, *cumulated, len(ordered)]))
+    distinct = 1 + int((ordered[1:] != ordered[:-1]).sum())
+    missing = len(values) - len(ordered)
+    return ColumnProfile(kind, len(values), missing, tuple(edges), counts, distinct, *mean_and_std(ordered))
+
+
+def ordered_known(values: np.ndarray) -> np.ndarray:
+    """The known ones of numbers, ascending."""
+    # Both cores, and half of numpy's time.
+    ordered = pl.Series(values).sort().to_numpy()  # NaN last
+    return ordered[: len(ordered) - int(np.isnan(values).sum())]
+
+
+def mean_and_std(ordered: np.ndarray) -> tuple[float | None, float | None]:
+    """Of the finite ones of ascending numbers; None where there is none."""
+    finite = ordered[np.searchsorted(ordered, -np.inf, "right") : np.searchsorted(ordered, np.inf, "left")]
+    return (float(finite.mean()), float(finite.std())) if len(finite) else (None, None)
+
+
+def _edges(ordered: np.ndarray) -> tuple[list[float], list[int]]:
+    """Edges between cells of about a thousandth of the rows, five at least, and the rows up to each.
+
+    A value of five rows that has an edge has the cell to itself where that leaves no small one beside it, so
+    that others that come later are not taken for it.
+    """
+    step = max(MINIMUM_CELL_COUNT, math.ceil(len(ordered) / QUANTILES))
+    values = np.unique(ordered[step - 1 :: step])
+    values = values[np.isfinite(values)]
+    below = np.nextafter(values, -np.inf)
+    sides = (np.searchsorted(ordered, values, side).tolist() for side in ("left", "right"))
+    edges, cumulated = [-math.inf], [0]
+    for value, before, left, right in zip(values.tolist(), below.tolist(), *sides, strict=True):
+        if right - cumulated[-1] < MINIMUM_CELL_COUNT:
+            continue
+        beside = left - cumulated[-1]
+        alone = right - left >= MINIMUM_CELL_COUNT and (not beside or beside >= MINIMUM_CELL_COUNT)
+        if alone and before > edges[-1]:
+            edges.append(before)
+            cumulated.append(left)
+        edges.append(value)
+        cumulated.append(right)
+    while 0 < len(ordered) - cumulated[-1] < MINIMUM_CELL_COUNT and len(edges) > 1:
+        edges.pop()
+        cumulated.pop()
+    return edges[1:], cumulated[1:]
+
+
+def _of_levels(levels: Levels) -> ColumnProfile:
+    counts, hashes = levels.counts, _hashes(levels.counts.index)
+    rows, distinct = int(counts.sum()) + levels.missing, len(counts)
+    if distinct > MOST_LEVELS:
+        groups = np.bincount(hashes % GROUPS, counts.to_numpy(), GROUPS).astype(int)
+        return ColumnProfile(
+            LEVELS, rows, levels.missing, counts=tuple(groups.tolist()), distinct=distinct,
+            hashes=tuple(range(GROUPS)), grouped=True,
+        )  # fmt: skip
+    totals = pd.Series(counts.to_numpy(), hashes).groupby(level=0).sum()
+    large = (counts >= MINIMUM_CELL_COUNT).to_numpy()
+    named = dict(zip(hashes[large].tolist(), map(str, counts.index[large]), strict=True))
+    return ColumnProfile(
+        LEVELS, rows, levels.missing, counts=tuple(totals.tolist()), distinct=distinct,
+        hashes=tuple(totals.index.tolist()), names=named,
+    )  # fmt: skip
+
+
+def _hashes(texts: pd.Index) -> np.ndarray:
+    """24 bits for each text, the same for the same in any process."""
+    if not len(texts):
+        return np.array([], dtype=np.int64)
+    return (
+        pd.util.hash_array(texts.to_numpy(dtype=object), categorize=False) >> np.uint64(64 - _BITS)
+    ).astype(np.int64)
