@@ -1,4 +1,4 @@
-"""What runs in a slot: builds the Bento of the release where there is none, and becomes `bentoml serve`."""
+"""What runs in a slot: builds the Bento of its release, unless it is there as built; then `bentoml serve`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ def serve(order: Path) -> None:
     members = [Member(**member) for member in wanted["members"]]
     tag = f"{wanted['service']}:{wanted['release']}"
     home = Path(os.environ["BENTOML_HOME"])
-    if not (home / "bentos" / wanted["service"] / wanted["release"] / "bento.yaml").is_file():
-        try:
-            _build(home, wanted["service"], wanted["release"], members)
-        except (E2IError, OSError) as error:
-            why = error.summary if isinstance(error, E2IError) else f"{error.strerror}: {error.filename}"
-            Path(wanted["refusal"]).write_text(why, encoding="utf-8")
-            raise
+    try:
+        _ensure(home, wanted["service"], wanted["release"], members)
+    except (E2IError, OSError) as error:
+        why = error.summary if isinstance(error, E2IError) else f"{error.strerror}: {error.filename}"
+        Path(wanted["refusal"]).write_text(why, encoding="utf-8")
+        raise
     # What the registry keeps: a service loads no other files.
     hashes = {f"{one.model_name}:{one.version}": one.files_hash for one in members}
     environment = {**os.environ, "E2I_REGISTERED_HASHES": json.dumps(hashes)}
@@ -33,11 +32,11 @@ def serve(order: Path) -> None:
     os.execve(sys.executable, command, environment)
 
 
-def _build(home: Path, service: str, release: str, members: list[Member]) -> None:
-    from e2i_assets.serving import ReleaseMember, bento_store, build_release
+def _ensure(home: Path, service: str, release: str, members: list[Member]) -> None:
+    from e2i_assets.serving import ReleaseMember, bento_store, ensure_release
 
     with bento_store(home):
-        build_release(
+        ensure_release(
             service,
             release,
             [

@@ -6,7 +6,7 @@ inside functions; the bundle itself never imports this package.
 
 from e2i_assets.serving.bundle import Bundle, build_bundle
 from e2i_assets.serving.errors import BundleConflictError, BundleError
-from e2i_assets.serving.release import ReleaseMember, build_release, registered_hashes
+from e2i_assets.serving.release import ReleaseMember, build_release, ensure_release, registered_hashes
 from e2i_assets.serving.store import bento_store
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "bento_store",
     "build_bundle",
     "build_release",
+    "ensure_release",
     "registered_hashes",
 ]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from e2i_assets.file_hashes import hash_of, hashes
+from e2i_assets.file_hashes import File, hash_of, hashes
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.packing import MODELS, SOURCES, member, pack, service_files
 from e2i_assets.serving.schema import FORMAT
+from e2i_assets.serving.server.release import RELEASE, read_release, verified
+
+log = logging.getLogger("e2i.serving")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,61 @@ def registered_hashes(members: Iterable[ReleaseMember]) -> str:
     other files, whatever its own `release.json` says.
     """
     return json.dumps({f"{one.model_name}:{one.version}": one.files_hash for one in members})
+
+
+def ensure_release(service: str, release_id: str, members: Sequence[ReleaseMember]) -> str:
+    """Have the release in the store, whole and unchanged; gives its tag. One that was changed is built again.
+
+    Raises:
+        BundleError: as of `build_release`.
+        OSError: what was changed cannot be removed.
+    """
+    tag = f"{service}:{release_id}"
+    folder = store.folder_of(tag)
+    if folder.exists() and not _is_as_built(folder / SOURCES, tag, members):
+        log.warning("%s is not as it was built: it is built again", tag)
+        shutil.rmtree(folder)
+    return tag if folder.exists() else build_release(service, release_id, members)
+
+
+def _is_as_built(folder: Path, tag: str, members: Sequence[ReleaseMember]) -> bool:
+    """Whether the sources of a Bento are those of a release: the models by the hashes of the registry, the
+    code by this platform's, or by that in a bundle of its members. Nothing of it is run.
+    """
+    try:
+        release = read_release(folder)
+        written = {
+            ReleaseMember(
+                **{f.name: one[f.name] for f in fields(ReleaseMember)} | {"version": int(one["version"])}
+            )
+            for one in release["members"]
+        }
+        if release["release"] != tag or written != set(members):
+            return False
+        for one in release["members"]:
+            verified(one, folder)
+        for compiled in list(folder.rglob("__pycache__")):
+            shutil.rmtree(compiled)  # Python would run these in the place of their sources
+        if any(path.is_symlink() for path in folder.rglob("*")):
+            return False
+        code = _code(hashes(folder))
+        of_bundles = [
+            _code({n.removeprefix(SOURCES): File(*f) for n, *f in one["files"] if n.startswith(SOURCES)})
+            for one in release["members"]
+        ]
+    except (RuntimeError, OSError, LookupError, TypeError, ValueError):
+        return False
+    ours = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in service_files().items()}
+    return code in (ours, *of_bundles)
+
+
+def _code(files: Mapping[str, File]) -> dict[str, str]:
+    """Of the files of a service those that are neither a model nor what BentoML and the release write."""
+    written = ("bentofile.yaml", RELEASE)
+    models = f"{MODELS}/"
+    return {
+        name: of.sha256 for name, of in files.items() if name not in written and not name.startswith(models)
+    }
 
 
 def build_release(service: str, release_id: str, members: Sequence[ReleaseMember]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from e2i_assets.serving import (
     bento_store,
     build_bundle,
     build_release,
+    ensure_release,
     registered_hashes,
 )
 from e2i_assets_tests.serve_process import forget, post, served
@@ -214,3 +215,49 @@ def test_nothing_is_unpickled_that_is_not_what_was_registered(
             service()
     forget()
     assert not sprung.exists()
+
+
+def plant(source: Path) -> None:
+    (source / "numpy.py").write_text("")
+
+
+def link(source: Path) -> None:
+    (source / "pandas").symlink_to(source / "models")
+
+
+def forget_members(source: Path) -> None:
+    written = json.loads((source / "release.json").read_text())
+    (source / "release.json").write_text(json.dumps(written | {"members": written["members"][:1]}))
+
+
+DAMAGES: tuple[Callable[[Path], object], ...] = (
+    lambda source: (source / "models" / "first" / "pipeline.joblib").write_bytes(b"x"),
+    lambda source: (source / "server" / "routes.py").write_text("import os"),
+    lambda source: (source / "server" / "health.py").unlink(),
+    lambda source: (source / "release.json").write_text("{"),
+    plant,
+    link,
+    forget_members,
+)
+
+
+def test_a_release_that_was_changed_is_built_again_before_any_of_it_runs(
+    release: str, home: Path, tmp_path: Path
+) -> None:
+    """So that it comes back without anybody's help; while it is whole, it stays as it is."""
+    for name in ("first", "second", SERVICE):
+        shutil.copytree(home / "bentos" / name, tmp_path / "bentos" / name)
+    source, members = tmp_path / "bentos" / SERVICE / "r1" / "src", list(MEMBERS.values())
+    whole = hashes(home / "bentos" / SERVICE / "r1" / "src")
+    whole = {name: of for name, of in whole.items() if "__pycache__" not in name}
+    with bento_store(tmp_path):
+        since = source.stat().st_ino
+        (source / "__pycache__").mkdir(exist_ok=True)
+        (source / "__pycache__" / "service.cpython-311.pyc").write_bytes(b"x")
+        assert ensure_release(SERVICE, "r1", members) == release
+        assert (source.stat().st_ino, hashes(source)) == (since, whole)
+        for damage in DAMAGES:
+            damage(source)
+            assert ensure_release(SERVICE, "r1", members) == release
+            assert hashes(source) == whole
+            assert not (source / "pandas").exists()

@@ -37,7 +37,7 @@ def test_a_release_that_cannot_be_built_says_why(
     def build(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("e2i_assets.serving.build_release", build)
+    monkeypatch.setattr("e2i_assets.serving.ensure_release", build)
     with pytest.raises((E2IError, OSError)):
         process.serve(order)
     assert "No space left on device" in refusal.read_text()
