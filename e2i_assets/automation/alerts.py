@@ -10,7 +10,7 @@ from typing import cast
 
 import dagster as dg
 
-from e2i_assets.modeling.errors import ConfigError
+from e2i_assets.automation.unreadable import alerting
 from e2i_assets.monitoring.alerts.config import FILE, AlertRules, ChannelName
 from e2i_assets.monitoring.alerts.notice import Notice
 from e2i_assets.monitoring.alerts.routing import channels_for, is_due, next_attempt
@@ -71,14 +71,10 @@ def build_alerts_sensor() -> dg.SensorDefinition:
         required_resource_keys={"settings", "warehouse"},
         description="Tells of alerts over the channels of config/alerts.yaml; requests no run.",
     )
+    @alerting
     def alerts_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
         resources = context.resources
-        try:
-            rules = AlertRules.from_yaml(resources.settings.config_dir / FILE)
-        except ConfigError as error:
-            context.log.error(f"nobody is told of alerts: {error.summary}")
-            yield dg.SkipReason(f"nobody is told of alerts: {error.summary}")
-            return
+        rules = AlertRules.from_yaml(resources.settings.config_dir / FILE)
         told = tell(resources.warehouse, rules, dt.datetime.now(dt.UTC))
         for channel, reason in told.failed.items():
             context.log.error(f"{channel}: {reason}")

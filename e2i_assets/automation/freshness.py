@@ -8,6 +8,7 @@ import dagster as dg
 from e2i_assets.assets.attribute_names import NEWEST, STALE
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.automation.loaded import loaded_cohort_configs
+from e2i_assets.automation.unreadable import alerting
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.resources.store import ArtifactStore
@@ -36,9 +37,10 @@ def build_freshness_sensor() -> dg.SensorDefinition:
         name="freshness_sensor",
         minimum_interval_seconds=3600,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"settings", "store"},
+        required_resource_keys={"settings", "store", "warehouse"},
         description="Requests a judgement of each partition whose newest records have become too old.",
     )
+    @alerting
     def freshness_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings, store = context.resources.settings, context.resources.store
         judged = _judged(loaded_cohort_configs(context, settings.config_dir), store)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from e2i_assets.automation.unreadable import alerting
 from e2i_assets.resources.model_registry import ModelRegistry
 
 
@@ -17,6 +18,7 @@ def build_retirement_sensor() -> dg.SensorDefinition:
         required_resource_keys={"settings", "warehouse", "tracking"},
         description="Archives what left production as long ago as the rules say; requests no run.",
     )
+    @alerting
     def retirement_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
         resources = context.resources
         registry = ModelRegistry(resources.settings, resources.warehouse, resources.tracking)

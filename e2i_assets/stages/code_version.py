@@ -36,6 +36,8 @@ PRESENTS = {
     "quality.datadocs": "Great Expectations' pages",
     "quality.plots": "plots of grades",
     "quality.render": "a report as text and pages",
+    "monitoring.alerts": "who is told of a refusal",
+    "stages.alerting": "refusals as alerts",
     "stages.display": "verdicts and versions in Dagit",
     "stages.downstream": "what Dagit says of gates that a run did not come to",
 }

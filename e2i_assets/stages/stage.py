@@ -24,6 +24,7 @@ from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
 from e2i_assets.resources.pages import PAGES
 from e2i_assets.resources.store import Published
 from e2i_assets.stages import display
+from e2i_assets.stages.alerting import alert_of_refusal
 from e2i_assets.stages.code_version import code_version, sources
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
@@ -352,3 +353,4 @@ def _record(
             for name, verdict in verdicts.items()
         ],
     )  # fmt: skip
+    alert_of_refusal(context, asset, verdicts)

@@ -122,7 +122,7 @@ class World:
         )
 
     def run(
-        self, *assets: dg.AssetKey, partition: str = PARTITION, force: bool = False
+        self, *assets: dg.AssetKey, partition: str = PARTITION, force: bool = False, sensor: str = ""
     ) -> dg.ExecuteInProcessResult:
         return self.defs.resolve_job_def("both").execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -130,7 +130,7 @@ class World:
             asset_selection=list(assets) or [UPSTREAM, DOWNSTREAM],
             instance=self.instance,
             raise_on_error=False,
-            tags={FORCE: "true"} if force else {},
+            tags=({FORCE: "true"} if force else {}) | ({"dagster/sensor_name": sensor} if sensor else {}),
         )
 
     def current(self, asset: str = "upstream", partition: str = PARTITION) -> Published | None:

@@ -208,7 +208,8 @@ def test_the_sensor_tells_and_says_what_it_cannot(
 
     def tick() -> str:
         with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_sensor_context(instance, resources=build_resources(own))
+            resources = {name: build_resources(own)[name] for name in ("settings", "warehouse")}
+            context = dg.build_sensor_context(instance, resources=resources)
             return str(build_alerts_sensor().evaluate_tick(context).skip_message)
 
     assert "no channel of config/alerts.yaml is on" in tick()
@@ -218,8 +219,11 @@ def test_the_sensor_tells_and_says_what_it_cannot(
     servers[0].status = 500
     assert "1 sent over slack; webhook took none: the server answered 500" in tick()
     file.write_text("channels: {pager: {}}")
-    assert "nobody is told of alerts" in tick()
-    assert "channels.pager: no such key" in tick()
+    for expected in ("alerts_sensor cannot read", "channels.pager: no such key"):
+        assert expected in tick()
+    (told,) = [one for one in alerts(warehouse) if one.kind == "sensor"]
+    assert (told.subject, told.raised) == ("alerts_sensor", 2)
+    assert "channels.pager" in told.message
 
 
 def test_commands_list_show_and_take_on(

@@ -14,6 +14,7 @@ from e2i_assets.cli.runner import _was_interrupted
 from e2i_assets.gates.verdict import Verdict, refuse
 from e2i_assets.resources.store import Published
 from e2i_assets.stages.display import CODE_CHANGED, check
+from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.queries.publications import Made, code_modules, publication_of, record_publication
 from e2i_assets.warehouse.records import gate_results, publications
 from e2i_assets_tests.integration.gate_world import (
@@ -256,6 +257,20 @@ def test_every_evaluation_leaves_its_row(world: World, platform: SimpleNamespace
     assert judged.endswith("(E2I_AS_OF)")
     assert shown.description == f"{PARTITION}, {judged}: -1 is not positive. Give a positive number."
     assert rows[2]["run_id"] == refused.run_id
+
+
+def test_a_refusal_is_an_alert_where_nobody_watches_the_run(world: World, platform: SimpleNamespace) -> None:
+    world.run(UPSTREAM, sensor="new_data_sensor")
+    world.numbers[PARTITION] = -1
+    world.run(UPSTREAM)
+    assert not alerts(platform.warehouse)
+    world.run(UPSTREAM, sensor="new_data_sensor")
+    world.raises = BadData("nothing to read.", "Load something.")
+    world.run(UPSTREAM, sensor="new_data_sensor")
+    (alert,) = alerts(platform.warehouse)
+    assert (alert.kind, alert.partition, alert.raised) == ("gate", PARTITION, 2)
+    assert "is_positive: nothing to read." in alert.message
+    assert alert.next_step.startswith("Load something. Read the checks of upstream")
 
 
 def test_what_a_version_was_made_of_is_on_record(world: World, platform: SimpleNamespace) -> None:

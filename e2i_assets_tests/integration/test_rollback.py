@@ -20,6 +20,7 @@ from e2i_assets.deployment.rollback import roll_back
 from e2i_assets.deployment.wishes import answering, await_release, deploy
 from e2i_assets.registry.errors import RegistryError
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.queries.deployments import (
     Release,
     history,
@@ -233,6 +234,9 @@ def test_the_reconciler_rolls_back_in_the_ledger_too_and_leaves_an_incident(
     incident = incidents_of(warehouse, 1)[0]
     assert (incident.kind, incident.release, incident.reason) == ("rolled_back", new.release, reason)
     assert old.release in incident.action
+    alert = next(one for one in alerts(warehouse) if one.subject == f"{SERVICE}: rolled_back")
+    assert (alert.kind, alert.severity, reason in alert.message) == ("deployment", "high", True)
+    assert "e2i deploy status" in alert.next_step
     last = model_of(warehouse, name).entries[-1]
     assert (last.version, last.to_stage, last.actor) == (3, "development", "e2i")
     assert last.note == f"rolled back: {reason}"

@@ -32,6 +32,12 @@ def raise_alert(warehouse: Warehouse, alert: Alert, *, now: dt.datetime | None =
     Returns:
         the alert as it is recorded; `raised` is 1 where it is new.
     """
+    with warehouse.engine.begin() as connection:
+        return raise_in(connection, alert, now=now)
+
+
+def raise_in(connection: sa.Connection, alert: Alert, *, now: dt.datetime | None = None) -> RaisedAlert:
+    """`raise_alert` in the caller's transaction: what it tells of is kept with it, or neither is."""
     moment = sa.literal(now, sa.TIMESTAMP(timezone=True)) if now else sa.func.clock_timestamp()
     values = {one.name: getattr(alert, one.name) for one in fields(Alert)}
     again = {name: values[name] for name in values if name not in _KEY}
@@ -62,9 +68,8 @@ def raise_alert(warehouse: Warehouse, alert: Alert, *, now: dt.datetime | None =
         .returning(monitoring_alerts)
         .cte("active")
     )
-    with warehouse.engine.begin() as connection:
-        both = sa.union_all(sa.select(acknowledged), sa.select(active))
-        return RaisedAlert(**connection.execute(both).mappings().one())
+    both = sa.union_all(sa.select(acknowledged), sa.select(active))
+    return RaisedAlert(**connection.execute(both).mappings().one())
 
 
 def alerts(warehouse: Warehouse, *, status: str | None = None, limit: int = 100) -> list[RaisedAlert]:

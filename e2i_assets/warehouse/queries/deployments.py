@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from e2i_assets.monitoring.alerts.incidents import alert_of_incident
 from e2i_assets.warehouse.deployment_records import api_audit, bentoml_services, incidents
+from e2i_assets.warehouse.queries.alerts import raise_in
 from e2i_assets.warehouse.queries.registry import Registry
 
 if TYPE_CHECKING:
@@ -145,12 +147,13 @@ class Releases:
             self._end(state.wanted.id, "failed", reason)
 
     def incident(self, release: str | None, kind: str, reason: str, action: str) -> None:
-        """Leave a row of what went wrong."""
+        """Leave a row of what went wrong, and an alert."""
         row = {
             "service_name": self.service, "release": release, "kind": kind, "reason": reason,
             "action": action,
         }  # fmt: skip
         self._connection.execute(sa.insert(incidents).values(row))
+        raise_in(self._connection, alert_of_incident(self.service, release, kind, reason, action))
 
     def _end(self, number: int, status: str, reason: str | None = None) -> None:
         ended: dict[str, Any] = {"status": status, "ended_at": sa.func.clock_timestamp()}

@@ -201,7 +201,7 @@ def cost(here: Settings) -> float:
 
 def outdated_reports(here: Settings) -> list[dg.RunRequest]:
     defs = build_defs(here)
-    resources = {name: build_resources(here)[name] for name in ("settings", "store")}
+    resources = {name: build_resources(here)[name] for name in ("settings", "store", "warehouse")}
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, resources=resources, definitions=defs)
         tick = defs.resolve_sensor_def("freshness_sensor").evaluate_tick(context)
