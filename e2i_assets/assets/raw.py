@@ -19,7 +19,8 @@ from e2i_assets.partitions import partitions
 from e2i_assets.quality.freshness import newest_record
 from e2i_assets.stages.code_version import code_version
 from e2i_assets.stages.context import StageContext
-from e2i_assets.stages.stage import RESOURCES, StageResult, make, stage_context_of
+from e2i_assets.stages.recipe import RECIPES, Recipe, stage_context_of
+from e2i_assets.stages.stage import RESOURCES, StageResult, make
 from e2i_assets.warehouse.snapshots import Snapshot
 from e2i_assets.warehouse.table_status import TableStatus
 
@@ -37,19 +38,17 @@ def build_raw_assets() -> list[dg.AssetsDefinition]:
         required_resource_keys=RESOURCES,
     )
     def raw(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        cohort_config = StageContext(context, {}).cohort_config
+        asked = StageContext(context, {})
+        brand, indication = asked.cohort_config.partition_key
         results: list[Any] = []
-        with context.resources.warehouse.snapshot(cohort_config.brand, cohort_config.indication) as snapshot:
-            configuration = {
-                "load": _load(snapshot, cohort_config.brand, cohort_config.indication),
-                "cohort_config": cohort_config.model_dump(mode="json"),
-            }
-            stage = stage_context_of(context, __name__, configuration, {})
+        with context.resources.warehouse.snapshot(brand, indication) as snapshot:
+            stage = stage_context_of(context, __name__, _configuration(asked, snapshot.load), {})
             for key in sorted(context.selected_asset_keys):
                 results += make(stage, key, partial(_extract, stage, keys[key], snapshot))
         # Published when all are made.
         yield from results
 
+    RECIPES[raw.op] = Recipe(__name__, config=_configuration_now)
     return [raw]
 
 
@@ -105,11 +104,17 @@ def _shown(status: TableStatus) -> dict[str, Any]:
     }
 
 
-def _load(snapshot: Snapshot, brand: str, indication: str) -> int:
-    if snapshot.load is None:
+def _configuration_now(context: StageContext) -> dict[str, Any]:
+    return _configuration(context, context.warehouse.watermark(*context.cohort_config.partition_key))
+
+
+def _configuration(context: StageContext, load: int | None) -> dict[str, Any]:
+    cohort_config = context.cohort_config
+    if load is None:
+        brand, indication = cohort_config.partition_key
         raise dg.Failure(
             f"the warehouse has no rows of {brand}/{indication}: load some with `e2i data import`, or with "
             "`e2i data generate` if it is one of the partitions that come with the platform.",
             allow_retries=False,
         )
-    return snapshot.load
+    return {"load": load, "cohort_config": cohort_config.model_dump(mode="json")}

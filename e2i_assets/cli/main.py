@@ -102,12 +102,15 @@ def materialize(
         typer.Option("--select", "-s", help="Dagster asset selection, e.g. 'cohort+' or 'key:\"splits\"'."),
     ] = "*",
     force: Annotated[bool, typer.Option("--force", help="Compute also what has not changed.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Run nothing; say of each stage whether it would run, and why.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Materialize assets of one or more partitions, as Dagit would."""
     from e2i_assets.cli.materialize import run_materialize
 
-    raise typer.Exit(run_materialize(partition or [], select, force=force, as_json=json))
+    raise typer.Exit(run_materialize(partition or [], select, force=force, explain=explain, as_json=json))
 
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, as `models list` shows it.")]

@@ -9,8 +9,10 @@ from e2i_assets.cli.session import open_session
 from e2i_assets.partitions import UnknownPartition, cohort_files
 
 
-def run_materialize(partitions: Sequence[str], select: str, *, force: bool, as_json: bool) -> int:
-    """Run the partitions; 0 when all succeeded.
+def run_materialize(
+    partitions: Sequence[str], select: str, *, force: bool, explain: bool, as_json: bool
+) -> int:
+    """Run the partitions, or explain what a run would do; 0 when all succeeded.
 
     Raises:
         UnknownPartition: no cohort file has one of these keys.
@@ -21,6 +23,11 @@ def run_materialize(partitions: Sequence[str], select: str, *, force: bool, as_j
     if unknown := [key for key in partitions if key not in known]:
         raise UnknownPartition(f"no such partition: {', '.join(unknown)}; there are {', '.join(known)}")
     from e2i_assets.build import build_defs
+
+    if explain:
+        from e2i_assets.cli.explain import run_explain
+
+        return run_explain(build_defs(), here, partitions or known, select, force=force, as_json=as_json)
     from e2i_assets.cli.results import end
     from e2i_assets.cli.runner import run_partitions
 

@@ -101,7 +101,7 @@ def run_partitions(
         NothingSelected: the selection is none, or selects no asset.
     """
     definition = defs.resolve_job_def(job)
-    selected = _selected(defs, select)
+    selected = selected_assets(defs, select)
     wrong = wrong_files(here.config_dir)
     scopes = load_scopes(here.config_dir / "scopes")
     runs = []
@@ -127,7 +127,12 @@ def run_partitions(
     return runs
 
 
-def _selected(defs: dg.Definitions, select: str) -> set[dg.AssetKey]:
+def selected_assets(defs: dg.Definitions, select: str) -> set[dg.AssetKey]:
+    """The assets of a selection in Dagster's syntax.
+
+    Raises:
+        NothingSelected: it is none, or selects no asset.
+    """
     graph = defs.resolve_asset_graph()
     try:
         keys = dg.AssetSelection.from_string(select).resolve(graph)

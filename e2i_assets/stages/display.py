@@ -18,6 +18,9 @@ REUSED = "reused"
 CODE_CHANGED = "code_changed"
 """Metadata key: computed although a version was published, by other code than today's."""
 
+WHY = "made_because"
+"""Metadata key: what had changed, or was wrong with the version before."""
+
 NOT_SERVED = "not_served"
 """Metadata key: the scope does not serve the partition, nothing was computed or published."""
 

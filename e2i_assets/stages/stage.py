@@ -16,11 +16,11 @@ import dagster as dg
 
 from e2i_assets.errors import E2IError
 from e2i_assets.gates.verdict import Gate, Verdict, not_judged, refusal, refusals
-from e2i_assets.json_files import json_hash, to_json
+from e2i_assets.json_files import to_json
 from e2i_assets.partitions import partitions, serves
 from e2i_assets.resources.artifacts import Artifact
 from e2i_assets.resources.disk import full_disk, naming_full_disk
-from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name, unproven
+from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name
 from e2i_assets.resources.pages import PAGES
 from e2i_assets.resources.store import Published
 from e2i_assets.stages import display
@@ -28,6 +28,8 @@ from e2i_assets.stages.alerting import alert_of_refusal
 from e2i_assets.stages.code_version import code_version, sources
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
+from e2i_assets.stages.reasons import FORCED, Reason, reasons
+from e2i_assets.stages.recipe import RECIPES, Lost, Recipe
 from e2i_assets.stages.unforeseen import without_data
 from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
 from e2i_assets.warehouse.queries.publications import Made, Publication, record_publication
@@ -68,7 +70,6 @@ class StageResult:
 
 
 Compute = Callable[..., StageResult]
-Lost = Callable[[StageContext, Published], str | None]
 
 
 def stage(
@@ -108,7 +109,8 @@ def stage(
     upstream = {name: dg.AssetKey.from_coercible(value) for name, value in (inputs or {}).items()}
 
     def decorate(compute: Compute) -> dg.AssetsDefinition:
-        version = code_version(compute.__module__)
+        names = tuple(gate.name for gate in gates)
+        recipe = Recipe(compute.__module__, upstream, config, names, lost, scope)
         artifact_classes = {name: typing.get_type_hints(compute)[name] for name in upstream}
 
         @dg.asset(
@@ -118,11 +120,11 @@ def stage(
             kinds=kinds,
             ins={name: dg.AssetIn(key=source, metadata={SCOPE: scope}) for name, source in upstream.items()},
             partitions_def=partitions(),
-            code_version=version,
+            code_version=code_version(recipe.module),
             output_required=False,
             required_resource_keys=RESOURCES,
             metadata={
-                GATES: [gate.name for gate in gates],
+                GATES: list(names),
                 **({SCOPE: scope} if scope else {}),
                 **(metadata or {}),
             },
@@ -141,9 +143,7 @@ def stage(
                     output = context.assets_def.get_output_name_for_asset_check_key(check)
                     yield dg.Output(None, output_name=output)
                 return
-            with without_data():
-                configuration = config(StageContext(context, inputs)) if config else None
-            stage_context = stage_context_of(context, compute.__module__, configuration, inputs)
+            stage_context = recipe.context(context, inputs)
 
             def result() -> StageResult:
                 artifacts = {
@@ -153,19 +153,10 @@ def stage(
 
             yield from make(stage_context, asset_key, result, gates=gates, warnings=warnings, lost=lost)
 
+        RECIPES[asset.op] = recipe
         return asset
 
     return decorate
-
-
-def stage_context_of(
-    context: dg.AssetExecutionContext, module: str, configuration: Any, inputs: Mapping[str, Published]
-) -> StageContext:
-    """The context of a stage whose module, configuration and inputs are known."""
-    code = code_version(module)
-    versions = {name: published.version for name, published in inputs.items()}
-    fingerprint = json_hash({"code": code, "config": configuration, "inputs": versions})
-    return StageContext(context, inputs, configuration, code, fingerprint, module)
 
 
 def make(
@@ -195,17 +186,19 @@ def _make(
     warnings: Sequence[Gate],
     lost: Lost | None,
 ) -> Iterator[Any]:
+    name = asset_name(asset_key)
     forced = context.dagster.run.tags.get(FORCE)
-    published = None if forced else context.store.current(asset_name(asset_key), context.partition)
-    if published and is_current(context, published, [gate.name for gate in gates], lost):
+    published = None if forced else context.store.current(name, context.partition)
+    why = reasons(context, published, [gate.name for gate in gates], lost) if not forced else [FORCED]
+    if published and not why:
         yield display.republished(published)
         return
-    code_changed = published is not None and published.code != context.code
-    if code_changed:
-        context.log.info(f"the code that decides {asset_name(asset_key)} has changed: it is made again.")
+    for reason in why:
+        log = context.log.warning if reason.code == "damaged" else context.log.info
+        log(f"{name} is made: {reason.text}")
     try:
         result = compute()
-        version = context.store.write(asset_name(asset_key), context.partition, result.artifact)
+        version = context.store.write(name, context.partition, result.artifact)
         gate_input = result.artifact if result.gate_input is None else result.gate_input
         verdicts = {gate.name: gate.verdict(gate_input) for gate in gates}
         if all(verdict.passed for verdict in verdicts.values()):
@@ -215,10 +208,10 @@ def _make(
             raise
         yield from _refuse(context, asset_key, gates, warnings, error)
         return
-    _record(context, asset_name(asset_key), verdicts, version)
+    _record(context, name, verdicts, version)
     warned_of = result.artifact if result.warning_input is None else result.warning_input
     warned = {warning.name: warning.verdict(warned_of) for warning in warnings}
-    yield from _publish(context, asset_key, result, version, verdicts, warned, code_changed)
+    yield from _publish(context, asset_key, result, version, verdicts, warned, why)
 
 
 def _check_spec(gate: Gate, asset_key: dg.AssetKey, *, blocking: bool) -> dg.AssetCheckSpec:
@@ -234,20 +227,6 @@ def _check_spec(gate: Gate, asset_key: dg.AssetKey, *, blocking: bool) -> dg.Ass
         )
 
 
-def is_current(
-    context: StageContext, published: Published, gates: Sequence[str], lost: Lost | None = None
-) -> bool:
-    """Whether the published version is what would be made now, judged and whole."""
-    if published.fingerprint != context.fingerprint:
-        return False
-    damage = context.store.damage(published.asset, published.partition, published.version)
-    damage = damage or (lost(context, published) if lost else None)
-    if damage:
-        context.log.warning(f"{damage}; {published.asset} is made again.")
-        return False
-    return not unproven(published, gates, context.warehouse)
-
-
 def _publish(
     context: StageContext,
     asset_key: dg.AssetKey,
@@ -255,7 +234,7 @@ def _publish(
     version: str,
     verdicts: Mapping[str, Verdict],
     warned: Mapping[str, Verdict],
-    code_changed: bool,
+    why: Sequence[Reason],
 ) -> Iterator[Any]:
     """The materialization that makes a version current, where all verdicts passed; else the checks alone."""
     name = asset_name(asset_key)
@@ -306,7 +285,8 @@ def _publish(
         metadata={
             **metadata,
             display.REUSED: False,
-            **({display.CODE_CHANGED: True} if code_changed else {}),
+            display.WHY: "; ".join(reason.text for reason in why),
+            **({display.CODE_CHANGED: True} if any(r.code == "code_changed" for r in why) else {}),
         },
         data_version=dg.DataVersion(version),
         # Results travel with the materialization that they judged; yielded before it they would

@@ -73,6 +73,18 @@ def add_runs(instance: dg.DagsterInstance, keys: list[str], loads: int) -> dict[
     return newest
 
 
+def date_runs(warehouse: Warehouse) -> None:
+    """Give each run the minute in which its load was committed."""
+    update = sa.text(
+        "UPDATE dagster.runs SET create_timestamp = made.at, update_timestamp = made.at FROM ("
+        "SELECT r.run_id, l.committed_at AT TIME ZONE 'UTC' AS at FROM dagster.runs r "
+        "JOIN dagster.run_tags t USING (run_id) JOIN e2i.ml_load_batches l ON l.load_id = t.value::bigint "
+        f"WHERE t.key = '{LOAD}') made WHERE made.run_id = runs.run_id"
+    )
+    with warehouse.engine.begin() as connection:
+        connection.execute(update)
+
+
 def publish(store: ArtifactStore, keys: list[str], runs: dict[str, str], load: int) -> None:
     """The pointer to the raw tables of each partition."""
     for key in keys:
@@ -106,6 +118,7 @@ def main() -> None:
         add_loads(warehouse, options.partitions, 1, options.loads)
         with dagster_instance() as instance:
             runs = add_runs(instance, keys, options.loads)
+            date_runs(warehouse)
             publish(resources["store"], keys, runs, options.loads)
 
             def tick(cursor: str | None, requests: int) -> str | None:

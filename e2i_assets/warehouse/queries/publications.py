@@ -64,9 +64,9 @@ def record_publication(warehouse: Warehouse, publication: Publication, modules: 
         "version": publication.version,
         "fingerprint": publication.fingerprint,
         "code": publication.code,
-        "config": _storable(publication.config),
+        "config": storable(publication.config),
         "inputs": {name: vars(made) for name, made in publication.inputs.items()},
-        "attributes": _storable(dict(publication.attributes)),
+        "attributes": storable(dict(publication.attributes)),
         "run_id": publication.run_id,
     }
     code = {"code": publication.code, "modules": dict(modules)}
@@ -117,7 +117,7 @@ def code_modules(warehouse: Warehouse, code: str) -> dict[str, str] | None:
         return connection.scalar(query)
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """As `json_hash` takes it, and numbers that are none as texts: PostgreSQL's JSON has none."""
     return json.loads(json.dumps(value, default=str), parse_constant=str)
 
