@@ -30,7 +30,9 @@ def test_each_stage_says_whether_it_would_run_and_why(
 ) -> None:
     assert verdicts(here, capsys) == {}
 
-    searched = changed(here, tmp_path, "optuna_config.yaml", lambda content: content.update(n_trials=13))
+    searched = changed(
+        here, tmp_path, "optuna_config.yaml", lambda content: content["optimization"].update(n_trials=13)
+    )
     after = verdicts(searched, capsys)
     assert after["conversion/tuned_params"] == ("runs", ["configuration changed"])
     assert after["conversion/trained_model"][0] == "open"
