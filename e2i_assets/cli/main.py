@@ -136,6 +136,24 @@ def reproduce(model: Name, version: Number, json: Json = False) -> None:
     raise typer.Exit(run_reproduce(model, version, as_json=json))
 
 
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="Versions of each asset and partition, the newest.")],
+    keep_days: Annotated[
+        int | None, typer.Option("--keep-days", min=0, help="Also whatever was published so many days ago.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Free room: shows what would go, asks, and removes it.
+
+    Keeps what is published or registered and all that it was made of. With --json it removes only with --yes.
+    """
+    from e2i_assets.cli.prune import run_prune
+
+    raise typer.Exit(run_prune(keep, keep_days, sure=yes, as_json=json))
+
+
 def _port(variable: str, what: str) -> Any:
     return typer.Option(min=1, max=65535, envvar=variable, help=f"Port of {what}.")
 

@@ -104,6 +104,22 @@ class ExperimentTracking:
                 client.log_artifacts(run_id, scratch, folder)
         return self.page(client.get_run(run_id).info)
 
+    def folders(self, run_id: str) -> list[str]:
+        """Where the files of a run and of the models that it logged are; empty where there is no such run."""
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        client = MlflowClient(tracking_uri=self.uri)
+        try:
+            run = client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return []
+            raise
+        models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
+        addresses = [run.info.artifact_uri, *(model.artifact_location for model in models)]
+        return [address.rstrip("/").rpartition("/")[0] for address in addresses]
+
     @staticmethod
     def log_files(mlflow: Any, folder: str, files: Mapping[str, bytes]) -> None:
         """Put files, by name, into a folder of the active run."""

@@ -74,6 +74,24 @@ def judgements_of(
         return [Judgement(*row) for row in connection.execute(query)]
 
 
+def refused_versions(warehouse: Warehouse, partition: str) -> set[tuple[str, str]]:
+    """Asset and version of what gates judged, and no run passed: that was never published."""
+    judged = gate_results.c
+    of_run = (
+        sa.select(judged.asset, judged.version, sa.func.bool_and(judged.passed).label("passed"))
+        .where(judged.partition == partition, judged.version.is_not(None))
+        .group_by(judged.asset, judged.version, judged.run_id)
+        .subquery()
+        .c
+    )
+    never = sa.select(of_run.asset, of_run.version).group_by(of_run.asset, of_run.version)
+    with warehouse.engine.connect() as connection:
+        return {
+            (asset, version)
+            for asset, version in connection.execute(never.having(~sa.func.bool_or(of_run.passed)))
+        }
+
+
 def refused_runs(warehouse: Warehouse, run_ids: Iterable[str]) -> set[str]:
     """Those of the runs in which a gate refused."""
     judged = gate_results.c

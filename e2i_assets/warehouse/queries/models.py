@@ -80,6 +80,23 @@ def training_of(warehouse: Warehouse, partition: str, scope: str, model_fingerpr
     return None if row is None else Training(*row)
 
 
+def mlflow_runs(warehouse: Warehouse, partition: str) -> set[str]:
+    """MLflow runs of all models that were trained for a partition."""
+    trained = training_runs.c
+    query = sa.select(trained.mlflow_run_id).where(
+        trained.partition == partition, trained.mlflow_run_id.is_not(None)
+    )
+    with warehouse.engine.connect() as connection:
+        return set(connection.scalars(query))
+
+
+def bundle_tags(warehouse: Warehouse, partition: str) -> set[str]:
+    """Tags of all bundles that were built for a partition."""
+    built = bento_bundles.c
+    with warehouse.engine.connect() as connection:
+        return set(connection.scalars(sa.select(built.bento_tag).where(built.partition == partition)))
+
+
 def record_bundle(
     warehouse: Warehouse, partition: str, scope: str, run_id: str, bundle: Bundle, model_fingerprint: str
 ) -> None:

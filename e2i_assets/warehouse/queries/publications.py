@@ -110,6 +110,47 @@ def readers_of(warehouse: Warehouse, partition: str, made: Made) -> list[Publica
         return [_publication(row) for row in connection.execute(query).mappings()]
 
 
+@dataclass(frozen=True)
+class Making:
+    """A publication without what takes room: what it was made of, and what else is kept of it.
+
+    Attributes:
+        seals: of splits: split to its seal in the vault.
+        files: of a bundle: hash of its files.
+        mlflow_run_id: of a trained model.
+    """
+
+    asset: str
+    version: str
+    fingerprint: str
+    inputs: Mapping[str, Made]
+    published_at: dt.datetime
+    seals: Mapping[str, str] | None
+    files: str | None
+    mlflow_run_id: str | None
+
+
+def makings(warehouse: Warehouse, partition: str) -> list[Making]:
+    """Every publication of a partition, in the order in which they were made."""
+    query = (
+        sa.select(
+            _OF.asset, _OF.version, _OF.fingerprint, _OF.inputs, _OF.published_at, _OF.attributes["seals"],
+            _OF.attributes["files"].astext, _OF.attributes["mlflow_run_id"].astext,
+        )
+        .where(_OF.partition == partition)
+        .order_by(_OF.id)
+    )  # fmt: skip
+    with warehouse.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    return [Making(*row[:3], {name: Made(**made) for name, made in row[3].items()}, *row[4:]) for row in rows]
+
+
+def published_partitions(warehouse: Warehouse) -> list[str]:
+    """Partitions of which anything was published, also those that are configured no more."""
+    with warehouse.engine.connect() as connection:
+        return list(connection.scalars(sa.select(_OF.partition).distinct().order_by(_OF.partition)))
+
+
 def code_modules(warehouse: Warehouse, code: str) -> dict[str, str] | None:
     """What a code version is made of; None where it is not on record."""
     query = sa.select(code_versions.c.modules).where(code_versions.c.code == code)

@@ -1,0 +1,138 @@
+"""Retention: finds what may go, partition by partition, and removes it while no run has the partition.
+
+Rows of PostgreSQL stay, so that what was there can still be told.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from e2i_assets.lineage.retention import (
+    BUNDLE,
+    Keep,
+    Records,
+    bundles_to_go,
+    runs_to_go,
+    seals_to_go,
+    versions_to_go,
+)
+from e2i_assets.resources.kept_files import Kept, KeptFiles
+from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
+from e2i_assets.settings import Settings
+from e2i_assets.warehouse.queries.gates import refused_versions
+from e2i_assets.warehouse.queries.models import bundle_tags, mlflow_runs
+from e2i_assets.warehouse.queries.publications import makings, published_partitions
+from e2i_assets.warehouse.queries.registry import models
+from e2i_assets.warehouse.turns import turn
+
+if TYPE_CHECKING:
+    from e2i_assets.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class PartitionPlan:
+    """What goes of one partition.
+
+    Attributes:
+        left: why something, or all of it, is left alone; None where nothing is.
+    """
+
+    partition: str
+    going: tuple[Kept, ...]
+    left: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(kept.size for kept in self.going)
+
+
+class _Busy(Exception):
+    """A run has the partition."""
+
+
+class Pruner:
+    """Retention of one installation."""
+
+    def __init__(self, here: Settings, warehouse: Warehouse, store: ArtifactStore) -> None:
+        self._here, self._warehouse, self._store = here, warehouse, store
+        self._files = KeptFiles(here)
+
+    def plan(self, keep: Keep) -> list[PartitionPlan]:
+        """What would go of each partition that anything was published of; touches nothing."""
+        return [self._plan(partition, keep) for partition in published_partitions(self._warehouse)]
+
+    def carry_out(
+        self,
+        plans: Sequence[PartitionPlan],
+        keep: Keep,
+        *,
+        on_removed: Callable[[Kept], None] = lambda _: None,
+    ) -> list[PartitionPlan]:
+        """Remove what was planned and may still go; of a partition that a run has, nothing.
+
+        Returns:
+            What went of each partition.
+
+        Raises:
+            WarehouseUnavailable: the database cannot be reached.
+        """
+        return [self._remove(plan, keep, on_removed) for plan in plans if plan.going]
+
+    def _remove(self, plan: PartitionPlan, keep: Keep, on_removed: Callable[[Kept], None]) -> PartitionPlan:
+        def busy(_: str) -> None:
+            raise _Busy
+
+        gone: list[Kept] = []
+        try:
+            # Whoever publishes has the turn from before its first stage on, and waits for us.
+            with turn(self._here, plan.partition, f"prune {uuid.uuid4().hex[:8]}", on_wait=busy):
+                now = self._plan(plan.partition, keep)
+                paths = {kept.path for kept in now.going}
+                for kept in plan.going:
+                    if kept.path in paths:
+                        self._files.remove(kept)
+                        gone.append(kept)
+                        on_removed(kept)
+        except _Busy:
+            return PartitionPlan(plan.partition, (), "a run has it; prune again once that has ended")
+        return PartitionPlan(plan.partition, tuple(gone), now.left)
+
+    def _plan(self, partition: str, keep: Keep) -> PartitionPlan:
+        stored = list(self._files.versions(partition))
+        assets = sorted({kept.version[0] for kept in stored})
+        try:
+            records = self._records(partition, assets)
+        except ArtifactRefused as error:
+            # Without its pointer nobody knows what is published.
+            return PartitionPlan(partition, (), error.summary)
+        versions = versions_to_go(stored, records, keep)
+        staying = {kept.version for kept in stored} - {kept.version for kept in versions}
+        sealed = seals_to_go(self._files.sealed_splits(partition), staying, records)
+        rest = [*self._bundles(partition, staying, records)]
+        for run_id in runs_to_go(staying, records):
+            rest += self._files.mlflow_files(partition, run_id)
+        unknown = sum(kept.version not in records.known for kept in stored)
+        left = f"{unknown} versions of which this database has no record" if unknown else None
+        left_over = self._files.left_over(partition)
+        return PartitionPlan(partition, (*versions, *sealed, *rest, *left_over), left)
+
+    def _records(self, partition: str, assets: Sequence[str]) -> Records:
+        current = (self._store.current(asset, partition) for asset in assets)
+        return Records(
+            makings(self._warehouse, partition),
+            refused_versions(self._warehouse, partition),
+            [(one.asset, one.version) for one in current if one is not None],
+            [v for model in models(self._warehouse) for v in model.versions if v.partition == partition],
+            bundle_tags(self._warehouse, partition),
+            mlflow_runs(self._warehouse, partition),
+        )
+
+    def _bundles(self, partition: str, staying: set[tuple[str, str]], records: Records) -> Iterator[Kept]:
+        for name in sorted({tag.partition(":")[0] for tag in records.built}):
+            scope = name.removeprefix("e2i-").removesuffix(f"-{partition}")
+            bundles = self._files.bundles(partition, name)
+            yield from bundles_to_go(bundles, name, f"{scope}/{BUNDLE}", staying, records)

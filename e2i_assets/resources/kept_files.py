@@ -1,0 +1,163 @@
+"""Everything of an installation that takes room and may go: versions, sealed splits, bundles, MLflow's files.
+
+What is removed is first renamed to what no reader takes for whole; a removal that was killed leaves such a
+name, which the next one clears away. Object storage cannot rename: there the list of a version's files goes
+first, without which it is damaged and handed out to nobody.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from e2i_assets.resources.filesystems import open_filesystem
+from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.resources.version_files import DIGITS, FILES
+from e2i_assets.settings import Settings
+
+Kind = Literal["version", "sealed split", "bundle", "MLflow files", "left over"]
+
+_VERSION = re.compile(rf"(?P<asset>[^/]+(?:/[^/]+)?)/(?P<partition>[^/]+)/(?P<version>[0-9a-f]{{{DIGITS}}})")
+_LEFT_OVER = re.compile(r"([0-9a-f]{16}|current\.json|.+\.sealed)\.[0-9a-f]{32}(\.removed)?|.+\.removed")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something that is kept, and could go.
+
+    Attributes:
+        name: of a version its asset and version, of others what people call it.
+        path: on its file system.
+        size: bytes.
+    """
+
+    kind: Kind
+    partition: str
+    name: str
+    path: str
+    size: int
+    modified: dt.datetime | None = None
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """Asset and version."""
+        asset, _, version = self.name.rpartition("/")
+        return asset, version
+
+
+class KeptFiles:
+    """What an installation keeps of its partitions."""
+
+    def __init__(self, here: Settings) -> None:
+        self._here = here
+        self._store, self._root = open_filesystem(here.artifacts_url)
+        self._vault, self._vault_root = open_filesystem(here.vault_url)
+
+    def versions(self, partition: str) -> Iterator[Kept]:
+        """Every stored version of every asset, published or not."""
+        for path in self._folders(partition):
+            named = _VERSION.fullmatch(path.removeprefix(f"{self._root}/"))
+            if named:
+                name = f"{named['asset']}/{named['version']}"
+                yield Kept("version", partition, name, path, self._size(path), self._modified(path))
+
+    def left_over(self, partition: str) -> Iterator[Kept]:
+        """What writes and removals that were killed left; to be asked with the partition's turn."""
+        of_vault = sorted(self._vault.glob(f"{self._vault_root}/{partition}/*"))
+        of_bundles = sorted(self._store.glob(f"{self._removed_bundles(partition)}/*"))
+        for path in [*self._folders(partition), *of_vault, *of_bundles]:
+            if _LEFT_OVER.fullmatch(path.rsplit("/", 1)[1]):
+                yield Kept("left over", partition, "/".join(path.split("/")[-3:]), path, self._size(path))
+
+    def sealed_splits(self, partition: str) -> Iterator[Kept]:
+        """Sealed splits by `<split>-<seal>`."""
+        for path in self._vault.glob(f"{self._vault_root}/{partition}/*.sealed"):
+            name = path.rsplit("/", 1)[1].removesuffix(".sealed")
+            yield Kept("sealed split", partition, name, path, self._vault.size(path) or 0)
+
+    def bundles(self, partition: str, name: str) -> Iterator[Kept]:
+        """Bundles of a model by their tags."""
+        folder = self._bentos / name
+        for bundle in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if bundle.is_dir():
+                yield Kept("bundle", partition, f"{name}:{bundle.name}", str(bundle), _local_size(bundle))
+
+    def mlflow_files(self, partition: str, run_id: str) -> Iterator[Kept]:
+        """Files of an MLflow run that lie in our store; a team's server keeps its own."""
+        if self._here.mlflow_tracking_uri is not None:
+            return
+        for address in ExperimentTracking(self._here).folders(run_id):
+            _, path = open_filesystem(address)
+            if path.startswith(f"{self._root}/mlflow/") and self._store.isdir(path):
+                yield Kept("MLflow files", partition, run_id, path, self._size(path))
+
+    def remove(self, kept: Kept) -> None:
+        """Free its room; what is gone already is fine."""
+        if kept.kind == "sealed split":
+            if self._vault.exists(kept.path):
+                self._vault.rm_file(kept.path)
+        elif kept.kind == "bundle":
+            self._remove_bundle(Path(kept.path), self._removed_bundles(kept.partition))
+        elif self._store.exists(kept.path):
+            self._remove_stored(kept.path)
+
+    def _remove_stored(self, path: str) -> None:
+        if "file" in self._store.protocol:
+            _remove_local(Path(path), Path(path).parent)
+            return
+        if self._store.exists(f"{path}/{FILES}"):
+            self._store.rm_file(f"{path}/{FILES}")
+        self._store.rm(path, recursive=True)
+
+    def _remove_bundle(self, folder: Path, beside: Path) -> None:
+        beside.mkdir(parents=True, exist_ok=True)
+        _remove_local(folder, beside)
+        latest = folder.parent / "latest"
+        if latest.is_file() and latest.read_text(encoding="utf-8").strip() == folder.name:
+            others = sorted(
+                (one for one in folder.parent.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime
+            )
+            if others:
+                latest.write_text(others[-1].name, encoding="utf-8")
+            else:
+                latest.unlink()
+
+    @property
+    def _bentos(self) -> Path:
+        return self._here.bento_home / "bentos"
+
+    def _removed_bundles(self, partition: str) -> Path:
+        """Apart from `bentos`, where BentoML would take a name for a bundle's."""
+        return self._here.bento_home / "removed" / partition
+
+    def _folders(self, partition: str) -> Iterator[str]:
+        for depth in ("*", "*/*"):
+            yield from sorted(self._store.glob(f"{self._root}/{depth}/{partition}/*"))
+
+    def _size(self, path: str) -> int:
+        return int(self._store.du(path))
+
+    def _modified(self, path: str) -> dt.datetime | None:
+        listed = f"{path}/{FILES}"
+        return self._store.modified(listed) if self._store.exists(listed) else None
+
+
+def _local_size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _remove_local(path: Path, beside: Path) -> None:
+    if not path.exists():
+        return
+    if not path.name.endswith(".removed"):
+        path = path.rename(beside / f"{path.name}.{uuid.uuid4().hex}.removed")
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
