@@ -41,6 +41,8 @@ def run_deploy(models: Sequence[str] | None, *, as_json: bool) -> int:
     answering = [await_release(warehouse, one) for one in asked.values()]
     if not as_json:
         _tell(answering, as_json=False)
+    for gone in sorted(set(models or ()) - {m["model_name"] for one in answering for m in one.members}):
+        say(f"{gone} answers no more: the registry has no version of it to serve", as_json=as_json)
     named = [m for one in answering for m in one.members if not models or m["model_name"] in models]
     published, other = _published(here, [one for one in named if one["role"] == "active"])
     for one in other:

@@ -106,11 +106,11 @@ REST = Step(Action.REST)
 def next_step(wanted: Wanted | None, slots: Sequence[Slot]) -> Step:
     """One step towards what is wanted; asked again after each, it ends with rest.
 
-    Requests are answered all the while: a slot is retired only when another answers, and nothing that answers
-    is stopped to make room.
+    Where nothing is wanted, nothing is to answer. Else requests are answered all the while: a slot is retired
+    only when another answers, and nothing that answers is stopped to make room.
     """
     if wanted is None:
-        return REST
+        return _shut(slots)
     target = _of(slots, wanted.release)
     if all(slot.active for slot in slots):
         return _retire_one(target, slots)
@@ -129,6 +129,17 @@ def next_step(wanted: Wanted | None, slots: Sequence[Slot]) -> Step:
     if not wanted.confirmed:
         return Step(Action.CONFIRM, target.name)
     return _look_after(wanted, target, slots)
+
+
+def _shut(slots: Sequence[Slot]) -> Step:
+    """Nothing is to answer any more: first nobody is asked, then nobody runs."""
+    for action, concerned in (
+        (Action.RETIRE, [slot for slot in slots if slot.active]),
+        (Action.STOP, [slot for slot in slots if slot.phase in ("starting", "ready")]),
+    ):
+        if concerned:
+            return Step(action, concerned[0].name)
+    return REST
 
 
 def _of(slots: Sequence[Slot], release: str) -> Slot | None:

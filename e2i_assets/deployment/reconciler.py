@@ -59,7 +59,7 @@ class ServiceKeeper:
         self._warehouse = warehouse
         self._address = address
         self._log_url = log_url
-        self._state = State(None, None, None)
+        self._state, self._is_known = State(None, None, None), False
         self._reported: set[tuple[str, str]] = set()
 
     def tick(self) -> Step:
@@ -70,6 +70,8 @@ class ServiceKeeper:
         """
         slots = self.slots.observe()
         failure = self._read()
+        if failure and not self._is_known:
+            raise failure  # nobody knows what is wanted, which is not that nothing is
         step = next_step(self._wanted(), slots)
         records = step.action in (Action.CONFIRM, Action.GIVE_UP, Action.ROLL_BACK, Action.REPORT)
         if failure and records:
@@ -83,7 +85,7 @@ class ServiceKeeper:
     def _read(self) -> Exception | None:
         try:
             with releases(self._warehouse, self.service) as records:
-                self._state = records.state()
+                self._state, self._is_known = records.state(), True
         except Exception as error:
             if database_failure(error) is None:
                 raise

@@ -70,15 +70,22 @@ def deploy(
 ) -> dict[str, Release]:
     """Ask for the registry's versions; gives each service that is concerned its release.
 
+    A service that the registry has nothing for any more gets none, and stops.
+
     Args:
-        models: those that are asked for by name, also where their release failed before; None for all.
+        models: those that are asked for by name, also where their release failed before; None for all. One
+            that answers and is not registered to any more is taken out.
 
     Raises:
-        DeploymentError: one of them is not registered, or nothing is.
+        DeploymentError: one of them neither is registered nor answers, or nothing is.
         WarehouseUnavailable: the database cannot be reached.
     """
     served = registered(warehouse)
-    known = {one.model_name for members in served.values() for one in members}
+    names = {service: {one.model_name for one in of} for service, of in served.items()}
+    for release in history(warehouse):
+        if release.status in ("wanted", "active"):
+            names[release.service_name] |= {one.model_name for one in members_from(release.members)}
+    known = set[str]().union(*names.values())
     if unknown := sorted(set(models or ()) - known) or not known:
         what = ", ".join(unknown) if isinstance(unknown, list) else "a model"
         raise DeploymentError(
@@ -87,23 +94,28 @@ def deploy(
             code="nothing_to_deploy",
         )
     wanted = known if models is None else set(models)
-    concerned = [name for name, of in served.items() if wanted & {one.model_name for one in of}]
-    named = models or ()
-    return {service: _ask(warehouse, service, served[service], named, by, run_id) for service in concerned}
+    asked = {
+        service: _ask(warehouse, service, served[service], models or (), by, run_id)
+        for service, of in names.items()
+        if wanted & of
+    }
+    return {service: release for service, release in asked.items() if release is not None}
 
 
 def _ask(
     warehouse: Warehouse, service: str, served: Sequence[Member], asked: Collection[str], by: str,
     run_id: str | None,
-) -> Release:  # fmt: skip
+) -> Release | None:  # fmt: skip
     with releases(warehouse, service) as records:
         state = records.state()
         now = state.wanted or state.active
         past = [Past(members_from(one.members), one.status) for one in records.history()]
         members = compose(served, past, asked, members_from(now.members) if now else ())
-        release = release_of(members)
+        if not members:
+            records.want_nothing(f"{by} deployed, and the registry has nothing to serve")
+            return None
         return records.ask(
-            release, [asdict(one) for one in members], cause="deploy", asked_by=by, run_id=run_id
+            release_of(members), [asdict(one) for one in members], cause="deploy", asked_by=by, run_id=run_id
         )
 
 

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
@@ -29,7 +31,7 @@ from e2i_assets.warehouse.queries.deployments import (
     release_row,
     releases,
 )
-from e2i_assets.warehouse.queries.registry import model_of
+from e2i_assets.warehouse.queries.registry import model_of, models
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import installation
 from e2i_assets_tests.deployment_world import SERVICE, in_staging, move
@@ -279,3 +281,43 @@ def test_a_release_is_confirmed_once_it_answers_where_everybody_asks(warehouse: 
     for status in ("wanted", "active"):
         keeper.tick()
         assert history(warehouse, SERVICE)[0].status == status
+
+
+def test_what_is_archived_is_taken_out_and_a_service_that_has_nothing_left_stops(
+    warehouse: Warehouse, name: str
+) -> None:
+    in_staging(warehouse, f"{name}b", 1)
+    deployed(warehouse)
+    archive(warehouse, f"{name}b")
+    confirmed(warehouse, deploy(warehouse, [f"{name}b"], by="test")[SERVICE])
+    assert (version(warehouse, f"{name}b"), version(warehouse, name)) == (None, 3)
+    for model in models(warehouse):
+        archive(warehouse, model.name)
+    assert deploy(warehouse, [name], by="test") == {}
+    assert version(warehouse, name) is None
+    with pytest.raises(DeploymentError, match="no version of a model to serve"):
+        deploy(warehouse, None, by="test")
+    retired: list[list[str]] = []
+    answers = (Slot("blue", "r", "ready", active=True), Slot("green"))
+    observed: Any = SimpleNamespace(observe=lambda: answers, died=[], retire=retired.append)
+    ServiceKeeper(SERVICE, warehouse, observed, ADDRESS).tick()
+    assert retired == [["blue"]]
+
+
+def test_a_reconciler_that_has_read_no_records_stops_nothing() -> None:
+    """It may start while the database is away; services go on."""
+    away: Any = SimpleNamespace(engine=SimpleNamespace(begin=_away))
+    answers = (Slot("blue", "r", "ready", active=True), Slot("green"))
+    observed: Any = SimpleNamespace(observe=lambda: answers, died=[])
+    with pytest.raises(sa.exc.OperationalError):
+        ServiceKeeper(SERVICE, away, observed, ADDRESS).tick()
+
+
+def _away() -> None:
+    raise sa.exc.OperationalError("SELECT", {}, psycopg.OperationalError("away"))
+
+
+def archive(warehouse: Warehouse, name: str) -> None:
+    for number, stage in model_of(warehouse, name).stages().items():
+        if stage != "archived":
+            move(warehouse, name, number, stage, "archived")

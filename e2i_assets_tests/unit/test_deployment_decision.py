@@ -30,6 +30,11 @@ ANSWERING = blue(NEW, "ready", active=True)
 WARM = green(OLD, "ready")
 CASES = {
     "nothing is wanted": (None, blue(), green(), REST),
+    "what answers and is not wanted any more is asked no more": (
+        None, ANSWERING, WARM, Step(Action.RETIRE, "blue"),
+    ),
+    "then it is stopped": (None, replace(ANSWERING, active=False), WARM, Step(Action.STOP, "blue")),
+    "and so is the warm one": (None, blue(NEW, "dead"), WARM, Step(Action.STOP, "green")),
     "the first release starts": (FIRST, blue(), green(), Step(Action.START, "blue", NEW)),
     "it is waited for": (FIRST, blue(NEW, "starting"), green(), REST),
     "it takes over": (FIRST, blue(NEW, "ready"), green(), Step(Action.SWITCH, "blue")),
@@ -125,14 +130,15 @@ def slots(name: str) -> list[Slot]:
     return kinds
 
 
-WISHES = [Wanted(NEW, confirmed, previous) for confirmed in (False, True) for previous in (None, OLD)]
+WISHES: list[Wanted | None] = [None]
+WISHES += [Wanted(NEW, confirmed, previous) for confirmed in (False, True) for previous in (None, OLD)]
 
 
 @pytest.mark.parametrize("wanted", WISHES, ids=str)
-def test_whatever_runs_the_steps_lead_to_rest_and_take_no_answer_away(wanted: Wanted) -> None:
+def test_whatever_runs_the_steps_lead_to_rest_and_take_no_answer_away(wanted: Wanted | None) -> None:
     """Every pair of slots there is; each step is done as the reconciler does it, each start succeeds."""
     for pair in product(slots("blue"), slots("green")):
-        wish: Wanted | None = wanted
+        wish = wanted
         state = {one.name: one for one in pair}
         for _ in range(20):
             step = next_step(wish, list(state.values()))
@@ -144,18 +150,20 @@ def test_whatever_runs_the_steps_lead_to_rest_and_take_no_answer_away(wanted: Wa
                 state |= ready
                 continue
             wish = done(step, wish, state)
-            assert any(one.answers for one in state.values()) or not answered, (pair, step)
+            assert any(one.answers for one in state.values()) or not answered or wish is None, (pair, step)
         else:
             pytest.fail(f"{wanted} and {pair} never come to rest")
-        if wish == replace(wanted, confirmed=True) and step.action is Action.REST:
+        if wish is None:
+            assert not any(one.active or one.phase == "ready" for one in state.values()), pair
+        elif wanted and wish == replace(wanted, confirmed=True) and step.action is Action.REST:
             (asked,) = [one for one in state.values() if one.active]
             assert (asked.release, asked.phase) == (NEW, "ready"), pair
 
 
 def done(step: Step, wanted: Wanted | None, state: dict[str, Slot]) -> Wanted | None:
     """What is wanted after a step; changes the state of the slots."""
-    assert wanted
     name = str(step.slot)
+    assert wanted or step.action in (Action.RETIRE, Action.STOP)
     match step.action:
         case Action.START:
             state[name] = Slot(name, step.release, "starting")
@@ -170,10 +178,13 @@ def done(step: Step, wanted: Wanted | None, state: dict[str, Slot]) -> Wanted | 
         case Action.RETIRE:
             state[name] = replace(state[name], active=False)
         case Action.CONFIRM:
+            assert wanted
             return replace(wanted, confirmed=True)
         case Action.GIVE_UP:
+            assert wanted
             state[name] = Slot(name) if not state[name].active else state[name]
             return Wanted(wanted.previous, True) if wanted.previous else None
         case Action.ROLL_BACK:
+            assert wanted
             return Wanted(str(wanted.previous), previous=None)
     return wanted

@@ -129,6 +129,13 @@ class Releases:
         asked = sa.insert(bentoml_services).values(row).returning(bentoml_services)
         return Release(**self._connection.execute(asked).mappings().one())
 
+    def want_nothing(self, reason: str) -> None:
+        """Have the service stop: what is wanted is given up, and what answers ends."""
+        state = self.state()
+        for release, status in ((state.wanted, "superseded"), (state.active, "replaced")):
+            if release:
+                self._end(release.id, status, reason)
+
     def confirm(self, release: str) -> None:
         """The wanted release answers now, in the place of another."""
         state = self.state()
