@@ -17,6 +17,7 @@ from e2i_assets.ingest import attributes
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.partitions import partitions
 from e2i_assets.quality.freshness import newest_record
+from e2i_assets.resources.retries import lost_connections_retried
 from e2i_assets.stages.code_version import code_version
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.recipe import RECIPES, Recipe, stage_context_of
@@ -41,7 +42,10 @@ def build_raw_assets() -> list[dg.AssetsDefinition]:
         asked = StageContext(context, {})
         brand, indication = asked.cohort_config.partition_key
         results: list[Any] = []
-        with context.resources.warehouse.snapshot(brand, indication) as snapshot:
+        with (
+            lost_connections_retried(),
+            context.resources.warehouse.snapshot(brand, indication) as snapshot,
+        ):
             stage = stage_context_of(context, __name__, _configuration(asked, snapshot.load), {})
             for key in sorted(context.selected_asset_keys):
                 results += make(stage, key, partial(_extract, stage, keys[key], snapshot))

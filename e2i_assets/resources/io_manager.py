@@ -9,6 +9,7 @@ import dagster as dg
 
 from e2i_assets.partitions import serves
 from e2i_assets.resources.disk import naming_full_disk
+from e2i_assets.resources.retries import lost_connections_retried
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.gates import passed_gates
@@ -65,7 +66,9 @@ class ArtifactIOManager(dg.IOManager):
         declared = (context.upstream_output.definition_metadata if context.upstream_output else {}).get(
             GATES, []
         )
-        if missing := unproven(current, declared, self._warehouse):
+        with lost_connections_retried():
+            missing = unproven(current, declared, self._warehouse)
+        if missing:
             raise dg.Failure(
                 f"{asset} [{context.partition_key}] version {current.version} has no passed record of "
                 f"{', '.join(missing)} in ml_gate_results: materialize it again so that they judge it.",

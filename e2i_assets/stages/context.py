@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the doors are handed in: see `code_version`
     from e2i_assets.resources.tracking import ExperimentTracking
     from e2i_assets.resources.vault import SplitVault
     from e2i_assets.settings import Settings
+    from e2i_assets.warehouse.turns import Turn
     from e2i_assets.warehouse.warehouse import Warehouse
 
 A = TypeVar("A")
@@ -61,6 +62,7 @@ class StageContext:
         self.store: ArtifactStore = context.resources.store
         self.vault: SplitVault = context.resources.vault
         self.tracking: ExperimentTracking = context.resources.tracking
+        self.turn: Turn | None = context.resources.turn
 
     @cached_property
     def cohort_config(self) -> CohortConfig:

@@ -22,6 +22,7 @@ from e2i_assets.resources.artifacts import Artifact
 from e2i_assets.resources.disk import full_disk, naming_full_disk
 from e2i_assets.resources.io_manager import GATES, SCOPE, asset_name
 from e2i_assets.resources.pages import PAGES
+from e2i_assets.resources.retries import lost_connections_retried
 from e2i_assets.resources.store import Published
 from e2i_assets.stages import display
 from e2i_assets.stages.alerting import alert_of_refusal
@@ -143,7 +144,8 @@ def stage(
                     output = context.assets_def.get_output_name_for_asset_check_key(check)
                     yield dg.Output(None, output_name=output)
                 return
-            stage_context = recipe.context(context, inputs)
+            with lost_connections_retried():
+                stage_context = recipe.context(context, inputs)
 
             def result() -> StageResult:
                 artifacts = {
@@ -173,8 +175,11 @@ def make(
     Raises:
         DiskFull: there was no room; that is no verdict on the data.
         Unforeseen: a library failed; without its text, which may quote a patient's values.
+        dagster.RetryRequested: the database did not answer any more.
     """
-    with without_data(), naming_full_disk(context.settings):
+    with without_data(), lost_connections_retried(), naming_full_disk(context.settings):
+        if context.turn:
+            context.turn.keep()
         yield from _make(context, asset_key, compute, gates, warnings, lost)
 
 

@@ -19,3 +19,24 @@ def is_of_database(error: BaseException) -> bool:
     return type(error).__name__ == "DatabaseRefused" or any(
         kind.__module__.partition(".")[0] in LIBRARIES for kind in type(error).__mro__
     )
+
+
+TRANSIENT = ("0800", "53300", "57P01", "57P02", "57P03")
+"""SQLSTATEs of a connection that was lost or refused, of a server that is full, ends or starts."""
+
+
+def lost_connection(error: BaseException | None) -> str | None:
+    """What was said where there was no connection to PostgreSQL any more, if an error comes from that.
+
+    Its first line alone: statements and values, which libraries append, may be a patient's.
+    """
+    while error is not None:
+        if isinstance(error, WarehouseUnavailable):
+            return str(error)
+        state = getattr(error, "sqlstate", None)
+        # Without a state the server did not speak.
+        lost = state.startswith(TRANSIENT) if state else type(error).__name__ == "OperationalError"
+        if lost and is_of_database(error) and not hasattr(error, "orig"):
+            return str(error).strip().splitlines()[0]
+        error = getattr(error, "orig", None) or error.__cause__ or error.__context__
+    return None

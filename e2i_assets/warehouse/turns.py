@@ -7,9 +7,9 @@ ends, so that nothing stale is ever left behind.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.ddl import SCHEMA
@@ -32,46 +32,67 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(turns)s
 """
 
 
-@contextmanager
-def turn(
-    settings: Settings, partition: str, run_id: str, *, on_wait: Callable[[str], None]
-) -> Iterator[None]:
-    """Have a partition to oneself for the block; waits for as long as another run has it.
+class Turn:
+    """A partition that a run has to itself, from entering to leaving.
 
-    Args:
-        on_wait: called once, with the other run's id, where there is something to wait for.
-
-    Raises:
-        WarehouseUnavailable: the database cannot be reached.
+    Entering waits for as long as another run has it; `on_wait` is then called once, with the other run's id.
     """
-    key = {"turns": TURNS, "partition": partition}
-    with _connected(settings, run_id) as connection:
+
+    def __init__(
+        self, settings: Settings, partition: str, run_id: str, *, on_wait: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._key = {"turns": TURNS, "partition": partition}
+        self._run_id = run_id
+        self._on_wait = on_wait
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+
+    def __enter__(self) -> Self:
+        self.keep()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def keep(self) -> None:
+        """Have the partition still, or again where the connection was lost, and the lock with it.
+
+        Raises:
+            WarehouseUnavailable: the database cannot be reached.
+        """
+        import psycopg
+
+        if self._connection:
+            with suppress(psycopg.OperationalError):
+                self._connection.execute("SELECT 1")
+                return
+        self._connection = self._connected()
         waited = False
-        while not _first(connection, _TAKE, key):
-            holder = None if waited else _first(connection, _HOLDER, key)
-            if holder:
+        while not self._first(_TAKE):
+            if not waited and (holder := self._first(_HOLDER)):
                 waited = True
-                on_wait(holder.removeprefix(_PREFIX))
+                self._on_wait(holder.removeprefix(_PREFIX))
             time.sleep(POLL_SECONDS)
-        yield
 
+    def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
+        import psycopg
 
-def _connected(settings: Settings, run_id: str) -> psycopg.Connection[tuple[Any, ...]]:
-    import psycopg
+        try:
+            # The server tells by its name who holds a lock.
+            return psycopg.connect(
+                url_for(self._settings, SCHEMA, ""),
+                autocommit=True,
+                application_name=f"{_PREFIX}{self._run_id}",
+            )
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise WarehouseUnavailable(
+                f"the database does not answer: {reason}.",
+                "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server).",
+            ) from None
 
-    try:
-        # The server tells by its name who holds a lock.
-        return psycopg.connect(
-            url_for(settings, SCHEMA, ""), autocommit=True, application_name=f"{_PREFIX}{run_id}"
-        )
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WarehouseUnavailable(
-            f"the database does not answer: {reason}.",
-            "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server).",
-        ) from None
-
-
-def _first(connection: psycopg.Connection[tuple[Any, ...]], query: str, key: dict[str, Any]) -> Any:
-    row = connection.execute(query.encode(), key).fetchone()
-    return row[0] if row else None
+    def _first(self, query: str) -> Any:
+        assert self._connection
+        row = self._connection.execute(query.encode(), self._key).fetchone()
+        return row[0] if row else None

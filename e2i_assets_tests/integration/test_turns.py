@@ -6,19 +6,25 @@ import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
+import psycopg
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
+from e2i_assets.cli.runner import _error
 from e2i_assets.gates.verdict import Verdict
+from e2i_assets.resources import retries
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse import turns
 from e2i_assets.warehouse.errors import WarehouseUnavailable
-from e2i_assets.warehouse.turns import turn
-from e2i_assets_tests.integration.gate_world import OTHER, PARTITION, Number, World, positive
+from e2i_assets.warehouse.turns import Turn
+from e2i_assets.warehouse.warehouse import Warehouse
+from e2i_assets_tests.integration.gate_world import OTHER, PARTITION, UPSTREAM, Number, World, positive
 
 
 @pytest.fixture(autouse=True)
@@ -26,13 +32,16 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "POLL_SECONDS", 0.05)
 
 
-def waits(world: World, run_id: str) -> list[str]:
-    messages = [entry.user_message for entry in world.instance.all_logs(run_id)]
+def waits(world: World, result: dg.ExecuteInProcessResult) -> list[str]:
+    messages = [entry.user_message for entry in world.instance.all_logs(result.run_id)]
     return [message for message in messages if message.startswith("waits: ")]
 
 
-def test_of_two_runs_of_a_partition_that_race_the_second_waits_and_reuses(platform: SimpleNamespace) -> None:
-    world, both, inside, most = World(platform), threading.Barrier(2), [0], [0]
+def test_of_two_runs_of_a_partition_that_race_the_second_waits_and_reuses(
+    platform: SimpleNamespace, tmp_path: Path
+) -> None:
+    instance = dg.DagsterInstance.local_temp(str(tmp_path))  # in memory there is one of a thread
+    both, inside, most, computed = threading.Barrier(2), [0], [0], list[str]()
 
     def judge(number: Number) -> Verdict:
         inside[0] += 1
@@ -41,24 +50,24 @@ def test_of_two_runs_of_a_partition_that_race_the_second_waits_and_reuses(platfo
         inside[0] -= 1
         return positive(number)
 
-    def run(_: int) -> dg.ExecuteInProcessResult:
+    def run(world: World) -> tuple[dg.ExecuteInProcessResult, list[str]]:
+        world.judge, world.computed, world.instance = judge, computed, instance
         both.wait()
-        return world.run()
+        result = world.run()
+        return result, waits(world, result)
 
-    world.judge = judge
     with ThreadPoolExecutor(2) as pool:
-        first, second = sorted(pool.map(run, range(2)), key=lambda result: len(waits(world, result.run_id)))
-    assert first.success
-    assert second.success
+        first, second = sorted(pool.map(run, [World(platform), World(platform)]), key=lambda ran: len(ran[1]))
+    assert first[0].success
+    assert second[0].success
     assert most == [1]
-    assert world.computed == ["upstream", "downstream of 1"]
-    assert waits(world, second.run_id) == [
-        f"waits: run {first.run_id} has {PARTITION}, one run of a partition goes on at a time"
-    ]
+    assert computed == ["upstream", "downstream of 1"]
+    other = first[0].run_id
+    assert second[1] == [f"waits: run {other} has {PARTITION}, one run of a partition goes on at a time"]
 
 
 def hold(here: Settings, held: Any) -> None:
-    with turn(here, PARTITION, "killed", on_wait=print):
+    with Turn(here, PARTITION, "killed", on_wait=print):
         held.set()
         threading.Event().wait()
 
@@ -76,16 +85,64 @@ def test_a_process_that_is_killed_leaves_the_partition_free(here: Settings) -> N
         process.kill()
 
     with ExitStack() as held_here:
-        held_here.enter_context(turn(here, OTHER, "other", on_wait=holders.append))
+        held_here.enter_context(Turn(here, OTHER, "other", on_wait=holders.append))
         assert holders == []  # another partition is not waited for
-        held_here.enter_context(turn(here, PARTITION, "mine", on_wait=killed_now))
+        held_here.enter_context(Turn(here, PARTITION, "mine", on_wait=killed_now))
     process.join()
     assert holders == ["killed"]
 
 
-def test_without_a_database_there_is_no_turn(here: Settings) -> None:
+def test_without_a_database_there_is_no_Turn(here: Settings) -> None:
     nowhere = SecretStr("postgresql://nobody:secret@127.0.0.1:1/gone")
     gone = here.model_copy(update={"database_url": nowhere})
     with pytest.raises(WarehouseUnavailable, match="does not answer") as refused, ExitStack() as stack:
-        stack.enter_context(turn(gone, PARTITION, "mine", on_wait=print))
+        stack.enter_context(Turn(gone, PARTITION, "mine", on_wait=print))
     assert "secret" not in refused.value.summary
+
+
+class Taken(Exception):
+    """Somebody else has the partition."""
+
+
+def taken(_: str) -> None:
+    raise Taken
+
+
+def test_a_turn_whose_connection_was_lost_is_taken_again(here: Settings, warehouse: Warehouse) -> None:
+    end = sa.text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name"
+    )
+    with Turn(here, PARTITION, "mine", on_wait=taken) as turn:
+        with warehouse.engine.connect() as connection:
+            assert connection.scalar(end, {"name": "e2i run mine"}) == 1
+        turn.keep()
+        with pytest.raises(Taken):
+            Turn(here, PARTITION, "another", on_wait=taken).keep()
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_lost_connection_is_tried_again_and_a_refusal_is_not(
+    platform: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    monkeypatch.setattr(retries, "SECONDS", 0)
+    world, lost = World(platform), [psycopg.OperationalError("server closed the connection")] * times
+
+    def publish() -> None:
+        if lost:
+            raise sa.exc.OperationalError("SELECT 'a patient'", {}, lost.pop())
+
+    world.hooked, world.on_publish = True, publish
+    result = world.run(UPSTREAM)
+    if times == 1:
+        assert result.success
+        assert world.computed == ["upstream"] * 2
+    else:
+        assert not result.success
+        assert world.computed == ["upstream"] * (1 + retries.TRIES)
+        assert "the database was lost: server closed the connection" in (_error(result) or "")
+        events = str([event.step_failure_data for event in result.all_events if event.is_step_failure])
+        assert "a patient" not in events
+    world.computed.clear()
+    world.numbers[PARTITION] = -1
+    assert not world.run(UPSTREAM).success
+    assert world.computed == ["upstream"]
