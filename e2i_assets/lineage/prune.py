@@ -26,7 +26,7 @@ from e2i_assets.warehouse.queries.gates import refused_versions
 from e2i_assets.warehouse.queries.models import bundle_tags, mlflow_runs
 from e2i_assets.warehouse.queries.publications import makings, published_partitions
 from e2i_assets.warehouse.queries.registry import models
-from e2i_assets.warehouse.turns import turn
+from e2i_assets.warehouse.turns import Turn
 
 if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
@@ -89,7 +89,7 @@ class Pruner:
         gone: list[Kept] = []
         try:
             # Whoever publishes has the turn from before its first stage on, and waits for us.
-            with turn(self._here, plan.partition, f"prune {uuid.uuid4().hex[:8]}", on_wait=busy):
+            with Turn(self._here, plan.partition, f"prune {uuid.uuid4().hex[:8]}", on_wait=busy):
                 now = self._plan(plan.partition, keep)
                 paths = {kept.path for kept in now.going}
                 for kept in plan.going:

@@ -21,7 +21,7 @@ from e2i_assets.lineage.retention import Keep
 from e2i_assets.resources.store import Published
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.publications import Made, Publication, record_publication
-from e2i_assets.warehouse.turns import turn
+from e2i_assets.warehouse.turns import Turn
 from e2i_assets_tests.integration.gates.partition import PARTITION
 
 NAME = f"e2i-conversion-{PARTITION}"
@@ -159,7 +159,7 @@ def test_what_a_run_publishes_meanwhile_stays(world: World) -> None:
     first, _ = world.publish(1), world.publish(2)
     plans = world.pruner.plan(Keep(1))
     before = world.stored()
-    with turn(world.here, PARTITION, "other", on_wait=lambda _: pytest.fail("nobody else has it")):
+    with Turn(world.here, PARTITION, "other", on_wait=lambda _: pytest.fail("nobody else has it")):
         (busy,) = world.pruner.carry_out(plans, Keep(1))
         assert (busy.going, "a run has it" in busy.left) == ((), True)
         assert world.stored() == before
