@@ -62,7 +62,17 @@ def _use_scratch(root: Path) -> None:
 
 def _name(process: psutil.Process) -> str:
     """A process number comes again; together with the start it does not."""
-    return f"{socket.gethostname()}-{process.pid}-{int(process.create_time() * 1000)}"
+    return f"{socket.gethostname()}-{process.pid}-{int(start_of(process) * 1000)}"
+
+
+def start_of(process: psutil.Process) -> float:
+    """When a process was started, in seconds, the same for as long as it runs: Linux counts from its own
+    start to the process's, and what the clock says of that changes with the clock.
+
+    Raises:
+        psutil.NoSuchProcess: it is gone.
+    """
+    return round(process.create_time() - (psutil.boot_time() if psutil.LINUX else 0.0), 2)
 
 
 def _left_behind(name: str) -> bool:

@@ -23,7 +23,7 @@ from e2i_assets.cli.parts import PARTS, Part, other_parts, tell_when_ready
 from e2i_assets.cli.ports import free_port, listen
 from e2i_assets.cli.session import open_session
 from e2i_assets.errors import E2IError
-from e2i_assets.home import open_home
+from e2i_assets.home import open_home, start_of
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import settings
 
@@ -165,7 +165,7 @@ def _alone(home: Path, url: str) -> Iterator[Path]:
 
 def _remember(note: Path, process: subprocess.Popen[bytes], part: str = "dagit") -> None:
     with suppress(psutil.NoSuchProcess):
-        started = psutil.Process(process.pid).create_time()
+        started = start_of(psutil.Process(process.pid))
         parts = {**_noted(note).get("parts", {}), part: {"pid": process.pid, "started": started}}
         note.write_text(json.dumps({**_noted(note), "parts": parts}))
 
@@ -183,7 +183,7 @@ def _end_left_over(noted: dict[str, Any]) -> None:
     for name, known in noted.get("parts", {}).items():
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(known["pid"])
-            if process.create_time() != known["started"]:
+            if start_of(process) != known["started"]:
                 continue
             left = [process, *process.children(recursive=True)]
             say(f"ending {name} (process {process.pid}), which an `e2i up` that was killed left running")

@@ -15,9 +15,13 @@ from threading import Lock
 
 import psutil
 
+from e2i_assets.home import start_of
+
 MARK = "E2I_PROCESS"
+SECRETS = ("E2I_API_TOKEN", "E2I_VAULT_KEY")
+"""Variables that no process of a service needs: it unpickles models, and strangers ask it."""
 Known = tuple[int, float]
-"""Number of a process and when it was created: the number alone comes again."""
+"""Number of a process and when it was started: the number alone comes again."""
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
 _lock = Lock()
@@ -25,27 +29,28 @@ _lock = Lock()
 
 def start(command: Sequence[str], mark: str, log: Path, environment: Mapping[str, str]) -> Known:
     """Start a command with a mark; what it says goes to a file."""
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **environment, MARK: mark}, stdin=subprocess.DEVNULL,
+            command, env={**inherited, **environment, MARK: mark}, stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     with _lock:
         _started[process.pid] = process
     with suppress(psutil.NoSuchProcess):
-        return process.pid, psutil.Process(process.pid).create_time()
+        return process.pid, start_of(psutil.Process(process.pid))
     return process.pid, 0.0
 
 
 def runs(known: Known) -> bool:
     """Whether it is still that process, and not what is left of it until its parent asks."""
-    number, created = known
+    number, started = known
     with _lock:
         if number in _started and _started[number].poll() is not None:
             del _started[number]
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(number)
-        return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
+        return start_of(process) == started and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
@@ -67,7 +72,7 @@ def known(processes: Iterable[psutil.Process]) -> list[Known]:
     facts = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            facts.append((process.pid, process.create_time()))
+            facts.append((process.pid, start_of(process)))
     return facts
 
 

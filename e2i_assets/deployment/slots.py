@@ -107,6 +107,9 @@ class Slots:
     def observe(self) -> tuple[Slot, ...]:
         """Both slots as they are now."""
         for name, facts in self._facts.items():
+            # Where the clock was set back, nothing lies in its future: it would be waited for.
+            for moment in ("started_at", "switched_at", "checked_at"):
+                setattr(facts, moment, min(getattr(facts, moment), time.time()))
             if facts.phase == "starting":
                 self._look_for_start(name, facts)
             elif facts.phase == "ready" and not all(map(processes.runs, facts.family or ())):

@@ -8,7 +8,9 @@ import os
 import random
 import time
 from collections.abc import Generator, Mapping, Sequence
+from numbers import Number
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -84,11 +86,11 @@ class _Client:
 
     def _asked(self, model_name: str, action: str, body: Mapping[str, Any]) -> _Steps:
         """Ask the service that had the model, then the others."""
-        content = json.dumps(body, default=float).encode()
+        content = json.dumps(body, default=_plain).encode()
         headers = {"Content-Type": "application/json", "X-Request-Id": uuid4().hex}
-        refusals: list[E2IError] = []
+        refusals, name = list[E2IError](), quote(model_name, safe="", errors="replace")
         for url in sorted(self._urls, key=lambda url: url != self._of_model.get(model_name)):
-            request = httpx.Request("POST", f"{url}/{model_name}/{action}", content=content, headers=headers)
+            request = httpx.Request("POST", f"{url}/{name}/{action}", content=content, headers=headers)
             came = yield from self._attempts(request)
             if isinstance(came, httpx.Response) and came.is_success:
                 self._of_model[model_name] = url
@@ -107,6 +109,21 @@ class _Client:
             if attempt < self._retries:
                 yield min(BACKOFF_S * 2**attempt, LONGEST_PAUSE_S) * random.uniform(0.9, 1.1)
         return came
+
+
+def _plain(value: Any) -> Any:
+    """A value of a feature as JSON has it, where it is numpy's.
+
+    Raises:
+        TypeError: it is none of a feature.
+    """
+    if hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, Number):
+        return float(value)  # type: ignore[arg-type]
+    raise TypeError(
+        f"a {type(value).__name__} is no value of a feature: give a number, text, true or false, or None"
+    )
 
 
 def _refusal(request: httpx.Request, came: httpx.Response | httpx.TransportError) -> E2IError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -10,16 +12,19 @@ from threading import Thread
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 
+from e2i_assets import home
 from e2i_assets.contracts.variables import Feature
-from e2i_assets.deployment import process
+from e2i_assets.deployment import process, processes
 from e2i_assets.deployment import slots as slots_module
 from e2i_assets.deployment.endpoint import ask
 from e2i_assets.deployment.releases import DeploymentError
-from e2i_assets.deployment.slots import Slots
+from e2i_assets.deployment.slots import Facts, Slots
 from e2i_assets.errors import E2IError
 from e2i_assets.serving.errors import BundleError
+from e2i_assets_tests.deployment_world import until
 
 FULL = OSError(28, "No space left on device", "model.joblib")
 
@@ -65,6 +70,36 @@ def test_a_full_disk_keeps_nobody_from_looking_after_what_runs(
     assert "slots.json cannot be written: No space left on device" in warnings[0]
     slots.observe()
     assert json.loads((tmp_path / "s" / "slots.json").read_text())["blue"]["phase"] == "dead"
+
+
+def test_a_clock_that_is_set_ends_nobody_and_keeps_no_check_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = processes.known([psutil.Process()])
+    slots, marked = Slots("s", tmp_path / "s", tmp_path, (1, 2), 30.0), home._name(psutil.Process())
+    slots._facts["blue"] = Facts("r", "ready", 1, own, switched_at=time.time(), checked_at=time.time())
+    slots.activate("blue")
+    asked: list[str] = []
+    monkeypatch.setattr(Slots, "_health", lambda self, name: asked.append(name))
+    booted, now = psutil.boot_time(), time.time()
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted - 3600)
+    monkeypatch.setattr(slots_module.time, "time", lambda: now - 3600)
+    assert slots.observe()[0].phase == "ready"
+    monkeypatch.setattr(slots_module.time, "time", lambda: now - 3569)
+    assert slots.observe()[0].failed_checks == 1
+    assert asked == ["blue"]
+    assert not home._left_behind(marked)
+
+
+def test_no_process_of_a_service_is_told_the_secrets_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in processes.SECRETS:
+        monkeypatch.setenv(name, "secret")
+    log = tmp_path / "log"
+    code = "import os; print({k for k, v in os.environ.items() if v == 'secret'})"
+    processes.start([sys.executable, "-c", code], f"{tmp_path}:own", log, {"OWN": "secret"})
+    until(lambda: log.read_text() == "{'OWN'}\n", "it has told what it knows")
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from e2i_assets.serving import client as client_module
@@ -86,6 +89,31 @@ def test_it_asks_as_the_guide_does(ask: Ask) -> None:
     assert json.loads(one.content)["features"] == {"tenure": 12}
     assert json.loads(many.content)["features_list"] == [{"tenure": 12}, {"tenure": 24}]
     assert one.headers["X-Request-Id"] != many.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("../m", "..%2Fm"),
+        ("m/predict_batch#", "m%2Fpredict_batch%23"),
+        ("m?", "m%3F"),
+        ("m\n\ud800", "m%0A%3F"),
+    ],
+)
+def test_a_name_is_no_path(ask: Ask, name: str, path: str) -> None:
+    services = Services(first=[OK])
+    assert ask(services, ("predict", {"model_name": name, "features": {}})) == ANSWER
+    assert services.requests[0].url.raw_path.decode() == f"/{path}/predict"
+
+
+def test_values_of_numpy_are_those_of_json_and_a_date_is_none(ask: Ask) -> None:
+    services = Services(first=[OK])
+    row = {"a": np.bool_(True), "b": np.int64(41), "c": np.float32(0.5), "d": Decimal("1.5")}
+    assert ask(services, ("predict", {"model_name": "m", "features": row})) == ANSWER
+    assert services.requests[0].content.startswith(b'{"features": {"a": true, "b": 41, "c": 0.5, "d": 1.5}')
+    for wrong in (dt.date(2026, 1, 1), b"41"):
+        with pytest.raises(TypeError, match=f"a {type(wrong).__name__} is no value of a feature"):
+            ask(services, ("predict", {"model_name": "m", "features": {"a": wrong}}))
 
 
 def test_it_remembers_who_has_a_model(ask: Ask) -> None:
