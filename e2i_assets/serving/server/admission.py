@@ -5,13 +5,15 @@ Knows no other module of the package.
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from collections.abc import Mapping
+
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 4 * 2**20
 """Bytes of a request: a thousand rows of a hundred features with names of 30 characters."""
 JSON = "application/json"
+_JSON = JSON.encode()
 MAX_AT_A_TIME = 32
 """Predictions that run or wait; a worker answers so many within a second."""
 
@@ -31,7 +33,7 @@ class Admission:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(Request(scope))
+        refusal = self._refusal(dict(reversed(scope["headers"])))  # of one sent twice, the first counts
         body = b"" if refusal else await _body(receive)
         if body is None:
             refusal = _too_large()
@@ -45,13 +47,13 @@ class Admission:
         finally:
             self.inside -= 1
 
-    def _refusal(self, request: Request) -> JSONResponse | None:
+    def _refusal(self, headers: Mapping[bytes, bytes]) -> JSONResponse | None:
         """The answer to what the head of a request tells already."""
-        kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-        if kind != JSON:
+        kind = headers.get(b"content-type", _JSON).partition(b";")[0].strip().lower()
+        if kind != _JSON:
             return JSONResponse({"error": f"Content-Type: must be {JSON}"}, status_code=415)
-        length = request.headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length) > MAX_BODY:
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > MAX_BODY:
             return _too_large()
         return self._overload()
 

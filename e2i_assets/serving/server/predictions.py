@@ -17,6 +17,8 @@ from e2i_assets.serving.server.model import Model
 from e2i_assets.serving.server.request_schema import Row
 from e2i_assets.serving.server.running import Refused, Service
 
+_TYPE = (b"content-type", JSON.encode())
+
 
 class Predictions:
     """Answers requests for predictions, one row or a batch: an ASGI application."""
@@ -113,6 +115,6 @@ def _each_once(pairs: list[tuple[str, Any]]) -> None:
 
 
 async def _send(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+    headers = [_TYPE, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

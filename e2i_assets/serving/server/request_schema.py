@@ -155,7 +155,9 @@ def _annotation(feature: Mapping[str, Any]) -> Any:
         facts |= {"minimum": feature["low"], "maximum": feature["high"]}
     extra = {key: value for key, value in facts.items() if value is not None}
     accepted = feature if refuses else {**_WITHOUT_CONTRACT, "kind": kind}
-    checked: Any = Annotated[_TYPES[kind], AfterValidator(_accepted(accepted))]  # type: ignore[valid-type]
+    checked: Any = _TYPES[kind]
+    if kind == "numeric" or accepted["allowed"]:  # of the others every value holds, and asking costs
+        checked = Annotated[checked, AfterValidator(_accepted(accepted))]
     return Annotated[checked | None, Field(description=text, json_schema_extra=extra)]
 
 
@@ -248,29 +250,53 @@ def doubts(features: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[s
 
 def doubter(features: Sequence[Mapping[str, Any]]) -> Callable[[Sequence[Row]], list[str]]:
     """`doubts` of many requests about the same features."""
-    contracts = {
-        f["name"]: (_holds(f), _wanted(f)) for f in features if not _refuses(f) and f["kind"] != "boolean"
-    }
-    known = {f["name"]: {None, *f["levels"]} for f in features if f["kind"] == "categorical"}
-    ends = {}
+    empty = "every feature: null"
+    contracts, known, ends = _unrefused(features), _known(features), _usual(features)
+    texts = [empty, *(text for *_, text in (*contracts, *known, *ends))]
+
+    def doubted(rows: Sequence[Row]) -> list[str]:
+        counts = dict.fromkeys(texts, 0)
+        for row in rows:
+            counts[empty] += all(value is None for value in row.values())
+            for name, holds, text in contracts:
+                if (value := row[name]) is not None and not holds(value):
+                    counts[text] += 1
+            for name, levels, text in known:
+                if row[name] not in levels:
+                    counts[text] += 1
+            for name, low, high, text in ends:
+                if (value := row[name]) is not None and not low <= value <= high:  # type: ignore[operator]
+                    counts[text] += 1
+        return [f"{what} in {count} of {len(rows)} rows" for what, count in counts.items() if count]
+
+    return doubted
+
+
+def _unrefused(features: Sequence[Mapping[str, Any]]) -> list[tuple[str, Callable[[Any], bool], str]]:
+    """Contracts that are not enforced: name, what holds of its values, the doubt."""
+    return [
+        (f["name"], _holds(f), f"{f['name']}: outside its contract, which allows {_wanted(f)}")
+        for f in features
+        if not _refuses(f) and f["kind"] != "boolean"
+    ]
+
+
+def _known(features: Sequence[Mapping[str, Any]]) -> list[tuple[str, set[str | None], str]]:
+    """Levels of training: name, those that are known, the doubt."""
+    return [
+        (f["name"], {None, *f["levels"]}, f"{f['name']}: level rare or not seen in training")
+        for f in features
+        if f["kind"] == "categorical"
+    ]
+
+
+def _usual(features: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float, str]]:
+    """Ranges of training: name, the ends of what is not far from it, the doubt."""
+    ranges = []
     for feature in features:
         if feature["kind"] != "categorical" and feature["usual"]:
             low, high = feature["usual"]
             margin = FAR * (high - low)
-            ends[feature["name"]] = (low - margin, high + margin)
-
-    def doubted(rows: Sequence[Row]) -> list[str]:
-        counts = {"every feature: null": sum(not any(v is not None for v in row.values()) for row in rows)}
-        for name, (holds, wanted) in contracts.items():
-            values = [row[name] for row in rows]
-            if count := sum(value is not None and not holds(value) for value in values):
-                counts[f"{name}: outside its contract, which allows {wanted}"] = count
-        for name, levels in known.items():
-            if count := sum(row[name] not in levels for row in rows):
-                counts[f"{name}: level rare or not seen in training"] = count
-        for name, (low, high) in ends.items():
-            if count := sum(v is not None and not low <= v <= high for v in (row[name] for row in rows)):  # type: ignore[operator]
-                counts[f"{name}: well beyond the values usual in training"] = count
-        return [f"{what} in {count} of {len(rows)} rows" for what, count in counts.items() if count]
-
-    return doubted
+            text = f"{feature['name']}: well beyond the values usual in training"
+            ranges.append((feature["name"], low - margin, high + margin, text))
+    return ranges
