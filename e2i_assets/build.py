@@ -40,6 +40,7 @@ from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.resources.io_manager import ArtifactIOManager
 from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.resources.traces import run_traces
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.turns import partition_turn
 from e2i_assets.resources.vault import SplitVault
@@ -150,6 +151,7 @@ def build_resources(here: Settings) -> dict[str, Any]:
         "vault": SplitVault(here, warehouse),
         "tracking": ExperimentTracking(here),
         "turn": partition_turn,
+        "trace": run_traces(here),
         "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(ArtifactIOManager(store, warehouse, here)),
     }
 

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
         health_seconds: time between two health checks of a service (`E2I_HEALTH_SECONDS`).
         trace_predictions: share of predictions of which a service keeps a span; of those that failed always
             (`E2I_TRACE_PREDICTIONS`).
+        trace_runs: share of runs of which spans of stages, gates and trials are kept; of what went wrong
+            always, but at 0 (`E2I_TRACE_RUNS`).
         otlp_endpoint: base address that spans are sent to over OTLP/HTTP as well (`E2I_OTLP_ENDPOINT`).
         otlp_headers: sent along, `name=value,name=value` (`E2I_OTLP_HEADERS`).
         small_cells: `hide` tells counts of few patients as `<5` and rounds the others (`E2I_SMALL_CELLS`).
@@ -72,6 +74,7 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = None
     health_seconds: float = Field(default=30.0, gt=0)
     trace_predictions: float = Field(default=0.1, ge=0, le=1)
+    trace_runs: float = Field(default=1.0, ge=0, le=1)
     otlp_endpoint: str | None = None
     otlp_headers: SecretStr = SecretStr("")
     small_cells: Literal["show", "hide"] = "show"

@@ -24,6 +24,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from e2i_assets.home import SCRATCH
 from e2i_assets.ingest.synthetic.spec import AS_OF
+from e2i_assets.observability.trace import Trace
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
@@ -237,4 +238,5 @@ def platform(here: Settings, warehouse: Warehouse) -> SimpleNamespace:
         store=store,
         vault=SplitVault(here, warehouse),
         tracking=ExperimentTracking(here),
+        trace=Trace("no run", 0, lambda _: None),
     )

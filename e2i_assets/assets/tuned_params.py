@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import dagster as dg
 
@@ -19,7 +20,7 @@ from e2i_assets.modeling.tuning.config import OptunaConfig
 from e2i_assets.modeling.tuning.journal import StudyJournal
 from e2i_assets.modeling.tuning.plots import study_plots
 from e2i_assets.modeling.tuning.study import Progress, TunedParams, tune
-from e2i_assets.modeling.tuning.trials import DaskPool, LocalPool, TrialPool
+from e2i_assets.modeling.tuning.trials import DaskPool, Fit, Fitted, LocalPool, TrialPool
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.studies import learnt_until, patterns_before, record_study
@@ -69,6 +70,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
                 journal=journal,
                 pool=pool,
                 on_trial=_now_and_then(context),
+                on_fit=partial(_span, context),
             )
         record_study(
             context.warehouse, context.partition, scope.name, context.run_id, tuned,
@@ -87,6 +89,22 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
 def _pool(context: StageContext) -> AbstractContextManager[TrialPool]:
     address = context.settings.dask_address
     return DaskPool(address) if address else nullcontext(LocalPool())
+
+
+def _span(context: StageContext, fit: Fit, came: Fitted) -> None:
+    """One of a trial; what it was tried with and how good it was is in the study's record."""
+    context.span.record(
+        "trial",
+        came.started,
+        came.seconds,
+        came.error if came.state == "FAIL" else None,
+        partition=context.partition,
+        number=fit.number,
+        rung=fit.level,
+        algorithm=fit.algorithm,
+        state=came.state,
+        rounds=came.rounds,
+    )
 
 
 def _now_and_then(context: StageContext) -> Callable[[Progress], None]:

@@ -15,6 +15,7 @@ from e2i_assets.quality.config import QualityConfig
 if TYPE_CHECKING:  # the doors are handed in: see `code_version`
     import dagster as dg
 
+    from e2i_assets.observability.trace import OpenSpan, Trace
     from e2i_assets.resources.store import ArtifactStore, Published
     from e2i_assets.resources.tracking import ExperimentTracking
     from e2i_assets.resources.vault import SplitVault
@@ -37,6 +38,7 @@ class StageContext:
 
     `config` is the configuration that decides the result, `code` the code version and `module` whose it is;
     `fingerprint` is the hash of code, configuration and input versions: of all that the result is made from.
+    `span` is that of its making, while it is made.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class StageContext:
         self.vault: SplitVault = context.resources.vault
         self.tracking: ExperimentTracking = context.resources.tracking
         self.turn: Turn | None = context.resources.turn
+        self.trace: Trace = context.resources.trace
+        self.span: OpenSpan
 
     @cached_property
     def cohort_config(self) -> CohortConfig:

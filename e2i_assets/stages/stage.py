@@ -38,7 +38,7 @@ from e2i_assets.warehouse.queries.publications import Made, Publication, record_
 FORCE = "e2i/force"
 """Run tag: compute although nothing changed."""
 
-RESOURCES = {"settings", "warehouse", "store", "vault", "tracking", "turn"}
+RESOURCES = {"settings", "warehouse", "store", "vault", "tracking", "turn", "trace"}
 
 
 def nothing_more() -> None:
@@ -177,7 +177,13 @@ def make(
         Unforeseen: a library failed; without its text, which may quote a patient's values.
         dagster.RetryRequested: the database did not answer any more.
     """
-    with without_data(), lost_connections_retried(), naming_full_disk(context.settings):
+    name = asset_name(asset_key)
+    with (
+        context.trace.stage(f"stage {name}", asset=name, partition=context.partition) as context.span,
+        without_data(),
+        lost_connections_retried(),
+        naming_full_disk(context.settings),
+    ):
         if context.turn:
             context.turn.keep()
         yield from _make(context, asset_key, compute, gates, warnings, lost)
@@ -196,6 +202,7 @@ def _make(
     published = None if forced else context.store.current(name, context.partition)
     why = reasons(context, published, [gate.name for gate in gates], lost) if not forced else [FORCED]
     if published and not why:
+        context.span.set(outcome="reused", version=published.version)
         yield display.republished(published)
         return
     for reason in why:
@@ -205,7 +212,7 @@ def _make(
         result = compute()
         version = context.store.write(name, context.partition, result.artifact)
         gate_input = result.artifact if result.gate_input is None else result.gate_input
-        verdicts = {gate.name: gate.verdict(gate_input) for gate in gates}
+        verdicts = _judge(context, gates, gate_input, blocking=True)
         if all(verdict.passed for verdict in verdicts.values()):
             result.on_publish()
     except (E2IError, ImportError) as error:
@@ -215,8 +222,21 @@ def _make(
         return
     _record(context, name, verdicts, version)
     warned_of = result.artifact if result.warning_input is None else result.warning_input
-    warned = {warning.name: warning.verdict(warned_of) for warning in warnings}
+    warned = _judge(context, warnings, warned_of, blocking=False)
     yield from _publish(context, asset_key, result, version, verdicts, warned, why)
+
+
+def _judge(
+    context: StageContext, gates: Sequence[Gate], gate_input: Any, *, blocking: bool
+) -> dict[str, Verdict]:
+    """What each gate, or each check that only warns, says."""
+    verdicts = {}
+    for gate in gates:
+        with context.span.child(f"gate {gate.name}", partition=context.partition, blocking=blocking) as span:
+            verdict = verdicts[gate.name] = gate.verdict(gate_input)
+            span.set(passed=verdict.passed, reason=verdict.reason)
+            span.error_type = verdict.reason if blocking and not verdict.passed else None
+    return verdicts
 
 
 def _check_spec(gate: Gate, asset_key: dg.AssetKey, *, blocking: bool) -> dg.AssetCheckSpec:
@@ -259,9 +279,11 @@ def _publish(
         for gate, verdict in verdicts.items():
             if not verdict.passed:
                 context.log.error(f"{gate}: {verdict.summary}")
+        _span_of_refusal(context, verdicts)
         tell_downstream(context, asset_key, _about(context))
         yield from checks
         return
+    context.span.set(outcome="published", version=version)
     inputs = {f"input_{k}": f"{v.version} (run {v.run_id[:8]})" for k, v in context.inputs.items()}
     metadata = display.rounded({**result.metadata, **where, **inputs})
     published = Published(
@@ -292,6 +314,7 @@ def _publish(
             display.REUSED: False,
             display.WHY: "; ".join(reason.text for reason in why),
             **({display.CODE_CHANGED: True} if any(r.code == "code_changed" for r in why) else {}),
+            **({"trace": context.trace.trace_id} if context.trace.kept else {}),
         },
         data_version=dg.DataVersion(version),
         # Results travel with the materialization that they judged; yielded before it they would
@@ -312,6 +335,7 @@ def _refuse(
         raise dg.Failure(verdict.summary, allow_retries=False) from error
     verdicts = refusals(gates, error)
     _record(context, asset_name(asset_key), verdicts)
+    _span_of_refusal(context, verdicts)
     context.log.error(verdict.summary)
     tell_downstream(context, asset_key, _about(context))
     for gate, answer in verdicts.items():
@@ -319,6 +343,12 @@ def _refuse(
     for warning in warnings:
         unjudged = not_judged(", ".join(verdicts))
         yield display.check(asset_key, warning.name, unjudged, _about(context), {}, blocking=False)
+
+
+def _span_of_refusal(context: StageContext, verdicts: Mapping[str, Verdict]) -> None:
+    gate, reason = next((name, verdict.reason) for name, verdict in verdicts.items() if not verdict.passed)
+    context.span.set(outcome="refused", gate=gate)
+    context.span.error_type = reason
 
 
 def _about(context: StageContext) -> str:

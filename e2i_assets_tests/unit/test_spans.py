@@ -14,6 +14,7 @@ from e2i_assets.observability import background as background_module
 from e2i_assets.observability.otlp import parse_headers
 from e2i_assets.observability.recorder import Recorder, row
 from e2i_assets.observability.span import Caller, Span, caller, clean, new_span_id, new_trace_id, sampled
+from e2i_assets.observability.trace import Trace, trace_id_of
 from e2i_assets.serving.server.tracing import Tracing
 from e2i_assets_tests.otlp_receiver import receiving
 
@@ -201,3 +202,47 @@ def test_a_variable_that_cannot_be_used_is_named_and_not_told(
     monkeypatch.setenv(variable, value)
     with pytest.raises(RuntimeError, match=f"^{variable}: (?!.*SECRET)"):
         Tracing("s", "r", None, shadowed=frozenset())
+
+
+def test_a_run_is_one_trace_of_stages_gates_and_trials() -> None:
+    run_id, made = "6ba7b810-9dad-41d1-80b4-00c04fd430c8", list[Span]()
+    trace = Trace(run_id, 1.0, made.append, job="refresh")
+    with trace.stage("stage cohort", partition="p") as stage:
+        with stage.child("gate cohort_size") as gate:
+            gate.set(passed=False)
+            gate.error_type = "cohort_too_small"
+        stage.record("trial", 1_000.0, 2.5, None, number=0)
+    with pytest.raises(ZeroDivisionError), trace.stage("stage features"):
+        raise ZeroDivisionError("1 / SECRET")
+    trace.end()
+    assert (
+        {(one.trace_id, one.run_id) for one in made}
+        == {(trace_id_of(run_id), run_id)}
+        == {(run_id.replace("-", ""), run_id)}
+    )
+    assert len({one.span_id for one in made}) == len(made)
+    names = {one.span_id: one.name for one in made}
+    assert [(one.name, names.get(one.parent_span_id or ""), one.error_type) for one in made] == [
+        ("gate cohort_size", "stage cohort", "cohort_too_small"),
+        ("trial", "stage cohort", None),
+        ("stage cohort", "run", None),
+        ("stage features", "run", "ZeroDivisionError"),
+        ("run", None, "ZeroDivisionError"),
+    ]
+    assert made[1].ended_ns - made[1].started_ns == 2_500_000_000
+    assert "SECRET" not in repr(made)
+    assert all(len(trace_id_of(odd)) == 32 for odd in ("", "not a uuid"))
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1e-12, ["stage wrong", "run"]), (0, [])])
+def test_of_a_run_that_is_not_traced_what_goes_wrong_is_kept_unless_all_is_off(
+    share: float, kept: list[str]
+) -> None:
+    made: list[Span] = []
+    trace = Trace("6ba7b810-9dad-41d1-80b4-00c04fd430c8", share, made.append)
+    with trace.stage("stage right"):
+        pass
+    with trace.stage("stage wrong") as stage:
+        stage.error_type = "refused"
+    trace.end()
+    assert [one.name for one in made] == kept

@@ -139,6 +139,7 @@ def tune(
     journal: StudyJournal | None = None,
     pool: TrialPool | None = None,
     on_trial: Callable[[Progress], None] | None = None,
+    on_fit: Callable[[Fit, Fitted], None] | None = None,
 ) -> TunedParams:
     """Search the candidate's space; the study lives in memory.
 
@@ -149,6 +150,7 @@ def tune(
         journal: of this study, where it may have been interrupted.
         pool: where fits run; on the free cores of this machine where it is left out.
         on_trial: hears of every finished trial.
+        on_fit: hears of every fit that was made: of a trial one for each rung of rows that it came to.
 
     Raises:
         TuningError: no trial was finished: each failed, or the time was over.
@@ -162,6 +164,7 @@ def tune(
         study = _Study(
             study_name, train, candidate.algorithm, config, levels, starts,
             journal or StudyJournal(), pool or LocalPool(), on_trial or (lambda _: None),
+            on_fit or (lambda _, came: None),
         )  # fmt: skip
         study.search()
         study.promote()
@@ -187,13 +190,14 @@ class _Study:
         journal: StudyJournal,
         pool: TrialPool,
         on_trial: Callable[[Progress], None],
+        on_fit: Callable[[Fit, Fitted], None],
     ) -> None:
         import optuna
 
         self.problem = train.problem
         self.algorithm: Algorithm = self.problem.algorithm(algorithm)
         self.config, self.levels, self.starts = config, levels, starts
-        self.journal, self.pool, self.on_trial = journal, pool, on_trial
+        self.journal, self.pool, self.on_trial, self.on_fit = journal, pool, on_trial, on_fit
         self.fitted: dict[tuple[int, int], Fitted] = {}  # by trial and rung
         self.params: list[dict[str, Any]] = []
         self.started = time.monotonic()
@@ -323,6 +327,7 @@ class _Study:
         for fit, came in zip(due, self.pool.run(due, self.levels) if due else [], strict=True):
             known[fit.number] = came
             self.journal.write(fit, came)
+            self.on_fit(fit, came)
         fitted = [came for came in known.values() if came is not None]
         self.fitted |= {(fit.number, fit.level): came for fit, came in zip(fits, fitted, strict=True)}
         return fitted

@@ -65,6 +65,7 @@ class Fitted:
         rounds: of boosting that were kept, or after which it was given up.
         error: class of the exception that it failed with; its text may quote data, and is not kept.
         work: see `rungs.work`.
+        started: seconds since the epoch.
         pruner: what the pruner noted of it.
     """
 
@@ -76,6 +77,7 @@ class Fitted:
     rounds: int | None = None
     error: str | None = None
     work: int = 0
+    started: float = 0.0
     seconds: float = 0.0
     pruner: Mapping[str, float] = field(default_factory=dict)
 
@@ -117,7 +119,7 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
     """
     import optuna
 
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     reports: dict[int, float] = {}
 
     def report(boosting_round: int, score: float) -> None:
@@ -136,6 +138,7 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
             rounds=rounds,
             error=error,
             work=work(len(data.y_train), rounds, stopped_early=state == "COMPLETE"),
+            started=began,
             seconds=time.perf_counter() - started,
             pruner=_noted(fit),
         )
