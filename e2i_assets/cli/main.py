@@ -234,6 +234,20 @@ def mlflow(
     raise typer.Exit(run_mlflow(host, port))
 
 
+@app.command()
+def traces(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(help="Run, as Dagit names it. [default: the slowest operations of a day]"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Tell where the time of a run went: its stages, gates and trials."""
+    from e2i_assets.cli.traces import run_traces
+
+    raise typer.Exit(run_traces(run_id, as_json=json))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
     """Open the warehouse in psql; what follows is handed to it, for instance -c 'TABLE ml_gate_results'."""

@@ -30,9 +30,16 @@ class OpenSpan:
         error_type: what went wrong, as a class or a code; to be set, where it is no exception that tells it.
     """
 
-    def __init__(self, trace: Trace, name: str, parent: str | None, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        name: str,
+        parent: str | None,
+        attributes: dict[str, Any],
+        started_ns: int | None = None,
+    ) -> None:
         self._trace, self._name, self._parent, self._attributes = trace, name, parent, attributes
-        self._started_ns = time.time_ns()
+        self._started_ns = started_ns or time.time_ns()
         self.span_id = new_span_id()
         self.error_type: str | None = None
 
@@ -57,8 +64,8 @@ class OpenSpan:
         Args:
             started: seconds since the epoch.
         """
-        over = OpenSpan(self._trace, name, self.span_id, attributes)
-        over._started_ns, over.error_type = int(1e9 * started), error_type
+        over = OpenSpan(self._trace, name, self.span_id, attributes, int(1e9 * started))
+        over.error_type = error_type
         over.end(int(1e9 * (started + seconds)))
 
     def end(self, ended_ns: int | None = None) -> None:

@@ -28,6 +28,7 @@ from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scopes.answerable import Obstacle
 
 ROOT = Path(e2i_assets.__file__).parent
+CARRIED = ("serving/server", "observability")
 BUILT_IN = {
     name
     for name, kind in vars(builtins).items()
@@ -46,8 +47,9 @@ VALUES: dict[Any, Any] = {
 
 
 def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
-    """Of the package, but for the service's: it travels in bundles, without our base of errors."""
-    for path in sorted(set(ROOT.rglob("*.py")) - set((ROOT / "serving" / "server").rglob("*.py"))):
+    """Of the package, but for what travels in bundles, without our base of errors."""
+    carried = {path for folder in CARRIED for path in (ROOT / folder).rglob("*.py")}
+    for path in sorted(set(ROOT.rglob("*.py")) - carried):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 yield path, node

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from e2i_assets.build import build_resources
+from e2i_assets.cli.traces import NoTrace, run_traces
 from e2i_assets.observability.trace import trace_id_of
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.gates.partition import COHORT_FILE, PARTITION, changed, reason, run
 from e2i_assets_tests.otlp_receiver import receiving
 
 
-def test_a_run_that_a_gate_refused_is_one_trace(here: Settings, tmp_path: Path) -> None:
+def test_a_run_that_a_gate_refused_is_one_trace(
+    here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     nobody = {"field": "egfr", "operator": ">", "value": 10_000}
     edited = changed(here, tmp_path, COHORT_FILE, lambda c: c["inclusion_criteria"].append(nobody))
     with receiving() as received:
@@ -48,4 +52,14 @@ def test_a_run_that_a_gate_refused_is_one_trace(here: Settings, tmp_path: Path) 
     assert {key for row in rows for key in row.attributes} == {
         "asset", "blocking", "gate", "job", "outcome", "passed", "reason", "version",
     }  # fmt: skip
+    warehouse = build_resources(here)["warehouse"]
+    monkeypatch.setattr("e2i_assets.cli.traces.open_session", lambda: (here, warehouse))
+    assert run_traces(result.run_id[:8], as_json=False) == run_traces(None, as_json=True) == 0
+    tree, _, slowest = capsys.readouterr().out.partition("{")
+    order = [tree.index(what) for what in (" run ", "stage cohort", "gate cohort_size")]
+    assert order[0] < order[1] < order[2]
+    assert "refused cohort_too_small" in tree
+    assert {"e2i"} == {one["service"] for one in json.loads("{" + slowest)["operations"]}
+    with pytest.raises(NoTrace, match="no span of a run 'ffffffff'"):
+        run_traces("ffffffff", as_json=False)
     assert "10000" not in json.dumps([dict(row.attributes) for row in rows])
