@@ -31,9 +31,11 @@ from e2i_assets.assets.uplift_evaluation import build_uplift_evaluation
 from e2i_assets.assets.uplift_holdout import build_uplift_holdout
 from e2i_assets.assets.uplift_model import build_uplift_model
 from e2i_assets.automation.alerts import build_alerts_sensor
+from e2i_assets.automation.comparison import build_comparison_job
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_jobs
 from e2i_assets.automation.retirement import build_retirement_sensor
+from e2i_assets.automation.retraining import build_comparison_sensor, build_retraining_sensor
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
@@ -101,7 +103,7 @@ def build_defs(
         dg.get_dagster_logger().error(f"A scope is left out: {reason}")
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
-        jobs=build_jobs(scopes),
+        jobs=[*build_jobs(scopes), build_comparison_job()],
         asset_checks=check_overrides or (),
         sensors=build_sensors() if sensor_overrides is None else sensor_overrides,
         schedules=schedule_overrides or (),
@@ -137,6 +139,8 @@ def build_sensors() -> list[dg.SensorDefinition]:
         build_freshness_sensor(),
         build_retirement_sensor(),
         build_alerts_sensor(),
+        build_retraining_sensor(),
+        build_comparison_sensor(),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from e2i_assets.cli import alerts, audit, cohort, data, deploy, models, scope
+from e2i_assets.cli import alerts, audit, cohort, data, deploy, models, retrain, scope
 from e2i_assets.cli.output import EXIT_CODES, fail, say
 from e2i_assets.errors import E2IError
 
@@ -26,6 +26,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(scope.app, name="scope")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(retrain.app, name="retrain")
 
 
 def _version(wanted: bool) -> None:
@@ -274,7 +275,17 @@ def _wrong_usage(error: typer.TyperException) -> E2IError:
     return E2IError(error.format_message(), f"`{command} --help` tells what it takes.", code="usage")
 
 
-for group in (app, data.app, cohort.app, audit.app, models.app, deploy.app, scope.app, alerts.app):
+for group in (
+    app,
+    data.app,
+    cohort.app,
+    audit.app,
+    models.app,
+    deploy.app,
+    scope.app,
+    alerts.app,
+    retrain.app,
+):
     group.info.epilog = EXIT_CODES
     for command in group.registered_commands:
         command.epilog = EXIT_CODES

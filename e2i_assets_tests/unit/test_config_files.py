@@ -21,6 +21,7 @@ from e2i_assets.ingest.mapping import Mapping
 from e2i_assets.modeling.scopes.files import read_scope
 from e2i_assets.modeling.tuning.config import OptunaConfig
 from e2i_assets.monitoring.alerts.config import AlertRules
+from e2i_assets.monitoring.retraining import RetrainingRules
 from e2i_assets.quality.config import QualityConfig
 from e2i_assets.registry.rules import PromotionRules
 from e2i_assets_tests.conftest import CONFIG, ROOT
@@ -94,6 +95,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "config/mlflow/mlflow.yaml": PromotionRules.from_yaml,
     "config/quality.yaml": QualityConfig.from_yaml,
     "config/alerts.yaml": AlertRules.from_yaml,
+    "config/retraining.yaml": RetrainingRules.from_yaml,
     "config/expectations/triggers.yaml": lambda path: QualityConfig.from_yaml(path.parent.parent / "quality.yaml"),
     "examples/gbsg2/mapping.yaml": Mapping.from_yaml,
     "contract.yaml": lambda path: read_contract(str(path)),
@@ -164,6 +166,7 @@ def test_numbers_and_truth_values_are_taken_as_they_are_written() -> None:
         ("alerts.yaml", "channels: {pager: {}}", "channels.pager: no such key"),
         ("alerts.yaml", "rules: [{at_least: none, channels: [log]}]", "rules[0].at_least: Input should be 'low'"),
         ("alerts.yaml", "rules: [{at_least: low, channels: []}]", "rules[0].channels: Tuple should have at least 1"),
+        ("retraining.yaml", "max_attempts: 0", "max_attempts: Input should be greater than or equal to 1"),
         ("cohorts/fabhalta_c3g.yaml", "minimum_size: '100'", "minimum_size: Input should be a valid integer"),
         ("cohorts/fabhalta_c3g.yaml", "brand: ' '", "brand: is blank"),
     ],

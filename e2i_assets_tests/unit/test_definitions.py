@@ -75,7 +75,10 @@ def other_sensor() -> dg.SkipReason:
 
 
 NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
-OURS = {f"sensor {name}_sensor" for name in ("alerts", "freshness", "new_data", "retirement")}
+OURS = {
+    f"sensor {name}_sensor"
+    for name in ("alerts", "freshness", "new_data", "retirement", "retraining", "retraining_comparison")
+}
 OVERRIDES = {
     "a check beside the gates": ({"check_overrides": [watched]}, {"check cohort: watched, reporting"}, set()),
     "a sensor instead of ours": (

@@ -1,0 +1,157 @@
+"""Job: a retrained version is held against the one before it, on the same rows of validation.
+
+Test opens once for a model, at its own evaluation, and may have had other rows then. On validation both were
+tuned, which flatters both; the version before saw fewer of its rows.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from e2i_assets.assets.attribute_names import BUNDLE_FILES
+from e2i_assets.assets.scoped import labelled
+from e2i_assets.errors import E2IError
+from e2i_assets.json_files import to_json
+from e2i_assets.modeling.artifacts import Splits
+from e2i_assets.modeling.evaluation.comparing import compared_with
+from e2i_assets.modeling.evaluation.evaluate import require_trained_for
+from e2i_assets.modeling.metrics.figures import Compared
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.modeling.scopes.scope import PredictiveScope
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.monitoring.alerts.alert import Alert, Severity
+from e2i_assets.monitoring.retraining import Retraining
+from e2i_assets.registry.ledger import Version
+from e2i_assets.resources.store import ArtifactStore
+from e2i_assets.stages.unforeseen import without_data
+from e2i_assets.warehouse.queries.publications import publication_with
+from e2i_assets.warehouse.queries.registry import model_of
+from e2i_assets.warehouse.queries.retraining import ended, retraining_of
+from e2i_assets.warehouse.warehouse import Warehouse
+
+JOB = "compare_retrained"
+RETRAINING, COMPARISON = "e2i/retraining", "e2i/retraining-comparison"
+"""Run tags: the number of the retraining that the run is of, or whose comparison it is."""
+
+
+class NotComparable(E2IError, RuntimeError):
+    """Two versions cannot be held against each other: something of them is gone."""
+
+    code = "not_comparable"
+    next_step = "Look at both with `e2i models compare`, and decide by what they reached on test."
+
+
+def build_comparison_job() -> dg.JobDefinition:
+    """The job that `retraining_sensor` asks for once a retraining's run has succeeded."""
+
+    @dg.op(required_resource_keys={"settings", "warehouse", "store"})
+    def compare(context: dg.OpExecutionContext) -> None:
+        resources, number = context.resources, int(context.run.tags[COMPARISON])
+        retraining = retraining_of(resources.warehouse, number)
+        assert retraining is not None
+        runs = context.instance.get_runs(dg.RunsFilter(tags={RETRAINING: str(number)}))
+        scope = load_scopes(resources.settings.config_dir / "scopes")[retraining.scope]
+        assert isinstance(scope, PredictiveScope)
+        with without_data():
+            judge(resources.warehouse, resources.store, scope, retraining, {run.run_id for run in runs})
+
+    @dg.job(name=JOB, description="Holds a retrained version against the one before, on the same rows.")
+    def compare_retrained() -> None:
+        compare()
+
+    return compare_retrained
+
+
+def judge(
+    warehouse: Warehouse,
+    store: ArtifactStore,
+    scope: PredictiveScope,
+    retraining: Retraining,
+    run_ids: set[str],
+) -> None:
+    """Compare what a retraining's runs registered with the version before, and write down what came of it.
+
+    One that cannot be compared is no better as far as anybody knows: it ends as failed, with the reason.
+    """
+    model = model_of(warehouse, retraining.model_name)
+    new = next((one for one in reversed(model.versions) if one.run_id in run_ids), None)
+    if new is None:
+        _end(warehouse, retraining, "no_better", "the same model came out as is registered already", "low")
+        return
+    old = model.version(retraining.old_model_version)
+    try:
+        compared = compared_on_validation(warehouse, store, scope, old, new)
+    except E2IError as error:
+        reason = f"{new.title} is registered, and cannot be compared: {error}"
+        _end(warehouse, retraining, "failed", reason, "medium", new_model_version=new.version)
+        return
+    better = compared.difference if scope.problem.greater_is_better else -compared.difference
+    metric = scope.problem.primary_metric
+    ours = compared.value + compared.difference
+    said = f"{new.title} has {metric} {ours:.4g} on validation, version {old.version} {compared.value:.4g}"
+    _end(
+        warehouse, retraining, "succeeded" if better > 0 else "no_better", said, "low",
+        new_model_version=new.version, metric_name=metric, old_metric_value=compared.value,
+        new_metric_value=ours, improvement=better,
+        comparison={"split": "validation", **to_json(compared)},
+    )  # fmt: skip
+
+
+def compared_on_validation(
+    warehouse: Warehouse, store: ArtifactStore, scope: PredictiveScope, old: Version, new: Version
+) -> Compared:
+    """Both versions on the validation rows that the new one was tuned on.
+
+    Raises:
+        E2IError: a model or the rows are gone, or have not what a model needs.
+    """
+    champion, challenger = (_model(warehouse, store, version) for version in (old, new))
+    for model in (champion, challenger):
+        require_trained_for(model, scope.problem)
+    splits = store.read("splits", new.partition, new.data_version, Splits)
+    names = list(dict.fromkeys((*challenger.features, *champion.features)))
+    rows = labelled("validation", splits.validation, names, scope)
+    ours, theirs = (model.predict(rows.X[list(model.features)]) for model in (challenger, champion))
+    return compared_with(old.title, scope.problem, rows.y, ours, theirs)
+
+
+def _model(warehouse: Warehouse, store: ArtifactStore, version: Version) -> TrainedModel:
+    bundle = publication_with(
+        warehouse, f"{version.scope}/bento_bundle", version.partition, {BUNDLE_FILES: version.files_hash}
+    )
+    if bundle is None:
+        raise NotComparable(f"how {version.title} was made is not on record")
+    made = bundle.inputs["model"]
+    return store.read(made.asset, version.partition, made.version, TrainedModel)
+
+
+def _end(
+    warehouse: Warehouse, retraining: Retraining, status: str, said: str, severity: Severity, **of: Any
+) -> None:
+    ended(
+        warehouse, retraining.id, status, outcome_alert(retraining, status, said, severity), note=said, **of
+    )
+
+
+def outcome_alert(retraining: Retraining, status: str, said: str, severity: Severity) -> Alert:
+    """What came of a retraining, and what a person does with that."""
+    next_steps = {
+        "succeeded": f"Promote it where you want it served: e2i models list {retraining.model_name}",
+        "no_better": "The version before stays; find out what has changed: e2i lineage",
+        "refused": f"Read the gate in Dagit, mend it, then: e2i retrain request {retraining.scope} "
+        f"-p {retraining.partition}",
+        "failed": f"Read the run in Dagit, then: e2i retrain request {retraining.scope} "
+        f"-p {retraining.partition}",
+    }
+    return Alert(
+        "retraining",
+        severity,
+        subject=f"retraining of {retraining.title}",
+        message=f"Retraining {retraining.id} of {retraining.title}: {status.replace('_', ' ')}. {said}.",
+        next_step=next_steps[status],
+        partition=retraining.partition,
+        scope=retraining.scope,
+        model_name=retraining.model_name,
+        model_version=retraining.old_model_version,
+        details={"retraining": retraining.id, "status": status},
+    )
