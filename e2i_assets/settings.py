@@ -51,6 +51,8 @@ class Settings(BaseSettings):
             always, but at 0 (`E2I_TRACE_RUNS`).
         otlp_endpoint: base address that spans are sent to over OTLP/HTTP as well (`E2I_OTLP_ENDPOINT`).
         otlp_headers: sent along, `name=value,name=value` (`E2I_OTLP_HEADERS`).
+        openlineage_url: file or base address of a receiver that is told of every stage that is computed
+            (`E2I_OPENLINEAGE_URL`).
         small_cells: `hide` tells counts of few patients as `<5` and rounds the others (`E2I_SMALL_CELLS`).
     """
 
@@ -77,6 +79,7 @@ class Settings(BaseSettings):
     trace_runs: float = Field(default=1.0, ge=0, le=1)
     otlp_endpoint: str | None = None
     otlp_headers: SecretStr = SecretStr("")
+    openlineage_url: str | None = None
     small_cells: Literal["show", "hide"] = "show"
 
     @field_validator("database_url")

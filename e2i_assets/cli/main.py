@@ -118,23 +118,31 @@ Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, a
 Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of its version.")]
 
 
+OpenLineage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|URL", help="Also tell it as OpenLineage events: lines of a file, or a receiver."
+    ),
+]
+
+
 @app.command()
-def lineage(model: Name, version: Number, json: Json = False) -> None:
+def lineage(model: Name, version: Number, openlineage: OpenLineage = None, json: Json = False) -> None:
     """Show the whole way of a registered version: loads, stages with their gates, registry, releases."""
     from e2i_assets.cli.lineage import run_lineage
 
-    raise typer.Exit(run_lineage(model, version, as_json=json))
+    raise typer.Exit(run_lineage(model, version, openlineage, as_json=json))
 
 
 @app.command()
-def reproduce(model: Name, version: Number, json: Json = False) -> None:
+def reproduce(model: Name, version: Number, openlineage: OpenLineage = None, json: Json = False) -> None:
     """Make a registered version again from what was kept, and compare fingerprint and figures.
 
     Publishes nothing and opens no sealed split. Exits with 1 where the two are not equal.
     """
     from e2i_assets.cli.reproduce import run_reproduce
 
-    raise typer.Exit(run_reproduce(model, version, as_json=json))
+    raise typer.Exit(run_reproduce(model, version, openlineage, as_json=json))
 
 
 @app.command()

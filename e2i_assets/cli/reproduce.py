@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from e2i_assets.cli.lineage import registered
+from e2i_assets.cli.lineage import emit, registered
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.json_files import to_json
 from e2i_assets.lineage.reproduce import Changes, Reproducer, Reproduction
+from e2i_assets.lineage.told import work_of
 from e2i_assets.resources.sealed_store import open_store
 
 SHOWN = 5
 """Changed modules that are named in text; JSON has all."""
 
 
-def run_reproduce(name: str, number: str, *, as_json: bool) -> int:
+def run_reproduce(name: str, number: str, openlineage: str | None, *, as_json: bool) -> int:
     """Make a version again and compare; 1 where it is not the same."""
+    started = dt.datetime.now(dt.UTC)
     from rich.console import Console
 
     here, warehouse = open_session()
@@ -31,6 +34,8 @@ def run_reproduce(name: str, number: str, *, as_json: bool) -> int:
         print_json(_document(done))
     else:
         _show(done)
+    if openlineage is not None:
+        emit(openlineage, [work_of(done, started, dt.datetime.now(dt.UTC))])
     return 0 if done.equal else 1
 
 

@@ -39,6 +39,7 @@ PRESENTS = {
     "monitoring.alerts": "who is told of a refusal",
     "stages.alerting": "refusals as alerts",
     "stages.display": "verdicts and versions in Dagit",
+    "stages.lineage_events": "stages as OpenLineage events",
     "stages.downstream": "what Dagit says of gates that a run did not come to",
 }
 """Modules and packages that only show what others decided, and what: a result is the same without them."""

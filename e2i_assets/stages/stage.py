@@ -29,6 +29,7 @@ from e2i_assets.stages.alerting import alert_of_refusal
 from e2i_assets.stages.code_version import code_version, sources
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.downstream import tell_downstream
+from e2i_assets.stages.lineage_events import tell_end, told
 from e2i_assets.stages.reasons import FORCED, Reason, reasons
 from e2i_assets.stages.recipe import RECIPES, Lost, Recipe
 from e2i_assets.stages.unforeseen import without_data
@@ -209,18 +210,20 @@ def _make(
         log = context.log.warning if reason.code == "damaged" else context.log.info
         log(f"{name} is made: {reason.text}")
     try:
-        result = compute()
-        version = context.store.write(name, context.partition, result.artifact)
-        gate_input = result.artifact if result.gate_input is None else result.gate_input
-        verdicts = _judge(context, gates, gate_input, blocking=True)
-        if all(verdict.passed for verdict in verdicts.values()):
-            result.on_publish()
+        with told(context, name):
+            result = compute()
+            version = context.store.write(name, context.partition, result.artifact)
+            gate_input = result.artifact if result.gate_input is None else result.gate_input
+            verdicts = _judge(context, gates, gate_input, blocking=True)
+            if all(verdict.passed for verdict in verdicts.values()):
+                result.on_publish()
     except (E2IError, ImportError) as error:
         if full_disk(error, context.settings) or not getattr(error, "on_data", True):
             raise
         yield from _refuse(context, asset_key, gates, warnings, error)
         return
     _record(context, name, verdicts, version)
+    tell_end(context, name, version, verdicts, result.metadata)
     warned_of = result.artifact if result.warning_input is None else result.warning_input
     warned = _judge(context, warnings, warned_of, blocking=False)
     yield from _publish(context, asset_key, result, version, verdicts, warned, why)

@@ -16,6 +16,7 @@ from e2i_assets.cli.main import app
 from e2i_assets.lineage.reproduce import NotReproducible
 from e2i_assets.settings import Settings
 from e2i_assets_tests.integration.gates.partition import PARTITION
+from e2i_assets_tests.openlineage_events import checked, receiver
 
 NAME = f"e2i-conversion-{PARTITION}"
 STAGES = (
@@ -61,8 +62,9 @@ def files(here: Settings) -> set[Path]:
     return {p for folder in ("artifacts", "vault", "bentoml") for p in (here.home_dir / folder).rglob("*")}
 
 
-def test_the_whole_way_from_load_to_registry(base: Settings, of: Any) -> None:
-    way = json.loads(of(base, "lineage", "--json").stdout)
+def test_the_whole_way_from_load_to_registry(base: Settings, of: Any, tmp_path: Path) -> None:
+    told = tmp_path / "events.jsonl"
+    way = json.loads(of(base, "lineage", "--json", "--openlineage", str(told)).stdout)
     (load,) = way["loads"]
     assert (load["load_id"], load["source"]) == (1, "synthetic")
     assert load["loaded_by"]
@@ -81,6 +83,16 @@ def test_the_whole_way_from_load_to_registry(base: Settings, of: Any) -> None:
         assert step["lost"] == []
     assert [entry["to_stage"] for entry in way["entries"]] == ["development", "staging"]
     assert (way["stage"], way["releases"], way["lost"]) == ("staging", [], [])
+    events = [checked(json.loads(line)) for line in told.read_text().splitlines()]
+    assert [e.eventType.value for e in events] == ["START", "COMPLETE"] * (1 + len(way["steps"]))
+    made = {
+        output.name: output.facets["version"].datasetVersion for event in events for output in event.outputs
+    }
+    for step in way["steps"]:
+        assert made[f"{step['asset']}/{PARTITION}"] == step["version"]
+    for event in events:
+        for data in event.inputs:
+            assert data.name.startswith("source/") or made[data.name] == data.facets["version"].datasetVersion
     narrow = of(base, "lineage", columns=60).stdout
     assert max(map(len, narrow.splitlines())) <= 60
     assert [
@@ -129,7 +141,11 @@ def test_a_model_is_made_again_and_what_is_another_is_told(here: Settings, of: A
         "WHERE modules ? 'e2i_assets.assets.training_log' LIMIT 1",
     )
     before = counts(here), files(here)
-    result = of(here, "reproduce", "--json")
+    with receiver() as (address, taken):
+        result = of(here, "reproduce", "--json", "--openlineage", address)
+    assert {t["name"]: t["status"] for t in checked(taken[1]).run.facets["test"].tests}[
+        "validation_roc_auc"
+    ] == "fail"
     assert result.exit_code == 1
     done = json.loads(result.stdout)
     assert (counts(here), files(here)) == before
