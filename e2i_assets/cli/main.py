@@ -106,12 +106,18 @@ def materialize(
     explain: Annotated[
         bool, typer.Option("--explain", help="Run nothing; say of each stage whether it would run, and why.")
     ] = False,
+    parallel: Annotated[
+        int, typer.Option("--parallel", min=1, help="Partitions at the same time, each a process.")
+    ] = 1,
     json: Json = False,
 ) -> None:
     """Materialize assets of one or more partitions, as Dagit would."""
     from e2i_assets.cli.materialize import run_materialize
 
-    raise typer.Exit(run_materialize(partition or [], select, force=force, explain=explain, as_json=json))
+    code = run_materialize(
+        partition or [], select, force=force, explain=explain, parallel=parallel, as_json=json
+    )
+    raise typer.Exit(code)
 
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, as `models list` shows it.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.session import open_session
@@ -10,9 +11,12 @@ from e2i_assets.partitions import UnknownPartition, cohort_files
 
 
 def run_materialize(
-    partitions: Sequence[str], select: str, *, force: bool, explain: bool, as_json: bool
+    partitions: Sequence[str], select: str, *, force: bool, explain: bool, parallel: int, as_json: bool
 ) -> int:
-    """Run the partitions, or explain what a run would do; 0 when all succeeded.
+    """Run the partitions, `parallel` of them at the same time, or explain what a run would do.
+
+    Returns:
+        0 when all succeeded.
 
     Raises:
         UnknownPartition: no cohort file has one of these keys.
@@ -29,10 +33,16 @@ def run_materialize(
 
         return run_explain(build_defs(), here, partitions or known, select, force=force, as_json=as_json)
     from e2i_assets.cli.results import end
-    from e2i_assets.cli.runner import run_partitions
+    from e2i_assets.cli.runner import run_partitions, selected_assets
 
+    chosen, show = partitions or known, not as_json
     with dagster_instance() as instance:
-        runs = run_partitions(
-            build_defs(), instance, here, partitions or known, select=select, force=force, show=not as_json
-        )
+        if parallel > 1 and len(chosen) > 1:
+            from e2i_assets.cli.parallel import command_of, run_in_parallel
+
+            selected_assets(build_defs(), select)  # said once, not by every process
+            command = partial(command_of, select=select, force=force)
+            runs = run_in_parallel(chosen, command, parallel, instance, show=show)
+        else:
+            runs = run_partitions(build_defs(), instance, here, chosen, select=select, force=force, show=show)
     return end(runs, here, warehouse, as_json=as_json)

@@ -105,7 +105,7 @@ def run_partitions(
     wrong = wrong_files(here.config_dir)
     scopes = load_scopes(here.config_dir / "scopes")
     runs = []
-    with _progress(show) as progress:
+    with progress_of(show) as progress:
         for partition in partitions:
             if partition in wrong:
                 runs.append(PartitionRun(partition, "", False, 0.0, error=wrong[partition]))
@@ -118,7 +118,7 @@ def run_partitions(
                 runs.append(PartitionRun(partition, "", True, 0.0, passed_over=reason))
                 continue
             task = progress.add_task(partition, total=len(keys), stage="")
-            with _following(instance, progress, task, partition):
+            with following(instance, progress, task, partition):
                 runs.append(_run(definition, instance, partition, keys, force))
             if runs[-1].success:
                 progress.update(task, completed=len(keys), stage="done")
@@ -207,7 +207,8 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
 
 
 @contextmanager
-def _progress(show: bool) -> Iterator[Progress]:
+def progress_of(show: bool) -> Iterator[Progress]:
+    """The display of partitions that run; nothing where it is not shown."""
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
@@ -229,7 +230,7 @@ def last_line(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 @contextmanager
-def _following(instance: dg.DagsterInstance, progress: Progress, task: Any, partition: str) -> Iterator[None]:
+def following(instance: dg.DagsterInstance, progress: Progress, task: Any, partition: str) -> Iterator[None]:
     """Show the stage that is running, read from the event log as Dagit does."""
     if progress.disable:
         yield
