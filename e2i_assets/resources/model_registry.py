@@ -284,21 +284,33 @@ class ModelRegistry:
         return Moved(plan.version, entries[-1], replaced, self.tell_mlflow(plan.model.name))
 
     def archive_retired(self) -> list[Moved]:
-        """Archive what left production as long ago as the file says; and tell MLflow of every model."""
-        archived, after = [], dt.timedelta(days=self.rules.archived.after_days)
+        """Archive what left production as long ago as the file says, unless there is nothing else to answer;
+        and tell MLflow of every model.
+
+        Raises:
+            RegistryError: the clock is behind the ledger of a model; what is to be archived of others is.
+        """
+        archived: list[Moved] = []
+        refused: list[RegistryError] = []
         for model in models(self._warehouse):
-            at = self._time()
-            require_clock(model, at)
-            for version in (*model.in_stage(STAGING), *model.in_stage(DEVELOPMENT)):
-                left = model.left_production(version.version)
-                if left is not None and at - left >= after:
-                    current = self.model(model.name)
-                    plan = Plan(current, version, current.stages()[version.version], ARCHIVED, (), at)
-                    archived.append(
-                        self.carry_out(plan, BY_ITSELF, note=f"left production at {left:%Y-%m-%d}")
-                    )
+            try:
+                archived += self._archive_retired(model)
+            except RegistryError as error:
+                refused.append(error)
             self.tell_mlflow(model.name)
+        if refused:
+            raise refused[0]
         return archived
+
+    def _archive_retired(self, model: Model) -> Iterator[Moved]:
+        at, after = self._time(), dt.timedelta(days=self.rules.archived.after_days)
+        require_clock(model, at)
+        for version in (*model.in_stage(STAGING), *model.in_stage(DEVELOPMENT)):
+            left = model.left_production(version.version)
+            if left is not None and at - left >= after and (version, "active") not in model.served():
+                current = self.model(model.name)
+                plan = Plan(current, version, current.stages()[version.version], ARCHIVED, (), at)
+                yield self.carry_out(plan, BY_ITSELF, note=f"left production at {left:%Y-%m-%d}")
 
     def tell_mlflow(self, model_name: str) -> str | None:
         """Bring MLflow to what the ledger says; why it could not be, else None."""

@@ -22,12 +22,12 @@ from mlflow.exceptions import MlflowException
 
 from e2i_assets.registry import MLflowConnector
 from e2i_assets.registry.errors import LostRace, PromotionRefused, RegistryError
-from e2i_assets.registry.ledger import NewVersion
+from e2i_assets.registry.ledger import Entry, NewVersion
 from e2i_assets.registry.rollback import rolled_back
 from e2i_assets.resources.mlflow_registry import MlflowRegistry
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings, settings
-from e2i_assets.warehouse.queries.registry import registry, served_versions, shadow_evidence_of
+from e2i_assets.warehouse.queries.registry import model_of, registry, served_versions, shadow_evidence_of
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import ROOT, installation
 from e2i_assets_tests.registry_world import START, at, in_production, in_shadow, register, shadowed
@@ -437,3 +437,29 @@ def test_the_guides_call_awaited_or_not(
 
 def _down(*_: Any) -> None:
     raise MlflowException("the server is gone")
+
+
+def test_what_answers_is_not_retired_and_a_clock_behind_one_ledger_stops_no_other(
+    here: Settings, warehouse: Warehouse, client: MlflowClient, name: str
+) -> None:
+    def move(model: str, number: int, before: str, after: str, day: float) -> None:
+        with registry(warehouse) as records:
+            of = records.model(model).next_sequence, number, "moved", before, after
+            records.append(Entry(model, *of, "Anna Smith", "test", START + dt.timedelta(days=day)))
+
+    def retired() -> list[int]:
+        with pytest.raises(RegistryError, match="has an entry of") as refused:
+            at(here, warehouse, 70).archive_retired()
+        assert refused.value.code == "clock_behind"
+        return [version.version for version in model_of(warehouse, name).in_stage("archived")]
+
+    behind = f"a-{name}"  # its turn comes first
+    register(here, warehouse, client, behind)
+    move(behind, 1, "development", "staging", 71)
+    register(here, warehouse, client, name)
+    move(name, 1, "development", "production", 1)
+    move(name, 1, "production", "staging", 2)
+    assert retired() == []
+    register(here, warehouse, client, name, bundle="2")
+    move(name, 2, "development", "staging", 3)
+    assert retired() == [1]
