@@ -37,6 +37,8 @@ NOT_RUN = {
     ".venv/bin/e2i models compare e2i-conversion-fabhalta_pnh 1 2": "the demo registers one version of a model; test_models_command.py has two",
     '.venv/bin/e2i models promote e2i-conversion-fabhalta_pnh 1 shadow --by "Anna Smith"': "is refused where the small model's AUC is below 0.75; test_models_command.py promotes",
     '.venv/bin/e2i models approve e2i-conversion-fabhalta_pnh 1 --by "Bert Jones"': "nobody has waited seven days; test_models_command.py approves",
+    ".venv/bin/e2i alerts show 1": "nothing has gone wrong; test_alerts.py shows one",
+    '.venv/bin/e2i alerts ack 1 --by "Anna Smith" --note "the supplier has changed"': "as the one before",
     ".venv/bin/e2i deploy run": "deploys every model; test_demo.py deploys one",
     ".venv/bin/e2i deploy rollback MODEL": "has no release before the first to go back to",
     ".venv/bin/e2i serve": "serves until Ctrl-C; test_switches.py does so",

@@ -42,3 +42,11 @@ def record_assignments(warehouse: Warehouse, partition: str, new: pd.DataFrame) 
             "Materialize splits again: it starts from what that run assigned.",
             code="assigned_meanwhile",
         ) from None
+
+
+def patients_in(warehouse: Warehouse, partition: str, split: str) -> int:
+    """How many patients of a partition have a split."""
+    of = split_assignments.c
+    query = sa.select(sa.func.count()).where(of.partition == partition, of.split == split)
+    with warehouse.engine.connect() as connection:
+        return int(connection.scalar(query) or 0)
