@@ -250,6 +250,18 @@ def mlflow(
 
 
 @app.command()
+def doctor(json: Json = False) -> None:
+    """Look for what is wrong with this installation, and tell how to mend it.
+
+    Configuration, versions, home, disk, key, database, MLflow, bundles, ports, processes and the last runs.
+    Exits with 1 when something is wrong.
+    """
+    from e2i_assets.cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(as_json=json))
+
+
+@app.command()
 def traces(
     run_id: Annotated[
         str | None,

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -212,14 +212,26 @@ def _forget_dead_users(server: Any) -> None:
 def _forget_dead_postmaster(data_dir: Path) -> None:
     """Remove a lock file whose process number now belongs to something else (after a crash or reboot)."""
     lock = data_dir / "postmaster.pid"
-    if not lock.exists():
-        return
-    first = lock.read_text().split("\n", 1)[0].strip()
-    if first.isdigit() and psutil.pid_exists(int(first)):
-        with psutil.Process(int(first)).oneshot():
-            if "postgres" in psutil.Process(int(first)).name():
-                return
+    number = _postmaster(lock) if lock.exists() else None
+    if number and psutil.pid_exists(number) and not _is_postgres(number):
         lock.unlink()
+
+
+def dead_postmaster(data_dir: Path) -> bool:
+    """Whether a lock file is there of a server that runs no more."""
+    lock = data_dir / "postmaster.pid"
+    return lock.exists() and not ((number := _postmaster(lock)) and _is_postgres(number))
+
+
+def _postmaster(lock: Path) -> int | None:
+    first = lock.read_text().split("\n", 1)[0].strip()
+    return int(first) if first.isdigit() else None
+
+
+def _is_postgres(number: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return "postgres" in psutil.Process(number).name()
+    return False
 
 
 def bundled_programs() -> list[Path]:

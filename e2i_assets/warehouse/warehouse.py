@@ -45,6 +45,17 @@ class Warehouse:
             migrations.upgrade(engine)
         return engine
 
+    def condition(self) -> tuple[str, str | None]:
+        """Release of the server, and revision of the schema as it is; nothing is brought to another one.
+
+        Raises:
+            WarehouseUnavailable: the database cannot be reached.
+        """
+        engine = sa.create_engine(url_for(self._settings, SCHEMA), poolclass=sa.NullPool)
+        with _reachable(engine.url), engine.connect() as connection:
+            release = connection.exec_driver_sql("SHOW server_version").scalar_one()
+        return str(release), migrations.recorded_revision(engine)
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection to read over.

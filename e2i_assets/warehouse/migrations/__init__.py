@@ -80,7 +80,7 @@ def upgrade(engine: sa.Engine, versions: Path = VERSIONS) -> None:
         SchemaRefused: the database is of a newer release than this code.
     """
     known = revisions(versions)
-    if _recorded(engine) == known[-1]:
+    if recorded_revision(engine) == known[-1]:
         return
     with engine.begin() as connection:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
@@ -89,7 +89,7 @@ def upgrade(engine: sa.Engine, versions: Path = VERSIONS) -> None:
         _upgrade(connection, known, versions)
 
 
-def _recorded(engine: sa.Engine) -> str | None:
+def recorded_revision(engine: sa.Engine) -> str | None:
     """Revision of the database; None when it has no record of one."""
     try:
         with engine.connect() as connection:
