@@ -34,8 +34,9 @@ from e2i_assets.automation.alerts import build_alerts_sensor
 from e2i_assets.automation.comparison import build_comparison_job
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_jobs
-from e2i_assets.automation.retirement import build_retirement_sensor
+from e2i_assets.automation.retirement import build_archive_job, build_retirement_sensor
 from e2i_assets.automation.retraining import build_comparison_sensor, build_retraining_sensor
+from e2i_assets.automation.schedules import build_schedules
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
@@ -93,7 +94,7 @@ def build_defs(
         resource_overrides: resource key to object, instead of ours of that key.
         check_overrides: checks that only report, instead of ours.
         sensor_overrides: sensors instead of all of `build_sensors`; empty for a location without automation.
-        schedule_overrides: schedules instead of ours.
+        schedule_overrides: schedules instead of all of `build_schedules`.
         executor: how the stages of a run are run; a process per stage costs more than most stages do.
     """
     here = here or settings()
@@ -103,10 +104,10 @@ def build_defs(
         dg.get_dagster_logger().error(f"A scope is left out: {reason}")
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
-        jobs=[*build_jobs(scopes), build_comparison_job()],
+        jobs=[*build_jobs(scopes), build_comparison_job(), build_archive_job()],
         asset_checks=check_overrides or (),
         sensors=build_sensors() if sensor_overrides is None else sensor_overrides,
-        schedules=schedule_overrides or (),
+        schedules=build_schedules() if schedule_overrides is None else schedule_overrides,
         resources={**build_resources(here), **(resource_overrides or {})},
         executor=executor,
     )

@@ -1,4 +1,4 @@
-"""Which partitions a sensor may ask for: those that Dagster has loaded."""
+"""Which partitions a sensor or a schedule may ask for: those that Dagster has loaded."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.partitions import cohort_configs
 
 
-def loaded_cohort_configs(context: dg.SensorEvaluationContext, config: Path) -> dict[str, CohortConfig]:
+def loaded_cohort_configs(
+    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext, config: Path
+) -> dict[str, CohortConfig]:
     """Partition key to its cohort configuration, of those with which the code location was loaded.
 
     A cohort file that is newer is a partition that Dagster does not know: a request for it would fail the

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
-from e2i_assets.automation.retirement import build_retirement_sensor
+from e2i_assets.automation.retirement import build_archive_job, build_retirement_sensor
 from e2i_assets.build import build_resources
 from e2i_assets.cli.main import app
 from e2i_assets.cli.output import EXIT_CODES
@@ -227,6 +227,15 @@ def test_the_sensor_archives_by_itself(world: World, name: str) -> None:
     for expected in (f"archived {name} version 1", "nothing is due to be archived"):
         with dg.build_sensor_context(resources=resources) as context:
             assert sensor.evaluate_tick(context).skip_message == expected
+    assert document("show", name, "1")["stage"] == "archived"
+
+
+def test_so_does_the_job_that_a_schedule_asks_for(world: World, name: str) -> None:
+    for number in (1, 2):
+        version = world.registered(name, bundle=str(number))
+        in_production(world.here, world.warehouse, version, 10.0 * number)
+    resources = {key: build_resources(world.here)[key] for key in ("settings", "warehouse", "tracking")}
+    assert build_archive_job().execute_in_process(resources=resources).success
     assert document("show", name, "1")["stage"] == "archived"
 
 

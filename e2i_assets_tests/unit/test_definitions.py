@@ -35,7 +35,7 @@ def described(defs: dg.Definitions) -> Iterator[str]:
     for job in defs.resolve_all_job_defs():
         yield f"job {job.name}"
     for schedule in defs.schedules or []:
-        yield f"schedule {schedule.name}"
+        yield f"schedule {schedule.name} [{schedule.default_status.name}]"
     for sensor in defs.sensors or []:
         yield f"sensor {sensor.name}"
 
@@ -74,6 +74,7 @@ def other_sensor() -> dg.SkipReason:
     return dg.SkipReason("nothing")
 
 
+SCHEDULES = {"schedule nightly_archive [STOPPED]", "schedule weekly_retraining [STOPPED]"}
 NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
 OURS = {
     f"sensor {name}_sensor"
@@ -87,7 +88,7 @@ OVERRIDES = {
         OURS,
     ),
     "no sensor": ({"sensor_overrides": []}, set(), OURS),
-    "a schedule": ({"schedule_overrides": [NIGHTLY]}, {"schedule nightly"}, set()),
+    "a schedule": ({"schedule_overrides": [NIGHTLY]}, {"schedule nightly [STOPPED]"}, SCHEDULES),
 }
 
 
