@@ -50,7 +50,7 @@ def run_prune(keep: int, keep_days: int | None, *, sure: bool, as_json: bool) ->
     gone = [one for plan in done for one in plan.going]
     say(f"removed {len(gone)} of {len(going)}: {_size(gone)} are free")
     for plan in done:
-        if len(plan.going) == 0 and plan.left:
+        if plan.left:
             say(f"{plan.partition}: {plan.left}")
     return 0
 

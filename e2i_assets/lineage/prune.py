@@ -89,16 +89,18 @@ class Pruner:
         gone: list[Kept] = []
         try:
             # Whoever publishes has the turn from before its first stage on, and waits for us.
-            with Turn(self._here, plan.partition, f"prune {uuid.uuid4().hex[:8]}", on_wait=busy):
+            with Turn(self._here, plan.partition, f"prune {uuid.uuid4().hex[:8]}", on_wait=busy) as own:
                 now = self._plan(plan.partition, keep)
                 paths = {kept.path for kept in now.going}
                 for kept in plan.going:
                     if kept.path in paths:
+                        if not own.keep():
+                            raise _Busy  # whoever had it meanwhile may have published
                         self._files.remove(kept)
                         gone.append(kept)
                         on_removed(kept)
         except _Busy:
-            return PartitionPlan(plan.partition, (), "a run has it; prune again once that has ended")
+            return PartitionPlan(plan.partition, tuple(gone), "a run has it; prune again once that has ended")
         return PartitionPlan(plan.partition, tuple(gone), now.left)
 
     def _plan(self, partition: str, keep: Keep) -> PartitionPlan:

@@ -107,16 +107,19 @@ def _registered(
 
 
 def versions_to_go(stored: Iterable[Kept], records: Records, keep: Keep) -> list[Kept]:
-    """Stored versions that nothing needs and that are neither among the newest nor young."""
+    """Stored versions that nothing needs and that are neither among the newest nor young.
+
+    Those that a gate refused take no place of those that were published: each have their own newest.
+    """
     stands, known = needed(records), records.known
     published_at = {(one.asset, one.version): one.published_at for one in records.makings}
-    of_asset: dict[str, list[tuple[dt.datetime, Kept]]] = defaultdict(list)
+    alike: dict[tuple[str, bool], list[tuple[dt.datetime, Kept]]] = defaultdict(list)
     for kept in stored:
         if kept.version in known:
-            at = published_at.get(kept.version) or kept.modified
-            of_asset[kept.version[0]].append((at or dt.datetime.min.replace(tzinfo=dt.UTC), kept))
+            at = published_at.get(kept.version) or kept.modified or dt.datetime.min.replace(tzinfo=dt.UTC)
+            alike[kept.version[0], kept.version in published_at].append((at, kept))
     going = []
-    for versions in of_asset.values():
+    for versions in alike.values():
         versions.sort(key=lambda one: (one[0], one[1].name), reverse=True)
         going += [
             kept

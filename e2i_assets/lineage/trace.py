@@ -148,7 +148,7 @@ class Tracer:
         for name in AFTER:
             for reader in readers_of(self._warehouse, version.partition, made):
                 if reader.asset == f"{version.scope}/{name}" and (reader.asset, reader.version) not in steps:
-                    steps[reader.asset, reader.version] = self._step(version, reader)
+                    self._add(steps, version, reader)
                     self._add_readers(steps, version, Made(reader.asset, reader.version, reader.run_id))
 
     def _add_older(self, steps: dict[tuple[str, str], Step], version: Version) -> None:

@@ -59,8 +59,11 @@ class Turn:
         if self._connection:
             self._connection.close()
 
-    def keep(self) -> None:
+    def keep(self) -> bool:
         """Have the partition still, or again where the connection was lost, and the lock with it.
+
+        Returns:
+            Whether nobody else can have had it since it was entered.
 
         Raises:
             WarehouseUnavailable: the database cannot be reached.
@@ -70,7 +73,7 @@ class Turn:
         if self._connection:
             with suppress(psycopg.OperationalError):
                 self._connection.execute("SELECT 1")
-                return
+                return True
         self._connection = self._connected()
         waited = False
         while not self._first(_TAKE):
@@ -78,6 +81,7 @@ class Turn:
                 waited = True
                 self._on_wait(holder.removeprefix(_PREFIX))
             time.sleep(POLL_SECONDS)
+        return False
 
     def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
         import psycopg

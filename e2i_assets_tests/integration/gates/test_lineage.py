@@ -108,7 +108,19 @@ def test_what_is_gone_is_said_at_its_place(here: Settings, of: Any) -> None:
     shutil.rmtree(here.home_dir / "bentoml")
     for sealed in (here.home_dir / "vault" / PARTITION).glob("holdout-*"):
         sealed.unlink()
+    member = json.dumps([{"model_name": NAME, "version": 1}, {"model_name": "another", "version": 2}])
+    written(
+        here,
+        "INSERT INTO e2i.ml_bentoml_services (service_name, release, members, status, cause, asked_by) "
+        f"VALUES ('classification-service', 'r1', '{member}', 'wanted', 'deploy', 'Anna Smith'), "
+        "('classification-service', 'r2', '[]', 'replaced', 'deploy', 'Anna Smith')",
+    )
+    assert (
+        "classification-service r1: wanted, asked for by Anna Smith (deploy), never answered"
+        in of(here, "lineage").stdout
+    )
     way = json.loads(of(here, "lineage", "--json").stdout)
+    assert [release["release"] for release in way["releases"]] == ["r1"]
     lost = {step["asset"]: step["lost"] for step in way["steps"] if step["lost"]}
     assert set(lost) == {"conversion/tuned_params", "splits"}
     assert lost["conversion/tuned_params"] == ["its files are not stored any more"]
