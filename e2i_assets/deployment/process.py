@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from e2i_assets.deployment.releases import Member
+from e2i_assets.deployment.releases import DeploymentError, Member, release_of
 from e2i_assets.deployment.router import LOOPBACK
 from e2i_assets.errors import E2IError
 
@@ -19,6 +19,7 @@ def serve(order: Path) -> None:
     tag = f"{wanted['service']}:{wanted['release']}"
     home = Path(os.environ["BENTOML_HOME"])
     try:
+        _require_name(wanted["release"], members)
         _ensure(home, wanted["service"], wanted["release"], members)
     except (E2IError, OSError) as error:
         why = error.summary if isinstance(error, E2IError) else f"{error.strerror}: {error.filename}"
@@ -30,6 +31,19 @@ def serve(order: Path) -> None:
     options = ["--host", LOOPBACK, "--port", str(wanted["port"])]
     command = [sys.executable, "-m", "bentoml", "serve", tag, *options]
     os.execve(sys.executable, command, environment)
+
+
+def _require_name(release: str, members: list[Member]) -> None:
+    """Check that the records name the members that the release has its name from.
+
+    Raises:
+        DeploymentError: they do not, so somebody changed them.
+    """
+    if release_of(members) != release:
+        raise DeploymentError(
+            f"the record of release {release} in ml_bentoml_services names other members than it has",
+            "See who changed it; deploy another release: promote a version, and `e2i deploy run`.",
+        )
 
 
 def _ensure(home: Path, service: str, release: str, members: list[Member]) -> None:

@@ -18,7 +18,7 @@ from threading import Event, Thread
 
 from fasteners import InterProcessLock
 
-from e2i_assets.deployment.decision import Action, Slot, Step, Wanted, next_step
+from e2i_assets.deployment.decision import REST, Action, Slot, Step, Wanted, next_step
 from e2i_assets.deployment.releases import SERVICES, DeploymentError, Members, members_from
 from e2i_assets.deployment.rollback import AUTOMATIC, to_release_before
 from e2i_assets.deployment.router import LOOPBACK, SETTLED, Router, configuration
@@ -61,6 +61,7 @@ class ServiceKeeper:
         self._log_url = log_url
         self._state, self._is_known = State(None, None, None), False
         self._reported: set[tuple[str, str]] = set()
+        self._noted = REST
 
     def tick(self) -> Step:
         """Look, and do one step.
@@ -105,8 +106,9 @@ class ServiceKeeper:
 
     def _do(self, step: Step, slots: tuple[Slot, ...]) -> None:
         name, release = str(step.slot), step.release or self._release_in(step.slot, slots)
-        if step.action is not Action.REST:
+        if step not in (REST, self._noted):  # what cannot be done is not said four times a second
             log.info("%s: %s %s %s %s", self.service, step.action, name, release, step.reason)
+        self._noted = step
         match step.action:
             case Action.START:
                 self.slots.start(name, release, self._members(release), self._log_url)

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from e2i_assets.api import app
+from e2i_assets.deployment import reconciler
 from e2i_assets.deployment.decision import Slot
 from e2i_assets.deployment.reconciler import ServiceKeeper
 from e2i_assets.deployment.releases import DeploymentError
@@ -249,7 +250,11 @@ def test_the_reconciler_rolls_back_in_the_ledger_too_and_leaves_an_incident(
     assert version(warehouse, name) == 2
 
 
-def test_the_reconciler_goes_back_to_nothing_that_was_archived(warehouse: Warehouse, name: str) -> None:
+def test_the_reconciler_goes_back_to_nothing_that_was_archived(
+    warehouse: Warehouse, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(reconciler.log, "info", lambda text, *values: lines.append(text % values))
     move(warehouse, name, 2, "staging", "archived")
     new, old = history(warehouse, SERVICE)[:2]
     slots = (
@@ -264,6 +269,7 @@ def test_the_reconciler_goes_back_to_nothing_that_was_archived(warehouse: Wareho
     assert [(one.kind, "version 2 is in archived" in one.action) for one in incidents] == [
         ("unhealthy", True)
     ]
+    assert len(lines) == 1
     assert history(warehouse, SERVICE) == before
 
 

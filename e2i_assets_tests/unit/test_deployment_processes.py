@@ -20,7 +20,7 @@ from e2i_assets.contracts.variables import Feature
 from e2i_assets.deployment import process, processes
 from e2i_assets.deployment import slots as slots_module
 from e2i_assets.deployment.endpoint import ask
-from e2i_assets.deployment.releases import DeploymentError
+from e2i_assets.deployment.releases import DeploymentError, release_of
 from e2i_assets.deployment.slots import Facts, Slots
 from e2i_assets.errors import E2IError
 from e2i_assets.serving.errors import BundleError
@@ -36,7 +36,9 @@ def test_a_release_that_cannot_be_built_says_why(
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     order, refusal = tmp_path / "order.json", tmp_path / "refusal"
     order.write_text(
-        json.dumps({"service": "s", "release": "r", "port": 1, "members": [], "refusal": str(refusal)})
+        json.dumps(
+            {"service": "s", "release": release_of(()), "port": 1, "members": [], "refusal": str(refusal)}
+        )
     )
 
     def build(*_: object) -> None:
@@ -47,6 +49,20 @@ def test_a_release_that_cannot_be_built_says_why(
         process.serve(order)
     assert "No space left on device" in refusal.read_text()
     assert "model.joblib" in refusal.read_text()
+
+
+def test_a_record_that_was_changed_touches_no_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    order, refusal, bento = tmp_path / "order.json", tmp_path / "refusal", tmp_path / "bentoml/bentos/s/r1"
+    bento.mkdir(parents=True)
+    wanted = {"service": "s", "release": "r1", "port": 1, "members": [], "refusal": str(refusal)}
+    order.write_text(json.dumps(wanted))
+    with pytest.raises(DeploymentError):
+        process.serve(order)
+    assert "release r1 in ml_bentoml_services names other members" in refusal.read_text()
+    assert bento.is_dir()
 
 
 def test_a_full_disk_keeps_nobody_from_looking_after_what_runs(
