@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 from starlette.middleware import Middleware
 
 from e2i_assets.cli.output import say
@@ -20,6 +23,9 @@ def run_api() -> int:
 
     from e2i_assets.api.app import operations_api
 
+    # uvicorn, once it has ended, hands the signal on, and by itself that ends Python without its last words:
+    # the embedded PostgreSQL would be left.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     here, warehouse = open_session()
     host, port = here.serving_host, here.api_port
     listening = listen(host, port, "Stop what listens there, or set E2I_API_PORT to another.")

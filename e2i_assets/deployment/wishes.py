@@ -18,6 +18,7 @@ from e2i_assets.deployment.releases import (
     release_of,
 )
 from e2i_assets.registry.ledger import Version
+from e2i_assets.warehouse.postgres import DriverError, database_failure
 from e2i_assets.warehouse.queries.deployments import (
     Release,
     history,
@@ -30,6 +31,7 @@ from e2i_assets.warehouse.queries.registry import served_versions
 if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
 
+POLL_S = 0.2
 WITHIN = 300.0
 """Seconds that a release may take to answer: build, start, golden requests, on a busy machine."""
 
@@ -131,28 +133,50 @@ def answering(warehouse: Warehouse, model_name: str) -> tuple[Release, Member] |
 def await_release(warehouse: Warehouse, asked: Release, within: float = WITHIN) -> Release:
     """Wait until a release that was asked for answers; gives its row as it is then.
 
+    A database that goes away is waited for as well: what was asked for is in it.
+
     Raises:
-        DeploymentError: it failed, another was asked for meanwhile, no reconciler runs, or it takes too long.
+        DeploymentError: it failed, another was asked for meanwhile, no reconciler runs, it takes too long, or
+            the database did not come back in that time.
     """
     title = f"release {asked.release} of {asked.service_name}"
-    deadline = time.monotonic() + within
+    deadline, away = time.monotonic() + within, None
     while time.monotonic() < deadline:
-        now = release_row(warehouse, asked.id)
-        if now.status == "active":
-            return now
-        if now.status == "failed":
-            raise DeploymentError(
-                f"{title} does not answer: {now.reason}",
-                "What answered before goes on. Mend what is named, register the model again, and deploy it.",
-                code="release_failed",
-            )
-        if now.status != "wanted":
-            how = "answered, and another took over" if now.answered_at else "was given up for another"
-            raise DeploymentError(f"{title} {how} meanwhile", code="another_asked_for")
-        require_reconciler(warehouse)
-        time.sleep(0.2)
+        try:
+            now, away = release_row(warehouse, asked.id), None
+            if _answers(now, title):
+                return now
+            require_reconciler(warehouse)
+        except DriverError as error:
+            if (away := database_failure(error)) is None:
+                raise
+        time.sleep(POLL_S)
+    if away:
+        raise DeploymentError(
+            f"whether {title} answers is not known: the database failed: {away}",
+            "Once it answers again: `e2i deploy status`. The reconciler goes on with what was asked for.",
+            code="database_failed",
+        )
     raise DeploymentError(
         f"{title} did not answer within {within:.0f} s",
         "The reconciler goes on with it: `e2i deploy status`, and the logs below E2I_HOME/serving.",
         code="too_slow",
     )
+
+
+def _answers(now: Release, title: str) -> bool:
+    """Whether a release does, or may come to.
+
+    Raises:
+        DeploymentError: it never will.
+    """
+    if now.status == "failed":
+        raise DeploymentError(
+            f"{title} does not answer: {now.reason}",
+            "What answered before goes on. Mend what is named, register the model again, and deploy it.",
+            code="release_failed",
+        )
+    if now.status not in ("wanted", "active"):
+        how = "answered, and another took over" if now.answered_at else "was given up for another"
+        raise DeploymentError(f"{title} {how} meanwhile", code="another_asked_for")
+    return now.status == "active"
