@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,8 +19,8 @@ from e2i_assets.monitoring.alerts.sending import ChannelFailed, send
 from e2i_assets.warehouse.queries.alert_deliveries import claim, queue_notices
 from e2i_assets.warehouse.warehouse import Warehouse
 
-AT_ONCE = 100
-"""Notices of one tick; the next goes on."""
+AT_MOST = 30.0
+"""Seconds that a tick begins to send for; the next goes on."""
 
 
 @dataclass
@@ -43,8 +44,8 @@ def tell(warehouse: Warehouse, rules: AlertRules, now: dt.datetime) -> Told:
         ),
         now,
     )
-    told = Told()
-    while told.sent.total() < AT_ONCE and (asked := set(rules.channels.enabled) - told.failed.keys()):
+    told, until = Told(), time.monotonic() + AT_MOST
+    while time.monotonic() < until and (asked := set(rules.channels.enabled) - told.failed.keys()):
         with claim(warehouse, asked, now) as mine:
             if mine is None:
                 break

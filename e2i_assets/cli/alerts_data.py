@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session, quiet
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import to_json
+from e2i_assets.modeling.errors import ConfigError
 from e2i_assets.monitoring.alerts.alert import RaisedAlert
 from e2i_assets.monitoring.alerts.config import FILE, AlertRules, ChannelName
 from e2i_assets.monitoring.alerts.notice import Notice
@@ -20,20 +22,17 @@ from e2i_assets.warehouse.warehouse import Warehouse
 
 
 def show_alerts(*, every: bool, limit: int, as_json: bool) -> None:
-    """The alerts that are raised last, and what could not be sent.
-
-    Raises:
-        ConfigError: config/alerts.yaml cannot be used, so nobody is told of any.
-    """
+    """The alerts that were raised last, and what could not be sent."""
     here, warehouse = open_session()
     raised = alerts(warehouse, status=None if every else "active", limit=limit)
     waiting = unsent(warehouse)
-    channels = AlertRules.from_yaml(here.config_dir / FILE).channels.enabled
+    channels, wrong = _channels(here.config_dir / FILE)
     if as_json:
         print_json({
             "alerts": [to_json(one) for one in raised],
             "unsent": [to_json(one) for one in waiting],
             "channels": list(channels),
+            "channels_error": wrong,
         })  # fmt: skip
         return
     show_table(
@@ -47,10 +46,20 @@ def show_alerts(*, every: bool, limit: int, as_json: bool) -> None:
             for one in raised
         ],
     )  # fmt: skip
-    if not channels:
+    if wrong:
+        say(f"Nobody is told but by this list: {wrong}")
+    elif not channels:
         say(f"No channel is on: nobody is told but by this list. Turn one on in {here.config_dir / FILE}.")
     for delivery in waiting:
         say(_waiting(delivery))
+
+
+def _channels(file: Path) -> tuple[tuple[ChannelName, ...], str | None]:
+    """The channels that are on, or why none can be told of."""
+    try:
+        return AlertRules.from_yaml(file).channels.enabled, None
+    except ConfigError as error:
+        return (), error.summary
 
 
 def _waiting(delivery: Delivery) -> str:
