@@ -1,0 +1,29 @@
+"""From a load to one run, although the daemon is killed anywhere between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from e2i_assets.settings import Settings
+
+PROGRAM = "from e2i_assets_tests.integration import killed_daemon; killed_daemon.main()"
+
+
+def test_a_daemon_killed_between_tick_and_launch_leaves_exactly_one_run(here: Settings) -> None:
+    assert here.database_url is not None
+    environment = {**os.environ, "E2I_DATABASE_URL": here.database_url.get_secret_value()}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == 4
+    for load, (point, (killed, ends, runs)) in enumerate(found.items(), start=1):
+        assert (point, killed, ends) == (point, -signal.SIGKILL, [0, 0]), done.stderr
+        ((status, key),) = runs
+        assert status == "QUEUED"
+        assert key.endswith(f"-load-{load}-attempt-1")
