@@ -71,7 +71,8 @@ def run_in_parallel(
                 processes.append(process)
             code = process.wait()
             result = _result(partition, code, _text(output), _text(errors))
-        progress.update(task, stage="done" if result.success else "failed")
+        stages = len(result.computed) + len(result.reused)
+        progress.update(task, completed=stages, total=stages, stage="done" if result.success else "failed")
         return result
 
     with progress_of(show) as progress, ThreadPoolExecutor(limit) as pool:
