@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from e2i_assets.cli.output import say
 from e2i_assets.cli.serve import end_services, reconciler_of
 from e2i_assets.cli.tools import MLFLOW_PORT, mlflow_command, mlflow_environment
 from e2i_assets.deployment import processes, router
+from e2i_assets.deployment.status import slots_of
 from e2i_assets.errors import E2IError
 from e2i_assets.settings import Settings
 
@@ -131,9 +131,7 @@ def other_parts(here: Settings, only: Sequence[str]) -> list[Part]:
         if (process := reconciler_of(here.home_dir)) is not None:
             say(f"services: {address}, already in the background ({process.pid}); `e2i down` ends them")
         else:
-            # Without a release it answers with 503, and that is an answer of the router.
-            ready = f"{here.service_url('classification-service')}/health"
-            parts.append(Services("services", [*own, "serve"], address, ready, folder=here.serving_dir))
+            parts.append(Services("services", [*own, "serve"], address, "", here=here))
     if "api" in only:
         address = f"http://{here.serving_host}:{here.api_port}"
         ready = f"http://127.0.0.1:{here.api_port}/api/models"
@@ -146,21 +144,29 @@ class Services(Part):
     """Router and reconciler: a service without a release answers that it has none.
 
     Attributes:
-        folder: of the services: they are in sessions of their own, and outlive a reconciler that is killed.
+        here: whose services they are; they are in sessions of their own, and outlive a reconciler that is
+            killed.
     """
 
-    folder: Path = Path()
+    here: Settings = field(kw_only=True)
 
     def wait(self, within: float) -> None:
         """Wait until all services have answered what they had begun; whatever is left is ended."""
         super().wait(3 * within)
-        end_services(self.folder)
+        end_services(self.here.serving_dir)
 
     def answers(self) -> bool:
-        """Whether the router is up, and not somebody else's who is asked at the same address."""
+        """Whether the router is up, not somebody else's at the same address, and so is each release."""
+        if not all(map(self._answers, self.here.service_ports)):
+            return False
+        return bool(processes.marked(router.mark(self.here.serving_dir)))
+
+    def _answers(self, service: str) -> bool:
+        """Whether a service does; where it has no release, a 503 of the router is its answer."""
         with suppress(httpx.TransportError):
-            httpx.get(self.ready, timeout=10, trust_env=False)
-            return bool(processes.marked(router.mark(self.folder)))
+            answer = httpx.get(f"{self.here.service_url(service)}/health", timeout=10, trust_env=False)
+            slots = slots_of(self.here, service).values()
+            return answer.status_code < 500 or not any(slot["release"] for slot in slots)
         return False
 
 
