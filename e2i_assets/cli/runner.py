@@ -184,12 +184,22 @@ def _run(
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Dagster turns Ctrl-C into the failure of the step that was running."""
+    """Dagster turns Ctrl-C into the failure of the step that was running, or of the run before its first."""
     names = {dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__}
     errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    errors += _of_the_run(result)
     return any(
         names & {error.cls_name, error.cause.cls_name if error.cause else None} for error in errors if error
     )
+
+
+def _of_the_run(result: dg.ExecuteInProcessResult) -> list[Any]:
+    """Errors that are no step's: of a resource, such as a turn that the run waited for."""
+    events = result.all_events
+    failed, unmade = dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE
+    return [event.engine_event_data.error for event in events if event.event_type is unmade] + [
+        event.job_failure_data.error for event in events if event.event_type is failed
+    ]
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str:
@@ -199,11 +209,15 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
             asset = str(event.step_key).replace("__", "/")
             if failure.user_failure_data and failure.user_failure_data.description:
                 return f"{asset}: {failure.user_failure_data.description}"
-            cause = failure.error.cause or failure.error if failure.error else None
-            # Our own errors speak for themselves; the module they come from is no news to a user.
-            message = re.sub(r"^e2i_assets\.[\w.]+: ", "", cause.message.strip()) if cause else "failed"
-            return f"{asset}: {message}"
-    return "the run failed before its first step"
+            return f"{asset}: {_message(failure.error) or 'failed'}"
+    messages = [_message(error) for error in _of_the_run(result)]
+    return next((message for message in messages if message), "the run failed before its first step")
+
+
+def _message(error: Any) -> str:
+    cause = error.cause or error if error else None
+    # Our own errors speak for themselves; the module they come from is no news to a user.
+    return re.sub(r"^e2i_assets\.[\w.]+: ", "", cause.message.strip()) if cause else ""
 
 
 @contextmanager

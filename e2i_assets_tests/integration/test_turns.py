@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from e2i_assets.cli.runner import _error
+from e2i_assets.cli.runner import _error, _was_interrupted
 from e2i_assets.gates.verdict import Verdict
 from e2i_assets.resources import retries
 from e2i_assets.settings import Settings
@@ -146,3 +146,27 @@ def test_a_lost_connection_is_tried_again_and_a_refusal_is_not(
     world.numbers[PARTITION] = -1
     assert not world.run(UPSTREAM).success
     assert world.computed == ["upstream"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "interrupted", "said"),
+    [
+        (KeyboardInterrupt(), True, ""),
+        (WarehouseUnavailable("the database is gone.", "Start it."), False, "the database is gone."),
+    ],
+)
+def test_what_ends_a_wait_is_told_as_what_it_is(
+    platform: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    interrupted: bool,
+    said: str,
+) -> None:
+    def keep(_: Turn) -> None:
+        raise raised
+
+    monkeypatch.setattr(Turn, "keep", keep)
+    result = World(platform).run()
+    assert not result.success
+    assert _was_interrupted(result) is interrupted
+    assert said in (_error(result) or "")
