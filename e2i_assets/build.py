@@ -11,6 +11,7 @@ from e2i_assets.assets.bento_bundle import build_bento_bundle
 from e2i_assets.assets.cohort import cohort
 from e2i_assets.assets.cross_validation import build_cross_validation
 from e2i_assets.assets.deployment import build_deployment
+from e2i_assets.assets.drift_report import build_drift_report
 from e2i_assets.assets.effect_estimate import build_effect_estimate
 from e2i_assets.assets.evaluation import build_evaluation
 from e2i_assets.assets.features import features
@@ -20,6 +21,7 @@ from e2i_assets.assets.model_card import build_model_card
 from e2i_assets.assets.preprocessor import build_preprocessor
 from e2i_assets.assets.qc_report import qc_report
 from e2i_assets.assets.raw import build_raw_assets
+from e2i_assets.assets.reference_profile import build_reference_profile
 from e2i_assets.assets.registered_effect import build_registered_effect
 from e2i_assets.assets.registered_model import build_registered_model
 from e2i_assets.assets.splits import splits
@@ -60,8 +62,10 @@ STAGES_OF_A_PREDICTION = (
     build_model_card,
     build_bento_bundle,
     build_registered_model,
+    build_reference_profile,
     build_deployment,
     build_holdout_validation,
+    build_drift_report,
 )
 STAGES_OF_AN_EFFECT = (
     build_effect_estimate,
@@ -104,7 +108,11 @@ def build_defs(
         dg.get_dagster_logger().error(f"A scope is left out: {reason}")
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
-        jobs=[*build_jobs(scopes), build_comparison_job(), build_archive_job()],
+        jobs=[
+            *build_jobs(scopes, [name for name, one in scopes.items() if isinstance(one, PredictiveScope)]),
+            build_comparison_job(),
+            build_archive_job(),
+        ],
         asset_checks=check_overrides or (),
         sensors=build_sensors() if sensor_overrides is None else sensor_overrides,
         schedules=build_schedules() if schedule_overrides is None else schedule_overrides,

@@ -9,19 +9,30 @@ import dagster as dg
 
 from e2i_assets.partitions import partitions
 
-REFRESH, DEPLOY, ARCHIVE = "refresh", "deploy", "archive"
+REFRESH, DEPLOY, WATCH, ARCHIVE = "refresh", "deploy", "watch", "archive"
 ASKED_FOR = ("deployment", "holdout_validation")
 """Stages of a scope that only a person asks for: what answers in production is changed by a decision, not by
 data that arrived."""
+WATCHED = ("drift_report",)
+"""Stages of a scope that watch what answers; a refresh neither waits for them nor fails with them."""
 
 
-def build_jobs(scopes: Iterable[str]) -> list[Any]:  # Dagster does not export the type
-    """Refresh, from raw tables to registered models, and deploy, which goes on from there."""
-    deployment = dg.AssetSelection.assets(*([scope, stage] for scope in scopes for stage in ASKED_FOR))
+def build_jobs(
+    scopes: Iterable[str], watched: Iterable[str]
+) -> list[Any]:  # Dagster does not export the type
+    """Refresh, from raw tables to registered models; deploy, which goes on from there; and watch.
+
+    Args:
+        watched: the scopes whose models are watched.
+    """
+    deployment, watching = (
+        dg.AssetSelection.assets(*([scope, stage] for scope in of for stage in stages))
+        for of, stages in ((scopes, ASKED_FOR), (watched, WATCHED))
+    )
     return [
         dg.define_asset_job(
             REFRESH,
-            selection=dg.AssetSelection.all() - deployment,
+            selection=dg.AssetSelection.all() - deployment - watching,
             partitions_def=partitions(),
             description="One partition from raw tables to registered models. Stages whose inputs, code and "
             "configuration are unchanged stand as published.",
@@ -33,7 +44,19 @@ def build_jobs(scopes: Iterable[str]) -> list[Any]:  # Dagster does not export t
             description="The registered models of one partition answer, and are held against the holdout "
             "split once. Needs the reconciler: `e2i up`, or `e2i serve`.",
         ),
+        dg.define_asset_job(
+            WATCH,
+            selection=watching,
+            partitions_def=partitions(),
+            description="What came since the answering versions of one partition were trained, against what "
+            "they were trained on. Blocks nothing.",
+        ),
     ]
+
+
+def job_of(key: dg.AssetKey) -> str:
+    """The job that an asset is made by."""
+    return {**dict.fromkeys(ASKED_FOR, DEPLOY), **dict.fromkeys(WATCHED, WATCH)}.get(key.path[-1], REFRESH)
 
 
 def served_assets(
@@ -41,8 +64,5 @@ def served_assets(
 ) -> list[dg.AssetKey]:
     """The assets of a job that apply to a partition: shared ones and those of the scopes that serve it."""
     return [
-        key
-        for key in keys
-        if (key.path[-1] in ASKED_FOR) == (job == DEPLOY)
-        and (key.path[0] not in all_scopes or key.path[0] in scopes)
+        key for key in keys if job_of(key) == job and (key.path[0] not in all_scopes or key.path[0] in scopes)
     ]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
 from e2i_assets.monitoring import statistics
-from e2i_assets.monitoring.columns import EMPTY, LEVELS, read_column
+from e2i_assets.monitoring.columns import DATE, EMPTY, LEVELS, read_column
 from e2i_assets.monitoring.profile import (
     GROUPS,
     ColumnProfile,
@@ -55,12 +55,16 @@ class Compared:
         reference, current: the column on either side.
         effects: that could be tested.
         new_levels: of current, of five rows or more, that the reference does not have.
+        bins: that the stability index is taken over, for a person; `was` and `now` are the rows' shares.
     """
 
     reference: ColumnProfile
     current: ColumnProfile
     effects: tuple[Effect, ...]
     new_levels: tuple[str, ...] = ()
+    bins: tuple[str, ...] = ()
+    was: tuple[float, ...] = ()
+    now: tuple[float, ...] = ()
 
 
 def compare(reference: ColumnProfile, current: ColumnProfile | pd.Series) -> Compared | None:
@@ -122,9 +126,31 @@ def _numbers(reference: ColumnProfile, current: _Cumulated) -> Compared:
     now = np.diff(np.concatenate([[0.0], ends, [m]]))
     grouped = [np.bincount(bins, side) for side in (counts, now)]
     cells = _with_missing(reference, current.profile, *grouped)
+    last = np.append(np.nonzero(np.diff(bins))[0], len(bins) - 1)
+    ends_of = [*reference.edges, np.inf]
+    names = [_upper_end(reference.kind, ends_of[place]) for place in last]
     return Compared(
-        reference, current.profile, (_stability(*cells), *effects, *_missing(reference, current.profile))
+        reference,
+        current.profile,
+        (_stability(*cells), *effects, *_missing(reference, current.profile)),
+        (),
+        *_shares(names, *cells),
     )
+
+
+def _upper_end(kind: str, end: float) -> str:
+    if not np.isfinite(end):
+        return "above"
+    return str(np.datetime64(int(end), "s").astype("datetime64[D]")) if kind == DATE else f"{end:.4g}"
+
+
+def _shares(
+    names: list[str], was: np.ndarray, now: np.ndarray
+) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
+    """Bins with their shares on both sides, without those that are empty on both; the last is `missing`."""
+    there = was + now > 0
+    sides = [tuple((side / side.sum())[there].tolist()) for side in (was, now)]
+    return tuple(np.array([*names, "missing"], dtype=object)[there].tolist()), sides[0], sides[1]
 
 
 def _bins(reference: ColumnProfile) -> np.ndarray:
@@ -151,7 +177,12 @@ def _levels(reference: ColumnProfile, current: ColumnProfile) -> Compared:
     if not grouped and len(new):
         effects.append(_new_level(now[was == 0].max(), len(together), reference, current))
     names = sorted(current.names[number] for number in new if number in current.names) if not grouped else []
-    return Compared(reference, current, tuple(effects), tuple(names))
+    shown = {**reference.names, **current.names} if not grouped else {}
+    bins = np.array([number in shown for number in together.index], dtype=bool)
+    labels = [shown[number] for number in together.index[bins]]
+    cells = [np.append(side[bins], side[~bins].sum()) for side in (was, now)]
+    shares = _shares([*labels, "other"], *_with_missing(reference, current, *cells))
+    return Compared(reference, current, tuple(effects), tuple(names), *shares)
 
 
 def _counts(profile: ColumnProfile, grouped: bool) -> pd.Series:

@@ -15,7 +15,7 @@ import dagster as dg
 import httpx
 import pytest
 
-from e2i_assets.automation.jobs import ASKED_FOR
+from e2i_assets.automation.jobs import REFRESH, job_of
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.settings import Settings
 from e2i_assets_tests.conftest import config_with_examples, postgres_home
@@ -120,7 +120,7 @@ def _backfill_of_everything(dagit: Dagit) -> str:
     keys = [
         key
         for node in dagit.ask(ASSETS)["assetNodes"]
-        if (key := node["assetKey"])["path"][-1] not in ASKED_FOR
+        if job_of(dg.AssetKey((key := node["assetKey"])["path"])) == REFRESH
     ]
     launched = dagit.ask(BACKFILL, params={"assetSelection": keys, "partitionNames": [PARTITION]})
     backfill = launched["launchPartitionBackfill"]["backfillId"]

@@ -15,8 +15,8 @@ from alembic.autogenerate import comparators
 from alembic.operations import ops
 from alembic.util import DispatchPriority
 
-from e2i_assets.warehouse.alert_records import metadata
 from e2i_assets.warehouse.ddl import SCHEMA
+from e2i_assets.warehouse.monitoring_records import metadata
 
 DECLARED = "e2i_declared"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from e2i_assets.warehouse.alert_records import metadata
 from e2i_assets.warehouse.ddl import SCHEMA
+from e2i_assets.warehouse.monitoring_records import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

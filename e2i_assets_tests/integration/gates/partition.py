@@ -10,7 +10,7 @@ import dagster as dg
 import sqlalchemy as sa
 import yaml
 
-from e2i_assets.automation.jobs import ASKED_FOR, REFRESH
+from e2i_assets.automation.jobs import REFRESH, job_of
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.resources.pages import PAGES
 from e2i_assets.settings import Settings
@@ -31,7 +31,7 @@ def run(
     return defs.resolve_job_def(REFRESH).execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         partition_key=partition,
-        asset_selection=sorted(key for key in selected if key.path[-1] not in ASKED_FOR),
+        asset_selection=sorted(key for key in selected if job_of(key) == REFRESH),
         instance=dg.DagsterInstance.ephemeral(),
         raise_on_error=False,
         tags={FORCE: "true"} if force else {},

@@ -1,0 +1,323 @@
+"""Drift report: the version that answers, against what came since it was trained. It blocks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from e2i_assets.assets import shown
+from e2i_assets.assets.scoped import labelled, stage_key
+from e2i_assets.features import FeatureSet
+from e2i_assets.gates.drift_report import LOOK, LOOK_AT_PERFORMANCE, NO_DRIFT
+from e2i_assets.html_pages import template_hash
+from e2i_assets.json_files import read_json, write_json
+from e2i_assets.modeling.scopes.scope import PredictiveScope
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.monitoring.alerts.alert import Alert
+from e2i_assets.monitoring.drift import MINIMUM_ROWS
+from e2i_assets.monitoring.model_profile import ModelProfile
+from e2i_assets.monitoring.page import TEMPLATE, drift_page
+from e2i_assets.monitoring.severity import WEIGHTS
+from e2i_assets.monitoring.watching import Seen, Watched, watch
+from e2i_assets.registry.errors import RegistryError
+from e2i_assets.registry.ledger import Version
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import StageResult, stage
+from e2i_assets.warehouse.queries.alerts import raise_alert
+from e2i_assets.warehouse.queries.monitoring import (
+    answers_counted,
+    answers_of,
+    monitoring_history,
+    patients_seen,
+    profile_of,
+    record_monitoring,
+)
+from e2i_assets.warehouse.queries.registry import model_of
+
+PAGE = "drift_report.html"
+ALERTED = ("medium", "high", "critical")
+_TOLD = {"data": "drift", "prediction": "drift", "concept": "performance"}
+
+
+@dataclass(frozen=True)
+class DriftPage:
+    """The report as it is kept.
+
+    Attributes:
+        page: HTML.
+        record: what was found, as plain JSON types; aggregates only.
+    """
+
+    page: str
+    record: Mapping[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """drift_report.html and record.json"""
+        (folder / PAGE).write_text(self.page)
+        write_json(folder, "record.json", dict(self.record))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read both."""
+        return cls((folder / PAGE).read_text(), read_json(folder, "record.json"))
+
+
+def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
+    """The asset `<scope>/drift_report`."""
+
+    @stage(
+        key=stage_key(scope, "drift_report"),
+        group=scope.name,
+        scope=scope.name,
+        description="What came since the answering version was trained, against what it was trained on: its "
+        "data, its predictions, and how they come true. Warns, and blocks nothing.",
+        kinds={"html", "postgres"},
+        warnings=(NO_DRIFT,),
+        inputs={"features": "features", "newest": stage_key(scope, "reference_profile")},
+        config=lambda context: _watched_now(context, scope),
+    )
+    def drift_report(context: StageContext, features: FeatureSet, newest: ModelProfile) -> StageResult:
+        version, profile = answering(context, newest.model_name)
+        answers = answers_of(context.warehouse, version.model_name, version.version)
+        new = new_patients(features, patients_seen(context.warehouse, context.partition, version.created_at))
+        model = model_in_use(context, scope, profile)
+        watched = watch(profile, seen(scope, profile, features, new, answers, model), scope.problem)
+        run = run_record(context, scope, watched, version, len(new), len(answers))
+        past = monitoring_history(context.warehouse, partition=context.partition, scope=scope.name)[::-1]
+        page = drift_page(
+            watched,
+            [*past, run],
+            patients=context.cells.text(len(new)),
+            predictions=context.cells.text(len(answers)),
+        )
+        return StageResult(
+            DriftPage(page, {name: run[name] for name in ("severity", "drift_score", "judged", "summary")}),
+            metadata={
+                "model_name": version.model_name,
+                "model_version": version.version,
+                "severity": watched.severity,
+                "drift_score": watched.score,
+                **{f"{kind}_drift": WEIGHTS[severity] for kind, severity in watched.severities.items()},
+                **{f"{one.source}_{one.metric}": one.value for one in watched.figures},
+                "new_patients": context.cells.figure(len(new)),
+                "predictions": context.cells.figure(len(answers)),
+                "columns": shown.table(_told(watched)),
+                "not_to_be_said": shown.table({"what": k, "why": v} for k, v in watched.unavailable.items()),
+            },
+            warning_input=watched,
+            pages={"drift_report": PAGE},
+            on_publish=lambda: _publish(context, scope, watched, run),
+        )
+
+    return drift_report
+
+
+def answering(context: StageContext, model_name: str) -> tuple[Version, ModelProfile]:
+    """The version that answers, or would, and its profile.
+
+    Raises:
+        RegistryError: there is none, or it was registered before there were profiles.
+    """
+    served = next(
+        (one for one, role in model_of(context.warehouse, model_name).served() if role == "active"), None
+    )
+    if served is None:
+        raise RegistryError(
+            f"no version of {model_name} answers",
+            f"`e2i models list` shows the stages of {model_name}.",
+            code="nothing_served",
+        )
+    document = profile_of(context.warehouse, model_name, served.version)
+    if document is None:
+        raise RegistryError(
+            f"{served.title} was registered without a profile of what it was trained on",
+            "Promote a version that has one: each that is registered from now on has.",
+            code="no_profile",
+        )
+    return served, ModelProfile.from_document(document)
+
+
+def _watched_now(context: StageContext, scope: PredictiveScope) -> dict[str, Any]:
+    """What the report depends on beside its inputs: the version that answers, and what it has answered."""
+    newest = context.open(context.inputs["newest"], ModelProfile)
+    served = [
+        v.version for v, role in model_of(context.warehouse, newest.model_name).served() if role == "active"
+    ]
+    return {
+        "scope": scope.model_dump(mode="json"),
+        "version": served,
+        "answers": answers_counted(context.warehouse, newest.model_name, served[0]) if served else 0,
+        "template": template_hash(TEMPLATE),
+    }
+
+
+def new_patients(features: FeatureSet, known: set[str]) -> pd.DataFrame:
+    """Rows of patients that had no split when the version was made."""
+    return features.frame[~features.frame["patient_id"].astype(str).isin(known)]
+
+
+def model_in_use(context: StageContext, scope: PredictiveScope, profile: ModelProfile) -> TrainedModel | None:
+    """The published model where it is the version's; None where another one is published since."""
+    published = context.store.current(f"{scope.name}/trained_model", context.partition)
+    model = context.open(published, TrainedModel) if published else None
+    return model if model is not None and model.fingerprint == profile.fingerprint else None
+
+
+def seen(
+    scope: PredictiveScope,
+    profile: ModelProfile,
+    features: FeatureSet,
+    new: pd.DataFrame,
+    answers: pd.DataFrame,
+    model: TrainedModel | None,
+) -> Seen:
+    """What came since, with predictions: those that were answered; where there are few, the model's."""
+    names = list(profile.features.columns)
+    logged = _logged(profile, answers)
+    rows = new.merge(features.outcomes, on="patient_journey_id", how="left", validate="1:1")
+    predicted = logged if logged is not None and len(logged) >= MINIMUM_ROWS else None
+    scored = model.predict(new[names]) if model is not None and len(new) else None
+    if predicted is None:
+        predicted = scored
+    if scored is not None:
+        to_judge, of_them = rows, scored
+    else:
+        last = answers[answers["patient_journey_id"].isin(rows["patient_journey_id"])]
+        last = last.drop_duplicates("patient_journey_id", keep="last")
+        answered = _logged(profile, last)
+        to_judge = rows.set_index("patient_journey_id").loc[last["patient_journey_id"]].reset_index()
+        of_them = answered if answered is not None else np.empty(0)
+    known = to_judge[scope.target].notna().to_numpy() if len(of_them) else np.zeros(0, dtype=bool)
+    outcomes = predicted_of_known = None
+    if known.sum():
+        outcomes = labelled("new patients", to_judge[known], names, scope).y
+        predicted_of_known = of_them[known]
+    asked = pd.DataFrame(answers["features"].dropna().tolist())
+    return Seen(new[names], asked if len(asked) else None, predicted, outcomes, predicted_of_known)
+
+
+def _logged(profile: ModelProfile, answers: pd.DataFrame) -> np.ndarray | None:
+    """What was answered, in the shape of a prediction; None where nothing was."""
+    if answers.empty:
+        return None
+    if not profile.labels:
+        values = answers["prediction"].to_numpy(dtype=float)
+        return values[~np.isnan(values)] if np.isnan(values).all() else values
+    rows = [
+        [row[label] for label in profile.labels] if isinstance(row, Mapping) else row
+        for row in answers["probabilities"]
+    ]
+    return np.array(rows, dtype=float)
+
+
+def run_record(
+    context: StageContext, scope: PredictiveScope, watched: Watched, version: Version, new: int, answers: int
+) -> dict[str, Any]:
+    """The row of this comparison."""
+    return {
+        "partition": context.partition, "scope": scope.name, "model_name": version.model_name,
+        "model_version": version.version, "run_id": context.run_id,
+        "data_version": context.inputs["features"].version, "new_patients": new, "predictions": answers,
+        "judged": watched.judged, "total_checks": watched.checks,
+        "drift_detected_count": len(watched.drifted), "severity": watched.severity,
+        "drift_score": watched.score,
+        "summary": {"verdict": watched.summary, **watched.severities,
+                    "unavailable": dict(watched.unavailable)},
+    }  # fmt: skip
+
+
+def _publish(context: StageContext, scope: PredictiveScope, watched: Watched, run: Mapping[str, Any]) -> None:
+    record_monitoring(context.warehouse, run, list(_drift_rows(watched)), list(_performance_rows(watched)))
+    for kind, severities in (("drift", ("data", "prediction")), ("performance", ("concept",))):
+        found = {name: watched.severities[name] for name in severities if watched.severities[name] in ALERTED}
+        if not found:
+            continue
+        severity = max(found.values(), key=ALERTED.index)
+        profile = watched.profile
+        raise_alert(
+            context.warehouse,
+            Alert(
+                kind=kind,  # type: ignore[arg-type]
+                severity=severity,  # type: ignore[arg-type]
+                subject=profile.model_name,
+                message=watched.summary,
+                next_step=LOOK if kind == "drift" else LOOK_AT_PERFORMANCE,
+                partition=context.partition,
+                scope=scope.name,
+                model_name=profile.model_name,
+                model_version=profile.version,
+                details={**watched.severities, "drift_score": watched.score},
+            ),
+        )
+
+
+def _drift_rows(watched: Watched) -> Iterator[dict[str, Any]]:
+    for kind, column in watched.drifts():
+        decisive = min(
+            column.findings, key=lambda one: (-WEIGHTS[one.severity], one.p_adjusted), default=None
+        )
+        stability, compared = column.finding("psi"), column.compared
+        yield {
+            "drift_type": kind, "feature_name": column.name,
+            "test_type": decisive.effect.test if decisive else None,
+            "test_statistic": decisive.effect.statistic if decisive else None,
+            "p_value": decisive.effect.p_value if decisive else None,
+            "p_adjusted": decisive.p_adjusted if decisive else None,
+            "drift_detected": column.drifted, "severity": column.severity,
+            "drift_score": WEIGHTS[column.severity],
+            "effect": decisive.effect.size if decisive else None,
+            "psi": stability.effect.size if stability else None,
+            "baseline_count": compared.reference.known if compared else None,
+            "current_count": compared.current.known if compared else None,
+            "baseline_mean": compared.reference.mean if compared else None,
+            "baseline_std": compared.reference.std if compared else None,
+            "current_mean": compared.current.mean if compared else None,
+            "current_std": compared.current.std if compared else None,
+            "reason": column.why,
+        }  # fmt: skip
+    for figure in watched.figures:
+        if figure.source == "measured":
+            yield _empty_row() | {
+                "drift_type": "concept", "feature_name": figure.metric, "current_count": figure.rows,
+                "drift_detected": figure.severity != "none", "severity": figure.severity,
+                "drift_score": WEIGHTS[figure.severity], "effect": figure.delta,
+                "reason": f"{figure.metric} {figure.value:.3f} now",
+            }  # fmt: skip
+
+
+def _empty_row() -> dict[str, Any]:
+    """The columns that a figure leaves empty."""
+    return dict.fromkeys(
+        ("test_type", "test_statistic", "p_value", "p_adjusted", "psi", "baseline_count", "baseline_mean",
+         "baseline_std", "current_mean", "current_std")
+    )  # fmt: skip
+
+
+def _performance_rows(watched: Watched) -> Iterator[dict[str, Any]]:
+    for figure in watched.figures:
+        yield {
+            "metric_name": figure.metric, "metric_value": figure.value, "source": figure.source,
+            "sample_size": figure.rows, "ci_lower": figure.low, "ci_upper": figure.high,
+            "baseline_value": figure.baseline.value, "baseline_lower": figure.baseline.low,
+            "baseline_upper": figure.baseline.high, "delta": figure.delta,
+            "is_degraded": figure.severity != "none",
+        }  # fmt: skip
+
+
+def _told(watched: Watched) -> Iterator[dict[str, Any]]:
+    order = list(WEIGHTS)
+    for kind, column in sorted(watched.drifts(), key=lambda one: -order.index(one[1].severity)):
+        stability = column.finding("psi")
+        yield {
+            "column": column.name,
+            "of": kind,
+            "severity": column.severity,
+            "why": column.why,
+            "psi": stability.effect.size if stability else None,
+        }

@@ -1,0 +1,128 @@
+"""Reference profile: what a registered version was trained on, kept with it, so that it can be watched."""
+
+from __future__ import annotations
+
+import math
+
+import dagster as dg
+import numpy as np
+
+from e2i_assets.assets.scoped import labelled, stage_key
+from e2i_assets.modeling.artifacts import Evaluated, Splits
+from e2i_assets.modeling.metrics.calibration import calibration_bins
+from e2i_assets.modeling.problems.base import Evaluation
+from e2i_assets.modeling.scopes.scope import PredictiveScope
+from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.monitoring.model_profile import Baseline, ModelProfile, predictions_frame
+from e2i_assets.monitoring.profile import ReferenceProfile
+from e2i_assets.registry.errors import RegistryError
+from e2i_assets.registry.registered import RegisteredModel
+from e2i_assets.resources.store import Published
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import StageResult, stage
+from e2i_assets.warehouse.queries.monitoring import has_profile, record_profile
+
+CALIBRATION = ("calibration_slope", "calibration_intercept", "calibration_error")
+
+
+def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
+    """The asset `<scope>/reference_profile`."""
+
+    @stage(
+        key=stage_key(scope, "reference_profile"),
+        group=scope.name,
+        scope=scope.name,
+        description="What the registered version was trained on and how it did, in figures without a row: "
+        "what it is watched against.",
+        kinds={"postgres"},
+        inputs={
+            "splits": "splits",
+            "model": stage_key(scope, "trained_model"),
+            "evaluation": stage_key(scope, "evaluation"),
+            "registered": stage_key(scope, "registered_model"),
+        },
+        config=lambda context: {"scope": scope.model_dump(mode="json")},
+        lost=_lost,
+    )
+    def reference_profile(
+        context: StageContext,
+        splits: Splits,
+        model: TrainedModel,
+        evaluation: Evaluated,
+        registered: RegisteredModel,
+    ) -> StageResult:
+        require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
+        names = list(model.features)
+        train = labelled("train", splits.train, names, scope)
+        validation = labelled("validation", splits.validation, names, scope)
+        predicted = model.predict(validation.X)
+        binary = predicted.ndim == 1 and scope.problem.of_classes
+        result = evaluation.evaluation
+        profile = ModelProfile(
+            registered.model_name,
+            registered.version,
+            model.fingerprint,
+            model.problem_type,
+            model.labels,
+            scope.target,
+            ReferenceProfile.of(train.X),
+            ReferenceProfile.of(predictions_frame(predicted, model.labels)),
+            tuple(one._asdict() for one in calibration_bins(validation.y, predicted)) if binary else (),
+            result.primary_metric,
+            scope.problem.greater_is_better,
+            {name: baseline_of(result, name) for name in (result.primary_metric, *CALIBRATION)
+             if name in result.metrics["test"]},
+            result.threshold,
+        )  # fmt: skip
+        return StageResult(
+            profile,
+            metadata={
+                "model_name": registered.model_name,
+                "model_version": registered.version,
+                "features": len(names),
+                "training_patients": context.cells.figure(len(train.y)),
+                "mean_prediction": float(np.mean(predicted)) if predicted.ndim == 1 else None,
+            },
+            on_publish=lambda: record_profile(
+                context.warehouse,
+                registered.model_name,
+                registered.version,
+                profile.document(),
+                context.run_id,
+            ),
+        )
+
+    return reference_profile
+
+
+def baseline_of(evaluation: Evaluation, metric: str) -> Baseline:
+    """A metric on test, with its interval."""
+    interval = evaluation.intervals["test"].get(metric)
+    return Baseline(_finite(evaluation.metrics["test"].get(metric)), *map(_finite, interval or (None, None)))
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def require_one_model(registered: RegisteredModel, *fingerprints: str) -> None:
+    """Check that the registered version is the model that is published and evaluated.
+
+    Raises:
+        RegistryError: it is not.
+    """
+    if {registered.model_fingerprint} != set(fingerprints):
+        raise RegistryError(
+            f"{registered.model_name} version {registered.version} is not the model that is published and "
+            "evaluated now",
+            "Register the published model first.",
+            code="other_model",
+        )
+
+
+def _lost(context: StageContext, current: Published) -> str | None:
+    """Whether the registry has no profile of the version any more."""
+    profile = context.open(current, ModelProfile)
+    if has_profile(context.warehouse, profile.model_name, profile.version):
+        return None
+    return f"{profile.model_name} version {profile.version} has no profile in the registry"

@@ -1,0 +1,84 @@
+"""What a registered version was trained on and how it did, for comparison with what comes: no row of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from e2i_assets.json_files import from_json, to_json
+from e2i_assets.monitoring.errors import DriftError
+from e2i_assets.monitoring.profile import ReferenceProfile
+
+PREDICTION, CLASS = "prediction", "predicted class"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A figure at training, on the test split, with its 95 % interval."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """One version.
+
+    Attributes:
+        problem_type, labels: what it predicts.
+        target: outcome column.
+        features: of the training split.
+        predictions: of the validation split, which the version was not fitted on: `prediction`, of several
+            classes `predicted class`.
+        calibration: of the validation split: rows, mean prediction and share that came true, by bin.
+        metric: name of the primary metric; `greater_is_better` says which way.
+        figures: metric to what it was on test, the primary one and those of calibration.
+        threshold: from which a row is decided positive; None where nothing is decided.
+    """
+
+    model_name: str
+    version: int
+    fingerprint: str
+    problem_type: str
+    labels: tuple[str, ...]
+    target: str
+    features: ReferenceProfile
+    predictions: ReferenceProfile
+    calibration: tuple[Mapping[str, float], ...]
+    metric: str
+    greater_is_better: bool
+    figures: Mapping[str, Baseline]
+    threshold: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return dict(to_json(self))
+
+    @classmethod
+    def from_document(cls, document: Any) -> ModelProfile:
+        """Inverse of `document`.
+
+        Raises:
+            DriftError: it is no such document.
+        """
+        try:
+            return from_json(cls, document)
+        except ValidationError as error:
+            raise DriftError("bad_profile", "this is no profile of a model of this release") from error
+
+
+def predictions_frame(prediction: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:
+    """Predictions as columns that can be compared.
+
+    Args:
+        prediction: shape (rows,), or (rows, labels).
+    """
+    if prediction.ndim == 1:
+        return pd.DataFrame({PREDICTION: prediction})
+    return pd.DataFrame({CLASS: np.array(labels, dtype=object)[prediction.argmax(axis=1)]})

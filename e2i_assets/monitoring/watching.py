@@ -1,0 +1,186 @@
+"""What has become of a version since it was trained: its data, its predictions, and how they come true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from e2i_assets.modeling.problems.base import Problem
+from e2i_assets.monitoring.drift import MINIMUM_ROWS, ColumnDrift, DriftReport, detect_drift
+from e2i_assets.monitoring.model_profile import Baseline, ModelProfile, predictions_frame
+from e2i_assets.monitoring.performance import (
+    MINIMUM_OUTCOMES,
+    Figure,
+    expected_roc_auc,
+    severity_of_calibration,
+    severity_of_loss,
+)
+from e2i_assets.monitoring.severity import SEVERITIES, WEIGHTS, worst
+
+IDEAL = {"calibration_slope": 1.0, "calibration_intercept": 0.0}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came since, of patients that the version was neither trained nor judged on.
+
+    Attributes:
+        features: of new patients, by feature.
+        asked: features that requests came with, those that the scope lets be kept.
+        predicted: predictions in the shape of the problem's, of new patients or of requests.
+        outcomes, predicted_of_known: outcomes that are known, and the predictions for them, row by row.
+    """
+
+    features: pd.DataFrame
+    asked: pd.DataFrame | None = None
+    predicted: np.ndarray | None = None
+    outcomes: np.ndarray | None = None
+    predicted_of_known: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was found.
+
+    Attributes:
+        data: of the features of new patients; None where there are too few.
+        asked: of the features that requests came with; None where none are kept.
+        prediction: of what was predicted; None where there is too little.
+        figures: performance, measured or estimated.
+        unavailable: what could not be judged, and why.
+    """
+
+    profile: ModelProfile
+    data: DriftReport | None = None
+    asked: DriftReport | None = None
+    prediction: DriftReport | None = None
+    figures: tuple[Figure, ...] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    def drifts(self) -> Iterator[tuple[str, ColumnDrift]]:
+        """Each column that was judged, with the kind of drift that it would be."""
+        reports = (("data", self.data), ("data", self.asked), ("prediction", self.prediction))
+        yield from ((kind, column) for kind, report in reports if report for column in report.columns)
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything could be."""
+        return any((self.data, self.asked, self.prediction, self.figures))
+
+    @property
+    def severity(self) -> str:
+        """The worst of all."""
+        return worst([*(column.severity for _, column in self.drifts()), *(f.severity for f in self.figures)])
+
+    @property
+    def severities(self) -> dict[str, str]:
+        """The worst by kind: data, prediction and concept."""
+        by_kind = {
+            kind: [c.severity for k, c in self.drifts() if k == kind] for kind in ("data", "prediction")
+        }
+        return {kind: worst(found) for kind, found in by_kind.items()} | {
+            "concept": worst(figure.severity for figure in self.figures)
+        }
+
+    @property
+    def score(self) -> float:
+        """Mean severity of everything that was judged, none 0 to critical 1."""
+        found = [c.severity for _, c in self.drifts()] + [f.severity for f in self.figures]
+        return float(np.mean([WEIGHTS[one] for one in found])) if found else 0.0
+
+    @property
+    def checks(self) -> int:
+        """Columns and figures that were judged."""
+        return len(list(self.drifts())) + len(self.figures)
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """What has, the worst first."""
+        found = [(column.severity, column.name) for _, column in self.drifts() if column.drifted]
+        found += [(figure.severity, figure.metric) for figure in self.figures if figure.severity != "none"]
+        return tuple(dict.fromkeys(name for _, name in sorted(found, key=lambda f: -SEVERITIES.index(f[0]))))
+
+    @property
+    def summary(self) -> str:
+        """The verdict, in words."""
+        if not self.judged:
+            return f"Nothing to judge yet: {'; '.join(self.unavailable.values())}."
+        if not self.drifted:
+            return f"No drift in {self.checks} checks."
+        found = ", ".join(
+            f"{kind} {severity}" for kind, severity in self.severities.items() if severity != "none"
+        )
+        names = ", ".join(self.drifted[:5]) + (", …" if len(self.drifted) > 5 else "")
+        return f"Drift, {self.severity} ({found}): {names}."
+
+
+def watch(profile: ModelProfile, seen: Seen, problem: Problem, *, alpha: float = 0.05) -> Watched:
+    """Compare what came since with a version's profile.
+
+    Args:
+        problem: what the version predicts.
+        alpha: as of `detect_drift`.
+    """
+    unavailable: dict[str, str] = {}
+    data = asked = prediction = None
+    if len(seen.features) >= MINIMUM_ROWS:
+        data = detect_drift(profile.features, seen.features, columns=profile.features.columns, alpha=alpha)
+    else:
+        unavailable["data"] = f"there are not yet {MINIMUM_ROWS} new patients"
+    if seen.asked is not None and len(seen.asked) >= MINIMUM_ROWS:
+        kept = [name for name in profile.features.columns if name in seen.asked]
+        asked = detect_drift(profile.features, seen.asked, columns=kept, alpha=alpha) if kept else None
+    if seen.predicted is not None and len(seen.predicted) >= MINIMUM_ROWS:
+        now = predictions_frame(seen.predicted, profile.labels)
+        prediction = detect_drift(profile.predictions, now, alpha=alpha)
+    else:
+        unavailable["prediction"] = f"there are not yet {MINIMUM_ROWS} predictions for new patients"
+    measured = tuple(_measured(profile, seen, problem, unavailable))
+    estimated = tuple(_estimated(profile, seen, unavailable))
+    return Watched(profile, data, asked, prediction, (*measured, *estimated), unavailable)
+
+
+def _measured(
+    profile: ModelProfile, seen: Seen, problem: Problem, unavailable: dict[str, str]
+) -> Iterator[Figure]:
+    y, predicted = seen.outcomes, seen.predicted_of_known
+    if y is None or predicted is None or len(y) < MINIMUM_OUTCOMES:
+        unavailable["concept"] = (
+            f"not yet {MINIMUM_OUTCOMES} outcomes of new patients with a prediction are known"
+        )
+        return
+    if problem.of_classes and len(np.unique(y)) < 2:
+        unavailable["concept"] = "all known outcomes of new patients are alike"
+        return
+    values = problem.metrics(y, predicted, profile.threshold)
+    intervals = problem.intervals(y, predicted, profile.threshold)
+    for name, baseline in profile.figures.items():
+        value, interval = values.get(name), intervals.get(name)
+        if value is None or not np.isfinite(value):
+            continue
+        if name == profile.metric:
+            severity = severity_of_loss(
+                value, interval, baseline, greater_is_better=profile.greater_is_better
+            )
+        elif name in IDEAL:
+            severity = severity_of_calibration(interval, baseline, IDEAL[name])
+        else:
+            severity = "none"
+        ends = tuple(interval) if interval else (None, None)
+        yield Figure(name, float(value), "measured", len(y), baseline, ends[0], ends[1], severity)
+
+
+def _estimated(profile: ModelProfile, seen: Seen, unavailable: dict[str, str]) -> Iterator[Figure]:
+    predicted = seen.predicted
+    if predicted is None or len(predicted) < MINIMUM_ROWS:
+        return
+    if profile.metric != "roc_auc" or predicted.ndim != 1:
+        unavailable["estimate"] = f"without outcomes nothing sound can be said of {profile.metric}"
+        return
+    value = expected_roc_auc(predicted)
+    if value is not None:
+        baseline = profile.figures.get(profile.metric, Baseline(None))
+        yield Figure(profile.metric, value, "estimated", len(predicted), baseline)
