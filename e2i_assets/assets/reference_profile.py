@@ -53,7 +53,6 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
     ) -> StageResult:
         require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
         names = list(model.features)
-        train = labelled("train", splits.train, names, scope)
         validation = labelled("validation", splits.validation, names, scope)
         predicted = model.predict(validation.X)
         binary = predicted.ndim == 1 and scope.problem.of_classes
@@ -65,7 +64,8 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
             model.problem_type,
             model.labels,
             scope.target,
-            ReferenceProfile.of(train.X),
+            # Those whose outcome is not known are among those who come later, too.
+            ReferenceProfile.of(splits.train[names]),
             ReferenceProfile.of(predictions_frame(predicted, model.labels)),
             tuple(one._asdict() for one in calibration_bins(validation.y, predicted)) if binary else (),
             result.primary_metric,
@@ -80,7 +80,7 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
                 "model_name": registered.model_name,
                 "model_version": registered.version,
                 "features": len(names),
-                "training_patients": context.cells.figure(len(train.y)),
+                "training_patients": context.cells.figure(len(splits.train)),
                 "mean_prediction": float(np.mean(predicted)) if predicted.ndim == 1 else None,
             },
             on_publish=lambda: record_profile(

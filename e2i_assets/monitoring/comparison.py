@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,20 +90,21 @@ class _Cumulated:
     def __init__(self, profile: ColumnProfile, ordered: np.ndarray | None = None) -> None:
         self.profile, self._ordered = profile, ordered
 
-    def up_to(self, edges: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """Rows up to each edge. Of a profile that has other edges it is known only between which two numbers
-        that is; the one nearest to the reference's share is taken, so that what cannot be told apart is
-        taken as equal.
+    def up_to(self, edges: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows up to each edge, and whether that is known exactly. Of a profile that has other edges it is
+        known only between which two numbers that is; the one nearest to the reference's share is taken, so
+        that what cannot be told apart is taken as equal.
         """
         if self._ordered is not None:
-            return np.searchsorted(self._ordered, edges, "right").astype(float)
+            counted = np.searchsorted(self._ordered, edges, "right").astype(float)
+            return counted, np.ones(len(edges), dtype=bool)
         own, total = np.array(self.profile.edges), float(self.profile.known)
         cumulated = np.concatenate([[0.0], np.cumsum(self.profile.counts[:-1]), [total]])
         place = np.searchsorted(own, edges, "right")
         low = cumulated[place]
         exact = np.isin(edges, own)
         high = np.where(exact, low, cumulated[np.minimum(place + 1, len(cumulated) - 1)])
-        return np.clip(shares * total, low, high)
+        return np.clip(shares * total, low, high), low == high
 
 
 def _counted(kind: str, values: np.ndarray) -> _Cumulated:
@@ -116,31 +118,36 @@ def _numbers(reference: ColumnProfile, current: _Cumulated) -> Compared:
     n, m = reference.known, current.profile.known
     counts, effects = np.array(reference.counts, dtype=float), list[Effect]()
     cumulated = np.cumsum(counts)
-    ends = current.up_to(np.array(reference.edges), cumulated[:-1] / n)
+    ends, exact = current.up_to(np.array(reference.edges), cumulated[:-1] / n)
     if m >= MINIMUM_CELL_COUNT:
         distance = float(np.abs(cumulated[:-1] / n - ends / m).max(initial=0.0))
         p_value = statistics.kolmogorov_smirnov(distance, n, m)
         beyond = max(0.0, distance - statistics.distance_by_chance(n, m))
         effects.append(Effect("ks", distance, beyond, distance, p_value))
-    bins = _bins(reference)
+    bins, new = _bins(reference, current.profile.rows, np.append(exact, True) & np.append(True, exact))
     now = np.diff(np.concatenate([[0.0], ends, [m]]))
-    grouped = [np.bincount(bins, side) for side in (counts, now)]
-    cells = _with_missing(reference, current.profile, *grouped)
-    last = np.append(np.nonzero(np.diff(bins))[0], len(bins) - 1)
-    ends_of = [*reference.edges, np.inf]
-    names = [_upper_end(reference.kind, ends_of[place]) for place in last]
+    was, now = (np.bincount(bins, side, new + 1) for side in (counts, now))
+    names = [_upper_end(reference.kind, end) for end in _ends(bins, new, [*reference.edges, np.inf])]
+    stability = _stability(*_numeric_cells(reference, current.profile, was, now))
     return Compared(
         reference,
         current.profile,
-        (_stability(*cells), *effects, *_missing(reference, current.profile)),
+        (stability, *effects, *_missing(reference, current.profile)),
         (),
-        *_shares(names, *cells),
+        *_shares(names, *_with_missing(reference, current.profile, was, now)),
     )
+
+
+def _ends(bins: np.ndarray, new: int, ends: list[float]) -> Iterator[float]:
+    """The upper end of each bin; nan of the last one, of values that the reference does not have."""
+    for number in range(new):
+        yield ends[int(np.nonzero(bins == number)[0][-1])]
+    yield float("nan")
 
 
 def _upper_end(kind: str, end: float) -> str:
     if not np.isfinite(end):
-        return "above"
+        return "new" if np.isnan(end) else "above"
     return str(np.datetime64(int(end), "s").astype("datetime64[D]")) if kind == DATE else f"{end:.4g}"
 
 
@@ -153,18 +160,44 @@ def _shares(
     return tuple(np.array([*names, "missing"], dtype=object)[there].tolist()), sides[0], sides[1]
 
 
-def _bins(reference: ColumnProfile) -> np.ndarray:
-    """The bin of each cell: about ten of as many rows; each cell its own where there are few values."""
-    counts = reference.counts
-    if reference.distinct <= _FEW_VALUES:
-        return np.arange(len(counts))
-    full, bins, number, held = reference.known / _BINS, [], 0, 0
-    for count in counts:
-        if held and (held >= full or count >= full):
+def _bins(reference: ColumnProfile, rows: int, exact: np.ndarray) -> tuple[np.ndarray, int]:
+    """The bin of each cell, and the number of the last bin: about ten of as many rows; where there are few
+    values, each its own if it can be.
+
+    The last bin is of cells without a row of the reference. The reference alone decides, and by the number of
+    its rows alone: bins that were chosen by what is in them now would look as if they had grown.
+
+    Args:
+        rows: of the current side; of each bin it is expected to have five at least.
+        exact: cells of which it is known how many rows of the current side are in them.
+    """
+    least = statistics.EXPECTED * reference.rows / min(reference.rows, rows)
+    full = least if reference.distinct <= _FEW_VALUES else max(least, reference.known / _BINS)
+    bins, number, held = list[int](), 0, 0
+    for count, known in zip(reference.counts, exact, strict=True):
+        if count and held >= least and (held >= full or count >= full):
             number, held = number + 1, 0
-        bins.append(number)
+        bins.append(number if count or not known else -1)
         held += count
-    return np.array(bins)
+    places = np.array(bins)
+    if held < least and number:
+        places[places == number] = number = number - 1
+    places[places < 0] = number + 1
+    return places, number + 1
+
+
+def _numeric_cells(
+    reference: ColumnProfile, current: ColumnProfile, was: np.ndarray, now: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells to be compared: the bins, new values where there are enough of them, and the missing ones."""
+    n, m = reference.rows, current.rows
+    expected = min(n, m) / (n + m)
+    if now[-1] * expected < statistics.EXPECTED and len(now) > 1:
+        now = np.append(now[:-2], now[-2:].sum())
+        was = was[:-1]
+    if (reference.missing + current.missing) * expected < statistics.EXPECTED:
+        return was, now
+    return _with_missing(reference, current, was, now)
 
 
 def _levels(reference: ColumnProfile, current: ColumnProfile) -> Compared:
@@ -172,7 +205,8 @@ def _levels(reference: ColumnProfile, current: ColumnProfile) -> Compared:
     one, other = _counts(reference, grouped), _counts(current, grouped)
     together = pd.concat([one, other], axis=1, keys=["reference", "current"]).fillna(0.0)
     was, now = together["reference"].to_numpy(), together["current"].to_numpy()
-    effects = [_stability(*_with_missing(reference, current, was, now)), *_missing(reference, current)]
+    cells = statistics.comparable_cells(*_with_missing(reference, current, was, now))
+    effects = [_stability(*cells), *_missing(reference, current)]
     new = together.index[(was == 0) & (now > 0)]
     if not grouped and len(new):
         effects.append(_new_level(now[was == 0].max(), len(together), reference, current))
@@ -180,8 +214,8 @@ def _levels(reference: ColumnProfile, current: ColumnProfile) -> Compared:
     shown = {**reference.names, **current.names} if not grouped else {}
     bins = np.array([number in shown for number in together.index], dtype=bool)
     labels = [shown[number] for number in together.index[bins]]
-    cells = [np.append(side[bins], side[~bins].sum()) for side in (was, now)]
-    shares = _shares([*labels, "other"], *_with_missing(reference, current, *cells))
+    named = [np.append(side[bins], side[~bins].sum()) for side in (was, now)]
+    shares = _shares([*labels, "other"], *_with_missing(reference, current, *named))
     return Compared(reference, current, tuple(effects), tuple(names), *shares)
 
 
@@ -197,7 +231,6 @@ def _with_missing(
 
 
 def _stability(was: np.ndarray, now: np.ndarray) -> Effect:
-    was, now = statistics.comparable_cells(was, now)
     size = statistics.psi(was, now)
     by_chance = statistics.psi_by_chance(len(was), was.sum(), now.sum())
     return Effect("psi", size, max(0.0, size - by_chance), *statistics.homogeneity(was, now))

@@ -174,6 +174,10 @@ def _edges(ordered: np.ndarray) -> tuple[list[float], list[int]]:
             cumulated.append(left)
         edges.append(value)
         cumulated.append(right)
+    largest = len(ordered) - int(np.searchsorted(ordered, ordered[-1], "left"))
+    if largest < MINIMUM_CELL_COUNT and edges[-1] == ordered[-1]:  # nobody's own value
+        edges.pop()
+        cumulated.pop()
     while 0 < len(ordered) - cumulated[-1] < MINIMUM_CELL_COUNT and len(edges) > 1:
         edges.pop()
         cumulated.pop()
