@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 import dagster as dg
 
 from e2i_assets.automation.comparison import COMPARISON, JOB, RETRAINING, outcome_alert
-from e2i_assets.automation.jobs import ASKED_FOR, REFRESH
+from e2i_assets.automation.jobs import REFRESH, job_of
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.automation.unreadable import alerting
 from e2i_assets.monitoring.retraining import MAX_RUNS, Progress, Retraining, Run, next_of
@@ -110,7 +110,7 @@ def _run_of(context: dg.SensorEvaluationContext, retraining: Retraining, number:
     """All stages of the scope anew, up to the registry; the data are those that were published last."""
     assert context.repository_def is not None
     keys = context.repository_def.asset_graph.executable_asset_keys
-    stages = sorted(key for key in keys if key.path[0] == retraining.scope and key.path[-1] not in ASKED_FOR)
+    stages = sorted(key for key in keys if key.path[0] == retraining.scope and job_of(key) == REFRESH)
     return dg.RunRequest(
         # Dagster never runs the same key twice: a tick repeated after a crash starts nothing new.
         run_key=f"retraining-{retraining.id}-attempt-{number}",

@@ -6,15 +6,21 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from e2i_assets.automation.jobs import ARCHIVE, REFRESH, served_assets
+from e2i_assets.automation.jobs import ARCHIVE, REFRESH, WATCH, served_assets
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.stages.stage import FORCE
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
-    """Weekly training of every model, nightly archive; in UTC."""
+    """Nightly watching, weekly training of every model, nightly archive; in UTC."""
     return [
+        _of_partitions(
+            "nightly_drift",
+            "0 2 * * *",
+            WATCH,
+            "Every answering version against what came since it was trained; where nothing came, nothing is done.",
+        ),
         _of_partitions(
             "weekly_retraining",
             "0 3 * * 0",

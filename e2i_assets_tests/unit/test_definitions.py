@@ -74,7 +74,9 @@ def other_sensor() -> dg.SkipReason:
     return dg.SkipReason("nothing")
 
 
-SCHEDULES = {"schedule nightly_archive [STOPPED]", "schedule weekly_retraining [STOPPED]"}
+SCHEDULES = {
+    f"schedule {name} [STOPPED]" for name in ("nightly_archive", "nightly_drift", "weekly_retraining")
+}
 NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
 OURS = {
     f"sensor {name}_sensor"
