@@ -19,7 +19,7 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
             "nightly_drift",
             "0 2 * * *",
             WATCH,
-            "Every answering version against what came since it was trained; where nothing came, nothing is done.",
+            "Every answering version against what came since it was trained.",
         ),
         _of_partitions(
             "weekly_retraining",

@@ -33,6 +33,8 @@ PRESENTS = {
     "modeling.explanation.shapley": "what each feature adds to a score",
     "modeling.tuning.plots": "plots of studies",
     "modeling.uplift.plots": "plots of effects",
+    "monitoring.page": "a drift report as a page",
+    "monitoring.plots": "pictures of drift",
     "quality.datadocs": "Great Expectations' pages",
     "quality.plots": "plots of grades",
     "quality.render": "a report as text and pages",

@@ -42,8 +42,15 @@ DOMAIN = {
     "model_card": {"modeling.card.page", "modeling.card.tables", "modeling.card.tripod_answers"},
     "bento_bundle": {"gates.bento_bundle", "serving.bundle", "serving.server.service"},
     "registered_model": {"gates.registered_model", "registry.rules", "registry.promotion", "registry.ledger"},
+    "reference_profile": {"monitoring.model_profile", "monitoring.profile", "modeling.metrics.calibration"},
     "deployment": {"gates.deployment", "deployment.wishes", "deployment.releases"},
     "holdout_validation": {"gates.deployment", "deployment.endpoint", "modeling.evaluation.holdout"},
+    "drift_report": {
+        "gates.drift_report",
+        "monitoring.watching",
+        "monitoring.comparison",
+        "monitoring.severity",
+    },
 }
 """What must decide each stage, beside the stage helper and, from the splits on, the problem types."""
 ALWAYS = {"stages.stage", "gates.verdict", "resources.store"}

@@ -30,11 +30,12 @@ from e2i_assets_tests.unit.fail_closed import (
     qc,
     registry,
     splits,
+    watching,
 )  # fmt: skip
 
 REGISTERS = (
     qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES, effects.CASES, registry.CASES,
-    deployment.CASES,
+    deployment.CASES, watching.CASES,
 )  # fmt: skip
 REGISTER = {gate: cases for register in REGISTERS for gate, cases in register.items()}
 RULES = {
