@@ -120,7 +120,8 @@ class Pruner:
         unknown = sum(kept.version not in records.known for kept in stored)
         left = f"{unknown} versions of which this database has no record" if unknown else None
         left_over = self._files.left_over(partition)
-        return PartitionPlan(partition, (*versions, *sealed, *rest, *left_over), left)
+        sized = map(self._files.sized, versions)
+        return PartitionPlan(partition, (*sized, *sealed, *rest, *left_over), left)
 
     def _records(self, partition: str, assets: Sequence[str]) -> Records:
         current = (self._store.current(asset, partition) for asset in assets)

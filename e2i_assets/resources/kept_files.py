@@ -12,7 +12,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +34,7 @@ class Kept:
     Attributes:
         name: of a version its asset and version, of others what people call it.
         path: on its file system.
-        size: bytes.
+        size: bytes; of a version only once it is asked for (`KeptFiles.sized`).
     """
 
     kind: Kind
@@ -65,7 +65,11 @@ class KeptFiles:
             named = _VERSION.fullmatch(path.removeprefix(f"{self._root}/"))
             if named:
                 name = f"{named['asset']}/{named['version']}"
-                yield Kept("version", partition, name, path, self._size(path), self._modified(path))
+                yield Kept("version", partition, name, path, 0, self._modified(path))
+
+    def sized(self, kept: Kept) -> Kept:
+        """A version with its size."""
+        return replace(kept, size=self._size(kept.path))
 
     def left_over(self, partition: str) -> Iterator[Kept]:
         """What writes and removals that were killed left; to be asked with the partition's turn."""

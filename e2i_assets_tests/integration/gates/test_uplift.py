@@ -6,17 +6,21 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from e2i_assets.assets.attribute_names import BUNDLE_FILES, MLFLOW_RUN
 from e2i_assets.build import build_resources
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
+from e2i_assets.lineage.reproduce import Reproducer
 from e2i_assets.modeling.card.records import ModelCard
 from e2i_assets.modeling.uplift.cross_validated import CrossValidated
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated
 from e2i_assets.modeling.uplift.model import UpliftModel
+from e2i_assets.registry.ledger import Version
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.causal import newest_causal_validation
 from e2i_assets_tests.conftest import shipped_config
 from e2i_assets_tests.integration.gates.partition import PARTITION, checks, run
+from e2i_assets_tests.registry_world import START
 
 GATES = ("answerable", "overlap", "balance", "refutation", "beats_constant_effect", "bundle_answers")
 
@@ -73,3 +77,15 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
     opened = "SELECT count(*) FROM e2i.ml_split_access WHERE purpose = 'uplift/evaluation'"
     with build_resources(here)["warehouse"].engine.connect() as connection:
         assert connection.execute(sa.text(opened)).scalar_one() == 1
+
+    resources = build_resources(here)
+    built = store.current("uplift/bento_bundle", PARTITION)
+    trained = store.current("uplift/trained_model", PARTITION)
+    as_registered = Version(
+        f"e2i-uplift-{PARTITION}", "uplift", PARTITION, "causal_inference", model.algorithm, model.fingerprint,
+        "causal-service", f"e2i-uplift-{PARTITION}:{built.fingerprint}", built.attributes[BUNDLE_FILES], "", {}, {}, {},
+        trained.attributes[MLFLOW_RUN], "r", 1, 1, START,
+    )  # fmt: skip
+    done = Reproducer(here, resources["warehouse"], store).reproduce(as_registered)
+    assert (done.equal, done.differences, done.changes.code) == (True, (), False)
+    assert set(done.metrics) == set(model.metrics)
