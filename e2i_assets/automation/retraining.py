@@ -1,12 +1,14 @@
-"""Sensor: retrainings that were approved are carried out, and what came of them is written down."""
+"""Sensors: what is due is asked for, what was approved is carried out, and what came of it written down."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterator
 
 import dagster as dg
 
 from e2i_assets.automation.comparison import COMPARISON, JOB, RETRAINING, outcome_alert
+from e2i_assets.automation.due import ask_for_due
 from e2i_assets.automation.jobs import REFRESH, job_of
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.automation.unreadable import alerting
@@ -25,13 +27,17 @@ def build_retraining_sensor() -> dg.SensorDefinition:
         name="retraining_sensor",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"settings", "warehouse"},
-        description="Requests the runs of retrainings that were approved, and says what came of them.",
+        required_resource_keys={"settings", "warehouse", "store"},
+        description="Asks for retrainings that are due, requests the runs of those that were approved, and "
+        "says what came of them.",
     )
     @alerting
     def retraining_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        warehouse = context.resources.warehouse
-        known = loaded_cohort_configs(context, context.resources.settings.config_dir)
+        resources, warehouse = context.resources, context.resources.warehouse
+        judged = ask_for_due(
+            resources.settings, warehouse, resources.store, int(context.cursor or 0), dt.datetime.now(dt.UTC)
+        )
+        known = loaded_cohort_configs(context, resources.settings.config_dir)
         approved = _approved(warehouse)
         requests = [
             request
@@ -39,6 +45,7 @@ def build_retraining_sensor() -> dg.SensorDefinition:
             if (request := _carried_on(context, warehouse, one, known)) is not None
         ]
         yield from requests
+        context.update_cursor(str(judged))
         if not requests:
             yield dg.SkipReason(f"{len(approved)} retrainings under way" if approved else "none is approved")
 

@@ -5,27 +5,41 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from e2i_assets.automation.comparison import COMPARISON, RETRAINING
+from e2i_assets.assets.attribute_names import NEWEST
+from e2i_assets.automation.comparison import COMPARISON, RETRAINING, build_comparison_job
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.main import app
 from e2i_assets.errors import E2IError
 from e2i_assets.monitoring.retraining import Retraining
 from e2i_assets.registry.ledger import Entry, Version
+from e2i_assets.resources.store import Published
 from e2i_assets.settings import Settings
 from e2i_assets.stages.stage import FORCE
 from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
+from e2i_assets.warehouse.queries.monitoring import record_monitoring
 from e2i_assets.warehouse.queries.registry import registry
-from e2i_assets.warehouse.queries.retraining import Wanted, answer_request, request_retraining, retraining_of
+from e2i_assets.warehouse.queries.retraining import (
+    Wanted,
+    answer_request,
+    request_retraining,
+    retraining_of,
+    retrainings,
+)
+from e2i_assets.warehouse.queries.splits import record_assignments
 from e2i_assets.warehouse.warehouse import Warehouse
+from e2i_assets_tests.conftest import CONFIG, shipped_config
 
 PARTITION = "fabhalta_c3g"
 NAME = f"e2i-conversion-{PARTITION}"
@@ -43,7 +57,13 @@ def registered(warehouse: Warehouse) -> None:
     )  # fmt: skip
     with registry(warehouse) as ledger:
         ledger.add(version)
-        ledger.append(Entry(NAME, 1, 1, "registered", None, "development", "e2i", "e2i", NOW))
+        ledger.add(replace(version, version=2, mlflow_version=2, files_hash="h2"))
+        ledger.append(Entry(NAME, 1, 1, "registered", None, "staging", "e2i", "e2i", NOW))
+
+
+@cache
+def definitions() -> dg.Definitions:
+    return build_defs(Settings(config=CONFIG))
 
 
 @dataclass
@@ -51,19 +71,21 @@ class World:
     here: Settings
     warehouse: Warehouse
     instance: dg.DagsterInstance
-    defs: dg.Definitions = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.defs = build_defs(self.here)
+    cursor: str | None = None
 
     def tick(self, name: str = "retraining_sensor") -> list[dg.RunRequest]:
-        sensor, resources = self.defs.resolve_sensor_def(name), build_resources(self.here)
+        defs, resources = definitions(), build_resources(self.here)
+        sensor = defs.resolve_sensor_def(name)
         with dg.build_sensor_context(
             instance=self.instance,
             resources={key: resources[key] for key in sensor.required_resource_keys},
-            definitions=self.defs,
+            definitions=defs,
+            cursor=self.cursor,
         ) as context:
-            return list(sensor.evaluate_tick(context).run_requests or [])
+            tick = sensor.evaluate_tick(context)
+        if name == "retraining_sensor":
+            self.cursor = tick.cursor
+        return list(tick.run_requests or [])
 
     def ran(self, number: int, status: dg.DagsterRunStatus, tag: str = RETRAINING) -> str:
         run = dg.DagsterRun(REFRESH, status=status, tags={tag: str(number)})
@@ -152,6 +174,102 @@ def test_what_was_trained_is_compared(world: World) -> None:
     assert (request.run_key, request.tags[COMPARISON]) == (f"retraining-{number}-comparison-1", str(number))
     world.ran(number, dg.DagsterRunStatus.STARTED, COMPARISON)
     assert world.tick("retraining_comparison_sensor") == []
+    resources = {name: build_resources(world.here)[name] for name in ("settings", "warehouse", "store")}
+    job = build_comparison_job()
+    assert job.execute_in_process(
+        instance=world.instance, resources=resources, tags={COMPARISON: str(number)}
+    ).success
+    ended = world.now(number)
+    assert (ended.status, ended.note) == ("no_better", "the same model came out as is registered already")
+    assert world.tick() == []
+
+
+def drifted(world: World, score: float, version: int = 1, accuracy: float = 0.8) -> None:
+    """One comparison of a version with new data, as `drift_report` records it."""
+    run = {
+        "partition": PARTITION, "scope": "conversion", "model_name": NAME, "model_version": version,
+        "run_id": f"watch {score} {accuracy} {version}", "data_version": "d", "new_patients": 500, "predictions": 0,
+        "judged": True, "total_checks": 2, "drift_detected_count": 2, "severity": "high", "drift_score": score,
+        "summary": {},
+    }  # fmt: skip
+    drift = [
+        {"drift_type": "data", "feature_name": name, "drift_detected": True, "severity": "high", "drift_score": of,
+         "reason": ""}
+        for name, of in (("age", score - 0.1), ("region", score + 0.1))
+    ]  # fmt: skip
+    performance = [
+        {"metric_name": "accuracy", "metric_value": accuracy, "source": "measured", "sample_size": 500,
+         "baseline_value": 0.82, "is_degraded": False},
+    ]  # fmt: skip
+    record_monitoring(world.warehouse, run, drift, performance)
+
+
+def a_published_partition(world: World, patients: int = 1000, age: int = 10) -> None:
+    """Data that a new version could be trained on."""
+    newest = (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=age)).isoformat()
+    build_resources(world.here)["store"].publish(
+        Published("raw/patient_journeys", PARTITION, "0" * 16, "", attributes={NEWEST: newest}, run_id="r")
+    )
+    names = [f"p{number}" for number in range(patients)]
+    record_assignments(world.warehouse, PARTITION, pd.DataFrame({"patient_id": names, "split": "train"}))
+
+
+def automatic(world: World, tmp_path: Path) -> None:
+    config = shipped_config(tmp_path)
+    file = config / "retraining.yaml"
+    file.write_text(file.read_text().replace("auto: false", "auto: true"))
+    world.here = world.here.model_copy(update={"config": config})
+
+
+def test_what_is_due_is_said_once_where_nothing_is_asked_for_by_itself(world: World) -> None:
+    a_published_partition(world)
+    drifted(world, 0.3)
+    assert world.tick() == []
+    assert not alerts(world.warehouse)
+    drifted(world, 0.6)
+    drifted(world, 0.9, version=2)  # does not answer
+    for _ in range(2):
+        assert world.tick() == []
+    (alert,) = alerts(world.warehouse)
+    assert (alert.kind, alert.raised, alert.scope) == ("retraining", 1, "conversion")
+    assert "drift of data is 0.6 (at least 0.5)" in alert.message
+    assert alert.next_step.startswith(f"e2i retrain request conversion -p {PARTITION}")
+    assert not retrainings(world.warehouse)
+
+
+def test_what_is_due_is_asked_for_and_a_person_approves(world: World, tmp_path: Path) -> None:
+    a_published_partition(world)
+    automatic(world, tmp_path)
+    drifted(world, 0.1, accuracy=0.65)
+    assert world.tick() == []
+    (made,) = retrainings(world.warehouse)
+    assert (made.status, made.trigger_type, made.requested_by) == ("requested", "performance", "e2i")
+    assert "accuracy is 0.65 (below 0.7)" in made.trigger_reason
+    assert len(made.decision["reasons"]) == 10
+    answer_request(world.warehouse, made.id, approve=False, by="Anna Smith")
+    drifted(world, 0.85)
+    assert world.tick() == []  # cool-down
+    assert len(retrainings(world.warehouse)) == 1
+
+
+def test_large_drift_needs_nobody(world: World, tmp_path: Path) -> None:
+    a_published_partition(world)
+    automatic(world, tmp_path)
+    drifted(world, 0.8)
+    (request,) = world.tick()
+    assert request.run_key == "retraining-1-attempt-1"
+    assert world.now(1).status == "approved"
+
+
+@pytest.mark.parametrize("of", [{"patients": 999}, {"age": 91}])
+def test_too_few_patients_or_old_data_are_not_trained_on(
+    world: World, tmp_path: Path, of: dict[str, int]
+) -> None:
+    a_published_partition(world, **of)
+    automatic(world, tmp_path)
+    drifted(world, 0.9)
+    assert world.tick() == []
+    assert not retrainings(world.warehouse)
 
 
 def test_commands_ask_approve_and_show(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
