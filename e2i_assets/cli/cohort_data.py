@@ -95,12 +95,12 @@ def newest(here: Settings, warehouse: Warehouse, partition: str) -> Execution:
     Raises:
         NothingToShow: there is no such partition, or its cohort was never constructed.
     """
-    if partition not in cohort_files(here.config_dir):
+    latest = latest_cohort(warehouse, partition)  # also of a partition whose file is gone
+    if latest is None and partition not in cohort_files(here.config_dir):
         raise NothingToShow(
             f"no partition {partition!r}; there are {', '.join(cohort_files(here.config_dir))}.",
             "Name one of these.",
         )
-    latest = latest_cohort(warehouse, partition)
     if latest is None:
         raise NothingToShow(
             f"the cohort of {partition} was never constructed.",

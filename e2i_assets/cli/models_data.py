@@ -116,7 +116,7 @@ def card_of(here: Settings, name: str) -> StoredCard:
         known = scope in load_scopes(here.config_dir / "scopes") and partition in cohort_configs(
             here.config_dir
         )
-        published = store.current(asset, partition) if known else None
+        published = store.current(asset, partition) if partition in store.partitions(asset) else None
         if published is None:
             raise NoCard(
                 f"there is no card of {name}",
@@ -136,7 +136,7 @@ def card_of(here: Settings, name: str) -> StoredCard:
 
 def _all(here: Settings, store: ArtifactStore) -> Iterator[StoredCard]:
     for scope in load_scopes(here.config_dir / "scopes"):
-        for partition in cohort_configs(here.config_dir):
+        for partition in store.partitions(f"{scope}/model_card"):
             for version in store.versions(f"{scope}/model_card", partition):
                 yield _stored(store, f"{scope}/model_card", partition, version)
 

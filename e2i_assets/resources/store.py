@@ -220,11 +220,17 @@ class ArtifactStore:
 
     def versions(self, asset: str, partition: str) -> list[str]:
         """Every version that is stored, whether it was published or not, in the order of their names."""
-        folder = f"{self._root}/{asset}/{partition}"
-        if not self._fs.isdir(folder):
-            return []
-        names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in self._fs.ls(folder, detail=False))
-        return sorted(name for name in names if VERSION.fullmatch(name))
+        return [name for name in self._names(f"{asset}/{partition}") if VERSION.fullmatch(name)]
+
+    def partitions(self, asset: str) -> list[str]:
+        """Every partition of which versions of an asset are stored, also where its cohort file is gone."""
+        return [name for name in self._names(asset) if self.versions(asset, name)]
+
+    def _names(self, path: str) -> list[str]:
+        """What is in a folder below the root, in the order of the names; nothing where there is none."""
+        folder = f"{self._root}/{path}"
+        listed = self._fs.ls(folder, detail=False) if self._fs.isdir(folder) else []
+        return sorted(str(one).rstrip("/").rsplit("/", 1)[-1] for one in listed)
 
     def holds(self, asset: str, partition: str, version: str) -> bool:
         """Whether a version is stored; whether it is whole, `damage` tells."""
