@@ -106,6 +106,8 @@ def _attempts(
             continue
         answered = run.is_success or run.run_id in refused
         selected, partition = run.asset_selection, run.tags[PARTITION]
+        if selected is not None and selected.isdisjoint(stages[partition]):
+            continue  # it watches, or deploys
         yield (
             partition,
             Attempt(

@@ -71,6 +71,12 @@ def test_what_dagster_kept_of_a_run_says_how_it_ended() -> None:
             recorded("launched", dg.DagsterRunStatus.STARTED, tags={LAUNCHED: "{}"}),
             recorded("killed command", dg.DagsterRunStatus.STARTED),
             recorded("another", dg.DagsterRunStatus.SUCCESS, partition="q"),
+            recorded(
+                "watching",
+                dg.DagsterRunStatus.STARTED,
+                tags={LAUNCHED: "{}"},
+                asset_selection=frozenset({dg.AssetKey(["conversion", "drift_report"])}),
+            ),
         ):
             instance.add_run(one)
         long_ago = NOON - timedelta(days=9999)
