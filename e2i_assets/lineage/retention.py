@@ -138,9 +138,9 @@ def seals_to_go(sealed: Iterable[Kept], staying: Collection[Key], records: Recor
     by_version: dict[Key, set[str]] = defaultdict(set)
     for one in records.makings:
         by_version[one.asset, one.version] |= {f"{name}-{seal}" for name, seal in (one.seals or {}).items()}
-    splits = {key for key in staying if key[0] == SPLITS} | {
-        (SPLITS, version.data_version) for version in records.registered
-    }
+    # What a gate refused was never sealed.
+    splits = {key for key in staying if key[0] == SPLITS} - set(records.refused)
+    splits |= {(SPLITS, version.data_version) for version in records.registered}
     if any(not by_version[key] for key in splits):
         return []  # of a version from before seals were on record it is not known which are its own
     wanted = {name for key in splits for name in by_version[key]}
@@ -160,7 +160,7 @@ def bundles_to_go(
     made: dict[Key, set[str]] = defaultdict(set)
     for one in records.makings:
         made[one.asset, one.version].add(f"{name}:{one.fingerprint}")
-    stay = {key for key in staying if key[0] == asset}
+    stay = {key for key in staying if key[0] == asset} - set(records.refused)
     if any(not made[key] for key in stay):
         return []  # of a version from before its making was on record it is not known which is its own
     used = {tag for key in stay for tag in made[key]} | {one.bento_tag for one in records.registered}

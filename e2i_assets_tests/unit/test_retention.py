@@ -123,6 +123,7 @@ def test_refused_versions_go_and_unheard_of_ones_stay() -> None:
     ("staying", "gone"),
     [
         ({("splits", "1")}, {"test-0"}),
+        ({("splits", "1"), ("splits", "refused")}, {"test-0"}),
         ({("splits", "0"), ("splits", "1")}, set()),
         ({("splits", "1"), ("splits", "of an older release")}, set()),
     ],
@@ -133,16 +134,22 @@ def test_a_sealed_split_goes_with_the_last_version_that_has_it(
     sealed = [
         Kept("sealed split", "p", name, name, 1) for name in ("test-0", "test-1", "test-2", "test-unheard")
     ]
-    records = Records(makings(3), (), (), [registered(2)])
+    records = Records(makings(3), {("splits", "refused")}, (), [registered(2)])
     assert {one.name for one in seals_to_go(sealed, staying, records)} == gone
 
 
 def test_bundles_and_runs_go_with_their_versions() -> None:
+    refused = {("s/bento_bundle", "refused")}
     bundles = [Kept("bundle", "p", f"m:f{day}", "", 1) for day in range(4)]
     records = Records(
-        makings(3), (), (), [registered(0)], built=["m:f0", "m:f1", "m:f2"], runs=["run0", "run1", "run2"]
+        makings(3),
+        refused,
+        (),
+        [registered(0)],
+        built=["m:f0", "m:f1", "m:f2"],
+        runs=["run0", "run1", "run2"],
     )
-    staying = {("s/bento_bundle", "2"), ("s/trained_model", "2")}
+    staying = {("s/bento_bundle", "2"), ("s/trained_model", "2"), *refused}
     gone = bundles_to_go(bundles, "m", "s/bento_bundle", staying, records)
     assert [one.name for one in gone] == ["m:f1"]
     assert bundles_to_go(bundles, "m", "s/bento_bundle", {("s/bento_bundle", "older")}, records) == []
