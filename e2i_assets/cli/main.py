@@ -169,6 +169,23 @@ def prune(
     raise typer.Exit(run_prune(keep, keep_days, sure=yes, as_json=json))
 
 
+@app.command()
+def drift(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="[default: all]")] = None,
+    version: Annotated[str | None, typer.Argument(metavar="VERSION", help="[default: all]")] = None,
+    partition: Annotated[str | None, typer.Option("--partition", "-p", help="Partition key.")] = None,
+    run: Annotated[bool, typer.Option("--run", help="Compare now what came since.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what has drifted since versions were trained: their data, predictions, and how these come true.
+
+    Ends with 1 where something has.
+    """
+    from e2i_assets.cli.drift import run_drift
+
+    raise typer.Exit(run_drift(model, version, partition, watch=run, as_json=json))
+
+
 def _port(variable: str, what: str) -> Any:
     return typer.Option(min=1, max=65535, envvar=variable, help=f"Port of {what}.")
 

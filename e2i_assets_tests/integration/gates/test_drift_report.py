@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import dagster as dg
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from e2i_assets.assets.drift_report import DriftPage
 from e2i_assets.automation.jobs import WATCH
 from e2i_assets.build import build_defs, build_resources
+from e2i_assets.cli.main import app
 from e2i_assets.features import FeatureSet
 from e2i_assets.monitoring.model_profile import ModelProfile
-from e2i_assets.settings import Settings
+from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.queries.monitoring import drift_of, monitoring_history, performance_of, profile_of
 from e2i_assets.warehouse.records import split_assignments
 from e2i_assets_tests.integration.gates.partition import PARTITION
@@ -87,6 +91,10 @@ def test_patients_like_those_are_no_drift(here: Settings) -> None:
 
 
 def test_other_patients_are_told_and_block_nothing(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("E2I_HOME", str(here.home_dir))
+    monkeypatch.setenv("E2I_DATABASE_URL", here.database_url.get_secret_value())
+    monkeypatch.setenv("COLUMNS", "200")
+    settings.cache_clear()
     newcomers(here)
     loaded = FeatureSet.load
     moved: list[str] = []
@@ -120,6 +128,13 @@ def test_other_patients_are_told_and_block_nothing(here: Settings, monkeypatch: 
     page = _page(here)
     assert moved[0] in page
     assert "patient_id" not in page
+    asked = CliRunner().invoke(app, ["drift", "-p", PARTITION, "--json"], catch_exceptions=False)
+    assert asked.exit_code == 1
+    (comparison,) = json.loads(asked.stdout)["comparisons"]
+    assert comparison["severity"] == "critical"
+    assert moved[0] in {one["feature_name"] for one in comparison["columns"] if one["drift_detected"]}
+    shown = CliRunner().invoke(app, ["drift", comparison["model_name"], "1"], catch_exceptions=False)
+    assert (shown.exit_code, moved[0] in shown.stdout) == (1, True)
     again = watched(here)
     assert again.success
     assert len(monitoring_history(warehouse, partition=PARTITION)) == 1  # nothing came since
