@@ -45,6 +45,9 @@ class Receiver:
         self._url = endpoint.rstrip("/").removesuffix(PATH) + PATH
         self._headers = {**headers, "Content-Type": "application/x-protobuf"}
         self._client: Any = None
+        # Imported now: beside the answering of requests it would take its half second from them.
+        import httpx  # noqa: F401
+        from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401
 
     def send(self, spans: Sequence[Span]) -> int:
         """Send spans; returns how many the receiver refused.
