@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from e2i_assets.addresses import without_secrets
-from e2i_assets.cli.output import print_json, say
+from e2i_assets.cli.output import fail, print_json, say
 from e2i_assets.cli.session import open_session
 from e2i_assets.json_files import to_json
 from e2i_assets.lineage.told import works_of
 from e2i_assets.lineage.trace import Lineage, Step, Tracer
 from e2i_assets.registry.ledger import Model, Version, version_number
 from e2i_assets.resources.model_registry import ModelRegistry
-from e2i_assets.resources.openlineage import Emitter, Work
+from e2i_assets.resources.openlineage import Emitter, OpenLineageUnavailable, Work
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SplitVault
@@ -53,25 +53,23 @@ def run_lineage(name: str, number: str, openlineage: str | None, *, as_json: boo
     """Print the way of a version; also told as OpenLineage events where an address is given."""
     here, warehouse = open_session()
     lineage = lineage_of(here, warehouse, name, number)
-    if openlineage is not None:
-        emit(openlineage, works_of(lineage))
     if as_json:
         print_json(to_json(lineage))
-        return 0
-    from rich.console import Console
+    else:
+        from rich.console import Console
 
-    Console(highlight=False).print(tree_of(lineage))
-    return 0
+        Console(highlight=False).print(tree_of(lineage))
+    return 0 if openlineage is None else emit(openlineage, works_of(lineage))
 
 
-def emit(address: str, works: Iterable[Work]) -> None:
-    """Send events; how many is said where it breaks no script.
-
-    Raises:
-        OpenLineageUnavailable: the receiver does not take them.
-    """
-    count = Emitter(address).emit(works)
+def emit(address: str, works: Iterable[Work]) -> int:
+    """Send events and say how many, beside what is already printed; returns the exit code."""
+    try:
+        count = Emitter(address).emit(works)
+    except (OpenLineageUnavailable, OSError) as error:
+        return fail(error)
     say(f"{count} OpenLineage events: {without_secrets(address)}", as_json=True)
+    return 0
 
 
 def tree_of(lineage: Lineage) -> Tree:

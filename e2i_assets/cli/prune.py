@@ -21,6 +21,11 @@ ALWAYS_LEFT = (
     "rows in PostgreSQL, studies, the services' own bundles of releases, and what MLflow has in its database"
 )
 
+PLURAL = {
+    "sealed split": "sealed splits", "bundle": "bundles", "MLflow files": "MLflow files",
+    "left over": "remains of what was killed",
+}  # fmt: skip
+
 
 def run_prune(keep: int, keep_days: int | None, *, sure: bool, as_json: bool) -> int:
     """Show what would go, and remove it once that is confirmed; with --json only where it is asked for."""
@@ -69,7 +74,7 @@ def _show(here: Settings, plans: Sequence[PartitionPlan]) -> None:
     for plan in plans:
         groups: dict[str, list[Kept]] = defaultdict(list)
         for kept in plan.going:
-            groups[kept.version[0] if kept.kind == "version" else f"{kept.kind}s"].append(kept)
+            groups[kept.version[0] if kept.kind == "version" else PLURAL[kept.kind]].append(kept)
         rows += [(plan.partition, what, len(those), _size(those)) for what, those in groups.items()]
     going = [one for plan in plans for one in plan.going]
     if rows:
@@ -83,7 +88,8 @@ def _show(here: Settings, plans: Sequence[PartitionPlan]) -> None:
 
 
 def _size(those: Sequence[Kept]) -> str:
-    return f"{sum(kept.size for kept in those) / 1e6:,.1f} MB"
+    size = sum(kept.size for kept in those)
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
 
 
 def _document(plans: Sequence[PartitionPlan], *, removed: bool) -> dict[str, Any]:

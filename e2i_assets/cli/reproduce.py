@@ -34,9 +34,10 @@ def run_reproduce(name: str, number: str, openlineage: str | None, *, as_json: b
         print_json(_document(done))
     else:
         _show(done)
+    told = 0
     if openlineage is not None:
-        emit(openlineage, [work_of(done, started, dt.datetime.now(dt.UTC))])
-    return 0 if done.equal else 1
+        told = emit(openlineage, [work_of(done, started, dt.datetime.now(dt.UTC))])
+    return told if done.equal else 1
 
 
 def _changes(changes: Changes) -> Iterator[str]:

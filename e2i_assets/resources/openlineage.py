@@ -29,7 +29,7 @@ class OpenLineageUnavailable(E2IError, RuntimeError):
     """A receiver that does not take events; its address is told without what opens it."""
 
     code = "openlineage_unavailable"
-    next_step = "Start it or correct the address; everything else is done."
+    next_step = "Start it or correct the address; all else is done."
     on_data = False
 
 

@@ -63,6 +63,9 @@ def files(here: Settings) -> set[Path]:
 
 
 def test_the_whole_way_from_load_to_registry(base: Settings, of: Any, tmp_path: Path) -> None:
+    down = of(base, "lineage", "--json", "--openlineage", "http://127.0.0.1:9")
+    assert (down.exit_code, json.loads(down.stdout)["stage"]) == (2, "staging")
+    assert "127.0.0.1:9" in down.stderr
     told = tmp_path / "events.jsonl"
     way = json.loads(of(base, "lineage", "--json", "--openlineage", str(told)).stdout)
     (load,) = way["loads"]
