@@ -40,6 +40,7 @@ from e2i_assets.automation.retirement import build_archive_job, build_retirement
 from e2i_assets.automation.retraining import build_comparison_sensor, build_retraining_sensor
 from e2i_assets.automation.schedules import build_schedules
 from e2i_assets.automation.sensors import build_new_data_sensor
+from e2i_assets.automation.staleness import build_staleness_sensor
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
@@ -150,6 +151,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         build_alerts_sensor(),
         build_retraining_sensor(),
         build_comparison_sensor(),
+        build_staleness_sensor(),
     ]
 
 

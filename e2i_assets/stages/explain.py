@@ -56,7 +56,7 @@ def explain(
         log=logging.getLogger(__name__),
         partition_key=partition,
         run_id="",
-        resources=SimpleNamespace(**{**resources, "turn": None}),
+        resources=SimpleNamespace(**{**resources, "turn": None, "trace": None}),
     )
     outlooks: dict[dg.AssetKey, Outlook] = {}
     for key in keys:

@@ -80,7 +80,15 @@ SCHEDULES = {
 NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
 OURS = {
     f"sensor {name}_sensor"
-    for name in ("alerts", "freshness", "new_data", "retirement", "retraining", "retraining_comparison")
+    for name in (
+        "alerts",
+        "freshness",
+        "new_data",
+        "retirement",
+        "retraining",
+        "retraining_comparison",
+        "staleness",
+    )
 }
 OVERRIDES = {
     "a check beside the gates": ({"check_overrides": [watched]}, {"check cohort: watched, reporting"}, set()),
