@@ -59,6 +59,7 @@ bench: $(INSTALLED) ## The figures that the README quotes
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.imports
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.generate
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.load
+	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.sensor_tick
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.leakage
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.bench_cohort
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.cohort_parquet
