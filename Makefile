@@ -69,6 +69,7 @@ bench: $(INSTALLED) ## The figures that the README quotes
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.one_row
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.bench_serving
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.partition
+	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.drift
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.demo --full
 
