@@ -179,6 +179,6 @@ def test_a_scope_of_other_partitions_is_passed_over_by_a_run_of_everything(
     }
     passed_over = {name for name, shown in made.items() if "not_served" in shown.metadata}
     assert passed_over == {name for name in made if name.startswith("recurrence/")}
-    assert len(passed_over) == 8
+    assert len(passed_over) == 9
     store = build_resources(here)["store"]
     assert not [name for name in passed_over if store.current(name, PARTITION)]
