@@ -29,7 +29,7 @@ from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.serving.server.admission import Admission
 from e2i_assets.serving.store import swagger_ui
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.postgres import DriverError
+from e2i_assets.warehouse.failures import DriverError
 from e2i_assets.warehouse.queries.deployments import BEGUN, end_change, record_change
 from e2i_assets.warehouse.warehouse import Warehouse
 

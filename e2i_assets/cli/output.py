@@ -107,7 +107,7 @@ def _as_ours(error: Exception) -> E2IError | None:
     """An error as one of ours; None of what nobody can mend without its stack."""
     from e2i_assets.resources.disk import DiskFull, full_disk
     from e2i_assets.settings import SettingsError, settings
-    from e2i_assets.warehouse.postgres import database_failure
+    from e2i_assets.warehouse.failures import database_failure
 
     if not isinstance(error, SettingsError | DiskFull) and (full := full_disk(error, settings())):
         # What was being done is worth as much as why it could not be.

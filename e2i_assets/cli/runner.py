@@ -30,7 +30,8 @@ from e2i_assets.partitions import cohort_config, wrong_files
 from e2i_assets.settings import Settings
 from e2i_assets.stages.display import CODE_CHANGED, REUSED
 from e2i_assets.stages.stage import FORCE
-from e2i_assets.warehouse.postgres import DriverError, import_whole_driver
+from e2i_assets.warehouse.failures import DriverError
+from e2i_assets.warehouse.postgres import import_whole_driver
 
 _EXAMPLES = (
     "For instance: cohort, 'cohort+' (and what is made of it), 'key:\"conversion/trained_model\"', "

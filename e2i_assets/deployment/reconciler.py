@@ -26,7 +26,8 @@ from e2i_assets.deployment.slots import NAMES, Slots
 from e2i_assets.errors import E2IError
 from e2i_assets.registry.errors import LostRace, RegistryError
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.postgres import database_failure, url_for
+from e2i_assets.warehouse.failures import database_failure
+from e2i_assets.warehouse.postgres import url_for
 from e2i_assets.warehouse.queries.deployments import State, reconciling, releases
 from e2i_assets.warehouse.warehouse import Warehouse
 

@@ -18,7 +18,7 @@ from e2i_assets.deployment.releases import (
     release_of,
 )
 from e2i_assets.registry.ledger import Version
-from e2i_assets.warehouse.postgres import DriverError, database_failure
+from e2i_assets.warehouse.failures import DriverError, database_failure
 from e2i_assets.warehouse.queries.deployments import (
     Release,
     history,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from e2i_assets.errors import E2IError
 from e2i_assets.lineage.retention import (
     BUNDLE,
     Keep,
@@ -50,8 +51,10 @@ class PartitionPlan:
         return sum(kept.size for kept in self.going)
 
 
-class _Busy(Exception):
+class _Busy(E2IError):
     """A run has the partition."""
+
+    code = "partition_busy"
 
 
 class Pruner:
@@ -84,7 +87,7 @@ class Pruner:
 
     def _remove(self, plan: PartitionPlan, keep: Keep, on_removed: Callable[[Kept], None]) -> PartitionPlan:
         def busy(_: str) -> None:
-            raise _Busy
+            raise _Busy("a run has the partition")
 
         gone: list[Kept] = []
         try:
@@ -95,7 +98,7 @@ class Pruner:
                 for kept in plan.going:
                     if kept.path in paths:
                         if not own.keep():
-                            raise _Busy  # whoever had it meanwhile may have published
+                            raise _Busy("whoever had it meanwhile may have published")
                         self._files.remove(kept)
                         gone.append(kept)
                         on_removed(kept)

@@ -6,7 +6,7 @@ import os
 from typing import Literal
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError
 
 from e2i_assets.addresses import without_secrets
 from e2i_assets.home import open_home
@@ -15,9 +15,6 @@ from e2i_assets.warehouse.embedded import start_embedded
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 
 Driver = Literal["psycopg", "psycopg2", ""]
-DriverError = DBAPIError
-"""What whoever reads through SQLAlchemy (Dagster's event log) raises of a database."""
-
 SESSION = {"dagster": ["-csynchronous_commit=off"]}
 """Settings of a schema's sessions. Dagster's log would wait for the disk some 250 times in a run; a crash of
 the server may lose its last half second. Data, records and published versions wait."""
@@ -78,18 +75,6 @@ def import_whole_driver() -> None:
 def called(url: URL) -> str:
     """A database's address for a person."""
     return without_secrets(url.render_as_string(hide_password=False))
-
-
-def database_failure(error: BaseException | None) -> str | None:
-    """What a database said that did not answer any more, if that is what an error comes from.
-
-    Only the first line of it: statements and their values, which SQLAlchemy appends, may be a patient's.
-    """
-    while error is not None:
-        if isinstance(error, OperationalError | InterfaceError):
-            return str(error.orig).strip().splitlines()[0]
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def export(settings: Settings) -> None:

@@ -18,7 +18,8 @@ from e2i_assets.deployment.rollback import roll_back
 from e2i_assets.deployment.status import slots_of
 from e2i_assets.deployment.wishes import deploy
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.postgres import database_failure, export
+from e2i_assets.warehouse.failures import database_failure
+from e2i_assets.warehouse.postgres import export
 from e2i_assets.warehouse.queries.deployments import history, is_reconciled
 from e2i_assets.warehouse.queries.registry import model_of
 from e2i_assets.warehouse.warehouse import Warehouse
