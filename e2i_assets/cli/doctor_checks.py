@@ -159,11 +159,11 @@ def disk(here: Settings) -> Iterator[Finding]:
 def vault_key(here: Settings) -> Iterator[Finding]:
     """Whether the key is there and nobody else's."""
     from e2i_assets.resources.sealing import VaultKey
+    from e2i_assets.resources.vault import SealedFiles
 
     if not here.vault_key and not here.vault_key_file.exists():
-        folder = Path(here.vault_url)
-        if folder.is_dir() and any(path.is_file() for path in folder.rglob("*")):
-            text = f"{folder} has sealed splits, and {here.vault_key_file} is missing"
+        if SealedFiles(here).any():
+            text = f"the vault has sealed splits, and {here.vault_key_file} is missing"
             yield Finding("vault key", "wrong", text, "Restore the file, or set E2I_VAULT_KEY to the key.")
         else:
             yield Finding("vault key", "ok", "not needed yet: the first splits make it")

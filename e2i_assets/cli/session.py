@@ -36,7 +36,9 @@ def open_session() -> tuple[Settings, Warehouse]:
         export(here)
         warehouse = Warehouse(here)
         warehouse.open()
-        shutil.copyfile(shipped("deploy") / "dagster.yaml", here.dagster_home / "dagster.yaml")
+        copied = here.dagster_home / "dagster.yaml"
+        shutil.copyfile(shipped("deploy") / "dagster.yaml", copied)
+        copied.chmod(0o600)  # also in a process whose umask was opened again
     except OSError as error:
         raise WarehouseUnavailable(
             f"cannot use {error.filename}: {error.strerror}.",

@@ -18,6 +18,7 @@ from typing import Literal
 
 from e2i_assets.resources.filesystems import open_filesystem
 from e2i_assets.resources.tracking import ExperimentTracking
+from e2i_assets.resources.vault import SEALED, SealedFiles
 from e2i_assets.resources.version_files import DIGITS, FILES
 from e2i_assets.settings import Settings
 
@@ -57,7 +58,7 @@ class KeptFiles:
     def __init__(self, here: Settings) -> None:
         self._here = here
         self._store, self._root = open_filesystem(here.artifacts_url)
-        self._vault, self._vault_root = open_filesystem(here.vault_url)
+        self._sealed = SealedFiles(here)
 
     def versions(self, partition: str) -> Iterator[Kept]:
         """Every stored version of every asset, published or not."""
@@ -73,17 +74,19 @@ class KeptFiles:
 
     def left_over(self, partition: str) -> Iterator[Kept]:
         """What writes and removals that were killed left; to be asked with the partition's turn."""
-        of_vault = sorted(self._vault.glob(f"{self._vault_root}/{partition}/*"))
+        of_vault = self._sealed.of(partition)
         of_bundles = sorted(self._store.glob(f"{self._removed_bundles(partition)}/*"))
         for path in [*self._folders(partition), *of_vault, *of_bundles]:
             if _LEFT_OVER.fullmatch(path.rsplit("/", 1)[1]):
-                yield Kept("left over", partition, "/".join(path.split("/")[-3:]), path, self._size(path))
+                size = of_vault[path] if path in of_vault else self._size(path)
+                yield Kept("left over", partition, "/".join(path.split("/")[-3:]), path, size)
 
     def sealed_splits(self, partition: str) -> Iterator[Kept]:
         """Sealed splits by `<split>-<seal>`."""
-        for path in self._vault.glob(f"{self._vault_root}/{partition}/*.sealed"):
-            name = path.rsplit("/", 1)[1].removesuffix(".sealed")
-            yield Kept("sealed split", partition, name, path, self._vault.size(path) or 0)
+        for path, size in self._sealed.of(partition).items():
+            if path.endswith(SEALED):
+                name = path.rsplit("/", 1)[1].removesuffix(SEALED)
+                yield Kept("sealed split", partition, name, path, size)
 
     def bundles(self, partition: str, name: str) -> Iterator[Kept]:
         """Bundles of a model by their tags."""
@@ -104,8 +107,7 @@ class KeptFiles:
     def remove(self, kept: Kept) -> None:
         """Free its room; what is gone already is fine."""
         if kept.kind == "sealed split":
-            if self._vault.exists(kept.path):
-                self._vault.rm_file(kept.path)
+            self._sealed.remove(kept.path)
         elif kept.kind == "bundle":
             self._remove_bundle(Path(kept.path), self._removed_bundles(kept.partition))
         elif self._store.exists(kept.path):

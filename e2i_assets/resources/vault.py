@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
 
 
+SEALED = ".sealed"
+"""How the name of a sealed split ends."""
+
+
 class SplitSealed(VaultError):
     """The vault refuses to open a split; the message says why."""
 
@@ -75,7 +79,7 @@ class VaultSeal:
             VaultKeyError: the key cannot be used, or is gone while splits sealed with it are there.
         """
         # A new key beside splits of a lost one would hide the loss until they are wanted.
-        if not self._fs.glob(f"{self._root}/*/*.sealed"):
+        if not self._fs.glob(f"{self._root}/*/*{SEALED}"):
             self._key.create_if_absent()
         return self._key.seal(content, name)
 
@@ -90,6 +94,27 @@ class VaultSeal:
     def opens(self, start: bytes) -> bool:
         """Whether contents with this start were sealed with this key."""
         return self._key.sealed_by_this(start)
+
+
+class SealedFiles:
+    """The vault's files as such, for whoever counts or removes them; none is opened here."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._fs, self._root = open_filesystem(settings.vault_url)
+
+    def of(self, partition: str) -> dict[str, int]:
+        """Path to bytes of everything in a partition's folder, also what a killed process left there."""
+        paths = sorted(self._fs.glob(f"{self._root}/{partition}/*"))
+        return {path: self._fs.size(path) or 0 for path in paths}
+
+    def any(self) -> bool:
+        """Whether anything is sealed."""
+        return bool(self._fs.glob(f"{self._root}/*/*{SEALED}"))
+
+    def remove(self, path: str) -> None:
+        """Remove a file; what is gone already is fine."""
+        if self._fs.exists(path):
+            self._fs.rm_file(path)
 
 
 def seals_of(splits: Mapping[str, pd.DataFrame]) -> dict[str, str]:
@@ -206,7 +231,7 @@ class SplitVault:
             return False
 
     def _path(self, name: str) -> str:
-        return f"{self._root}/{name}.sealed"
+        return f"{self._root}/{name}{SEALED}"
 
 
 def _require_model(ledger: SplitLedger, request: OpeningRequest) -> None:

@@ -73,7 +73,7 @@ def open_key(here: Settings, folder: Path) -> Settings:
 
 def lost_key(here: Settings, folder: Path) -> Settings:
     here.vault_key_file.unlink(missing_ok=True)
-    sealed = Path(here.vault_url) / "sealed"
+    sealed = Path(here.vault_url) / "somewhere" / "test-0123456789abcdef.sealed"
     sealed.parent.mkdir(parents=True, exist_ok=True)
     sealed.write_bytes(b"x")
     return here
