@@ -4,16 +4,23 @@ Three questions, over tables and seeds. Is the model of a study worse on test th
 `optimize`, the same seed, space, pruner and trials, and its best trial)? After how many trials has a study that
 starts from what earlier, smaller deliveries of the table taught reached the best of the cold one with its seed? Which
 share of a study's CPU time is neither `fit` nor `predict`?
+
+What was measured stays in a scratch folder, by the code that it was measured with, so that the whole can be made in
+pieces: `--minutes` ends after the draw that passes them, and the verdict is on the draws that are there.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -31,8 +38,10 @@ from e2i_assets.modeling.tuning.study import TunedParams, suggest, tune
 from e2i_assets.modeling.tuning.trials import evaluate
 from e2i_assets.modeling.tuning.warm_start import Pattern, profile
 from e2i_assets.warehouse.queries.studies import NEXT_BEST
-from e2i_assets_tests.benchmarks.accuracy import drawn
+from e2i_assets_tests.benchmarks import real_tables
+from e2i_assets_tests.benchmarks.accuracy import code_of, drawn
 from e2i_assets_tests.benchmarks.real_tables import BINARY, TABLES, RealTable, features_of
+from e2i_assets_tests.conftest import ROOT
 
 CHOSEN = (
     "ACTG 175: progression", "NHEFS: death", "Fair: an affair", "sentences: custody", "CPS: earnings",
@@ -151,7 +160,6 @@ def reached(tuned: TunedParams, value: float) -> int | None:
 @contextmanager
 def timed(problem: type[Problem]) -> Iterator[dict[str, float]]:
     """Counts the CPU seconds of trials, and of what is neither `fit` nor `predict` in them."""
-    import optuna
 
     spent = {"fits": 0.0, "beside": 0.0}
 
@@ -166,8 +174,7 @@ def timed(problem: type[Problem]) -> Iterator[dict[str, float]]:
         return call
 
     beside = (
-        (trials, "_trial"), (trials, "_noted"), (problem, "score"), (problem, "loss"), (problem, "noise"),
-        (optuna.trial.Trial, "report"), (optuna.trial.Trial, "should_prune"),
+        (trials, "_given_up"), (trials, "_noted"), (problem, "score"), (problem, "loss"), (problem, "noise"),
     )  # fmt: skip
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(trials, "evaluate", counted("fits", evaluate)))
@@ -176,8 +183,82 @@ def timed(problem: type[Problem]) -> Iterator[dict[str, float]]:
         yield spent
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What came of one draw.
+
+    Attributes:
+        cold, warm, plain: score on test; more is better. No warm start where it was not asked for.
+        at_warm, at_cold: trials after which each had the cold study's best; twice all trials where never.
+        overhead: share of the CPU time of the cold study that is neither `fit` nor `predict`.
+    """
+
+    algorithm: str
+    metric: str
+    cold: float
+    plain: float
+    overhead: float
+    at_cold: int
+    warm: float | None = None
+    at_warm: int | None = None
+
+
+def measure(table: RealTable, seed: int, n_trials: int, algorithm: str, *, warm: bool) -> Measured:
+    """Study one draw."""
+    asked = question(table, seed, n_trials, algorithm)
+    with timed(type(table.problem)) as spent:
+        started = time.thread_time()
+        cold = asked.study()
+        whole = time.thread_time() - started
+    measured = Measured(
+        asked.candidate.algorithm,
+        asked.candidate.metric,
+        cold=asked.on_test(cold.chosen_params),
+        plain=asked.on_test(plain(asked)),
+        overhead=1 - (spent["fits"] - spent["beside"]) / whole,
+        at_cold=cold.best_trial + 1,
+    )
+    if not warm:
+        return measured
+    again = asked.study(history(asked))
+    return replace(
+        measured,
+        warm=asked.on_test(again.chosen_params),
+        at_warm=reached(again, cold.best_value) or 2 * n_trials,
+    )
+
+
+def report(of_tables: dict[str, list[Measured]]) -> None:
+    """Print a line for each table, and the verdict on all."""
+    behind = []
+    for name, draws in of_tables.items():
+        ahead = np.array([draw.cold - draw.plain for draw in draws])
+        error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else float("nan")
+        behind += [name] if ahead.mean() < -2 * error else []
+        ratios = [draw.at_warm / draw.at_cold for draw in draws if draw.at_warm]
+        print(
+            f"{name} ({', '.join(sorted({d.algorithm for d in draws}))}, {len(draws)} draws): test "
+            f"{draws[0].metric} {np.mean([d.cold for d in draws]):.4f}, plain TPE "
+            f"{np.mean([d.plain for d in draws]):.4f}, ahead {ahead.mean():+.4f} ± {error:.4f}"
+            + (
+                f"; warm reaches the cold best in {statistics.median(ratios):.2f} of its trials"
+                if ratios
+                else ""
+            )
+            + f"; overhead {statistics.median(d.overhead for d in draws):.1%}"
+        )
+    every = [draw for draws in of_tables.values() for draw in draws]
+    print(f"worse than plain TPE beyond twice the standard error: {', '.join(behind) or 'nowhere'}")
+    if ratios := [draw.at_warm / draw.at_cold for draw in every if draw.at_warm]:
+        print(
+            f"trials of the warm start / cold start until the cold best, median of {len(ratios)} (bar 0.5): "
+            f"{statistics.median(ratios):.2f}; never reached counts as twice all trials"
+        )
+    print(f"overhead, median (bar 5 %): {statistics.median(draw.overhead for draw in every):.1%}")
+
+
 def main() -> None:
-    """Measure, and print a line for each table and the verdict on all."""
+    """Measure what is not there yet, and print the verdict."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -185,48 +266,28 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--algorithm", default="", help="instead of the one that selection chooses")
     parser.add_argument("--tables", type=int, default=len(CHOSEN))
+    parser.add_argument("--warm", type=int, default=10, help="seeds of which the warm start is studied too")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no draw is begun")
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "e2i-studies")
     chosen = parser.parse_args()
     import optuna  # noqa: F401 -- the first study would pay for it
 
+    started = time.monotonic()
+    chosen.scratch.mkdir(parents=True, exist_ok=True)
+    code = code_of(ROOT / "e2i_assets" / "modeling", Path(__file__), Path(real_tables.__file__))
     tables = [table for table in TABLES if table.name in CHOSEN][: chosen.tables]
-    shares: list[float] = []
-    of_all: list[float] = []
-    overheads: list[float] = []
-    behind = []
-    for table in tables:
-        rows, ratios, overhead = [], [], []
-        for seed in range(1, chosen.seeds + 1):
-            asked = question(table, seed, chosen.trials, chosen.algorithm)
-            with timed(type(table.problem)) as spent:
-                started = time.thread_time()
-                cold = asked.study()
-                whole = time.thread_time() - started
-            overhead.append(1 - (spent["fits"] - spent["beside"]) / whole)
-            warm = asked.study(history(asked))
-            rows.append([asked.on_test(p) for p in (cold.chosen_params, warm.chosen_params, plain(asked))])
-            at_warm = reached(warm, cold.best_value) or 2 * chosen.trials
-            ratios.append(at_warm / (cold.best_trial + 1))
-            of_all.append(at_warm / chosen.trials)
-        scores = np.array(rows)
-        ahead = scores[:, 0] - scores[:, 2]
-        error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else float("nan")
-        behind += [table.name] if ahead.mean() < -2 * error else []
-        shares += ratios
-        overheads += overhead
-        print(
-            f"{table.name} ({asked.candidate.algorithm}): test {asked.candidate.metric} cold, warm, plain TPE "
-            + ", ".join(f"{mean:.4f}" for mean in scores.mean(axis=0))
-            + f"; ahead of plain {ahead.mean():+.4f} ± {error:.4f}; warm reaches the cold best in "
-            f"{statistics.median(ratios):.2f} of its trials; overhead {statistics.median(overhead):.1%}",
-            flush=True,
-        )
-    print(f"worse than plain TPE beyond twice the standard error: {', '.join(behind) or 'nowhere'}")
-    print(
-        f"trials of the warm start / cold start until the cold best, median (bar 0.5): {statistics.median(shares):.2f}"
-    )
-    print(
-        f"never reached counts as twice all trials; overhead, median (bar 5 %): {statistics.median(overheads):.1%}"
-    )
+    done: dict[str, list[Measured]] = {}
+    for seed in range(1, chosen.seeds + 1):
+        for table in tables:
+            asked = (table.name, seed, chosen.trials, chosen.algorithm, seed <= chosen.warm)
+            file = chosen.scratch / f"{hashlib.sha256(f'{asked} {code}'.encode()).hexdigest()[:24]}.json"
+            if not file.exists():
+                if time.monotonic() - started > 60 * chosen.minutes:
+                    continue
+                draw = measure(table, seed, chosen.trials, chosen.algorithm, warm=seed <= chosen.warm)
+                file.write_text(json.dumps(asdict(draw)))
+            done.setdefault(table.name, []).append(Measured(**json.loads(file.read_text())))
+    report(done)
 
 
 if __name__ == "__main__":
