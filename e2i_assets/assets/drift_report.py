@@ -42,7 +42,6 @@ from e2i_assets.warehouse.queries.registry import model_of
 
 PAGE = "drift_report.html"
 ALERTED = ("medium", "high", "critical")
-_TOLD = {"data": "drift", "prediction": "drift", "concept": "performance"}
 
 
 @dataclass(frozen=True)
@@ -235,10 +234,10 @@ def run_record(
 def _publish(context: StageContext, scope: PredictiveScope, watched: Watched, run: Mapping[str, Any]) -> None:
     record_monitoring(context.warehouse, run, list(_drift_rows(watched)), list(_performance_rows(watched)))
     for kind, severities in (("drift", ("data", "prediction")), ("performance", ("concept",))):
-        found = {name: watched.severities[name] for name in severities if watched.severities[name] in ALERTED}
-        if not found:
+        drifted = {name: watched.severities[name] for name in severities if watched.severities[name] in ALERTED}
+        if not drifted:
             continue
-        severity = max(found.values(), key=ALERTED.index)
+        severity = max(drifted.values(), key=ALERTED.index)
         profile = watched.profile
         raise_alert(
             context.warehouse,
