@@ -234,7 +234,9 @@ def run_record(
 def _publish(context: StageContext, scope: PredictiveScope, watched: Watched, run: Mapping[str, Any]) -> None:
     record_monitoring(context.warehouse, run, list(_drift_rows(watched)), list(_performance_rows(watched)))
     for kind, severities in (("drift", ("data", "prediction")), ("performance", ("concept",))):
-        drifted = {name: watched.severities[name] for name in severities if watched.severities[name] in ALERTED}
+        drifted = {
+            name: watched.severities[name] for name in severities if watched.severities[name] in ALERTED
+        }
         if not drifted:
             continue
         severity = max(drifted.values(), key=ALERTED.index)
