@@ -6,9 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from e2i_assets.monitoring.alerts.alert import SEVERITIES
+from e2i_assets.warehouse.columns import identity, one_of, text
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.deployment_records import metadata
-from e2i_assets.warehouse.registry_records import model_registry
+from e2i_assets.warehouse.registry_records import of_version
 
 RETRAINING = (
     "requested", "approved", "running", "succeeded", "no_better", "refused", "failed", "rejected",
@@ -16,14 +17,6 @@ RETRAINING = (
 """Status of a retraining: waits for approval; waits for its run; its run goes; a version was registered that
 is better than the one that was served; one that is not; a gate refused it; its runs died; a person did."""
 OPEN = RETRAINING[:3]
-
-
-def _id() -> sa.Column:
-    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
-
-
-def _text(name: str, comment: str | None = None, *, nullable: bool = False) -> sa.Column:
-    return sa.Column(name, sa.Text, nullable=nullable, comment=comment)
 
 
 def _moment(name: str, comment: str | None = None, *, nullable: bool = True) -> sa.Column:
@@ -38,28 +31,18 @@ def _count(name: str, default: int, comment: str) -> sa.Column:
     return sa.Column(name, sa.Integer, nullable=False, server_default=str(default), comment=comment)
 
 
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(map(repr, values))})"
-
-
-def _of_version(version: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(
-        ["model_name", version], [model_registry.c.model_name, model_registry.c.version]
-    )
-
-
 monitoring_alerts = sa.Table(
     "ml_monitoring_alerts",
     metadata,
-    _id(),
-    _text("kind"),
-    _text("severity"),
-    _text("subject", "what it is about, the same each time it happens"),
-    _text("message", "of the last time that it was raised"),
-    _text("next_step", "what to do about it"),
-    _text("partition", nullable=True),
-    _text("scope", nullable=True),
-    _text("model_name", nullable=True),
+    identity(),
+    text("kind"),
+    text("severity"),
+    text("subject", "what it is about, the same each time it happens"),
+    text("message", "of the last time that it was raised"),
+    text("next_step", "what to do about it"),
+    text("partition", nullable=True),
+    text("scope", nullable=True),
+    text("model_name", nullable=True),
     sa.Column("model_version", sa.Integer),
     _json("details", "figures. Aggregates only"),
     sa.Column("status", sa.Text, nullable=False, server_default="active"),
@@ -68,11 +51,11 @@ monitoring_alerts = sa.Table(
     _moment("first_at", nullable=False),
     _moment("last_at", nullable=False),
     _moment("told_at", "when its last notice was queued"),
-    _text("acknowledged_by", nullable=True),
+    text("acknowledged_by", nullable=True),
     _moment("acknowledged_at"),
-    _text("note", "of who acknowledged it", nullable=True),
-    _of_version("model_version"),
-    sa.CheckConstraint(_one_of("severity", SEVERITIES), name="ml_monitoring_alerts_severity"),
+    text("note", "of who acknowledged it", nullable=True),
+    of_version("model_version"),
+    sa.CheckConstraint(one_of("severity", SEVERITIES), name="ml_monitoring_alerts_severity"),
     sa.CheckConstraint("status IN ('active', 'acknowledged')", name="ml_monitoring_alerts_status"),
     sa.CheckConstraint("told >= 0 AND raised >= told AND raised >= 1", name="ml_monitoring_alerts_counts"),
     sa.CheckConstraint(
@@ -95,16 +78,16 @@ monitoring_alerts = sa.Table(
 alert_deliveries = sa.Table(
     "ml_alert_deliveries",
     metadata,
-    _id(),
+    identity(),
     sa.Column("alert_id", sa.ForeignKey(monitoring_alerts.c.id), nullable=False),
-    _text("channel", "its name in config/alerts.yaml"),
+    text("channel", "its name in config/alerts.yaml"),
     sa.Column("up_to", sa.Integer, nullable=False, comment="how often the alert had been raised"),
     sa.Column("held_back", sa.Integer, nullable=False, comment="of these since the notice before"),
     _moment("queued_at", nullable=False),
     _count("attempts", 0, "how often sending it was tried"),
     _moment("next_attempt_at", nullable=False),
     _moment("sent_at"),
-    _text("error", "why the last attempt failed; without addresses and secrets", nullable=True),
+    text("error", "why the last attempt failed; without addresses and secrets", nullable=True),
     sa.UniqueConstraint("alert_id", "channel", "up_to", name="ml_alert_deliveries_once"),
     sa.Index("ml_alert_deliveries_unsent", "next_attempt_at", postgresql_where=sa.text("sent_at IS NULL")),
     schema=SCHEMA,
@@ -114,40 +97,40 @@ alert_deliveries = sa.Table(
 retraining_history = sa.Table(
     "ml_retraining_history",
     metadata,
-    _id(),
-    _text("partition"),
-    _text("scope"),
-    _text("model_name"),
+    identity(),
+    text("partition"),
+    text("scope"),
+    text("model_name"),
     sa.Column(
         "old_model_version", sa.Integer, nullable=False, comment="that is served, or was registered last"
     ),
     sa.Column("new_model_version", sa.Integer),
-    _text("trigger_type", "drift, performance, or a person"),
-    _text("trigger_reason"),
+    text("trigger_type", "drift, performance, or a person"),
+    text("trigger_reason"),
     _json("decision", "every reason for and against, with what was wanted and found"),
     sa.Column("alert_id", sa.ForeignKey(monitoring_alerts.c.id)),
     sa.Column("drift_score", sa.Double, comment="composite, from 0 to 1; empty where none was measured"),
     sa.Column("performance_delta", sa.Double, comment="relative loss; empty where none was measured"),
     sa.Column("status", sa.Text, nullable=False),
-    _text("requested_by"),
-    _text("approved_by", "empty where none was needed", nullable=True),
+    text("requested_by"),
+    text("approved_by", "empty where none was needed", nullable=True),
     _moment("approved_at"),
-    _text("note", "of who approved or refused it, or why it failed", nullable=True),
-    _text("run_id", "its last run", nullable=True),
+    text("note", "of who approved or refused it, or why it failed", nullable=True),
+    text("run_id", "its last run", nullable=True),
     _count("attempts", 0, "runs that were asked for"),
-    _text("metric_name", nullable=True),
+    text("metric_name", nullable=True),
     sa.Column("old_metric_value", sa.Double),
     sa.Column("new_metric_value", sa.Double),
     sa.Column("improvement", sa.Double, comment="positive is better"),
     _json("comparison", "the two versions on the same rows. Aggregates only"),
     _moment("triggered_at", nullable=False),
     _moment("completed_at"),
-    _of_version("old_model_version"),
-    _of_version("new_model_version"),
-    sa.CheckConstraint(_one_of("status", RETRAINING), name="ml_retraining_history_status"),
+    of_version("old_model_version"),
+    of_version("new_model_version"),
+    sa.CheckConstraint(one_of("status", RETRAINING), name="ml_retraining_history_status"),
     sa.CheckConstraint("approved_by <> requested_by", name="ml_retraining_history_two_people"),
     sa.CheckConstraint(
-        f"({_one_of('status', OPEN)}) = (completed_at IS NULL)", name="ml_retraining_history_completed"
+        f"({one_of('status', OPEN)}) = (completed_at IS NULL)", name="ml_retraining_history_completed"
     ),
     sa.Index(
         "ml_retraining_history_one_open",

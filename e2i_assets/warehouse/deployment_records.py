@@ -5,20 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from e2i_assets.warehouse.columns import identity, text
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.registry_records import metadata
 
 STATUSES = ("wanted", "active", "replaced", "rolled_back", "failed", "superseded")
 """Of a release: to be brought up; answering; answered until another took over; answered until it was rolled
 back; never answered; given up for a newer wish before it answered."""
-
-
-def _id() -> sa.Column:
-    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
-
-
-def _text(name: str, comment: str | None = None, *, nullable: bool = False) -> sa.Column:
-    return sa.Column(name, sa.Text, nullable=nullable, comment=comment)
 
 
 def _moment(name: str, *, now: bool = False) -> sa.Column:
@@ -38,15 +31,15 @@ def _only_one(status: str) -> sa.Index:
 bentoml_services = sa.Table(
     "ml_bentoml_services",
     metadata,
-    _id(),
-    _text("service_name"),
-    _text("release", "hash of the members; the version of the service's Bento"),
+    identity(),
+    text("service_name"),
+    text("release", "hash of the members; the version of the service's Bento"),
     sa.Column("members", JSONB, nullable=False, comment="the model versions that it serves"),
-    _text("status"),
-    _text("cause", "deploy, rollback, or automatic_rollback"),
-    _text("asked_by"),
-    _text("run_id", nullable=True),
-    _text("reason", "why it was asked for, or failed", nullable=True),
+    text("status"),
+    text("cause", "deploy, rollback, or automatic_rollback"),
+    text("asked_by"),
+    text("run_id", nullable=True),
+    text("reason", "why it was asked for, or failed", nullable=True),
     _moment("created_at", now=True),
     _moment("answered_at"),
     _moment("ended_at"),
@@ -63,12 +56,12 @@ bentoml_services = sa.Table(
 incidents = sa.Table(
     "ml_incidents",
     metadata,
-    _id(),
-    _text("service_name"),
-    _text("release", nullable=True),
-    _text("kind", "such as process_died, release_failed, rolled_back"),
-    _text("reason"),
-    _text("action", "what was done about it"),
+    identity(),
+    text("service_name"),
+    text("release", nullable=True),
+    text("kind", "such as process_died, release_failed, rolled_back"),
+    text("reason"),
+    text("action", "what was done about it"),
     _moment("occurred_at", now=True),
     sa.Index("ml_incidents_newest", "service_name", "id"),
     schema=SCHEMA,
@@ -78,11 +71,11 @@ incidents = sa.Table(
 api_audit = sa.Table(
     "ml_api_audit",
     metadata,
-    _id(),
-    _text("action"),
+    identity(),
+    text("action"),
     sa.Column("request", JSONB, nullable=False),
-    _text("caller", "address that asked"),
-    _text("outcome", "begun, done, failed, or the kind of refusal"),
+    text("caller", "address that asked"),
+    text("outcome", "begun, done, failed, or the kind of refusal"),
     _moment("occurred_at", now=True),
     schema=SCHEMA,
     comment="Every change that was asked of the operations API, also those that were refused.",

@@ -7,18 +7,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from e2i_assets.monitoring.severity import SEVERITIES
 from e2i_assets.warehouse.alert_records import metadata
+from e2i_assets.warehouse.columns import identity, one_of, text
 from e2i_assets.warehouse.ddl import SCHEMA
-from e2i_assets.warehouse.registry_records import model_registry
+from e2i_assets.warehouse.registry_records import of_version
 
 DRIFT_TYPES = ("data", "prediction", "concept")
-
-
-def _id() -> sa.Column:
-    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
-
-
-def _text(name: str, comment: str | None = None, *, nullable: bool = False) -> sa.Column:
-    return sa.Column(name, sa.Text, nullable=nullable, comment=comment)
 
 
 def _number(name: str, comment: str | None = None, *, nullable: bool = True) -> sa.Column:
@@ -33,25 +26,15 @@ def _moment(name: str) -> sa.Column:
     return sa.Column(name, sa.TIMESTAMP(timezone=True), nullable=False)
 
 
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(map(repr, values))})"
-
-
-def _of_version() -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(
-        ["model_name", "model_version"], [model_registry.c.model_name, model_registry.c.version]
-    )
-
-
 reference_profiles = sa.Table(
     "ml_reference_profiles",
     metadata,
     sa.Column("model_name", sa.Text, primary_key=True),
     sa.Column("model_version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("profile", JSONB, nullable=False, comment="no row, and no cell of fewer than five"),
-    _text("run_id"),
+    text("run_id"),
     _moment("created_at"),
-    _of_version(),
+    of_version("model_version"),
     schema=SCHEMA,
     comment="What each registered version was trained on, and how it did, for comparison with what comes.",
 )
@@ -59,24 +42,24 @@ reference_profiles = sa.Table(
 monitoring_runs = sa.Table(
     "ml_monitoring_runs",
     metadata,
-    _id(),
-    _text("partition"),
-    _text("scope"),
-    _text("model_name"),
+    identity(),
+    text("partition"),
+    text("scope"),
+    text("model_name"),
     _count("model_version"),
-    _text("run_id", "of Dagster"),
-    _text("data_version", "of the features that were compared"),
+    text("run_id", "of Dagster"),
+    text("data_version", "of the features that were compared"),
     _moment("measured_at"),
     _count("new_patients", "that the version was not trained or judged on"),
     _count("predictions", "answered by the version, of the prediction log"),
     sa.Column("judged", sa.Boolean, nullable=False, comment="false where there were too few rows"),
     _count("total_checks", "columns and figures that were judged"),
     _count("drift_detected_count"),
-    _text("severity", "the worst that was found"),
+    text("severity", "the worst that was found"),
     _number("drift_score", "mean severity of all checks, none 0 to critical 1", nullable=False),
     sa.Column("summary", JSONB, nullable=False, comment="verdicts in words. Aggregates only"),
-    _of_version(),
-    sa.CheckConstraint(_one_of("severity", SEVERITIES), name="ml_monitoring_runs_severity"),
+    of_version("model_version"),
+    sa.CheckConstraint(one_of("severity", SEVERITIES), name="ml_monitoring_runs_severity"),
     sa.Index("ml_monitoring_runs_newest", "partition", "scope", "id"),
     schema=SCHEMA,
     comment="Every time that a version was compared with what came since.",
@@ -85,20 +68,20 @@ monitoring_runs = sa.Table(
 drift_history = sa.Table(
     "ml_drift_history",
     metadata,
-    _id(),
+    identity(),
     sa.Column("monitoring_run_id", sa.ForeignKey(monitoring_runs.c.id), nullable=False),
-    _text("partition"),
-    _text("scope"),
-    _text("model_name"),
+    text("partition"),
+    text("scope"),
+    text("model_name"),
     _count("model_version"),
-    _text("drift_type", "of the features, of what is predicted, or of how predictions come true"),
-    _text("feature_name", "column or figure"),
-    _text("test_type", "of the finding that decided; empty where a column was not tested", nullable=True),
+    text("drift_type", "of the features, of what is predicted, or of how predictions come true"),
+    text("feature_name", "column or figure"),
+    text("test_type", "of the finding that decided; empty where a column was not tested", nullable=True),
     _number("test_statistic"),
     _number("p_value"),
     _number("p_adjusted", "corrected for the number of tests"),
     sa.Column("drift_detected", sa.Boolean, nullable=False),
-    _text("severity"),
+    text("severity"),
     _number("drift_score", "none 0 to critical 1", nullable=False),
     _number("effect", "size of the effect as measured"),
     _number("psi", "population stability index"),
@@ -108,11 +91,11 @@ drift_history = sa.Table(
     _number("baseline_std"),
     _number("current_mean"),
     _number("current_std"),
-    _text("reason"),
+    text("reason"),
     _moment("measured_at"),
-    _of_version(),
-    sa.CheckConstraint(_one_of("drift_type", DRIFT_TYPES), name="ml_drift_history_type"),
-    sa.CheckConstraint(_one_of("severity", SEVERITIES), name="ml_drift_history_severity"),
+    of_version("model_version"),
+    sa.CheckConstraint(one_of("drift_type", DRIFT_TYPES), name="ml_drift_history_type"),
+    sa.CheckConstraint(one_of("severity", SEVERITIES), name="ml_drift_history_severity"),
     sa.CheckConstraint("drift_detected = (severity <> 'none')", name="ml_drift_history_detected"),
     sa.Index("ix_e2i_ml_drift_history_run", "monitoring_run_id"),
     sa.Index("ml_drift_history_newest", "partition", "scope", "id"),
@@ -123,15 +106,15 @@ drift_history = sa.Table(
 performance_metrics = sa.Table(
     "ml_performance_metrics",
     metadata,
-    _id(),
+    identity(),
     sa.Column("monitoring_run_id", sa.ForeignKey(monitoring_runs.c.id), nullable=False),
-    _text("partition"),
-    _text("scope"),
-    _text("model_name"),
+    text("partition"),
+    text("scope"),
+    text("model_name"),
     _count("model_version"),
-    _text("metric_name"),
+    text("metric_name"),
     _number("metric_value", nullable=False),
-    _text("source", "measured on outcomes, or estimated without them"),
+    text("source", "measured on outcomes, or estimated without them"),
     _count("sample_size"),
     _number("ci_lower"),
     _number("ci_upper"),
@@ -141,7 +124,7 @@ performance_metrics = sa.Table(
     _number("delta", "from the baseline"),
     sa.Column("is_degraded", sa.Boolean, nullable=False, comment="worse than chance explains"),
     _moment("measured_at"),
-    _of_version(),
+    of_version("model_version"),
     sa.CheckConstraint("source IN ('measured', 'estimated')", name="ml_performance_metrics_source"),
     sa.Index("ix_e2i_ml_performance_metrics_run", "monitoring_run_id"),
     sa.Index("ml_performance_metrics_newest", "partition", "scope", "id"),

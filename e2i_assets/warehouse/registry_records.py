@@ -10,28 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from e2i_assets.registry.stages import STAGES
+from e2i_assets.warehouse.columns import one_of, text
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.records import metadata
 
 EVENTS = ("registered", "moved", "requested")
 
 
-def _text(name: str, comment: str | None = None, *, nullable: bool = False) -> sa.Column:
-    return sa.Column(name, sa.Text, nullable=nullable, comment=comment)
-
-
 def _json(name: str, comment: str) -> sa.Column:
     return sa.Column(name, JSONB, nullable=False, comment=comment)
-
-
-def _of_version() -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(
-        ["model_name", "version"], [model_registry.c.model_name, model_registry.c.version]
-    )
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(map(repr, values))})"
 
 
 model_registry = sa.Table(
@@ -39,27 +26,35 @@ model_registry = sa.Table(
     metadata,
     sa.Column("model_name", sa.Text, primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-    _text("scope"),
-    _text("partition"),
-    _text("problem_type"),
-    _text("algorithm"),
-    _text("model_fingerprint"),
-    _text("service", "service that answers with it"),
-    _text("bento_tag"),
-    _text("files_hash", "of the bundle's files: what is loaded must have it"),
-    _text("data_version", "of the splits that it was trained on"),
+    text("scope"),
+    text("partition"),
+    text("problem_type"),
+    text("algorithm"),
+    text("model_fingerprint"),
+    text("service", "service that answers with it"),
+    text("bento_tag"),
+    text("files_hash", "of the bundle's files: what is loaded must have it"),
+    text("data_version", "of the splits that it was trained on"),
     _json("trained_on", "versions and loads of the data that it was trained on"),
     _json("metrics", "evidence by the name that a promotion rule has for it; empty where there is none"),
     _json("samples", "patients with a known outcome, by split"),
     sa.Column("mlflow_version", sa.Integer, nullable=False, comment="its number in MLflow's registry"),
-    _text("mlflow_run_id"),
-    _text("run_id"),
+    text("mlflow_run_id"),
+    text("run_id"),
     sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False),
     sa.UniqueConstraint("model_name", "files_hash", name="ml_model_registry_bundle"),
     sa.CheckConstraint("version >= 1", name="ml_model_registry_version"),
     schema=SCHEMA,
     comment="Every registered version of every model: a bundle that can be served. Only ever added to.",
 )
+
+
+def of_version(column: str = "version") -> sa.ForeignKeyConstraint:
+    """The rule that `model_name` and this column name a registered version."""
+    return sa.ForeignKeyConstraint(
+        ["model_name", column], [model_registry.c.model_name, model_registry.c.version]
+    )
+
 
 model_stage_history = sa.Table(
     "ml_model_stage_history",
@@ -73,21 +68,21 @@ model_stage_history = sa.Table(
         comment="one more than the entry before: of two who add to what they saw, one is refused",
     ),
     sa.Column("version", sa.Integer, nullable=False),
-    _text("event"),
-    _text("from_stage", nullable=True),
-    _text("to_stage"),
-    _text("actor", "who did or asked for it"),
-    _text("account", "of the operating system, from which it was done"),
-    _text("approved_by", nullable=True),
-    _text("note", nullable=True),
+    text("event"),
+    text("from_stage", nullable=True),
+    text("to_stage"),
+    text("actor", "who did or asked for it"),
+    text("account", "of the operating system, from which it was done"),
+    text("approved_by", nullable=True),
+    text("note", nullable=True),
     _json("evidence", "each rule with what was wanted and found"),
-    _text("run_id", nullable=True),
+    text("run_id", nullable=True),
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
-    _of_version(),
+    of_version(),
     sa.CheckConstraint("sequence >= 1", name="ml_model_stage_history_sequence"),
-    sa.CheckConstraint(_one_of("event", EVENTS), name="ml_model_stage_history_event"),
+    sa.CheckConstraint(one_of("event", EVENTS), name="ml_model_stage_history_event"),
     sa.CheckConstraint(
-        f"{_one_of('from_stage', STAGES)} AND {_one_of('to_stage', STAGES)}",
+        f"{one_of('from_stage', STAGES)} AND {one_of('to_stage', STAGES)}",
         name="ml_model_stage_history_stages",
     ),
     sa.CheckConstraint("(from_stage IS NULL) = (event = 'registered')", name="ml_model_stage_history_first"),
@@ -110,7 +105,7 @@ shadow_evidence = sa.Table(
     sa.Column(
         "mean_difference", sa.Double, comment="mean size of the difference to the version that answers"
     ),
-    _of_version(),
+    of_version(),
     sa.CheckConstraint(
         "errors >= 0 AND requests >= errors AND requests > 0", name="ml_shadow_evidence_counts"
     ),
@@ -125,14 +120,14 @@ prediction_log = sa.Table(
     sa.Column("request_id", sa.Text, primary_key=True, comment="of the client, the same when it tries again"),
     sa.Column("row", sa.Integer, primary_key=True, autoincrement=False, comment="in the request, from 0 on"),
     sa.Column("predicted_at", sa.TIMESTAMP(timezone=True), nullable=False),
-    _text("service"),
-    _text("release"),
-    _text("model_name"),
-    _text("version"),
-    _text("stage", "in which the version was when its service was built"),
-    _text("patient_journey_id", "whom the client asked about, where it said so", nullable=True),
+    text("service"),
+    text("release"),
+    text("model_name"),
+    text("version"),
+    text("stage", "in which the version was when its service was built"),
+    text("patient_journey_id", "whom the client asked about, where it said so", nullable=True),
     sa.Column("prediction", sa.Double, comment="probability, value or effect; empty of a class"),
-    _text("prediction_class", nullable=True),
+    text("prediction_class", nullable=True),
     sa.Column("probabilities", JSONB(none_as_null=True)),
     sa.Column("lower_bound", sa.Double),
     sa.Column("upper_bound", sa.Double),
