@@ -23,6 +23,7 @@ from e2i_assets.monitoring.alerts.alert import Alert
 from e2i_assets.monitoring.drift import MINIMUM_ROWS
 from e2i_assets.monitoring.model_profile import ModelProfile
 from e2i_assets.monitoring.page import TEMPLATE, drift_page
+from e2i_assets.monitoring.rows import drift_rows, performance_rows
 from e2i_assets.monitoring.severity import WEIGHTS
 from e2i_assets.monitoring.watching import Seen, Watched, watch
 from e2i_assets.registry.errors import RegistryError
@@ -117,15 +118,19 @@ def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
     return drift_report
 
 
+def active(context: StageContext, model_name: str) -> Version | None:
+    """The version that answers, or would; None where there is none."""
+    served = model_of(context.warehouse, model_name).served()
+    return next((version for version, role in served if role == "active"), None)
+
+
 def answering(context: StageContext, model_name: str) -> tuple[Version, ModelProfile]:
     """The version that answers, or would, and its profile.
 
     Raises:
         RegistryError: there is none, or it was registered before there were profiles.
     """
-    served = next(
-        (one for one, role in model_of(context.warehouse, model_name).served() if role == "active"), None
-    )
+    served = active(context, model_name)
     if served is None:
         raise RegistryError(
             f"no version of {model_name} answers",
@@ -145,13 +150,11 @@ def answering(context: StageContext, model_name: str) -> tuple[Version, ModelPro
 def _watched_now(context: StageContext, scope: PredictiveScope) -> dict[str, Any]:
     """What the report depends on beside its inputs: the version that answers, and what it has answered."""
     newest = context.open(context.inputs["newest"], ModelProfile)
-    served = [
-        v.version for v, role in model_of(context.warehouse, newest.model_name).served() if role == "active"
-    ]
+    served = active(context, newest.model_name)
     return {
         "scope": scope.model_dump(mode="json"),
-        "version": served,
-        "answers": answers_counted(context.warehouse, newest.model_name, served[0]) if served else 0,
+        "version": served.version if served else None,
+        "answers": answers_counted(context.warehouse, served.model_name, served.version) if served else 0,
         "template": template_hash(TEMPLATE),
     }
 
@@ -207,7 +210,7 @@ def _logged(profile: ModelProfile, answers: pd.DataFrame) -> np.ndarray | None:
         return None
     if not profile.labels:
         values = answers["prediction"].to_numpy(dtype=float)
-        return values[~np.isnan(values)] if np.isnan(values).all() else values
+        return None if np.isnan(values).all() else values
     rows = [
         [row[label] for label in profile.labels] if isinstance(row, Mapping) else row
         for row in answers["probabilities"]
@@ -232,7 +235,7 @@ def run_record(
 
 
 def _publish(context: StageContext, scope: PredictiveScope, watched: Watched, run: Mapping[str, Any]) -> None:
-    record_monitoring(context.warehouse, run, list(_drift_rows(watched)), list(_performance_rows(watched)))
+    record_monitoring(context.warehouse, run, list(drift_rows(watched)), list(performance_rows(watched)))
     for kind, severities in (("drift", ("data", "prediction")), ("performance", ("concept",))):
         drifted = {
             name: watched.severities[name] for name in severities if watched.severities[name] in ALERTED
@@ -256,59 +259,6 @@ def _publish(context: StageContext, scope: PredictiveScope, watched: Watched, ru
                 details={**watched.severities, "drift_score": watched.score},
             ),
         )
-
-
-def _drift_rows(watched: Watched) -> Iterator[dict[str, Any]]:
-    for kind, column in watched.drifts():
-        decisive = min(
-            column.findings, key=lambda one: (-WEIGHTS[one.severity], one.p_adjusted), default=None
-        )
-        stability, compared = column.finding("psi"), column.compared
-        yield {
-            "drift_type": kind, "feature_name": column.name,
-            "test_type": decisive.effect.test if decisive else None,
-            "test_statistic": decisive.effect.statistic if decisive else None,
-            "p_value": decisive.effect.p_value if decisive else None,
-            "p_adjusted": decisive.p_adjusted if decisive else None,
-            "drift_detected": column.drifted, "severity": column.severity,
-            "drift_score": WEIGHTS[column.severity],
-            "effect": decisive.effect.size if decisive else None,
-            "psi": stability.effect.size if stability else None,
-            "baseline_count": compared.reference.known if compared else None,
-            "current_count": compared.current.known if compared else None,
-            "baseline_mean": compared.reference.mean if compared else None,
-            "baseline_std": compared.reference.std if compared else None,
-            "current_mean": compared.current.mean if compared else None,
-            "current_std": compared.current.std if compared else None,
-            "reason": column.why,
-        }  # fmt: skip
-    for figure in watched.figures:
-        if figure.source == "measured":
-            yield _empty_row() | {
-                "drift_type": "concept", "feature_name": figure.metric, "current_count": figure.rows,
-                "drift_detected": figure.severity != "none", "severity": figure.severity,
-                "drift_score": WEIGHTS[figure.severity], "effect": figure.delta,
-                "reason": f"{figure.metric} {figure.value:.3f} now",
-            }  # fmt: skip
-
-
-def _empty_row() -> dict[str, Any]:
-    """The columns that a figure leaves empty."""
-    return dict.fromkeys(
-        ("test_type", "test_statistic", "p_value", "p_adjusted", "psi", "baseline_count", "baseline_mean",
-         "baseline_std", "current_mean", "current_std")
-    )  # fmt: skip
-
-
-def _performance_rows(watched: Watched) -> Iterator[dict[str, Any]]:
-    for figure in watched.figures:
-        yield {
-            "metric_name": figure.metric, "metric_value": figure.value, "source": figure.source,
-            "sample_size": figure.rows, "ci_lower": figure.low, "ci_upper": figure.high,
-            "baseline_value": figure.baseline.value, "baseline_lower": figure.baseline.low,
-            "baseline_upper": figure.baseline.high, "delta": figure.delta,
-            "is_degraded": figure.severity != "none",
-        }  # fmt: skip
 
 
 def _told(watched: Watched) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.monitoring.alerts.alert import Alert
 from e2i_assets.monitoring.retraining import FILE, Decision, RetrainingRules, Watched, decide
+from e2i_assets.monitoring.watching import ACCURACY
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.alerts import raise_alert
@@ -50,8 +51,8 @@ def ask_for_due(
     """
     rules = RetrainingRules.from_yaml(here.config_dir / FILE)
     scopes = load_scopes(here.config_dir / "scopes")
-    history = monitoring_history(warehouse, most=NEW)
-    for comparison in newest_of_served(warehouse, [one for one in history if one["id"] > judged]):
+    history = monitoring_history(warehouse, after=judged, most=NEW)
+    for comparison in newest_of_served(warehouse, history):
         scope = scopes.get(comparison["scope"])
         if isinstance(scope, PredictiveScope):
             watched = watched_of(warehouse, store, scope, comparison)
@@ -95,7 +96,7 @@ def watched_of(
     return Watched(
         drift={kind: fmean(values) for kind, values in scores.items()},
         overall=comparison["drift_score"] if comparison["judged"] else None,
-        accuracy=measured["accuracy"]["metric_value"] if "accuracy" in measured else None,
+        accuracy=measured[ACCURACY]["metric_value"] if ACCURACY in measured else None,
         relative_loss=_relative_loss(measured.get(scope.problem.primary_metric), scope),
         samples=patients_in(warehouse, partition, "train"),
         newest_record=_newest_record(store, partition),

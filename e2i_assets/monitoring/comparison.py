@@ -155,9 +155,9 @@ def _shares(
     names: list[str], was: np.ndarray, now: np.ndarray
 ) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
     """Bins with their shares on both sides, without those that are empty on both; the last is `missing`."""
-    there = was + now > 0
-    sides = [tuple((side / side.sum())[there].tolist()) for side in (was, now)]
-    return tuple(np.array([*names, "missing"], dtype=object)[there].tolist()), sides[0], sides[1]
+    filled = was + now > 0
+    sides = [tuple((side / side.sum())[filled].tolist()) for side in (was, now)]
+    return tuple(np.array([*names, "missing"], dtype=object)[filled].tolist()), sides[0], sides[1]
 
 
 def _bins(reference: ColumnProfile, rows: int, exact: np.ndarray) -> tuple[np.ndarray, int]:
@@ -173,14 +173,14 @@ def _bins(reference: ColumnProfile, rows: int, exact: np.ndarray) -> tuple[np.nd
     """
     least = statistics.EXPECTED * reference.rows / min(reference.rows, rows)
     full = least if reference.distinct <= _FEW_VALUES else max(least, reference.known / _BINS)
-    bins, number, held = list[int](), 0, 0
+    bins, number, size = list[int](), 0, 0
     for count, known in zip(reference.counts, exact, strict=True):
-        if count and held >= least and (held >= full or count >= full):
-            number, held = number + 1, 0
+        if count and size >= least and (size >= full or count >= full):
+            number, size = number + 1, 0
         bins.append(number if count or not known else -1)
-        held += count
+        size += count
     places = np.array(bins)
-    if held < least and number:
+    if size < least and number:
         places[places == number] = number = number - 1
     places[places < 0] = number + 1
     return places, number + 1

@@ -71,10 +71,10 @@ class ColumnDrift:
             return {"absent": "the column is not there", "kind_changed": "it holds another kind of values"}[
                 self.problem
             ]
-        told = [one for one in self.findings if one.severity == self.severity]
-        if not self.drifted or not told:
+        deciding = [one for one in self.findings if one.severity == self.severity]
+        if not self.drifted or not deciding:
             return "no drift beyond chance that matters"
-        return _words(min(told, key=lambda one: one.p_adjusted).effect)
+        return _words(min(deciding, key=lambda one: one.p_adjusted).effect)
 
 
 @dataclass(frozen=True)
@@ -191,17 +191,17 @@ def detect_drift(
     unknown = sorted(set(names) - set(was.columns))
     if unknown:
         raise DriftError("unknown_column", f"the reference has no column {', '.join(unknown)}")
-    there = now.columns
-    if not any(name in there for name in names):
+    present = now.columns
+    if not any(name in present for name in names):
         raise DriftError("nothing_to_compare", "the two sides have no column in common")
     rows = now.rows if isinstance(now, ReferenceProfile) else len(now)
     if not rows:
         raise DriftError("nothing_to_compare", "the current table has no rows")
-    added = () if columns is not None else tuple(str(name) for name in there if name not in was.columns)
+    added = () if columns is not None else tuple(str(name) for name in present if name not in was.columns)
     if min(was.rows, rows) < MINIMUM_ROWS:
         return DriftReport(was.rows, rows, alpha, tuple(ColumnDrift(name, "none") for name in names), added)
     sides: Any = now.columns if isinstance(now, ReferenceProfile) else now
-    compared = {name: compare(was.columns[name], sides[name]) for name in names if name in there}
+    compared = {name: compare(was.columns[name], sides[name]) for name in names if name in present}
     return DriftReport(was.rows, rows, alpha, _judge(names, compared, alpha), added)
 
 

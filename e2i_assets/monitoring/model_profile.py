@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
-from e2i_assets.json_files import from_json, to_json
-from e2i_assets.monitoring.errors import DriftError
+from e2i_assets.monitoring.document import Document
 from e2i_assets.monitoring.profile import ReferenceProfile
 
 PREDICTION, CLASS = "prediction", "predicted class"
@@ -27,7 +25,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class ModelProfile:
+class ModelProfile(Document):
     """One version.
 
     Attributes:
@@ -38,10 +36,11 @@ class ModelProfile:
             classes `predicted class`.
         calibration: of the validation split: rows, mean prediction and share that came true, by bin.
         metric: name of the primary metric; `greater_is_better` says which way.
-        figures: metric to what it was on test, the primary one and those of calibration.
+        figures: metric to what it was on test, the primary one, accuracy, and those of calibration.
         threshold: from which a row is decided positive; None where nothing is decided.
     """
 
+    called: ClassVar[str] = "profile of a model"
     model_name: str
     version: int
     fingerprint: str
@@ -55,22 +54,6 @@ class ModelProfile:
     greater_is_better: bool
     figures: Mapping[str, Baseline]
     threshold: float | None = None
-
-    def document(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return dict(to_json(self))
-
-    @classmethod
-    def from_document(cls, document: Any) -> ModelProfile:
-        """Inverse of `document`.
-
-        Raises:
-            DriftError: it is no such document.
-        """
-        try:
-            return from_json(cls, document)
-        except ValidationError as error:
-            raise DriftError("bad_profile", "this is no profile of a model of this release") from error
 
 
 def predictions_frame(prediction: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:

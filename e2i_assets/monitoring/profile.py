@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import polars as pl
-from pydantic import ValidationError
 
 from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
-from e2i_assets.json_files import from_json, to_json
 from e2i_assets.monitoring.columns import EMPTY, LEVELS, Levels, Values, read_column
+from e2i_assets.monitoring.document import Document
 from e2i_assets.monitoring.errors import DriftError
 
 QUANTILES = 1000
@@ -67,7 +66,7 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True)
-class ReferenceProfile:
+class ReferenceProfile(Document):
     """A table's columns as they were, to be compared with later ones; it holds no row and no small cell.
 
     Attributes:
@@ -75,6 +74,7 @@ class ReferenceProfile:
         columns: by name.
     """
 
+    called: ClassVar[str] = "reference profile"
     rows: int
     columns: Mapping[str, ColumnProfile]
 
@@ -93,22 +93,6 @@ class ReferenceProfile:
         if not len(frame):
             raise DriftError("nothing_to_compare", "the frame has no rows")
         return cls(len(frame), {str(name): profile_of_values(*read_column(frame[name])) for name in names})
-
-    def document(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return dict(to_json(self))
-
-    @classmethod
-    def from_document(cls, document: Any) -> ReferenceProfile:
-        """Inverse of `document`.
-
-        Raises:
-            DriftError: it is no such document.
-        """
-        try:
-            return from_json(cls, document)
-        except ValidationError as error:
-            raise DriftError("bad_profile", "this is no reference profile of this release") from error
 
 
 def require_frame(frame: Any) -> None:

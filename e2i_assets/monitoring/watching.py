@@ -20,6 +20,8 @@ from e2i_assets.monitoring.performance import (
 )
 from e2i_assets.monitoring.severity import SEVERITIES, WEIGHTS, worst
 
+ACCURACY = "accuracy"
+"""Watched beside the primary metric: retraining has a floor for it."""
 IDEAL = {"calibration_slope": 1.0, "calibration_intercept": 0.0}
 
 
@@ -81,15 +83,15 @@ class Watched:
         by_kind = {
             kind: [c.severity for k, c in self.drifts() if k == kind] for kind in ("data", "prediction")
         }
-        return {kind: worst(found) for kind, found in by_kind.items()} | {
+        return {kind: worst(of_kind) for kind, of_kind in by_kind.items()} | {
             "concept": worst(figure.severity for figure in self.figures)
         }
 
     @property
     def score(self) -> float:
         """Mean severity of everything that was judged, none 0 to critical 1."""
-        found = [c.severity for _, c in self.drifts()] + [f.severity for f in self.figures]
-        return float(np.mean([WEIGHTS[one] for one in found])) if found else 0.0
+        severities = [c.severity for _, c in self.drifts()] + [f.severity for f in self.figures]
+        return float(np.mean([WEIGHTS[one] for one in severities])) if severities else 0.0
 
     @property
     def checks(self) -> int:
@@ -99,9 +101,9 @@ class Watched:
     @property
     def drifted(self) -> tuple[str, ...]:
         """What has, the worst first."""
-        found = [(column.severity, column.name) for _, column in self.drifts() if column.drifted]
-        found += [(figure.severity, figure.metric) for figure in self.figures if figure.severity != "none"]
-        return tuple(dict.fromkeys(name for _, name in sorted(found, key=lambda f: -SEVERITIES.index(f[0]))))
+        named = [(column.severity, column.name) for _, column in self.drifts() if column.drifted]
+        named += [(figure.severity, figure.metric) for figure in self.figures if figure.severity != "none"]
+        return tuple(dict.fromkeys(name for _, name in sorted(named, key=lambda f: -SEVERITIES.index(f[0]))))
 
     @property
     def summary(self) -> str:
@@ -110,11 +112,11 @@ class Watched:
             return f"Nothing to judge yet: {'; '.join(self.unavailable.values())}."
         if not self.drifted:
             return f"No drift in {self.checks} checks."
-        found = ", ".join(
+        kinds = ", ".join(
             f"{kind} {severity}" for kind, severity in self.severities.items() if severity != "none"
         )
         names = ", ".join(self.drifted[:5]) + (", …" if len(self.drifted) > 5 else "")
-        return f"Drift, {self.severity} ({found}): {names}."
+        return f"Drift, {self.severity} ({kinds}): {names}."
 
 
 def watch(profile: ModelProfile, seen: Seen, problem: Problem, *, alpha: float = 0.05) -> Watched:
@@ -131,8 +133,8 @@ def watch(profile: ModelProfile, seen: Seen, problem: Problem, *, alpha: float =
     else:
         unavailable["data"] = f"there are not yet {MINIMUM_ROWS} new patients"
     if seen.asked is not None and len(seen.asked) >= MINIMUM_ROWS:
-        kept = [name for name in profile.features.columns if name in seen.asked]
-        asked = detect_drift(profile.features, seen.asked, columns=kept, alpha=alpha) if kept else None
+        names = [name for name in profile.features.columns if name in seen.asked]
+        asked = detect_drift(profile.features, seen.asked, columns=names, alpha=alpha) if names else None
     if seen.predicted is not None and len(seen.predicted) >= MINIMUM_ROWS:
         now = predictions_frame(seen.predicted, profile.labels)
         prediction = detect_drift(profile.predictions, now, alpha=alpha)
@@ -161,14 +163,11 @@ def _measured(
         value, interval = values.get(name), intervals.get(name)
         if value is None or not np.isfinite(value):
             continue
-        if name == profile.metric:
-            severity = severity_of_loss(
-                value, interval, baseline, greater_is_better=profile.greater_is_better
-            )
-        elif name in IDEAL:
+        if name in IDEAL:
             severity = severity_of_calibration(interval, baseline, IDEAL[name])
         else:
-            severity = "none"
+            ascending = profile.greater_is_better if name == profile.metric else name == ACCURACY
+            severity = severity_of_loss(value, interval, baseline, greater_is_better=ascending)
         ends = tuple(interval) if interval else (None, None)
         yield Figure(name, float(value), "measured", len(y), baseline, ends[0], ends[1], severity)
 

@@ -41,7 +41,10 @@ def record_profile(
 
 def has_profile(warehouse: Warehouse, model_name: str, version: int) -> bool:
     """Whether a version has a profile."""
-    return profile_of(warehouse, model_name, version) is not None
+    of = reference_profiles.c
+    query = sa.select(of.model_name).where(of.model_name == model_name, of.model_version == version)
+    with warehouse.engine.connect() as connection:
+        return connection.execute(query).first() is not None
 
 
 def profile_of(warehouse: Warehouse, model_name: str, version: int) -> Mapping[str, Any] | None:
@@ -124,15 +127,18 @@ def monitoring_history(
     version: int | None = None,
     partition: str | None = None,
     scope: str | None = None,
+    after: int = 0,
     most: int = 100,
 ) -> list[dict[str, Any]]:
-    """The newest comparisons, the last first: of a version, of a partition, or all."""
+    """The newest comparisons, the last first: of a version, of a partition, or all; those with a number
+    above `after`.
+    """
     of = monitoring_runs.c
     wanted = {
         of.model_name: model_name, of.model_version: version, of.partition: partition, of.scope: scope
     }  # fmt: skip
     asked = [column == value for column, value in wanted.items() if value is not None]
-    query = sa.select(monitoring_runs).where(*asked)
+    query = sa.select(monitoring_runs).where(of.id > after, *asked)
     return _records(warehouse, query.order_by(of.id.desc()).limit(most))
 
 
