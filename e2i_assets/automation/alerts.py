@@ -44,8 +44,8 @@ def tell(warehouse: Warehouse, rules: AlertRules, now: dt.datetime) -> Told:
         ),
         now,
     )
-    told, until = Told(), time.monotonic() + AT_MOST
-    while time.monotonic() < until and (asked := set(rules.channels.enabled) - told.failed.keys()):
+    outcome, until = Told(), time.monotonic() + AT_MOST
+    while time.monotonic() < until and (asked := set(rules.channels.enabled) - outcome.failed.keys()):
         with claim(warehouse, asked, now) as mine:
             if mine is None:
                 break
@@ -54,12 +54,12 @@ def tell(warehouse: Warehouse, rules: AlertRules, now: dt.datetime) -> Told:
             try:
                 send(notice, cast(ChannelName, delivery.channel), rules.channels)
             except ChannelFailed as error:
-                told.failed[delivery.channel] = error.summary
+                outcome.failed[delivery.channel] = error.summary
                 mine.failed(str(error), next_attempt(delivery.attempts + 1, now))
             else:
-                told.sent[delivery.channel] += 1
+                outcome.sent[delivery.channel] += 1
                 mine.sent(now)
-    return told
+    return outcome
 
 
 def build_alerts_sensor() -> dg.SensorDefinition:
@@ -76,17 +76,17 @@ def build_alerts_sensor() -> dg.SensorDefinition:
     def alerts_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
         resources = context.resources
         rules = AlertRules.from_yaml(resources.settings.config_dir / FILE)
-        told = tell(resources.warehouse, rules, dt.datetime.now(dt.UTC))
-        for channel, reason in told.failed.items():
+        outcome = tell(resources.warehouse, rules, dt.datetime.now(dt.UTC))
+        for channel, reason in outcome.failed.items():
             context.log.error(f"{channel}: {reason}")
-        yield dg.SkipReason(_summary(told, rules))
+        yield dg.SkipReason(_summary(outcome, rules))
 
     return alerts_sensor
 
 
-def _summary(told: Told, rules: AlertRules) -> str:
+def _summary(outcome: Told, rules: AlertRules) -> str:
     if not rules.channels.enabled:
         return "no channel of config/alerts.yaml is on; `e2i alerts` lists what was raised"
-    parts = [f"{count} sent over {channel}" for channel, count in told.sent.items()]
-    parts += [f"{channel} took none: {reason}" for channel, reason in told.failed.items()]
+    parts = [f"{count} sent over {channel}" for channel, count in outcome.sent.items()]
+    parts += [f"{channel} took none: {reason}" for channel, reason in outcome.failed.items()]
     return "; ".join(parts) or "nobody is to be told of anything"

@@ -88,9 +88,9 @@ def judge(
     better = compared.difference if scope.problem.greater_is_better else -compared.difference
     metric = scope.problem.primary_metric
     ours = compared.value + compared.difference
-    said = f"{new.title} has {metric} {ours:.4g} on validation, version {old.version} {compared.value:.4g}"
+    figures = f"{new.title} has {metric} {ours:.4g} on validation, version {old.version} {compared.value:.4g}"
     _end(
-        warehouse, retraining, "succeeded" if better > 0 else "no_better", said, "low",
+        warehouse, retraining, "succeeded" if better > 0 else "no_better", figures, "low",
         new_model_version=new.version, metric_name=metric, old_metric_value=compared.value,
         new_metric_value=ours, improvement=better,
         comparison={"split": "validation", **to_json(compared)},
@@ -126,14 +126,13 @@ def _model(warehouse: Warehouse, store: ArtifactStore, version: Version) -> Trai
 
 
 def _end(
-    warehouse: Warehouse, retraining: Retraining, status: str, said: str, severity: Severity, **of: Any
+    warehouse: Warehouse, retraining: Retraining, status: str, reason: str, severity: Severity, **of: Any
 ) -> None:
-    ended(
-        warehouse, retraining.id, status, outcome_alert(retraining, status, said, severity), note=said, **of
-    )
+    alert = outcome_alert(retraining, status, reason, severity)
+    ended(warehouse, retraining.id, status, alert, note=reason, **of)
 
 
-def outcome_alert(retraining: Retraining, status: str, said: str, severity: Severity) -> Alert:
+def outcome_alert(retraining: Retraining, status: str, reason: str, severity: Severity) -> Alert:
     """What came of a retraining, and what a person does with that."""
     next_steps = {
         "succeeded": f"Promote it where you want it served: e2i models list {retraining.model_name}",
@@ -147,7 +146,7 @@ def outcome_alert(retraining: Retraining, status: str, said: str, severity: Seve
         "retraining",
         severity,
         subject=f"retraining of {retraining.title}",
-        message=f"Retraining {retraining.id} of {retraining.title}: {status.replace('_', ' ')}. {said}.",
+        message=f"Retraining {retraining.id} of {retraining.title}: {status.replace('_', ' ')}. {reason}.",
         next_step=next_steps[status],
         partition=retraining.partition,
         scope=retraining.scope,

@@ -89,8 +89,8 @@ def show_alert(number: int, *, as_json: bool) -> None:
         f"{alert.last_at:%Y-%m-%d %H:%M} UTC; {alert.held_back} of them since anybody was told"
     )
     if alert.acknowledged_at:
-        said = f": {alert.note}" if alert.note else ""
-        say(f"taken on by {alert.acknowledged_by} at {alert.acknowledged_at:%Y-%m-%d %H:%M} UTC{said}")
+        remark = f": {alert.note}" if alert.note else ""
+        say(f"taken on by {alert.acknowledged_by} at {alert.acknowledged_at:%Y-%m-%d %H:%M} UTC{remark}")
     for one in deliveries:
         say(f"{one.channel}: sent at {one.sent_at:%Y-%m-%d %H:%M} UTC" if one.sent_at else _waiting(one))
 

@@ -33,13 +33,15 @@ def run_drift(
             known.version(number)
     failed = watch and not _watch(here, partition, as_json=as_json)
     newest = _newest(warehouse, model, number, partition)
-    found = [(run, drift_of(warehouse, run["id"]), performance_of(warehouse, run["id"])) for run in newest]
+    comparisons = [
+        (run, drift_of(warehouse, run["id"]), performance_of(warehouse, run["id"])) for run in newest
+    ]
     if as_json:
-        print_json({"comparisons": [{**run, "columns": c, "figures": f} for run, c, f in found]})
+        print_json({"comparisons": [{**run, "columns": c, "figures": f} for run, c, f in comparisons]})
     else:
-        for run, columns, figures in found:
+        for run, columns, figures in comparisons:
             _show(run, columns, figures)
-        if not found:
+        if not comparisons:
             say("Nothing has been compared yet: `e2i drift --run` does, and the schedule nightly_drift.")
     return int(failed or any(run["severity"] != "none" for run in newest))
 

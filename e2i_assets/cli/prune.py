@@ -34,9 +34,9 @@ def run_prune(keep: int, keep_days: int | None, *, sure: bool, as_json: bool) ->
 
     here, warehouse = open_session()
     since = None if keep_days is None else dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days)
-    kept, pruner = Keep(keep, since), Pruner(here, warehouse, open_store(here))
+    keeping, pruner = Keep(keep, since), Pruner(here, warehouse, open_store(here))
     with Console(stderr=True, quiet=as_json).status("looking for what nothing needs"):
-        plans = pruner.plan(kept)
+        plans = pruner.plan(keeping)
     if not as_json:
         _show(here, plans)
     going = [one for plan in plans for one in plan.going]
@@ -48,7 +48,7 @@ def run_prune(keep: int, keep_days: int | None, *, sure: bool, as_json: bool) ->
         return 0
     with Progress(console=Console(stderr=True), disable=as_json) as progress:
         task = progress.add_task("removing", total=len(going))
-        done = pruner.carry_out(plans, kept, on_removed=lambda _: progress.advance(task))
+        done = pruner.carry_out(plans, keeping, on_removed=lambda _: progress.advance(task))
     if as_json:
         print_json(_document(done, removed=True))
         return 0

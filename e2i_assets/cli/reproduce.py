@@ -34,10 +34,10 @@ def run_reproduce(name: str, number: str, openlineage: str | None, *, as_json: b
         print_json(_document(done))
     else:
         _show(done)
-    told = 0
+    exit_code = 0
     if openlineage is not None:
-        told = emit(openlineage, [work_of(done, started, dt.datetime.now(dt.UTC))])
-    return told if done.equal else 1
+        exit_code = emit(openlineage, [work_of(done, started, dt.datetime.now(dt.UTC))])
+    return exit_code if done.equal else 1
 
 
 def _changes(changes: Changes) -> Iterator[str]:

@@ -71,15 +71,15 @@ def needed(records: Records) -> set[Key]:
     roots = set(records.published)
     for version in records.registered:
         roots |= _registered(version, records.makings, readers)
-    found: set[Key] = set()
+    stands: set[Key] = set()
     waiting = list(roots)
     while waiting:
         key = waiting.pop()
-        if key not in found:
-            found.add(key)
+        if key not in stands:
+            stands.add(key)
             sources = (source for making in made[key] for source in making.inputs.values())
             waiting += [(source.asset, source.version) for source in sources]
-    return found
+    return stands
 
 
 def _registered(
@@ -96,14 +96,14 @@ def _registered(
         for one in makings
         if one.asset == f"{version.scope}/{MODEL}" and one.mlflow_run_id == version.mlflow_run_id
     }
-    found, waiting = set(), [*bundles, *models]
+    own, waiting = set(), [*bundles, *models]
     while waiting:
         key = waiting.pop()
-        if key not in found:
-            found.add(key)
+        if key not in own:
+            own.add(key)
             after = (one for one in readers.get(key, ()) if one.asset.rpartition("/")[2] in AFTER)
             waiting += [(one.asset, one.version) for one in after]
-    return found | {(asset_of(version.scope, name), str(of)) for name, of in version.trained_on.items()}
+    return own | {(asset_of(version.scope, name), str(of)) for name, of in version.trained_on.items()}
 
 
 def versions_to_go(stored: Iterable[Kept], records: Records, keep: Keep) -> list[Kept]:

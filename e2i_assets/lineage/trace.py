@@ -159,7 +159,7 @@ class Tracer:
 
     def _step(self, version: Version, made: Publication) -> Step:
         gates = judgements_of(self._warehouse, made.asset, version.partition, made.version, made.run_id)
-        told = {name: made.attributes[name] for name in TOLD if name in made.attributes}
+        facts = {name: made.attributes[name] for name in TOLD if name in made.attributes}
         lost = [*self._gone(version.partition, made.asset, made.version)]
         seals = made.attributes.get(SEALS, {})
         lost += [
@@ -167,7 +167,7 @@ class Tracer:
         ]
         return Step(
             made.asset, made.version, made.run_id, made.published_at, made.code,
-            tuple(made.inputs.values()), tuple(gates), told, tuple(lost),
+            tuple(made.inputs.values()), tuple(gates), facts, tuple(lost),
         )  # fmt: skip
 
     def _unrecorded(self, version: Version, made: Made) -> Step:

@@ -85,7 +85,7 @@ def sampled(trace_id: str, share: float) -> bool:
 
 def clean(attributes: Mapping[str, Any]) -> dict[str, Attribute]:
     """Attributes as they may be kept: bounded, none of a secret, none that is nothing."""
-    kept: dict[str, Attribute] = {}
+    cleaned: dict[str, Attribute] = {}
     room = MOST_TEXT
     for name, value in attributes.items():
         if value is None:
@@ -98,8 +98,8 @@ def clean(attributes: Mapping[str, Any]) -> dict[str, Attribute]:
         room -= len(name)
         if room < 0:
             break
-        kept[name] = value
-    return kept
+        cleaned[name] = value
+    return cleaned
 
 
 @cache

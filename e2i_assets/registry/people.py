@@ -85,8 +85,8 @@ def _plain(character: str) -> str:
     name = unicodedata.name(character, "?")
     if base.isascii() or not name.startswith("LATIN"):
         return base
-    found = _LATIN.fullmatch(name)
-    return _OTHER_LATIN.get(base, found[1].lower() if found else "")
+    letter = _LATIN.fullmatch(name)
+    return _OTHER_LATIN.get(base, letter[1].lower() if letter else "")
 
 
 def _readings(words: list[str]) -> Iterator[list[str]]:

@@ -81,8 +81,8 @@ def events(work: Work) -> list[RunEvent]:
     from openlineage.client.event_v2 import RunState
 
     end = RunState.FAIL if work.failed else RunState.COMPLETE
-    told = ((RunState.START, work.started), (end, work.ended))
-    return [_event(work, state, at) for state, at in told if at is not None]
+    states = ((RunState.START, work.started), (end, work.ended))
+    return [_event(work, state, at) for state, at in states if at is not None]
 
 
 class Emitter:
@@ -108,16 +108,16 @@ class Emitter:
             OpenLineageUnavailable: the receiver does not take them.
             OSError: the file cannot be written.
         """
-        told = [event for work in works for event in events(work)]
+        sent = [event for work in works for event in events(work)]
         if "://" in self._address:
-            for event in told:
+            for event in sent:
                 self._post(event)
         else:
             from openlineage.client.serde import Serde
 
             with Path(self._address).open("a", encoding="utf-8") as file:
-                file.writelines(f"{Serde.to_json(event)}\n" for event in told)
-        return len(told)
+                file.writelines(f"{Serde.to_json(event)}\n" for event in sent)
+        return len(sent)
 
     def _post(self, event: RunEvent) -> None:
         try:

@@ -68,8 +68,8 @@ def _changes(context: StageContext, published: Published) -> list[Reason]:
             "input_changed", "inputs or configuration changed; of what it was made is not on record"
         )
         return [code or unknown]
-    found = [code, _configuration_change(context.config, record.config), *_input_changes(context, record)]
-    return [reason for reason in found if reason is not None]
+    changes = [code, _configuration_change(context.config, record.config), *_input_changes(context, record)]
+    return [reason for reason in changes if reason is not None]
 
 
 def _configuration_change(now: Any, before: Any) -> Reason | None:

@@ -64,8 +64,8 @@ def queue_notices(warehouse: Warehouse, decide: Decide, now: dt.datetime) -> int
             ]  # fmt: skip
             if rows:
                 connection.execute(sa.insert(alert_deliveries), rows)
-                told = sa.update(monitoring_alerts).where(_ALERT.id == alert.id)
-                connection.execute(told.values(told=_ALERT.raised, told_at=now))
+                update = sa.update(monitoring_alerts).where(_ALERT.id == alert.id)
+                connection.execute(update.values(told=_ALERT.raised, told_at=now))
                 queued += len(rows)
     return queued
 

@@ -96,10 +96,10 @@ def answer_request(
     answer = {"approved_by": by, "approved_at": sa.func.clock_timestamp()} if approve else {
         "completed_at": sa.func.clock_timestamp()
     }  # fmt: skip
-    said = note if approve else f"{by}: {note or 'no reason given'}"
+    remark = note if approve else f"{by}: {note or 'no reason given'}"
     return _moved(
         warehouse, number, ("requested",),
-        status="approved" if approve else "rejected", note=said, **answer,
+        status="approved" if approve else "rejected", note=remark, **answer,
     )  # fmt: skip
 
 
