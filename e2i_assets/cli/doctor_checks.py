@@ -65,6 +65,7 @@ def configuration(here: Settings) -> Iterator[Finding]:
     from e2i_assets.modeling.scopes.files import wrong_scopes
     from e2i_assets.modeling.tuning.config import OptunaConfig
     from e2i_assets.monitoring.alerts.config import AlertRules
+    from e2i_assets.monitoring.retraining import RetrainingRules
     from e2i_assets.partitions import cohort_files, wrong_files
     from e2i_assets.quality.config import QualityConfig
     from e2i_assets.registry.rules import PromotionRules
@@ -78,6 +79,7 @@ def configuration(here: Settings) -> Iterator[Finding]:
         "optuna_config.yaml": OptunaConfig.from_yaml,
         "mlflow/mlflow.yaml": PromotionRules.from_yaml,
         "alerts.yaml": AlertRules.from_yaml,
+        "retraining.yaml": RetrainingRules.from_yaml,
     }
     for name, read in readers.items():
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from e2i_assets.cli.doctor import run_doctor
 from e2i_assets.cli.doctor_checks import Finding, guarded, of_daemon, of_runs, unlike
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.warehouse import Warehouse
-from e2i_assets_tests.conftest import shipped_config
+from e2i_assets_tests.conftest import ROOT, shipped_config
 from e2i_assets_tests.serve_process import free_port
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -118,6 +119,16 @@ def test_what_is_wrong_is_told_with_how_to_mend_it(
     (wrong,) = found(check, spoil(here, tmp_path / "spoilt")).items()
     assert re.match(text, wrong[0], re.DOTALL)
     assert "SECRET" not in str(wrong)
+
+
+SHIPPED = sorted(path.relative_to(ROOT / "config") for path in (ROOT / "config").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=str)
+def test_no_file_of_the_configuration_goes_unread(file: Path, tmp_path: Path) -> None:
+    config = shutil.copytree(ROOT / "config", tmp_path / "config")
+    (config / file).write_text("a: [1,\n")
+    assert {one.level for one in doctor_checks.configuration(Settings(config=config))} == {"wrong"}
 
 
 def test_a_full_disk_and_an_old_schema(
