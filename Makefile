@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Without bytecode on disk every process compiles its 3,000 modules anew, which takes 10 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check unit map up lint lock bench revision
+.PHONY: help demo test check unit map docs up lint lock bench revision
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -54,6 +54,11 @@ lint: $(INSTALLED) ## Style, types, layers and loadable definitions
 
 map: $(INSTALLED) ## Draw docs/house.svg, the map of the packages, from the code
 	@$(BIN)/python -m e2i_assets_tests.house_map
+
+# Material's notice of its successor goes to standard error of every build.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(INSTALLED) ## Build the documentation: site/index.html, which loads nothing from elsewhere
+	@$(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(INSTALLED) ## The figures that the README quotes
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.imports

@@ -1,4 +1,4 @@
-"""The commands of README.md, typed in its order into a folder that looks like the checkout.
+"""The commands of README.md and the site, typed in their order into a folder that looks like the checkout.
 
 Every command is run unless it is in NOT_RUN, and must end with 0 unless the text says otherwise (EXIT_CODES).
 """

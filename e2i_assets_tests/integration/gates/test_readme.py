@@ -1,4 +1,4 @@
-"""The README does what it says: its Python runs, its YAML is read, its commands and their options exist."""
+"""README and site do what they say: their Python runs, YAML is read, commands and their options exist."""
 
 from __future__ import annotations
 
