@@ -41,6 +41,7 @@ from e2i_assets.automation.retraining import build_comparison_sensor, build_retr
 from e2i_assets.automation.schedules import build_schedules
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.automation.staleness import build_staleness_sensor
+from e2i_assets.automation.watching import build_watching_sensor
 from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.scopes.files import load_scopes, wrong_scopes
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
@@ -146,6 +147,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
     """What happens without a person."""
     return [
         build_new_data_sensor(),
+        build_watching_sensor(),
         build_freshness_sensor(),
         build_retirement_sensor(),
         build_alerts_sensor(),

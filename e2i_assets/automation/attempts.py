@@ -1,7 +1,7 @@
 """Whether a load has been answered: by a run of every stage that ended with publications or a refusal."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -27,19 +27,24 @@ UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run of a partition and how it ended; `answered` is published, reused or refused by a gate."""
+    """A run of a partition and how it ended; `answered` is published, reused or refused by a gate.
+
+    Attributes:
+        task: what it is an attempt at, as its tag says.
+        whole: whether it covers every stage.
+    """
 
     run_id: str
     outcome: Literal["in flight", "answered", "died"]
     created: datetime
     ended: datetime | None
-    load: str | None
+    task: str | None
     whole: bool
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be done for a load: request attempt `number`, nothing yet, or nothing any more (`alert`)."""
+    """What is to be done: request attempt `number`, nothing yet, or nothing any more (`alert`)."""
 
     number: int | None
     alert: bool = False
@@ -51,14 +56,24 @@ def next_step(load: int, extracted_by: str | None, attempts: Sequence[Attempt], 
     Args:
         extracted_by: run that extracted this load's raw tables; None when they are of an earlier load.
         attempts: the runs of the partition.
-        now: with time zone. Attempt n + 1 waits 2^n minutes after the end of attempt n.
+        now: with time zone.
     """
     if extracted_by is not None:
         since = min((a.created for a in attempts if a.run_id == extracted_by), default=None)
         later = [a for a in attempts if since is None or a.created >= since]
         if any(a.whole and a.outcome == "answered" for a in later):
             return None
-    mine = [attempt for attempt in attempts if attempt.load == str(load)]
+    return next_attempt(str(load), attempts, now)
+
+
+def next_attempt(task: str, attempts: Sequence[Attempt], now: datetime) -> Step:
+    """Which attempt at what is not answered comes next.
+
+    Args:
+        attempts: the runs of the partition, at this and at other things.
+        now: with time zone. Attempt n + 1 waits 2^n minutes after the end of attempt n.
+    """
+    mine = [attempt for attempt in attempts if attempt.task == task]
     if any(attempt.outcome == "in flight" for attempt in attempts):
         return Step(None)
     if len(mine) >= MAX_ATTEMPTS:
@@ -83,42 +98,48 @@ def attempts_of(
         stages: partition to every asset that applies to it; a run of fewer is not `whole`.
     """
     tags = {PARTITION: list(stages)}
-    filters = [
+    records = watched_records(
+        instance,
         dg.RunsFilter(tags=tags, updated_after=since - CLOCKS),
         dg.RunsFilter(tags=tags, statuses=UNFINISHED),
-    ]
-    records = {record.dagster_run.run_id: record for of in filters for record in instance.get_run_records(of)}
-    refused = refused_runs(warehouse, records)
+    )
+    refused = refused_runs(warehouse, [record.dagster_run.run_id for record in records])
     attempts = defaultdict(list)
-    for partition, attempt in _attempts(records.values(), refused, stages):
-        attempts[partition].append(attempt)
-    return attempts
-
-
-def _attempts(
-    records: Collection[dg.RunRecord],
-    refused: Collection[str],
-    stages: Mapping[str, Collection[dg.AssetKey]],
-) -> Iterator[tuple[str, Attempt]]:
     for record in records:
         run = record.dagster_run
-        if not run.is_finished and not (run.status == dg.DagsterRunStatus.QUEUED or LAUNCHED in run.tags):
-            continue
-        answered = run.is_success or run.run_id in refused
         selected, partition = run.asset_selection, run.tags[PARTITION]
         if selected is not None and selected.isdisjoint(stages[partition]):
             continue  # it watches, or deploys
-        yield (
-            partition,
-            Attempt(
-                run_id=run.run_id,
-                outcome="in flight" if not run.is_finished else "answered" if answered else "died",
-                created=_utc(record.create_timestamp),
-                ended=_ended(record) if run.is_finished else None,
-                load=run.tags.get(LOAD),
-                whole=selected is None or set(stages[partition]) <= selected,
-            ),
+        whole = selected is None or set(stages[partition]) <= selected
+        attempts[partition].append(
+            attempt_of(record, LOAD, answered=run.is_success or run.run_id in refused, whole=whole)
         )
+    return attempts
+
+
+def watched_records(instance: dg.DagsterInstance, *filters: dg.RunsFilter) -> list[dg.RunRecord]:
+    """Runs that fit any of the filters, of the unfinished ones those whose process Dagster watches."""
+    records = {record.dagster_run.run_id: record for of in filters for record in instance.get_run_records(of)}
+    return [
+        record
+        for record in records.values()
+        if (run := record.dagster_run).is_finished
+        or run.status == dg.DagsterRunStatus.QUEUED
+        or LAUNCHED in run.tags
+    ]
+
+
+def attempt_of(record: dg.RunRecord, tag: str, *, answered: bool, whole: bool) -> Attempt:
+    """A run as an attempt at what its tag says."""
+    run = record.dagster_run
+    return Attempt(
+        run_id=run.run_id,
+        outcome="in flight" if not run.is_finished else "answered" if answered else "died",
+        created=_utc(record.create_timestamp),
+        ended=_ended(record) if run.is_finished else None,
+        task=run.tags.get(tag),
+        whole=whole,
+    )
 
 
 def _ended(record: dg.RunRecord) -> datetime:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from e2i_assets.assets.attribute_names import LOAD as LOAD_CONTAINED
 from e2i_assets.automation.attempts import LOAD, MAX_ATTEMPTS, attempts_of, next_step
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.automation.loaded import loaded_cohort_configs
@@ -51,13 +52,13 @@ def build_new_data_sensor() -> dg.SensorDefinition:
 
 
 def published(
-    store: ArtifactStore, partitions: Iterable[str]
+    store: ArtifactStore, asset: str, partitions: Iterable[str]
 ) -> Iterator[tuple[str, Published | ArtifactRefused | None]]:
-    """Partition to its raw tables, or to why they cannot be read."""
+    """Partition to what is published of an asset, or to why it cannot be read."""
 
     def read(partition: str) -> Published | ArtifactRefused | None:
         try:
-            return store.current(NEWEST_RAW, partition)
+            return store.current(asset, partition)
         except ArtifactRefused as error:
             return error
 
@@ -86,15 +87,15 @@ def _requests(
     since = min(load.committed_at for load in waiting.values())
     attempts = attempts_of(context.instance, warehouse, stages, since)
     now = datetime.now(UTC)
-    for partition, raw in published(store, waiting):
+    for partition, raw in published(store, NEWEST_RAW, waiting):
         load = waiting[partition].load_id
         if isinstance(raw, ArtifactRefused):
-            _raise(context, warehouse, _unreadable(partition, load, raw))
+            tell(context, warehouse, unreadable("new_data_sensor", partition, load, raw))
             continue
-        extracted_by = raw.run_id if raw and raw.attributes["load"] == load else None
+        extracted_by = raw.run_id if raw and raw.attributes[LOAD_CONTAINED] == load else None
         step = next_step(load, extracted_by, attempts[partition], now)
         if step is not None and step.alert:
-            _raise(context, warehouse, _given_up(partition, load))
+            tell(context, warehouse, _given_up(partition, load))
         if step is None or step.alert:
             settled[partition] = load
         elif step.number is not None:
@@ -125,11 +126,12 @@ def _given_up(partition: str, load: int) -> Alert:
     )
 
 
-def _unreadable(partition: str, load: int, error: ArtifactRefused) -> Alert:
+def unreadable(sensor: str, partition: str, load: int, error: ArtifactRefused) -> Alert:
+    """What is published of a partition cannot be read, so that a sensor requests nothing of it."""
     return Alert(
         "sensor",
         "high",
-        subject=f"new_data_sensor of {partition}",
+        subject=f"{sensor} of {partition}",
         message=f"{partition}: no run is requested for load {load}. {error}",
         next_step=error.next_step or f"e2i materialize -p {partition} --force",
         partition=partition,
@@ -137,6 +139,7 @@ def _unreadable(partition: str, load: int, error: ArtifactRefused) -> Alert:
     )
 
 
-def _raise(context: dg.SensorEvaluationContext, warehouse: Warehouse, alert: Alert) -> None:
+def tell(context: dg.SensorEvaluationContext, warehouse: Warehouse, alert: Alert) -> None:
+    """Log an alert, and raise it."""
     context.log.error(f"{alert.message} {alert.next_step}")
     raise_alert(warehouse, alert)

@@ -1,18 +1,20 @@
-"""What a tick of the sensor for new data costs: 100 partitions, 10,000 past loads and as many runs.
+"""What a tick of the sensors that loads start costs: 100 partitions, 10,000 past loads and as many runs.
 
 The installation is real but for the data: cohort files, an embedded PostgreSQL with the records of loads and
-Dagster's runs, and the pointer to the raw tables of each partition. A tick is all that Dagster's daemon has the
+Dagster's runs, and the pointers to the raw tables and the features of each partition, in which five versions answer. A tick is all that Dagster's daemon has the
 code location do. Of each kind: the cursor of the tick before, or none as after an upgrade.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import os
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import dagster as dg
@@ -22,12 +24,17 @@ from e2i_assets.automation.attempts import LOAD
 from e2i_assets.automation.sensors import NEWEST_RAW
 from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.session import open_session
+from e2i_assets.modeling.scopes.files import load_scopes
+from e2i_assets.registry.ledger import Entry, Version
 from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.settings import settings
+from e2i_assets.warehouse.queries.monitoring import record_profile
+from e2i_assets.warehouse.queries.registry import registry
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import WHOLE_CONFIG, postgres_home
 
 TEMPLATE = "fabhalta_pnh"
+FEATURES = "0" * 16
 
 
 def write_cohorts(count: int) -> list[str]:
@@ -86,9 +93,31 @@ def date_runs(warehouse: Warehouse) -> None:
 
 
 def publish(store: ArtifactStore, runs: dict[str, tuple[int, str]]) -> None:
-    """The pointer to the raw tables of each partition."""
+    """The pointers to the raw tables and the features of each partition."""
     for key, (load, run_id) in runs.items():
         store.publish(Published(NEWEST_RAW, key, "0" * 16, "", attributes={"load": load}, run_id=run_id))
+        store.publish(Published("features", key, FEATURES, "", run_id=run_id))
+
+
+def register(warehouse: Warehouse, keys: list[str], scopes: list[str]) -> None:
+    """A version of each scope and partition, and a comparison with the features of a load for each day."""
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    insert = sa.text(
+        "INSERT INTO e2i.ml_monitoring_runs (partition, scope, model_name, model_version, run_id, data_version, "
+        "measured_at, new_patients, predictions, judged, total_checks, drift_detected_count, severity, "
+        "drift_score, summary) SELECT :partition, :scope, :name, 1, 'r' || day, day::text, now(), 0, 0, false, 0, "
+        "0, 'none', 0, '{}' FROM generate_series(1, 100) AS day"
+    )
+    for key, scope in product(keys, scopes):
+        name = f"e2i-{scope}-{key}"
+        with registry(warehouse) as ledger:
+            ledger.add(
+                Version(name, scope, key, "", "", "f", "", name, "h", "d", {}, {}, {}, "m", "r", 1, 1, moment)
+            )
+            ledger.append(Entry(name, 1, 1, "registered", None, "staging", "e2i", "e2i", moment))
+        record_profile(warehouse, name, 1, {}, "r")
+        with warehouse.engine.begin() as connection:
+            connection.execute(insert, {"partition": key, "scope": scope, "name": name})
 
 
 @contextmanager
@@ -111,15 +140,15 @@ def main() -> None:
 
         here, warehouse = open_session()
         defs, resources = build_defs(here), build_resources(here)
-        sensor = defs.resolve_sensor_def("new_data_sensor")
-        needed = {name: resources[name] for name in sensor.required_resource_keys}
         add_loads(warehouse, options.partitions, 1, options.loads)
         with dagster_instance() as instance:
             runs = add_runs(instance, keys, options.loads)
             date_runs(warehouse)
             publish(resources["store"], runs)
 
-            def tick(cursor: str | None, requests: int) -> str | None:
+            def tick(cursor: str | None, requests: int, name: str = "new_data_sensor") -> str | None:
+                sensor = defs.resolve_sensor_def(name)
+                needed = {key: resources[key] for key in sensor.required_resource_keys}
                 times, began = [], time.process_time()
                 for _ in range(options.rounds):
                     context = dg.build_sensor_context(
@@ -132,12 +161,14 @@ def main() -> None:
                     made = len(data.run_requests or [])
                     assert made == requests, f"{made} requests instead of {requests}"
                 print(
-                    f"{'no cursor' if cursor is None else 'with cursor'}, {requests} requests: first "
+                    f"{name}, {'no cursor' if cursor is None else 'with cursor'}, {requests} requests: first "
                     f"{times[0]:.2f} s, median {statistics.median(times):.2f} s, longest {max(times):.2f} s; "
                     f"CPU {(time.process_time() - began) / options.rounds:.2f} s"
                 )
                 return data.cursor
 
+            register(warehouse, keys, sorted(load_scopes(WHOLE_CONFIG / "scopes")))
+            tick(None, options.partitions, "watching_sensor")
             settled = tick(None, 0)
             tick(settled, 0)
             add_loads(warehouse, options.partitions, options.loads + 100, options.loads + 100)

@@ -1,4 +1,4 @@
-"""The sensor for new data against a warehouse and a Dagster instance: what it requests, remembers and raises."""
+"""Sensors that loads start, against a warehouse and a Dagster instance: what they request, remember and raise."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from e2i_assets.automation.attempts import LOAD, MAX_ATTEMPTS
+from e2i_assets.automation.attempts import LAUNCHED, LOAD, MAX_ATTEMPTS
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.automation.sensors import NEWEST_RAW
+from e2i_assets.automation.watching import TASK
 from e2i_assets.build import build_defs, build_resources
+from e2i_assets.registry.ledger import Entry, Version
 from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.queries.alerts import alerts
+from e2i_assets.warehouse.queries.monitoring import record_monitoring, record_profile
+from e2i_assets.warehouse.queries.registry import registry
 from e2i_assets.warehouse.warehouse import Warehouse
+from e2i_assets_tests.conftest import shipped_config
 
 CSU, PNH = "Remibrutinib/csu", "Fabhalta/pnh"
 FIRST, SECOND = "remibrutinib_csu", "fabhalta_pnh"
@@ -42,10 +47,12 @@ class World:
 
     def tick(self) -> dict[str, str]:
         """Partition to run key of what a tick requests; the cursor is kept for the next."""
-        sensor, resources = (
-            build_defs(self.here).resolve_sensor_def("new_data_sensor"),
-            build_resources(self.here),
-        )
+        requests = self.requests("new_data_sensor")
+        assert len({request.partition_key for request in requests}) == len(requests)
+        return {str(request.partition_key): str(request.run_key) for request in requests}
+
+    def requests(self, name: str) -> list[dg.RunRequest]:
+        sensor, resources = build_defs(self.here).resolve_sensor_def(name), build_resources(self.here)
         with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
@@ -54,19 +61,21 @@ class World:
         ) as context:
             tick = sensor.evaluate_tick(context)
         self.cursor = tick.cursor
-        requests = tick.run_requests or []
-        assert len({request.partition_key for request in requests}) == len(requests)
-        return {str(request.partition_key): str(request.run_key) for request in requests}
+        return list(tick.run_requests or [])
 
-    def ran(self, partition: str, load: int, status: dg.DagsterRunStatus) -> str:
-        run = dg.DagsterRun(REFRESH, status=status, tags={"dagster/partition": partition, LOAD: str(load)})
+    def ran(self, partition: str, load: int, status: dg.DagsterRunStatus, **tags: str) -> str:
+        run = dg.DagsterRun(
+            REFRESH, status=status, tags={"dagster/partition": partition, LOAD: str(load)} | tags
+        )
         self.instance.add_run(run)
         return run.run_id
 
-    def extracted(self, partition: str, load: int, run_id: str) -> None:
+    def extracted(self, partition: str, load: int, run_id: str, features: str | None = None) -> None:
         self.store.publish(
             Published(NEWEST_RAW, partition, "0" * 16, "", attributes={"load": load}, run_id=run_id)
         )
+        if features:
+            self.store.publish(Published("features", partition, features, "", run_id=run_id))
 
 
 @pytest.fixture
@@ -139,3 +148,77 @@ def test_a_run_begun_before_its_load_may_answer_it(world: World) -> None:
     world.extracted(FIRST, 1, run_id)
     assert world.tick() == {}
     assert json.loads(world.cursor or "") == {FIRST: 1}
+
+
+def answers(world: World, scope: str, number: int = 1, *, trained_on: str, profile: bool = True) -> None:
+    """A version answers in the first partition."""
+    name = f"e2i-{scope}-{FIRST}"
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    version = Version(
+        name, scope, FIRST, "binary_classification", "LightGBM", "f", "classification-service", f"{name}:{number}",
+        f"h{number}", "d", {"features": trained_on}, {}, {}, "m", "r", number, number, moment,
+    )  # fmt: skip
+    with registry(world.warehouse) as ledger:
+        ledger.add(version)
+        ledger.append(Entry(name, number, number, "registered", None, "staging", "e2i", "e2i", moment))
+    if profile:
+        record_profile(world.warehouse, name, number, {}, "r")
+
+
+def compared(world: World, scope: str, features: str, number: int = 1) -> None:
+    run = {
+        "partition": FIRST, "scope": scope, "model_name": f"e2i-{scope}-{FIRST}", "model_version": number,
+        "run_id": f"{scope} {features} {number}", "data_version": features, "new_patients": 0, "predictions": 0,
+        "judged": False, "total_checks": 0, "drift_detected_count": 0, "severity": "none", "drift_score": 0.0,
+        "summary": {},
+    }  # fmt: skip
+    record_monitoring(world.warehouse, run, [], [])
+
+
+def test_what_answers_is_held_against_a_load_once_when_its_features_are_published(
+    world: World, tmp_path: Path
+) -> None:
+    config = shipped_config(tmp_path / "three", ["conversion", "churn", "adoption"])
+    world.here = world.here.model_copy(update={"config": config})
+
+    def asked() -> list[tuple[str, list[str]]]:
+        requests = world.requests("watching_sensor")
+        assert all(request.partition_key == FIRST for request in requests)
+        return [(str(one.run_key), [key.path[0] for key in one.asset_selection or []]) for one in requests]
+
+    old, new = "a" * 16, "b" * 16
+    for scope, profile in (("conversion", True), ("churn", True), ("adoption", False)):
+        answers(world, scope, trained_on=old, profile=profile)
+    world.load(CSU)
+    world.extracted(FIRST, 1, "first", old)
+    assert asked() == []  # trained on it
+    world.load(CSU, PNH)
+    assert asked() == []  # not extracted
+    training = world.ran(FIRST, 2, dg.DagsterRunStatus.STARTED, **{LAUNCHED: "{}"})
+    world.extracted(FIRST, 2, training, new)
+    assert asked() == []  # another run of the partition is under way
+    world.instance.delete_run(training)
+    ((key, scopes),) = asked()
+    assert (key.split("-")[1:4], scopes) == (["watch", "load", "2"], ["churn", "conversion"])
+    assert asked() == [(key, scopes)]  # a tick whose requests were lost asks for the same key
+    watching = world.ran(FIRST, 2, dg.DagsterRunStatus.STARTED, **{LAUNCHED: "{}", TASK: key.split("-")[4]})
+    assert asked() == []
+    world.instance.delete_run(watching)
+    compared(world, "churn", new)
+    ((key, scopes),) = asked()
+    assert scopes == ["conversion"]
+    for _ in range(MAX_ATTEMPTS):
+        world.ran(FIRST, 2, dg.DagsterRunStatus.FAILURE, **{TASK: key.split("-")[4]})
+    assert [asked(), asked()] == [[], []]
+    (alert,) = alerts(world.warehouse)
+    assert (alert.kind, alert.partition, alert.raised) == ("refresh", FIRST, 1)
+    assert "load 2 against the versions of conversion" in alert.message
+    world.load(CSU)
+    world.extracted(FIRST, 3, "third", new)
+    assert [scopes for _, scopes in asked()] == [["conversion"]]  # another load is another try
+    compared(world, "conversion", new)
+    assert (asked(), world.cursor) == ([], "[]")
+    answers(world, "conversion", 2, trained_on=old)
+    assert [scopes for _, scopes in asked()] == [
+        ["conversion"]
+    ]  # who answers now never met what is published

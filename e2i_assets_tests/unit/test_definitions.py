@@ -88,6 +88,7 @@ OURS = {
         "retraining",
         "retraining_comparison",
         "staleness",
+        "watching",
     )
 }
 OVERRIDES = {

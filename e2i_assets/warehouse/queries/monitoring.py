@@ -56,6 +56,24 @@ def profile_of(warehouse: Warehouse, model_name: str, version: int) -> Mapping[s
         return profile
 
 
+def compared_versions(warehouse: Warehouse) -> dict[tuple[str, int], str | None]:
+    """Name and number of every version with a profile, to the version of the features that it was compared
+    with last; None where it never was.
+    """
+    of, run = reference_profiles.c, monitoring_runs.c
+    newest = (
+        sa.select(run.model_name, run.model_version, run.data_version)
+        .distinct(run.model_name, run.model_version)
+        .order_by(run.model_name, run.model_version, run.id.desc())
+        .subquery()
+    )
+    same = (of.model_name == newest.c.model_name) & (of.model_version == newest.c.model_version)
+    query = sa.select(of.model_name, of.model_version, newest.c.data_version)
+    with warehouse.engine.connect() as connection:
+        rows = connection.execute(query.select_from(reference_profiles.outerjoin(newest, same)))
+        return {(row[0], row[1]): row[2] for row in rows}
+
+
 def patients_seen(warehouse: Warehouse, partition: str, until: dt.datetime) -> set[str]:
     """Patients who had a split before a moment: what was trained then was trained or judged on them."""
     of = split_assignments.c
