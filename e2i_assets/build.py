@@ -37,7 +37,11 @@ from e2i_assets.automation.comparison import build_comparison_job
 from e2i_assets.automation.freshness import build_freshness_sensor
 from e2i_assets.automation.jobs import build_jobs
 from e2i_assets.automation.retirement import build_archive_job, build_retirement_sensor
-from e2i_assets.automation.retraining import build_comparison_sensor, build_retraining_sensor
+from e2i_assets.automation.retraining import (
+    build_comparison_sensor,
+    build_retraining_job,
+    build_retraining_sensor,
+)
 from e2i_assets.automation.schedules import build_schedules
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.automation.staleness import build_staleness_sensor
@@ -114,6 +118,7 @@ def build_defs(
             *build_jobs(scopes, [name for name, one in scopes.items() if isinstance(one, PredictiveScope)]),
             build_comparison_job(),
             build_archive_job(),
+            build_retraining_job(),
         ],
         asset_checks=check_overrides or (),
         sensors=build_sensors() if sensor_overrides is None else sensor_overrides,

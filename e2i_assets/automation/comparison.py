@@ -1,7 +1,8 @@
 """Job: a retrained version is held against the one before it, on the same rows of validation.
 
-Test opens once for a model, at its own evaluation, and may have had other rows then. On validation both were
-tuned, which flatters both; the version before saw fewer of its rows.
+Test opens once for a model, at its own evaluation, and may have had other rows then. On validation neither
+was fitted, but each was tuned and calibrated on the rows that there were then: it flatters both, and the new
+version more, by the rows that have come since.
 """
 
 from typing import Any
@@ -20,8 +21,9 @@ from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.alerts.alert import Alert, Severity
-from e2i_assets.monitoring.retraining import Retraining
+from e2i_assets.monitoring.retraining import Retraining, verdict_of
 from e2i_assets.registry.ledger import Version
+from e2i_assets.resources.model_registry import ModelRegistry
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.stages.unforeseen import without_data
 from e2i_assets.warehouse.queries.publications import publication_with
@@ -44,7 +46,7 @@ class NotComparable(E2IError, RuntimeError):
 def build_comparison_job() -> dg.JobDefinition:
     """The job that `retraining_sensor` asks for once a retraining's run has succeeded."""
 
-    @dg.op(required_resource_keys={"settings", "warehouse", "store"})
+    @dg.op(required_resource_keys={"settings", "warehouse", "store", "tracking"})
     def compare(context: dg.OpExecutionContext) -> None:
         resources, number = context.resources, int(context.run.tags[COMPARISON])
         retraining = retraining_of(resources.warehouse, number)
@@ -52,8 +54,16 @@ def build_comparison_job() -> dg.JobDefinition:
         runs = context.instance.get_runs(dg.RunsFilter(tags={RETRAINING: str(number)}))
         scope = load_scopes(resources.settings.config_dir / "scopes")[retraining.scope]
         assert isinstance(scope, PredictiveScope)
+        registry = ModelRegistry(resources.settings, resources.warehouse, resources.tracking)
         with without_data():
-            judge(resources.warehouse, resources.store, scope, retraining, {run.run_id for run in runs})
+            judge(
+                resources.warehouse,
+                resources.store,
+                registry,
+                scope,
+                retraining,
+                {run.run_id for run in runs},
+            )
 
     @dg.job(name=JOB, description="Holds a retrained version against the one before, on the same rows.")
     def compare_retrained() -> None:
@@ -65,42 +75,59 @@ def build_comparison_job() -> dg.JobDefinition:
 def judge(
     warehouse: Warehouse,
     store: ArtifactStore,
+    registry: ModelRegistry,
     scope: PredictiveScope,
     retraining: Retraining,
     run_ids: set[str],
 ) -> None:
     """Compare what a retraining's runs registered with the version before, and write down what came of it.
 
-    One that cannot be compared is no better as far as anybody knows: it ends as failed, with the reason.
+    One that cannot be compared is no better as far as anybody knows: it ends as failed, with the reason. A
+    worse one is archived, lest it answers as the newest in staging.
     """
     model = model_of(warehouse, retraining.model_name)
     new = next((one for one in reversed(model.versions) if one.run_id in run_ids), None)
     if new is None:
-        _end(warehouse, retraining, "no_better", "the same model came out as is registered already", "low")
+        _end(warehouse, retraining, "level", "the same model came out as is registered already", "low")
         return
     old = model.version(retraining.old_model_version)
     try:
-        compared = compared_on_validation(warehouse, store, scope, old, new)
+        compared, rows = compared_on_validation(warehouse, store, scope, old, new)
+        verdict = verdict_of(compared.difference_interval, scope.problem.greater_is_better)
+        if verdict is None:
+            raise NotComparable(
+                f"{rows} rows of validation give no interval of {scope.problem.primary_metric}"
+            )
     except E2IError as error:
         reason = f"{new.title} is registered, and cannot be compared: {error}"
         _end(warehouse, retraining, "failed", reason, "medium", new_model_version=new.version)
         return
-    better = compared.difference if scope.problem.greater_is_better else -compared.difference
-    metric = scope.problem.primary_metric
-    ours = compared.value + compared.difference
-    figures = f"{new.title} has {metric} {ours:.4g} on validation, version {old.version} {compared.value:.4g}"
+    figures = _in_words(scope.problem.primary_metric, compared, old, new, rows)
+    if verdict == "worse":
+        registry.set_aside(new, f"worse than version {old.version}: {figures}")
     _end(
-        warehouse, retraining, "succeeded" if better > 0 else "no_better", figures, "low",
-        new_model_version=new.version, metric_name=metric, old_metric_value=compared.value,
-        new_metric_value=ours, improvement=better,
-        comparison={"split": "validation", **to_json(compared)},
+        warehouse, retraining, verdict, figures, "low",
+        new_model_version=new.version, metric_name=scope.problem.primary_metric,
+        old_metric_value=compared.value, new_metric_value=compared.value + compared.difference,
+        improvement=compared.difference if scope.problem.greater_is_better else -compared.difference,
+        comparison={"split": "validation", "rows": rows, **to_json(compared)},
     )  # fmt: skip
+
+
+def _in_words(metric: str, compared: Compared, old: Version, new: Version, rows: int) -> str:
+    assert compared.difference_interval is not None
+    low, high = compared.difference_interval
+    return (
+        f"{new.title} has {metric} {compared.value + compared.difference:.4g} on the {rows} rows of "
+        f"validation, version {old.version} {compared.value:.4g}: {compared.difference:+.3g} "
+        f"(95 % {low:+.3g} to {high:+.3g})"
+    )
 
 
 def compared_on_validation(
     warehouse: Warehouse, store: ArtifactStore, scope: PredictiveScope, old: Version, new: Version
-) -> Compared:
-    """Both versions on the validation rows that the new one was tuned on.
+) -> tuple[Compared, int]:
+    """Both versions on the validation rows that the new one was tuned on, and how many these are.
 
     Raises:
         E2IError: a model or the rows are gone, or have not what a model needs.
@@ -112,7 +139,7 @@ def compared_on_validation(
     names = list(dict.fromkeys((*challenger.features, *champion.features)))
     rows = labelled("validation", splits.validation, names, scope)
     ours, theirs = (model.predict(rows.X[list(model.features)]) for model in (challenger, champion))
-    return compared_with(old.title, scope.problem, rows.y, ours, theirs)
+    return compared_with(old.title, scope.problem, rows.y, ours, theirs), len(rows.y)
 
 
 def _model(warehouse: Warehouse, store: ArtifactStore, version: Version) -> TrainedModel:
@@ -135,8 +162,9 @@ def _end(
 def outcome_alert(retraining: Retraining, status: str, reason: str, severity: Severity) -> Alert:
     """What came of a retraining, and what a person does with that."""
     next_steps = {
-        "succeeded": f"Promote it where you want it served: e2i models list {retraining.model_name}",
-        "no_better": "The version before stays; find out what has changed: e2i lineage",
+        "better": f"Promote it where you want it served: e2i models list {retraining.model_name}",
+        "level": "Nothing speaks for the new one; find out what has changed: e2i lineage",
+        "worse": "It is archived, the version before stays; find out what has changed: e2i lineage",
         "refused": f"Read the gate in Dagit, mend it, then: e2i retrain request {retraining.scope} "
         f"-p {retraining.partition}",
         "failed": f"Read the run in Dagit, then: e2i retrain request {retraining.scope} "
@@ -146,7 +174,7 @@ def outcome_alert(retraining: Retraining, status: str, reason: str, severity: Se
         "retraining",
         severity,
         subject=f"retraining of {retraining.title}",
-        message=f"Retraining {retraining.id} of {retraining.title}: {status.replace('_', ' ')}. {reason}.",
+        message=f"Retraining {retraining.id} of {retraining.title}: {status}. {reason}.",
         next_step=next_steps[status],
         partition=retraining.partition,
         scope=retraining.scope,

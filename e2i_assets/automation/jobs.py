@@ -9,7 +9,7 @@ import dagster as dg
 
 from e2i_assets.partitions import partitions
 
-REFRESH, DEPLOY, WATCH, ARCHIVE = "refresh", "deploy", "watch", "archive"
+REFRESH, DEPLOY, WATCH, ARCHIVE, RETRAIN = "refresh", "deploy", "watch", "archive", "ask_for_retraining"
 ASKED_FOR = ("deployment", "holdout_validation")
 """Stages of a scope that only a person asks for: what answers in production is changed by a decision, not by
 data that arrived."""

@@ -1,6 +1,4 @@
-"""Sensors: what is due is asked for, what was approved is carried out, and what came of it written down."""
-
-from __future__ import annotations
+"""What is due is asked for, what was approved is carried out, and what came of it written down."""
 
 import datetime as dt
 from collections.abc import Collection, Iterator
@@ -8,8 +6,8 @@ from collections.abc import Collection, Iterator
 import dagster as dg
 
 from e2i_assets.automation.comparison import COMPARISON, JOB, RETRAINING, outcome_alert
-from e2i_assets.automation.due import ask_for_due
-from e2i_assets.automation.jobs import REFRESH, job_of
+from e2i_assets.automation.due import ask_for_due, ask_on_schedule
+from e2i_assets.automation.jobs import REFRESH, RETRAIN, job_of
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.automation.unreadable import alerting
 from e2i_assets.monitoring.retraining import MAX_RUNS, Progress, Retraining, Run, next_of
@@ -50,6 +48,26 @@ def build_retraining_sensor() -> dg.SensorDefinition:
             yield dg.SkipReason(f"{len(approved)} retrainings under way" if approved else "none is approved")
 
     return retraining_sensor
+
+
+def build_retraining_job() -> dg.JobDefinition:
+    """The job of a schedule; `retraining_sensor` goes on with what it asked for."""
+
+    @dg.op(required_resource_keys={"settings", "warehouse", "store"})
+    def ask(context: dg.OpExecutionContext) -> None:
+        resources = context.resources
+        now = dt.datetime.now(dt.UTC)
+        for decided in ask_on_schedule(resources.settings, resources.warehouse, resources.store, now):
+            context.log.info(decided)
+
+    @dg.job(
+        name=RETRAIN,
+        description="Asks for a retraining of every version that answers, where the rules allow.",
+    )
+    def ask_for_retraining() -> None:
+        ask()
+
+    return ask_for_retraining
 
 
 def build_comparison_sensor() -> dg.SensorDefinition:

@@ -6,63 +6,58 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from e2i_assets.automation.jobs import ARCHIVE, REFRESH, WATCH, served_assets
+from e2i_assets.automation.jobs import ARCHIVE, RETRAIN, WATCH, served_assets
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.modeling.scopes.files import load_scopes
-from e2i_assets.stages.stage import FORCE
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
-    """Nightly watching, weekly training of every model, nightly archive; in UTC."""
+    """Nightly watching, weekly retraining, nightly archive; in UTC."""
     return [
-        _of_partitions(
-            "nightly_drift",
-            "0 2 * * *",
-            WATCH,
-            "Every answering version against what came since it was trained.",
-        ),
-        _of_partitions(
+        _nightly_drift(),
+        _of_job(
             "weekly_retraining",
             "0 3 * * 0",
-            REFRESH,
-            "Every model anew from the data that are published, up to the registry and its gates.",
+            RETRAIN,
+            "Asks that every version that answers be trained again, by the rules of config/retraining.yaml.",
         ),
-        dg.ScheduleDefinition(
-            name="nightly_archive",
-            cron_schedule="0 4 * * *",
-            job_name=ARCHIVE,
-            execution_timezone="UTC",
-            description="Archives what left production 30 days ago, or as long as the rules say.",
+        _of_job(
+            "nightly_archive",
+            "0 4 * * *",
+            ARCHIVE,
+            "Archives what left production 30 days ago, or as long as the rules say.",
         ),
     ]
 
 
-def _of_partitions(name: str, cron: str, job: str, description: str) -> dg.ScheduleDefinition:
+def _of_job(name: str, cron: str, job: str, description: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=name, cron_schedule=cron, job_name=job, execution_timezone="UTC", description=description
+    )
+
+
+def _nightly_drift() -> dg.ScheduleDefinition:
     """A run of each partition, once for each time of the calendar."""
 
     @dg.schedule(
-        name=name,
-        cron_schedule=cron,
-        job_name=job,
+        cron_schedule="0 2 * * *",
+        job_name=WATCH,
         execution_timezone="UTC",
         required_resource_keys={"settings"},
-        description=description,
+        description="Every answering version against what came since it was trained.",
     )
-    def of_partitions(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    def nightly_drift(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         config = context.resources.settings.config_dir
         assert context.repository_def is not None
         keys = sorted(context.repository_def.asset_graph.executable_asset_keys)
         scopes = load_scopes(config / "scopes")
         for partition, cohort in loaded_cohort_configs(context, config).items():
-            served = served_assets(keys, cohort.scopes, scopes, job)
-            # Shared stages stand: what is trained again is trained on what was published last.
-            stages = [key for key in served if key.path[0] in scopes]
+            stages = served_assets(keys, cohort.scopes, scopes, WATCH)
             if stages:
                 yield dg.RunRequest(
-                    run_key=f"{partition}-{name}-{context.scheduled_execution_time.date()}",
+                    run_key=f"{partition}-nightly_drift-{context.scheduled_execution_time.date()}",
                     partition_key=partition,
                     asset_selection=stages,
-                    tags={FORCE: "true"} if job == REFRESH else {},
                 )
 
-    return of_partitions
+    return nightly_drift

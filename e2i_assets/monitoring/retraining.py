@@ -11,11 +11,14 @@ from pydantic import Field
 
 from e2i_assets.config_files import ConfigModel
 from e2i_assets.modeling.config import YamlModel
+from e2i_assets.modeling.metrics.intervals import Interval
 
 FILE = "retraining.yaml"
 """Below the configuration folder."""
 MAX_RUNS = 3
 """Runs of one retraining that die before it is given up."""
+SCHEDULE, ATTEMPTS = "schedule", "attempts"
+"""Rules of the decision that are asked for by name."""
 
 
 class DriftRules(ConfigModel):
@@ -59,6 +62,7 @@ class Watched:
         last_ended: when the last retraining of the model ended.
         attempts: retrainings of this version that came to nothing.
         is_open: whether one is asked for or under way.
+        scheduled: whether its time by the schedule has come.
     """
 
     drift: Mapping[str, float]
@@ -70,6 +74,7 @@ class Watched:
     last_ended: dt.datetime | None
     attempts: int
     is_open: bool = False
+    scheduled: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,11 @@ class Decision:
     """Whether to retrain, with every reason.
 
     Attributes:
-        trigger: `drift` or `performance`; None where nothing asks for it.
+        trigger: `drift`, `performance` or `scheduled`; None where nothing asks for it.
         approval: whether a person must approve.
     """
 
-    trigger: Literal["drift", "performance"] | None
+    trigger: Literal["drift", "performance", "scheduled"] | None
     approval: bool
     reasons: tuple[Reason, ...]
 
@@ -105,6 +110,11 @@ class Decision:
     def against(self) -> tuple[Reason, ...]:
         """What speaks against it."""
         return tuple(one for one in self.reasons if not one.asks and not one.met)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether something asks for it, and all attempts came to nothing."""
+        return self.trigger is not None and any(one.rule == ATTEMPTS for one in self.against)
 
     @property
     def asking(self) -> tuple[Reason, ...]:
@@ -125,9 +135,16 @@ def decide(watched: Watched, rules: RetrainingRules, now: dt.datetime) -> Decisi
     """
     reasons = (*_asking(watched, rules), *_holding(watched, rules, now))
     met = [one.rule for one in reasons if one.asks and one.met]
-    drifted = any(rule.startswith("drift") for rule in met)
     large = watched.overall is not None and watched.overall >= rules.approval_unless_drift
-    return Decision("drift" if drifted else "performance" if met else None, not large, reasons)
+    return Decision(_trigger(met), not large, reasons)
+
+
+def _trigger(met: Sequence[str]) -> Literal["drift", "performance", "scheduled"] | None:
+    if any(rule.startswith("drift") for rule in met):
+        return "drift"
+    if any(rule != SCHEDULE for rule in met):
+        return "performance"
+    return "scheduled" if met else None
 
 
 def _asking(watched: Watched, rules: RetrainingRules) -> Iterator[Reason]:
@@ -135,6 +152,8 @@ def _asking(watched: Watched, rules: RetrainingRules) -> Iterator[Reason]:
         yield _asks(f"drift of {kind}", watched.drift.get(kind), limit)
     yield _asks("accuracy", watched.accuracy, rules.min_accuracy, below=True)
     yield _asks("relative loss of the primary metric", watched.relative_loss, rules.max_relative_loss)
+    yield Reason(SCHEDULE, "its time has come", "due" if watched.scheduled else "not due",
+                 watched.scheduled, asks=True)  # fmt: skip
 
 
 def _asks(rule: str, value: float | None, limit: float, *, below: bool = False) -> Reason:
@@ -152,7 +171,7 @@ def _holding(watched: Watched, rules: RetrainingRules, now: dt.datetime) -> Iter
     )
     ended = f"{watched.last_ended:%Y-%m-%d %H:%M} UTC" if watched.last_ended else "never"
     yield Reason("cool-down", f"{rules.cool_down_hours:g} hours since the last ended", ended, rested)
-    yield Reason("attempts", f"fewer than {rules.max_attempts} that came to nothing", str(watched.attempts),
+    yield Reason(ATTEMPTS, f"fewer than {rules.max_attempts} that came to nothing", str(watched.attempts),
                  watched.attempts < rules.max_attempts)  # fmt: skip
     enough = watched.samples is not None and watched.samples >= rules.min_samples
     yield Reason("samples", f"at least {rules.min_samples} in train",
@@ -161,6 +180,26 @@ def _holding(watched: Watched, rules: RetrainingRules, now: dt.datetime) -> Iter
     yield Reason("age of the data", f"at most {rules.max_data_age_days} days",
                  "not known" if age is None else f"{age} days",
                  age is not None and age <= rules.max_data_age_days)  # fmt: skip
+
+
+Verdict = Literal["better", "level", "worse"]
+
+
+def verdict_of(difference: Interval | None, greater_is_better: bool) -> Verdict | None:
+    """Whether a new version is better or worse than the one before, or not to be told apart from it.
+
+    Better or worse where the interval has no zero: of versions that are equally good one in 40 is told as
+    better, one in 40 as worse.
+
+    Args:
+        difference: 95 % interval of the new one's metric less the other's, paired by row; None where there is
+            none, which decides nothing.
+    """
+    if difference is None:
+        return None
+    if difference.low <= 0 <= difference.high:
+        return "level"
+    return "better" if (difference.low > 0) == greater_is_better else "worse"
 
 
 @dataclass(frozen=True)

@@ -312,6 +312,13 @@ class ModelRegistry:
                 plan = Plan(current, version, current.stages()[version.version], ARCHIVED, (), at)
                 yield self.carry_out(plan, BY_ITSELF, note=f"left production at {left:%Y-%m-%d}")
 
+    def set_aside(self, version: Version, note: str) -> None:
+        """Archive a version that is no further than staging, whither its rules alone have brought it."""
+        model = self.model(version.model_name)
+        stage = model.stages()[version.version]
+        if stage in (DEVELOPMENT, STAGING):
+            self.carry_out(Plan(model, version, stage, ARCHIVED, (), self._time()), BY_ITSELF, note=note)
+
     def tell_mlflow(self, model_name: str) -> str | None:
         """Bring MLflow to what the ledger says; why it could not be, else None."""
         try:

@@ -12,10 +12,10 @@ from e2i_assets.warehouse.deployment_records import metadata
 from e2i_assets.warehouse.registry_records import of_version
 
 RETRAINING = (
-    "requested", "approved", "running", "succeeded", "no_better", "refused", "failed", "rejected",
+    "requested", "approved", "running", "better", "level", "worse", "refused", "failed", "rejected",
 )  # fmt: skip
-"""Status of a retraining: waits for approval; waits for its run; its run goes; a version was registered that
-is better than the one that was served; one that is not; a gate refused it; its runs died; a person did."""
+"""Status of a retraining: waits for approval; waits for its run; its run goes; its version is better than the
+one before, not to be told apart from it, or worse; a gate refused it; its runs died; a person did."""
 OPEN = RETRAINING[:3]
 
 
@@ -105,7 +105,7 @@ retraining_history = sa.Table(
         "old_model_version", sa.Integer, nullable=False, comment="that is served, or was registered last"
     ),
     sa.Column("new_model_version", sa.Integer),
-    text("trigger_type", "drift, performance, or a person"),
+    text("trigger_type", "drift, performance, scheduled, or a person"),
     text("trigger_reason"),
     _json("decision", "every reason for and against, with what was wanted and found"),
     sa.Column("alert_id", sa.ForeignKey(monitoring_alerts.c.id)),

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from e2i_assets.assets.attribute_names import NEWEST
 from e2i_assets.automation.comparison import COMPARISON, RETRAINING, build_comparison_job
 from e2i_assets.automation.jobs import REFRESH
+from e2i_assets.automation.retraining import build_retraining_job
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.main import app
 from e2i_assets.errors import E2IError
@@ -26,6 +27,7 @@ from e2i_assets.registry.ledger import Entry, Version
 from e2i_assets.resources.store import Published
 from e2i_assets.settings import Settings
 from e2i_assets.stages.stage import FORCE
+from e2i_assets.warehouse.alert_records import retraining_history
 from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
 from e2i_assets.warehouse.queries.monitoring import record_monitoring
@@ -174,13 +176,15 @@ def test_what_was_trained_is_compared(world: World) -> None:
     assert (request.run_key, request.tags[COMPARISON]) == (f"retraining-{number}-comparison-1", str(number))
     world.ran(number, dg.DagsterRunStatus.STARTED, COMPARISON)
     assert world.tick("retraining_comparison_sensor") == []
-    resources = {name: build_resources(world.here)[name] for name in ("settings", "warehouse", "store")}
+    resources = {
+        name: build_resources(world.here)[name] for name in ("settings", "warehouse", "store", "tracking")
+    }
     job = build_comparison_job()
     assert job.execute_in_process(
         instance=world.instance, resources=resources, tags={COMPARISON: str(number)}
     ).success
     ended = world.now(number)
-    assert (ended.status, ended.note) == ("no_better", "the same model came out as is registered already")
+    assert (ended.status, ended.note) == ("level", "the same model came out as is registered already")
     assert world.tick() == []
 
 
@@ -245,7 +249,7 @@ def test_what_is_due_is_asked_for_and_a_person_approves(world: World, tmp_path: 
     (made,) = retrainings(world.warehouse)
     assert (made.status, made.trigger_type, made.requested_by) == ("requested", "performance", "e2i")
     assert "accuracy is 0.65 (below 0.7)" in made.trigger_reason
-    assert len(made.decision["reasons"]) == 10
+    assert len(made.decision["reasons"]) == 11
     answer_request(world.warehouse, made.id, approve=False, by="Anna Smith")
     drifted(world, 0.85)
     assert world.tick() == []  # cool-down
@@ -259,6 +263,47 @@ def test_large_drift_needs_nobody(world: World, tmp_path: Path) -> None:
     (request,) = world.tick()
     assert request.run_key == "retraining-1-attempt-1"
     assert world.now(1).status == "approved"
+
+
+def scheduled(world: World) -> list[Retraining]:
+    """What the schedule's job leaves."""
+    resources = {name: build_resources(world.here)[name] for name in ("settings", "warehouse", "store")}
+    assert build_retraining_job().execute_in_process(instance=world.instance, resources=resources).success
+    return retrainings(world.warehouse)
+
+
+def test_the_schedule_asks_by_the_same_rules(world: World) -> None:
+    assert scheduled(world) == []  # no data that a new version could be trained on
+    a_published_partition(world)
+    (made,) = scheduled(world)
+    assert (made.status, made.trigger_type, made.requested_by) == ("requested", "scheduled", "e2i")
+    assert (made.model_name, made.old_model_version) == (NAME, 1)  # that answers
+    assert "schedule is due" in made.trigger_reason
+    assert world.tick() == []
+    assert len(scheduled(world)) == 1  # one is open
+    answer_request(world.warehouse, made.id, approve=False, by="Anna Smith")
+    assert len(scheduled(world)) == 1  # cool-down
+
+
+def test_what_the_schedule_asks_for_is_carried_out_and_given_up_like_any_other(world: World) -> None:
+    a_published_partition(world)
+    drifted(world, 0.85)
+    for number in (1, 2, 3):
+        made, *_ = scheduled(world)
+        assert (made.id, made.status, made.trigger_type) == (
+            number,
+            "approved",
+            "drift",
+        )  # drift is that large
+        (request,) = world.tick()
+        assert request.run_key == f"retraining-{number}-attempt-1"
+        long_ago = {"status": "level", "completed_at": NOW, "triggered_at": NOW}
+        with world.warehouse.engine.begin() as connection:
+            connection.execute(sa.update(retraining_history).values(long_ago))
+    assert len(scheduled(world)) == 3
+    (alert,) = [one for one in alerts(world.warehouse) if "given up" in one.subject]
+    assert "attempts: 3, wanted fewer than 3 that came to nothing" in alert.message
+    assert "e2i retrain status" in alert.next_step
 
 
 @pytest.mark.parametrize("of", [{"patients": 999}, {"age": 91}])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from e2i_assets.modeling.metrics.intervals import Interval
 from e2i_assets.monitoring.retraining import (
     Next,
     Progress,
@@ -16,6 +17,7 @@ from e2i_assets.monitoring.retraining import (
     Watched,
     decide,
     next_of,
+    verdict_of,
 )
 from e2i_assets_tests.conftest import ROOT
 
@@ -46,13 +48,16 @@ def test_the_shipped_rules_are_the_defaults_and_ask_for_nothing_by_themselves() 
         ({"relative_loss": 0.099}, None),
         ({"relative_loss": 0.1}, "performance"),
         ({"accuracy": 0.5, "drift": {"data": 1.0}}, "drift"),
+        ({"scheduled": True}, "scheduled"),
+        ({"scheduled": True, "accuracy": 0.5}, "performance"),
+        ({"scheduled": True, "drift": {"data": 0.5}}, "drift"),
         ({"drift": {}, "overall": None, "accuracy": None, "relative_loss": None}, None),
     ],
 )
 def test_what_asks_for_it(change: dict[str, Any], trigger: str | None) -> None:
     decision = decide(replace(WELL, **change), RULES, NOON)
     assert (decision.trigger, decision.due) == (trigger, trigger is not None)
-    assert len(decision.reasons) == 10
+    assert len(decision.reasons) == 11
 
 
 @pytest.mark.parametrize(
@@ -72,12 +77,31 @@ def test_what_speaks_against_it(change: dict[str, Any], rule: str) -> None:
     decision = decide(replace(DRIFTED, **change), RULES, NOON)
     assert (decision.trigger, decision.due) == ("drift", False)
     assert [one.rule for one in decision.against] == [rule]
+    assert decision.given_up is (rule == "attempts")
     assert "drift of data is 0.5 (at least 0.5)" in decision.summary
 
 
 @pytest.mark.parametrize(("overall", "approval"), [(None, True), (0.79, True), (0.8, False)])
 def test_a_person_approves_unless_the_drift_is_large(overall: float | None, approval: bool) -> None:
     assert decide(replace(DRIFTED, overall=overall), RULES, NOON).approval is approval
+
+
+@pytest.mark.parametrize(
+    ("interval", "of_more", "of_less"),
+    [
+        ((0.001, 0.1), "better", "worse"),
+        ((-0.1, -0.001), "worse", "better"),
+        ((-0.001, 0.2), "level", "level"),
+        ((0.0, 0.2), "level", "level"),
+        (None, None, None),
+    ],
+)
+def test_versions_are_told_apart_beyond_noise(
+    interval: tuple[float, float] | None, of_more: str | None, of_less: str | None
+) -> None:
+    difference = Interval(*interval) if interval else None
+    assert verdict_of(difference, greater_is_better=True) == of_more
+    assert verdict_of(difference, greater_is_better=False) == of_less
 
 
 def runs(*outcomes: Any) -> list[Run]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _OF = retraining_history.c
 OPEN = ("requested", "approved", "running")
-CAME_TO_NOTHING = ("no_better", "refused", "failed")
+CAME_TO_NOTHING = ("level", "worse", "refused", "failed")
 
 
 @dataclass(frozen=True)

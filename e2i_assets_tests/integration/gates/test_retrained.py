@@ -20,6 +20,8 @@ from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.retraining import Retraining
+from e2i_assets.registry.ledger import Entry
+from e2i_assets.resources.model_registry import ModelRegistry
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.queries.publications import Made, publication_with, record_publication
@@ -63,6 +65,8 @@ def register_another(here: Settings) -> None:
     )
     with registry(warehouse) as ledger:
         ledger.add(replace(version, version=2, mlflow_version=2, files_hash="another", run_id="retrained"))
+        number = ledger.model(NAME).next_sequence
+        ledger.append(Entry(NAME, number, 2, "registered", None, "staging", "e2i", "e2i", ledger.now()))
 
 
 def retrain(warehouse: Warehouse, old: int) -> Retraining:
@@ -82,28 +86,37 @@ def counted(warehouse: Warehouse) -> Any:
 def test_a_retrained_version_is_held_against_the_one_before(here: Settings) -> None:
     resources = build_resources(here)
     warehouse, store = resources["warehouse"], resources["store"]
+    models = ModelRegistry(here, warehouse, resources["tracking"])
     scope: Any = load_scopes(here.config_dir / "scopes")["conversion"]
     opened = counted(warehouse)
 
     def outcome(old: int, runs: set[str]) -> Retraining:
         asked = retrain(warehouse, old)
-        judge(warehouse, store, scope, asked, runs)
+        judge(warehouse, store, models, scope, asked, runs)
         ended = retraining_of(warehouse, asked.id)
         assert ended is not None
         assert ended.completed_at is not None
         return ended
 
     same = outcome(1, {"of nothing"})
-    assert (same.status, same.new_model_version) == ("no_better", None)
+    assert (same.status, same.new_model_version) == ("level", None)
     register_another(here)
     worse = outcome(1, {"retrained"})
-    assert (worse.status, worse.new_model_version, worse.metric_name) == ("no_better", 2, "roc_auc")
+    assert (worse.status, worse.new_model_version, worse.metric_name) == ("worse", 2, "roc_auc")
+    low, high = worse.comparison["difference_interval"]
+    assert low < worse.comparison["difference"] < high < 0
+    assert worse.comparison["rows"] == model_of(warehouse, NAME).version(1).samples["validation"]
+    stages = model_of(warehouse, NAME).stages()
+    assert (stages[1], stages[2]) == ("staging", "archived")
     assert worse.new_metric_value == pytest.approx(0.5)
     assert worse.old_metric_value is not None
     assert worse.improvement == pytest.approx(0.5 - worse.old_metric_value)
     assert worse.comparison["split"] == "validation"
     better = outcome(2, {model_of(warehouse, NAME).version(1).run_id})
-    assert (better.status, better.improvement) == ("succeeded", pytest.approx(-worse.improvement))
+    assert (better.status, better.improvement) == ("better", pytest.approx(-worse.improvement))
+    itself = outcome(1, {model_of(warehouse, NAME).version(1).run_id})
+    assert (itself.status, itself.improvement) == ("level", 0)
+    assert model_of(warehouse, NAME).stages() == stages
     assert counted(warehouse) == opened
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM e2i.ml_publications WHERE version = 'b2'"))
