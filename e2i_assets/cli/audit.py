@@ -1,4 +1,4 @@
-"""`e2i audit`: does a table know what it should not?"""
+"""`e2i audit`: does a table know what it should not, and how do the indicators stand?"""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 if TYPE_CHECKING:
     from e2i_assets.leakage import LeakageReport
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look for leakage in a table.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look for leakage, and at the KPIs.")
 
 
 @app.callback()
 def audits() -> None:
-    """Look for leakage in a table."""
+    """Look for leakage in a table, and at the KPIs of a partition."""
 
 
 @app.command(no_args_is_help=True)
@@ -90,6 +90,26 @@ def leakage(
     if html is not None:
         say(f"report: {html}", as_json=json)
     raise typer.Exit(int(any(not report.ok for report in reports.values())))
+
+
+@app.command()
+def kpi(
+    partition: Annotated[
+        list[str] | None,
+        typer.Option("--partition", "-p", help="Partition key; repeat for several. [default: all]"),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="File for the report as a page; none otherwise.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="File for the report in Markdown.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Compute the KPIs of config/kpis; exits with 1 when one has no value, or a critical one.
+
+    Each is checked against the tables, views, columns and types that the database has; what asks for others
+    is not computable, and says what is missing. Nothing is written to the database.
+    """
+    from e2i_assets.cli.kpis import run_kpis
+
+    raise typer.Exit(run_kpis(partition or [], html=html, markdown=markdown, as_json=json))
 
 
 def _of_partition(partition: str) -> dict[str, LeakageReport]:

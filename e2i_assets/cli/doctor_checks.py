@@ -62,6 +62,7 @@ def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findi
 
 def configuration(here: Settings) -> Iterator[Finding]:
     """Whether every file of the configuration can be used."""
+    from e2i_assets.kpis.file import FOLDER, load_kpis
     from e2i_assets.modeling.scopes.files import wrong_scopes
     from e2i_assets.modeling.tuning.config import OptunaConfig
     from e2i_assets.monitoring.alerts.config import AlertRules
@@ -80,6 +81,7 @@ def configuration(here: Settings) -> Iterator[Finding]:
         "mlflow/mlflow.yaml": PromotionRules.from_yaml,
         "alerts.yaml": AlertRules.from_yaml,
         "retraining.yaml": RetrainingRules.from_yaml,
+        FOLDER: lambda folder: load_kpis(folder.parent),
     }
     for name, read in readers.items():
         try:

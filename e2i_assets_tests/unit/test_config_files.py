@@ -18,6 +18,7 @@ from e2i_assets.cohorts import CohortConfig
 from e2i_assets.config_files import ConfigFileError, ConfigModel, parse_yaml
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.kpis.file import KpiGroup
 from e2i_assets.modeling.scopes.files import read_scope
 from e2i_assets.modeling.tuning.config import OptunaConfig
 from e2i_assets.monitoring.alerts.config import AlertRules
@@ -96,6 +97,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "config/quality.yaml": QualityConfig.from_yaml,
     "config/alerts.yaml": AlertRules.from_yaml,
     "config/retraining.yaml": RetrainingRules.from_yaml,
+    "config/kpis/3_triggers.yaml": KpiGroup.from_yaml,
     "config/expectations/triggers.yaml": lambda path: QualityConfig.from_yaml(path.parent.parent / "quality.yaml"),
     "examples/gbsg2/mapping.yaml": Mapping.from_yaml,
     "contract.yaml": lambda path: read_contract(str(path)),

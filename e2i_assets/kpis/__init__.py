@@ -1,0 +1,1 @@
+"""Key performance indicators: their reviewed file, what they ask of the warehouse, and how they stand."""
