@@ -16,6 +16,7 @@ from e2i_assets.assets.effect_estimate import build_effect_estimate
 from e2i_assets.assets.evaluation import build_evaluation
 from e2i_assets.assets.features import features
 from e2i_assets.assets.holdout_validation import build_holdout_validation
+from e2i_assets.assets.kpi_report import kpi_report
 from e2i_assets.assets.model_candidate import build_model_candidate
 from e2i_assets.assets.model_card import build_model_card
 from e2i_assets.assets.preprocessor import build_preprocessor
@@ -130,7 +131,7 @@ def build_defs(
 
 def build_assets(scopes: list[Scope]) -> list[dg.AssetsDefinition]:
     """Every asset: the shared stages, then those of each scope."""
-    shared = [*build_raw_assets(), qc_report, cohort, features, splits]
+    shared = [*build_raw_assets(), qc_report, cohort, features, splits, kpi_report]
     return shared + [asset for scope in scopes for asset in build_stages(scope)]
 
 

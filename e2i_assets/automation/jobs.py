@@ -9,18 +9,22 @@ import dagster as dg
 
 from e2i_assets.partitions import partitions
 
-REFRESH, DEPLOY, WATCH, ARCHIVE, RETRAIN = "refresh", "deploy", "watch", "archive", "ask_for_retraining"
+REFRESH, DEPLOY, WATCH, KPIS = "refresh", "deploy", "watch", "kpis"
+ARCHIVE, RETRAIN = "archive", "ask_for_retraining"
 ASKED_FOR = ("deployment", "holdout_validation")
 """Stages of a scope that only a person asks for: what answers in production is changed by a decision, not by
 data that arrived."""
 WATCHED = ("drift_report",)
 """Stages of a scope that watch what answers; a refresh neither waits for them nor fails with them."""
 
+MEASURED = ("kpi_report",)
+"""Shared stages that look at the warehouse as it is, and that nothing else is made from."""
+
 
 def build_jobs(
     scopes: Iterable[str], watched: Iterable[str]
 ) -> list[Any]:  # Dagster does not export the type
-    """Refresh, from raw tables to registered models; deploy, which goes on from there; and watch.
+    """Refresh, from raw tables to registered models; deploy, which goes on from there; watch; and KPIs.
 
     Args:
         watched: the scopes whose models are watched.
@@ -29,10 +33,11 @@ def build_jobs(
         dg.AssetSelection.assets(*([scope, stage] for scope in of for stage in stages))
         for of, stages in ((scopes, ASKED_FOR), (watched, WATCHED))
     )
+    measuring = dg.AssetSelection.assets(*MEASURED)
     return [
         dg.define_asset_job(
             REFRESH,
-            selection=dg.AssetSelection.all() - deployment - watching,
+            selection=dg.AssetSelection.all() - deployment - watching - measuring,
             partitions_def=partitions(),
             description="One partition from raw tables to registered models. Stages whose inputs, code and "
             "configuration are unchanged stand as published.",
@@ -51,12 +56,23 @@ def build_jobs(
             description="What came since the answering versions of one partition were trained, against what "
             "they were trained on. Blocks nothing.",
         ),
+        dg.define_asset_job(
+            KPIS,
+            selection=measuring,
+            partitions_def=partitions(),
+            description="The indicators of one partition, from the warehouse as it is. Blocks nothing.",
+        ),
     ]
 
 
 def job_of(key: dg.AssetKey) -> str:
     """The job that an asset is made by."""
-    return {**dict.fromkeys(ASKED_FOR, DEPLOY), **dict.fromkeys(WATCHED, WATCH)}.get(key.path[-1], REFRESH)
+    by_stage = {
+        **dict.fromkeys(ASKED_FOR, DEPLOY),
+        **dict.fromkeys(WATCHED, WATCH),
+        **dict.fromkeys(MEASURED, KPIS),
+    }
+    return by_stage.get(key.path[-1], REFRESH)
 
 
 def served_assets(

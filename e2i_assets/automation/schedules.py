@@ -6,15 +6,26 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from e2i_assets.automation.jobs import ARCHIVE, RETRAIN, WATCH, served_assets
+from e2i_assets.automation.jobs import ARCHIVE, KPIS, RETRAIN, WATCH, served_assets
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.modeling.scopes.files import load_scopes
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
-    """Nightly watching, weekly retraining, nightly archive; in UTC."""
+    """Nightly watching and KPIs, weekly retraining, nightly archive; in UTC."""
     return [
-        _nightly_drift(),
+        _of_partitions(
+            "nightly_drift",
+            "0 2 * * *",
+            WATCH,
+            "Every answering version against what came since it was trained.",
+        ),
+        _of_partitions(
+            "nightly_kpis",
+            "30 2 * * *",
+            KPIS,
+            "The indicators of every partition, from the warehouse as it is.",
+        ),
         _of_job(
             "weekly_retraining",
             "0 3 * * 0",
@@ -36,28 +47,29 @@ def _of_job(name: str, cron: str, job: str, description: str) -> dg.ScheduleDefi
     )
 
 
-def _nightly_drift() -> dg.ScheduleDefinition:
+def _of_partitions(name: str, cron: str, job: str, description: str) -> dg.ScheduleDefinition:
     """A run of each partition, once for each time of the calendar."""
 
     @dg.schedule(
-        cron_schedule="0 2 * * *",
-        job_name=WATCH,
+        name=name,
+        cron_schedule=cron,
+        job_name=job,
         execution_timezone="UTC",
         required_resource_keys={"settings"},
-        description="Every answering version against what came since it was trained.",
+        description=description,
     )
-    def nightly_drift(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    def of_partitions(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         config = context.resources.settings.config_dir
         assert context.repository_def is not None
         keys = sorted(context.repository_def.asset_graph.executable_asset_keys)
         scopes = load_scopes(config / "scopes")
         for partition, cohort in loaded_cohort_configs(context, config).items():
-            stages = served_assets(keys, cohort.scopes, scopes, WATCH)
+            stages = served_assets(keys, cohort.scopes, scopes, job)
             if stages:
                 yield dg.RunRequest(
-                    run_key=f"{partition}-nightly_drift-{context.scheduled_execution_time.date()}",
+                    run_key=f"{partition}-{name}-{context.scheduled_execution_time.date()}",
                     partition_key=partition,
                     asset_selection=stages,
                 )
 
-    return nightly_drift
+    return of_partitions

@@ -76,6 +76,8 @@ class KpiResult:
     @property
     def with_unit(self) -> str:
         """The value with its unit, where it has one."""
+        if not self.shown:
+            return ""
         return f"{self.shown} {ABBREVIATED.get(self.kpi.unit, '')}".strip()
 
     @property

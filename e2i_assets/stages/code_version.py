@@ -26,6 +26,7 @@ PRESENTS = {
     "contracts.markdown": "how text is written for Dagit",
     "drawing": "what all plots share",
     "html_pages": "the frame of every page",
+    "kpis.page": "indicators as a page",
     "leakage.render": "an audit as text and pages",
     "modeling.explanation.explain": "what a model has learnt",
     "modeling.explanation.plots": "pictures of it",

@@ -13,6 +13,9 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from e2i_assets.assets.kpi_report import KpiPage
+from e2i_assets.automation.jobs import KPIS
+from e2i_assets.build import build_defs
 from e2i_assets.cli.audit import app
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.ingest.synthetic.spec import AS_OF
@@ -20,6 +23,7 @@ from e2i_assets.kpis.errors import KpiFileError
 from e2i_assets.kpis.file import KpiGroup, load_kpis
 from e2i_assets.kpis.kpi import Kpi
 from e2i_assets.kpis.report import KpiResult
+from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.loader import Load
 from e2i_assets.warehouse.queries import kpis as queries
@@ -234,3 +238,25 @@ def test_the_command_reports_and_exits_with_1_on_what_it_found(
     refused = CliRunner().invoke(app, ["kpi", "-p", PARTITION]).exception
     assert isinstance(refused, KpiFileError)
     assert refused.exit_code == 2
+
+
+def test_the_asset_keeps_the_page_and_its_check_warns(here: Settings, loaded: Warehouse) -> None:
+    job = build_defs(here).resolve_job_def(KPIS)
+    first, again = (job.execute_in_process(partition_key=PARTITION, raise_on_error=False) for _ in range(2))
+    assert first.success
+    (check,) = first.get_asset_check_evaluations()
+    assert (check.check_name, check.passed, check.blocking) == ("kpis_met", False, False)
+    store = open_store(here)
+    published = store.current("kpi_report", PARTITION)
+    assert published is not None
+    kept = store.read("kpi_report", PARTITION, published.version, KpiPage)
+    assert "Acceptance rate" in kept.page
+    assert kept.record["counts"]["on_target"] > 0
+    # the same again is not made again; what is loaded since is
+    assert again.success
+    assert store.current("kpi_report", PARTITION) == published
+    execute(loaded, "UPDATE e2i.triggers SET acceptance_status = 'accepted' WHERE trigger_id = 't2'")
+    assert job.execute_in_process(partition_key=PARTITION).success
+    changed = store.current("kpi_report", PARTITION)
+    assert changed is not None
+    assert changed.version != published.version

@@ -21,6 +21,7 @@ from e2i_assets_tests.conftest import ROOT
 DOMAIN = {
     "raw": {"warehouse.snapshots", "ingest.attributes", "contracts.tables"},
     "qc_report": {"gates.qc_report", "quality.report", "quality.dimensions", "quality.expectations"},
+    "kpi_report": {"gates.kpi_report", "kpis.report", "kpis.statement", "warehouse.queries.kpis"},
     "cohort": {"gates.cohort", "cohorts.constructor", "cohorts.criteria"},
     "features": {"features.build", "features.events"},
     "splits": {

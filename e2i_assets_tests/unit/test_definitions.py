@@ -75,7 +75,8 @@ def other_sensor() -> dg.SkipReason:
 
 
 SCHEDULES = {
-    f"schedule {name} [STOPPED]" for name in ("nightly_archive", "nightly_drift", "weekly_retraining")
+    f"schedule {name} [STOPPED]"
+    for name in ("nightly_archive", "nightly_drift", "nightly_kpis", "weekly_retraining")
 }
 NIGHTLY = dg.ScheduleDefinition("nightly", cron_schedule="0 3 * * *", job_name=REFRESH)
 OURS = {

@@ -25,6 +25,7 @@ from e2i_assets_tests.unit.fail_closed import (
     deployment,
     effects,
     hidden,
+    kpis,
     leakage,
     models,
     qc,
@@ -35,7 +36,7 @@ from e2i_assets_tests.unit.fail_closed import (
 
 REGISTERS = (
     qc.CASES, cohort.CASES, leakage.CASES, splits.CASES, models.CASES, effects.CASES, registry.CASES,
-    deployment.CASES, watching.CASES,
+    deployment.CASES, watching.CASES, kpis.CASES,
 )  # fmt: skip
 REGISTER = {gate: cases for register in REGISTERS for gate, cases in register.items()}
 RULES = {
