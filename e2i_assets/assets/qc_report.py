@@ -8,7 +8,7 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LOAD, NEWEST, SNAPSHOT, STALE
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.gates import qc_report as rules
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.quality.datadocs import FOLDER
@@ -31,7 +31,7 @@ _SHOWN = 30
     "versions that it certifies; the cohort reads those.",
     kinds={"pandera", "greatexpectations"},
     gates=(rules.SAME_SNAPSHOT, rules.NO_BLOCKERS, rules.QC_SCORE),
-    inputs={name: dg.AssetKey(["raw", name]) for name in TABLES},
+    inputs={name: dg.AssetKey(["raw", name]) for name in RAW_TABLES},
     config=lambda context: {
         "quality": context.quality.model_dump(mode="json"),
         "suites": context.config_files("expectations"),

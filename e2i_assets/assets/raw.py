@@ -12,7 +12,7 @@ import dagster as dg
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import LOAD, LOADS, NEWEST, SNAPSHOT
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES, TABLES
 from e2i_assets.ingest import attributes
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.partitions import partitions
@@ -27,9 +27,9 @@ from e2i_assets.warehouse.table_status import TableStatus
 
 
 def build_raw_assets() -> list[dg.AssetsDefinition]:
-    """One asset for each table of the contracts, all made by one step."""
+    """One asset for each table that partitions have rows of, all made by one step."""
     version = code_version(__name__)
-    keys = {dg.AssetKey(["raw", name]): name for name in TABLES}
+    keys = {dg.AssetKey(["raw", name]): name for name in RAW_TABLES}
 
     @dg.multi_asset(
         name="raw",

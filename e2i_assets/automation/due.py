@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from e2i_assets.assets.attribute_names import NEWEST
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.modeling.scopes.scope import PredictiveScope
@@ -160,7 +160,7 @@ def _relative_loss(row: Mapping[str, Any] | None, scope: PredictiveScope) -> flo
 
 
 def _newest_record(store: ArtifactStore, partition: str) -> dt.date | None:
-    published = [store.current(f"raw/{name}", partition) for name in TABLES]
+    published = [store.current(f"raw/{name}", partition) for name in RAW_TABLES]
     days = [one.attributes.get(NEWEST) for one in published if one]
     return max((dt.date.fromisoformat(day) for day in days if day), default=None)
 

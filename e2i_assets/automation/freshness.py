@@ -9,7 +9,7 @@ from e2i_assets.assets.attribute_names import NEWEST, STALE
 from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.automation.unreadable import alerting
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
@@ -62,6 +62,6 @@ def _judged(known: Iterable[str], store: ArtifactStore) -> dict[str, list[str]]:
 
 
 def _stale_now(settings: Settings, store: ArtifactStore, partition: str) -> list[str]:
-    raw: dict[str, Any] = {name: store.current(f"raw/{name}", partition) for name in TABLES}
+    raw: dict[str, Any] = {name: store.current(f"raw/{name}", partition) for name in RAW_TABLES}
     newest = {name: current.attributes.get(NEWEST) for name, current in raw.items() if current}
     return stale_tables(newest, settings.today, quality_of(settings, partition))

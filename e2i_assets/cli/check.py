@@ -9,7 +9,7 @@ from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.contracts.patients import PatientJourneys
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.errors import E2IError
 from e2i_assets.ingest import attributes
 from e2i_assets.json_files import to_json
@@ -59,7 +59,7 @@ def run_check(partition: str, *, as_json: bool) -> int:
 def _extracts(warehouse: Warehouse, config: CohortConfig) -> dict[str, pl.DataFrame]:
     tables = {}
     with warehouse.snapshot(config.brand, config.indication) as snapshot:
-        for name in TABLES:
+        for name in RAW_TABLES:
             frame = snapshot.extract(name).frame
             if attributes.COLUMN in frame.columns:
                 frame = attributes.expand(frame, config.attributes)

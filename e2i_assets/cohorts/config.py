@@ -20,7 +20,7 @@ from e2i_assets.config_files import ConfigFileError, Text, read_settings
 from e2i_assets.contracts.base import columns
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.patients import PatientJourneys
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES, TABLES
 from e2i_assets.contracts.variables import Attribute
 
 OBSERVATION_START = "first_observation_date"
@@ -36,8 +36,8 @@ MAX_CRITERIA = 60
 
 
 def _table(name: str) -> str:
-    if name not in TABLES:
-        raise ValueError(f"no such table; there are {', '.join(TABLES)}")
+    if name not in RAW_TABLES:
+        raise ValueError(f"no such table; there are {', '.join(RAW_TABLES)}")
     return name
 
 
@@ -101,7 +101,7 @@ class CohortConfig(StrictModel):
     temporal_requirements: TemporalRequirements | None = TemporalRequirements()
     attributes: dict[str, Attribute] = Field(default={})
     features: FeatureChoice = FeatureChoice()
-    required_tables: tuple[TableName, ...] = tuple(TABLES)
+    required_tables: tuple[TableName, ...] = RAW_TABLES
     not_collected: tuple[str, ...] = ()
     death_date_field: Text | None = None
     birth_date_field: Text | None = None
@@ -132,7 +132,7 @@ class CohortConfig(StrictModel):
         if criteria > MAX_CRITERIA:
             raise ValueError(f"{criteria} criteria, at most {MAX_CRITERIA} are allowed")
         contract = {column.name for column in columns(PatientJourneys)}
-        others = {f"{table}.{column.name}" for table in TABLES for column in columns(TABLES[table])}
+        others = {f"{table}.{column.name}" for table in RAW_TABLES for column in columns(TABLES[table])}
         if unknown := sorted(set(self.not_collected) - contract - others):
             raise ValueError(
                 f"not_collected {unknown}: no such columns of patient_journeys, nor table.column of another"

@@ -28,14 +28,15 @@ class TableFacts:
 
     Attributes:
         partition_by: how a brand and indication cuts the table: by its own journey key (`journey`), through
-            the HCPs of its journeys (`journey_hcp`), or by brand (`brand`).
+            the HCPs of its journeys (`journey_hcp`), or by brand (`brand`); None of a table that no partition
+            has its rows of.
         dated_by: the date that a row is about, where it is about one.
         event_time, ingestion_time: columns from which timeliness is computed, where the table has both.
         checks: row conditions, name to SQL expression, each a CHECK of the warehouse and a rule of the
             schema layer (the expressions must read the same in PostgreSQL and in Polars SQL).
     """
 
-    partition_by: PartitionRule
+    partition_by: PartitionRule | None = None
     dated_by: str | None = None
     event_time: str | None = None
     ingestion_time: str | None = None
@@ -129,3 +130,14 @@ def column_of(table: type[Table], name: str) -> Column:
 def facts_of(table: type[Table]) -> TableFacts:
     """What the contract says of the table as a whole."""
     return table.Config.metadata["facts"]  # type: ignore[attr-defined]
+
+
+def partition_rule(table: type[Table]) -> PartitionRule:
+    """How partitions cut a table.
+
+    Raises:
+        ValueError: no partition has rows of it.
+    """
+    if (rule := facts_of(table).partition_by) is None:
+        raise ValueError(f"{table.__name__}: no partition has rows of it")
+    return rule

@@ -23,7 +23,8 @@ _TYPES: dict[type[pl.DataType], str] = {
 _CUTS = {
     "journey": "the journeys of a brand and indication",
     "journey_hcp": "the HCPs of its journeys",
-    "brand": "its brand",
+    "brand": "the rows of its brand",
+    None: "no extract of it: it is for KPIs",
 }
 _LEGEND = (
     "Available: `index` is known on the index date, `outcome` only when the follow-up window has passed, a "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.gates.verdict import Gate, Verdict, ok, refuse
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _same_snapshot(quality: Quality) -> Verdict:
             "nothing_evaluated", "no raw table was given.", "Materialize all raw tables of the partition."
         )
     known = {name: o for name, o in quality.origins.items() if type(o.load) is int and o.snapshot}
-    if unknown := sorted(set(TABLES) - set(known)):
+    if unknown := sorted(set(RAW_TABLES) - set(known)):
         return refuse(
             "unknown_load",
             f"it is not known which snapshot of the warehouse {', '.join(unknown)} come from.",

@@ -14,7 +14,7 @@ import polars as pl
 
 from e2i_assets.contracts.base import column_of, columns, key_of
 from e2i_assets.contracts.rules import row_rules
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES, TABLES
 from e2i_assets.contracts.undeclared import is_row_number
 from e2i_assets.contracts.variables import Column
 from e2i_assets.ingest.aliases import ALIASES, WORDS
@@ -114,7 +114,7 @@ def tables(source: Source, prefix: str) -> tuple[tuple[SuggestedTable, ...], lis
     if best["patient_journeys"].key is not None:
         # A key that is generated for a journey cannot be known of its events.
         best = {table: one for table, one in best.items() if table in ("patient_journeys", "hcp_profiles")}
-    chosen = tuple(_without_strangers(best[table], best) for table in TABLES if table in best)
+    chosen = tuple(_without_strangers(best[table], best) for table in RAW_TABLES if table in best)
     used = {one.name for one in chosen}
     return chosen, [name for name in specs if name not in used]
 
@@ -141,7 +141,7 @@ def _judged(
     opened, reading = _opened(source, name, spec)
     names = [column for column in opened.columns() if _plain(column)]
     sample = opened.connection.cursor().table(opened.view).limit(SAMPLE).pl()
-    matched = {table: _matches(table, names) for table in TABLES}
+    matched = {table: _matches(table, names) for table in RAW_TABLES}
     usable = {table: m for table, m in matched.items() if _usable(table, m, name, opened)}
     scores = {table: len(m) + 2 * (table in _plain(name)) for table, m in usable.items()}
     table = max(scores, key=lambda t: scores[t], default="patient_journeys" if alone else None)

@@ -21,7 +21,7 @@ from e2i_assets.config_files import (
     read_text,
 )
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES, TABLES
 from e2i_assets.errors import E2IError
 
 DIMENSIONS: tuple[DimensionName, ...] = (
@@ -232,7 +232,7 @@ def condition_columns(condition: str) -> tuple[str, ...]:
 
 def _in_contract(reference: str) -> bool:
     table, _, name = reference.partition(".")
-    return table in TABLES and any(c.name == name for c in columns(TABLES[table]))
+    return table in RAW_TABLES and any(c.name == name for c in columns(TABLES[table]))
 
 
 @contextmanager

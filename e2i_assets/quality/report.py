@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.contracts.undeclared import how_to_date, how_to_declare
 from e2i_assets.contracts.variables import FEATURE_ROLES, Attribute
 from e2i_assets.json_files import from_json, read_json, to_json, write_json
@@ -71,7 +71,7 @@ def build_qc_report(
     attributes: Mapping[str, Attribute],
     raw_versions: Mapping[str, str],
     config: QualityConfig,
-    required: Collection[str] = tuple(TABLES),
+    required: Collection[str] = RAW_TABLES,
     not_collected: Mapping[str, Collection[str]] | None = None,
     stale: Collection[str] = (),
     dates: LifeDates | None = None,
@@ -79,7 +79,7 @@ def build_qc_report(
     """Judge the raw extracts of one partition.
 
     Args:
-        tables: table name to extract, all seven; patient_journeys with its attributes as columns.
+        tables: table name to extract, all of `RAW_TABLES`; patient_journeys with its attributes as columns.
         attributes: the partition's declared clinical attributes, columns of patient_journeys.
         raw_versions: table to data version of the extracts given.
         required: tables that block when they are empty; the others only warn.
@@ -89,7 +89,7 @@ def build_qc_report(
 
     What is wrong with the data is in the report; only a mistake in the program raises.
     """
-    known = {name: tables[name] for name in TABLES if name in tables}
+    known = {name: tables[name] for name in RAW_TABLES if name in tables}
     declared = {name: dict(attributes) if name == JOURNEYS else {} for name in known}
     schema = tuple(check_schema(n, f, extra=declared[n], tables=known) for n, f in known.items())
     absent = {n: sorted((not_collected or {}).get(n, ())) for n in known}
@@ -146,7 +146,7 @@ def _nothing_loaded(tables: Mapping[str, pl.DataFrame], required: Collection[str
 def _table_blockers(
     tables: Mapping[str, pl.DataFrame], required: Collection[str], minimum: int
 ) -> Iterator[Blocker]:
-    for name in TABLES:
+    for name in RAW_TABLES:
         if name not in tables:
             yield Blocker("missing_table", name, "exists", f"{name}: no extract given; extract it again")
         elif not tables[name].height and name in required:
@@ -154,7 +154,7 @@ def _table_blockers(
         elif tables[name].height < minimum and name in required:
             few = f"{name}: {tables[name].height} rows, at least {minimum} are needed; load more"
             yield Blocker("too_few_rows", name, "rows", few)
-    for name in sorted(set(tables) - set(TABLES)):
+    for name in sorted(set(tables) - set(RAW_TABLES)):
         yield Blocker("unknown_table", name, "contract", f"{name}: no contract for this table; add one")
 
 

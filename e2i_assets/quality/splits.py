@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 
 from e2i_assets.contracts.base import facts_of
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES, TABLES
 from e2i_assets.contracts.variables import Attribute
 from e2i_assets.errors import E2IError
 from e2i_assets.quality.config import DIMENSIONS, QualityConfig
@@ -56,7 +56,7 @@ class UngradedSplit(E2IError, ValueError):
 
 def split_tables() -> list[str]:
     """Tables whose rows belong to single journeys; figures of a brand belong to no split."""
-    return [name for name, contract in TABLES.items() if facts_of(contract).partition_by != "brand"]
+    return [name for name in RAW_TABLES if facts_of(TABLES[name]).partition_by != "brand"]
 
 
 def grade_splits(

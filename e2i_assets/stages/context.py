@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.partitions import cohort_config
 from e2i_assets.quality.config import QualityConfig
 
@@ -89,7 +89,9 @@ class StageContext:
         """Columns by table that the sources do not have, as their mappings and the cohort file say."""
         config = self.cohort_config
         by_loads = self.warehouse.not_collected(config.partition_key)
-        return {table: sorted(config.absent(table) | by_loads.get(table, frozenset())) for table in TABLES}
+        return {
+            table: sorted(config.absent(table) | by_loads.get(table, frozenset())) for table in RAW_TABLES
+        }
 
     def read_raw(self, table: str, versions: Mapping[str, str], kind: type[A]) -> A:
         """A raw table in the version that a certificate names."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from e2i_assets.contracts.base import columns, facts_of, key_of
+from e2i_assets.contracts.base import PARTITION_KEYS, columns, facts_of, key_of
 from e2i_assets.contracts.rejected import REJECTED_ROW
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse.ddl import SCHEMA
@@ -125,17 +125,19 @@ def _value(c: Any) -> str:
 
 
 def link(table: str) -> str:
-    """The column that joins a table to the journeys, and so to partitions."""
-    return {"journey": "patient_journey_id", "journey_hcp": "hcp_id", "brand": "brand"}[
-        facts_of(TABLES[table]).partition_by
-    ]
+    """The column that joins a table to the journeys, and so to partitions; of a table without any its key."""
+    rule = facts_of(TABLES[table]).partition_by
+    return PARTITION_KEYS[rule] if rule else key_of(TABLES[table])
 
 
 def touch(cursor: Any, table: str, links: str, touched: set[str], parameters: tuple[Any, ...] = ()) -> None:
     """Add the partitions of the journeys with these links to `touched`, as brand/indication.
 
     As a rule a few rows or an earlier table tell them all, and there is no other partition to be looked for.
+    A table that no partition has rows of touches none.
     """
+    if facts_of(TABLES[table]).partition_by is None:
+        return
     partition = "brand || '/' || indication"
     other = f"{partition} NOT IN (SELECT jsonb_array_elements_text(${len(parameters) + 1}::jsonb))"
     for some in (f"{links} LIMIT {FEW}", links):

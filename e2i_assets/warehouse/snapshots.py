@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from e2i_assets.contracts.base import columns, facts_of, key_of
+from e2i_assets.contracts.base import columns, key_of, partition_rule
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.tables import TABLES
 from e2i_assets.warehouse import records, table_status
@@ -52,13 +52,13 @@ class Snapshot:
         return self.loads[-1] if self.loads else None
 
     def extract(self, table: str) -> Extract:
-        """One table, as it is in the snapshot."""
+        """One table that partitions have rows of, as it is in the snapshot."""
         journeys = f"FROM {SCHEMA}.patient_journeys j WHERE j.brand = $1 AND j.indication = $2"
         where = {
             "journey": f"t.patient_journey_id IN (SELECT j.patient_journey_id {journeys})",
             "journey_hcp": f"t.hcp_id IN (SELECT j.hcp_id {journeys})",
             "brand": f"t.brand = $1 AND EXISTS (SELECT {journeys})",
-        }[facts_of(TABLES[table]).partition_by]
+        }[partition_rule(TABLES[table])]
         frame = rows(self._cursor, table, f"WHERE {where}", self._partition)
         self._cursor.execute("SELECT pg_current_snapshot()::text")
         (identity,) = self._cursor.fetchone()

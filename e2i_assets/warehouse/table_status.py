@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from e2i_assets.contracts.base import PARTITION_KEYS, column_of, facts_of, key_of
+from e2i_assets.contracts.base import PARTITION_KEYS, column_of, facts_of, key_of, partition_rule
 from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.contracts.patients import PatientJourneys
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES, TABLES
 from e2i_assets.json_files import to_json
 from e2i_assets.warehouse import records
 from e2i_assets.warehouse.ddl import SCHEMA
@@ -81,9 +81,9 @@ def of_tables(connection: sa.Connection) -> list[TableStatus]:
 def of_partitions(
     connection: sa.Connection, partitions: Collection[PartitionKey]
 ) -> dict[PartitionKey, list[TableStatus]]:
-    """Every table of each partition, cut as its extracts are; in loading order."""
+    """Every table that partitions have rows of, cut as its extracts are; in loading order."""
     statuses: dict[PartitionKey, list[TableStatus]] = {partition: [] for partition in partitions}
-    for name in TABLES:
+    for name in RAW_TABLES:
         measured = _measured(connection, name, by_partition=True)
         rejected = _rejected(connection, name, by_partition=True)
         for partition in partitions:
@@ -173,7 +173,7 @@ def _members(table: str) -> str:
     """Rows `t` of a table, each with every partition `m` that has it."""
     if table == "patient_journeys":
         return f"(SELECT * FROM {SCHEMA}.{table}) t CROSS JOIN LATERAL (SELECT t.brand, t.indication) m"
-    key = PARTITION_KEYS[facts_of(TABLES[table]).partition_by]
+    key = PARTITION_KEYS[partition_rule(TABLES[table])]
     # A journey's own key is unique; removing duplicates would sort every journey.
     once = "" if key == key_of(PatientJourneys) else "DISTINCT"
     journeys = f"SELECT {once} {key} AS cut, brand, indication FROM {SCHEMA}.patient_journeys"
@@ -195,7 +195,7 @@ def _rejected(connection: sa.Connection, table: str, *, by_partition: bool = Fal
         partition, join = "r.content->>'brand', r.content->>'indication'", ""
     else:
         # Of a journey that was rejected itself, its rows are rejected too.
-        key = PARTITION_KEYS[facts_of(TABLES[table]).partition_by]
+        key = PARTITION_KEYS[partition_rule(TABLES[table])]
         journeys = (
             f"SELECT {key} AS cut, brand, indication FROM {SCHEMA}.patient_journeys "
             f"WHERE {key} IN (SELECT content->>'{key}' FROM refused WHERE table_name = :table) "

@@ -1,4 +1,4 @@
-"""The warehouse: seven data tables and the record tables in PostgreSQL, Arrow in and out."""
+"""The warehouse: the data tables and the record tables in PostgreSQL, Arrow in and out."""
 
 from __future__ import annotations
 

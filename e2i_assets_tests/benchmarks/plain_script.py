@@ -23,7 +23,7 @@ from e2i_assets.assets.scoped import labelled
 from e2i_assets.cohorts import CohortConfig, CohortConstructor, CohortResult
 from e2i_assets.cohorts.flow import flow_picture
 from e2i_assets.cohorts.small_cells import Cells
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.features import build_features
 from e2i_assets.ingest import attributes
@@ -106,7 +106,7 @@ def prepare(
     here: Settings, warehouse: Any, folder: Path, partition: CohortConfig, scopes: list[Scope]
 ) -> Prepared:
     """Raw tables, quality report, cohort, features and audited splits."""
-    raw = {name: warehouse.extract(name, partition.brand, partition.indication) for name in TABLES}
+    raw = {name: warehouse.extract(name, partition.brand, partition.indication) for name in RAW_TABLES}
     raw["patient_journeys"] = attributes.expand(raw["patient_journeys"], partition.attributes)
     for name, frame in raw.items():
         frame.write_parquet(folder / f"{name}.parquet")

@@ -34,6 +34,8 @@ from e2i_assets_tests.integration.load_frames import frame
 
 PARTITION, PNH, CSU = "fabhalta_pnh", PartitionKey("Fabhalta", "pnh"), PartitionKey("Remibrutinib", "csu")
 DAY = dt.date(2025, 1, 1)
+YEAR = dt.timedelta(365)
+NOW = dt.datetime.combine(AS_OF, dt.time(9), dt.UTC)
 STAMP = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 N = 10
 
@@ -75,6 +77,40 @@ def tables() -> dict[str, pl.DataFrame]:
             delivery_status=["delivered", "viewed", "delivered", "delivered", "delivered", "failed"],
             acceptance_status=["accepted", "accepted", "rejected", "expired", "pending", "pending"],
         ),
+        # The figures of the year before stand no longer; those of the year after do not stand yet.
+        "reference_universe": frame(
+            "reference_universe",
+            universe_id=[f"u{i}" for i in range(5)], universe_type=["patients"] * 4 + ["hcps"],
+            brand=["Fabhalta"] * 5, indication=["pnh"] * 5, region=["south", "west", "south", "south", None],
+            total_count=[8, 12, 999, 999, 5], effective_date=[DAY, DAY, DAY - YEAR, AS_OF + YEAR, DAY],
+        ),
+        # u1 today and twenty days ago, u2 six days ago, u3 two months ago.
+        "user_sessions": frame(
+            "user_sessions",
+            session_id=[f"s{i}" for i in range(4)], user_id=["u1", "u1", "u2", "u3"],
+            session_start=[NOW - dt.timedelta(days) for days in (0, 20, 6, 60)],
+        ),
+        "data_source_tracking": frame(
+            "data_source_tracking",
+            tracking_id=["d0", "d1", "d2"], source_name=["claims", "ehr", "claims"],
+            tracking_date=[AS_OF, AS_OF - dt.timedelta(29), AS_OF - dt.timedelta(30)],
+            records_received=[100, 300, 900], records_matched=[90, 210, 0],
+            stacking_eligible_records=[10, 30, 900], stacking_lift_percentage=[20.0, 12.0, 0.0],
+        ),
+        # Two of three agree about g1 (one pair of three), both about g2; g3 has one label alone.
+        "ml_annotations": frame(
+            "ml_annotations",
+            annotation_id=[f"a{i}" for i in range(6)], annotation_type=["response"] * 6,
+            annotator_id=["x", "y", "z", "x", "y", "x"], annotation_value=["yes", "yes", "no", "no", "no", "no"],
+            annotation_timestamp=[STAMP] * 6, iaa_group_id=["g1", "g1", "g1", "g2", "g2", "g3"],
+        ),
+        "etl_pipeline_metrics": frame(
+            "etl_pipeline_metrics",
+            pipeline_run_id=["r0", "r1", "r2", "r3"], pipeline_name=["claims"] * 4,
+            run_start=[NOW - dt.timedelta(hours=1)] * 4, run_end=[NOW, NOW, NOW, None],
+            source_data_timestamp=[NOW - dt.timedelta(hours=hours) for hours in (10, 40, 500, 1)],
+            status=["success", "success", "failed", None],
+        ),
     }  # fmt: skip
 
 
@@ -108,12 +144,21 @@ def test_each_indicator_comes_to_what_its_formula_says(loaded: Warehouse) -> Non
     computed = {name: one.value for name, one in results.items() if one.value is not None}
     assert computed == pytest.approx(
         {
+            "WS1-DQ-001": 0.5,  # ten of twenty
+            "WS1-DQ-002": 0.4,  # h0 and h1 of five
+            "WS1-DQ-003": 0.75,
+            "WS1-DQ-004": 0.14,
             "WS1-DQ-005": 0.9,  # j9 has no gender
+            "WS1-DQ-006": 0.2,  # six of ten live in the south, eight of twenty in the reference
             "WS1-DQ-007": 4.0,
+            "WS1-DQ-008": 2 / 3,
+            "WS1-DQ-009": 25.0,
             "WS2-TR-001": 0.5,  # j1 and j2 of j1 to j4
             "WS2-TR-002": 2 / 3,  # j1 and j2 of j0 to j2
             "WS2-TR-004": 0.4,  # of five that arrived
             "WS2-TR-007": 15.0,  # 20 and 10 days
+            "WS3-BI-001": 2.0,
+            "WS3-BI-002": 2.0,
             "WS3-BI-003": 0.6,
             "WS3-BI-004": 2 / 3,  # h0 and h1 of h0 to h2
             "WS3-BI-005": 4.0,
@@ -124,6 +169,7 @@ def test_each_indicator_comes_to_what_its_formula_says(loaded: Warehouse) -> Non
         }
     )
     assert results["WS1-DQ-007"].standing == "below_target"
+    assert results["WS3-BI-001"].standing == "critical"
     assert (results["WS1-MP-001"].standing, results["WS1-MP-001"].why) == (
         "no_data",
         "no rows in ml_model_registry",
@@ -152,6 +198,21 @@ def test_every_statement_is_one_that_postgresql_takes_once_its_columns_are_there
     assert after["WS2-TR-005"].value == pytest.approx(1 / 6)
     assert {one.kpi.id: one.why for one in after.values() if one.standing == "failed"} == {}
     assert not any(one.kpi.sql and one.standing == "not_computable" for one in after.values())
+
+
+def test_tables_for_kpis_touch_no_partition_and_go_with_their_source(loaded: Warehouse) -> None:
+    before = loaded.watermark(*PNH)
+    sessions = {
+        "user_sessions": tables()["user_sessions"].with_columns(
+            user_id=pl.lit("u9"), data_source=pl.lit("crm")
+        )
+    }
+    assert loaded.load(Load(sessions, "crm", replaces="crm"), {PNH, CSU}).partitions == ()
+    assert loaded.watermark(*PNH) == before  # nothing is due: no model is made of them
+    assert measured(loaded)["WS3-BI-001"].value == 1
+    gone = loaded.remove("crm", dry_run=False)
+    assert (gone.rows, gone.partitions) == ({"user_sessions": 4}, ())
+    assert measured(loaded)["WS3-BI-001"].why == "no rows in user_sessions"
 
 
 def test_a_view_is_read_and_what_it_does_cannot_write(loaded: Warehouse) -> None:
@@ -213,7 +274,7 @@ def test_the_command_reports_and_exits_with_1_on_what_it_found(
     options = ["kpi", "-p", PARTITION, "--html", str(page), "--markdown", str(text)]
     shown = CliRunner().invoke(app, options)
     assert shown.exit_code == 1
-    assert max(map(len, shown.stdout.split("WS1-DQ-001 not computable")[0].splitlines())) <= 80
+    assert max(map(len, shown.stdout.split("WS1-MP-001 no data")[0].splitlines())) <= 80
     assert re.search(r"WS2-TR-004\W+Acceptance rate\W+40%\W+60%\W+warning", shown.stdout)
     assert "<td>Fabhalta" not in page.read_text()
     assert "on target" in page.read_text()

@@ -14,7 +14,7 @@ from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.build import build_defs
 from e2i_assets.cli.data import app
 from e2i_assets.contracts.partition_key import PartitionKey
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES, TABLES
 from e2i_assets.ingest.problems import LoadError
 from e2i_assets.partitions import cohort_configs
 from e2i_assets.settings import Settings
@@ -183,7 +183,7 @@ def test_the_command_tells_every_table_and_partition(
     document = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     keys = list(cohort_configs(here.config_dir))
     assert [part["partition"] for part in document["partitions"]] == keys
-    assert [table["table"] for table in document["partitions"][0]["tables"]] == list(TABLES)
+    assert [table["table"] for table in document["partitions"][0]["tables"]] == list(RAW_TABLES)
     assert document["partitions"][1]["rejected"] == 3
     assert document["partitions"][3]["rows"] == 0
     text = CliRunner().invoke(app, ["status"])

@@ -22,7 +22,7 @@ from e2i_assets.cli.pages import pages_route
 from e2i_assets.cohorts import CohortConstructor
 from e2i_assets.contracts.dictionary import dictionary, markdown
 from e2i_assets.contracts.markdown import Written, code, plain, table, unescaped
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.contracts.variables import Attribute, Feature
 from e2i_assets.gates.verdict import refuse
 from e2i_assets.html_pages import render
@@ -111,7 +111,7 @@ def quality_report() -> QCReport:
     suite = suite.model_copy(update={"expectations": (*broken, pattern, limited), "description": NAMED})
     return build_qc_report(
         clean_tables(60), attributes=ATTRIBUTES | {name: declared("integer") for name in HOSTILE},
-        raw_versions=dict.fromkeys(TABLES, "v"), config=settings.model_copy(update={"suites": (suite,)}),
+        raw_versions=dict.fromkeys(RAW_TABLES, "v"), config=settings.model_copy(update={"suites": (suite,)}),
     )  # fmt: skip
 
 

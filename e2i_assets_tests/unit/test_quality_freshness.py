@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from e2i_assets.automation.freshness import outdated
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.ingest.synthetic import GeneratorSpec, generate
 from e2i_assets.json_files import from_json, to_json
 from e2i_assets.quality import QCReport, build_qc_report
@@ -25,7 +25,7 @@ def tables():
 
 def report(tables, config=CONFIG, stale=()):
     return build_qc_report(
-        tables, attributes=ATTRIBUTES, raw_versions=dict.fromkeys(TABLES, "v"), config=config, stale=stale
+        tables, attributes=ATTRIBUTES, raw_versions=dict.fromkeys(RAW_TABLES, "v"), config=config, stale=stale
     )
 
 

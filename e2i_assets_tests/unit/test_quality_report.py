@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from e2i_assets.config_files import parse_yaml
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.contracts.undeclared import how_to_declare
 from e2i_assets.contracts.variables import Attribute
 from e2i_assets.json_files import from_json, to_json
@@ -18,7 +18,7 @@ from e2i_assets.quality.plausibility import LifeDates
 from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, declared, quality_config
 
 CONFIG = quality_config("causal_paths", "triggers")
-VERSIONS = {name: f"v-{name}" for name in TABLES}
+VERSIONS = {name: f"v-{name}" for name in RAW_TABLES}
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_a_missing_or_unknown_table_blocks(tables):
 def test_nothing_at_all_blocks():
     judged = report({})
     assert judged.score == 0
-    assert {b.table for b in judged.blockers if b.reason == "missing_table"} == set(TABLES)
+    assert {b.table for b in judged.blockers if b.reason == "missing_table"} == set(RAW_TABLES)
     assert "score" in {b.reason for b in judged.blockers}
 
 
@@ -323,7 +323,7 @@ def test_a_kept_report_is_read_again_with_its_pages_beside_it(clean, tmp_path):
 
 def test_the_report_survives_json_and_is_the_same_every_time(tables, clean):
     assert from_json(QCReport, json.loads(json.dumps(to_json(clean)))) == clean
-    again = report({name: tables[name] for name in reversed(TABLES)})
+    again = report({name: tables[name] for name in reversed(RAW_TABLES)})
     assert again == clean
     assert again.to_markdown() == clean.to_markdown()
     assert again.to_html() == clean.to_html()

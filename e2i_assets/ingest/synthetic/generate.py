@@ -22,6 +22,7 @@ from e2i_assets.ingest.synthetic.outcome import PROCESSES, with_outcomes
 from e2i_assets.ingest.synthetic.patients import draw_patients
 from e2i_assets.ingest.synthetic.profiles import profile_of
 from e2i_assets.ingest.synthetic.spec import GeneratorSpec, PartitionKey
+from e2i_assets.ingest.synthetic.support import support_tables
 from e2i_assets.ingest.synthetic.truth import ORACLE_COLUMNS, truth_of
 
 
@@ -30,8 +31,8 @@ class SyntheticData:
     """A generated data set.
 
     Attributes:
-        tables: the seven tables, each as its contract in `contracts.tables.TABLES` says, rows in the
-            order of their keys' numbers; apart from the dirt.
+        tables: every table, each as its contract in `contracts.tables.TABLES` says, rows in the order of
+            their keys' numbers; apart from the dirt.
         truth: what is true of the process, JSON types only (see `truth.figures`).
         oracle: per `patient_journey_id` the true mean of each outcome under the realised treatment
             (`followup.TRUE_MEANS`), that of the initiation without and with treatment (`p0`, `p1`), the
@@ -97,6 +98,7 @@ def generate(spec: GeneratorSpec, on_partition: Callable[[], None] = lambda: Non
             spec.rng("causal_paths"), population, spec.calendar, spec.sizes.quarters
         ).with_columns(path_id=numbered("path", 4), data_source=pl.lit(GENERATED)),
     }  # fmt: skip
+    frames |= support_tables(spec, population, pl.concat(_placed(part) for part in parts))
     tables, dirt = soil(spec, {name: conform(frames[name], table) for name, table in TABLES.items()})
     return SyntheticData(
         tables=tables,
@@ -111,6 +113,12 @@ def generate(spec: GeneratorSpec, on_partition: Callable[[], None] = lambda: Non
         ),
         dirt=dirt,
     )
+
+
+def _placed(part: _Part) -> pl.DataFrame:
+    """HCPs with the brand and indication of their partition."""
+    partition = part.population.select("brand", "indication").head(1)
+    return part.hcps.select("hcp_id", "geographic_region").join(partition, how="cross")
 
 
 _COMMON = [

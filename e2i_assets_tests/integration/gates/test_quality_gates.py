@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from e2i_assets.build import build_defs, build_resources
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.gates.qc_report import SAME_SNAPSHOT, Origin, Quality
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.quality.report import QCReport
@@ -132,7 +132,7 @@ def test_a_feed_that_has_stopped_is_noticed(here: Settings) -> None:
     ],
 )
 def test_a_load_that_was_not_read_with_its_rows_is_only_a_label(one: Origin, reason: str) -> None:
-    origins = dict.fromkeys(TABLES, Origin(1, "7:7:")) | {"triggers": one}
+    origins = dict.fromkeys(RAW_TABLES, Origin(1, "7:7:")) | {"triggers": one}
     verdict = SAME_SNAPSHOT.verdict(Quality(cast(QCReport, None), origins))
     assert (verdict.reason, verdict.passed) == (reason, reason == "ok")
 
@@ -190,7 +190,7 @@ def test_tables_of_several_runs_are_one_set_where_no_load_lies_between(here: Set
 
 def origins(here: Settings) -> list[Any]:
     store = build_resources(here)["store"]
-    return [store.current(f"raw/{name}", PARTITION).attributes for name in TABLES]
+    return [store.current(f"raw/{name}", PARTITION).attributes for name in RAW_TABLES]
 
 
 def cost(here: Settings) -> float:

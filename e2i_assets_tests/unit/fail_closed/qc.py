@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from e2i_assets.contracts.tables import TABLES
+from e2i_assets.contracts.tables import RAW_TABLES
 from e2i_assets.gates.qc_report import Origin, Quality
 from e2i_assets.gates.splits import SplitResult
 from e2i_assets.modeling import SplitValidation
@@ -21,7 +21,7 @@ from e2i_assets_tests.unit.quality_frames import ATTRIBUTES, clean_tables, quali
 
 JOURNEYS = "patient_journeys"
 Tables = dict[str, pl.DataFrame]
-LOADS: Mapping[str, Any] = dict.fromkeys(TABLES, 1)
+LOADS: Mapping[str, Any] = dict.fromkeys(RAW_TABLES, 1)
 
 
 @cache
@@ -116,10 +116,10 @@ SAME_SNAPSHOT = {
     "missing library": Case(partial(judged, clean), "missing_library", without="great_expectations"),
     "exception inside": EXCEPTION,
     "empty input": Case(partial(judged, dict, {}), "nothing_evaluated"),
-    "all-null column": Case(partial(judged, clean, dict.fromkeys(TABLES)), "unknown_load"),
+    "all-null column": Case(partial(judged, clean, dict.fromkeys(RAW_TABLES)), "unknown_load"),
     "one row": Case(partial(judged, clean, {JOURNEYS: 1}), "unknown_load"),
     "wrong time zone": Case(
-        partial(judged, clean, dict.fromkeys(TABLES, "2024-03-01T00:00:00+09:00")), "unknown_load"
+        partial(judged, clean, dict.fromkeys(RAW_TABLES, "2024-03-01T00:00:00+09:00")), "unknown_load"
     ),
     "nothing evaluated": Case(partial(judged, dict, {}), "nothing_evaluated"),
 }
