@@ -12,11 +12,15 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
+import pytest
 import yaml
+from pydantic import SecretStr
 
 from e2i_assets.deployment import processes
 from e2i_assets.deployment.router import mark
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.postgres import url_for
 from e2i_assets_tests.conftest import ROOT
 from e2i_assets_tests.deployment_world import until
 from e2i_assets_tests.serve_process import free_port, serving_environment
@@ -58,9 +62,23 @@ def test_the_compose_file_refers_to_what_there_is() -> None:
 
 def test_no_secret_is_written_down() -> None:
     for name, value in COMPOSE["services"]["platform"]["environment"].items():
-        assert "${" in value, name
+        assert ("${" in value) == (name != "E2I_DATABASE_URL"), name
     assert "PASSWORD" not in DOCKERFILE
     assert "TOKEN" not in DOCKERFILE
+
+
+def test_a_password_may_have_any_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    password = "p@ss:w/o#r%d &x"
+    of = {name: service["environment"] for name, service in COMPOSE["services"].items()}
+    assert re.match(r"\$\{E2I_DATABASE_PASSWORD\b", of["postgres"]["POSTGRES_PASSWORD"])
+    assert of["platform"]["PGPASSWORD"] == "${E2I_DATABASE_PASSWORD}"
+    monkeypatch.setenv("PGPASSWORD", password)
+    here = Settings(home=tmp_path, database_url=SecretStr(of["platform"]["E2I_DATABASE_URL"]))
+    options = {option.keyword: option.val for option in psycopg.pq.Conninfo.get_defaults()}
+    address = psycopg.pq.Conninfo.parse(url_for(here, "e2i", "").encode())
+    options |= {option.keyword: option.val for option in address if option.val is not None}
+    wanted = {b"host": b"postgres", b"user": b"e2i", b"dbname": b"e2i", b"password": password.encode()}
+    assert {name: options[name] for name in wanted} == wanted
 
 
 def test_the_command_of_the_container_starts_and_stops_without_a_trace(
