@@ -285,19 +285,15 @@ def _show_truth(truth: dict[str, Any]) -> None:
         for name, facts in groups.items()
     ]
     show_table(f"Declared truth of {truth['dgp']}", ["partition", *figures, *later], rows)
-    segments = [
-        (segment, level)
+    effects = [
+        [f"{segment} {level}", *[_effect(facts, segment, level) for facts in groups.values()]]
         for segment, levels in truth["overall"]["effect_by_segment"].items()
         for level in levels
     ]
-    effects = [
-        [
-            f"{segment} {level}",
-            *[
-                f"{facts['effect_by_segment'][segment][level]['average_effect']:.3f}"
-                for facts in groups.values()
-            ],
-        ]
-        for segment, level in segments
-    ]
     show_table("True effect by segment", ["segment", *groups], effects)
+
+
+def _effect(facts: dict[str, Any], segment: str, level: str) -> str:
+    """Of a partition's patients of a segment; it may have none, as of a year of which a day is drawn."""
+    figures = facts["effect_by_segment"][segment].get(level)
+    return f"{figures['average_effect']:.3f}" if figures else "no patients"

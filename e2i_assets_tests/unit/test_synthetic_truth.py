@@ -1,10 +1,12 @@
 """The truth that comes with a data set: right by its own definition, and what sound estimators find."""
 
 import json
+from datetime import date
 
 import polars as pl
 import pytest
 
+from e2i_assets.cli.data import _show_truth
 from e2i_assets.ingest.synthetic import PARTITIONS, GeneratorSpec, SyntheticData, generate
 from e2i_assets.ingest.synthetic.followup import TRUE_MEANS
 
@@ -20,6 +22,14 @@ def test_truth_is_json_and_names_every_partition(data: SyntheticData):
     assert data.truth["scale"] == "full"
     assert list(data.truth["partitions"]) == [p.stem for p in PARTITIONS]
     assert data.truth["overall"]["n"] == sum(part["n"] for part in data.truth["partitions"].values())
+
+
+def test_truth_is_shown_also_where_a_partition_has_nobody_of_a_segment(capsys: pytest.CaptureFixture[str]):
+    truth = generate(GeneratorSpec(scale="small", as_of=date(2026, 1, 1))).truth
+    years = [part["effect_by_segment"]["diagnosis_year"] for part in truth["partitions"].values()]
+    assert any(set(of) != set(truth["overall"]["effect_by_segment"]["diagnosis_year"]) for of in years)
+    _show_truth(truth)
+    assert "no patients" in capsys.readouterr().out
 
 
 def test_oracle_knows_every_journey_and_is_no_table(data: SyntheticData):
