@@ -1,7 +1,7 @@
-"""A sensor daemon that is killed on its way from a load to the run: what of it is there once another has come.
+"""A daemon that is killed on its way from a load, or an approved retraining, to the run: what comes of it.
 
-`main` kills a child at each point of Dagster's own tick, has others do the next ticks, and prints how the runs
-of the partition that had a load then are.
+`main` kills a child at each point of Dagster's own tick of either sensor, has others do the next ticks, and prints
+how the runs are of the partition that had a load, and a retraining approved, then.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._daemon import sensor as daemon
 
+from e2i_assets.automation.retraining import build_retraining_sensor
 from e2i_assets.automation.sensors import build_new_data_sensor
 from e2i_assets.build import build_defs
 from e2i_assets.cli.session import open_session
 from e2i_assets.partitions import cohort_configs
+from e2i_assets.registry.ledger import Version
+from e2i_assets.warehouse.queries.registry import registry
+from e2i_assets.warehouse.queries.retraining import Wanted, request_retraining
+from e2i_assets.warehouse.warehouse import Warehouse
 
-defs = build_defs(sensor_overrides=[build_new_data_sensor()], schedule_overrides=[])
+SENSORS = [build_new_data_sensor(), build_retraining_sensor()]
+defs = build_defs(sensor_overrides=SENSORS, schedule_overrides=[])
 
 POINTS = ("TICK_CREATED", "RUN_IDS_RESERVED", "RUN_CREATED", "RUN_LAUNCHED")
 """Before the sensor is asked; when its requests are kept; when the run is made; when it is queued."""
@@ -42,13 +48,15 @@ class HereTarget(WorkspaceLoadTarget):
         return [InProcessCodeLocationOrigin(origin, location_name="here")]
 
 
-def tick(minutes: int, die_at: str | None) -> None:
-    """One round of the daemon, so many minutes later than it is."""
+def tick(minutes: int, sensor: str | None = None, die_at: str = "") -> None:
+    """One round of the daemon, so many minutes later than it is; it dies at a point of a sensor's tick."""
     now, timestamp = daemon.get_current_datetime, daemon.get_current_timestamp
     later = timedelta(minutes=minutes)
+    # Dagster shuffles them; the one that is to die second would else have done its work before the first dies.
+    daemon.shuffled_round_robin_by_key = lambda sensors, key: sorted(sensors, key=lambda sensor: sensor.name)
     daemon.get_current_datetime = lambda: now() + later
     daemon.get_current_timestamp = lambda: timestamp() + later.total_seconds()
-    flags = {"new_data_sensor": {die_at: signal.SIGKILL}} if die_at else None
+    flags = {sensor: {die_at: signal.SIGKILL}} if sensor else None
     logger = logging.getLogger("daemon")
     with (
         DagsterInstance.get() as instance,
@@ -71,21 +79,32 @@ def in_child(act: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def due(warehouse: Warehouse, key: str, touched: str) -> None:
+    """A load of a partition, and a retraining of its model that was approved."""
+    insert = "INSERT INTO e2i.ml_load_batches (source, partitions) VALUES ('feed', :touched)"
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text(insert), {"touched": json.dumps([touched])})
+    name = f"e2i-conversion-{key}"
+    with registry(warehouse) as ledger:
+        ledger.add(Version(
+            name, "conversion", key, "binary_classification", "LightGBM", "f", "classification-service", f"{name}:1",
+            "h", "d", {}, {}, {}, "m", "r", version=1, mlflow_version=1, created_at=ledger.now(),
+        ))  # fmt: skip
+    wanted = Wanted(key, "conversion", name, 1, "drift", "drift of data is 0.9", "e2i")
+    assert request_retraining(warehouse, wanted, approval=False) is not None
+    warehouse.engine.dispose()  # no connection is shared with a child
+
+
 def main() -> None:
     here, warehouse = open_session()
     found, minutes = {}, 0
     for point, (key, cohort) in zip(POINTS, sorted(cohort_configs(here.config_dir).items()), strict=True):
-        with warehouse.engine.begin() as connection:
-            insert = "INSERT INTO e2i.ml_load_batches (source, partitions) VALUES ('feed', :touched)"
-            connection.execute(sa.text(insert), {"touched": json.dumps([cohort.partition_key.touched])})
-        warehouse.engine.dispose()  # no connection is shared with a child
-        minutes += 1
-        killed = in_child(lambda: tick(minutes, point))  # noqa: B023 -- it ends before the next
+        due(warehouse, key, cohort.partition_key.touched)
         ends = []
-        for _ in range(2):
+        for sensor in (*(sensor.name for sensor in SENSORS), None, None):
             minutes += 1
-            ends.append(in_child(lambda: tick(minutes, None)))  # noqa: B023
+            ends.append(in_child(lambda: tick(minutes, sensor, point)))  # noqa: B023 -- it ends before the next
         with DagsterInstance.get() as instance:
             runs = instance.get_runs(RunsFilter(tags={"dagster/partition": key}))
-            found[point] = [killed, ends, [[run.status.value, run.tags["dagster/run_key"]] for run in runs]]
+            found[point] = [ends, sorted([run.tags["dagster/run_key"], run.status.value] for run in runs)]
     print(json.dumps(found))

@@ -1,4 +1,4 @@
-"""From a load to one run, although the daemon is killed anywhere between."""
+"""From a load, or an approved retraining, to one run, although the daemon is killed anywhere between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from e2i_assets.settings import Settings
 PROGRAM = "from e2i_assets_tests.integration import killed_daemon; killed_daemon.main()"
 
 
-def test_a_daemon_killed_between_tick_and_launch_leaves_exactly_one_run(here: Settings) -> None:
+def test_a_daemon_killed_between_tick_and_launch_leaves_exactly_one_run_of_each(here: Settings) -> None:
     assert here.database_url is not None
     environment = {**os.environ, "E2I_DATABASE_URL": here.database_url.get_secret_value()}
     done = subprocess.run(
@@ -22,8 +22,9 @@ def test_a_daemon_killed_between_tick_and_launch_leaves_exactly_one_run(here: Se
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(found) == 4
-    for load, (point, (killed, ends, runs)) in enumerate(found.items(), start=1):
-        assert (point, killed, ends) == (point, -signal.SIGKILL, [0, 0]), done.stderr
-        ((status, key),) = runs
-        assert status == "QUEUED"
-        assert key.endswith(f"-load-{load}-attempt-1")
+    for number, (point, (ends, runs)) in enumerate(found.items(), start=1):
+        assert (point, ends) == (point, [-signal.SIGKILL, -signal.SIGKILL, 0, 0]), done.stderr
+        (loaded, queued), (retrained, also_queued) = runs
+        assert (queued, also_queued) == ("QUEUED", "QUEUED")
+        assert loaded.endswith(f"-load-{number}-attempt-1")
+        assert retrained == f"retraining-{number}-attempt-1"
