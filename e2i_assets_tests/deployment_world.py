@@ -63,11 +63,15 @@ def in_staging(
 
 
 def move(warehouse: Warehouse, name: str, number: int, before: str | None, after: str) -> None:
-    """An entry of the ledger, whatever the rules say."""
+    """An entry of the ledger, whatever the promotion rules say."""
     with registry(warehouse) as ledger:
-        event = "moved" if before else "registered"
-        sequence, at = ledger.model(name).next_sequence, ledger.now()
-        ledger.append(Entry(name, sequence, number, event, before, after, "Anna Smith", "test", at))
+        approved = (before, after) == ("shadow", "production")
+        for event in [*(["requested"] if approved else []), "moved" if before else "registered"]:
+            sequence, at = ledger.model(name).next_sequence, ledger.now()
+            by = "Bert Jones" if approved and event == "moved" else None
+            ledger.append(
+                Entry(name, sequence, number, event, before, after, "Anna Smith", "test", at, approved_by=by)
+            )
 
 
 class Reconciling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -45,9 +46,9 @@ class ShadowRules(ConfigModel):
 
 
 class ProductionRules(ConfigModel):
-    """Whether a person other than the one who asked must approve."""
+    """That a person other than the one who asked must approve: the ledger takes no entry without."""
 
-    approval_required: bool
+    approval_required: Literal[True]
 
 
 class ArchivedRules(ConfigModel):

@@ -340,8 +340,7 @@ class ModelRegistry:
             entered = model.entered(version.version).at
             seen = shadow_evidence_of(self._warehouse, model.name, version.version, entered)
             yield from shadow_requirements(rules, entered, seen, at)
-            if rules.production.approval_required:
-                yield Requirement(APPROVAL, False, "by somebody else than who asks", "none")
+            yield Requirement(APPROVAL, False, "by somebody else than who asks", "none")
 
     def _bundle(self, version: Version) -> Requirement:
         folder = self._here.bento_home / "bentos" / version.bento_tag.replace(":", "/")

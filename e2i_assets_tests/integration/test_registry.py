@@ -322,9 +322,12 @@ def promote(here: Settings, name: str, version: int, who: str, barrier: Barrier)
 def test_of_those_who_promote_at_once_one_wins_and_the_others_are_told(
     here: Settings, warehouse: Warehouse, client: MlflowClient, name: str
 ) -> None:
-    for number, _ in enumerate(PEOPLE, 1):
+    for number, who in enumerate(PEOPLE, 1):
         version = register(here, warehouse, client, name, bundle=str(number))
         in_shadow(here, warehouse, version, 0)
+        with registry(warehouse) as records:
+            of = records.model(name).next_sequence, number, "requested", "shadow", "production", who, "test"
+            records.append(Entry(name, *of, START + dt.timedelta(days=19)))
     barrier = Barrier(len(PEOPLE))
     with ThreadPoolExecutor(len(PEOPLE)) as pool:
         racers = [
@@ -442,10 +445,11 @@ def _down(*_: Any) -> None:
 def test_what_answers_is_not_retired_and_a_clock_behind_one_ledger_stops_no_other(
     here: Settings, warehouse: Warehouse, client: MlflowClient, name: str
 ) -> None:
-    def move(model: str, number: int, before: str, after: str, day: float) -> None:
+    def move(model: str, number: int, before: str, after: str, day: float, event: str = "moved") -> None:
+        by = "Bert Jones" if (event, after) == ("moved", "production") else None
         with registry(warehouse) as records:
-            of = records.model(model).next_sequence, number, "moved", before, after
-            records.append(Entry(model, *of, "Anna Smith", "test", START + dt.timedelta(days=day)))
+            of = records.model(model).next_sequence, number, event, before, after, "Anna Smith", "test"
+            records.append(Entry(model, *of, START + dt.timedelta(days=day), approved_by=by))
 
     def retired() -> list[int]:
         with pytest.raises(RegistryError, match="has an entry of") as refused:
@@ -457,7 +461,10 @@ def test_what_answers_is_not_retired_and_a_clock_behind_one_ledger_stops_no_othe
     register(here, warehouse, client, behind)
     move(behind, 1, "development", "staging", 71)
     register(here, warehouse, client, name)
-    move(name, 1, "development", "production", 1)
+    move(name, 1, "development", "staging", 1)
+    move(name, 1, "staging", "shadow", 1)
+    move(name, 1, "shadow", "production", 1, "requested")
+    move(name, 1, "shadow", "production", 1)
     move(name, 1, "production", "staging", 2)
     assert retired() == []
     register(here, warehouse, client, name, bundle="2")

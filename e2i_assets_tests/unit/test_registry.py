@@ -306,7 +306,7 @@ def test_what_is_no_version(given: Any) -> None:
         (lambda c: c["promotion"]["regression"].update(staging={}), "state at least one criterion"),
         (lambda c: c["promotion"]["regression"].pop("production"), "production: Field required"),
         (lambda c: c["promotion"]["regression"]["staging"].update(min_r2="0.7"), "min_r2: Input should be a valid"),
-        (lambda c: c["production"].update(approval_required="no"), "approval_required: Input should be a valid bool"),
+        (lambda c: c["production"].update(approval_required=False), "approval_required: Input should be True"),
         (lambda c: c["shadow"].update(min_requests=0), "min_requests: Input should be greater"),
         (lambda c: c.pop("archived"), "archived: Field required"),
         (lambda c: c.update(deprecated={}), "deprecated: no such key"),
