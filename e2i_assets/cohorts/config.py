@@ -48,7 +48,13 @@ Days: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=36_500)]
 
 
 class TemporalRequirements(StrictModel):
-    """Observation that each member must have around the index date, in days."""
+    """Observation that each member must have around the index date.
+
+    Attributes:
+        lookback_days: days before it, which features are made of.
+        followup_days: days after it, by which the outcome is known.
+        index_date_field: column of the journeys that has the index date.
+    """
 
     lookback_days: Days = 180
     followup_days: Days = 90
@@ -56,10 +62,13 @@ class TemporalRequirements(StrictModel):
 
 
 class FeatureChoice(StrictModel):
-    """Columns forced into the features (the leakage gate still judges them), and columns left out.
+    """Which columns are features, and what is told of events.
 
-    `event_subtypes`: event type to those subtypes that are counted as features of their own. `event_windows`:
-    further statistics of events, over windows within the lookback.
+    Attributes:
+        include: columns forced into the features; the leakage gate still judges them.
+        exclude: columns left out.
+        event_subtypes: event type to those subtypes that are counted as features of their own.
+        event_windows: further statistics of events, over windows within the lookback.
     """
 
     include: tuple[str, ...] = ()
@@ -72,7 +81,13 @@ class CohortConfig(StrictModel):
     """The definition of one partition's cohort.
 
     Attributes:
+        cohort_name: for people.
         brand, indication: as in the data.
+        version: of the definition, as somebody counts it; its content has a hash of its own.
+        status: for people; construction does not ask for it.
+        clinical_rationale: why the cohort is as it is; the model card shows it.
+        inclusion_criteria: rules that a journey must meet, in this order.
+        exclusion_criteria: rules that no journey may meet, asked after those.
         scopes: names of the problem definitions that the partition serves.
         attributes: clinical columns beyond the contract of `patient_journeys`, by name.
         features: columns forced in or left out.
@@ -83,7 +98,7 @@ class CohortConfig(StrictModel):
             with death, and nothing happens before birth.
         refresh: `none` for data that are complete, such as a finished trial's.
         quality: thresholds of this partition that differ from `config/quality.yaml`, with their reason.
-        temporal_requirements: None asks for no window: the partition has no index date and no observation.
+        temporal_requirements: null asks for no window: the partition has no index date and no observation.
         equal_rows: of different patients: `same_split` assigns them together, `allow` takes them for chance,
             `refuse` takes them for copies.
         minimum_size: members below which the cohort is refused.

@@ -80,6 +80,13 @@ class Criterion(StrictModel):
 
     A null or NaN in the column satisfies no inclusion criterion and triggers no exclusion criterion, whatever
     the operator. Dates are given as dates or ISO text. `contains` looks for the literal text, with case.
+
+    Attributes:
+        field: a column of the journeys, or a clinical attribute; of a condition on events one of theirs.
+        operator: how column and value are compared.
+        value: what the column is compared with: a list for `in` and `not_in`, low and high for `between`.
+        description: the rule in words.
+        clinical_rationale: why it is asked for.
     """
 
     field: Text
@@ -151,6 +158,8 @@ class EventCriterion(StrictModel):
         where: conditions on the columns of the events table, all of which an event must meet.
         within_days: first and last day relative to the index date, both included; null leaves a side open.
         at_least: number of events.
+        description: the rule in words.
+        clinical_rationale: why it is asked for.
     """
 
     name: Text

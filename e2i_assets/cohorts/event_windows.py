@@ -42,7 +42,13 @@ class Statistic(StrEnum):
 
 
 class EventWindows(StrictModel):
-    """Statistics of some event types (all of them where none is named) over some windows, in days."""
+    """Statistics of some event types over some windows.
+
+    Attributes:
+        event_types: all of them where none is named.
+        windows: days before the index date, each a window of its own.
+        statistics: what is told of the events of one type in one window.
+    """
 
     event_types: tuple[EventType, ...] = EVENT_TYPES
     windows: tuple[WindowDays, ...] = Field(min_length=1)

@@ -16,7 +16,12 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 class DimensionTerms(StrictModel):
-    """Thresholds of one dimension that differ from those of every partition."""
+    """Thresholds of one dimension that differ from those of every partition.
+
+    Attributes:
+        threshold: grade below which the dimension is a finding.
+        block_below: grade below which `no_blockers` refuses.
+    """
 
     threshold: Share | None = None
     block_below: Share | None = None
@@ -27,6 +32,9 @@ class QualityTerms(StrictModel):
 
     Attributes:
         reason: why they differ; the quality report shows it.
+        block_below_score: weighted score below which `qc_score` refuses.
+        max_staleness_days: age of the newest record from which on the data are too old.
+        dimensions: thresholds of single dimensions.
     """
 
     reason: Text

@@ -20,16 +20,18 @@ _TYPES: dict[type[pl.DataType], str] = {
     pl.Date: "date",
     pl.Datetime: "timestamp",
 }
-_CUTS = {
+CUTS = {
     "journey": "the journeys of a brand and indication",
     "journey_hcp": "the HCPs of its journeys",
     "brand": "the rows of its brand",
     None: "no extract of it: it is for KPIs",
 }
-_LEGEND = (
+"""How a table is cut to the rows of a partition, in words."""
+LEGEND = (
     "Available: `index` is known on the index date, `outcome` only when the follow-up window has passed, a "
     "column's name from the day in that column on. Timestamps are UTC."
 )
+"""What the words of the column `available` mean."""
 _HEADS = ("column", "type", "unit", "role", "available", "null", "values", "key", "meaning")
 
 
@@ -86,10 +88,10 @@ def _attribute(name: str, declared: Attribute) -> dict[str, Any]:
 
 def markdown(document: Mapping[str, Any]) -> str:
     """A dictionary as a Markdown document."""
-    parts = ["# Data dictionary", _LEGEND]
+    parts = ["# Data dictionary", LEGEND]
     for entry in document["tables"]:
         parts.append(
-            f"## {entry['table']}\n\n{entry['description']} A partition has {_CUTS[entry['partition_by']]}."
+            f"## {entry['table']}\n\n{entry['description']} A partition has {CUTS[entry['partition_by']]}."
         )
         parts.append(_rows(entry["columns"]))
         if entry["checks"]:

@@ -33,8 +33,12 @@ AFTERWARDS = ("outcome", "post_outcome")
 class Variable:
     """What a value may be used for, when it becomes known, and what it means.
 
-    `available_at` is `index`, `outcome` or the date column from which on the value is known; None where
-    nobody has said, which is not the same as `index`.
+    Attributes:
+        role: what the value may be used for.
+        available_at: `index`, `outcome` or the date column from which on the value is known; None where
+            nobody has said, which is not the same as `index`.
+        unit: what it is counted in.
+        description: what it means.
     """
 
     role: Role = "feature"
@@ -91,6 +95,9 @@ class Attribute(Variable):
     """A clinical column beyond the contract of `patient_journeys`, as a cohort file declares it.
 
     Without `available_at` the column is a feature, and the leakage audit judges it by its name and figures.
+
+    Attributes:
+        dtype: what its values are; others make a load fail.
     """
 
     dtype: AttributeType

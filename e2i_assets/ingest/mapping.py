@@ -168,7 +168,8 @@ class ColumnMapping(_Model):
 class AttributeMapping(ColumnMapping):
     """A clinical attribute: a column that the contract does not have.
 
-    `role` and `available_at` mean what they mean in a cohort file, which must say the same.
+    Attributes:
+        role, available_at: as in a cohort file, which must say the same.
     """
 
     role: Role = "feature"

@@ -15,7 +15,7 @@ from e2i_assets.contracts.markdown import code, plain, table
 HEAD = f"""# Commands
 
 `e2i COMMAND --help` prints the same. {EXIT_CODES} With `--json` a command prints one document, and an error is
-`{{"error": {{"code", "message", "next_step"}}}}`.
+`{{"error": {{"code", "message", "next_step"}}}}`; [Troubleshooting](../troubleshooting.md) has each code.
 """
 _EXTRA = re.compile(r"\s*\[([^\[\]]*)\]$")
 """What the help puts behind a text: default, bounds, whether it is required."""

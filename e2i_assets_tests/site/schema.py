@@ -40,7 +40,8 @@ def words(schema: Schema, links: Mapping[str, str]) -> str:
         case None:
             return "any value"
     plain = _FORMATS.get(schema.get("format", ""), _PLAIN[schema["type"]])
-    return plain + "".join(f" {sign} {schema[bound]:g}" for bound, sign in _BOUNDS if bound in schema)
+    bounds = [f"{sign} {schema[bound]:,g}" for bound, sign in _BOUNDS if bound in schema]
+    return f"{plain} {' and '.join(bounds)}".strip()
 
 
 def _list(schema: Schema, links: Mapping[str, str]) -> str:
@@ -54,4 +55,4 @@ def _mapping(schema: Schema, links: Mapping[str, str]) -> str:
     keys = schema.get("propertyNames", {})
     values = schema.get("additionalProperties", {})
     named = words(keys, links) if "enum" in keys or "$ref" in keys else "name"
-    return f"mapping of {named} to {words(values, links)}"
+    return f"mapping of {named} to {words(values if isinstance(values, dict) else {}, links)}"

@@ -26,6 +26,7 @@ from e2i_assets.gates.verdict import refusal
 from e2i_assets.ingest.problems import LoadError, Problem
 from e2i_assets.modeling.errors import SplitError
 from e2i_assets.modeling.scopes.answerable import Obstacle
+from e2i_assets_tests.conftest import ROOT as TOP
 
 ROOT = Path(e2i_assets.__file__).parent
 CARRIED = ("serving/server", "observability")
@@ -186,3 +187,30 @@ def test_a_command_tells_people_and_scripts_the_same(
         assert shown.err.endswith(f"{document['next_step']}\n")
     assert fail(error) == exit_code
     assert capsys.readouterr().out == ""
+
+
+def stated_codes() -> Iterator[str]:
+    """What calls state: `code=` of any error, the first word of an obstacle; of a composed one its beginning."""
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                stated = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+                for code in stated + (node.args[:1] if named(node.func) == "Obstacle" else []):
+                    if isinstance(code, ast.JoinedStr):
+                        code, ending = code.values[0], "…"
+                    else:
+                        ending = ""
+                    if isinstance(code, ast.Constant):
+                        yield f"{code.value}{ending}"
+
+
+def test_every_code_has_its_paragraph_in_troubleshooting() -> None:
+    of_kinds = {kind.code for kind in TYPES if issubclass(kind, E2IError)}
+    of_places = {code for kind in TYPES if kind is not CodedError for code in getattr(kind, "next_steps", ())}
+    codes = of_kinds | of_places | set(stated_codes())
+    assert len(codes) > 150
+    page = (TOP / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    paragraphs = re.findall(r"^### `(.+)`\n(.+)", page, flags=re.MULTILINE)
+    documented = [code for code, _ in paragraphs]
+    assert len(documented) == len(set(documented))
+    assert set(documented) == codes, "docs/troubleshooting.md lacks codes, or has some that nothing says"

@@ -6,12 +6,19 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
+from e2i_assets.cohorts import CohortConfig
+from e2i_assets.ingest.mapping import Mapping
+from e2i_assets.monitoring.alerts.alert import KINDS, Kind
+from e2i_assets.monitoring.alerts.config import AlertRules
 from e2i_assets_tests.conftest import ROOT
+from e2i_assets_tests.site.models import sections, undescribed
+from e2i_assets_tests.site.pages import SCOPES
 
 LOADED = {"img": "src", "script": "src", "iframe": "src", "source": "src", "link": "href"}
 """Element to the attribute whose address a browser opens by itself."""
@@ -61,3 +68,26 @@ def test_the_check_of_style_sheets_sees_what_a_font_would_be() -> None:
     assert list(elsewhere('@import "//fonts.example/a.css"; a{b:url(https://fonts.example/c.woff)}')) == [
         "//fonts.example/a.css", "https://fonts.example/c.woff",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "model", [CohortConfig, *SCOPES, Mapping, AlertRules], ids=lambda model: model.__name__
+)
+def test_every_key_of_a_file_has_its_meaning(model: type) -> None:
+    assert undescribed(model) == [], "say it under Attributes in the docstring"
+
+
+def test_every_kind_of_alert_has_its_meaning() -> None:
+    assert tuple(KINDS) == get_args(Kind)
+
+
+def test_a_key_is_shown_with_what_it_may_be() -> None:
+    lines = sections(CohortConfig, "Cohort").splitlines()
+    assert (
+        "| `minimum_size` | whole number ≥ 1 | `100` | members below which the cohort is refused. |" in lines
+    )
+    (criteria,) = [line for line in lines if line.startswith("| `inclusion_criteria`")]
+    assert (
+        "list of [Criterion](#criterion) or [Event criterion](#event-criterion) | **required** |" in criteria
+    )
+    assert any(line.startswith("### Temporal requirements") for line in lines)

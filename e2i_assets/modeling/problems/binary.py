@@ -48,7 +48,12 @@ MAX_ROC_POINTS = 200
 
 
 class Costs(ConfigModel):
-    """What a wrong decision costs, each in the same unit: a patient called for nothing, and one missed."""
+    """What a wrong decision costs, each in the same unit.
+
+    Attributes:
+        false_positive: of a patient who is called for nothing.
+        false_negative: of a patient who is missed.
+    """
 
     false_positive: float = Field(gt=0)
     false_negative: float = Field(gt=0)
@@ -279,9 +284,12 @@ class Binary(Problem):
 
 
 class BinaryScope(PredictiveScope):
-    """`plausible_max_auc` is what features may reach together, and a model on test, before those that nobody
-    has declared as known on the index date become a question. `costs` of wrong decisions choose the
-    threshold.
+    """A question with yes or no as its answer.
+
+    Attributes:
+        costs: of wrong decisions, which choose the threshold.
+        plausible_max_auc: what features may reach together, and a model on test, before those that nobody has
+            declared as known on the index date become a question.
     """
 
     problem_class: ClassVar = Binary

@@ -330,10 +330,12 @@ class Multiclass(Problem):
 
 
 class MulticlassScope(PredictiveScope):
-    """`classes` are the values that the target may have, three or more, in the order of the answers.
+    """A question with one of several classes as its answer.
 
-    `plausible_max_auc` is what features may reach together for one class against the rest, and a model on
-    test, before those that nobody has declared as known on the index date become a question.
+    Attributes:
+        classes: the values that the target may have, three or more, in the order of the answers.
+        plausible_max_auc: what features may reach together for one class against the rest, and a model on
+            test, before those that nobody has declared as known on the index date become a question.
     """
 
     problem_class: ClassVar = Multiclass

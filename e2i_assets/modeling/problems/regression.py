@@ -242,8 +242,11 @@ class Regression(Problem):
 
 
 class RegressionScope(PredictiveScope):
-    """`plausible_max_r2` is what features may reach together, and a model on test, before those that nobody
-    has declared as known on the index date become a question.
+    """A question with a number as its answer.
+
+    Attributes:
+        plausible_max_r2: what features may reach together, and a model on test, before those that nobody has
+            declared as known on the index date become a question.
     """
 
     problem_class: ClassVar = Regression

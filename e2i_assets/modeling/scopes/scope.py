@@ -70,8 +70,12 @@ class FeatureChoice(ConfigModel):
 class Selection(ConfigModel):
     """What an algorithm must meet, and what is preferred.
 
-    `max_latency_ms` is of one row, `max_memory_gb` of the loaded model, as measured where it is trained. A
-    preference moves the ranking, never the measured comparison; an exclusion is final.
+    Attributes:
+        max_latency_ms: of one row, as measured where the model is trained.
+        max_memory_gb: of the loaded model, measured likewise.
+        interpretability_required: whether only algorithms that can be read are asked.
+        preferred_algorithms: moves the ranking, never the measured comparison.
+        excluded_algorithms: is final.
     """
 
     max_latency_ms: float = Field(default=100, gt=0)
@@ -107,10 +111,15 @@ class Scope(YamlModel, ABC):
 
     What else a scope file says follows from its `problem_type`: each has a scope of its own.
 
-    `split_order: temporal` puts every index date of train before those of validation, test and holdout. A
-    partition is split once for all of its scopes, so one that asks for it decides for the others.
-
     Attributes:
+        name: of the file and of the assets.
+        description: the question in words; the model card begins with it.
+        problem_type: what kind of answer is asked for.
+        target: the outcome, a column of the cohort.
+        split_order: `temporal` puts every index date of train before those of validation, test and holdout. A
+            partition is split once for all of its scopes, so one that asks for it decides for the others.
+        features: which features the models see.
+        selection: what an algorithm must meet.
         horizon_days: days after the index date by which the outcome has happened or not, where it is not the
             cohort's follow-up window; a cohort that is followed for fewer is refused.
         minimum_samples: patients of train with a known outcome below which nothing is learnt.

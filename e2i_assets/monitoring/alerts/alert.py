@@ -13,9 +13,17 @@ Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From the least to the most."""
 Kind = Literal["drift", "performance", "refresh", "gate", "sensor", "deployment", "retraining", "test"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""Drift; a model behind its floor; runs that died; a gate's refusal; a sensor that cannot read; a service's
-incident or rollback; a retraining that waits, was refused or failed; a message that tries a channel."""
+KINDS: dict[Kind, str] = {
+    "drift": "what a version meets is no longer what it was trained on",
+    "performance": "a model is behind its floor",
+    "refresh": "runs of a partition died until they were given up",
+    "gate": "a gate refused in a run that nobody started by hand",
+    "sensor": "a sensor cannot read what it needs",
+    "deployment": "an incident or a rollback of a service",
+    "retraining": "a retraining waits, was refused or failed",
+    "test": "a message that tries a channel",
+}
+"""Each kind, and what is told by it."""
 AGGREGATION = dt.timedelta(minutes=60)
 """How long an acknowledged alert takes in further ones of its key, from the last of them on."""
 

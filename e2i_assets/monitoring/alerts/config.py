@@ -33,13 +33,23 @@ class Notices(ConfigModel):
 
 
 class LogChannel(ConfigModel):
-    """A line in the log of the process that sends."""
+    """A line in the log of the process that sends.
+
+    Attributes:
+        enabled: whether it is turned on.
+    """
 
     enabled: bool = False
 
 
 class WebhookChannel(ConfigModel):
-    """An address that takes a JSON document, in a variable of the environment as it may be a secret."""
+    """An address that takes a JSON document, in a variable of the environment as it may be a secret.
+
+    Attributes:
+        enabled: whether it is turned on.
+        url_from: the variable that has the address.
+        timeout_seconds: how long an answer is waited for.
+    """
 
     enabled: bool = False
     url_from: Variable
@@ -47,7 +57,18 @@ class WebhookChannel(ConfigModel):
 
 
 class EmailChannel(ConfigModel):
-    """A mail server, and who gets mail."""
+    """A mail server, and who gets mail.
+
+    Attributes:
+        enabled: whether it is turned on.
+        host, port: of the server.
+        security: how the connection is encrypted.
+        user: who logs in; null logs nobody in.
+        password_from: the variable that has the password.
+        sender: the address that mail comes from.
+        recipients: the addresses that it goes to.
+        timeout_seconds: how long an answer is waited for.
+    """
 
     enabled: bool = False
     host: Text
@@ -69,7 +90,13 @@ class EmailChannel(ConfigModel):
 
 
 class Channels(ConfigModel):
-    """Every channel there is."""
+    """Every channel there is.
+
+    Attributes:
+        log: a line in a log.
+        webhook, slack: addresses that take JSON.
+        email: a mail server.
+    """
 
     log: LogChannel = LogChannel()
     webhook: WebhookChannel = WebhookChannel(url_from="E2I_ALERTS_WEBHOOK_URL")
@@ -89,6 +116,7 @@ class Rule(ConfigModel):
     Attributes:
         at_least: the lowest severity that fits.
         kinds, scopes, partitions: an alert must be of one of them, where any is named.
+        channels: over which of them it goes.
     """
 
     at_least: Severity
@@ -99,7 +127,13 @@ class Rule(ConfigModel):
 
 
 class AlertRules(YamlModel):
-    """The whole file."""
+    """The whole file.
+
+    Attributes:
+        notices: how often a person is told of the same.
+        channels: how each channel is reached; all are off until they are turned on.
+        rules: who is told; an alert goes over the channels of every rule that fits.
+    """
 
     notices: Notices = Notices()
     channels: Channels = Channels()
