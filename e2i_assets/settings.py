@@ -24,36 +24,36 @@ class SettingsError(E2IError, ValueError):
 
 
 class Settings(BaseSettings):
-    """The environment of one installation.
+    """The environment of one installation; `home` is the variable `E2I_HOME`, and so on.
 
     Attributes:
-        home: folder of everything that the platform keeps (`E2I_HOME`).
-        config: folder of the YAML configuration (`E2I_CONFIG`).
-        database_url: PostgreSQL to use instead of the embedded one (`E2I_DATABASE_URL`).
-        artifacts: where artifacts go, a folder or an fsspec URL (`E2I_ARTIFACTS`; `<home>/artifacts`).
-        mlflow_tracking_uri: a team's MLflow server (`E2I_MLFLOW_TRACKING_URI`; the warehouse's own
-            `mlflow` schema otherwise).
-        vault_key: key of the split vault, 32 bytes in base64 (`E2I_VAULT_KEY`; the file `<home>/vault.key`
-            otherwise, made when the first splits are sealed).
-        mlflow_url: where `e2i mlflow` serves the runs that Dagit links to (`E2I_MLFLOW_URL`).
-        dask_address: scheduler of a Dask cluster that trials of a study spread over (`E2I_DASK_ADDRESS`).
-        batch_size: rows of a batch of a load (`E2I_BATCH_SIZE`).
-        as_of: day on which the age of data is judged, and on which synthetic data end (`E2I_AS_OF`; today).
-        serving_host: address on which services and operations API listen (`E2I_SERVING_HOST`).
-        classification_port, regression_port, causal_port: of the services (`E2I_CLASSIFICATION_PORT`, …).
-        api_port: of the operations API (`E2I_API_PORT`).
-        api_token: what the operations API wants of whoever changes something (`E2I_API_TOKEN`; without one it
-            changes nothing).
-        health_seconds: time between two health checks of a service (`E2I_HEALTH_SECONDS`).
-        trace_predictions: share of predictions of which a service keeps a span; of those that failed always
-            (`E2I_TRACE_PREDICTIONS`).
-        trace_runs: share of runs of which spans of stages, gates and trials are kept; of what went wrong
-            always, but at 0 (`E2I_TRACE_RUNS`).
-        otlp_endpoint: base address that spans are sent to over OTLP/HTTP as well (`E2I_OTLP_ENDPOINT`).
-        otlp_headers: sent along, `name=value,name=value` (`E2I_OTLP_HEADERS`).
-        openlineage_url: file or base address of a receiver that is told of every stage that is computed
-            (`E2I_OPENLINEAGE_URL`).
-        small_cells: `hide` tells counts of few patients as `<5` and rounds the others (`E2I_SMALL_CELLS`).
+        home: folder where everything is kept, here or else that of the clone; its path may have any letters.
+        config: folder of the YAML configuration, here or else that of the clone; `e2i init` writes one.
+        database_url: another PostgreSQL, `postgresql://user@host:5432/database`, instead of the embedded one.
+        artifacts: folder or fsspec URL of the artifacts; `<home>/artifacts` where nothing is said.
+        mlflow_tracking_uri: a team's MLflow server, instead of the schema `mlflow` of the database.
+        vault_key: key of the sealed splits, 32 bytes in base64; the file `<home>/vault.key` otherwise, which
+            is made when the first splits are sealed.
+        mlflow_url: where `e2i mlflow` serves the runs that Dagit links to.
+        dask_address: scheduler of a Dask cluster whose workers have this package: trials of a study run
+            there, with the same result as on this machine's free cores.
+        batch_size: rows of a batch of a load.
+        as_of: day on which the age of data is judged, and on which synthetic data end; today otherwise.
+        serving_host: address on which services and operations API listen.
+        classification_port, regression_port, causal_port: port of the service of that name.
+        api_port: port of the operations API.
+        api_token: what the operations API wants of whoever changes something; without one it changes nothing.
+        health_seconds: time between two health checks of a service.
+        trace_predictions: share of predictions of which a service keeps a span, and of those that failed
+            always; 0 turns that off.
+        trace_runs: share of runs of which spans of stages, gates and trials are kept; of the others only what
+            went wrong; 0 turns that off.
+        otlp_endpoint: base address where spans go over OTLP/HTTP as well, to `/v1/traces` below it.
+        otlp_headers: headers of that, `name=value,name=value`.
+        openlineage_url: file, or address of a receiver (`/api/v1/lineage` below it), that every computed
+            stage is told to.
+        small_cells: `hide` tells counts of few patients as `<5` and rounds all others in cohort, features and
+            splits.
     """
 
     model_config = SettingsConfigDict(env_prefix="E2I_")

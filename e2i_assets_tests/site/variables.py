@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pydantic import SecretStr
@@ -27,8 +26,8 @@ def variables_page() -> str:
         (
             code(f"E2I_{name.upper()}"),
             _default(name),
-            Written(words(schema, {})),
-            Written(_said(meaning[name])),
+            Written(words(schema, {}).removesuffix(" or null")),
+            Written(meaning[name].replace("|", "\\|")),
         )
         for name, schema in properties.items()
     ]
@@ -40,10 +39,3 @@ def _default(name: str) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     return "none" if value in (None, "") else code(str(value))
-
-
-def _said(text: str) -> str:
-    """Without the variable's own name, which the docstring has in brackets and the table in its first column."""
-    own = r"`E2I_\w+`"
-    text = re.sub(rf"\s*\({own}(?:, …)?\)", "", text)
-    return re.sub(rf"\({own}[;,] ", "(", text)

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import e2i_assets
+from e2i_assets.causal.report import Reason
 from e2i_assets.cli.output import fail
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.errors import CodedError, E2IError
@@ -189,28 +190,48 @@ def test_a_command_tells_people_and_scripts_the_same(
     assert capsys.readouterr().out == ""
 
 
-def stated_codes() -> Iterator[str]:
-    """What calls state: `code=` of any error, the first word of an obstacle; of a composed one its beginning."""
+def constants(stated: ast.expr) -> Iterator[str]:
+    """What an argument may be: a text, one of two, or the beginning of a composed one, with `…` behind it."""
+    match stated:
+        case ast.Constant(value=str() as text):
+            yield text
+        case ast.IfExp(body=one, orelse=other):
+            yield from (*constants(one), *constants(other))
+        case ast.JoinedStr(values=[ast.Constant(value=beginning), *_]):
+            yield f"{beginning}…"
+
+
+def calls() -> Iterator[ast.Call]:
     for path in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
-                stated = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-                for code in stated + (node.args[:1] if named(node.func) == "Obstacle" else []):
-                    if isinstance(code, ast.JoinedStr):
-                        code, ending = code.values[0], "…"
-                    else:
-                        ending = ""
-                    if isinstance(code, ast.Constant):
-                        yield f"{code.value}{ending}"
+                yield node
 
 
-def test_every_code_has_its_paragraph_in_troubleshooting() -> None:
+def error_codes() -> set[str]:
+    """Of kinds, of their tables of next steps, and what a place states: `code=`, an obstacle's first word."""
     of_kinds = {kind.code for kind in TYPES if issubclass(kind, E2IError)}
     of_places = {code for kind in TYPES if kind is not CodedError for code in getattr(kind, "next_steps", ())}
-    codes = of_kinds | of_places | set(stated_codes())
-    assert len(codes) > 150
+    stated = [keyword.value for call in calls() for keyword in call.keywords if keyword.arg == "code"]
+    stated += [call.args[0] for call in calls() if named(call.func) == "Obstacle"]
+    return of_kinds | of_places | {code for argument in stated for code in constants(argument)}
+
+
+def gate_reasons() -> set[str]:
+    """What gates say of their own: rules of splits that do not hold, reasons of effects among it."""
+    stated = [call.args[0] for call in calls() if named(call.func) in ("refuse", "Violation") and call.args]
+    return {*get_args(Reason), *(reason for argument in stated for reason in constants(argument))}
+
+
+def test_every_code_and_reason_is_in_troubleshooting() -> None:
     page = (TOP / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    paragraphs = re.findall(r"^### `(.+)`\n(.+)", page, flags=re.MULTILINE)
-    documented = [code for code, _ in paragraphs]
+    documented = re.findall(r"^### `(.+)`\n\S.+", page, flags=re.MULTILINE)
+    assert len(documented) > 150
     assert len(documented) == len(set(documented))
-    assert set(documented) == codes, "docs/troubleshooting.md lacks codes, or has some that nothing says"
+    assert set(documented) == error_codes(), (
+        "docs/troubleshooting.md lacks codes, or has some that nothing says"
+    )
+    reasons = re.findall(r"^\| `(.+?)` \| \S", page, flags=re.MULTILINE)
+    assert len(reasons) > 40
+    assert set(reasons) <= gate_reasons()
+    assert gate_reasons() <= {*reasons, *documented}
