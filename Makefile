@@ -60,7 +60,7 @@ docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(INSTALLED) ## Build the documentation: site/index.html, which loads nothing from elsewhere
 	@$(BIN)/python -m mkdocs build --strict --quiet
 
-bench: $(INSTALLED) ## The figures that the README quotes
+bench: $(INSTALLED) ## The figures of docs/benchmarks.md
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.imports
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.generate
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.load

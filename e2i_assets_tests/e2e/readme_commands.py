@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,9 @@ NOT_RUN = {
     '.venv/bin/e2i models approve e2i-conversion-fabhalta_pnh 1 --by "Bert Jones"': "nobody has waited seven days; test_models_command.py approves",
     ".venv/bin/e2i alerts show 1": "nothing has gone wrong; test_alerts.py shows one",
     '.venv/bin/e2i alerts ack 1 --by "Anna Smith" --note "the supplier has changed"': "as the one before",
-    ".venv/bin/e2i deploy run": "deploys every model; test_demo.py deploys one",
+    ".venv/bin/e2i deploy run": "deploys every model; the tutorial deploys one",
+    ".venv/bin/e2i drift --run -p fabhalta_pnh": "the tutorial watches another partition",
+    ".venv/bin/e2i drift e2i-conversion-fabhalta_pnh --json": "as the one before",
     ".venv/bin/e2i deploy rollback MODEL": "has no release before the first to go back to",
     ".venv/bin/e2i serve": "serves until Ctrl-C; test_switches.py does so",
     "curl -s http://127.0.0.1:8000/api/deployments/status": "asks what `e2i up` starts",
@@ -58,7 +60,8 @@ EXIT_CODES = {
 """Of commands that begin so, where it is not 0: an audit exits with 1 on a finding, both tables have one, and so
 has whoever looks at all 46 indicators."""
 PLACEHOLDERS = {"PARTITION": "fabhalta_pnh"}
-PORT = "3001"
+BUNDLE_PORT, SERVICE_PORT = "3010", "3001"
+"""Where a bundle is served by itself, and where those answer that the demo has left in the background."""
 SERVES = "bentoml serve"
 TIMEOUT_S = 600
 
@@ -123,17 +126,22 @@ def _a_patient_of_train(home: Path) -> str:
     return str(store.read("splits", partition, current.version, Splits).train["patient_id"].iloc[0])
 
 
-def type_all(folder: Path) -> Iterator[Typed]:
-    """Type every command but those of NOT_RUN; what serves is served until the last one is done."""
+def type_all(folder: Path, ports: Mapping[str, str]) -> Iterator[Typed]:
+    """Type every command but those of NOT_RUN; what serves is served until the last one is done.
+
+    Args:
+        ports: variables of the addresses where the services of the folder's home answer.
+    """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
+    environment |= ports
     environment["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), environment["PATH"]])
-    port = free_port()
+    port, service = free_port(), ports["E2I_CLASSIFICATION_PORT"]
     placeholders = PLACEHOLDERS | {"PATIENT_ID": _a_patient_of_train(folder / ".e2i")}
     with ExitStack() as servers:
         for command in command_lines():
             if command in NOT_RUN:
                 continue
-            typed = command.replace(PORT, str(port))
+            typed = command.replace(BUNDLE_PORT, str(port)).replace(SERVICE_PORT, service)
             for placeholder, value in placeholders.items():
                 typed = typed.replace(placeholder, value)
             typed = " ".join([typed, *(added for start, added in ADDED.items() if typed.startswith(start))])

@@ -65,10 +65,6 @@ def test_the_demo_ends_with_models_that_answer(demo: dict[str, Any], installed: 
     assert {(one["partition"], one["scope"]) for one in models} == set(product(PARTITIONS, SHIPPED["scopes"]))
     for service in services:
         assert httpx.get(f"{service['url']}/health").json()["status"] == "healthy"
-    # What answers is held against the holdout split, through its address.
-    asked = json.loads(installed.e2i("deploy", "run", f"e2i-conversion-{ONE}", "--json"))
-    (run,) = asked["runs"]
-    assert (run["partition"], run["success"], run["gates_passed"]) == (ONE, True, 2)
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +179,9 @@ def test_the_bundle_answers_as_the_model_does(
 
 @pytest.fixture(scope="module")
 def typed(demo: dict[str, Any], installed: Installed) -> list[readme_commands.Typed]:
-    """The README's commands, typed in its order; the tests below are the last ones, as these change things."""
+    """The commands of README and site, typed in their order; the tests below are the last ones, as these change things."""
     readme_commands.lay_out(installed.cwd)
-    return list(readme_commands.type_all(installed.cwd))
+    return list(readme_commands.type_all(installed.cwd, installed.ports))
 
 
 def test_what_the_readme_says_to_type_runs(typed: list[readme_commands.Typed]) -> None:
@@ -195,6 +191,18 @@ def test_what_the_readme_says_to_type_runs(typed: list[readme_commands.Typed]) -
     text = {one.command.split()[2].rpartition("/")[2]: one.said for one in typed if one.command[:4] == "curl"}
     assert "disease_severity" in text["model_info"]
     assert "disease_severity" in text["predict"], "it is missing in the request"
+
+
+def test_the_tutorial_ends_with_a_model_that_answers_and_is_watched(
+    typed: list[readme_commands.Typed],
+) -> None:
+    of_the_trial = [one for one in typed if f"e2i-recurrence-{TRIAL}" in one.command]
+    deployed, asked, watched = (one.said for one in of_the_trial)
+    # What answers is held against the holdout split, through its address.
+    assert "as on test, on holdout" in deployed
+    assert json.loads(asked)["_metadata"]["model_name"] == f"e2i-recurrence-{TRIAL}"
+    assert 0 < json.loads(asked)["predictions"][0] < 1
+    assert TRIAL in watched
 
 
 def test_the_trial_goes_the_whole_way(

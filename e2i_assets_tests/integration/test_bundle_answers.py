@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import math
@@ -25,6 +26,7 @@ from e2i_assets.serving.client import BentoMLClient, PredictionRefused, ServiceU
 from e2i_assets.serving.schema import feature_schema
 from e2i_assets.serving.server.admission import MAX_AT_A_TIME, MAX_BODY
 from e2i_assets.serving.server.request_schema import to_frame
+from e2i_assets_tests.readme import snippets
 from e2i_assets_tests.serve_process import forget, post, served
 from e2i_assets_tests.serving_toy import FEATURES, LEVELS, ROW, USUAL, toy_data, toy_pipeline
 
@@ -218,6 +220,19 @@ def ask(request: pytest.FixtureRequest, url: str) -> Callable[..., Any]:
         return asyncio.run(run())
 
     return asked
+
+
+def test_the_example_of_the_reference_runs(
+    url: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = [text for text in snippets("py") if "BentoMLClient" in text]
+    example = example.replace("e2i-conversion-fabhalta_pnh", "e2i-conversion-toy")
+    monkeypatch.setenv(client_module.URLS, url)
+    names: dict[str, Any] = {"patient": ROW}
+    asyncio.run(eval(compile(example, "api.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names))
+    expected = in_process(pipeline, [ROW])[0, 1]
+    assert names["result"]["predictions"] == [pytest.approx(expected, abs=1e-6)]
+    assert names["results"]["predictions"] == [pytest.approx(expected, abs=1e-6)] * 2
 
 
 def test_a_client_gets_what_the_service_answers(
