@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.errors import CohortError
@@ -15,6 +14,9 @@ from e2i_assets.contracts.partition_key import PartitionKey
 from e2i_assets.errors import E2IError
 from e2i_assets.modeling.scopes.files import wrong_scopes
 from e2i_assets.settings import config_dir
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 def cohort_files(config: Path) -> dict[str, Path]:
@@ -110,4 +112,6 @@ def partitions() -> dg.StaticPartitionsDefinition:
     Also those of a scope that serves only some partitions: a partition is one run, and Dagster refuses a job
     and a run over assets whose definitions differ. The stages of a scope pass over what it does not serve.
     """
+    import dagster as dg
+
     return dg.StaticPartitionsDefinition(list(cohort_files(config_dir())))

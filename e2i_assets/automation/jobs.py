@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
-
-import dagster as dg
+from typing import TYPE_CHECKING, Any
 
 from e2i_assets.partitions import partitions
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 REFRESH, DEPLOY, WATCH, KPIS = "refresh", "deploy", "watch", "kpis"
 ARCHIVE, RETRAIN = "archive", "ask_for_retraining"
@@ -29,6 +30,8 @@ def build_jobs(
     Args:
         watched: the scopes whose models are watched.
     """
+    import dagster as dg
+
     deployment, watching = (
         dg.AssetSelection.assets(*([scope, stage] for scope in of for stage in stages))
         for of, stages in ((scopes, ASKED_FOR), (watched, WATCHED))

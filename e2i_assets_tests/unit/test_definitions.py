@@ -132,5 +132,14 @@ def test_loading_the_code_location_imports_nothing_heavy(tmp_path: Path) -> None
     assert [name for name in heavy if f"'{name}'" in output] == []
 
 
+def test_commands_that_run_nothing_do_not_wait_for_dagster() -> None:
+    """It takes longer to import than most of them take."""
+    commands = ("check", "deploy_data", "loading", "models_registry", "retrain_data", "status")
+    named = ", ".join(f"e2i_assets.cli.{name}" for name in commands)
+    code = f"import sys, {named}; print('dagster' in sys.modules)"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 if __name__ == "__main__":
     print("\n".join(described(build_defs(Settings(config=CONFIG)))))
