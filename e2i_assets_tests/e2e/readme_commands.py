@@ -50,8 +50,10 @@ NOT_RUN = {
 }
 ADDED = {
     ".venv/bin/e2i data generate": "--dry-run",
+    ".venv/bin/e2i data generate --dgp": "--small",
 }
-"""What is added to commands that begin so: other data would take the place of those that the rest works on."""
+"""What is added to commands that begin so: other data would take the place of those that the rest works on, and
+25,000 patients are generated and loaded once."""
 EXIT_CODES = {
     ".venv/bin/e2i audit leakage trial.csv": 1,
     ".venv/bin/e2i audit leakage train.parquet": 1,
