@@ -17,13 +17,11 @@ from e2i_assets.resources.kept_files import Kept
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.settings import Settings
 
-ALWAYS_LEFT = (
-    "rows in PostgreSQL, studies, the services' own bundles of releases, and what MLflow has in its database"
-)
+ALWAYS_LEFT = "rows in PostgreSQL, studies, and what MLflow has in its database"
 
 PLURAL = {
-    "sealed split": "sealed splits", "bundle": "bundles", "MLflow files": "MLflow files",
-    "left over": "remains of what was killed",
+    "sealed split": "sealed splits", "bundle": "bundles", "release": "releases",
+    "MLflow files": "MLflow files", "left over": "remains of what was killed",
 }  # fmt: skip
 
 
@@ -78,7 +76,7 @@ def _show(here: Settings, plans: Sequence[PartitionPlan]) -> None:
         rows += [(plan.partition, what, len(those), _size(those)) for what, those in groups.items()]
     going = [one for plan in plans for one in plan.going]
     if rows:
-        show_table("What would go", ["partition", "what", "number", "size"], rows)
+        show_table("What would go", ["partition or service", "what", "number", "size"], rows)
     say(f"{len(going)} in all, {_size(going)}" if going else "nothing would go")
     for plan in plans:
         if plan.left:

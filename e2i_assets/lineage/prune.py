@@ -1,4 +1,4 @@
-"""Retention: finds what may go, partition by partition, and removes it while no run has the partition.
+"""Retention: finds what may go, and removes it while no run has the partition and nobody asks for a release.
 
 Rows of PostgreSQL stay, so that what was there can still be told.
 """
@@ -16,6 +16,7 @@ from e2i_assets.lineage.retention import (
     Keep,
     Records,
     bundles_to_go,
+    releases_to_go,
     runs_to_go,
     seals_to_go,
     versions_to_go,
@@ -23,6 +24,7 @@ from e2i_assets.lineage.retention import (
 from e2i_assets.resources.kept_files import Kept, KeptFiles
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.queries.deployments import Releases, history, releases
 from e2i_assets.warehouse.queries.gates import refused_versions
 from e2i_assets.warehouse.queries.models import bundle_tags, mlflow_runs
 from e2i_assets.warehouse.queries.publications import makings, published_partitions
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PartitionPlan:
-    """What goes of one partition.
+    """What goes of one partition, or of one service in its place.
 
     Attributes:
         left: why something, or all of it, is left alone; None where nothing is.
@@ -65,8 +67,12 @@ class Pruner:
         self._files = KeptFiles(here)
 
     def plan(self, keep: Keep) -> list[PartitionPlan]:
-        """What would go of each partition that anything was published of; touches nothing."""
-        return [self._plan(partition, keep) for partition in published_partitions(self._warehouse)]
+        """What would go of each partition that anything was published of, and of each service."""
+        plans = [self._plan(partition, keep) for partition in published_partitions(self._warehouse)]
+        for service in self._services():
+            with releases(self._warehouse, service) as asked:
+                plans.append(self._plan_service(asked, keep))
+        return plans
 
     def carry_out(
         self,
@@ -83,7 +89,35 @@ class Pruner:
         Raises:
             WarehouseUnavailable: the database cannot be reached.
         """
-        return [self._remove(plan, keep, on_removed) for plan in plans if plan.going]
+        services = self._services()
+        return [
+            (self._remove_releases if plan.partition in services else self._remove)(plan, keep, on_removed)
+            for plan in plans
+            if plan.going
+        ]
+
+    def _services(self) -> list[str]:
+        return sorted({release.service_name for release in history(self._warehouse)})
+
+    def _plan_service(self, asked: Releases, keep: Keep) -> PartitionPlan:
+        state = asked.state()
+        needed = {one.release for one in (state.wanted, state.active, state.previous) if one}
+        stored = self._files.releases(asked.service)
+        going = releases_to_go(stored, asked.history(), needed, keep)
+        return PartitionPlan(asked.service, (*going, *self._files.left_over(asked.service)))
+
+    def _remove_releases(
+        self, plan: PartitionPlan, keep: Keep, on_removed: Callable[[Kept], None]
+    ) -> PartitionPlan:
+        gone: list[Kept] = []
+        with releases(self._warehouse, plan.partition) as asked:  # whoever asks for one waits for us
+            paths = {kept.path for kept in self._plan_service(asked, keep).going}
+            for kept in plan.going:
+                if kept.path in paths:
+                    self._files.remove(kept)
+                    gone.append(kept)
+                    on_removed(kept)
+        return PartitionPlan(plan.partition, tuple(gone))
 
     def _remove(self, plan: PartitionPlan, keep: Keep, on_removed: Callable[[Kept], None]) -> PartitionPlan:
         def busy(_: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from e2i_assets.lineage.trace import AFTER, asset_of
 from e2i_assets.registry.ledger import Version
 from e2i_assets.resources.kept_files import Kept
+from e2i_assets.warehouse.queries.deployments import Release
 from e2i_assets.warehouse.queries.publications import Making
 
 Key = tuple[str, str]
@@ -172,3 +173,21 @@ def runs_to_go(staying: Collection[Key], records: Records) -> Iterator[str]:
     used = {one.mlflow_run_id for one in records.makings if (one.asset, one.version) in staying}
     used |= {version.mlflow_run_id for version in records.registered}
     yield from sorted(set(records.runs) - used)
+
+
+def releases_to_go(
+    stored: Iterable[Kept], asked: Sequence[Release], needed: Collection[str], keep: Keep
+) -> list[Kept]:
+    """Stored releases of a service that are neither needed nor among the newest nor young.
+
+    None is lost with that: a release is built again from the bundles of its versions, which stay.
+
+    Args:
+        asked: every wish for a release, in their order.
+        needed: what answers, is to be brought up, or is gone back to.
+    """
+    newest = list(dict.fromkeys(one.release for one in reversed(asked)))
+    staying = {*needed, *newest[: keep.newest]}
+    if keep.since is not None:
+        staying |= {one.release for one in asked if one.created_at >= keep.since}
+    return [kept for kept in stored if (of := kept.name.partition(":")[2]) in newest and of not in staying]

@@ -1,4 +1,5 @@
-"""Everything of an installation that takes room and may go: versions, sealed splits, bundles, MLflow's files.
+"""Everything of an installation that takes room and may go: versions, sealed splits, bundles, releases, and
+MLflow's files.
 
 What is removed is first renamed to what no reader takes for whole; a removal that was killed leaves such a
 name, which the next one clears away. Object storage cannot rename: there the list of a version's files goes
@@ -22,7 +23,7 @@ from e2i_assets.resources.vault import SEALED, SealedFiles
 from e2i_assets.resources.version_files import DIGITS, FILES
 from e2i_assets.settings import Settings
 
-Kind = Literal["version", "sealed split", "bundle", "MLflow files", "left over"]
+Kind = Literal["version", "sealed split", "bundle", "release", "MLflow files", "left over"]
 
 _VERSION = re.compile(rf"(?P<asset>[^/]+(?:/[^/]+)?)/(?P<partition>[^/]+)/(?P<version>[0-9a-f]{{{DIGITS}}})")
 _LEFT_OVER = re.compile(r"([0-9a-f]{16}|current\.json|.+\.sealed)\.[0-9a-f]{32}(\.removed)?|.+\.removed")
@@ -95,6 +96,10 @@ class KeptFiles:
             if bundle.is_dir():
                 yield Kept("bundle", partition, f"{name}:{bundle.name}", str(bundle), _local_size(bundle))
 
+    def releases(self, service: str) -> Iterator[Kept]:
+        """Releases of a service, which stand in the place of a partition."""
+        yield from (replace(kept, kind="release") for kept in self.bundles(service, service))
+
     def mlflow_files(self, partition: str, run_id: str) -> Iterator[Kept]:
         """Files of an MLflow run that lie in our store; a team's server keeps its own."""
         if self._here.mlflow_tracking_uri is not None:
@@ -108,7 +113,7 @@ class KeptFiles:
         """Free its room; what is gone already is fine."""
         if kept.kind == "sealed split":
             self._sealed.remove(kept.path)
-        elif kept.kind == "bundle":
+        elif kept.kind in ("bundle", "release"):
             self._remove_bundle(Path(kept.path), self._removed_bundles(kept.partition))
         elif self._store.exists(kept.path):
             self._remove_stored(kept.path)
