@@ -173,7 +173,8 @@ def remove_unused(cursor: Any, staging: Staging, touched: set[str]) -> dict[str,
     another source's rows refer to stays.
     """
     removed = {}
-    for table in [t for t in staging.tables if facts_of(TABLES[t]).partition_by != "journey"]:
+    # What refers to a row goes before it.
+    for table in reversed([t for t in staging.tables if facts_of(TABLES[t]).partition_by != "journey"]):
         key = key_of(TABLES[table])
         unused = [
             f"NOT EXISTS (SELECT FROM {SCHEMA}.{other} r WHERE r.{c.name} = t.{key})"

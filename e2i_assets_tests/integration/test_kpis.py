@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from pathlib import Path
@@ -26,92 +25,15 @@ from e2i_assets.kpis.report import KpiResult
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.loader import Load
+from e2i_assets.warehouse.monitoring_records import drift_history, monitoring_runs
 from e2i_assets.warehouse.queries import kpis as queries
 from e2i_assets.warehouse.queries.kpis import measure_kpis
+from e2i_assets.warehouse.records import causal_validations
+from e2i_assets.warehouse.registry_records import model_registry
 from e2i_assets.warehouse.warehouse import Warehouse
 from e2i_assets_tests.conftest import CONFIG
-from e2i_assets_tests.integration.load_frames import frame
-
-PARTITION, PNH, CSU = "fabhalta_pnh", PartitionKey("Fabhalta", "pnh"), PartitionKey("Remibrutinib", "csu")
-DAY = dt.date(2025, 1, 1)
-YEAR = dt.timedelta(365)
-NOW = dt.datetime.combine(AS_OF, dt.time(9), dt.UTC)
-STAMP = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
-N = 10
-
-
-def tables() -> dict[str, pl.DataFrame]:
-    """Ten journeys of PNH, three of which begin the brand on day 30; j9 lacks its gender. One journey of CSU."""
-    brands = ["Fabhalta"] * N + ["Remibrutinib"]
-    days = [30 if i < 3 else None for i in range(N + 1)]
-    return {
-        "hcp_profiles": frame(
-            "hcp_profiles",
-            hcp_id=[f"h{i}" for i in range(4)], decile=[10, 9, 8, 1], coverage_status=[True, True, False, False],
-        ),
-        "patient_journeys": frame(
-            "patient_journeys",
-            patient_journey_id=[f"j{i}" for i in range(N + 1)], patient_id=[f"p{i}" for i in range(N + 1)],
-            hcp_id=[f"h{i % 4}" for i in range(N + 1)], brand=brands, indication=["pnh"] * N + ["csu"],
-            diagnosis_code=["D59.5"] * (N + 1), diagnosis_date=[DAY] * (N + 1), age_at_diagnosis=[50] * (N + 1),
-            gender=["F"] * (N - 1) + [None, "F"], geographic_region=["south"] * 6 + ["west"] * 5,
-            first_observation_date=[DAY] * (N + 1), last_observation_date=[DAY + dt.timedelta(200)] * (N + 1),
-            treatment_initiated=[i < 3 for i in range(N + 1)], days_to_treatment=days,
-            source_timestamp=[STAMP] * (N + 1),
-            ingestion_timestamp=[STAMP + dt.timedelta(days=4)] * (N + 1),
-        ),
-        "treatment_events": frame(
-            "treatment_events",
-            treatment_event_id=[f"e{i}" for i in range(5)], patient_journey_id=["j0", "j0", "j1", "j2", "j3"],
-            patient_id=["p0", "p0", "p1", "p2", "p3"], event_type=["prescription"] * 5,
-            event_date=[DAY + dt.timedelta(days) for days in (30, 60, 30, 30, 10)],
-            brand=["Fabhalta"] * 4 + ["Soliris"], source_timestamp=[STAMP] * 5, ingestion_timestamp=[STAMP] * 5,
-        ),
-        # j0 after its initiation, j1 and j2 before it, j3 and j4 never initiate; that of j5 never arrived.
-        "triggers": frame(
-            "triggers",
-            trigger_id=[f"t{i}" for i in range(6)], patient_journey_id=[f"j{i}" for i in range(6)],
-            patient_id=[f"p{i}" for i in range(6)], hcp_id=[f"h{i % 4}" for i in range(6)],
-            trigger_date=[DAY + dt.timedelta(40 if i == 0 else 10 * i) for i in range(6)],
-            trigger_type=["engagement_gap"] * 6,
-            delivery_status=["delivered", "viewed", "delivered", "delivered", "delivered", "failed"],
-            acceptance_status=["accepted", "accepted", "rejected", "expired", "pending", "pending"],
-        ),
-        # The figures of the year before stand no longer; those of the year after do not stand yet.
-        "reference_universe": frame(
-            "reference_universe",
-            universe_id=[f"u{i}" for i in range(5)], universe_type=["patients"] * 4 + ["hcps"],
-            brand=["Fabhalta"] * 5, indication=["pnh"] * 5, region=["south", "west", "south", "south", None],
-            total_count=[8, 12, 999, 999, 5], effective_date=[DAY, DAY, DAY - YEAR, AS_OF + YEAR, DAY],
-        ),
-        # u1 today and twenty days ago, u2 six days ago, u3 two months ago.
-        "user_sessions": frame(
-            "user_sessions",
-            session_id=[f"s{i}" for i in range(4)], user_id=["u1", "u1", "u2", "u3"],
-            session_start=[NOW - dt.timedelta(days) for days in (0, 20, 6, 60)],
-        ),
-        "data_source_tracking": frame(
-            "data_source_tracking",
-            tracking_id=["d0", "d1", "d2"], source_name=["claims", "ehr", "claims"],
-            tracking_date=[AS_OF, AS_OF - dt.timedelta(29), AS_OF - dt.timedelta(30)],
-            records_received=[100, 300, 900], records_matched=[90, 210, 0],
-            stacking_eligible_records=[10, 30, 900], stacking_lift_percentage=[20.0, 12.0, 0.0],
-        ),
-        # Two of three agree about g1 (one pair of three), both about g2; g3 has one label alone.
-        "ml_annotations": frame(
-            "ml_annotations",
-            annotation_id=[f"a{i}" for i in range(6)], annotation_type=["response"] * 6,
-            annotator_id=["x", "y", "z", "x", "y", "x"], annotation_value=["yes", "yes", "no", "no", "no", "no"],
-            annotation_timestamp=[STAMP] * 6, iaa_group_id=["g1", "g1", "g1", "g2", "g2", "g3"],
-        ),
-        "etl_pipeline_metrics": frame(
-            "etl_pipeline_metrics",
-            pipeline_run_id=["r0", "r1", "r2", "r3"], pipeline_name=["claims"] * 4,
-            run_start=[NOW - dt.timedelta(hours=1)] * 4, run_end=[NOW, NOW, NOW, None],
-            source_data_timestamp=[NOW - dt.timedelta(hours=hours) for hours in (10, 40, 500, 1)],
-            status=["success", "success", "failed", None],
-        ),
-    }  # fmt: skip
+from e2i_assets_tests.integration.kpi_frames import CSU, DAY, NOW, PARTITION, PNH, tables
+from e2i_assets_tests.integration.load_frames import frame, query
 
 
 @pytest.fixture
@@ -176,6 +98,103 @@ def test_each_indicator_comes_to_what_its_formula_says(loaded: Warehouse) -> Non
     )
     assert results["WS2-TR-005"].why == "not there: column triggers.false_positive_flag"
     assert not any(one.standing == "failed" for one in results.values())
+
+
+def test_figures_of_models_are_those_of_the_newest_versions(loaded: Warehouse) -> None:
+    def version(
+        scope: str, number: int, auc: float, slope: float, problem: str = "binary_classification"
+    ) -> Any:
+        words = (
+            "algorithm",
+            "model_fingerprint",
+            "service",
+            "bento_tag",
+            "data_version",
+            "mlflow_run_id",
+            "run_id",
+        )
+        return {
+            **dict.fromkeys(words, "x"), "model_name": f"e2i-{scope}", "version": number, "scope": scope,
+            "partition": PARTITION, "problem_type": problem, "files_hash": f"{scope}{number}", "trained_on": {},
+            "metrics": {"auc": auc, "brier": 0.2, "calibration_slope": slope}, "samples": {"test": 60},
+            "mlflow_version": number, "created_at": NOW,
+        }  # fmt: skip
+
+    loaded.record(
+        model_registry,
+        [
+            version("conversion", 1, 0.60, 1.0), version("conversion", 2, 0.82, 1.25), version("churn", 1, 0.75, 0.9),
+            version("adoption", 1, 0.1, 0.1, "regression"),
+        ],
+    )  # fmt: skip
+    compared = {
+        "partition": PARTITION, "scope": "churn", "model_name": "e2i-churn", "model_version": 1, "measured_at": NOW,
+    }  # fmt: skip
+    for psi in (0.9, 0.15):
+        run = {
+            **compared, "run_id": "x", "data_version": "x", "new_patients": 70, "predictions": 0, "judged": True,
+            "total_checks": 1, "drift_detected_count": 0, "severity": "none", "drift_score": 0.0, "summary": {},
+        }  # fmt: skip
+        loaded.record(monitoring_runs, [run])
+        ((newest,),) = query(loaded, "SELECT max(id) FROM e2i.ml_monitoring_runs")
+        column = {
+            "monitoring_run_id": newest, "drift_type": "data", "feature_name": "age", "drift_detected": False,
+            "severity": "none", "drift_score": 0.0, "psi": psi, "current_count": 70, "reason": "x",
+        }  # fmt: skip
+        loaded.record(drift_history, [compared | column])
+    validated = {
+        "partition": PARTITION, "scope": "uplift", "test_type": "cross_library", "treatment_variable": "t",
+        "outcome_variable": "y", "covariates": [], "rows": 500, "details": {}, "run_id": "x",
+    }  # fmt: skip
+    loaded.record(causal_validations, [validated | {"status": "passed", "effect": 0.12}])
+    results = measured(loaded)
+    told = ("WS1-MP-001", "WS1-MP-005", "WS1-MP-006", "WS1-MP-009", "CM-001")
+    assert [results[name].value for name in told] == pytest.approx([0.75, 0.2, 0.8, 0.15, 0.12])
+    assert [results[name].rows for name in told] == [120, 120, 120, 70, 500]
+    assert results["WS1-MP-002"].standing == "no_data"  # no version has it
+    loaded.record(causal_validations, [validated | {"status": "failed", "effect": 0.3}])
+    assert measured(loaded)["CM-001"].standing == "no_data"  # what was found last does not agree
+
+
+def test_what_one_brand_looks_at(warehouse: Warehouse) -> None:
+    cancer = PartitionKey("Kisqali", "hr_her2_bc")
+    journeys = tables()["patient_journeys"].head(4)
+    brands = ["Kisqali", "Kisqali", "Kisqali", "Remibrutinib"]
+    indications = ["hr_her2_bc"] * 3 + ["csu"]
+    events = tables()["treatment_events"].head(3)
+    warehouse.load(
+        Load(
+            {
+                "hcp_profiles": frame("hcp_profiles", hcp_id=[f"h{i}" for i in range(4)], specialty=["oncology"] * 3 + [None]),
+                "patient_journeys": journeys.with_columns(brand=pl.Series(brands), indication=pl.Series(indications)),
+                "treatment_events": events.with_columns(brand=pl.lit("Kisqali")),
+                "triggers": tables()["triggers"].head(2).with_columns(
+                    delivery_status=pl.Series(["delivered", "failed"])
+                ),
+                "hcp_intent_surveys": frame(
+                    "hcp_intent_surveys",
+                    survey_id=["a", "b", "c"], hcp_id=["h3"] * 3, survey_date=[DAY, AS_OF, AS_OF],
+                    brand=["Remibrutinib"] * 3, intent_to_prescribe_score=[3, 5, 7], previous_survey_id=[None, "a", None],
+                ),
+                "causal_paths": frame(
+                    "causal_paths",
+                    path_id=["c0", "c1", "c2"], brand=["Kisqali"] * 3, discovery_date=[DAY, AS_OF, AS_OF],
+                    source_node=["hcp_engaged"] * 3, target_node=["treatment_initiated"] * 3,
+                    causal_effect_size=[0.9, 0.1, 0.4], confidence_level=[1.0, 0.75, 0.25],
+                ),
+            },
+            "test",
+        ),
+        {cancer, CSU},
+    )  # fmt: skip
+    groups = load_kpis(CONFIG)
+    of_cancer = measure_kpis(warehouse, groups, cancer.stem, cancer, AS_OF)
+    values = {one.kpi.id: one.value for one in of_cancer.results}
+    assert (values["BR-004"], values["BR-005"]) == (30.0, pytest.approx(1 / 3))  # days; h0 of h0 to h2
+    assert values["CM-003"] == pytest.approx(0.175)
+    assert "BR-002" not in values
+    of_csu = measure_kpis(warehouse, groups, CSU.stem, CSU, AS_OF)
+    assert {one.kpi.id: one.value for one in of_csu.results}["BR-002"] == 2.0
 
 
 def test_every_statement_is_one_that_postgresql_takes_once_its_columns_are_there(loaded: Warehouse) -> None:
