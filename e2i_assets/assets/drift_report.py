@@ -13,6 +13,7 @@ import pandas as pd
 
 from e2i_assets.assets import shown
 from e2i_assets.assets.scoped import labelled, stage_key
+from e2i_assets.assets.version_model import model_of_version
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates.drift_report import LOOK, LOOK_AT_PERFORMANCE, NO_DRIFT
 from e2i_assets.html_pages import template_hash
@@ -86,7 +87,7 @@ def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
         version, profile = answering(context, newest.model_name)
         answers = answers_of(context.warehouse, version.model_name, version.version)
         new = new_patients(features, patients_seen(context.warehouse, context.partition, version.created_at))
-        model = model_in_use(context, scope, profile)
+        model = model_of_version(context.warehouse, context.store, version)
         watched = watch(profile, seen(scope, profile, features, new, answers, model), scope.problem)
         run = run_record(context, scope, watched, version, len(new), len(answers))
         past = monitoring_history(context.warehouse, partition=context.partition, scope=scope.name)[::-1]
@@ -162,13 +163,6 @@ def _watched_now(context: StageContext, scope: PredictiveScope) -> dict[str, Any
 def new_patients(features: FeatureSet, known: set[str]) -> pd.DataFrame:
     """Rows of patients that had no split when the version was made."""
     return features.frame[~features.frame["patient_id"].astype(str).isin(known)]
-
-
-def model_in_use(context: StageContext, scope: PredictiveScope, profile: ModelProfile) -> TrainedModel | None:
-    """The published model where it is the version's; None where another one is published since."""
-    published = context.store.current(f"{scope.name}/trained_model", context.partition)
-    model = context.open(published, TrainedModel) if published else None
-    return model if model is not None and model.fingerprint == profile.fingerprint else None
 
 
 def seen(

@@ -11,6 +11,7 @@ import dagster as dg
 
 from e2i_assets.assets.attribute_names import BUNDLE_FILES
 from e2i_assets.assets.scoped import labelled
+from e2i_assets.assets.version_model import model_of_version
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.artifacts import Splits
@@ -22,11 +23,11 @@ from e2i_assets.modeling.scopes.scope import PredictiveScope
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.alerts.alert import Alert, Severity
 from e2i_assets.monitoring.retraining import Retraining, verdict_of
-from e2i_assets.registry.ledger import Version
+from e2i_assets.registry.ledger import Model, Version
 from e2i_assets.resources.model_registry import ModelRegistry
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.stages.unforeseen import without_data
-from e2i_assets.warehouse.queries.publications import publication_with
+from e2i_assets.warehouse.queries.publications import publication_by
 from e2i_assets.warehouse.queries.registry import model_of
 from e2i_assets.warehouse.queries.retraining import ended, retraining_of
 from e2i_assets.warehouse.warehouse import Warehouse
@@ -80,17 +81,21 @@ def judge(
     retraining: Retraining,
     run_ids: set[str],
 ) -> None:
-    """Compare what a retraining's runs registered with the version before, and write down what came of it.
+    """Compare what a retraining's runs made with the version before, and write down what came of it.
 
     One that cannot be compared is no better as far as anybody knows: it ends as failed, with the reason. A
     worse one is archived, lest it answers as the newest in staging.
     """
     model = model_of(warehouse, retraining.model_name)
-    new = next((one for one in reversed(model.versions) if one.run_id in run_ids), None)
-    if new is None:
-        _end(warehouse, retraining, "level", "the same model came out as is registered already", "low")
-        return
     old = model.version(retraining.old_model_version)
+    try:
+        new = _came_out(warehouse, retraining, model, run_ids)
+    except NotComparable as error:
+        _end(warehouse, retraining, "failed", str(error), "medium")
+        return
+    if new == old:
+        _end(warehouse, retraining, "level", f"the same model came out, {old.title}", "low")
+        return
     try:
         compared, rows = compared_on_validation(warehouse, store, scope, old, new)
         verdict = verdict_of(compared.difference_interval, scope.problem.greater_is_better)
@@ -143,13 +148,23 @@ def compared_on_validation(
 
 
 def _model(warehouse: Warehouse, store: ArtifactStore, version: Version) -> TrainedModel:
-    bundle = publication_with(
-        warehouse, f"{version.scope}/bento_bundle", version.partition, {BUNDLE_FILES: version.files_hash}
-    )
-    if bundle is None:
+    model = model_of_version(warehouse, store, version)
+    if model is None:
         raise NotComparable(f"how {version.title} was made is not on record")
-    made = bundle.inputs["model"]
-    return store.read(made.asset, version.partition, made.version, TrainedModel)
+    return model
+
+
+def _came_out(warehouse: Warehouse, retraining: Retraining, model: Model, run_ids: set[str]) -> Version:
+    """The version that a retraining's runs ended with.
+
+    The run of a load may have registered it before: trained on the same data by the same code it is the same.
+    """
+    bundle = publication_by(warehouse, f"{retraining.scope}/bento_bundle", retraining.partition, run_ids)
+    files = bundle.attributes.get(BUNDLE_FILES) if bundle else None
+    for version in model.versions:
+        if version.files_hash == files:
+            return version
+    raise NotComparable("what its run made is not on record")
 
 
 def _end(

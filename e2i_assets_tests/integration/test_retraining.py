@@ -31,6 +31,7 @@ from e2i_assets.warehouse.alert_records import retraining_history
 from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.queries.gates import GateResult, record_gate_results
 from e2i_assets.warehouse.queries.monitoring import record_monitoring
+from e2i_assets.warehouse.queries.publications import Publication, record_publication
 from e2i_assets.warehouse.queries.registry import registry
 from e2i_assets.warehouse.queries.retraining import (
     Wanted,
@@ -167,10 +168,25 @@ def test_a_run_that_comes_to_nothing_ends_it_with_an_alert(world: World, refused
     assert approved(world) == number + 1
 
 
-def test_what_was_trained_is_compared(world: World) -> None:
+@pytest.mark.parametrize(
+    ("files", "status", "version", "note"),
+    [
+        ("h", "level", None, f"the same model came out, {NAME} version 1"),
+        # Registered before, by the run of a load: it is what came out nevertheless.
+        ("h2", "failed", 2, f"{NAME} version 2 is registered, and cannot be compared"),
+        ("other", "failed", None, "what its run made is not on record"),
+    ],
+)
+def test_what_was_trained_is_compared(
+    world: World, files: str, status: str, version: int | None, note: str
+) -> None:
     number = approved(world)
     assert world.tick("retraining_comparison_sensor") == []
-    world.ran(number, SUCCESS)
+    run_id = world.ran(number, SUCCESS)
+    bundle = Publication(
+        "conversion/bento_bundle", PARTITION, "v", "f", "c", {}, {}, {"files": files}, run_id
+    )
+    record_publication(world.warehouse, bundle, {})
     assert world.tick() == []
     (request,) = world.tick("retraining_comparison_sensor")
     assert (request.run_key, request.tags[COMPARISON]) == (f"retraining-{number}-comparison-1", str(number))
@@ -184,7 +200,9 @@ def test_what_was_trained_is_compared(world: World) -> None:
         instance=world.instance, resources=resources, tags={COMPARISON: str(number)}
     ).success
     ended = world.now(number)
-    assert (ended.status, ended.note) == ("level", "the same model came out as is registered already")
+    assert (ended.status, ended.new_model_version) == (status, version)
+    assert ended.note is not None
+    assert ended.note.startswith(note)
     assert world.tick() == []
 
 

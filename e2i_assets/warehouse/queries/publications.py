@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,13 @@ def publication_with(
     return _newest(
         warehouse, _OF.asset == asset, _OF.partition == partition, _OF.attributes.contains(dict(attributes))
     )
+
+
+def publication_by(
+    warehouse: Warehouse, asset: str, partition: str, run_ids: Collection[str]
+) -> Publication | None:
+    """The last publication of an asset by one of these runs; None where they published none."""
+    return _newest(warehouse, _OF.asset == asset, _OF.partition == partition, _OF.run_id.in_(run_ids))
 
 
 def readers_of(warehouse: Warehouse, partition: str, made: Made) -> list[Publication]:

@@ -98,8 +98,8 @@ def test_a_retrained_version_is_held_against_the_one_before(here: Settings) -> N
         assert ended.completed_at is not None
         return ended
 
-    same = outcome(1, {"of nothing"})
-    assert (same.status, same.new_model_version) == ("level", None)
+    nothing = outcome(1, {"of nothing"})
+    assert (nothing.status, nothing.note) == ("failed", "what its run made is not on record")
     register_another(here)
     worse = outcome(1, {"retrained"})
     assert (worse.status, worse.new_model_version, worse.metric_name) == ("worse", 2, "roc_auc")
@@ -115,13 +115,13 @@ def test_a_retrained_version_is_held_against_the_one_before(here: Settings) -> N
     better = outcome(2, {model_of(warehouse, NAME).version(1).run_id})
     assert (better.status, better.improvement) == ("better", pytest.approx(-worse.improvement))
     itself = outcome(1, {model_of(warehouse, NAME).version(1).run_id})
-    assert (itself.status, itself.improvement) == ("level", 0)
+    assert (itself.status, itself.note) == ("level", f"the same model came out, {NAME} version 1")
     assert model_of(warehouse, NAME).stages() == stages
     assert counted(warehouse) == opened
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM e2i.ml_publications WHERE version = 'b2'"))
-    gone = outcome(1, {"retrained"})
-    assert (gone.status, gone.new_model_version) == ("failed", 2)
+    gone = outcome(2, {model_of(warehouse, NAME).version(1).run_id})
+    assert (gone.status, gone.new_model_version) == ("failed", 1)
     assert "how e2i-conversion-fabhalta_c3g version 2 was made is not on record" in str(gone.note)
     (alert,) = [one for one in alerts(warehouse) if one.severity == "medium"]
     assert "e2i retrain request" in alert.next_step
