@@ -1,5 +1,6 @@
-"""Sensor: a feed that has stopped is judged again, although no load asks for a run."""
+"""Sensor: a feed that has stopped is judged again, although no load asks for a run, and told of."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,10 +11,12 @@ from e2i_assets.automation.jobs import REFRESH
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.automation.unreadable import alerting
 from e2i_assets.contracts.tables import RAW_TABLES
+from e2i_assets.monitoring.alerts.alert import Alert
 from e2i_assets.quality.freshness import stale_tables
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.settings import Settings
 from e2i_assets.stages.context import quality_of
+from e2i_assets.warehouse.queries.alerts import raise_alert
 
 JUDGED = [dg.AssetKey("qc_report"), dg.AssetKey("cohort")]
 """What a verdict on the age of data concerns; nothing behind the cohort changes with it."""
@@ -38,13 +41,19 @@ def build_freshness_sensor() -> dg.SensorDefinition:
         minimum_interval_seconds=3600,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"settings", "store", "warehouse"},
-        description="Requests a judgement of each partition whose newest records have become too old.",
+        description="Requests a judgement of each partition whose newest records have become too old, and "
+        "tells of it.",
     )
     @alerting
     def freshness_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings, store = context.resources.settings, context.resources.store
         judged = _judged(loaded_cohort_configs(context, settings.config_dir), store)
         now = {key: _stale_now(settings, store, key) for key in judged}
+        known: dict[str, list[str]] = json.loads(context.cursor or "{}")
+        for partition, stale in now.items():
+            if stopped := sorted(set(stale) - set(known.get(partition, ()))):
+                raise_alert(context.resources.warehouse, _stopped(partition, stopped))
+        context.update_cursor(json.dumps({key: stale for key, stale in sorted(now.items()) if stale}))
         requests = outdated(judged, now)
         for partition in requests:
             # Once a day: a report that is refused stays unpublished, and its partition outdated.
@@ -65,3 +74,17 @@ def _stale_now(settings: Settings, store: ArtifactStore, partition: str) -> list
     raw: dict[str, Any] = {name: store.current(f"raw/{name}", partition) for name in RAW_TABLES}
     newest = {name: current.attributes.get(NEWEST) for name, current in raw.items() if current}
     return stale_tables(newest, settings.today, quality_of(settings, partition))
+
+
+def _stopped(partition: str, tables: list[str]) -> Alert:
+    return Alert(
+        "refresh",
+        "medium",
+        subject=f"feed of {partition}",
+        message=f"{partition}: the newest record of {', '.join(tables)} is older than allowed, or from "
+        "the future.",
+        next_step="Ask the source for its next delivery. Where it delivers less often, say so in the cohort "
+        "file (quality: max_staleness_days), or that the data are complete (refresh: none).",
+        partition=partition,
+        details={"tables": tables},
+    )

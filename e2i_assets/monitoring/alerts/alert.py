@@ -16,7 +16,7 @@ Kind = Literal["drift", "performance", "refresh", "gate", "sensor", "deployment"
 KINDS: dict[Kind, str] = {
     "drift": "what a version meets is no longer what it was trained on",
     "performance": "a model is behind its floor",
-    "refresh": "runs of a partition died until they were given up",
+    "refresh": "a feed stopped, or runs of a partition died until they were given up",
     "gate": "a gate refused in a run that nobody started by hand",
     "sensor": "a sensor cannot read what it needs",
     "deployment": "an incident or a rollback of a service",

@@ -15,6 +15,7 @@ from e2i_assets.gates.qc_report import SAME_SNAPSHOT, Origin, Quality
 from e2i_assets.ingest.raw_table import RawTable
 from e2i_assets.quality.report import QCReport
 from e2i_assets.settings import Settings
+from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.snapshots import Extract, Snapshot
 from e2i_assets_tests.integration.gates.partition import (
     PARTITION,
@@ -109,6 +110,9 @@ def test_a_feed_that_has_stopped_is_noticed(here: Settings) -> None:
     assert judged_after(1) == (before, [], [])
     frozen = outdated_reports(here.model_copy(update={"as_of": dt.date(2026, 6, 1)}))
     assert [request.partition_key for request in frozen] == [PARTITION]
+    (alert,) = alerts(build_resources(here)["warehouse"])
+    assert (alert.kind, alert.severity, alert.subject) == ("refresh", "medium", f"feed of {PARTITION}")
+    assert "treatment_events" in alert.message
     after, computed, due = judged_after(60)
     assert computed == ["qc_report", "cohort", "conversion/model_card"], (
         "a card tells the quality of its data"
