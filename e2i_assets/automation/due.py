@@ -152,11 +152,15 @@ def watched_of(
 
 
 def _relative_loss(row: Mapping[str, Any] | None, scope: PredictiveScope) -> float | None:
-    """How much worse the primary metric is than at training, as a share of that; negative of a better one."""
+    """How much worse the primary metric is than at training, as a share of that; negative of a better one.
+
+    Nothing where chance explains it: of some fifty outcomes a tenth is soon lost.
+    """
     if row is None or not row["baseline_value"]:
         return None
     change = (row["metric_value"] - row["baseline_value"]) / abs(row["baseline_value"])
-    return float(-change if scope.problem.greater_is_better else change)
+    loss = float(-change if scope.problem.greater_is_better else change)
+    return loss if row["is_degraded"] else min(loss, 0.0)
 
 
 def _newest_record(store: ArtifactStore, partition: str) -> dt.date | None:

@@ -56,7 +56,8 @@ class Watched:
         drift: kind (`data`, `prediction`, `concept`) to the mean severity of its comparisons.
         overall: of all comparisons together; None where nothing was compared.
         accuracy: measured on outcomes; None where it was not.
-        relative_loss: of the primary metric against what it was at training; positive is worse.
+        relative_loss: of the primary metric against what it was at training; positive is worse than chance
+            explains.
         samples: patients in train; None where it is not known.
         newest_record: day of the newest record; None where it is not known.
         last_ended: when the last retraining of the model ended.
