@@ -2,117 +2,28 @@
 
 import datetime as dt
 import json
-from functools import cache
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from e2i_assets.cohorts import Attribute
-from e2i_assets.cohorts.event_windows import EventWindows, Statistic
 from e2i_assets.contracts.base import columns
-from e2i_assets.contracts.patients import HcpProfiles, PatientJourneys, TreatmentEvents
-from e2i_assets.features import Feature, FeatureError, FeatureSet, build_features
+from e2i_assets.contracts.patients import PatientJourneys
+from e2i_assets.features import Feature, FeatureError, FeatureSet
 from e2i_assets.json_files import to_json
-
-INDEX = dt.date(2023, 6, 1)
-ATTRIBUTES = {
-    "uas7": Attribute(dtype="integer", unit="0-42", available_at="index", description="Severity score"),
-    "relapsed": Attribute(dtype="boolean", role="outcome", available_at="outcome"),
-    "later_lab": Attribute(dtype="number", role="feature", available_at="lab_date"),
-    "lab_date": Attribute(dtype="date"),
-    "noted": Attribute(dtype="string", description="A note"),
-    "remark": Attribute(dtype="string"),
-    "codes": Attribute(dtype="string"),
-    "hcp_decile": Attribute(dtype="integer"),
-}
-
-
-def frame_of(contract, **values):
-    rows = len(next(iter(values.values())))
-    schema = {c.name: c.dtype for c in columns(contract) if not c.json}
-    return pl.DataFrame({n: pl.Series(n, values.get(n, [None] * rows), dtype=d) for n, d in schema.items()})
-
-
-def members(**changes):
-    """Four members, given out of order."""
-    contract = {
-        "patient_journey_id": ["j3", "j1", "j4", "j2"],
-        "patient_id": ["p3", "p1", "p4", "p2"],
-        "hcp_id": ["h1", "h1", None, "h2"],
-        "diagnosis_code": ["L50.1", "L50.8", "L50.1", None],
-        "diagnosis_date": [INDEX] * 4,
-        "first_observation_date": [INDEX - dt.timedelta(days=400)] * 4,
-        "last_observation_date": [INDEX + dt.timedelta(days=d) for d in (100, 200, 300, 400)],
-        "age_at_diagnosis": [30, 40, None, 60],
-        "gender": ["F"] * 4,
-        "academic_hcp": [True, False, None, True],
-        "hcp_engaged": [True, False, False, True],
-        "treatment_initiated": [True, None, False, True],
-        "days_to_treatment": [5, None, None, 40],
-        "journey_stage": ["diagnosis", "maintenance", "diagnosis", "diagnosis"],
-    }
-    frame = frame_of(PatientJourneys, **{**contract, **changes})
-    return frame.with_columns(
-        uas7=pl.Series([16, 20, 24, 28]),
-        relapsed=pl.Series([False, True, True, None]),
-        later_lab=pl.Series([1.0, 2.0, 3.0, 4.0]),
-        lab_date=pl.Series([INDEX, INDEX, INDEX, None]),
-        noted=pl.Series(["x", "y", "y", "x"]),
-    )
-
-
-def event(number, journey, days_before, kind="lab_test", **more):
-    return {
-        "treatment_event_id": f"e{number}", "patient_journey_id": journey, "event_type": kind,
-        "event_date": INDEX - dt.timedelta(days=days_before), "cost": 10.0, **more,
-    }  # fmt: skip
-
-
-EVENTS = [
-    event(1, "j1", 1, value=5.0, event_subtype="ldh"),
-    event(2, "j1", 180, value=1.0, event_subtype="ldh", adverse_event_flag=True),
-    event(3, "j1", 181, value=99.0, event_subtype="ldh"),
-    event(4, "j1", 0, value=99.0, event_subtype="ldh", adverse_event_flag=True),
-    event(5, "j1", -10, "prescription", cost=500.0),
-    event(6, "j2", 30, "consultation", cost=None),
-    event(7, "j3", -1, value=2.0, event_subtype="only_after"),
-    event(8, "j9", 5, "consultation"),
-]
-
-
-def events(rows=EVENTS):
-    names = {c.name for c in columns(TreatmentEvents)}
-    return frame_of(TreatmentEvents, **{n: [row.get(n) for row in rows] for n in sorted(names)})
-
-
-def hcps(ids=("h1", "h2")):
-    return frame_of(
-        HcpProfiles, hcp_id=list(ids), npi=list(ids), specialty=["dermatology", "allergy"][: len(ids)],
-        decile=[3, 9][: len(ids)],
-    )  # fmt: skip
-
-
-def build(member_frame=None, event_frame=None, hcp_frame=None, **options):
-    return build_features(
-        members() if member_frame is None else member_frame,
-        events() if event_frame is None else event_frame,
-        hcps() if hcp_frame is None else hcp_frame,
-        **{
-            "index_date_field": "diagnosis_date",
-            "lookback_days": 180,
-            "attributes": ATTRIBUTES,
-            "minimum_cell_count": 1,
-            **options,
-        },
-    )
-
-
-def column(built: FeatureSet, name: str) -> list:
-    return [None if pd.isna(v) else v for v in built.frame[name]]
+from e2i_assets_tests.unit.feature_frames import (
+    ATTRIBUTES,
+    INDEX,
+    build,
+    column,
+    event,
+    events,
+    frame_of,
+    hcps,
+    members,
+)
 
 
 def test_only_what_is_known_at_the_index_date_becomes_a_feature():
@@ -382,146 +293,3 @@ def test_saved_twice_gives_equal_bytes_and_loads_as_it_was(tmp_path):
     pd.testing.assert_frame_equal(loaded.outcomes, built.outcomes)
     assert loaded.features == built.features
     assert loaded.dropped == built.dropped
-
-
-EVERYTHING = EventWindows(windows=(30, 90, 180), statistics=tuple(Statistic))
-VISITS = [
-    event(1, "j1", 1, value=5.0, event_subtype="ldh"),
-    event(2, "j1", 15, value=3.0, event_subtype="ldh"),
-    event(3, "j1", 16, value=4.0, event_subtype="crp"),
-    event(4, "j1", 31, value=1.0, event_subtype="ldh", cost=-10.0),
-    event(5, "j1", 61, value=2.0, event_subtype="ldh"),
-    event(6, "j1", 61, value=2.0, event_subtype="ldh"),
-    event(7, "j2", 90, value=7.0, event_subtype="ldh"),
-    event(8, "j2", 91, value=9.0, event_subtype=None, cost=None),
-    event(9, "j3", 100, "consultation"),
-]
-
-
-@cache
-def visited() -> FeatureSet:
-    return build(event_frame=events(VISITS), event_windows=[EVERYTHING])
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("n_lab_test_30d", [3, 0, 0, 0]),
-        ("n_lab_test_90d", [5, 1, 0, 0]),
-        ("n_lab_test_180d", [5, 2, 0, 0]),
-        ("days_since_lab_test_30d", [1, None, None, None]),
-        ("days_since_lab_test_90d", [1, 90, None, None]),
-        ("days_since_first_lab_test_30d", [16, None, None, None]),
-        ("days_since_first_lab_test_90d", [61, 90, None, None]),
-        ("mean_gap_lab_test_30d", [7.5, None, None, None]),
-        ("mean_gap_lab_test_90d", [20, None, None, None]),
-        ("mean_gap_lab_test_180d", [20, 1, None, None]),
-        ("longest_gap_lab_test_90d", [45, None, None, None]),
-        ("trend_lab_test_30d", [1, 0, 0, 0]),
-        ("trend_lab_test_90d", [1, -1, 0, 0]),
-        ("kinds_lab_test_30d", [2, 0, 0, 0]),
-        ("kinds_lab_test_180d", [2, None, 0, 0]),
-        ("cost_lab_test_90d", [40, 10, 0, 0]),
-        ("cost_lab_test_180d", [40, None, 0, 0]),
-        ("lab_ldh_last_30d", [5, None, None, None]),
-        ("lab_ldh_last_90d", [5, 7, None, None]),
-        ("lab_ldh_mean_90d", [3, 7, None, None]),
-        ("lab_ldh_trend_30d", [30 * 2 / 14, None, None, None]),
-        ("lab_ldh_trend_90d", [30 * 120 / 2_907, None, None, None]),
-        ("n_consultation_180d", [0, 0, 1, 0]),
-    ],
-)
-def test_declared_windows_tell_what_they_say_and_no_more_than_is_known(name, expected):
-    built = visited()
-    assert column(built, name) == [None if v is None else pytest.approx(v) for v in expected]
-    (feature,) = [f for f in built.features if f.name == name]
-    assert feature.available_at == "index"
-    assert feature.description
-
-
-def test_declared_windows_add_to_what_is_told_by_default():
-    plain, more = build(event_frame=events(VISITS)), visited()
-    assert set(plain.frame) < set(more.frame)
-    pd.testing.assert_frame_equal(more.frame[list(plain.frame)], plain.frame)
-
-
-def test_who_was_observed_for_fewer_days_than_a_window_is_unknown_in_it_and_not_zero():
-    starts = {"j1": 400, "j2": 90, "j3": 30, "j4": None}
-    member_frame = members(
-        first_observation_date=[
-            None if starts[j] is None else INDEX - dt.timedelta(days=starts[j])
-            for j in ("j3", "j1", "j4", "j2")
-        ]
-    )
-    built = build(member_frame, events(VISITS), event_windows=[EVERYTHING])
-    assert column(built, "n_lab_test_30d") == [3, 0, 0, 0]
-    assert column(built, "n_lab_test_90d") == [5, 1, None, 0]
-    assert column(built, "n_lab_test_180d") == [5, None, None, 0]
-    assert column(built, "trend_lab_test_90d") == [1, -1, None, 0]
-    assert column(built, "days_since_first_lab_test_180d") == [61, None, None, None]
-    # What came last was seen, whatever was before.
-    assert column(built, "days_since_lab_test_180d") == [1, 90, None, None]
-    assert column(built, "lab_ldh_last_180d") == [5, 7, None, None]
-
-
-def test_what_a_window_tells_of_few_patients_is_no_feature_and_its_count_is():
-    ids = [f"p{i}" for i in range(400)]
-    frame = frame_of(PatientJourneys, patient_journey_id=ids, patient_id=ids, diagnosis_date=[INDEX] * 400)
-    frame = frame.with_columns(uas7=pl.int_range(400) % 9)
-    gap = EventWindows(
-        event_types=("consultation",), windows=(30,), statistics=("count", "recency", "mean_gap")
-    )
-    happened = [event(i, f"p{i}", 3, "consultation") for i in range(9)]
-    happened += [event(100 + i, f"p{i}", 9, "consultation") for i in range(7)]
-    built = build(frame, events(happened), minimum_cell_count=5, event_windows=[gap])
-    assert {"n_consultation_30d", "days_since_consultation_30d"} <= set(built.frame)
-    assert built.dropped["mean_gap_consultation_30d"] == "known of fewer than 8 patients"
-
-
-def test_a_window_beyond_the_lookback_is_refused():
-    with pytest.raises(FeatureError, match="event_windows: 180 days are longer than the lookback of 100"):
-        build(lookback_days=100, event_windows=[EVERYTHING])
-
-
-LATER = st.builds(
-    lambda journey, after, kind, test, value, flag: event(
-        0, journey, -after, kind, event_subtype=test, value=value, adverse_event_flag=flag, cost=value
-    ),
-    st.sampled_from(["j1", "j2", "j3", "j4"]),
-    st.integers(0, 400),
-    st.sampled_from(["lab_test", "prescription", "hospitalization"]),
-    st.sampled_from(["ldh", "new_test", None]),
-    st.none() | st.floats(0, 1e6),
-    st.none() | st.booleans(),
-)
-STAGES = st.sampled_from([None, "diagnosis", "maintenance"])
-
-
-SOME_WINDOWS = EventWindows(
-    event_types=("lab_test", "hospitalization"), windows=(90,), statistics=tuple(Statistic)
-)
-
-
-@cache
-def known_before() -> FeatureSet:
-    return build(event_windows=[SOME_WINDOWS])
-
-
-@given(
-    later=st.lists(LATER, max_size=6),
-    days=st.lists(st.none() | st.integers(0, 90), min_size=4, max_size=4),
-    stages=st.lists(STAGES, min_size=4, max_size=4),
-    started=st.lists(st.none() | st.booleans(), min_size=4, max_size=4),
-)
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_nothing_from_the_index_date_on_changes_the_features(later, days, stages, started):
-    numbered = [{**row, "treatment_event_id": f"x{i}"} for i, row in enumerate(later)]
-    before = [row for row in EVENTS if row["event_date"] < INDEX]
-    changed = build(
-        members(days_to_treatment=days, journey_stage=stages, treatment_initiated=started),
-        events(before + numbered),
-        event_windows=[SOME_WINDOWS],
-    )
-    expected = known_before()
-    pd.testing.assert_frame_equal(changed.frame, expected.frame)
-    assert changed.features == expected.features
