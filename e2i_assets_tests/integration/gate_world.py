@@ -140,3 +140,7 @@ class World:
         current = self.current(asset)
         assert current is not None
         return self.platform.store.read(asset, PARTITION, current.version, Number).value
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
