@@ -34,7 +34,7 @@ from e2i_assets.modeling.selection.candidate import ModelCandidate, select_candi
 from e2i_assets.modeling.training.model import train_model
 from e2i_assets.modeling.tuning import trials
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
-from e2i_assets.modeling.tuning.study import TunedParams, suggest, tune
+from e2i_assets.modeling.tuning.study import TunedParams, tune
 from e2i_assets.modeling.tuning.trials import evaluate
 from e2i_assets.modeling.tuning.warm_start import Pattern, profile
 from e2i_assets.warehouse.queries.studies import NEXT_BEST
@@ -105,7 +105,14 @@ def plain(asked: Question) -> dict[str, Any]:
     algorithm = problem.algorithm(asked.candidate.algorithm)
 
     def objective(trial: Any) -> float:
-        params = {**algorithm.defaults, **suggest(trial, algorithm.search_space)}
+        ask = {
+            "int": trial.suggest_int,
+            "float": trial.suggest_float,
+            "categorical": trial.suggest_categorical,
+        }
+        params = dict(algorithm.defaults)
+        for name, spec in algorithm.search_space.items():
+            params[name] = ask[spec["type"]](name, **{k: v for k, v in spec.items() if k != "type"})
 
         def report(boosting_round: int, score: float) -> None:
             trial.report(float(score), boosting_round // trials.REPORT_EVERY)

@@ -20,7 +20,8 @@ from e2i_assets.modeling.training.model import train_model
 from e2i_assets.modeling.tuning import trials
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, PrunerConfig, SamplerConfig
 from e2i_assets.modeling.tuning.journal import StudyJournal
-from e2i_assets.modeling.tuning.study import Progress, TunedParams, suggest, tune
+from e2i_assets.modeling.tuning.optuna_study import distributions, suggested
+from e2i_assets.modeling.tuning.study import Progress, TunedParams, tune
 from e2i_assets.modeling.tuning.trials import Fit, Fitted, LocalPool, steadiest
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
@@ -161,8 +162,8 @@ def test_a_random_study_draws_without_regard_to_what_was_found() -> None:
     alone = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
     expected = []
     for _ in range(8):
-        trial = alone.ask()
-        expected.append(suggest(trial, space))
+        trial = alone.ask(distributions(space))
+        expected.append(suggested(trial, space))
         alone.tell(trial, 0.0)
     assert [trial["params"] for trial in drawn.trials[1:]] == expected[:7]
 

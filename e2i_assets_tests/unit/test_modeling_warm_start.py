@@ -12,6 +12,7 @@ from e2i_assets.modeling.tuning.study import TunedParams, tune
 from e2i_assets.modeling.tuning.warm_start import (
     Pattern,
     ProblemProfile,
+    WarmStart,
     profile,
     similarity,
     trials_sooner,
@@ -20,7 +21,7 @@ from e2i_assets.modeling.tuning.warm_start import (
 from e2i_assets_tests.unit.modeling_frames import FEATURES, TRAIN, VALIDATION, candidate
 
 HERE = ProblemProfile("LogisticRegression", "binary_classification", "roc_auc", n_samples=999, n_features=10)
-SPACE = Binary.algorithms["LogisticRegression"].search_space
+ALGORITHM = Binary.algorithms["LogisticRegression"]
 PREPROCESSOR = fit_preprocessor(TRAIN.X, FEATURES)
 
 
@@ -53,17 +54,20 @@ def test_what_is_not_known_here_counts_half() -> None:
     assert similarity(unknown, HERE) == 0.9
 
 
+def starts(*patterns: Pattern, trials: int = 50, **config: Any) -> list[WarmStart]:
+    return warm_starts(HERE, patterns, ALGORITHM, WarmStartConfig(**config), trials)
+
+
 def chosen(*patterns: Pattern, trials: int = 50, **config: Any) -> list[Any]:
-    return [start.params for start in warm_starts(HERE, patterns, SPACE, WarmStartConfig(**config), trials)]
+    return [start.params for start in starts(*patterns, trials=trials, **config)]
 
 
-def test_the_most_similar_come_first_and_each_parameters_once() -> None:
+def test_the_most_similar_come_first() -> None:
     far = dataclasses.replace(HERE, n_features=1)
     patterns = [
         dataclasses.replace(pattern(1, C=0.1, l1_ratio=0.0), profile=far),
         pattern(2, C=0.2, l1_ratio=0.5, value=0.7),
         pattern(3, C=0.3, l1_ratio=0.5, value=0.9),
-        pattern(4, C=0.3, l1_ratio=0.5, value=0.9),
     ]
     assert [params["C"] for params in chosen(*patterns)] == [0.3, 0.2, 0.1]
     assert [params["C"] for params in chosen(*patterns, min_similarity=0.95)] == [0.3, 0.2]
@@ -78,8 +82,25 @@ def test_the_best_of_each_come_before_the_next_best_of_any() -> None:
         for i in (1, 2)
     ]
     assert [params["C"] for params in chosen(*more)] == [0.1, 0.2, 2.0, 3.0]
-    starts = warm_starts(HERE, more, SPACE, WarmStartConfig(), 50)
-    assert [start.cold for start in starts] == [True, True, False, False]  # compared with the best ones alone
+    assert [start.cold for start in starts(*more)] == [
+        True,
+        True,
+        False,
+        False,
+    ]  # compared with the best ones alone
+
+
+def test_each_parameters_are_tried_once_and_the_defaults_by_the_first_trial() -> None:
+    """A pattern whose best another has found, or which has found nothing better, counts all the same."""
+    defaults = {name: ALGORITHM.defaults[name] for name in ALGORITHM.search_space}
+    alike = [
+        pattern(1, C=0.3, l1_ratio=0.5),
+        dataclasses.replace(pattern(2, **defaults), next_params=({"C": 0.3, "l1_ratio": 0.5},)),
+        dataclasses.replace(
+            pattern(3, C=0.3, l1_ratio=0.5), next_params=(defaults, {"C": 0.2, "l1_ratio": 0.5})
+        ),
+    ]
+    assert [(start.pattern_id, start.trial) for start in starts(*alike)] == [(1, 1), (2, 0), (3, 1), (3, 2)]
 
 
 def test_only_parameters_inside_the_current_space_are_tried() -> None:
@@ -88,15 +109,17 @@ def test_only_parameters_inside_the_current_space_are_tried() -> None:
 
 
 @pytest.mark.parametrize(("trials", "config", "expected"), [
-    (50, {}, 20), (50, {"max_trials_to_import": 3}, 3), (10, {}, 5), (1, {}, 0),
+    (200, {}, 20), (50, {}, 12), (50, {"max_trials_to_import": 3}, 3), (10, {}, 2), (1, {}, 0),
 ])  # fmt: skip
-def test_at_most_twenty_and_half_of_the_trials(trials: int, config: dict[str, int], expected: int) -> None:
+def test_at_most_twenty_and_a_quarter_of_the_trials(
+    trials: int, config: dict[str, int], expected: int
+) -> None:
     many = [pattern(i, C=0.01 * i, l1_ratio=0.5) for i in range(1, 40)]
     assert len(chosen(*many, trials=trials, **config)) == expected
 
 
 def study(*patterns: Pattern) -> TunedParams:
-    config = OptunaConfig(optimization=OptimizationConfig(n_trials=6))
+    config = OptunaConfig(optimization=OptimizationConfig(n_trials=8))
     return tune(
         candidate("LogisticRegression"), PREPROCESSOR, TRAIN, VALIDATION, config, study_name="s",
         patterns=patterns,
@@ -128,10 +151,7 @@ def test_a_study_starts_from_the_patterns_and_says_so() -> None:
 def test_trials_sooner_compare_with_a_cold_study_alone(
     cold: bool, scores: list[float | None], sooner: int | None
 ) -> None:
-    starts = warm_starts(
-        HERE, [pattern(cold=cold, C=0.05, l1_ratio=0.25)], SPACE, WarmStartConfig(), n_trials=50
-    )
-    assert trials_sooner(starts, scores) == sooner
+    assert trials_sooner(starts(pattern(cold=cold, C=0.05, l1_ratio=0.25)), scores) == sooner
 
 
 def test_a_profile_tells_the_problem_by_aggregates() -> None:

@@ -89,18 +89,22 @@ def auc_interval(y: np.ndarray, p: np.ndarray) -> AucInterval:
 
 def _placements(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each score and row, positives then negatives: the share of the other class on the right side."""
-    from scipy.stats import rankdata
-
     y = np.asarray(y).astype(bool)
     scores = np.atleast_2d(np.asarray(scores, dtype=float))
     m, n = int(y.sum()), int((~y).sum())
     if min(m, n) < 1 or np.isnan(scores).any():
         raise ValueError(f"an AUC needs rows of each class and no NaN: {m} positive, {n} negative")
     positive, negative = scores[:, y], scores[:, ~y]
-    together = rankdata(np.hstack([positive, negative]), axis=1)
-    of_positive = (together[:, :m] - rankdata(positive, axis=1)) / n
-    of_negative = 1 - (together[:, m:] - rankdata(negative, axis=1)) / m
+    of_positive = np.array([_below(*pair) for pair in zip(negative, positive, strict=True)])
+    of_negative = 1 - np.array([_below(*pair) for pair in zip(positive, negative, strict=True)])
     return of_positive, of_negative
+
+
+def _below(others: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Share of the others that is below each score; a tie counts half, as mid-ranks have it."""
+    ordered = np.sort(others)
+    below, level = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
+    return (below + level) / 2 / len(others)
 
 
 def _student(parts: np.ndarray, m: int, n: int) -> float:

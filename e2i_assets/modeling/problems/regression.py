@@ -100,9 +100,7 @@ class Regression(Problem):
 
     def measure(self, y: np.ndarray, prediction: np.ndarray) -> float:
         """RMSE, in the unit of the target."""
-        from sklearn.metrics import root_mean_squared_error
-
-        return float(root_mean_squared_error(y, prediction))
+        return float(np.sqrt(np.mean((y - prediction) ** 2)))
 
     def interval(self, y: np.ndarray, prediction: np.ndarray) -> Interval | None:
         """Of the RMSE: Student's on the logarithm of the squared error, which is less lopsided."""

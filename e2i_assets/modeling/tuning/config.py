@@ -58,7 +58,7 @@ class SamplerConfig(_Choice):
 
 
 class PrunerConfig(_Choice):
-    """When a boosting trial is given up. A step is five boosting rounds.
+    """When a boosting trial is given up. A step is five boosting rounds; it is asked after every second one.
 
     `median`: below the median of the earlier ones at the same step. Giving up much earlier favours large
     learning rates, which are ahead at first and behind in the end. `successive_halving`: at rungs of steps,

@@ -26,13 +26,36 @@ def quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(shown)
 
 
-def suggest(trial: optuna.Trial, space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """One value per parameter of a search space in the guide's format."""
-    ask = {
-        "int": trial.suggest_int, "float": trial.suggest_float, "categorical": trial.suggest_categorical,
-    }  # fmt: skip
+def distributions(space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Optuna's distribution of each parameter of a search space in the guide's format.
+
+    A whole number is asked for as a real one, and rounded (`suggested`): TPE has no steps to integrate over
+    then, which takes half of its time.
+    """
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    def one(spec: Mapping[str, Any]) -> Any:
+        if spec["type"] == "categorical":
+            return CategoricalDistribution(spec["choices"])
+        if spec["type"] == "float":
+            return FloatDistribution(**{k: v for k, v in spec.items() if k != "type"})
+        half = spec.get("step", 1) / 2
+        return FloatDistribution(spec["low"] - half, spec["high"] + half, log=spec.get("log", False))
+
+    return {name: one(spec) for name, spec in space.items()}
+
+
+def suggested(trial: optuna.Trial, space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The parameters of a trial that was asked for with the distributions of a space."""
+
+    def whole(value: float, low: int, high: int, step: int = 1) -> int:
+        steps = round((value - low) / step)
+        return low + step * min(max(steps, 0), (high - low) // step)
+
     return {
-        name: ask[spec["type"]](name, **{k: v for k, v in spec.items() if k != "type"})  # type: ignore[operator]
+        name: whole(trial.params[name], **{k: v for k, v in spec.items() if k not in ("type", "log")})
+        if spec["type"] == "int"
+        else trial.params[name]
         for name, spec in space.items()
     }
 

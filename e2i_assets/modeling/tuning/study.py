@@ -22,7 +22,7 @@ from e2i_assets.modeling.selection.candidate import ModelCandidate
 from e2i_assets.modeling.training.fitting import Matrices, fit_plain
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
 from e2i_assets.modeling.tuning.journal import StudyJournal
-from e2i_assets.modeling.tuning.optuna_study import importance, quiet, suggest
+from e2i_assets.modeling.tuning.optuna_study import distributions, importance, quiet, suggested
 from e2i_assets.modeling.tuning.rungs import FACTOR, promoted, rungs, work
 from e2i_assets.modeling.tuning.trials import Fit, Fitted, LocalPool, TrialPool, note, score_of, steadiest
 from e2i_assets.modeling.tuning.warm_start import (
@@ -157,8 +157,9 @@ def tune(
     """
     here = profile(train, candidate.algorithm)
     starts = warm_starts(
-        here, patterns, candidate_space(candidate, train), config.warm_start, config.optimization.n_trials
-    )
+        here, patterns, train.problem.algorithm(candidate.algorithm), config.warm_start,
+        config.optimization.n_trials,
+    )  # fmt: skip
     levels = rungs(transform(preprocessor, train, validation), train.problem, config.sampler.seed)
     with quiet():
         study = _Study(
@@ -169,11 +170,6 @@ def tune(
         study.search()
         study.promote()
         return study.outcome(here)
-
-
-def candidate_space(candidate: ModelCandidate, train: LabelledSplit) -> Mapping[str, Mapping[str, Any]]:
-    """The search space of a candidate's algorithm."""
-    return train.problem.algorithm(candidate.algorithm).search_space
 
 
 class _Study:
@@ -207,9 +203,10 @@ class _Study:
             sampler=config.sampler.build(),
             pruner=config.pruner.build(),
         )
+        self.distributions = distributions(self.algorithm.search_space)
         self.study.enqueue_trial({n: self.algorithm.defaults[n] for n in self.algorithm.search_space})
-        for start in starts:
-            self.study.enqueue_trial(dict(start.params))
+        for params in {start.trial: start.params for start in starts if start.trial}.values():
+            self.study.enqueue_trial(dict(params))
 
     @property
     def last(self) -> int:
@@ -288,9 +285,9 @@ class _Study:
         """Propose trials, fit them, and tell the sampler in order."""
         import optuna
 
-        trials = [self.study.ask() for _ in range(size)]
+        trials = [self.study.ask(self.distributions) for _ in range(size)]
         for trial in trials:
-            self.params.append({**self.algorithm.defaults, **suggest(trial, self.algorithm.search_space)})
+            self.params.append({**self.algorithm.defaults, **suggested(trial, self.algorithm.search_space)})
         fits = [self._fit(trial.number, 0) for trial in trials]
         if self.algorithm.fit is not fit_plain and self.config.pruner.name != "none":
             fits = [replace(fit, study=own) for fit, own in zip(fits, self._copies(size), strict=True)]

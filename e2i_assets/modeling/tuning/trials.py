@@ -27,6 +27,8 @@ LEVEL = 0.5
 """Standard errors of the best score within which another one is level with it."""
 CONNECT_SECONDS = 10.0
 """After which a scheduler that has not answered does not serve."""
+ASKED_EVERY = 2
+"""Steps after which the pruner is asked: its median takes longer than the five rounds of a small fit."""
 WORTH_A_THREAD = 500_000
 """Cells of train from which on fits run side by side: smaller ones spend their time in Python."""
 
@@ -123,8 +125,9 @@ def evaluate(fit: Fit, data: Matrices) -> Fitted:
     reports: dict[int, float] = {}
 
     def report(boosting_round: int, score: float) -> None:
-        reports[boosting_round // REPORT_EVERY] = float(score)
-        if _given_up(fit, reports):
+        step = boosting_round // REPORT_EVERY
+        reports[step] = float(score)
+        if step % ASKED_EVERY == 0 and _given_up(fit, reports):
             raise optuna.TrialPruned
 
     def outcome(

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 from e2i_assets.modeling.data import LabelledSplit
+from e2i_assets.modeling.selection.algorithms import Algorithm
 from e2i_assets.modeling.tuning.config import WarmStartConfig
+
+SHARE = 4
+"""One in so many trials is spent on earlier parameters, of which few are the best here as well: with these
+the sampler knows where to search, and the rest is its own.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class WarmStart:
 
     Attributes:
         params: those of its parameters that lie in the current space.
-        trial: the number of the trial that tried them.
+        trial: the number of the trial that tried them; 0 where they are the defaults.
         trials_to_best, best_value: of the pattern.
         cold: whether they are the best of a cold study, and all of them.
     """
@@ -120,13 +126,13 @@ def _near(here: int | None, earlier: int | None, distance: Any) -> float:
 def warm_starts(
     here: ProblemProfile,
     patterns: Sequence[Pattern],
-    space: Mapping[str, Mapping[str, Any]],
+    algorithm: Algorithm,
     config: WarmStartConfig,
     n_trials: int,
 ) -> list[WarmStart]:
     """What to try first: the best of each pattern, most similar first, then the next best of each.
 
-    Each parameters are tried once; trial 0 is the defaults'. At most half of the trials are spent on it, so
+    Each parameters are tried once; trial 0 is the defaults'. At most one trial in `SHARE` is spent on it, so
     that the search goes on from the best known point.
     """
     if not config.enabled:
@@ -139,26 +145,31 @@ def warm_starts(
         (rank, degree, pattern, params)
         for degree, pattern in ranked
         for rank, params in enumerate((pattern.best_params, *pattern.next_params))
+        if degree >= config.min_similarity
     ]
-    chosen: list[WarmStart] = []
-    for rank, degree, pattern, tried in sorted(given, key=lambda one: one[0]):
+    space, most = algorithm.search_space, min(config.max_trials_to_import, n_trials // SHARE)
+    tried = [{name: algorithm.defaults[name] for name in space}]
+    starts: list[WarmStart] = []
+    for rank, degree, pattern, earlier in sorted(given, key=lambda one: one[0]):
         params = {
-            name: value for name, value in tried.items() if name in space and _inside(value, space[name])
+            name: value for name, value in earlier.items() if name in space and _inside(value, space[name])
         }
-        if degree < config.min_similarity or not params or params in [start.params for start in chosen]:
+        again = params in tried
+        if not params or (rank if again else len(tried) > most):
             continue
-        chosen.append(
+        tried += [] if again else [params]
+        starts.append(
             WarmStart(
                 pattern_id=pattern.pattern_id,
                 similarity=degree,
                 params=params,
-                trial=len(chosen) + 1,
+                trial=tried.index(params),
                 trials_to_best=pattern.trials_to_best,
-                cold=pattern.cold and not rank and params == dict(tried),
+                cold=pattern.cold and not rank and params == dict(earlier),
                 best_value=pattern.best_value,
             )
         )
-    return chosen[: min(config.max_trials_to_import, n_trials // 2)]
+    return starts
 
 
 def _inside(value: Any, spec: Mapping[str, Any]) -> bool:
