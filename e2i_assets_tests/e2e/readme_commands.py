@@ -6,6 +6,7 @@ Every command is run unless it is in NOT_RUN, and must end with 0 unless the tex
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,13 +138,16 @@ def type_all(folder: Path, ports: Mapping[str, str]) -> Iterator[Typed]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "DAGSTER_", "BENTOML_"))}
     environment |= ports
     environment["PATH"] = os.pathsep.join([str(folder / ".venv" / "bin"), environment["PATH"]])
-    port, service = free_port(), ports["E2I_CLASSIFICATION_PORT"]
+    port = free_port()
+    ports_of = {BUNDLE_PORT: str(port), SERVICE_PORT: ports["E2I_CLASSIFICATION_PORT"]}
     placeholders = PLACEHOLDERS | {"PATIENT_ID": _a_patient_of_train(folder / ".e2i")}
     with ExitStack() as servers:
         for command in command_lines():
             if command in NOT_RUN:
                 continue
-            typed = command.replace(BUNDLE_PORT, str(port)).replace(SERVICE_PORT, service)
+            typed = re.sub(
+                rf"\b({BUNDLE_PORT}|{SERVICE_PORT})\b", lambda stated: ports_of[stated[0]], command
+            )
             for placeholder, value in placeholders.items():
                 typed = typed.replace(placeholder, value)
             typed = " ".join([typed, *(added for start, added in ADDED.items() if typed.startswith(start))])
