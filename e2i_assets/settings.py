@@ -39,6 +39,8 @@ class Settings(BaseSettings):
             there, with the same result as on this machine's free cores.
         batch_size: rows of a batch of a load.
         as_of: day on which the age of data is judged, and on which synthetic data end; today otherwise.
+        concurrent_runs: runs that Dagster has go on at the same time, those of a backfill too; each takes
+            a core and some 2 GB.
         serving_host: address on which services and operations API listen.
         classification_port, regression_port, causal_port: port of the service of that name.
         api_port: port of the operations API.
@@ -68,6 +70,7 @@ class Settings(BaseSettings):
     dask_address: str | None = None
     batch_size: int = Field(default=1_000, ge=1)
     as_of: dt.date | None = None
+    concurrent_runs: int = Field(default=2, ge=1)
     serving_host: str = "127.0.0.1"
     classification_port: int = Field(default=3001, ge=1, le=65535)
     regression_port: int = Field(default=3002, ge=1, le=65535)

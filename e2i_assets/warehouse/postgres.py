@@ -85,6 +85,7 @@ def export(settings: Settings) -> None:
     os.environ["E2I_CONFIG"] = str(settings.config_dir)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ["E2I_DAGSTER_URL"] = url_for(settings, "dagster", "psycopg2")
+    os.environ["E2I_CONCURRENT_RUNS"] = str(settings.concurrent_runs)
     os.environ["BENTOML_HOME"] = str(settings.bento_home)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     # Left alone MLflow names ./mlruns in its first experiment, and writes that name into SQL as it is.

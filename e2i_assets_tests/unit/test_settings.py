@@ -39,6 +39,7 @@ from e2i_assets.warehouse.warehouse import Warehouse
 WRONG = {
     "E2I_DATABASE_URL": ["mysql://me:topsecret@host/db", "me:topsecret"],
     "E2I_BATCH_SIZE": ["many", "0"],
+    "E2I_CONCURRENT_RUNS": ["two", "0"],
 }
 
 
