@@ -1,20 +1,26 @@
 """A daemon that is killed on its way from a load, or an approved retraining, to the run: what comes of it.
 
 `main` kills a child at each point of Dagster's own tick of either sensor, has others do the next ticks, and prints
-how the runs are of the partition that had a load, and a retraining approved, then.
+how the runs are of the partition that had a load, and a retraining approved, then; and of a backfill that was cut
+short in the same way.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
+from dagster import AssetKey
+from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.instance import DagsterInstance
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.storage.dagster_run import RunsFilter
@@ -22,6 +28,7 @@ from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._daemon import sensor as daemon
+from dagster._daemon.backfill import execute_backfill_iteration
 
 from e2i_assets.automation.retraining import build_retraining_sensor
 from e2i_assets.automation.sensors import build_new_data_sensor
@@ -95,6 +102,45 @@ def due(warehouse: Warehouse, key: str, touched: str) -> None:
     warehouse.engine.dispose()  # no connection is shared with a child
 
 
+def backfill(partitions: list[str]) -> tuple[list[int], list[list[str]], str, int]:
+    """One of all partitions, cut short after its second run: how the rounds ended, its runs, its status, and how
+    many of its runs go on at a time.
+    """
+    with DagsterInstance.get() as instance:
+        asked = PartitionBackfill.from_asset_partitions(
+            "again", asset_graph=defs.resolve_asset_graph(), partition_names=partitions,
+            asset_selection=[AssetKey(["raw", "hcp_profiles"])], backfill_timestamp=time.time(), tags={},
+            dynamic_partitions_store=instance, all_partitions=False, title=None, description=None, run_config=None,
+        )  # fmt: skip
+        instance.add_backfill(asked)
+    ends = [in_child(lambda: backfill_round(most=most)) for most in (2, None, None)]  # noqa: B023 -- it ends first
+    with DagsterInstance.get() as instance:
+        runs = instance.get_runs(RunsFilter(tags={"dagster/backfill": "again"}))
+        status = instance.get_backfill("again").status.value
+        limit = instance.get_concurrency_config().run_queue_config.max_concurrent_runs
+    return ends, sorted([run.tags["dagster/partition"], run.status.value] for run in runs), status, limit
+
+
+def backfill_round(most: int | None) -> None:
+    """One round of the daemon that carries out backfills; it dies once so many runs are submitted."""
+    submit, submitted = DagsterInstance.submit_run, itertools.count(1)
+
+    def submit_and_die(*arguments: Any) -> Any:
+        run = submit(*arguments)
+        if next(submitted) == most:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run
+
+    DagsterInstance.submit_run = submit_and_die
+    with (
+        DagsterInstance.get() as instance,
+        create_test_daemon_workspace_context(HereTarget(), instance) as workspace,
+    ):
+        logger = logging.getLogger("daemon")
+        for error in execute_backfill_iteration(workspace, logger):
+            assert error is None, error
+
+
 def main() -> None:
     here, warehouse = open_session()
     found, minutes = {}, 0
@@ -107,4 +153,5 @@ def main() -> None:
         with DagsterInstance.get() as instance:
             runs = instance.get_runs(RunsFilter(tags={"dagster/partition": key}))
             found[point] = [ends, sorted([run.tags["dagster/run_key"], run.status.value] for run in runs)]
+    found["backfill"] = backfill(sorted(cohort_configs(here.config_dir)))
     print(json.dumps(found))
