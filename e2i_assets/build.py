@@ -12,7 +12,9 @@ from e2i_assets.assets.cohort import cohort
 from e2i_assets.assets.cross_validation import build_cross_validation
 from e2i_assets.assets.deployment import build_deployment
 from e2i_assets.assets.drift_report import build_drift_report
+from e2i_assets.assets.effect_drift import build_effect_drift
 from e2i_assets.assets.effect_estimate import build_effect_estimate
+from e2i_assets.assets.effect_profile import build_effect_profile
 from e2i_assets.assets.evaluation import build_evaluation
 from e2i_assets.assets.features import features
 from e2i_assets.assets.holdout_validation import build_holdout_validation
@@ -82,8 +84,10 @@ STAGES_OF_AN_EFFECT = (
     build_uplift_card,
     build_uplift_bundle,
     build_registered_effect,
+    build_effect_profile,
     build_deployment,
     build_uplift_holdout,
+    build_effect_drift,
 )
 
 
@@ -116,7 +120,7 @@ def build_defs(
     return dg.Definitions(
         assets=[_with_policy(asset) for asset in build_assets(list(scopes.values()))],
         jobs=[
-            *build_jobs(scopes, [name for name, one in scopes.items() if isinstance(one, PredictiveScope)]),
+            *build_jobs(scopes),
             build_comparison_job(),
             build_archive_job(),
             build_retraining_job(),

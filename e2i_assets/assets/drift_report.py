@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,7 @@ from e2i_assets.features import FeatureSet
 from e2i_assets.gates.drift_report import LOOK, LOOK_AT_PERFORMANCE, NO_DRIFT
 from e2i_assets.html_pages import template_hash
 from e2i_assets.json_files import read_json, write_json
-from e2i_assets.modeling.scopes.scope import PredictiveScope
+from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.alerts.alert import Alert
 from e2i_assets.monitoring.drift import MINIMUM_ROWS
@@ -29,6 +29,7 @@ from e2i_assets.monitoring.severity import WEIGHTS
 from e2i_assets.monitoring.watching import Seen, Watched, watch
 from e2i_assets.registry.errors import RegistryError
 from e2i_assets.registry.ledger import Version
+from e2i_assets.resources.artifacts import A
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.alerts import raise_alert
@@ -69,10 +70,38 @@ class DriftPage:
         return cls((folder / PAGE).read_text(), read_json(folder, "record.json"))
 
 
-def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
-    """The asset `<scope>/drift_report`."""
+@dataclass(frozen=True)
+class Since:
+    """What there is of a version since it was made.
 
-    @stage(
+    Attributes:
+        new: features of patients who had no split then.
+        answers: what it answered, the newest last.
+    """
+
+    version: Version
+    profile: ModelProfile
+    new: pd.DataFrame
+    answers: pd.DataFrame
+
+
+def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
+    """The asset `<scope>/drift_report` of a prediction."""
+
+    def drift_report(context: StageContext, features: FeatureSet, newest: ModelProfile) -> StageResult:
+        since = what_came(context, features, newest)
+        model = model_in_use(context, since, TrainedModel)
+        looked_at = seen(scope, since.profile, features, since.new, since.answers, model)
+        return reported(context, scope, since, watch(since.profile, looked_at, scope.problem))
+
+    return watching_stage(scope)(drift_report)
+
+
+def watching_stage(
+    scope: Scope, **others: str
+) -> Callable[[Callable[..., StageResult]], dg.AssetsDefinition]:
+    """What makes the asset `<scope>/drift_report` of a function of features, newest profile and `others`."""
+    return stage(
         key=stage_key(scope, "drift_report"),
         group=scope.name,
         scope=scope.name,
@@ -80,43 +109,51 @@ def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
         "data, its predictions, and how they come true. Warns, and blocks nothing.",
         kinds={"html", "postgres"},
         warnings=(NO_DRIFT,),
-        inputs={"features": "features", "newest": stage_key(scope, "reference_profile")},
+        inputs={"features": "features", "newest": stage_key(scope, "reference_profile"), **others},
         config=lambda context: _watched_now(context, scope),
     )
-    def drift_report(context: StageContext, features: FeatureSet, newest: ModelProfile) -> StageResult:
-        version, profile = answering(context, newest.model_name)
-        answers = answers_of(context.warehouse, version.model_name, version.version)
-        new = new_patients(features, patients_seen(context.warehouse, context.partition, version.created_at))
-        model = model_of_version(context.warehouse, context.store, version)
-        watched = watch(profile, seen(scope, profile, features, new, answers, model), scope.problem)
-        run = run_record(context, scope, watched, version, len(new), len(answers))
-        past = monitoring_history(context.warehouse, partition=context.partition, scope=scope.name)[::-1]
-        page = drift_page(
-            watched,
-            [*past, run],
-            patients=context.cells.text(len(new)),
-            predictions=context.cells.text(len(answers)),
-        )
-        return StageResult(
-            DriftPage(page, {name: run[name] for name in ("severity", "drift_score", "judged", "summary")}),
-            metadata={
-                "model_name": version.model_name,
-                "model_version": version.version,
-                "severity": watched.severity,
-                "drift_score": watched.score,
-                **{f"{kind}_drift": WEIGHTS[severity] for kind, severity in watched.severities.items()},
-                **{f"{one.source}_{one.metric}": one.value for one in watched.figures},
-                "new_patients": context.cells.figure(len(new)),
-                "predictions": context.cells.figure(len(answers)),
-                "columns": shown.table(_told(watched)),
-                "not_to_be_said": shown.table({"what": k, "why": v} for k, v in watched.unavailable.items()),
-            },
-            warning_input=watched,
-            pages={"drift_report": PAGE},
-            on_publish=lambda: _publish(context, scope, watched, run),
-        )
 
-    return drift_report
+
+def what_came(context: StageContext, features: FeatureSet, newest: ModelProfile) -> Since:
+    """What there is since the answering version was made.
+
+    Raises:
+        RegistryError: none answers, or it was registered before there were profiles.
+    """
+    version, profile = answering(context, newest.model_name)
+    seen_before = patients_seen(context.warehouse, context.partition, version.created_at)
+    answers = answers_of(context.warehouse, version.model_name, version.version)
+    return Since(version, profile, new_patients(features, seen_before), answers)
+
+
+def reported(context: StageContext, scope: Scope, since: Since, watched: Watched) -> StageResult:
+    """The report of what was found, with its page, its rows and its alerts."""
+    run = run_record(context, scope, watched, since)
+    past = monitoring_history(context.warehouse, partition=context.partition, scope=scope.name)[::-1]
+    page = drift_page(
+        watched,
+        [*past, run],
+        patients=context.cells.text(len(since.new)),
+        predictions=context.cells.text(len(since.answers)),
+    )
+    return StageResult(
+        DriftPage(page, {name: run[name] for name in ("severity", "drift_score", "judged", "summary")}),
+        metadata={
+            "model_name": since.version.model_name,
+            "model_version": since.version.version,
+            "severity": watched.severity,
+            "drift_score": watched.score,
+            **{f"{kind}_drift": WEIGHTS[severity] for kind, severity in watched.severities.items()},
+            **{f"{one.source}_{one.metric}": one.value for one in watched.figures},
+            "new_patients": context.cells.figure(len(since.new)),
+            "predictions": context.cells.figure(len(since.answers)),
+            "columns": shown.table(_told(watched)),
+            "not_to_be_said": shown.table({"what": k, "why": v} for k, v in watched.unavailable.items()),
+        },
+        warning_input=watched,
+        pages={"drift_report": PAGE},
+        on_publish=lambda: _publish(context, scope, watched, run),
+    )
 
 
 def active(context: StageContext, model_name: str) -> Version | None:
@@ -148,7 +185,7 @@ def answering(context: StageContext, model_name: str) -> tuple[Version, ModelPro
     return served, ModelProfile.from_document(document)
 
 
-def _watched_now(context: StageContext, scope: PredictiveScope) -> dict[str, Any]:
+def _watched_now(context: StageContext, scope: Scope) -> dict[str, Any]:
     """What the report depends on beside its inputs: the version that answers, and what it has answered."""
     newest = context.open(context.inputs["newest"], ModelProfile)
     served = active(context, newest.model_name)
@@ -165,6 +202,11 @@ def new_patients(features: FeatureSet, known: set[str]) -> pd.DataFrame:
     return features.frame[~features.frame["patient_id"].astype(str).isin(known)]
 
 
+def model_in_use(context: StageContext, since: Since, kind: type[A]) -> A | None:
+    """The version's model; None where how it was made is not on record."""
+    return model_of_version(context.warehouse, context.store, since.version, kind)
+
+
 def seen(
     scope: PredictiveScope,
     profile: ModelProfile,
@@ -175,9 +217,9 @@ def seen(
 ) -> Seen:
     """What came since, with predictions: those that were answered; where there are few, the model's."""
     names = list(profile.features.columns)
-    logged = _logged(profile, answers)
+    of_requests = logged(profile, answers)
     rows = new.merge(features.outcomes, on="patient_journey_id", how="left", validate="1:1")
-    predicted = logged if logged is not None and len(logged) >= MINIMUM_ROWS else None
+    predicted = of_requests if of_requests is not None and len(of_requests) >= MINIMUM_ROWS else None
     scored = model.predict(new[names]) if model is not None and len(new) else None
     if predicted is None:
         predicted = scored
@@ -186,7 +228,7 @@ def seen(
     else:
         last = answers[answers["patient_journey_id"].isin(rows["patient_journey_id"])]
         last = last.drop_duplicates("patient_journey_id", keep="last")
-        answered = _logged(profile, last)
+        answered = logged(profile, last)
         to_judge = rows.set_index("patient_journey_id").loc[last["patient_journey_id"]].reset_index()
         of_them = answered if answered is not None else np.empty(0)
     known = to_judge[scope.target].notna().to_numpy() if len(of_them) else np.zeros(0, dtype=bool)
@@ -194,11 +236,16 @@ def seen(
     if known.sum():
         outcomes = labelled("new patients", to_judge[known], names, scope).y
         predicted_of_known = of_them[known]
+    return Seen(new[names], asked_of(answers), predicted, outcomes, predicted_of_known)
+
+
+def asked_of(answers: pd.DataFrame) -> pd.DataFrame | None:
+    """Features that requests came with, those that are kept; None where none are."""
     asked = pd.DataFrame(answers["features"].dropna().tolist())
-    return Seen(new[names], asked if len(asked) else None, predicted, outcomes, predicted_of_known)
+    return asked if len(asked) else None
 
 
-def _logged(profile: ModelProfile, answers: pd.DataFrame) -> np.ndarray | None:
+def logged(profile: ModelProfile, answers: pd.DataFrame) -> np.ndarray | None:
     """What was answered, in the shape of a prediction; None where nothing was."""
     if answers.empty:
         return None
@@ -212,23 +259,23 @@ def _logged(profile: ModelProfile, answers: pd.DataFrame) -> np.ndarray | None:
     return np.array(rows, dtype=float)
 
 
-def run_record(
-    context: StageContext, scope: PredictiveScope, watched: Watched, version: Version, new: int, answers: int
-) -> dict[str, Any]:
+def run_record(context: StageContext, scope: Scope, watched: Watched, since: Since) -> dict[str, Any]:
     """The row of this comparison."""
+    version = since.version
     return {
         "partition": context.partition, "scope": scope.name, "model_name": version.model_name,
         "model_version": version.version, "run_id": context.run_id,
-        "data_version": context.inputs["features"].version, "new_patients": new, "predictions": answers,
+        "data_version": context.inputs["features"].version, "new_patients": len(since.new),
+        "predictions": len(since.answers),
         "judged": watched.judged, "total_checks": watched.checks,
         "drift_detected_count": len(watched.drifted), "severity": watched.severity,
         "drift_score": watched.score,
         "summary": {"verdict": watched.summary, **watched.severities,
-                    "unavailable": dict(watched.unavailable)},
+                    "unavailable": dict(watched.unavailable), "assumption": watched.assumption},
     }  # fmt: skip
 
 
-def _publish(context: StageContext, scope: PredictiveScope, watched: Watched, run: Mapping[str, Any]) -> None:
+def _publish(context: StageContext, scope: Scope, watched: Watched, run: Mapping[str, Any]) -> None:
     record_monitoring(context.warehouse, run, list(drift_rows(watched)), list(performance_rows(watched)))
     for kind, severities in (("drift", ("data", "prediction")), ("performance", ("concept",))):
         drifted = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import dagster as dg
 import numpy as np
@@ -11,7 +12,7 @@ from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.metrics.calibration import calibration_bins
 from e2i_assets.modeling.problems.base import Evaluation
-from e2i_assets.modeling.scopes.scope import PredictiveScope
+from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.model_profile import Baseline, ModelProfile, predictions_frame
 from e2i_assets.monitoring.profile import ReferenceProfile
@@ -25,24 +26,8 @@ from e2i_assets.warehouse.queries.monitoring import has_profile, record_profile
 
 
 def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
-    """The asset `<scope>/reference_profile`."""
+    """The asset `<scope>/reference_profile` of a prediction."""
 
-    @stage(
-        key=stage_key(scope, "reference_profile"),
-        group=scope.name,
-        scope=scope.name,
-        description="What the registered version was trained on and how it did, in figures without a row: "
-        "what it is watched against.",
-        kinds={"postgres"},
-        inputs={
-            "splits": "splits",
-            "model": stage_key(scope, "trained_model"),
-            "evaluation": stage_key(scope, "evaluation"),
-            "registered": stage_key(scope, "registered_model"),
-        },
-        config=lambda context: {"scope": scope.model_dump(mode="json")},
-        lost=_lost,
-    )
     def reference_profile(
         context: StageContext,
         splits: Splits,
@@ -73,25 +58,51 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
              if name in result.metrics["test"]},
             result.threshold,
         )  # fmt: skip
-        return StageResult(
-            profile,
-            metadata={
-                "model_name": registered.model_name,
-                "model_version": registered.version,
-                "features": len(names),
-                "training_patients": context.cells.figure(len(splits.train)),
-                "mean_prediction": float(np.mean(predicted)) if predicted.ndim == 1 else None,
-            },
-            on_publish=lambda: record_profile(
-                context.warehouse,
-                registered.model_name,
-                registered.version,
-                profile.document(),
-                context.run_id,
-            ),
-        )
+        mean = float(np.mean(predicted)) if predicted.ndim == 1 else None
+        return profiled(context, profile, len(splits.train), mean)
 
-    return reference_profile
+    return profile_stage(scope)(reference_profile)
+
+
+def profile_stage(scope: Scope, **others: str) -> Callable[[Callable[..., StageResult]], dg.AssetsDefinition]:
+    """What makes the asset of a function of splits, model, evaluation, registered model and `others`."""
+    stages = {"model": "trained_model", "evaluation": "evaluation", "registered": "registered_model"}
+    return stage(
+        key=stage_key(scope, "reference_profile"),
+        group=scope.name,
+        scope=scope.name,
+        description="What the registered version was trained on and how it did, in figures without a row: "
+        "what it is watched against.",
+        kinds={"postgres"},
+        inputs={
+            "splits": "splits",
+            **{name: stage_key(scope, key) for name, key in stages.items()},
+            **others,
+        },
+        config=lambda context: {"scope": scope.model_dump(mode="json")},
+        lost=_lost,
+    )
+
+
+def profiled(context: StageContext, profile: ModelProfile, rows: int, mean: float | None) -> StageResult:
+    """Publish a profile, and keep it with its version.
+
+    Args:
+        rows: of the training split.
+        mean: of what is predicted.
+    """
+    of = profile.model_name, profile.version
+    return StageResult(
+        profile,
+        metadata={
+            "model_name": profile.model_name,
+            "model_version": profile.version,
+            "features": len(profile.features.columns),
+            "training_patients": context.cells.figure(rows),
+            "mean_prediction": mean,
+        },
+        on_publish=lambda: record_profile(context.warehouse, *of, profile.document(), context.run_id),
+    )
 
 
 def baseline_of(evaluation: Evaluation, metric: str) -> Baseline:

@@ -28,6 +28,8 @@ from e2i_assets.modeling.uplift.evaluation import (
 from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.modeling.uplift.plots import evaluation_plots
 from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows, development
+from e2i_assets.monitoring.model_profile import predictions_frame
+from e2i_assets.monitoring.profile import ReferenceProfile
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 
@@ -93,7 +95,8 @@ def _evaluate_once(
             minimum=context.quality.minimum_cell_count,
             truth=_truth(declared, test, others) if declared else None,
         )
-        evaluated = UpliftEvaluated(result, model.fingerprint)
+        predicted = predictions_frame(model.predict(test.frame[list(model.features)])[0], ())
+        evaluated = UpliftEvaluated(result, model.fingerprint, ReferenceProfile.of(predicted).document())
         opened.result = _RECORD.dump_python(evaluated, mode="json")
     return evaluated
 
@@ -134,6 +137,7 @@ def _figures(result: UpliftEvaluation) -> Iterator[dict[str, Any]]:
     share = f"treating {result.policy.share:.0%}"
     named: dict[str, Estimate | None] = {
         "average effect": result.average,
+        "average effect less the predicted one": result.beyond_predicted,
         "Qini": result.qini.qini if result.qini else None,
         "AUUC": result.qini.auuc if result.qini else None,
         f"{share}: gain per patient": result.policy.gain,

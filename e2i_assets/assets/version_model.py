@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from e2i_assets.assets.attribute_names import BUNDLE_FILES
-from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.resources.artifacts import A
 from e2i_assets.warehouse.queries.publications import publication_with
 
 if TYPE_CHECKING:  # the doors are handed in: see `stages.code_version`
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the doors are handed in: see `stages.code_version`
     from e2i_assets.warehouse.warehouse import Warehouse
 
 
-def model_of_version(warehouse: Warehouse, store: ArtifactStore, version: Version) -> TrainedModel | None:
+def model_of_version(warehouse: Warehouse, store: ArtifactStore, version: Version, kind: type[A]) -> A | None:
     """The model that a version's bundle was made of; None where that is not on record.
 
     Raises:
@@ -26,4 +26,4 @@ def model_of_version(warehouse: Warehouse, store: ArtifactStore, version: Versio
     if bundle is None:
         return None
     made = bundle.inputs["model"]
-    return store.read(made.asset, version.partition, made.version, TrainedModel)
+    return store.read(made.asset, version.partition, made.version, kind)

@@ -148,7 +148,7 @@ def compared_on_validation(
 
 
 def _model(warehouse: Warehouse, store: ArtifactStore, version: Version) -> TrainedModel:
-    model = model_of_version(warehouse, store, version)
+    model = model_of_version(warehouse, store, version, TrainedModel)
     if model is None:
         raise NotComparable(f"how {version.title} was made is not on record")
     return model

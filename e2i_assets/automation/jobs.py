@@ -22,19 +22,13 @@ MEASURED = ("kpi_report",)
 """Shared stages that look at the warehouse as it is, and that nothing else is made from."""
 
 
-def build_jobs(
-    scopes: Iterable[str], watched: Iterable[str]
-) -> list[Any]:  # Dagster does not export the type
-    """Refresh, from raw tables to registered models; deploy, which goes on from there; watch; and KPIs.
-
-    Args:
-        watched: the scopes whose models are watched.
-    """
+def build_jobs(scopes: Collection[str]) -> list[Any]:  # Dagster does not export the type
+    """Refresh, from raw tables to registered models; deploy, which goes on from there; watch; and KPIs."""
     import dagster as dg
 
     deployment, watching = (
-        dg.AssetSelection.assets(*([scope, stage] for scope in of for stage in stages))
-        for of, stages in ((scopes, ASKED_FOR), (watched, WATCHED))
+        dg.AssetSelection.assets(*([scope, stage] for scope in scopes for stage in stages))
+        for stages in (ASKED_FOR, WATCHED)
     )
     measuring = dg.AssetSelection.assets(*MEASURED)
     return [

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from e2i_assets.html_pages import render
-from e2i_assets.monitoring.performance import ASSUMPTION
 from e2i_assets.monitoring.plots import distribution, history
 from e2i_assets.monitoring.severity import SEVERITIES
 from e2i_assets.monitoring.watching import Watched
@@ -35,8 +34,6 @@ def drift_page(
         columns=columns,
         pictures=[b64encode(one).decode() for one in pictures if one],
         history=b64encode(history(runs)).decode(),
-        estimated=any(figure.source == "estimated" for figure in watched.figures),
-        assumption=ASSUMPTION,
         patients=patients,
         predictions=predictions,
     )

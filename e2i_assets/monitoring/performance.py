@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2i_assets.monitoring.model_profile import Baseline
-from e2i_assets.monitoring.severity import SEVERITIES
+from e2i_assets.monitoring.severity import SEVERITIES, severity_of
 
 MINIMUM_OUTCOMES = 50
 """Known outcomes below which nothing is said of how predictions come true (the guide's)."""
@@ -63,6 +63,14 @@ def severity_of_calibration(interval: tuple[float, float] | None, baseline: Base
     off = not interval[0] <= ideal <= interval[1]
     moved = interval[1] < baseline.low or interval[0] > baseline.high
     return "medium" if off and moved else "none"
+
+
+def severity_of_share(value: float, interval: tuple[float, float] | None, baseline: Baseline) -> str:
+    """How bad the change of a share is: none where its 95 % interval meets that at training."""
+    if interval is None or baseline.value is None or baseline.low is None or baseline.high is None:
+        return "none"
+    moved = interval[0] > baseline.high or interval[1] < baseline.low
+    return severity_of("missing", abs(value - baseline.value)) if moved else "none"
 
 
 def expected_roc_auc(probabilities: np.ndarray) -> float | None:

@@ -12,12 +12,14 @@ from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.monitoring.drift import MINIMUM_ROWS, ColumnDrift, DriftReport, detect_drift
 from e2i_assets.monitoring.model_profile import Baseline, ModelProfile, predictions_frame
 from e2i_assets.monitoring.performance import (
+    ASSUMPTION,
     MINIMUM_OUTCOMES,
     Figure,
     expected_roc_auc,
     severity_of_calibration,
     severity_of_loss,
 )
+from e2i_assets.monitoring.profile import ReferenceProfile
 from e2i_assets.monitoring.severity import SEVERITIES, WEIGHTS, worst
 
 ACCURACY = "accuracy"
@@ -33,6 +35,7 @@ class Seen:
         features: of new patients, by feature.
         asked: features that requests came with, those that the scope lets be kept.
         predicted: predictions in the shape of the problem's, of new patients or of requests.
+        left_out: features of the profile that cannot be had of new patients, and why.
         outcomes, predicted_of_known: outcomes that are known, and the predictions for them, row by row.
     """
 
@@ -41,6 +44,7 @@ class Seen:
     predicted: np.ndarray | None = None
     outcomes: np.ndarray | None = None
     predicted_of_known: np.ndarray | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Watched:
         prediction: of what was predicted; None where there is too little.
         figures: performance, measured or estimated.
         unavailable: what could not be judged, and why.
+        assumption: what must hold for the figures.
     """
 
     profile: ModelProfile
@@ -61,6 +66,7 @@ class Watched:
     prediction: DriftReport | None = None
     figures: tuple[Figure, ...] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    assumption: str = ""
 
     def drifts(self) -> Iterator[tuple[str, ColumnDrift]]:
         """Each column that was judged, with the kind of drift that it would be."""
@@ -120,29 +126,56 @@ class Watched:
 
 
 def watch(profile: ModelProfile, seen: Seen, problem: Problem, *, alpha: float = 0.05) -> Watched:
-    """Compare what came since with a version's profile.
+    """Compare what came since with the profile of a version that predicts outcomes.
 
     Args:
         problem: what the version predicts.
         alpha: as of `detect_drift`.
     """
     unavailable: dict[str, str] = {}
-    data = asked = prediction = None
-    if len(seen.features) >= MINIMUM_ROWS:
-        data = detect_drift(profile.features, seen.features, columns=profile.features.columns, alpha=alpha)
-    else:
-        unavailable["data"] = f"there are not yet {MINIMUM_ROWS} new patients"
-    if seen.asked is not None and len(seen.asked) >= MINIMUM_ROWS:
-        names = [name for name in profile.features.columns if name in seen.asked]
-        asked = detect_drift(profile.features, seen.asked, columns=names, alpha=alpha) if names else None
-    if seen.predicted is not None and len(seen.predicted) >= MINIMUM_ROWS:
-        now = predictions_frame(seen.predicted, profile.labels)
-        prediction = detect_drift(profile.predictions, now, alpha=alpha)
-    else:
-        unavailable["prediction"] = f"there are not yet {MINIMUM_ROWS} predictions for new patients"
     measured = tuple(_measured(profile, seen, problem, unavailable))
     estimated = tuple(_estimated(profile, seen, unavailable))
-    return Watched(profile, data, asked, prediction, (*measured, *estimated), unavailable)
+    assumption = ASSUMPTION if estimated else ""
+    return watched(profile, seen, (*measured, *estimated), unavailable, assumption, alpha=alpha)
+
+
+def watched(
+    profile: ModelProfile,
+    seen: Seen,
+    figures: tuple[Figure, ...],
+    unavailable: Mapping[str, str],
+    assumption: str,
+    *,
+    alpha: float = 0.05,
+) -> Watched:
+    """What is found of data and predictions, beside figures of how a version does."""
+    unjudged = {**seen.left_out}
+    names = [name for name in profile.features.columns if name not in seen.left_out]
+    data = _report(profile.features, seen.features, names, alpha)
+    if data is None:
+        unjudged["data"] = f"there are not yet {MINIMUM_ROWS} new patients"
+    asked = None
+    if seen.asked is not None:
+        common = [name for name in names if name in seen.asked]
+        asked = _report(profile.features, seen.asked, common, alpha)
+    now = None if seen.predicted is None else predictions_frame(seen.predicted, profile.labels)
+    prediction = _report(profile.predictions, now, list(profile.predictions.columns), alpha)
+    if prediction is None:
+        unjudged["prediction"] = (
+            f"there are not yet {MINIMUM_ROWS} predictions for new patients"
+            if profile.predictions.rows >= MINIMUM_ROWS
+            else f"there were not {MINIMUM_ROWS} predictions for patients whom the version had not seen"
+        )
+    return Watched(profile, data, asked, prediction, figures, {**unjudged, **unavailable}, assumption)
+
+
+def _report(
+    reference: ReferenceProfile, current: pd.DataFrame | None, names: list[str], alpha: float
+) -> DriftReport | None:
+    """The comparison; None where there is too little on either side."""
+    if current is None or not names or min(reference.rows, len(current)) < MINIMUM_ROWS:
+        return None
+    return detect_drift(reference, current, columns=names, alpha=alpha)
 
 
 def _measured(

@@ -63,6 +63,7 @@ class UpliftEvaluation:
         segments: the same by age band, sex, region, insurance and what the scope names.
         truth: None of real patients.
         unavailable: what could not be computed, with the reason.
+        beyond_predicted: measured effect less the predicted one, on average; None in an earlier record.
     """
 
     algorithm: str
@@ -77,14 +78,21 @@ class UpliftEvaluation:
     segments: tuple[EffectGroup, ...]
     truth: AgainstTruth | None = None
     unavailable: dict[str, str] = field(default_factory=dict)
+    beyond_predicted: Estimate | None = None
 
 
 @dataclass(frozen=True)
 class UpliftEvaluated:
-    """The evaluation of one model of effects, on the test split opened once."""
+    """The evaluation of one model of effects, on the test split opened once.
+
+    Attributes:
+        predicted: profile of the effects that are predicted for all patients of test, as a document of
+            `monitoring.ReferenceProfile`; empty in an earlier record.
+    """
 
     evaluation: UpliftEvaluation
     model_fingerprint: str
+    predicted: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """evaluation.json"""
@@ -158,6 +166,7 @@ def evaluate_uplift(
         ),
         truth=None if truth is None else _against(truth[0], truth[1], effects, model, share),
         unavailable=unavailable,
+        beyond_predicted=mean_of(scores - effects, clusters),
     )
 
 

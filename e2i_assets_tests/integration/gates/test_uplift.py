@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from e2i_assets.assets.attribute_names import BUNDLE_FILES, MLFLOW_RUN
@@ -15,11 +16,14 @@ from e2i_assets.modeling.uplift.cross_validated import CrossValidated
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated
 from e2i_assets.modeling.uplift.model import UpliftModel
+from e2i_assets.monitoring.model_profile import PREDICTION, PROPENSITY
 from e2i_assets.registry.ledger import Version
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.causal import newest_causal_validation
+from e2i_assets.warehouse.queries.monitoring import drift_of, monitoring_history, performance_of
 from e2i_assets_tests.conftest import shipped_config
 from e2i_assets_tests.integration.gates.partition import PARTITION, checks, run
+from e2i_assets_tests.integration.gates.test_drift_report import newcomers, watched
 from e2i_assets_tests.registry_world import START
 
 GATES = ("answerable", "overlap", "balance", "refutation", "beats_constant_effect", "bundle_answers")
@@ -27,7 +31,7 @@ GATES = ("answerable", "overlap", "balance", "refutation", "beats_constant_effec
 
 def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_path: Path) -> None:
     here = here.model_copy(update={"config": shipped_config(tmp_path / "asked", ["uplift"])})
-    result = run(here, '+key:"uplift/bento_bundle" or +key:"uplift/model_card"')
+    result = run(here, '+key:"uplift/reference_profile" or +key:"uplift/model_card"')
     assert result.success
     judged = checks(result)
     assert {gate: judged[gate] for gate in GATES} == dict.fromkeys(GATES, True)
@@ -78,6 +82,8 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
     with build_resources(here)["warehouse"].engine.connect() as connection:
         assert connection.execute(sa.text(opened)).scalar_one() == 1
 
+    newcomers_are_watched(here)
+
     resources = build_resources(here)
     built = store.current("uplift/bento_bundle", PARTITION)
     trained = store.current("uplift/trained_model", PARTITION)
@@ -89,3 +95,17 @@ def test_an_effect_goes_the_whole_way_and_opens_test_once(here: Settings, tmp_pa
     done = Reproducer(here, resources["warehouse"], store).reproduce(as_registered)
     assert (done.equal, done.differences, done.changes.code) == (True, (), False)
     assert set(done.metrics) == set(model.metrics)
+
+
+def newcomers_are_watched(here: Settings) -> None:
+    """The patients whom the version was not trained on, as if they had come since."""
+    new = newcomers(here)
+    assert watched(here).success
+    warehouse = build_resources(here)["warehouse"]
+    (run,) = monitoring_history(warehouse, partition=PARTITION, scope="uplift")
+    columns = {(one["drift_type"], one["feature_name"]): one for one in drift_of(warehouse, run["id"])}
+    figures = {(one["metric_name"], one["source"]): one for one in performance_of(warehouse, run["id"])}
+    print(run, figures, columns.keys())
+    assert {("data", "hcp_engaged"), ("data", PROPENSITY), ("prediction", PREDICTION)} <= columns.keys()
+    assert [name for name, one in columns.items() if one["drift_detected"]] == []
+    assert run["new_patients"] == pytest.approx(new, rel=0.2)

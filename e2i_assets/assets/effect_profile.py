@@ -1,0 +1,100 @@
+"""Reference profile of a model of effects: whom it was trained on, who was treated, and what it told."""
+
+from __future__ import annotations
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from e2i_assets.assets.reference_profile import profile_stage, profiled, require_one_model
+from e2i_assets.assets.scoped import SEED
+from e2i_assets.causal.report import Effect
+from e2i_assets.causal.scores import Estimate
+from e2i_assets.cohorts.cohort import Cohort
+from e2i_assets.modeling.artifacts import Splits
+from e2i_assets.modeling.problems.causal_inference import CausalScope
+from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated, UpliftEvaluation
+from e2i_assets.modeling.uplift.model import UpliftModel
+from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows
+from e2i_assets.monitoring.effects import AVERAGE, BEYOND_PREDICTED, QINI, assignment_baselines
+from e2i_assets.monitoring.model_profile import PROPENSITY, Assignment, Baseline, ModelProfile
+from e2i_assets.monitoring.profile import ReferenceProfile
+from e2i_assets.registry.registered import RegisteredModel
+from e2i_assets.stages.context import StageContext
+from e2i_assets.stages.stage import StageResult
+
+FOLDS = 5
+
+
+def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
+    """The asset `<scope>/reference_profile` of an effect."""
+
+    def reference_profile(
+        context: StageContext,
+        splits: Splits,
+        model: UpliftModel,
+        evaluation: UpliftEvaluated,
+        registered: RegisteredModel,
+        cohort: Cohort,
+    ) -> StageResult:
+        require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
+        rows = causal_rows([splits.train], splits.features, scope).clustered(cohort.members)
+        assignment, propensity = assigned(model, rows)
+        profile = ModelProfile(
+            registered.model_name,
+            registered.version,
+            model.fingerprint,
+            scope.problem_type,
+            (),
+            scope.target,
+            ReferenceProfile.of(watched_columns(model, rows, propensity)),
+            ReferenceProfile.from_document(evaluation.predicted or {"rows": 0, "columns": {}}),
+            (),
+            QINI,
+            True,
+            baselines(evaluation.evaluation, model.average)
+            | assignment_baselines(rows.t, propensity, rows.cluster_numbers),
+            assignment=assignment,
+        )
+        return profiled(context, profile, len(splits.train), model.average.estimate)
+
+    return profile_stage(scope, cohort="cohort")(reference_profile)
+
+
+def watched_columns(model: UpliftModel, rows: CausalRows, propensity: np.ndarray) -> pd.DataFrame:
+    """What is watched of patients whose outcomes need not be known."""
+    columns = [*model.features, model.treatment]
+    return rows.frame[columns].assign(**{PROPENSITY: propensity})
+
+
+def assigned(model: UpliftModel, rows: CausalRows) -> tuple[Assignment, np.ndarray]:
+    """Who is treated among these rows, and the propensity of each by a model that has not seen it."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    matrix = prepared(model, rows.frame)
+    regression = LogisticRegression(max_iter=2000)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    propensity = cross_val_predict(regression, matrix, rows.t, cv=folds, method="predict_proba")[:, 1]
+    regression.fit(matrix, rows.t)
+    weights = tuple(regression.coef_[0].tolist())
+    return Assignment(model.treatment, float(regression.intercept_[0]), weights), propensity
+
+
+def prepared(model: UpliftModel, frame: pd.DataFrame) -> np.ndarray:
+    """Patients as the version's preprocessor makes them."""
+    matrix = model.pipeline.named_steps["preprocessor"].transform(frame[list(model.features)])
+    return np.asarray(matrix, dtype=float)
+
+
+def baselines(evaluation: UpliftEvaluation, average: Effect) -> dict[str, Baseline]:
+    """What the version told on test, and the average effect as it was published."""
+    ranked = evaluation.qini.qini if evaluation.qini else None
+    figures = {BEYOND_PREDICTED: evaluation.beyond_predicted, QINI: ranked}
+    return {AVERAGE: Baseline(average.estimate, average.low, average.high)} | {
+        name: _baseline(figure) for name, figure in figures.items() if figure is not None
+    }
+
+
+def _baseline(figure: Estimate) -> Baseline:
+    return Baseline(*(float(one) if np.isfinite(one) else None for one in figure))
