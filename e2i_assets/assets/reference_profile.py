@@ -16,7 +16,7 @@ from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.model_profile import Baseline, ModelProfile, predictions_frame
 from e2i_assets.monitoring.profile import ReferenceProfile
-from e2i_assets.monitoring.watching import ACCURACY, IDEAL
+from e2i_assets.monitoring.watching import IDEAL, TOLD
 from e2i_assets.registry.errors import RegistryError
 from e2i_assets.registry.registered import RegisteredModel
 from e2i_assets.resources.store import Published
@@ -54,7 +54,7 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
             tuple(one._asdict() for one in calibration_bins(validation.y, predicted)) if binary else (),
             result.primary_metric,
             scope.problem.greater_is_better,
-            {name: baseline_of(result, name) for name in (result.primary_metric, ACCURACY, *IDEAL)
+            {name: baseline_of(result, name) for name in (result.primary_metric, *IDEAL, *TOLD)
              if name in result.metrics["test"]},
             result.threshold,
         )  # fmt: skip

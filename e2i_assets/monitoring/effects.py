@@ -24,8 +24,8 @@ AVERAGE, BEYOND_PREDICTED, QINI = "average_effect", "effect_beyond_predicted", "
 TREATED_BEYOND_EXPECTED, OUTSIDE_OVERLAP = "treated_beyond_expected", "share_outside_overlap"
 ASSUMPTION = (
     "Measured effects assume that whatever decides both treatment and outcome is among the features, as was "
-    "assumed at training. Estimated ones are what the version predicts: they assume that the effect on a patient "
-    "of given features is what it was, and that only who the patients are has changed."
+    "assumed at training. Estimated ones are what the version predicts: they assume that the effect on a "
+    "patient of given features is what it was, and that only who the patients are has changed."
 )
 _SEED = 0
 

@@ -58,7 +58,7 @@ class ModelProfile(Document):
             classes `predicted class`; of an effect those of the test split, as it was fitted on validation.
         calibration: of the validation split: rows, mean prediction and share that came true, by bin.
         metric: name of the primary metric; `greater_is_better` says which way.
-        figures: metric to what it was on test, the primary one, accuracy, and those of calibration.
+        figures: metric to what it was on test: those that are measured again, and those that are estimated.
         threshold: from which a row is decided positive; None where nothing is decided.
         assignment: of an effect: who was treated.
     """

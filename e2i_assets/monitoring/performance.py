@@ -15,8 +15,9 @@ RELATIVE_LOSS = (0.0, 0.05, 0.10, 0.20)
 """Loss of the primary metric, relative to that at training, from which it is low, medium, high, critical. The
 guide calls a loss of a tenth degraded."""
 ASSUMPTION = (
-    "Estimated figures assume that predicted probabilities are as well calibrated as on validation, and that "
-    "only who the patients are has changed: a change of how outcomes come about does not show in them."
+    "Estimated figures assume that predicted probabilities are calibrated, as nothing at training spoke "
+    "against, and that only who the patients are has changed: a change of how outcomes come about does not "
+    "show in them."
 )
 
 
@@ -73,11 +74,50 @@ def severity_of_share(value: float, interval: tuple[float, float] | None, baseli
     return severity_of("missing", abs(value - baseline.value)) if moved else "none"
 
 
-def expected_roc_auc(probabilities: np.ndarray) -> float | None:
-    """Area under the curve that calibrated probabilities imply for themselves; None where all are alike.
+def expected_metrics(probabilities: np.ndarray, threshold: float | None) -> dict[str, float | None]:
+    """What calibrated probabilities imply for their own metrics, by the names of `Binary.metrics`.
 
-    Confidence-based estimation: each row counts as an event by its probability, and as none by the rest.
+    Confidence-based estimation: each row counts as an event by its probability, and as none by the rest. Of
+    several classes (rows, labels) accuracy, log loss and Brier. Figures that nobody decided positive leaves
+    open are None.
+
+    Args:
+        threshold: from which a row is decided positive; 0.5 alone where there is none.
     """
+    from scipy.special import xlogy
+
+    p = np.asarray(probabilities, dtype=float)
+    if p.ndim == 2:
+        return {
+            "accuracy": float(p.max(axis=1).mean()),
+            "brier": float((p * (1 - p)).sum(axis=1).mean()),
+            "log_loss": float(-xlogy(p, p).sum(axis=1).mean()),
+        }
+    decided = {name: value for name, value in _expected_decisions(p, 0.5).items() if name == "accuracy"}
+    at_threshold = {} if threshold is None else _expected_decisions(p, threshold)
+    return {
+        "roc_auc": expected_roc_auc(p),
+        "brier": float((p * (1 - p)).mean()),
+        "log_loss": float(-(xlogy(p, p) + xlogy(1 - p, 1 - p)).mean()),
+        **decided,
+        **{f"{name}_at_threshold": value for name, value in at_threshold.items()},
+    }
+
+
+def _expected_decisions(p: np.ndarray, threshold: float) -> dict[str, float | None]:
+    chosen = p >= threshold
+    hits, events = p[chosen].sum(), p.sum()
+    some = bool(chosen.any())
+    return {
+        "accuracy": float((hits + (1 - p[~chosen]).sum()) / len(p)),
+        "precision": float(hits / chosen.sum()) if some else None,
+        "recall": float(hits / events) if events else None,
+        "f1": float(2 * hits / (chosen.sum() + events)) if some else None,
+    }
+
+
+def expected_roc_auc(probabilities: np.ndarray) -> float | None:
+    """Area under the curve that calibrated probabilities imply for themselves; None where all are alike."""
     p = np.sort(np.asarray(probabilities, dtype=float))
     events, others = p.sum(), (1 - p).sum()
     if not len(p) or p[0] == p[-1] or not events or not others:

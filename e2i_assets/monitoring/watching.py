@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from e2i_assets.monitoring.performance import (
     ASSUMPTION,
     MINIMUM_OUTCOMES,
     Figure,
-    expected_roc_auc,
+    expected_metrics,
     severity_of_calibration,
     severity_of_loss,
 )
@@ -23,8 +23,13 @@ from e2i_assets.monitoring.profile import ReferenceProfile
 from e2i_assets.monitoring.severity import SEVERITIES, WEIGHTS, worst
 
 ACCURACY = "accuracy"
-"""Watched beside the primary metric: retraining has a floor for it."""
+"""Judged beside the primary metric: retraining has a floor for it."""
 IDEAL = {"calibration_slope": 1.0, "calibration_intercept": 0.0}
+TOLD = (
+    "roc_auc", "brier", "log_loss", ACCURACY,
+    *(f"{name}_at_threshold" for name in ("accuracy", "precision", "recall", "f1")),
+)  # fmt: skip
+"""Metrics that can be estimated without outcomes, where a problem has them."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def watch(profile: ModelProfile, seen: Seen, problem: Problem, *, alpha: float =
     """
     unavailable: dict[str, str] = {}
     measured = tuple(_measured(profile, seen, problem, unavailable))
-    estimated = tuple(_estimated(profile, seen, unavailable))
+    estimated = tuple(_estimated(profile, seen, problem, measured, unavailable))
     assumption = ASSUMPTION if estimated else ""
     return watched(profile, seen, (*measured, *estimated), unavailable, assumption, alpha=alpha)
 
@@ -192,7 +197,10 @@ def _measured(
         return
     values = problem.metrics(y, predicted, profile.threshold)
     intervals = problem.intervals(y, predicted, profile.threshold)
-    for name, baseline in profile.figures.items():
+    for name in dict.fromkeys((profile.metric, ACCURACY, *IDEAL)):
+        baseline = profile.figures.get(name)
+        if baseline is None:
+            continue
         value, interval = values.get(name), intervals.get(name)
         if value is None or not np.isfinite(value):
             continue
@@ -205,14 +213,36 @@ def _measured(
         yield Figure(name, float(value), "measured", len(y), baseline, ends[0], ends[1], severity)
 
 
-def _estimated(profile: ModelProfile, seen: Seen, unavailable: dict[str, str]) -> Iterator[Figure]:
+def _estimated(
+    profile: ModelProfile,
+    seen: Seen,
+    problem: Problem,
+    measured: Sequence[Figure],
+    unavailable: dict[str, str],
+) -> Iterator[Figure]:
     predicted = seen.predicted
     if predicted is None or len(predicted) < MINIMUM_ROWS:
         return
-    if profile.metric != "roc_auc" or predicted.ndim != 1:
-        unavailable["estimate"] = f"without outcomes nothing sound can be said of {profile.metric}"
+    if not problem.of_classes:
+        unavailable["estimate"] = (
+            f"without outcomes nothing sound can be said of {profile.metric}: a predicted number does not "
+            "tell how far off it may be"
+        )
         return
-    value = expected_roc_auc(predicted)
-    if value is not None:
-        baseline = profile.figures.get(profile.metric, Baseline(None))
-        yield Figure(profile.metric, value, "estimated", len(predicted), baseline)
+    if contradicted := _not_calibrated(profile, measured):
+        unavailable["estimate"] = contradicted
+        return
+    for name, value in expected_metrics(predicted, profile.threshold).items():
+        if value is not None:
+            baseline = profile.figures.get(name, Baseline(None))
+            yield Figure(name, value, "estimated", len(predicted), baseline)
+
+
+def _not_calibrated(profile: ModelProfile, measured: Sequence[Figure]) -> str:
+    """Why nothing may be told of predicted probabilities; empty where nothing speaks against it."""
+    for name, ideal in IDEAL.items():
+        at = profile.figures.get(name, Baseline(None))
+        if at.low is not None and at.high is not None and not at.low <= ideal <= at.high:
+            return f"probabilities were not calibrated at training ({name} {at.low:.2f} to {at.high:.2f})"
+    off = [figure.metric for figure in measured if figure.metric in IDEAL and figure.severity != "none"]
+    return f"outcomes that are known speak against calibrated probabilities ({', '.join(off)})" if off else ""

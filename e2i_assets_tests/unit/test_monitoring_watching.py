@@ -10,9 +10,10 @@ import pytest
 
 from e2i_assets.modeling.metrics.delong import roc_auc
 from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.problems.multiclass import Multiclass
 from e2i_assets.modeling.problems.regression import Regression
 from e2i_assets.monitoring.model_profile import Baseline
-from e2i_assets.monitoring.performance import expected_roc_auc, severity_of_loss
+from e2i_assets.monitoring.performance import expected_metrics, expected_roc_auc, severity_of_loss
 from e2i_assets.monitoring.watching import Seen, Watched, watch
 from e2i_assets_tests.unit.fail_closed.watching import PROFILE, TABLE
 
@@ -24,6 +25,32 @@ OUTCOMES = (RNG.random(4000) < CALIBRATED).astype(float)
 def watched(y: np.ndarray | None, predicted: np.ndarray, profile=PROFILE, problem=None) -> Watched:
     seen = Seen(TABLE, predicted=predicted, outcomes=y, predicted_of_known=None if y is None else predicted)
     return watch(profile, seen, problem or Binary())
+
+
+def test_calibrated_probabilities_tell_their_own_metrics() -> None:
+    implied, measured = expected_metrics(CALIBRATED, 0.3), Binary().metrics(OUTCOMES, CALIBRATED, 0.3)
+    assert len(implied) == 8
+    assert implied == {name: pytest.approx(measured[name], abs=0.03) for name in implied}
+    several = RNG.dirichlet([1, 2, 3], 4000)
+    of_class = (RNG.random((4000, 1)) > several.cumsum(axis=1)).sum(axis=1)
+    implied = expected_metrics(several, None)
+    measured = Multiclass(("a", "b", "c")).metrics(of_class, several, None)
+    assert implied.keys() == {"accuracy", "brier", "log_loss"}
+    assert implied == {name: pytest.approx(measured[name], abs=0.03) for name in implied}
+    assert (
+        expected_metrics(np.full(50, 0.3), 0.5)["precision_at_threshold"] is None
+    )  # nobody is decided positive
+
+
+def test_what_speaks_against_calibration_forbids_estimates() -> None:
+    off = dataclasses.replace(PROFILE, figures={"calibration_slope": Baseline(0.6, 0.5, 0.7)})
+    found = watched(None, CALIBRATED, off)
+    assert "not calibrated at training" in found.unavailable["estimate"]
+    assert (found.figures, found.assumption) == ((), "")
+    fine = dataclasses.replace(PROFILE, figures={"calibration_intercept": Baseline(0, -0.1, 0.1)})
+    found = watched((RNG.random(4000) < CALIBRATED / 3).astype(float), CALIBRATED, fine)
+    assert "known speak against" in found.unavailable["estimate"]
+    assert {figure.source for figure in found.figures} == {"measured"}
 
 
 def test_calibrated_probabilities_tell_the_area_under_their_curve() -> None:
