@@ -21,6 +21,7 @@ from e2i_assets.json_files import read_json, write_json
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.alerts.alert import Alert
+from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.drift import MINIMUM_ROWS
 from e2i_assets.monitoring.model_profile import ModelProfile
 from e2i_assets.monitoring.page import TEMPLATE, drift_page
@@ -75,7 +76,7 @@ class Since:
     """What there is of a version since it was made.
 
     Attributes:
-        new: features of patients who had no split then.
+        new: features of patients who had no split then, of one journey of each.
         answers: what it answered, the newest last.
     """
 
@@ -198,8 +199,8 @@ def _watched_now(context: StageContext, scope: Scope) -> dict[str, Any]:
 
 
 def new_patients(features: FeatureSet, known: set[str]) -> pd.DataFrame:
-    """Rows of patients that had no split when the version was made."""
-    return features.frame[~features.frame["patient_id"].astype(str).isin(known)]
+    """A row of each patient who had no split when the version was made."""
+    return one_of_each(features.frame[~features.frame["patient_id"].astype(str).isin(known)], "patient_id")
 
 
 def model_in_use(context: StageContext, since: Since, kind: type[A]) -> A | None:

@@ -16,6 +16,7 @@ from e2i_assets.modeling.problems.causal_inference import CausalScope
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated, UpliftEvaluation
 from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows
+from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.effects import AVERAGE, BEYOND_PREDICTED, QINI, assignment_baselines
 from e2i_assets.monitoring.model_profile import PROPENSITY, Assignment, Baseline, ModelProfile
 from e2i_assets.monitoring.profile import ReferenceProfile
@@ -38,7 +39,8 @@ def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
         cohort: Cohort,
     ) -> StageResult:
         require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
-        rows = causal_rows([splits.train], splits.features, scope).clustered(cohort.members)
+        train = one_of_each(splits.train, "patient_id")
+        rows = causal_rows([train], splits.features, scope).clustered(cohort.members)
         assignment, propensity = assigned(model, rows)
         profile = ModelProfile(
             registered.model_name,
@@ -56,7 +58,7 @@ def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
             | assignment_baselines(rows.t, propensity, rows.cluster_numbers),
             assignment=assignment,
         )
-        return profiled(context, profile, len(splits.train), model.average.estimate)
+        return profiled(context, profile, len(train), model.average.estimate)
 
     return profile_stage(scope, cohort="cohort")(reference_profile)
 

@@ -14,6 +14,7 @@ from e2i_assets.modeling.metrics.calibration import calibration_bins
 from e2i_assets.modeling.problems.base import Evaluation
 from e2i_assets.modeling.scopes.scope import PredictiveScope, Scope
 from e2i_assets.modeling.training.model import TrainedModel
+from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.model_profile import Baseline, ModelProfile, predictions_frame
 from e2i_assets.monitoring.profile import ReferenceProfile
 from e2i_assets.monitoring.watching import IDEAL, TOLD
@@ -37,8 +38,9 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
     ) -> StageResult:
         require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
         names = list(model.features)
-        validation = labelled("validation", splits.validation, names, scope)
-        predicted = model.predict(validation.X)
+        train, validation = (one_of_each(split, "patient_id") for split in (splits.train, splits.validation))
+        known = labelled("validation", validation, names, scope)
+        predicted = model.predict(known.X)
         binary = predicted.ndim == 1 and scope.problem.of_classes
         result = evaluation.evaluation
         profile = ModelProfile(
@@ -49,9 +51,9 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
             model.labels,
             scope.target,
             # Those whose outcome is not known are among those who come later, too.
-            ReferenceProfile.of(splits.train[names]),
+            ReferenceProfile.of(train[names]),
             ReferenceProfile.of(predictions_frame(predicted, model.labels)),
-            tuple(one._asdict() for one in calibration_bins(validation.y, predicted)) if binary else (),
+            tuple(one._asdict() for one in calibration_bins(known.y, predicted)) if binary else (),
             result.primary_metric,
             scope.problem.greater_is_better,
             {name: baseline_of(result, name) for name in (result.primary_metric, *IDEAL, *TOLD)
@@ -59,7 +61,7 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
             result.threshold,
         )  # fmt: skip
         mean = float(np.mean(predicted)) if predicted.ndim == 1 else None
-        return profiled(context, profile, len(splits.train), mean)
+        return profiled(context, profile, len(train), mean)
 
     return profile_stage(scope)(reference_profile)
 

@@ -28,6 +28,7 @@ from e2i_assets.modeling.uplift.evaluation import (
 from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.modeling.uplift.plots import evaluation_plots
 from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows, development
+from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.model_profile import predictions_frame
 from e2i_assets.monitoring.profile import ReferenceProfile
 from e2i_assets.stages.context import StageContext
@@ -95,7 +96,8 @@ def _evaluate_once(
             minimum=context.quality.minimum_cell_count,
             truth=_truth(declared, test, others) if declared else None,
         )
-        predicted = predictions_frame(model.predict(test.frame[list(model.features)])[0], ())
+        patients = one_of_each(test.frame, "patient_id")
+        predicted = predictions_frame(model.predict(patients[list(model.features)])[0], ())
         evaluated = UpliftEvaluated(result, model.fingerprint, ReferenceProfile.of(predicted).document())
         opened.result = _RECORD.dump_python(evaluated, mode="json")
     return evaluated

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.json_files import to_json
+from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.comparison import Compared, Effect, compare
 from e2i_assets.monitoring.errors import DriftError
 from e2i_assets.monitoring.profile import ReferenceProfile, require_frame
@@ -163,6 +164,7 @@ def detect_drift(
     *,
     columns: Iterable[str] | None = None,
     alpha: float = 0.05,
+    clusters: str | None = None,
 ) -> DriftReport:
     """Tell whether a table has drifted from a reference.
 
@@ -177,6 +179,8 @@ def detect_drift(
         current: the table that may have drifted, or its profile.
         columns: to compare; all of the reference when left out.
         alpha: share of comparisons without drift that may be told as drifted, at most.
+        clusters: as of `ReferenceProfile.of`, of each side that is a frame: the column whose value rows share
+            that are not independent. Without it each row counts for itself.
 
     Raises:
         DriftError: there is nothing to compare, or no such column.
@@ -185,8 +189,12 @@ def detect_drift(
         raise DriftError("bad_alpha", f"alpha is {alpha}")
     if columns is not None:
         columns = [columns] if isinstance(columns, str) else list(columns)
-    was = reference if isinstance(reference, ReferenceProfile) else ReferenceProfile.of(reference, columns)
-    now = current if isinstance(current, ReferenceProfile) else _by_name(current)
+    was = (
+        reference
+        if isinstance(reference, ReferenceProfile)
+        else ReferenceProfile.of(reference, columns, clusters=clusters)
+    )
+    now = current if isinstance(current, ReferenceProfile) else _by_name(current, clusters)
     names = list(was.columns) if columns is None else [str(name) for name in columns]
     unknown = sorted(set(names) - set(was.columns))
     if unknown:
@@ -205,8 +213,10 @@ def detect_drift(
     return DriftReport(was.rows, rows, alpha, _judge(names, compared, alpha), added)
 
 
-def _by_name(frame: pd.DataFrame) -> pd.DataFrame:
+def _by_name(frame: pd.DataFrame, clusters: str | None) -> pd.DataFrame:
     require_frame(frame)
+    if clusters is not None:
+        frame = one_of_each(frame, clusters).drop(columns=clusters)
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 

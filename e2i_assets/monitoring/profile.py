@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 
 from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
+from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.columns import EMPTY, LEVELS, Levels, Values, read_column
 from e2i_assets.monitoring.document import Document
 from e2i_assets.monitoring.errors import DriftError
@@ -79,14 +80,22 @@ class ReferenceProfile(Document):
     columns: Mapping[str, ColumnProfile]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, columns: Iterable[str] | None = None) -> ReferenceProfile:
+    def of(
+        cls, frame: pd.DataFrame, columns: Iterable[str] | None = None, *, clusters: str | None = None
+    ) -> ReferenceProfile:
         """The profile of a frame, or of some of its columns.
+
+        Args:
+            clusters: column whose value those rows share that are not independent, such as the journeys of a
+                patient: one row of each is drawn. It is not profiled itself unless it is among `columns`.
 
         Raises:
             DriftError: no frame, a column that is there twice or not at all, or no rows.
         """
         require_frame(frame)
-        names = list(frame.columns) if columns is None else list(columns)
+        if clusters is not None:
+            frame = one_of_each(frame, clusters)
+        names = [name for name in frame.columns if name != clusters] if columns is None else list(columns)
         absent = sorted(str(name) for name in names if name not in frame.columns)
         if absent:
             raise DriftError("unknown_column", f"the frame has no column {', '.join(absent)}")

@@ -160,6 +160,31 @@ def test_a_column_that_few_have_is_not_told_by_chance(known):
     assert told <= 0.05 * 150
 
 
+def test_rows_of_one_patient_are_no_more_evidence_than_one() -> None:
+    """Of 40 comparisons without drift, in which a patient has up to eight journeys that are alike."""
+    told = {"rows": 0, "patients": 0, "profiles": 0}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        was, now = (journeys(rng, patients) for patients in (150, 80))
+        profiles = [ReferenceProfile.of(one, clusters="patient") for one in (was, now)]
+        told["rows"] += detect_drift(was.drop(columns="patient"), now).drifted
+        told["patients"] += detect_drift(was, now, clusters="patient").drifted
+        told["profiles"] += detect_drift(*profiles).drifted
+    assert told["rows"] > 10
+    assert max(told["patients"], told["profiles"]) <= 2
+    moved = now.assign(lab_0=now["lab_0"] + 2)
+    assert detect_drift(was, moved, clusters="patient").drifted_columns == ("lab_0",)
+    with pytest.raises(DriftError, match="to tell clusters by"):
+        detect_drift(was, now, clusters="hcp")
+
+
+def journeys(rng: np.random.Generator, patients: int) -> pd.DataFrame:
+    """Patients with their journeys; what is known of a patient hardly differs between them."""
+    of = np.repeat(np.arange(patients), rng.integers(1, 9, patients))
+    labs = {f"lab_{i}": rng.normal(size=patients)[of] + rng.normal(0, 0.1, len(of)) for i in range(4)}
+    return pd.DataFrame({"patient": of, "arm": rng.choice(NAMES[:3], patients)[of], **labs})
+
+
 def test_codes_that_differ_in_spelling_alone_stay_two():
     was, now = pd.DataFrame({"x": ["250.00x", "1E2x"] * 60}), pd.DataFrame({"x": ["250.0x", "100x"] * 60})
     assert detect_drift(was, now).severity == "critical"
