@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +61,9 @@ def _read(column: pd.Series) -> tuple[str, Values]:
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _coded(column.cat.codes.to_numpy(), pd.Series(dtype.categories))
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+    if isinstance(dtype, pd.ArrowDtype) and (dtype.kind == "O" or dtype.type is dt.date):
+        return _read(column.astype(object))
+    if _is_number(dtype):
         plain = isinstance(dtype, np.dtype)
         return _number(column.to_numpy(dtype=float) if plain else column.to_numpy(float, na_value=np.nan))
     if pd.api.types.is_datetime64_any_dtype(dtype):
@@ -69,11 +74,30 @@ def _read(column: pd.Series) -> tuple[str, Values]:
     if inferred in _AS_NUMBERS:
         return _number(pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan))
     if inferred in _AS_DATES:
-        return DATE, _seconds(pd.to_datetime(column, utc=True))
+        return DATE, _spread(*_days(column))
     if inferred == "mixed":
         column = as_text(column)
     codes, values = pd.factorize(column)
     return _coded(codes, pd.Series(values, dtype=None if len(values) else object))
+
+
+def _is_number(dtype: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
+
+
+def _days(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each row's day or moment among the different ones, and those in seconds."""
+    codes, values = pd.factorize(column)
+    return codes, _moments(pd.Series([value.isoformat() for value in values], dtype=object))
+
+
+def _moments(texts: pd.Series) -> np.ndarray:
+    """ISO texts in seconds, unknown where they are none; of years that pandas does not reach, too."""
+    seconds = _seconds(pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601"))
+    for place in np.flatnonzero(np.isnan(seconds) & texts.notna().to_numpy()):
+        with suppress(ValueError):  # no day
+            seconds[place] = np.datetime64(texts.iloc[place][:10], "s").astype(float)
+    return seconds
 
 
 def _number(values: np.ndarray) -> tuple[str, np.ndarray]:
@@ -83,7 +107,7 @@ def _number(values: np.ndarray) -> tuple[str, np.ndarray]:
 def _coded(codes: np.ndarray, values: pd.Series) -> tuple[str, Values]:
     """A column by the places of its values among different ones, negative where there is none."""
     rows = np.bincount(codes[codes >= 0], minlength=len(values))
-    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+    if _is_number(values.dtype) or pd.api.types.is_datetime64_any_dtype(values):
         kind, numbers = _read(values)
         spread = _spread(codes, np.asarray(numbers))
         return (DATE, spread) if kind == DATE else _number(spread)
@@ -114,7 +138,7 @@ def _levels(texts: pd.Series, rows: np.ndarray, total: int) -> Levels:
 def _as_numbers(kind: str, texts: pd.Series) -> pd.Series:
     """Texts as numbers, or days in seconds; unknown where they are none."""
     if kind == DATE:
-        return pd.Series(_seconds(pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")))
+        return pd.Series(_moments(texts))
     return pd.to_numeric(texts, errors="coerce")
 
 

@@ -185,8 +185,10 @@ def detect_drift(
     Raises:
         DriftError: there is nothing to compare, or no such column.
     """
-    if not 0 < alpha < 1:
-        raise DriftError("bad_alpha", f"alpha is {alpha}")
+    if not isinstance(alpha, int | float) or not 0 < alpha < 1:
+        raise DriftError("bad_alpha", f"alpha is {alpha!r}")
+    if columns is not None and not isinstance(columns, Iterable):
+        raise DriftError("unknown_column", f"columns is {columns!r}, not a list of names")
     if columns is not None:
         columns = [columns] if isinstance(columns, str) else list(columns)
     was = (
@@ -205,7 +207,8 @@ def detect_drift(
     rows = now.rows if isinstance(now, ReferenceProfile) else len(now)
     if not rows:
         raise DriftError("nothing_to_compare", "the current table has no rows")
-    added = () if columns is not None else tuple(str(name) for name in present if name not in was.columns)
+    left_over = [name for name in present if name not in (*was.columns, clusters)]
+    added = tuple(left_over) if columns is None else ()
     if min(was.rows, rows) < MINIMUM_ROWS:
         return DriftReport(was.rows, rows, alpha, tuple(ColumnDrift(name, "none") for name in names), added)
     sides: Any = now.columns if isinstance(now, ReferenceProfile) else now
@@ -216,7 +219,7 @@ def detect_drift(
 def _by_name(frame: pd.DataFrame, clusters: str | None) -> pd.DataFrame:
     require_frame(frame)
     if clusters is not None:
-        frame = one_of_each(frame, clusters).drop(columns=clusters)
+        frame = one_of_each(frame, clusters)
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 

@@ -140,9 +140,11 @@ def ordered_known(values: np.ndarray) -> np.ndarray:
 
 
 def mean_and_std(ordered: np.ndarray) -> tuple[float | None, float | None]:
-    """Of the finite ones of ascending numbers; None where there is none."""
+    """Of the finite ones of ascending numbers; None where there is none, or it is too large for a number."""
     finite = ordered[np.searchsorted(ordered, -np.inf, "right") : np.searchsorted(ordered, np.inf, "left")]
-    return (float(finite.mean()), float(finite.std())) if len(finite) else (None, None)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = (float(finite.mean()), float(finite.std())) if len(finite) else (math.nan, math.nan)
+    return (mean if math.isfinite(mean) else None), (std if math.isfinite(std) else None)
 
 
 def _edges(ordered: np.ndarray) -> tuple[list[float], list[int]]:
@@ -199,6 +201,9 @@ def _hashes(texts: pd.Index) -> np.ndarray:
     """24 bits for each text, the same for the same in any process."""
     if not len(texts):
         return np.array([], dtype=np.int64)
-    return (
-        pd.util.hash_array(texts.to_numpy(dtype=object), categorize=False) >> np.uint64(64 - _BITS)
-    ).astype(np.int64)
+    try:
+        hashes = pd.util.hash_array(texts.to_numpy(dtype=object), categorize=False)
+    except UnicodeEncodeError:  # halves of characters, of a file that was read in the wrong encoding
+        plain = [str(text).encode("utf-8", "backslashreplace").decode() for text in texts]
+        hashes = pd.util.hash_array(np.array(plain, dtype=object), categorize=False)
+    return (hashes >> np.uint64(64 - _BITS)).astype(np.int64)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import stats
 
 from e2i_assets.monitoring import DriftError, ReferenceProfile, detect_drift
 
+FAR = dt.date(9999, 12, 31)
 NAMES = np.array(list("abcdef"), dtype=object)
 
 
@@ -137,6 +141,12 @@ def test_a_profile_holds_no_small_cell_and_no_name_of_few():
         ([["a"], ["b"]] * 60, [["a"], ["b"]] * 60),
         ([1e9 + i for i in range(120)], [1e9 + i for i in range(120)]),
         ([np.inf, -np.inf, 0.0] * 40, [np.inf, -np.inf, 0.0] * 40),
+        ([-1.7e308, 1.7e308] * 60, [-1.7e308, 1.7e308] * 60),
+        ([1j, 2j] * 60, [1j, 2j] * 60),
+        ([FAR, dt.date(2024, 1, 1)] * 60, ["9999-12-31", "2024-01-01"] * 60),
+        (pd.array([dt.date(2024, 1, 1), None] * 60, dtype="date32[pyarrow]"), ["2024-01-01", None] * 60),
+        (pd.array([Decimal("1.5"), None] * 60, dtype=pd.ArrowDtype(pa.decimal128(9, 2))), [1.5, None] * 60),
+        (["\ud800", "a"] * 60, ["\ud800", "a"] * 60),
     ],
 )  # fmt: skip
 def test_the_same_values_are_the_same_whatever_holds_them(was, now):
@@ -211,7 +221,9 @@ def test_columns_that_are_gone_added_or_of_another_kind():
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": []}), {}, "nothing_to_compare"),
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"y": [1]}), {}, "nothing_to_compare"),
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"columns": ["z"]}, "unknown_column"),
+        (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"columns": 5}, "unknown_column"),
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"alpha": 5}, "bad_alpha"),
+        (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"alpha": "0.05"}, "bad_alpha"),
         ([1], pd.DataFrame({"x": [1]}), {}, "bad_frame"),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), pd.DataFrame({"x": [1]}), {}, "bad_frame"),
     ],

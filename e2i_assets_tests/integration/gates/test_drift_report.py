@@ -16,6 +16,7 @@ from e2i_assets.build import build_defs, build_resources
 from e2i_assets.cli.main import app
 from e2i_assets.features import FeatureSet
 from e2i_assets.monitoring.model_profile import ModelProfile
+from e2i_assets.monitoring.watching import IDEAL, TOLD
 from e2i_assets.settings import Settings, settings
 from e2i_assets.warehouse.queries.monitoring import drift_of, monitoring_history, performance_of, profile_of
 from e2i_assets.warehouse.records import split_assignments
@@ -65,7 +66,7 @@ def test_a_registered_version_has_a_profile_without_a_row(here: Settings) -> Non
         ModelProfile.from_document(profile_of(resources["warehouse"], kept.model_name, kept.version)) == kept
     )
     assert kept.figures["roc_auc"].low < kept.figures["roc_auc"].value < kept.figures["roc_auc"].high
-    assert set(kept.figures) == {"roc_auc", "accuracy", "calibration_slope", "calibration_intercept"}
+    assert set(kept.figures) == {*IDEAL, *TOLD}
     assert sum(one["n"] for one in kept.calibration) == kept.predictions.rows
     for column in (*kept.features.columns.values(), *kept.predictions.columns.values()):
         assert all(count == 0 or count >= 5 for count in column.counts) or column.kind == "levels"
@@ -88,6 +89,8 @@ def test_patients_like_those_are_no_drift(here: Settings) -> None:
     assert not measured["is_degraded"]
     assert figures["accuracy", "measured"]["baseline_value"] is not None  # retraining has a floor for it
     assert 0.5 < estimated["metric_value"] < 1
+    implied = {name for name, source in figures if source == "estimated"}
+    assert {"roc_auc", "brier", "accuracy", "recall_at_threshold"} <= implied <= set(TOLD)
     assert not _alerts(warehouse)
 
 

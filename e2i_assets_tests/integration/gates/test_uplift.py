@@ -16,6 +16,12 @@ from e2i_assets.modeling.uplift.cross_validated import CrossValidated
 from e2i_assets.modeling.uplift.estimate import EffectEstimate
 from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated
 from e2i_assets.modeling.uplift.model import UpliftModel
+from e2i_assets.monitoring.effects import (
+    AVERAGE,
+    BEYOND_PREDICTED,
+    OUTSIDE_OVERLAP,
+    TREATED_BEYOND_EXPECTED,
+)
 from e2i_assets.monitoring.model_profile import PREDICTION, PROPENSITY
 from e2i_assets.registry.ledger import Version
 from e2i_assets.settings import Settings
@@ -105,7 +111,14 @@ def newcomers_are_watched(here: Settings) -> None:
     (run,) = monitoring_history(warehouse, partition=PARTITION, scope="uplift")
     columns = {(one["drift_type"], one["feature_name"]): one for one in drift_of(warehouse, run["id"])}
     figures = {(one["metric_name"], one["source"]): one for one in performance_of(warehouse, run["id"])}
-    print(run, figures, columns.keys())
     assert {("data", "hcp_engaged"), ("data", PROPENSITY), ("prediction", PREDICTION)} <= columns.keys()
     assert [name for name, one in columns.items() if one["drift_detected"]] == []
     assert run["new_patients"] == pytest.approx(new, rel=0.2)
+    assert run["summary"]["assumption"].startswith("Measured effects assume")
+    for name in (AVERAGE, BEYOND_PREDICTED, TREATED_BEYOND_EXPECTED, OUTSIDE_OVERLAP):
+        figure = figures[name, "measured"]
+        assert figure["ci_lower"] < figure["metric_value"] < figure["ci_upper"]
+        assert figure["baseline_lower"] < figure["baseline_value"] < figure["baseline_upper"]
+    assert figures[AVERAGE, "estimated"]["metric_value"] == pytest.approx(
+        figures[AVERAGE, "measured"]["baseline_value"]
+    )
