@@ -7,7 +7,7 @@ and which gates judge a cohort is not decided here.
 from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
 from e2i_assets.cohorts.config import CohortConfig, TemporalRequirements
 from e2i_assets.cohorts.constructor import CohortConstructor
-from e2i_assets.cohorts.criterion import Criterion, EventCriterion, Operator
+from e2i_assets.cohorts.criterion import Criterion, EventCriterion, GroupCriterion, Operator
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.contracts.variables import Attribute
 
@@ -20,6 +20,7 @@ __all__ = [
     "Criterion",
     "EligibilityLogEntry",
     "EventCriterion",
+    "GroupCriterion",
     "Operator",
     "TemporalRequirements",
 ]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCriterion, StrictModel
+from e2i_assets.cohorts.criterion import TAGS, AnyCriterion, Criterion, EventCriterion, StrictModel, leaves
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.event_windows import EventType, EventWindows
 from e2i_assets.cohorts.quality_terms import QualityTerms, Refresh
@@ -31,6 +31,7 @@ JOURNEY_KEY = "patient_journey_id"
 EVENT_KEY = "treatment_event_id"
 EVENT_DATE = "event_date"
 EVENT_COST = "cost"
+EVENT_DURATION = "duration_days"
 MAX_CRITERIA = 60
 """Criteria of one definition; with the temporal rules each has one bit of a 64-bit mask."""
 
@@ -232,7 +233,7 @@ class CohortConfig(StrictModel):
     @property
     def required_fields(self) -> tuple[str, ...]:
         """Columns of the journeys that construction reads, each once, in the order of the rules."""
-        criteria = [c.field for c in self.criteria if isinstance(c, Criterion)]
+        criteria = [c.field for c in leaves(self.criteria) if isinstance(c, Criterion)]
         key = [JOURNEY_KEY] if self.event_criteria else []
         return tuple(dict.fromkeys([*criteria, *self.date_fields, *key]))
 
@@ -251,23 +252,27 @@ class CohortConfig(StrictModel):
         if windows is None:
             return ()
         death = [self.death_date_field] if self.death_date_field else []
-        return (windows.index_date_field, OBSERVATION_START, OBSERVATION_END, *death)
+        others = [c.days_from for c in self.event_criteria if c.days_from]
+        dates = (windows.index_date_field, OBSERVATION_START, OBSERVATION_END, *death, *others)
+        return tuple(dict.fromkeys(dates))
 
     @property
-    def criteria(self) -> tuple[Criterion | EventCriterion, ...]:
+    def criteria(self) -> tuple[AnyCriterion, ...]:
         """Inclusion criteria, then exclusion criteria."""
         return (*self.inclusion_criteria, *self.exclusion_criteria)
 
     @property
     def event_criteria(self) -> tuple[EventCriterion, ...]:
-        """The criteria on events among them."""
-        return tuple(c for c in self.criteria if isinstance(c, EventCriterion))
+        """The criteria on events among them, those inside groups too."""
+        return tuple(c for c in leaves(self.criteria) if isinstance(c, EventCriterion))
 
     @property
     def event_fields(self) -> tuple[str, ...]:
         """Columns of the events that construction reads, each once; none without a criterion on events."""
         kinds = [condition.field for criterion in self.event_criteria for condition in criterion.where]
-        return tuple(dict.fromkeys([JOURNEY_KEY, EVENT_DATE, *kinds])) if kinds else ()
+        counted = [c.distinct for c in self.event_criteria if c.distinct]
+        lasting = [EVENT_DURATION for c in self.event_criteria if c.dated_by == "end"]
+        return tuple(dict.fromkeys([JOURNEY_KEY, EVENT_DATE, *kinds, *counted, *lasting])) if kinds else ()
 
 
 def _slug(text: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -21,6 +22,7 @@ from e2i_assets.cohorts.config import (
 )
 from e2i_assets.cohorts.criterion import (
     ORDER_OPERATORS,
+    AnyCriterion,
     Criterion,
     EventCriterion,
     Operator,
@@ -70,18 +72,35 @@ def rules_of(config: CohortConfig, table: ir.Table) -> tuple[Rule, ...]:
     numbers = count()
     rules = []
     for kind, criterion in zip(kinds, config.criteria, strict=True):
-        if isinstance(criterion, EventCriterion):
-            met, unknown = _enough_events(criterion, next(numbers), config, table)
-        else:
-            met, unknown = assess(criterion, table, config.cohort_id)
+        met, unknown = _answer(criterion, numbers, config, table)
         rules.append(_rule(criterion, kind, met, unknown))
     rules += _temporal_rules(config, table)
     return tuple(rules) or (_everyone(),)
 
 
-def _rule(
-    criterion: Criterion | EventCriterion, kind: Literal["inclusion", "exclusion"], met: Any, unknown: Any
-) -> Rule:
+def _answer(
+    criterion: AnyCriterion, numbers: Iterator[int], config: CohortConfig, table: ir.Table
+) -> tuple[Any, Any]:
+    """Whether a criterion is met, and whether that is unknown; `numbers` counts those on events."""
+    if isinstance(criterion, EventCriterion):
+        return _enough_events(criterion, next(numbers), config, table)
+    if isinstance(criterion, Criterion):
+        return assess(criterion, table, config.cohort_id)
+    answers = [_answer(part, numbers, config, table) for part in criterion.of]
+    certain = reduce(operator.add, (met.ifelse(1, 0) for met, _ in answers))
+    possible = reduce(operator.add, ((met | unknown).ifelse(1, 0) for met, unknown in answers))
+    return _within(certain, possible, *criterion.bounds)
+
+
+def _within(certain: Any, possible: Any, low: int, high: int | None) -> tuple[Any, Any]:
+    """Whether a number lies between bounds, and whether that is unknown, where it is between two others."""
+    surely, maybe = certain >= low, possible >= low
+    if high is not None:
+        surely, maybe = surely & (possible <= high), maybe & (certain <= high)
+    return surely, maybe & ~surely
+
+
+def _rule(criterion: AnyCriterion, kind: Literal["inclusion", "exclusion"], met: Any, unknown: Any) -> Rule:
     return Rule(
         name=criterion.name,
         kind=kind,
@@ -116,9 +135,17 @@ def counted(i: int) -> tuple[str, str]:
 def _enough_events(
     criterion: EventCriterion, i: int, config: CohortConfig, table: ir.Table
 ) -> tuple[Any, Any]:
-    certain, possible = (table[name] >= criterion.at_least for name in counted(i))
-    undated = index_date(config, table).isnull()
-    return certain & ~undated, undated | (possible & ~certain)
+    certain, possible = (table[name] for name in counted(i))
+    met, unknown = _within(certain, possible, criterion.at_least, criterion.at_most)
+    undated = counted_from(criterion, config, table).isnull()
+    return met & ~undated, undated | unknown
+
+
+def counted_from(criterion: EventCriterion, config: CohortConfig, table: ir.Table) -> Any:
+    """The day that the days of a criterion are counted from."""
+    if criterion.days_from is None:
+        return index_date(config, table)
+    return day(table, criterion.days_from, config.cohort_id)
 
 
 def _engine_type(criterion: Criterion, dtype: dt_ibis.DataType, cohort_id: str) -> EngineType:

@@ -12,7 +12,7 @@ import polars as pl
 from e2i_assets.cohorts.attrition import CohortResult, EligibilityLogEntry
 from e2i_assets.cohorts.config import JOURNEY_KEY, CohortConfig
 from e2i_assets.cohorts.constructor import CohortConstructor
-from e2i_assets.cohorts.criterion import Criterion, EventCriterion
+from e2i_assets.cohorts.criterion import AnyCriterion
 
 CRITERIA = ("inclusion_criteria", "exclusion_criteria")
 
@@ -111,8 +111,8 @@ def _numbered(
 
 def _changes(
     kind: Literal["inclusion", "exclusion"],
-    before: Sequence[Criterion | EventCriterion],
-    after: Sequence[Criterion | EventCriterion],
+    before: Sequence[AnyCriterion],
+    after: Sequence[AnyCriterion],
 ) -> Iterator[CriterionChange]:
     left = list(after)
     unmatched = []
@@ -135,7 +135,7 @@ def _changes(
         yield CriterionChange("added", kind, criterion.name, None, criterion.condition)
 
 
-def _texts(criterion: Criterion | EventCriterion) -> str:
+def _texts(criterion: AnyCriterion) -> str:
     return " — ".join(text for text in (criterion.description, criterion.clinical_rationale) if text)
 
 

@@ -6,16 +6,24 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any
 
-from e2i_assets.cohorts.config import EVENT_COST, EVENT_DATE, JOURNEY_KEY, CohortConfig
-from e2i_assets.cohorts.criteria import assess, counted, day, days_between, index_date, is_untyped
+from e2i_assets.cohorts.config import (
+    EVENT_COST,
+    EVENT_DATE,
+    EVENT_DURATION,
+    JOURNEY_KEY,
+    OBSERVATION_END,
+    OBSERVATION_START,
+    CohortConfig,
+)
+from e2i_assets.cohorts.criteria import assess, counted, day, days_between, is_untyped
 from e2i_assets.cohorts.criterion import EventCriterion
 from e2i_assets.cohorts.errors import CohortError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-INDEX = "__index__"
-DAYS = "__days__"
+ANCHOR = "__journey__"
+"""Before the name of a date of the journey, beside the columns of an event."""
 
 
 def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table) -> ir.Table:
@@ -34,23 +42,33 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
     import ibis
 
     key = _key_type(journeys, events, config.cohort_id)
+    anchors = {
+        name: day(journeys, name, config.cohort_id) for name in config.date_fields if name in journeys.columns
+    }
     indexed = journeys.select(
-        **{JOURNEY_KEY: journeys[JOURNEY_KEY].cast(key), INDEX: index_date(config, journeys)}
+        **{JOURNEY_KEY: journeys[JOURNEY_KEY].cast(key)},
+        **{f"{ANCHOR}{name}": date for name, date in anchors.items()},
     )
     event_date = day(events, EVENT_DATE, config.cohort_id)
     dated = events.mutate(**{JOURNEY_KEY: events[JOURNEY_KEY].cast(key), EVENT_DATE: event_date})
     if EVENT_COST in events.columns and events[EVENT_COST].type().is_numeric():
         dated = dated.filter((dated[EVENT_COST] >= 0).fill_null(True))
     placed = dated.join(indexed, JOURNEY_KEY)
-    placed = placed.mutate(**{DAYS: days_between(placed[INDEX], placed[EVENT_DATE])})
     sums = {}
     for i, criterion in enumerate(config.event_criteria):
-        for name, counts in zip(counted(i), _counts(criterion, placed, config.cohort_id), strict=True):
-            sums[name] = counts.ifelse(1, 0).sum()
+        for name, counts in zip(counted(i), _counts(criterion, placed, config), strict=True):
+            sums[name] = _total(criterion, counts, placed)
     per_journey = placed.group_by(JOURNEY_KEY).aggregate(**sums)
     joined = journeys.left_join(per_journey, journeys[JOURNEY_KEY].cast(key) == per_journey[JOURNEY_KEY])
     filled = {name: joined[name].fill_null(ibis.literal(0, "int64")) for name in sums}
     return joined.select(*journeys.columns, **filled)
+
+
+def _total(criterion: EventCriterion, counts: Any, placed: ir.Table) -> Any:
+    """How many events count, or different values of theirs."""
+    if criterion.distinct is None:
+        return counts.ifelse(1, 0).sum()
+    return placed[criterion.distinct].nunique(where=counts)
 
 
 def _key_type(journeys: ir.Table, events: ir.Table, cohort_id: str) -> str:
@@ -67,14 +85,26 @@ def _key_type(journeys: ir.Table, events: ir.Table, cohort_id: str) -> str:
     return known.pop() if known else "string"
 
 
-def _counts(criterion: EventCriterion, placed: ir.Table, cohort_id: str) -> tuple[Any, Any]:
+def _counts(criterion: EventCriterion, placed: ir.Table, config: CohortConfig) -> tuple[Any, Any]:
     """Whether an event counts, and whether it might."""
-    answers = [assess(condition, placed, cohort_id) for condition in criterion.where]
-    days = placed[DAYS]
+    assert config.temporal_requirements is not None, "a definition without windows counts no days"
+    answers = [assess(condition, placed, config.cohort_id) for condition in criterion.where]
+    index = placed[f"{ANCHOR}{criterion.days_from or config.temporal_requirements.index_date_field}"]
+    start, end = (placed[f"{ANCHOR}{name}"] for name in (OBSERVATION_START, OBSERVATION_END))
+    begun = placed[EVENT_DATE]
+    days = days_between(index, begun)
+    lasted = 0
+    if criterion.dated_by == "end":
+        lasted = placed[EVENT_DURATION].cast("int64")
+        days = days + lasted
     first, last = criterion.within_days
     inside = [days >= first] * (first is not None) + [days <= last] * (last is not None)
-    for within in inside:
-        answers.append((within.fill_null(False), days.isnull()))
+    if criterion.observed:
+        inside += [days_between(start, begun) >= 0, days_between(begun, end) >= 0]
+        if last is None:
+            inside.append(days_between(begun, end) >= lasted)
+    # What is not known of a day may lie in the window.
+    answers += [(within.fill_null(False), within.isnull()) for within in inside]
     certain = reduce(and_, [met for met, _ in answers])
     possible = reduce(and_, [met | unknown for met, unknown in answers])
     return certain, possible

@@ -6,7 +6,7 @@ The CDM may be files, a DuckDB file or a PostgreSQL; what its tables mean is the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import duckdb
 
@@ -14,8 +14,11 @@ from e2i_assets.ingest.databases import Only
 from e2i_assets.ingest.errors import Misstated, unreadable
 from e2i_assets.ingest.mapping import Reading
 from e2i_assets.ingest.omop_cells import check_cells
-from e2i_assets.ingest.omop_config import ConceptSet, Measurement, Omop
+from e2i_assets.ingest.omop_config import Index, Measurement, Omop, Records
 from e2i_assets.ingest.omop_known import births, measurements, provide_deaths
+from e2i_assets.ingest.omop_records import Needed, found, index_records, needed, text
+from e2i_assets.ingest.omop_sets import make_sets
+from e2i_assets.ingest.omop_tables import RECORD_TABLES
 from e2i_assets.ingest.opening import Source, Wanted
 
 CDM: dict[str, tuple[str, ...]] = {
@@ -80,32 +83,26 @@ def build(source: Source, omop: Omop, prefix: str, reading: Reading) -> tuple[st
 def _build(source: Source, omop: Omop, prefix: str, reading: Reading) -> tuple[str, ...]:
     sql = source.connection
 
-    def provide(table: str, only: Only | None = None) -> None:
-        wanted = Wanted(table, omop.database_schema, CDM[table], OPTIONAL.get(table, ()), only)
-        source.provide(wanted, reading)
-        check_cells(sql, source.name, table, CDM[table], only)
+    def provide(table: str, only: Only | None = None, columns: Sequence[str] = ()) -> None:
+        columns = columns or CDM[table]
+        optional = tuple(name for name in OPTIONAL.get(table, ()) if name not in columns)
+        source.provide(Wanted(table, omop.database_schema, columns, optional, only), reading)
+        check_cells(sql, source.name, table, columns, only)
 
-    conditions = {omop.index, *omop.conditions, *omop.comorbidities}
-    drugs = {omop.treatment, *omop.drugs, *omop.prior_treatments}
-    tests = {test.concept_set for test in omop.measurements.values()}
-    stated = sorted({c for s in omop.concept_sets.values() for c in (*s.concepts, *s.exclude)})
+    stated = sorted({c for s in omop.concept_sets.values() for c in s.stated})
     provide("concept_ancestor", ("ancestor_concept_id", [*stated, *HOSPITAL_VISITS]))
-    sql.execute("CREATE TABLE e2i_sets (set_name VARCHAR, concept_id BIGINT)")
-    for name, concepts in omop.concept_sets.items():
-        sql.execute(f"INSERT INTO e2i_sets {_members(name, concepts)}")
+    make_sets(sql, omop.concept_sets, provide)
 
-    def members(names: set[str]) -> list[int]:
+    def members(names: Collection[str]) -> list[int]:
         rows = sql.execute("SELECT concept_id FROM e2i_sets WHERE list_contains(?, set_name)", [list(names)])
         return sorted({concept for (concept,) in rows.fetchall()})
 
     provide("person")
     provide("observation_period")
     deathless = provide_deaths(sql, provide)
-    provide("condition_occurrence", ("condition_concept_id", members(conditions)))
-    provide("drug_exposure", ("drug_concept_id", members(drugs)))
-    provide("measurement", ("measurement_concept_id", members(tests)))
-    if omop.visits:
-        provide("visit_occurrence")
+    for table, need in _of_persons(omop).items():
+        only = None if need.sets is None else (RECORD_TABLES[table].concept, members(need.sets))
+        provide(table, only, need.columns)
     provide("concept", ("concept_id", [*stated, *_codes_in_use(sql, omop)]))
     _check_concepts(source, omop)
     _check_units(source, omop)
@@ -115,33 +112,40 @@ def _build(source: Source, omop: Omop, prefix: str, reading: Reading) -> tuple[s
     sql.execute(f"CREATE VIEW patient_journeys AS {_journeys(omop, prefix)}")
     sql.execute(f"CREATE VIEW treatment_events AS {_events(omop, prefix)}")
     having, indexed = sql.execute(
-        f"SELECT (SELECT count(DISTINCT person_id) FROM ({_records('condition_occurrence', [omop.index])})), "
+        f"SELECT (SELECT count(DISTINCT person_id) FROM ({index_records(omop)})), "
         "(SELECT count(*) FROM e2i_index)"
     ).fetchall()[0]
+    of_index, observed = _stated_index(omop)
     ((limits,),) = sql.execute("SELECT count(*) FILTER (is_limit) FROM e2i_measurements").fetchall()
     left_out = (
-        f"{having - indexed:,} of {having:,} persons with {omop.index} are left out: none of their records "
-        f"of it is inside an observation period, before their death and no later than {omop.as_of}"
+        f"{having - indexed:,} of {having:,} persons with {of_index} are left out: none of their records "
+        f"of it is inside an observation period{observed}, before their death and no later than {omop.as_of}"
     )
     measured = f"{limits:,} measurements say less or more than a value: their value is not known"
     return (left_out, *([measured] if limits else []), *deathless)
 
 
-def _members(name: str, concepts: ConceptSet) -> str:
-    """The concepts of a set, by id, with their descendants and without what is excluded."""
+def _of_persons(omop: Omop) -> dict[str, Needed]:
+    """What is needed of the tables with records of persons."""
+    plain: dict[str, frozenset[str] | None] = {
+        "condition_occurrence": frozenset({*omop.plain_conditions, *omop.comorbidities}),
+        "drug_exposure": frozenset({*omop.plain_drugs, *omop.prior_treatments}),
+        "measurement": frozenset({test.concept_set for test in omop.measurements.values()}),
+    }
+    if omop.visits:
+        plain["visit_occurrence"] = None
+    tables = needed(omop)
+    for table, sets in plain.items():
+        tables[table] = tables.get(table, Needed()).with_more(CDM[table], sets)
+    return tables
 
-    def with_descendants(ids: Sequence[int]) -> str:
-        own = f"SELECT unnest({list(ids)}::BIGINT[]) AS concept_id"
-        below = (
-            "SELECT descendant_concept_id::BIGINT FROM concept_ancestor "
-            f"WHERE list_contains({list(ids)}::BIGINT[], ancestor_concept_id::BIGINT)"
-        )
-        return f"({own} UNION {below})" if concepts.descendants else f"({own})"
 
-    return (
-        f"SELECT {_text(name)}, concept_id FROM {with_descendants(concepts.concepts)} "
-        f"WHERE concept_id NOT IN (SELECT concept_id FROM {with_descendants(concepts.exclude)})"
-    )
+def _stated_index(omop: Omop) -> tuple[str, str]:
+    """The index event in words, and the observation that it needs."""
+    if isinstance(omop.index, str):
+        return omop.index, ""
+    days = f", {omop.index.prior_days} days after its start and {omop.index.post_days} before its end"
+    return " or ".join(omop.index.events), days if omop.index.prior_days or omop.index.post_days else ""
 
 
 def _codes_in_use(sql: duckdb.DuckDBPyConnection, omop: Omop) -> list[int]:
@@ -157,7 +161,7 @@ def _check_concepts(source: Source, omop: Omop) -> None:
         unknown = source.connection.execute(
             "SELECT unnest(?::BIGINT[]) AS id EXCEPT (SELECT concept_id::BIGINT FROM concept "
             "UNION ALL SELECT ancestor_concept_id::BIGINT FROM concept_ancestor) ORDER BY id",
-            [[*concepts.concepts, *concepts.exclude]],
+            [concepts.stated],
         ).fetchall()
         if unknown:
             ids = ", ".join(str(concept) for (concept,) in unknown)
@@ -186,16 +190,16 @@ def _check_units(source: Source, omop: Omop) -> None:
 
 
 def _index(omop: Omop) -> str:
-    """One row per person: the first record of the index condition inside an observation period, and that.
+    """One row per person: the first or last record of the index event inside an observation period, and that.
 
     Periods that overlap or follow each other are one. None outlasts the person, or the CDM's own day.
     """
+    index = omop.index if isinstance(omop.index, Index) else Index(events=(omop.index,))
+    order = " DESC" if index.limit == "last" else ""
+    treated = [omop.treatment] if omop.treatment else []
     return f"""
         WITH records AS (
-            SELECT person_id::BIGINT AS person_id, condition_start_date::DATE AS day,
-                condition_occurrence_id::BIGINT AS id, condition_source_concept_id::BIGINT AS source_concept
-            FROM condition_occurrence JOIN e2i_sets ON concept_id = condition_concept_id::BIGINT
-            WHERE set_name = {_text(omop.index)}
+            {index_records(omop)}
         ), ends AS (
             SELECT p.person_id, least(min(d.death_date::DATE), DATE '{omop.as_of}') AS last_known
             FROM (SELECT DISTINCT person_id::BIGINT AS person_id FROM observation_period) p
@@ -219,14 +223,15 @@ def _index(omop: Omop) -> str:
                 least(max(last_day), any_value(last_known)) AS last_day, any_value(last_known) AS last_known
             FROM numbered JOIN ends USING (person_id) GROUP BY person_id, period
         ), onset AS (
-            SELECT r.person_id, r.day AS index_date, r.source_concept, p.first_day, p.last_day, p.last_known
-            FROM records r JOIN periods p
-                ON p.person_id = r.person_id AND r.day BETWEEN p.first_day AND p.last_day
-            QUALIFY row_number() OVER (PARTITION BY r.person_id ORDER BY r.day, r.id, p.first_day) = 1
+            SELECT r.person_id, r.day AS index_date, r.end_day, r.source_concept, p.first_day, p.last_day,
+                p.last_known
+            FROM records r JOIN periods p ON p.person_id = r.person_id
+                AND r.day BETWEEN p.first_day + {index.prior_days} AND p.last_day - {index.post_days}
+            QUALIFY row_number() OVER (PARTITION BY r.person_id ORDER BY r.day{order}, r.id, p.first_day) = 1
         ), treated AS (
             SELECT o.person_id, bool_or(d.day < o.index_date) AS before,
                 min(d.day) FILTER (d.day BETWEEN o.index_date AND o.last_known) AS started
-            FROM onset o JOIN ({_records("drug_exposure", [omop.treatment])}) d USING (person_id) GROUP BY ALL
+            FROM onset o JOIN ({_records("drug_exposure", treated)}) d USING (person_id) GROUP BY ALL
         )
         SELECT o.*, coalesce(t.before, false) AS treated_before, t.started,
             {_count_before("condition_occurrence", omop.comorbidities)} AS comorbidities,
@@ -258,7 +263,7 @@ def _records(table: str, sets: Sequence[str]) -> str:
         f"SELECT person_id::BIGINT AS person_id, {day}::DATE AS day, set_name, "
         f"{table}_id::BIGINT AS id{more} FROM {'e2i_measurements' if stem == 'measurement' else table} "
         f"JOIN e2i_sets ON concept_id = {stem}_concept_id::BIGINT "
-        f"WHERE set_name IN ({', '.join(map(_text, sets))})"
+        f"WHERE set_name IN ({', '.join(map(text, sets)) or 'NULL'})"
     )
 
 
@@ -268,23 +273,33 @@ def _journeys(omop: Omop, prefix: str) -> str:
     Without an initiation the outcome is False only where the whole follow-up was observed, alive. The age is
     in whole years; where the CDM keeps only the year of birth, the difference of the years.
     """
+    told = {
+        "treated_before_index": "x.treated_before",
+        "age_by_year": "year(x.index_date) - p.year",
+        "index_end_date": "x.end_day",
+    }
+    attributes = "".join(f"{told[name]} AS {name}, " for name in omop.attributes)
+    outcome = "NULL::BOOLEAN AS treatment_initiated, NULL::BIGINT AS days_to_treatment"
+    if omop.treatment is not None:
+        outcome = f"""
+            CASE WHEN x.started <= x.index_date + {omop.followup_days} THEN true
+                WHEN x.last_day >= x.index_date + {omop.followup_days} THEN false END AS treatment_initiated,
+            CASE WHEN x.started <= x.index_date + {omop.followup_days}
+                THEN x.started - x.index_date END AS days_to_treatment"""
     return f"""
         SELECT {_journey_id(omop, prefix)} AS patient_journey_id,
-            {_text(prefix)} || x.person_id AS patient_id,
-            {_text(omop.brand)} AS brand, {_text(omop.indication)} AS indication,
-            coalesce(c.concept_code, {_text(omop.index_code)}) AS diagnosis_code,
+            {text(prefix)} || x.person_id AS patient_id,
+            {text(omop.brand)} AS brand, {text(omop.indication)} AS indication,
+            coalesce(c.concept_code, {text(omop.index_code)}) AS diagnosis_code,
             x.index_date AS diagnosis_date, x.first_day AS first_observation_date,
             x.last_day AS last_observation_date,
             CASE WHEN p.month IS NULL OR p.day IS NULL THEN year(x.index_date) - p.year
                 ELSE date_sub('year', p.birthday, x.index_date) END AS age_at_diagnosis,
             CASE p.gender WHEN {MALE} THEN 'M' WHEN {FEMALE} THEN 'F' END AS gender,
             x.comorbidities AS comorbidity_count, x.prior_treatments AS prior_treatment_count,
-            CASE WHEN x.started <= x.index_date + {omop.followup_days} THEN true
-                WHEN x.last_day >= x.index_date + {omop.followup_days} THEN false END AS treatment_initiated,
-            CASE WHEN x.started <= x.index_date + {omop.followup_days}
-                THEN x.started - x.index_date END AS days_to_treatment,
+            {outcome},
             {_as_of(omop)} AS source_timestamp,
-            x.treated_before AS treated_before_index, p.refuse AS {REFUSE}
+            {attributes}p.refuse AS {REFUSE}
         FROM e2i_index x LEFT JOIN e2i_births p USING (person_id)
             LEFT JOIN concept c ON c.concept_id::BIGINT = x.source_concept AND c.vocabulary_id = 'ICD10CM'
         ORDER BY x.person_id"""
@@ -292,21 +307,24 @@ def _journeys(omop: Omop, prefix: str) -> str:
 
 def _events(omop: Omop, prefix: str) -> str:
     """Events of the journeys' persons, whenever they were, in an order that a load can be resumed in."""
-    conditions = _distinct(omop.index, omop.conditions)
-    drugs = _distinct(omop.treatment, omop.drugs)
     # Other drugs are called by their sets.
-    brand = f"CASE set_name WHEN {_text(omop.treatment)} THEN {_text(omop.brand)} ELSE set_name END"
+    brand = "set_name"
+    if omop.treatment is not None:
+        brand = f"CASE set_name WHEN {text(omop.treatment)} THEN {text(omop.brand)} ELSE set_name END"
+    conditions = _records("condition_occurrence", omop.plain_conditions)
+    drugs = _records("drug_exposure", omop.plain_drugs)
     kinds = [
-        _kind("diagnosis", _records("condition_occurrence", conditions)),
-        _kind("prescription", _records("drug_exposure", drugs), brand=brand, days="days_supply"),
+        _kind("diagnosis", conditions),
+        _kind("prescription", drugs, brand=brand, days="days_supply"),
         *(_measured(name, test) for name, test in omop.measurements.items()),
+        *(_named_records(name, records) for name, records in omop.events.items()),
     ]
     if omop.visits:
         kinds.append(_visits())
     return f"""
         SELECT {_journey_id(omop, prefix)} || ':' || e.event_type || ':' || e.set_name || ':' || e.id
                 AS treatment_event_id,
-            {_journey_id(omop, prefix)} AS patient_journey_id, {_text(prefix)} || x.person_id AS patient_id,
+            {_journey_id(omop, prefix)} AS patient_journey_id, {text(prefix)} || x.person_id AS patient_id,
             e.day AS event_date, e.event_type, e.set_name AS event_subtype, e.brand, e.number AS value,
             e.days AS duration_days, {_as_of(omop)} AS source_timestamp, e.refuse AS {REFUSE}
         FROM ({" UNION ALL ".join(kinds)}) e JOIN e2i_index x USING (person_id)
@@ -318,7 +336,7 @@ def _kind(
     days: str = "NULL", refuse: str = "NULL",
 ) -> str:  # fmt: skip
     return (
-        f"SELECT person_id, day, id, {_text(kind)} AS event_type, {subtype} AS set_name, "
+        f"SELECT person_id, day, id, {text(kind)} AS event_type, {subtype} AS set_name, "
         f"{brand}::VARCHAR AS brand, {number}::DOUBLE AS number, {days}::DOUBLE AS days, "
         f"{refuse}::VARCHAR AS refuse FROM ({records})"
     )
@@ -334,7 +352,15 @@ def _measured(name: str, test: Measurement) -> str:
             f"CASE WHEN number IS NOT NULL AND unit NOT IN ({units}) THEN 'is in a unit without factor' END"
         )
     records = _records("measurement", [test.concept_set])
-    return _kind("lab_test", records, subtype=_text(name), number=number, refuse=refuse)
+    return _kind("lab_test", records, subtype=text(name), number=number, refuse=refuse)
+
+
+def _named_records(name: str, records: Records) -> str:
+    """Records that the mapping names as an event, which lasts as long as they do."""
+    kind = RECORD_TABLES[records.table].event_type
+    lasting = "CASE WHEN end_day >= day THEN end_day - day END"
+    brand = text(name) if kind == "prescription" else "NULL"
+    return _kind(kind, found(records), subtype=text(name), brand=brand, days=lasting)
 
 
 def _visits() -> str:
@@ -353,20 +379,12 @@ def _visits() -> str:
     )
 
 
-def _distinct(first: str, more: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys([first, *more]))
-
-
 def _journey_id(omop: Omop, prefix: str) -> str:
-    return f"({_text(prefix)} || x.person_id || {_text('_' + omop.indication)})"
+    return f"({text(prefix)} || x.person_id || {text('_' + omop.indication)})"
 
 
 def _as_of(omop: Omop) -> str:
     return f"TIMESTAMPTZ '{omop.as_of.isoformat()} 00:00:00+00'"
-
-
-def _text(value: str | None) -> str:
-    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
 def prefix_of(source: str) -> str:

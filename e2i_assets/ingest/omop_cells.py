@@ -8,8 +8,11 @@ import duckdb
 
 from e2i_assets.ingest.databases import Only
 from e2i_assets.ingest.errors import SourceError
+from e2i_assets.ingest.omop_tables import NUMBERS
 
-TEXTS = frozenset({"concept_name", "vocabulary_id", "concept_code"})
+TEXTS = frozenset({
+    "concept_name", "vocabulary_id", "concept_code", "relationship_id", "invalid_reason",
+})  # fmt: skip
 LATER = frozenset({"days_supply", "year_of_birth", "month_of_birth", "day_of_birth", "value_source_value"})
 """Where these are broken a row is rejected when it is loaded; without the others nothing can be counted."""
 WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
@@ -49,7 +52,7 @@ def _broken(name: str, dtype: str) -> tuple[str, str] | None:
             f"regexp_matches({name}::VARCHAR, '{ISO}') AND try_cast({name}::VARCHAR AS DATE) IS NOT NULL"
         )
         return None if dtype.startswith(("DATE", "TIMESTAMP")) else (f"NOT ({written})", "day as 2024-01-31")
-    if name == "value_as_number":
+    if name in NUMBERS:
         return (f"try_cast({name} AS DOUBLE) IS NULL", "number") if dtype == "VARCHAR" else None
     whole = f"try_cast({name} AS BIGINT)"
     broken = f"{whole} IS NULL OR {whole} <> try_cast({name} AS DOUBLE)"

@@ -94,6 +94,8 @@ def _not_brought(table: str, spec: TableMapping, mapping: Mapping) -> list[str]:
         counted = {
             "comorbidity_count": mapping.omop.comorbidities,
             "prior_treatment_count": mapping.omop.prior_treatments,
+            "treatment_initiated": mapping.omop.treatment,
+            "days_to_treatment": mapping.omop.treatment,
         }
         nothing |= {name for name, sets in counted.items() if not sets}
     filled = set(spec.columns) - nothing | {"data_source", "ingestion_timestamp"}

@@ -166,7 +166,9 @@ def test_a_definition_without_criteria_on_events_reads_none():
             r"exclusion_criteria\[0\]: within_days takes the first day, then the last",
         ),
         ({"within_days": [-1]}, r"exclusion_criteria\[0\]\.within_days"),
-        ({"at_least": 0}, r"exclusion_criteria\[0\]\.at_least: "),
+        ({"at_least": -1}, r"exclusion_criteria\[0\]\.at_least: "),
+        ({"at_least": 0}, r"exclusion_criteria\[0\]: at_least 0 is met by everybody"),
+        ({"at_most": 1}, r"exclusion_criteria\[0\]: at_least must not be more than at_most"),
         ({"where": []}, r"exclusion_criteria\[0\]\.where: "),
         (
             {"where": [{"field": "a", "operator": "~", "value": 1}]},
