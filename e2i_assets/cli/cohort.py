@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,6 +156,52 @@ def diff(before: Definition, after: Definition, json: Json = False) -> None:
         say(f"\ncounts are unavailable: {unavailable}")
         return
     _show_effect(effect, cells)
+
+
+@app.command("import")
+def import_(
+    definition: Annotated[
+        Path, typer.Argument(help="JSON of an OHDSI cohort definition, as ATLAS exports it.")
+    ],
+    brand: Annotated[str, typer.Option(help="Brand of the partition.")],
+    indication: Annotated[str, typer.Option(help="Indication of the partition.")],
+    as_of: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Day of the CDM's release.")],
+    source: Annotated[str, typer.Option(help="Name of the CDM, for the record.")] = "OMOP CDM",
+    mapping: Annotated[
+        Path | None, typer.Option(help="File for the mapping. [default: beside the definition]")
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Do without this part, which says when members leave: EndStrategy, CensoringCriteria."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    json: Json = False,
+) -> None:
+    """Read an OHDSI cohort definition (Circe) into a cohort file, and a mapping of the OMOP CDM for it.
+
+    What cannot be taken over is refused, each construct by its path and name, and nothing is written.
+    """
+    from e2i_assets.cli.cohort_import import asked_of, import_files
+    from e2i_assets.cli.output import print_json, say, show_table
+
+    asked = asked_of(brand, indication, as_of.date(), source, leave_out or [])
+    imported, written = import_files(definition, asked, mapping, force=force)
+    if json:
+        print_json(
+            {
+                "config_hash": imported.config.config_hash,
+                "definition": imported.config.model_dump(mode="json"),
+            }
+            | {"files": [str(path) for path in written], "rules": imported.rules, "notes": imported.notes}
+        )
+        return
+    rows = [[i, c.name, c.condition] for i, c in enumerate(imported.config.criteria, start=1)]
+    show_table("Criteria", ["#", "rule", "condition"], rows)
+    for note in imported.notes:
+        say(f"note: {note}")
+    say("\n".join(f"written: {path}" for path in written))
 
 
 def _session() -> tuple[Any, Any]:

@@ -159,7 +159,7 @@ class EventCriterion(StrictModel):
         where: conditions on the columns of the events table, all of which an event must meet.
         within_days: first and last day relative to the index date, both included; null leaves a side open.
         at_least, at_most: number of events; null sets no upper bound.
-        distinct: count the different values of this column of the events instead; an unknown one is none.
+        distinct: count the different values of this column of the events instead; an unknown one may differ.
         observed: count only events that begin under the observation of the journey; an open side of the
             window ends with it.
         dated_by: which day of an event lies in the window; it ends `duration_days` after `event_date`.

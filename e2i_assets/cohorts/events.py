@@ -56,19 +56,22 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
     placed = dated.join(indexed, JOURNEY_KEY)
     sums = {}
     for i, criterion in enumerate(config.event_criteria):
-        for name, counts in zip(counted(i), _counts(criterion, placed, config), strict=True):
-            sums[name] = _total(criterion, counts, placed)
+        certain, possible = _counts(criterion, placed, config)
+        sums |= zip(counted(i), _totals(criterion, certain, possible, placed), strict=True)
     per_journey = placed.group_by(JOURNEY_KEY).aggregate(**sums)
     joined = journeys.left_join(per_journey, journeys[JOURNEY_KEY].cast(key) == per_journey[JOURNEY_KEY])
     filled = {name: joined[name].fill_null(ibis.literal(0, "int64")) for name in sums}
     return joined.select(*journeys.columns, **filled)
 
 
-def _total(criterion: EventCriterion, counts: Any, placed: ir.Table) -> Any:
-    """How many events count, or different values of theirs."""
+def _totals(criterion: EventCriterion, certain: Any, possible: Any, placed: ir.Table) -> tuple[Any, Any]:
+    """How many events count and how many might, or different values of theirs, some perhaps unknown."""
     if criterion.distinct is None:
-        return counts.ifelse(1, 0).sum()
-    return placed[criterion.distinct].nunique(where=counts)
+        return certain.ifelse(1, 0).sum(), possible.ifelse(1, 0).sum()
+    values = placed[criterion.distinct]
+    known = values.notnull()  # Polars would take null for a value
+    unknown = (possible & ~known).ifelse(1, 0).sum()
+    return values.nunique(where=certain & known), values.nunique(where=possible & known) + unknown
 
 
 def _key_type(journeys: ir.Table, events: ir.Table, cohort_id: str) -> str:

@@ -83,8 +83,9 @@ class Asked(_Model):
     """What is asked of a record: `field operator value`; an unknown value is not what is asked.
 
     Attributes:
-        field: a column of the record's table, or `start_date`, `end_date`, `length` (days from the one to the
-            other), `age` (year of the record less year of birth), `gender_concept_id`, `visit_concept_id`.
+        field: a column of the record's table, or `start_date`, `end_date` (as recorded), `length` (days from
+            the first to the last, reckoned where none is recorded), `age` (year of the record less year of
+            birth), `gender_concept_id`, `visit_concept_id`.
         value: a number, an ISO date, a list of numbers (`in`, `not_in`), or low and high (`between`).
     """
 

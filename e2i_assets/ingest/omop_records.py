@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from e2i_assets.ingest.omop_config import Asked, Index, Omop, Records
 from e2i_assets.ingest.omop_tables import DAYS, LENGTH, NUMBERS, OF_PERSON, OF_VISIT, RECORD_TABLES
 
-VISIT = ("visit_occurrence_id", "visit_concept_id")
+VISIT = ("visit_occurrence_id", "person_id", "visit_concept_id")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def found(records: Records) -> str:
         )
         if name is not None
     ]
-    asked = ["ordinal = 1"] * records.first + [_condition(a) for a in records.where]
+    asked = ["r.ordinal = 1"] * records.first + [_condition(a) for a in records.where]
     joins = ""
     if any(a.field in OF_PERSON for a in records.where):
         joins += " JOIN e2i_births p ON p.person_id = r.person"
@@ -75,8 +75,9 @@ def found(records: Records) -> str:
             " AND v.person_id::BIGINT = r.person"
         )
     return f"""
-        SELECT person AS person_id, day, end_day, id, source_concept FROM (
+        SELECT r.person AS person_id, r.day, r.end_day, r.id, r.source_concept FROM (
             SELECT *, person_id::BIGINT AS person, {start} AS day, {_end(records)} AS end_day,
+                {f"{table.end}::DATE" if table.end else "NULL::DATE"} AS recorded_end,
                 {table.key}::BIGINT AS id, {source} AS source_concept, row_number() OVER (
                     PARTITION BY person_id ORDER BY {start}, {table.key}::BIGINT) AS ordinal
             FROM {records.table} WHERE {" AND ".join(of_sets) or "true"}
@@ -97,7 +98,7 @@ def _end(records: Records) -> str:
 
 def _condition(asked: Asked) -> str:
     """What is asked of a record, over the columns of `found`."""
-    field = {"start_date": "r.day", "end_date": "r.end_day", LENGTH: "r.end_day - r.day"} | OF_PERSON
+    field = {"start_date": "r.day", "end_date": "r.recorded_end", LENGTH: "r.end_day - r.day"} | OF_PERSON
     sql = field.get(asked.field, f"v.{OF_VISIT}::BIGINT" if asked.field == OF_VISIT else "")
     if not sql:
         sql = f"try_cast(r.{asked.field} AS {'DOUBLE' if asked.field in NUMBERS else 'BIGINT'})"

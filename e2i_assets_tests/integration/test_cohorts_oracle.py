@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from e2i_assets.cohorts import CohortConfig, CohortConstructor, Criterion, EventCriterion
+from e2i_assets.cohorts import CohortConfig, CohortConstructor, Criterion, EventCriterion, GroupCriterion
 
 BASE = dt.date(2022, 1, 1)
 DAYS = st.integers(0, 20).map(lambda n: BASE + dt.timedelta(days=n))
@@ -75,8 +75,32 @@ def event_criteria(draw):
         name="events",
         where=draw(st.lists(criteria(EVENT_COLUMNS), min_size=1, max_size=2)),
         within_days=[draw(st.sampled_from([day, None])) for day in window],
-        at_least=draw(st.integers(1, 3)),
+        at_least=(low := draw(st.integers(0, 3))),
+        at_most=draw(st.integers(low, 4) if low == 0 else st.none() | st.integers(low, 4)),
+        distinct=draw(st.sampled_from([None, "event_date", "event_subtype"])),
+        observed=draw(st.booleans()),
+        dated_by=draw(st.sampled_from(["start", "end"])),
+        days_from=draw(st.sampled_from([None, None, "last_observation_date"])),
     )
+
+
+def groups(parts):
+    """Some criteria of which between so many and so many are met."""
+    several = st.lists(parts, min_size=1, max_size=3)
+    return (
+        st.tuples(several, st.integers(0, 3), st.none() | st.integers(0, 3))
+        .filter(_can_be_met)
+        .map(lambda drawn: GroupCriterion(name="group", of=drawn[0], at_least=drawn[1], at_most=drawn[2]))
+    )
+
+
+def _can_be_met(drawn):
+    of, low, high = drawn
+    return low <= len(of) and (low > 0 or high is not None) and (high is None or low <= high)
+
+
+ANY_KIND = criteria() | st.deferred(event_criteria)
+ANY_KIND = ANY_KIND | groups(ANY_KIND | groups(ANY_KIND))
 
 
 @st.composite
@@ -99,6 +123,8 @@ def frames(draw):
         "cost": column(pl.Float64, st.sampled_from([-1.0, 0.0, 5.0, 7.0]), happened),
         KEY: column(pl.String, st.sampled_from([f"j{i:02d}" for i in range(14)]), happened),
         "event_date": column(pl.Date, DAYS, happened),
+        "event_subtype": column(pl.String, st.sampled_from(["a", "b", "c"]), happened),
+        "duration_days": column(pl.Int64, st.integers(0, 6), happened),
         **{name: column(dtype, values, happened) for name, (dtype, values, _) in EVENT_COLUMNS.items()},
     }
     again = draw(st.lists(st.integers(0, happened - 1), max_size=3)) if happened else []
@@ -134,25 +160,56 @@ def answer(criterion, row, events):
     """True, False, or None where nobody can tell."""
     if isinstance(criterion, Criterion):
         return three_valued(criterion, row[criterion.field])
-    index = row["diagnosis_date"]
+    if isinstance(criterion, GroupCriterion):
+        answers = [answer(part, row, events) for part in criterion.of]
+        return between(answers.count(True), len(answers) - answers.count(False), *criterion.bounds)
+    index = row[criterion.days_from or "diagnosis_date"]
     if index is None:
         return None
-    certain = possible = 0
+    certain, possible = [], []
     for event in {event["treatment_event_id"]: event for event in events}.values():
         if event[KEY] != row[KEY] or (event["cost"] is not None and event["cost"] < 0):
             continue
         answers = [three_valued(c, event[c.field]) for c in criterion.where]
-        days = None if event["event_date"] is None else (event["event_date"] - index).days
-        first, last = criterion.within_days
-        if first is not None:
-            answers.append(None if days is None else days >= first)
-        if last is not None:
-            answers.append(None if days is None else days <= last)
-        certain += all(answers)
-        possible += False not in answers
-    if certain >= criterion.at_least:
+        answers += placed(criterion, row, event, index)
+        counted = event[criterion.distinct or "treatment_event_id"]
+        certain += [counted] * all(answers)
+        possible += [counted] * (False not in answers)
+    low, high = criterion.at_least, criterion.at_most
+    if criterion.distinct is None:
+        return between(len(certain), len(possible), low, high)
+    most = len(set(possible) - {None}) + possible.count(None)
+    return between(len(set(certain) - {None}), most, low, high)
+
+
+def placed(criterion, row, event, index):
+    """Whether an event lies in the window, and under observation where that is asked."""
+    begun = ended = event["event_date"]
+    if criterion.dated_by == "end":
+        known = begun is not None and event["duration_days"] is not None
+        ended = begun + dt.timedelta(days=event["duration_days"]) if known else None
+    first, last = criterion.within_days
+    if first is not None:
+        yield not_after(index + dt.timedelta(days=first), ended)
+    if last is not None:
+        yield not_after(ended, index + dt.timedelta(days=last))
+    if criterion.observed:
+        yield not_after(row["first_observation_date"], begun)
+        yield not_after(begun, row["last_observation_date"])
+        if last is None:
+            yield not_after(ended, row["last_observation_date"])
+
+
+def not_after(first, second):
+    return None if first is None or second is None else first <= second
+
+
+def between(fewest, most, low, high):
+    """Whether a number that is not fully known lies between bounds."""
+    high = math.inf if high is None else high
+    if low <= fewest and most <= high:
         return True
-    return None if possible >= criterion.at_least else False
+    return None if most >= low and fewest <= high else False
 
 
 def window(row, start, end, days):
@@ -248,8 +305,8 @@ def keys_of(members):
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # pandas, of infinity
 @given(
     tables=frames(),
-    inclusion=st.lists(criteria() | event_criteria(), max_size=3),
-    exclusion=st.lists(criteria() | event_criteria(), max_size=3),
+    inclusion=st.lists(ANY_KIND, max_size=3),
+    exclusion=st.lists(ANY_KIND, max_size=3),
     windows=st.tuples(st.integers(0, 8), st.integers(0, 8)),
     data=st.data(),
 )
