@@ -208,6 +208,11 @@ def parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
         loader.dispose()
 
 
+def yaml_text(document: Any) -> str:
+    """A document as text that `parse_yaml` reads back, its keys in their order."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
 def _check_extent(text: str, path: Path) -> None:
     """Refuse what would cost stack, memory or time without end once nodes are made of it."""
     open_since: list[tuple[str | None, int]] = []

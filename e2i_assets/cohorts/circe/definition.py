@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from e2i_assets.cohorts.circe.concept_sets import read_concept_sets
@@ -15,7 +14,7 @@ from e2i_assets.cohorts.circe.document import CirceError, Node, Refusal, Refusal
 from e2i_assets.cohorts.circe.records import Events
 from e2i_assets.cohorts.circe.rules import AGE_BY_YEAR, INDEX_DATE, INDEX_END, Rules
 from e2i_assets.cohorts.config import CohortConfig
-from e2i_assets.config_files import parse_settings
+from e2i_assets.config_files import parse_settings, yaml_text
 from e2i_assets.ingest.mapping import Mapping
 
 EXITS = ("EndStrategy", "CensoringCriteria")
@@ -243,9 +242,7 @@ def _checked(
     notes: tuple[str, ...],
 ) -> Definition:
     """Both files as text, read back as they will be."""
-    texts = [
-        yaml.safe_dump(part, sort_keys=False, allow_unicode=True, width=110) for part in (cohort, mapping)
-    ]
+    texts = [yaml_text(part) for part in (cohort, mapping)]
     content, lines = parse_settings(texts[0], path)
     try:
         config = CohortConfig.model_validate(content)
