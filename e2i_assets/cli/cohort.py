@@ -197,7 +197,7 @@ def import_(
             | {"files": [str(path) for path in written], "rules": imported.rules, "notes": imported.notes}
         )
         return
-    rows = [[i, c.name, c.condition] for i, c in enumerate(imported.config.criteria, start=1)]
+    rows = [[i, c.description, c.condition] for i, c in enumerate(imported.config.criteria, start=1)]
     show_table("Criteria", ["#", "rule", "condition"], rows)
     for note in imported.notes:
         say(f"note: {note}")

@@ -54,7 +54,7 @@ def with_event_counts(config: CohortConfig, journeys: ir.Table, events: ir.Table
     if EVENT_COST in events.columns and events[EVENT_COST].type().is_numeric():
         dated = dated.filter((dated[EVENT_COST] >= 0).fill_null(True))
     placed = dated.join(indexed, JOURNEY_KEY)
-    sums = {}
+    sums: dict[str, Any] = {}
     for i, criterion in enumerate(config.event_criteria):
         certain, possible = _counts(criterion, placed, config)
         sums |= zip(counted(i), _totals(criterion, certain, possible, placed), strict=True)
