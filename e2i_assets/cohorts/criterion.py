@@ -220,6 +220,8 @@ class GroupCriterion(StrictModel):
         name: what the attrition table calls it.
         of: the criteria, which may be groups again.
         at_least, at_most: how many of them; with `at_most` alone there need be none.
+        description: the rule in words.
+        clinical_rationale: why it is asked for.
     """
 
     name: Text

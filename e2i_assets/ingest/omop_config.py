@@ -86,6 +86,7 @@ class Asked(_Model):
         field: a column of the record's table, or `start_date`, `end_date` (as recorded), `length` (days from
             the first to the last, reckoned where none is recorded), `age` (year of the record less year of
             birth), `gender_concept_id`, `visit_concept_id`.
+        operator: how it is compared; `between` includes both ends.
         value: a number, an ISO date, a list of numbers (`in`, `not_in`), or low and high (`between`).
     """
 

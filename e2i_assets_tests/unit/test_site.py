@@ -88,6 +88,7 @@ def test_a_key_is_shown_with_what_it_may_be() -> None:
     )
     (criteria,) = [line for line in lines if line.startswith("| `inclusion_criteria`")]
     assert (
-        "list of [Criterion](#criterion) or [Event criterion](#event-criterion) | **required** |" in criteria
+        "list of [Criterion](#criterion) or [Event criterion](#event-criterion) or "
+        "[Group criterion](#group-criterion) | **required** |" in criteria
     )
     assert any(line.startswith("### Temporal requirements") for line in lines)
