@@ -31,9 +31,9 @@ class ConceptSets:
         if number is None:
             return None
         if number not in self.names:
-            raise node.refuse(key, f"there is no concept set {number}", "Choose one that is there.")
+            raise node.refused_at(key, f"there is no concept set {number}", "Choose one that is there.")
         if not self.contents[number]["concepts"]:
-            raise node.refuse(
+            raise node.refused_at(
                 key, f"nothing is in the concept set {self.names[number]}", "Put concepts into it."
             )
         self.used.add(number)
@@ -55,7 +55,7 @@ def read_concept_sets(expression: Node, refusals: Refusals) -> ConceptSets:
         with refusals.collect():
             number = node.whole("id")
             if number is None or number in sets.names:
-                raise node.refuse("id", "is missing, or that of another set", "Number the sets apart.")
+                raise node.refused_at("id", "is missing, or that of another set", "Number the sets apart.")
             name = unique(slug(node.text("name")) or f"set_{number}", sets.names.values())
             contents = _contents(node.child("expression"), node)
             node.done()
@@ -71,7 +71,7 @@ def _contents(expression: Node | None, concept_set: Node) -> dict[str, Any]:
     for item in expression.children("items"):
         concept = item.child("concept")
         if concept is None:
-            raise item.refuse("concept", "is missing", "Export the definition again.")
+            raise item.refused_at("concept", "is missing", "Export the definition again.")
         stated: dict[str, Any] = {"id": concept_id(concept)}
         if not item.flag("includeDescendants"):
             stated["descendants"] = False

@@ -149,7 +149,7 @@ def _translated(expression: Node, refusals: Refusals, asked: Asked) -> Translate
             name = node.text("name") or f"Rule {number}"
             group = node.child("expression")
             if group is None:
-                raise node.refuse("expression", "is missing", "Export the definition again.")
+                raise node.refused_at("expression", "is missing", "Export the definition again.")
             criteria.append(rules.criterion(group, name, node.text("description") or name))
             names.append(name)
             node.done()
@@ -169,13 +169,13 @@ def _index(expression: Node, events: Events, refusals: Refusals) -> dict[str, An
         with refusals.collect():
             names.append(events.use(node))
     if not names and not refusals.found:
-        raise primary.refuse("CriteriaList", "names no initial event", "Add one.")
+        raise primary.refused_at("CriteriaList", "names no initial event", "Add one.")
     days = {"PriorDays": 0, "PostDays": 0}
     if window := primary.child("ObservationWindow"):
         for key in days:
             days[key] = window.whole(key) or 0
             if not 0 <= days[key] <= 36_500:
-                raise window.refuse(key, "is not between 0 and 36,500 days", "Correct it.")
+                raise window.refused_at(key, "is not between 0 and 36,500 days", "Correct it.")
         window.done()
     limit = _limit(primary, "PrimaryCriteriaLimit")
     primary.done()
@@ -193,7 +193,7 @@ def _limit(node: Node, key: str) -> str:
     stated = node.child(key)
     kind = (stated.text("Type").upper() if stated else "") or "FIRST"
     if kind not in LIMITS:
-        raise node.refuse(key, "is none of All, First and Last", "Correct it.")
+        raise node.refused_at(key, "is none of All, First and Last", "Correct it.")
     return kind
 
 
@@ -206,12 +206,12 @@ def _check_limits(expression: Node) -> None:
     if not of_all:
         return
     if expression.has("AdditionalCriteria") or expression.has("InclusionRules"):
-        raise primary.refuse(
+        raise primary.refused_at(
             "PrimaryCriteriaLimit", "All: which event is the index event would depend on the rules that it "
             "meets, and a cohort has one index date per person", FIRST_OF_ALL,
         )  # fmt: skip
     if entries == "ALL":
-        raise expression.refuse(
+        raise expression.refused_at(
             "ExpressionLimit", "All: a person would enter several times, and a cohort has one index date per "
             "person", FIRST_OF_ALL,
         )  # fmt: skip
@@ -221,7 +221,7 @@ def _check_exits(expression: Node, leave_out: tuple[str, ...]) -> None:
     """Members are followed to the end of their observation; eras of one event need no collapsing."""
     for key in EXITS:
         if expression.has(key) and key not in leave_out:
-            raise expression.refuse(
+            raise expression.refused_at(
                 key, "members are followed to the end of their observation, and do not leave before",
                 f"Who is a member does not depend on it: import again with --leave-out {key} to do without "
                 "it, and state the horizon in the scope.",
@@ -229,7 +229,7 @@ def _check_exits(expression: Node, leave_out: tuple[str, ...]) -> None:
         expression.take(key)
     if collapse := expression.child("CollapseSettings"):
         if (kind := collapse.text("CollapseType").upper()) not in ("", "ERA"):
-            raise collapse.refuse("CollapseType", f"{kind[:20]} is not ERA", "Correct it.")
+            raise collapse.refused_at("CollapseType", f"{kind[:20]} is not ERA", "Correct it.")
         collapse.whole("EraPad")  # one event per person: there is nothing to collapse
         collapse.done()
 

@@ -150,7 +150,7 @@ class Node:
         """The path of a key below."""
         return f"{self.path}.{key}"
 
-    def refuse(self, key: str, reason: str, advice: str = INSTEAD) -> Refusal:
+    def refused_at(self, key: str, reason: str, advice: str = INSTEAD) -> Refusal:
         """A refusal of what stands at a key."""
         return refused(self.at(key), reason, advice)
 
@@ -162,7 +162,7 @@ class Node:
         """
         for key, value in self.content.items():
             if key not in self.taken and not _is_empty(value):
-                raise self.refuse(key, f"{key} is not supported", (advice or {}).get(key, INSTEAD))
+                raise self.refused_at(key, f"{key} is not supported", (advice or {}).get(key, INSTEAD))
 
 
 def read_document(path: Path) -> tuple[Node, str, str]:

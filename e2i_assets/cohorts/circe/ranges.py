@@ -53,7 +53,7 @@ def date_range(node: Node) -> Comparison:
         try:
             return dt.date.fromisoformat(text)
         except ValueError:
-            raise node.refuse(key, f"{text[:20]} is no day as 2024-01-31", "Correct it.") from None
+            raise node.refused_at(key, f"{text[:20]} is no day as 2024-01-31", "Correct it.") from None
 
     return _range(node, day)
 
@@ -61,17 +61,17 @@ def date_range(node: Node) -> Comparison:
 def _range(node: Node, read: Any) -> Comparison:
     operator = OPERATORS.get(node.text("Op").lower())
     if operator is None:
-        raise node.refuse("Op", f"is none of {', '.join(OPERATORS)}", "Correct it.")
+        raise node.refused_at("Op", f"is none of {', '.join(OPERATORS)}", "Correct it.")
     low = read("Value")
     if low is None:
-        raise node.refuse("Value", "is missing, so nothing is asked", "State it, or remove the range.")
+        raise node.refused_at("Value", "is missing, so nothing is asked", "State it, or remove the range.")
     if not operator.endswith("between"):
         node.take("Extent")  # ATLAS leaves it behind when the operator changes
         node.done()
         return Comparison(operator, low)
     high = read("Extent")
     if high is None or high < low:
-        raise node.refuse("Extent", "is missing, or less than Value", "Correct it.")
+        raise node.refused_at("Extent", "is missing, or less than Value", "Correct it.")
     node.done()
     return Comparison(operator, [low, high])
 

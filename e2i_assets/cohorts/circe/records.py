@@ -111,7 +111,7 @@ class Events:
         if len(kinds) != 1:
             raise refused(criteria.path, "must name one kind of criterion", "Export the definition again.")
         if kinds[0] not in KINDS:
-            raise criteria.refuse(
+            raise criteria.refused_at(
                 kinds[0][:60], f"criteria of this kind are not read; there are {', '.join(KINDS)}"
             )
         node = criteria.child(kinds[0])
@@ -148,7 +148,7 @@ def _comparison(node: Node, key: str, ask: Ask) -> Comparison | None:
         exclude = f"{key}Exclude"
         excluded = key.endswith("Type") and node.flag(exclude)
         if ask.field == "visit_concept_id" and node.has(exclude):
-            raise node.refuse(exclude, "the reference engine has no such key", INSTEAD)
+            raise node.refused_at(exclude, "the reference engine has no such key", INSTEAD)
         return concepts(node, key, exclude=excluded)
     below = node.child(key)
     if below is None:

@@ -58,7 +58,7 @@ class Rules:
         """One criterion on events around the index event."""
         criteria = node.child("Criteria")
         if criteria is None:
-            raise node.refuse("Criteria", "is missing", "Export the definition again.")
+            raise node.refused_at("Criteria", "is missing", "Export the definition again.")
         event = self.events.use(criteria)
         observed = not node.flag("IgnoreObservationPeriod")
         stated: dict[str, Any] = {
@@ -101,12 +101,14 @@ class Rules:
             parts.append(_compared(AGE_BY_YEAR, whole_range(age), f"{name}, age"))
         if (gender := concepts(node, "Gender")) is not None:
             if counted_out:
-                raise node.refuse(
+                raise node.refused_at(
                     "Gender", "under AT_MOST those whose gender is not known could not be counted",
                     "Ask for the other gender in a group of ALL.",
                 )  # fmt: skip
             if unknown := sorted(set(gender.value) - set(GENDERS)):
-                raise node.refuse("Gender", f"concept {unknown[0]} is neither 8507 (male) nor 8532 (female)")
+                raise node.refused_at(
+                    "Gender", f"concept {unknown[0]} is neither 8507 (male) nor 8532 (female)"
+                )
             parts.append(
                 {"field": "gender", "operator": "in", "value": sorted({GENDERS[g] for g in gender.value})}
             )
@@ -124,17 +126,17 @@ class Rules:
 def _day(window: Node, side: str, open_side: int, observed: bool) -> int | None:
     node = window.child(side)
     if node is None:
-        raise window.refuse(side, "is missing", "State it.")
+        raise window.refused_at(side, "is missing", "State it.")
     days, coefficient = node.whole("Days"), node.whole("Coeff")
     node.done()
     if coefficient not in (-1, 1):
-        raise node.refuse("Coeff", "is neither -1 nor 1", "Correct it.")
+        raise node.refused_at("Coeff", "is neither -1 nor 1", "Correct it.")
     if days is None:
         if observed and coefficient != open_side:
             raise refused(node.path, "is open to the side of the other end", "State the days.")
         return None
     if not 0 <= days <= 36_500:
-        raise node.refuse("Days", "is not between 0 and 36,500", "Correct it.")
+        raise node.refused_at("Days", "is not between 0 and 36,500", "Correct it.")
     return days * coefficient
 
 
@@ -145,9 +147,9 @@ def _occurrence(correlated: Node) -> dict[str, Any]:
         return {}
     kind, count = node.whole("Type"), node.whole("Count")
     if kind not in (EXACTLY, AT_MOST, AT_LEAST):
-        raise node.refuse("Type", "is none of 0 (exactly), 1 (at most) and 2 (at least)", "Correct it.")
+        raise node.refused_at("Type", "is none of 0 (exactly), 1 (at most) and 2 (at least)", "Correct it.")
     if count is None or count < 0:
-        raise node.refuse("Count", "is no number of events", "Correct it.")
+        raise node.refused_at("Count", "is no number of events", "Correct it.")
     distinct, column = node.flag("IsDistinct"), node.text("CountColumn")
     node.done()
     if kind == AT_LEAST and count == 0:
@@ -159,7 +161,7 @@ def _occurrence(correlated: Node) -> dict[str, Any]:
     if distinct and not (count == 0 or (kind == AT_LEAST and count == 1)):
         if column != "START_DATE":
             what = column or "DOMAIN_CONCEPT"
-            raise node.refuse(
+            raise node.refused_at(
                 "CountColumn", f"different {what} cannot be counted", "Count all, or different start dates."
             )
         stated["distinct"] = "event_date"
@@ -173,15 +175,15 @@ def _bounds(group: Node, kind: str, count: int | None, parts: int) -> dict[str, 
     if kind == "ANY":
         return {"at_least": 1}
     if kind not in ("AT_LEAST", "AT_MOST"):
-        raise group.refuse("Type", "is none of ALL, ANY, AT_LEAST and AT_MOST", "Correct it.")
+        raise group.refused_at("Type", "is none of ALL, ANY, AT_LEAST and AT_MOST", "Correct it.")
     if count is None or count < 0:
-        raise group.refuse("Count", "is no number of criteria", "Correct it.")
+        raise group.refused_at("Count", "is no number of criteria", "Correct it.")
     if kind == "AT_MOST":
         return {"at_most": count}
     if count == 0:
         raise refused(group.path, "at least 0 criteria asks nothing", ASKS_NOTHING)
     if count > parts:
-        raise group.refuse("Count", f"{count} of {parts} criteria can never be met", "Correct it.")
+        raise group.refused_at("Count", f"{count} of {parts} criteria can never be met", "Correct it.")
     return {"at_least": count}
 
 
