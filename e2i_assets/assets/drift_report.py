@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.assets import shown
+from e2i_assets.assets.reference_profile import in_clusters
 from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.assets.version_model import model_of_version
+from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.features import FeatureSet
 from e2i_assets.gates.drift_report import LOOK, LOOK_AT_PERFORMANCE, NO_DRIFT
 from e2i_assets.html_pages import template_hash
@@ -27,7 +29,7 @@ from e2i_assets.monitoring.model_profile import ModelProfile
 from e2i_assets.monitoring.page import TEMPLATE, drift_page
 from e2i_assets.monitoring.rows import drift_rows, performance_rows
 from e2i_assets.monitoring.severity import WEIGHTS
-from e2i_assets.monitoring.watching import Seen, Watched, watch
+from e2i_assets.monitoring.watching import CLUSTER, Seen, Watched, watch
 from e2i_assets.registry.errors import RegistryError
 from e2i_assets.registry.ledger import Version
 from e2i_assets.resources.artifacts import A
@@ -76,8 +78,8 @@ class Since:
     """What there is of a version since it was made.
 
     Attributes:
-        new: features of patients who had no split then, of one journey of each.
-        answers: what it answered, the newest last.
+        new: features of patients who had no split then, of one journey of each, with their `CLUSTER`.
+        answers: what it answered, the newest last; the same.
     """
 
     version: Version
@@ -89,8 +91,10 @@ class Since:
 def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
     """The asset `<scope>/drift_report` of a prediction."""
 
-    def drift_report(context: StageContext, features: FeatureSet, newest: ModelProfile) -> StageResult:
-        since = what_came(context, features, newest)
+    def drift_report(
+        context: StageContext, features: FeatureSet, newest: ModelProfile, cohort: Cohort
+    ) -> StageResult:
+        since = what_came(context, features, newest, cohort)
         model = model_in_use(context, since, TrainedModel)
         looked_at = seen(scope, since.profile, features, since.new, since.answers, model)
         return reported(context, scope, since, watch(since.profile, looked_at, scope.problem))
@@ -98,10 +102,8 @@ def build_drift_report(scope: PredictiveScope) -> dg.AssetsDefinition:
     return watching_stage(scope)(drift_report)
 
 
-def watching_stage(
-    scope: Scope, **others: str
-) -> Callable[[Callable[..., StageResult]], dg.AssetsDefinition]:
-    """What makes the asset `<scope>/drift_report` of a function of features, newest profile and `others`."""
+def watching_stage(scope: Scope) -> Callable[[Callable[..., StageResult]], dg.AssetsDefinition]:
+    """What makes the asset `<scope>/drift_report` of a function of features, newest profile and cohort."""
     return stage(
         key=stage_key(scope, "drift_report"),
         group=scope.name,
@@ -110,12 +112,16 @@ def watching_stage(
         "data, its predictions, and how they come true. Warns, and blocks nothing.",
         kinds={"html", "postgres"},
         warnings=(NO_DRIFT,),
-        inputs={"features": "features", "newest": stage_key(scope, "reference_profile"), **others},
+        inputs={
+            "features": "features",
+            "newest": stage_key(scope, "reference_profile"),
+            "cohort": "cohort",
+        },
         config=lambda context: _watched_now(context, scope),
     )
 
 
-def what_came(context: StageContext, features: FeatureSet, newest: ModelProfile) -> Since:
+def what_came(context: StageContext, features: FeatureSet, newest: ModelProfile, cohort: Cohort) -> Since:
     """What there is since the answering version was made.
 
     Raises:
@@ -124,7 +130,8 @@ def what_came(context: StageContext, features: FeatureSet, newest: ModelProfile)
     version, profile = answering(context, newest.model_name)
     seen_before = patients_seen(context.warehouse, context.partition, version.created_at)
     answers = answers_of(context.warehouse, version.model_name, version.version)
-    return Since(version, profile, new_patients(features, seen_before), answers)
+    new = new_patients(features, seen_before)
+    return Since(version, profile, in_clusters(new, cohort), in_clusters(answers, cohort))
 
 
 def reported(context: StageContext, scope: Scope, since: Since, watched: Watched) -> StageResult:
@@ -237,13 +244,25 @@ def seen(
     if known.sum():
         outcomes = labelled("new patients", to_judge[known], names, scope).y
         predicted_of_known = of_them[known]
-    return Seen(new[names], asked_of(answers), predicted, outcomes, predicted_of_known)
+    clusters = clusters_predicted(predicted, of_requests, answers, new)
+    return Seen(new[[*names, CLUSTER]], asked_of(answers), predicted, clusters, outcomes, predicted_of_known)
 
 
 def asked_of(answers: pd.DataFrame) -> pd.DataFrame | None:
     """Features that requests came with, those that are kept; None where none are."""
-    asked = pd.DataFrame(answers["features"].dropna().tolist())
-    return asked if len(asked) else None
+    asked = answers[answers["features"].notna()]
+    if asked.empty:
+        return None
+    return pd.DataFrame(asked["features"].tolist()).assign(**{CLUSTER: asked[CLUSTER].to_numpy()})
+
+
+def clusters_predicted(
+    predicted: np.ndarray | None, of_requests: np.ndarray | None, answers: pd.DataFrame, new: pd.DataFrame
+) -> np.ndarray | None:
+    """`CLUSTER` of each prediction: those of requests, or of new patients."""
+    if predicted is None:
+        return None
+    return (answers if predicted is of_requests else new)[CLUSTER].to_numpy()
 
 
 def logged(profile: ModelProfile, answers: pd.DataFrame) -> np.ndarray | None:

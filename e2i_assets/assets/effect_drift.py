@@ -9,6 +9,7 @@ import pandas as pd
 from e2i_assets.assets.drift_report import (
     Since,
     asked_of,
+    clusters_predicted,
     logged,
     model_in_use,
     reported,
@@ -43,13 +44,13 @@ def build_effect_drift(scope: CausalScope) -> dg.AssetsDefinition:
     def drift_report(
         context: StageContext, features: FeatureSet, newest: ModelProfile, cohort: Cohort
     ) -> StageResult:
-        since = what_came(context, features, newest)
+        since = what_came(context, features, newest, cohort)
         new = since.new.merge(features.outcomes, on="patient_journey_id", how="left", validate="1:1")
         rows = causal_rows([new], features.features, scope).clustered(cohort.members)
         model = model_in_use(context, since, UpliftModel)
         return reported(context, scope, since, watched_effects(since, rows, model))
 
-    return watching_stage(scope, cohort="cohort")(drift_report)
+    return watching_stage(scope)(drift_report)
 
 
 def watched_effects(since: Since, rows: CausalRows, model: UpliftModel | None) -> Watched:
@@ -64,7 +65,8 @@ def watched_effects(since: Since, rows: CausalRows, model: UpliftModel | None) -
     if of_requests is not None and len(of_requests) < MINIMUM_ROWS:
         of_requests = None
     if model is None:
-        seen = Seen(rows.frame, asked, of_requests, left_out={PROPENSITY: NO_MODEL})
+        clusters = clusters_predicted(of_requests, of_requests, since.answers, rows.frame)
+        seen = Seen(rows.frame, asked, of_requests, clusters, left_out={PROPENSITY: NO_MODEL})
         return watched(profile, seen, (), {"effect": NO_MODEL}, "")
     effects = predicted_of(model, rows.frame)
     assert profile.assignment is not None
@@ -76,9 +78,9 @@ def watched_effects(since: Since, rows: CausalRows, model: UpliftModel | None) -
         *predicted_average(profile, effects),
         *effect_figures(profile, known, predicted_of(model, known.frame), unavailable),
     )
-    seen = Seen(
-        watched_columns(model, rows, propensity), asked, effects if of_requests is None else of_requests
-    )
+    predicted = effects if of_requests is None else of_requests
+    clusters = clusters_predicted(predicted, of_requests, since.answers, rows.frame)
+    seen = Seen(watched_columns(model, rows, propensity), asked, predicted, clusters)
     return watched(profile, seen, figures, unavailable, ASSUMPTION)
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from e2i_assets.assets.reference_profile import profile_stage, profiled, require_one_model
+from e2i_assets.assets.reference_profile import in_clusters, profile_stage, profiled, require_one_model
 from e2i_assets.assets.scoped import SEED
 from e2i_assets.causal.report import Effect
 from e2i_assets.causal.scores import Estimate
@@ -20,6 +20,7 @@ from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.effects import AVERAGE, BEYOND_PREDICTED, QINI, assignment_baselines
 from e2i_assets.monitoring.model_profile import PROPENSITY, Assignment, Baseline, ModelProfile
 from e2i_assets.monitoring.profile import ReferenceProfile
+from e2i_assets.monitoring.watching import CLUSTER
 from e2i_assets.registry.registered import RegisteredModel
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult
@@ -39,7 +40,7 @@ def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
         cohort: Cohort,
     ) -> StageResult:
         require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
-        train = one_of_each(splits.train, "patient_id")
+        train = in_clusters(one_of_each(splits.train, "patient_id"), cohort)
         rows = causal_rows([train], splits.features, scope).clustered(cohort.members)
         assignment, propensity = assigned(model, rows)
         profile = ModelProfile(
@@ -49,7 +50,7 @@ def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
             scope.problem_type,
             (),
             scope.target,
-            ReferenceProfile.of(watched_columns(model, rows, propensity)),
+            ReferenceProfile.of(watched_columns(model, rows, propensity), clusters=CLUSTER),
             ReferenceProfile.from_document(evaluation.predicted or {"rows": 0, "columns": {}}),
             (),
             QINI,
@@ -60,12 +61,12 @@ def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
         )
         return profiled(context, profile, len(train), model.average.estimate)
 
-    return profile_stage(scope, cohort="cohort")(reference_profile)
+    return profile_stage(scope)(reference_profile)
 
 
 def watched_columns(model: UpliftModel, rows: CausalRows, propensity: np.ndarray) -> pd.DataFrame:
     """What is watched of patients whose outcomes need not be known."""
-    columns = [*model.features, model.treatment]
+    columns = [*model.features, model.treatment, CLUSTER]
     return rows.frame[columns].assign(**{PROPENSITY: propensity})
 
 

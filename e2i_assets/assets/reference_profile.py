@@ -7,8 +7,12 @@ from collections.abc import Callable
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 
 from e2i_assets.assets.scoped import labelled, stage_key
+from e2i_assets.cohorts.cohort import Cohort, clusters_of
+from e2i_assets.contracts.base import key_of
+from e2i_assets.contracts.patients import HcpProfiles
 from e2i_assets.modeling.artifacts import Evaluated, Splits
 from e2i_assets.modeling.metrics.calibration import calibration_bins
 from e2i_assets.modeling.problems.base import Evaluation
@@ -17,7 +21,7 @@ from e2i_assets.modeling.training.model import TrainedModel
 from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.model_profile import Baseline, ModelProfile, predictions_frame
 from e2i_assets.monitoring.profile import ReferenceProfile
-from e2i_assets.monitoring.watching import IDEAL, TOLD
+from e2i_assets.monitoring.watching import CLUSTER, IDEAL, TOLD
 from e2i_assets.registry.errors import RegistryError
 from e2i_assets.registry.registered import RegisteredModel
 from e2i_assets.resources.store import Published
@@ -35,12 +39,20 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
         model: TrainedModel,
         evaluation: Evaluated,
         registered: RegisteredModel,
+        cohort: Cohort,
     ) -> StageResult:
         require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
         names = list(model.features)
-        train, validation = (one_of_each(split, "patient_id") for split in (splits.train, splits.validation))
+        train, validation = (
+            in_clusters(one_of_each(split, "patient_id"), cohort)
+            for split in (splits.train, splits.validation)
+        )
         known = labelled("validation", validation, names, scope)
         predicted = model.predict(known.X)
+        clusters = validation.loc[known.X.index, CLUSTER]
+        predicted_in_clusters = predictions_frame(predicted, model.labels).assign(
+            **{CLUSTER: clusters.to_numpy()}
+        )
         binary = predicted.ndim == 1 and scope.problem.of_classes
         result = evaluation.evaluation
         profile = ModelProfile(
@@ -51,8 +63,8 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
             model.labels,
             scope.target,
             # Those whose outcome is not known are among those who come later, too.
-            ReferenceProfile.of(train[names]),
-            ReferenceProfile.of(predictions_frame(predicted, model.labels)),
+            ReferenceProfile.of(train, names, clusters=CLUSTER),
+            ReferenceProfile.of(predicted_in_clusters, clusters=CLUSTER),
             tuple(one._asdict() for one in calibration_bins(known.y, predicted)) if binary else (),
             result.primary_metric,
             scope.problem.greater_is_better,
@@ -66,8 +78,14 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
     return profile_stage(scope)(reference_profile)
 
 
-def profile_stage(scope: Scope, **others: str) -> Callable[[Callable[..., StageResult]], dg.AssetsDefinition]:
-    """What makes the asset of a function of splits, model, evaluation, registered model and `others`."""
+def in_clusters(frame: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """Rows by journey with `CLUSTER`: the HCP who treats the patient."""
+    hcps = clusters_of(frame["patient_journey_id"], cohort.members, key_of(HcpProfiles))
+    return frame.assign(**{CLUSTER: hcps})
+
+
+def profile_stage(scope: Scope) -> Callable[[Callable[..., StageResult]], dg.AssetsDefinition]:
+    """What makes the asset of a function of splits, model, evaluation, registered model and cohort."""
     stages = {"model": "trained_model", "evaluation": "evaluation", "registered": "registered_model"}
     return stage(
         key=stage_key(scope, "reference_profile"),
@@ -79,7 +97,7 @@ def profile_stage(scope: Scope, **others: str) -> Callable[[Callable[..., StageR
         inputs={
             "splits": "splits",
             **{name: stage_key(scope, key) for name, key in stages.items()},
-            **others,
+            "cohort": "cohort",
         },
         config=lambda context: {"scope": scope.model_dump(mode="json")},
         lost=_lost,

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import MLFLOW_RUN
 from e2i_assets.assets.known_truth import generator_knows, test_told, true_effects
+from e2i_assets.assets.reference_profile import in_clusters
 from e2i_assets.assets.scoped import SEED, stage_key
 from e2i_assets.assets.uplift_model import ends, segment_rows
 from e2i_assets.causal.scores import Estimate
@@ -31,6 +32,7 @@ from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows, development
 from e2i_assets.monitoring.clusters import one_of_each
 from e2i_assets.monitoring.model_profile import predictions_frame
 from e2i_assets.monitoring.profile import ReferenceProfile
+from e2i_assets.monitoring.watching import CLUSTER
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 
@@ -96,9 +98,11 @@ def _evaluate_once(
             minimum=context.quality.minimum_cell_count,
             truth=_truth(declared, test, others) if declared else None,
         )
-        patients = one_of_each(test.frame, "patient_id")
+        patients = in_clusters(one_of_each(test.frame, "patient_id"), cohort)
         predicted = predictions_frame(model.predict(patients[list(model.features)])[0], ())
-        evaluated = UpliftEvaluated(result, model.fingerprint, ReferenceProfile.of(predicted).document())
+        predicted[CLUSTER] = patients[CLUSTER].to_numpy()
+        predictions = ReferenceProfile.of(predicted, clusters=CLUSTER)
+        evaluated = UpliftEvaluated(result, model.fingerprint, predictions.document())
         opened.result = _RECORD.dump_python(evaluated, mode="json")
     return evaluated
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+import pandas as pd
 import polars as pl
 
 from e2i_assets.cohorts.attrition import CohortResult
@@ -34,3 +35,13 @@ class Cohort:
         members = pl.read_parquet(folder / "members.parquet")
         result = from_json(CohortResult, read_json(folder, "result.json"))
         return cls(members, result, read_json(folder, "raw_versions.json"))
+
+
+def clusters_of(journeys: pd.Series, members: pl.DataFrame, column: str) -> pd.Series:
+    """What the members of a cohort share in one of its columns, such as the HCP, by journey.
+
+    Args:
+        journeys: `patient_journey_id` of rows; one of whom nothing is known is a cluster by itself.
+    """
+    known = dict(members.select("patient_journey_id", column).drop_nulls().iter_rows())
+    return journeys.map(known).fillna("alone " + journeys)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
 from e2i_assets.monitoring import statistics
+from e2i_assets.monitoring.clusters import Clusters
 from e2i_assets.monitoring.columns import DATE, EMPTY, LEVELS, read_column
 from e2i_assets.monitoring.profile import (
     GROUPS,
     ColumnProfile,
+    in_clusters,
     mean_and_std,
     ordered_known,
     profile_of_values,
@@ -68,20 +70,39 @@ class Compared:
     now: tuple[float, ...] = ()
 
 
-def compare(reference: ColumnProfile, current: ColumnProfile | pd.Series) -> Compared | None:
-    """Compare a column with its profile; None where the two hold different kinds of values."""
-    if isinstance(current, pd.Series):
+def compare(
+    reference: ColumnProfile, current: ColumnProfile | pd.Series, clusters: Clusters | None = None
+) -> Compared | None:
+    """Compare a column with its profile; None where the two hold different kinds of values.
+
+    Rows of one cluster count as so many independent ones as they are worth: cells, tests and what chance
+    gives are of those.
+
+    Args:
+        clusters: of the rows of a current column that is no profile.
+    """
+    ordered = None
+    if isinstance(current, ColumnProfile):
+        now = current
+    else:
         kind, values = read_column(current, reference.kind)
         if isinstance(values, np.ndarray) and reference.kind == kind != EMPTY:
-            return _numbers(reference, _counted(kind, values))
-        current = profile_of_values(kind, values)
-    if EMPTY in (reference.kind, current.kind):
-        return Compared(reference, current, _missing(reference, current))
-    if reference.kind != current.kind:
+            now, ordered = _counted(kind, values)
+        else:
+            now = profile_of_values(kind, values)
+        now = in_clusters(now, current, values, clusters)
+    known = (one.correlation for one in (reference, now) if one.correlation is not None)
+    correlation = next(known, 1.0)
+    sides = reference.counted(correlation), now.counted(correlation)
+    if EMPTY in (reference.kind, now.kind):
+        compared = Compared(*sides, _missing(*sides))
+    elif reference.kind != now.kind:
         return None
-    if reference.kind == LEVELS:
-        return _levels(reference, current)
-    return _numbers(reference, _Cumulated(current))
+    elif reference.kind == LEVELS:
+        compared = _levels(*sides)
+    else:
+        compared = _numbers(sides[0], _Cumulated(sides[1], ordered))
+    return replace(compared, reference=reference, current=now)
 
 
 class _Cumulated:
@@ -97,6 +118,8 @@ class _Cumulated:
         """
         if self._ordered is not None:
             counted = np.searchsorted(self._ordered, edges, "right").astype(float)
+            if len(self._ordered):
+                counted *= self.profile.known / len(self._ordered)
             return counted, np.ones(len(edges), dtype=bool)
         own, total = np.array(self.profile.edges), float(self.profile.known)
         cumulated = np.concatenate([[0.0], np.cumsum(self.profile.counts[:-1]), [total]])
@@ -107,11 +130,11 @@ class _Cumulated:
         return np.clip(shares * total, low, high), low == high
 
 
-def _counted(kind: str, values: np.ndarray) -> _Cumulated:
+def _counted(kind: str, values: np.ndarray) -> tuple[ColumnProfile, np.ndarray]:
     ordered = ordered_known(values)
     mean, std = mean_and_std(ordered)
     missing = len(values) - len(ordered)
-    return _Cumulated(ColumnProfile(kind, len(values), missing, mean=mean, std=std), ordered)
+    return ColumnProfile(kind, len(values), missing, mean=mean, std=std), ordered
 
 
 def _numbers(reference: ColumnProfile, current: _Cumulated) -> Compared:
@@ -160,7 +183,7 @@ def _shares(
     return tuple(np.array([*names, "missing"], dtype=object)[filled].tolist()), sides[0], sides[1]
 
 
-def _bins(reference: ColumnProfile, rows: int, exact: np.ndarray) -> tuple[np.ndarray, int]:
+def _bins(reference: ColumnProfile, rows: float, exact: np.ndarray) -> tuple[np.ndarray, int]:
     """The bin of each cell, and the number of the last bin: about ten of as many rows; where there are few
     values, each its own if it can be.
 
@@ -173,10 +196,10 @@ def _bins(reference: ColumnProfile, rows: int, exact: np.ndarray) -> tuple[np.nd
     """
     least = statistics.EXPECTED * reference.rows / min(reference.rows, rows)
     full = least if reference.distinct <= _FEW_VALUES else max(least, reference.known / _BINS)
-    bins, number, size = list[int](), 0, 0
+    bins, number, size = list[int](), 0, 0.0
     for count, known in zip(reference.counts, exact, strict=True):
         if count and size >= least and (size >= full or count >= full):
-            number, size = number + 1, 0
+            number, size = number + 1, 0.0
         bins.append(number if count or not known else -1)
         size += count
     places = np.array(bins)

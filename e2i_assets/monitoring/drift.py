@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.json_files import to_json
-from e2i_assets.monitoring.clusters import one_of_each
+from e2i_assets.monitoring.clusters import Clusters
 from e2i_assets.monitoring.comparison import Compared, Effect, compare
 from e2i_assets.monitoring.errors import DriftError
 from e2i_assets.monitoring.profile import ReferenceProfile, require_frame
@@ -180,7 +180,8 @@ def detect_drift(
         columns: to compare; all of the reference when left out.
         alpha: share of comparisons without drift that may be told as drifted, at most.
         clusters: as of `ReferenceProfile.of`, of each side that is a frame: the column whose value rows share
-            that are not independent. Without it each row counts for itself.
+            that are not independent, such as the patients of a physician. A column in which they are alike
+            is then tested as of so many fewer rows. Without it each row counts for itself.
 
     Raises:
         DriftError: there is nothing to compare, or no such column.
@@ -196,7 +197,7 @@ def detect_drift(
         if isinstance(reference, ReferenceProfile)
         else ReferenceProfile.of(reference, columns, clusters=clusters)
     )
-    now = current if isinstance(current, ReferenceProfile) else _by_name(current, clusters)
+    now = current if isinstance(current, ReferenceProfile) else _by_name(current)
     names = list(was.columns) if columns is None else [str(name) for name in columns]
     unknown = sorted(set(names) - set(was.columns))
     if unknown:
@@ -212,14 +213,13 @@ def detect_drift(
     if min(was.rows, rows) < MINIMUM_ROWS:
         return DriftReport(was.rows, rows, alpha, tuple(ColumnDrift(name, "none") for name in names), added)
     sides: Any = now.columns if isinstance(now, ReferenceProfile) else now
-    compared = {name: compare(was.columns[name], sides[name]) for name in names if name in present}
+    of = Clusters(now, clusters) if clusters is not None and isinstance(now, pd.DataFrame) else None
+    compared = {name: compare(was.columns[name], sides[name], of) for name in names if name in present}
     return DriftReport(was.rows, rows, alpha, _judge(names, compared, alpha), added)
 
 
-def _by_name(frame: pd.DataFrame, clusters: str | None) -> pd.DataFrame:
+def _by_name(frame: pd.DataFrame) -> pd.DataFrame:
     require_frame(frame)
-    if clusters is not None:
-        frame = one_of_each(frame, clusters)
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 import polars as pl
 
 from e2i_assets.cohorts.small_cells import MINIMUM_CELL_COUNT
-from e2i_assets.monitoring.clusters import one_of_each
+from e2i_assets.monitoring.clusters import Clusters
 from e2i_assets.monitoring.columns import EMPTY, LEVELS, Levels, Values, read_column
 from e2i_assets.monitoring.document import Document
 from e2i_assets.monitoring.errors import DriftError
@@ -43,24 +43,40 @@ class ColumnProfile:
         hashes: of levels, or numbers of groups where `grouped`.
         names: of levels with five rows or more, by hash.
         grouped: whether the levels were too many to be counted one by one.
+        cluster_rows: rows of the cluster of a row, on average; 1 where each stands for itself.
+        correlation: of the column within clusters; None where nothing tells it.
     """
 
     kind: str
-    rows: int
-    missing: int
+    rows: int | float
+    missing: int | float
     edges: tuple[float, ...] = ()
-    counts: tuple[int, ...] = ()
+    counts: tuple[int | float, ...] = ()
     distinct: int = 0
     mean: float | None = None
     std: float | None = None
     hashes: tuple[int, ...] = ()
     names: Mapping[int, str] = ()  # type: ignore[assignment]
     grouped: bool = False
+    cluster_rows: float = 1.0
+    correlation: float | None = None
 
     @property
-    def known(self) -> int:
+    def known(self) -> int | float:
         """Rows with a value."""
         return self.rows - self.missing
+
+    def counted(self, correlation: float) -> ColumnProfile:
+        """As so many independent rows as its rows are worth (design effect: Kish 1965).
+
+        Args:
+            correlation: within clusters.
+        """
+        if self.cluster_rows == 1.0 or not correlation:
+            return self
+        worth = 1 / (1 + correlation * (self.cluster_rows - 1))
+        counts = tuple(count * worth for count in self.counts)
+        return replace(self, rows=self.rows * worth, missing=self.missing * worth, counts=counts)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", dict(self.names))
@@ -86,22 +102,22 @@ class ReferenceProfile(Document):
         """The profile of a frame, or of some of its columns.
 
         Args:
-            clusters: column whose value those rows share that are not independent, such as the journeys of a
-                patient: one row of each is drawn. It is not profiled itself unless it is among `columns`.
+            clusters: column whose value those rows share that are not independent, such as the patients of a
+                physician: how alike they are is kept of each column, and they count as so many fewer. It is
+                not profiled itself unless it is among `columns`.
 
         Raises:
             DriftError: no frame, a column that is there twice or not at all, or no rows.
         """
         require_frame(frame)
-        if clusters is not None:
-            frame = one_of_each(frame, clusters)
+        of = None if clusters is None else Clusters(frame, clusters)
         names = [name for name in frame.columns if name != clusters] if columns is None else list(columns)
         absent = sorted(str(name) for name in names if name not in frame.columns)
         if absent:
             raise DriftError("unknown_column", f"the frame has no column {', '.join(absent)}")
         if not len(frame):
             raise DriftError("nothing_to_compare", "the frame has no rows")
-        return cls(len(frame), {str(name): profile_of_values(*read_column(frame[name])) for name in names})
+        return cls(len(frame), {str(name): profile_of_column(frame[name], clusters=of) for name in names})
 
 
 def require_frame(frame: Any) -> None:
@@ -116,6 +132,29 @@ def require_frame(frame: Any) -> None:
     if not names.is_unique:
         twice = sorted(set(names[names.duplicated()]))
         raise DriftError("bad_frame", f"several columns are called {', '.join(twice)}")
+
+
+def profile_of_column(
+    column: pd.Series, kind: str | None = None, *, clusters: Clusters | None
+) -> ColumnProfile:
+    """The profile of a column.
+
+    Args:
+        kind: as of `read_column`.
+        clusters: of its rows; None where each stands for itself.
+    """
+    own, values = read_column(column, kind)
+    return in_clusters(profile_of_values(own, values), column, values, clusters)
+
+
+def in_clusters(
+    profile: ColumnProfile, column: pd.Series, values: Values, clusters: Clusters | None
+) -> ColumnProfile:
+    """A profile with what is known of the clusters of its rows."""
+    if clusters is None:
+        return profile
+    correlation = clusters.correlation(column, values)
+    return replace(profile, cluster_rows=clusters.mean_size, correlation=correlation)
 
 
 def profile_of_values(kind: str, values: Values) -> ColumnProfile:

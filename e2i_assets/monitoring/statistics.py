@@ -74,10 +74,11 @@ def distance_by_chance(n: float, m: float) -> float:
     return 0.8687 * float(np.sqrt(1 / n + 1 / m)) if n and m else 0.0
 
 
-def same_share(k: int, n: int, j: int, m: int) -> float:
-    """Fisher's exact p-value, both tails, of k of n rows against j of m."""
+def same_share(k: float, n: float, j: float, m: float) -> float:
+    """Fisher's exact p-value, both tails, of k of n rows against j of m, each rounded to whole rows."""
     from scipy import stats
 
+    k, n, j, m = (round(rows) for rows in (k, n, j, m))
     both = stats.hypergeom
     tails = both.cdf(j, n + m, k + j, m), both.sf(j - 1, n + m, k + j, m)
     return float(min(1.0, 2 * min(tails)))

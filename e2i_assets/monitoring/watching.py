@@ -24,6 +24,8 @@ from e2i_assets.monitoring.severity import SEVERITIES, WEIGHTS, worst
 
 ACCURACY = "accuracy"
 """Judged beside the primary metric: retraining has a floor for it."""
+CLUSTER = "treating HCP"
+"""Column of what came that says which rows are of one HCP, and so not independent of one another."""
 IDEAL = {"calibration_slope": 1.0, "calibration_intercept": 0.0}
 TOLD = (
     "roc_auc", "brier", "log_loss", ACCURACY,
@@ -37,9 +39,10 @@ class Seen:
     """What came since, of patients that the version was neither trained nor judged on.
 
     Attributes:
-        features: of new patients, by feature.
-        asked: features that requests came with, those that the scope lets be kept.
+        features: of new patients, by feature, with `CLUSTER` where it is known.
+        asked: features that requests came with, those that the scope lets be kept; the same.
         predicted: predictions in the shape of the problem's, of new patients or of requests.
+        predicted_clusters: `CLUSTER` of each prediction; None where each stands for itself.
         left_out: features of the profile that cannot be had of new patients, and why.
         outcomes, predicted_of_known: outcomes that are known, and the predictions for them, row by row.
     """
@@ -47,6 +50,7 @@ class Seen:
     features: pd.DataFrame
     asked: pd.DataFrame | None = None
     predicted: np.ndarray | None = None
+    predicted_clusters: np.ndarray | None = None
     outcomes: np.ndarray | None = None
     predicted_of_known: np.ndarray | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -164,6 +168,8 @@ def watched(
         common = [name for name in names if name in seen.asked]
         asked = _report(profile.features, seen.asked, common, alpha)
     now = None if seen.predicted is None else predictions_frame(seen.predicted, profile.labels)
+    if now is not None and seen.predicted_clusters is not None:
+        now = now.assign(**{CLUSTER: seen.predicted_clusters})
     prediction = _report(profile.predictions, now, list(profile.predictions.columns), alpha)
     if prediction is None:
         unjudged["prediction"] = (
@@ -180,7 +186,8 @@ def _report(
     """The comparison; None where there is too little on either side."""
     if current is None or not names or min(reference.rows, len(current)) < MINIMUM_ROWS:
         return None
-    return detect_drift(reference, current, columns=names, alpha=alpha)
+    clusters = CLUSTER if CLUSTER in current else None
+    return detect_drift(reference, current, columns=names, alpha=alpha, clusters=clusters)
 
 
 def _measured(

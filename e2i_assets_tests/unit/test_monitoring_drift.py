@@ -188,6 +188,51 @@ def test_rows_of_one_patient_are_no_more_evidence_than_one() -> None:
         detect_drift(was, now, clusters="hcp")
 
 
+def test_facts_of_a_physician_count_once_for_all_patients() -> None:
+    """Of 24 deliveries from 24 physicians who are like those before, and 8 from 60 who are not."""
+    told = {"plain": 0, "clusters": 0, "profile": 0, "other mix": 0}
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        was, now = treated(rng, 1000, 200), treated(rng, 120, 24)
+        told["plain"] += detect_drift(was.drop(columns="hcp"), now.drop(columns="hcp")).drifted
+        told["clusters"] += detect_drift(was, now, clusters="hcp").drifted
+        profile = through_json(ReferenceProfile.of(was, clusters="hcp"))
+        told["profile"] += detect_drift(profile, now, clusters="hcp").drifted
+        if seed < 8:
+            other = treated(rng, 300, 60, specialties=[0.1, 0.2, 0.7])
+            told["other mix"] += "specialty" in detect_drift(was, other, clusters="hcp").drifted_columns
+    assert told["plain"] > 12
+    assert max(told["clusters"], told["profile"]) <= 1
+    assert told["other mix"] == 8
+
+
+def test_what_does_not_depend_on_the_physician_is_tested_as_before() -> None:
+    rng = np.random.default_rng(0)
+    was, now = treated(rng, 1000, 200), treated(rng, 120, 24)
+    now["own_0"] += 1
+    report = detect_drift(was, now, clusters="hcp")
+    own = next(column for column in report.columns if column.name == "own_0")
+    assert own.severity == "critical"
+    assert own.compared.reference.correlation < 0.05
+    specialty = next(column for column in report.columns if column.name == "specialty")
+    assert specialty.compared.reference.correlation == 1
+    assert specialty.compared.current.rows == 120
+
+
+def treated(
+    rng: np.random.Generator, patients: int, hcps: int, specialties: tuple[float, ...] = (0.5, 0.3, 0.2)
+) -> pd.DataFrame:
+    """Patients of physicians who have more or fewer of them, with facts of their physician and their own."""
+    size = rng.lognormal(0, 0.5, hcps)
+    of = rng.choice(hcps, patients, p=size / size.sum())
+    facts = {
+        "specialty": rng.choice(NAMES[:3], hcps, p=specialties), "volume": rng.lognormal(5, 1, hcps),
+        "score": np.where(rng.random(hcps) < 0.1, np.nan, rng.random(hcps)), "visited": rng.random(hcps) < 0.6,
+    }  # fmt: skip
+    own = {f"own_{i}": rng.normal(size=patients) for i in range(4)}
+    return pd.DataFrame({"hcp": of, **{name: fact[of] for name, fact in facts.items()}, **own})
+
+
 def journeys(rng: np.random.Generator, patients: int) -> pd.DataFrame:
     """Patients with their journeys; what is known of a patient hardly differs between them."""
     of = np.repeat(np.arange(patients), rng.integers(1, 9, patients))

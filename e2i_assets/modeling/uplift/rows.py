@@ -18,6 +18,7 @@ from e2i_assets.causal.nuisance import cross_fit
 from e2i_assets.causal.refutation import RefutationReport, refute
 from e2i_assets.causal.report import EffectReport
 from e2i_assets.causal.scores import Expected
+from e2i_assets.cohorts.cohort import clusters_of
 from e2i_assets.contracts.variables import Feature
 from e2i_assets.modeling.artifacts import Splits
 from e2i_assets.modeling.errors import TrainingDataError
@@ -105,9 +106,8 @@ class CausalRows:
                 f"clusters {name}: no column of the cohort's journeys",
                 "Name one of patient_journeys, such as hcp_id, or take clusters out of the scope.",
             )
-        known = dict(members.select("patient_journey_id", name).drop_nulls().iter_rows())
-        journeys = self.frame["patient_journey_id"]
-        return replace(self, clusters=journeys.map(known).fillna("alone " + journeys).astype(str))
+        clusters = clusters_of(self.frame["patient_journey_id"], members, name)
+        return replace(self, clusters=clusters.astype(str))
 
     def effect(self, *, seed: int) -> EffectReport:
         """The average effect, or why these rows cannot tell it.
