@@ -100,7 +100,8 @@ def build_watching_sensor() -> dg.SensorDefinition:
     )
     @alerting
     def watching_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SensorResult]:
-        due = {watch.task: watch for watch in _due(context)}
+        assets = _assets(context)
+        due = {watch.task: watch for watch in _due(context, assets.keys())}
         # Of what is due no more nothing is remembered.
         given_up = due.keys() & set(json.loads(context.cursor or "[]"))
         attempts, now = _attempts(context.instance, due), datetime.now(UTC)
@@ -111,7 +112,7 @@ def build_watching_sensor() -> dg.SensorDefinition:
                 tell(context, context.resources.warehouse, _given_up(watch))
                 given_up.add(task)
             elif step.number is not None:
-                requests.append(_request(context, watch, step.number))
+                requests.append(_request(assets, watch, step.number))
         yield dg.SensorResult(
             run_requests=requests,
             cursor=json.dumps(sorted(given_up)),
@@ -121,13 +122,18 @@ def build_watching_sensor() -> dg.SensorDefinition:
     return watching_sensor
 
 
-def _due(context: dg.SensorEvaluationContext) -> Iterator[Watch]:
+def _due(context: dg.SensorEvaluationContext, scopes: Collection[str]) -> Iterator[Watch]:
     warehouse, config = context.resources.warehouse, context.resources.settings.config_dir
     known, touched = loaded_cohort_configs(context, config), newest_loads(warehouse)
-    answering, scopes = defaultdict(list), _assets(context)
+    answering = defaultdict(list)
     for one in served_versions(warehouse):
         cohort = known.get(one.version.partition)
-        if one.role == "active" and cohort and one.version.scope in scopes.keys() & cohort.scopes:
+        if (
+            one.role == "active"
+            and cohort
+            and one.version.scope in scopes
+            and one.version.scope in cohort.scopes
+        ):
             answering[one.version.partition].append(one.version)
     loads = {
         key: touched[name].load_id
@@ -178,8 +184,7 @@ def _attempts(instance: dg.DagsterInstance, due: Mapping[str, Watch]) -> dict[st
     return attempts
 
 
-def _request(context: dg.SensorEvaluationContext, watch: Watch, attempt: int) -> dg.RunRequest:
-    assets = _assets(context)
+def _request(assets: Mapping[str, dg.AssetKey], watch: Watch, attempt: int) -> dg.RunRequest:
     return dg.RunRequest(
         # Dagster never runs the same key twice: a tick repeated after a crash starts nothing new.
         run_key=f"{watch.partition}-watch-load-{watch.load}-{watch.task}-attempt-{attempt}",
