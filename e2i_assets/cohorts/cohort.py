@@ -44,4 +44,5 @@ def clusters_of(journeys: pd.Series, members: pl.DataFrame, column: str) -> pd.S
         journeys: `patient_journey_id` of rows; one of whom nothing is known is a cluster by itself.
     """
     known = dict(members.select("patient_journey_id", column).drop_nulls().iter_rows())
-    return journeys.map(known).fillna("alone " + journeys)
+    clusters = journeys.map(known)
+    return clusters.where(clusters.notna(), "alone " + journeys)
