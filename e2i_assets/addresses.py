@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
@@ -18,12 +19,15 @@ def without_secrets(url: str) -> str:
 
     Of a chain (`zip://a.csv::https://…`) each part is a URL.
     """
-    return "::".join(map(_public, url.split("::")))
+    return "::".join(map(_public, re.split(r"::(?=\w[\w+.-]*://)", url)))
 
 
 def _public(url: str) -> str:
     if "://" not in url:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition('://')[0]}://…"  # no address, and what of it may be told is not known
     login, at, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=login.split(":")[0] + at + host, query="", fragment=""))

@@ -11,6 +11,7 @@ from e2i_assets.automation.jobs import REFRESH, RETRAIN, job_of
 from e2i_assets.automation.loaded import loaded_cohort_configs
 from e2i_assets.automation.unreadable import alerting
 from e2i_assets.monitoring.retraining import MAX_RUNS, Progress, Retraining, Run, next_of
+from e2i_assets.partitions import cohort_files
 from e2i_assets.stages.stage import FORCE
 from e2i_assets.warehouse.queries.gates import refused_runs
 from e2i_assets.warehouse.queries.retraining import ended, retrainings, started
@@ -112,7 +113,12 @@ def _carried_on(
 ) -> dg.RunRequest | None:
     """The next run of a retraining, if one is to be asked for; what ends here is written down."""
     if retraining.partition not in known:
-        _give_up(warehouse, retraining, "failed", "its cohort file is not there, or not loaded")
+        if retraining.partition in cohort_files(context.resources.settings.config_dir):
+            context.log.error(
+                f"{retraining.title} waits: its cohort file is wrong, or newer than what is loaded"
+            )
+        else:
+            _give_up(warehouse, retraining, "failed", "its cohort file is not there any more")
         return None
     progress = _progress(context.instance, warehouse, retraining.id)
     if progress.runs:

@@ -11,6 +11,7 @@ from e2i_assets.assets.attribute_names import LOAD as LOAD_CONTAINED
 from e2i_assets.automation.attempts import LOAD, MAX_ATTEMPTS, attempts_of, next_step
 from e2i_assets.automation.jobs import REFRESH, served_assets
 from e2i_assets.automation.loaded import loaded_cohort_configs
+from e2i_assets.automation.unreadable import alerting
 from e2i_assets.modeling.scopes.files import load_scopes
 from e2i_assets.monitoring.alerts.alert import Alert
 from e2i_assets.partitions import wrong_files
@@ -36,9 +37,9 @@ def build_new_data_sensor() -> dg.SensorDefinition:
         required_resource_keys={"settings", "warehouse", "store"},
         description="Requests a run of each partition whose newest load no run of all stages has answered.",
     )
+    @alerting
     def new_data_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         resources = context.resources
-        # All of them before the first is given away: a tick that cannot read everything requests nothing.
         requests = list(_requests(context, resources.settings, resources.warehouse, resources.store))
         yield from requests
         wrong = wrong_files(resources.settings.config_dir)

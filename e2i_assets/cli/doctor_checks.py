@@ -92,6 +92,19 @@ def configuration(here: Settings) -> Iterator[Finding]:
     if not wrong:
         count = len(cohort_files(config))
         yield Finding("configuration", "ok", f"{count} partitions, every file can be used")
+        yield from rules_of_nothing(config)
+
+
+def rules_of_nothing(config: Path) -> Iterator[Finding]:
+    """Rules of alerts that name a scope or partition that there is no file of, by which nobody is told."""
+    from e2i_assets.monitoring.alerts.config import FILE, AlertRules
+
+    for place, rule in enumerate(AlertRules.from_yaml(config / FILE).rules):
+        for folder, named in {"scopes": rule.scopes, "cohorts": rule.partitions}.items():
+            if missing := [name for name in named if not (config / folder / f"{name}.yaml").is_file()]:
+                text = f"{FILE}: rules[{place}]: no file in {folder}/ is of {', '.join(missing)}"
+                step = "Correct or remove the name: that rule tells nobody of it."
+                yield Finding("configuration", "warning", text, step)
 
 
 def versions(here: Settings) -> Iterator[Finding]:

@@ -155,7 +155,8 @@ def reproduce(model: Name, version: Number, openlineage: OpenLineage = None, jso
 def prune(
     keep: Annotated[int, typer.Option(min=1, help="Versions of each asset and partition, the newest.")],
     keep_days: Annotated[
-        int | None, typer.Option("--keep-days", min=0, help="Also whatever was published so many days ago.")
+        int | None,
+        typer.Option("--keep-days", min=0, max=36_500, help="Also whatever was published so many days ago."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,

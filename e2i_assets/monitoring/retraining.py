@@ -41,7 +41,7 @@ class RetrainingRules(YamlModel):
     drift: DriftRules = DriftRules()
     min_accuracy: float = Field(default=0.7, ge=0, le=1)
     max_relative_loss: float = Field(default=0.1, gt=0)
-    cool_down_hours: float = Field(default=24, ge=0)
+    cool_down_hours: float = Field(default=24, ge=0, le=8_760)
     max_attempts: int = Field(default=3, ge=1)
     min_samples: int = Field(default=1000, ge=1)
     max_data_age_days: int = Field(default=90, ge=1)

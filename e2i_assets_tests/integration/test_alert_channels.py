@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -75,6 +77,8 @@ def test_what_is_not_reached_is_told_without_its_address(monkeypatch: pytest.Mon
             f"http://127.0.0.1:{port}/SECRET": "did not answer in time",
             "http://nowhere.invalid/SECRET": "was not reached",
             "http://127.0.0.1:0x/SECRET": "was not reached",
+            "http://[::1/SECRET": "was not reached",
+            f"http://anna:SECRET@127.0.0.1:{port}/": "or one with a login",
             "file:///SECRET": "holds no http or https address",
             "": "ALERT_ADDRESS is not set",
         }.items():
@@ -86,6 +90,33 @@ def test_what_is_not_reached_is_told_without_its_address(monkeypatch: pytest.Mon
     monkeypatch.setenv(ADDRESS, f"http://127.0.0.1:{port}/SECRET")
     with pytest.raises(ChannelFailed, match="refused or broke off"):
         send(NOTICE, "webhook", hooks())
+
+
+def test_a_server_that_trickles_is_not_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte is in time; all of them take a minute."""
+    over = threading.Event()
+
+    def trickle(server: socket.socket, greeting: bytes) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            for byte in greeting + b"x" * 600:
+                connection.sendall(bytes([byte]))
+                if over.wait(0.1):
+                    return
+
+    for channel, greeting in {"webhook": b"HTTP/1.1 200 OK\r\nX: ", "email": b"220 "}.items():
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            thread = threading.Thread(target=trickle, args=(server, greeting))
+            thread.start()
+            monkeypatch.setenv(ADDRESS, f"http://127.0.0.1:{port}/SECRET")
+            channels = hooks(timeout=0.3) if channel == "webhook" else mail(port, timeout_seconds=0.3)
+            with pytest.raises(ChannelFailed, match="did not answer in time"):
+                send(NOTICE, cast(ChannelName, channel), channels)
+            assert thread.is_alive()
+            over.set()
+            thread.join()
+            over.clear()
 
 
 def test_mail_arrives(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,16 @@ def test_a_channel_that_is_down_loses_nothing(warehouse: Warehouse, servers: tup
     assert [one.attempts for one in deliveries_of(warehouse, alert.id)] == [1, 3]
 
 
+def test_a_clock_that_is_set_back_holds_nothing_up(
+    warehouse: Warehouse, servers: tuple[Webhook, Webhook]
+) -> None:
+    servers[1].status = 503
+    raise_alert(warehouse, DRIFT, now=NOON)
+    assert list(tell(warehouse, rules(), after(days=365)).failed) == ["slack"]
+    servers[1].status = 200
+    assert dict(tell(warehouse, rules(), NOON).sent) == {"slack": 1}
+
+
 def test_what_is_held_back_is_told_with_the_next_notice(
     warehouse: Warehouse, servers: tuple[Webhook, Webhook]
 ) -> None:

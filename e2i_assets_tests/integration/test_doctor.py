@@ -65,6 +65,14 @@ def broken_config(here: Settings, folder: Path) -> Settings:
     return here.model_copy(update={"config": config})
 
 
+def rule_of_nothing(here: Settings, folder: Path) -> Settings:
+    config = shipped_config(folder)
+    rules = yaml.safe_load((config / "alerts.yaml").read_text())
+    rules["rules"].append({"at_least": "low", "partitions": ["fabhalta_phn"], "channels": ["log"]})
+    (config / "alerts.yaml").write_text(yaml.safe_dump(rules))
+    return here.model_copy(update={"config": config})
+
+
 def open_key(here: Settings, folder: Path) -> Settings:
     here.home_dir.mkdir(parents=True, exist_ok=True)
     here.vault_key_file.write_text("A" * 43 + "=")
@@ -104,6 +112,7 @@ def no_database(here: Settings, folder: Path) -> Settings:
     ("check", "spoil", "text"),
     [
         ("configuration", broken_config, r"wrong: .*quality.yaml.*shoe_size"),
+        ("configuration", rule_of_nothing, r"warning: .*rules\[4\].* cohorts/ is of fabhalta_phn"),
         ("vault key", open_key, r"wrong: .*vault.key is open to other users"),
         ("vault key", lost_key, r"wrong: .*has sealed splits, and .*vault.key is missing"),
         ("bundles", half_written, r"wrong: half written: e2i-x:v1"),

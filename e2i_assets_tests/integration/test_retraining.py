@@ -146,6 +146,23 @@ def test_the_run_is_of_the_scope_alone_and_forced(world: World) -> None:
     assert (world.now(number).status, world.now(number).run_id) == ("running", run_id)
 
 
+def test_a_cohort_file_that_is_wrong_is_waited_for_and_one_that_is_gone_ends_it(
+    world: World, tmp_path: Path
+) -> None:
+    number = approved(world)
+    world.here = world.here.model_copy(update={"config": shipped_config(tmp_path)})
+    file = world.here.config_dir / "cohorts" / f"{PARTITION}.yaml"
+    right = file.read_text()
+    file.write_text("a: [1,")
+    assert world.tick() == []
+    assert world.now(number).status == "approved"
+    file.write_text(right)
+    assert len(world.tick()) == 1
+    file.unlink()
+    assert world.tick() == []
+    assert (world.now(number).status, alerts(world.warehouse)[0].kind) == ("failed", "retraining")
+
+
 @pytest.mark.parametrize(("refused", "status"), [(True, "refused"), (False, "failed")])
 def test_a_run_that_comes_to_nothing_ends_it_with_an_alert(world: World, refused: bool, status: str) -> None:
     number = approved(world)

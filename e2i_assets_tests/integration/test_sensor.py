@@ -19,6 +19,7 @@ from e2i_assets.automation.sensors import NEWEST_RAW
 from e2i_assets.automation.watching import TASK
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.registry.ledger import Entry, Version
+from e2i_assets.resources.filesystems import StoreUnavailable
 from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.errors import WarehouseUnavailable
@@ -123,6 +124,21 @@ def test_what_cannot_be_read_is_told_and_asks_for_nothing(world: World) -> None:
     # Not settled: once it can be read the load is due.
     pointer.unlink()
     assert set(world.tick()) == {FIRST, SECOND}
+
+
+def test_a_store_that_does_not_answer_is_told_by_the_sensor(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object) -> None:
+        raise StoreUnavailable("the artifact store does not answer.")
+
+    world.load(CSU)
+    with monkeypatch.context() as down:
+        down.setattr(ArtifactStore, "current", unavailable)
+        assert (world.tick(), world.cursor) == ({}, None)
+    (alert,) = alerts(world.warehouse)
+    assert (alert.kind, alert.subject) == ("sensor", "new_data_sensor")
+    assert world.tick() == {FIRST: f"{FIRST}-load-1-attempt-1"}
 
 
 def test_without_its_database_a_tick_fails_and_keeps_its_cursor(world: World) -> None:

@@ -91,6 +91,8 @@ def test_a_rule_fits_by_all_that_it_asks_for(rule: dict[str, Any], fits: bool) -
         ({}, [before(minutes=6 + i) for i in range(19)], True),
         ({}, [before(minutes=6 + i) for i in range(20)], False),
         ({}, [before(minutes=41 + i) for i in range(20)], True),
+        # The clock was a day ahead when they were sent, and has been set back.
+        ({"raised": 3, "told": 1, "told_at": before(days=-1)}, [before(days=-1)] * 20, True),
     ],
 )
 def test_the_same_is_told_at_most_so_often(
@@ -117,6 +119,13 @@ def test_a_notice_says_what_to_do_and_what_was_held_back() -> None:
     assert notice.key in mail["Message-ID"]
     assert notice.document()["alert"]["next_step"] == "look"
     assert Notice(raised(), 1, 1).key != Notice(raised(), 2, 1).key == Notice(raised(), 2, 1).key
+
+
+def test_no_pause_is_longer_than_a_calendar() -> None:
+    for minutes in (1e300, 525_601, -1):
+        with pytest.raises(ValueError, match="again_after_minutes"):
+            Notices(again_after_minutes=minutes)
+    assert not is_due(raised(told_at=NOON), [], Notices(again_after_minutes=525_600), NOON)
 
 
 def test_a_configuration_without_the_file_says_so(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ DRIFTED = replace(WELL, drift={"data": 0.5}, overall=0.5)
 def test_the_shipped_rules_are_the_defaults_and_ask_for_nothing_by_themselves() -> None:
     assert RetrainingRules() == RULES
     assert not RULES.auto
+    with pytest.raises(ValueError, match="cool_down_hours"):
+        RetrainingRules(cool_down_hours=1e300)  # no calendar has as many
 
 
 @pytest.mark.parametrize(

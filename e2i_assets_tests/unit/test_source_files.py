@@ -212,6 +212,8 @@ def serving(folder: Path) -> Iterator[str]:
 def test_a_url_is_shown_without_its_secrets(tmp_path: Path) -> None:
     chained = "zip://a.csv::https://joe:topsecret@host:8/a.zip?token=topsecret"
     assert without_secrets(chained) == "zip://a.csv::https://joe@host:8/a.zip"
+    assert without_secrets("http://joe:topsecret@[::1/a.csv") == "http://…"
+    assert without_secrets("http://joe:topsecret@[::1]:8/a?sig=topsecret") == "http://joe@[::1]:8/a"
     for url in ("http://joe:topsecret@127.0.0.1:1/a.csv", "http://127.0.0.1:1/a.csv?sig=topsecret"):
         with pytest.raises(SourceError, match=r"127\.0\.0\.1:1/a\.csv: ") as error:
             read_source(url, mapped(tmp_path, {}), now=NOW)

@@ -27,7 +27,7 @@ class Notices(ConfigModel):
         per_hour: of these at most in any 60 minutes.
     """
 
-    again_after_minutes: float = Field(default=60, gt=0)
+    again_after_minutes: float = Field(default=60, gt=0, le=525_600)
     seconds_between: float = Field(default=300, ge=0, le=3600)
     per_hour: int = Field(default=20, ge=1)
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from e2i_assets.monitoring.alerts.alert import SEVERITIES, Alert, RaisedAlert
 from e2i_assets.monitoring.alerts.config import AlertRules, ChannelName, Notices, Rule
 
+LONGEST_PAUSE = dt.timedelta(minutes=60)
+"""Between two attempts to send a notice."""
+
 
 def channels_for(alert: Alert, rules: AlertRules) -> tuple[ChannelName, ...]:
     """The channels that are on of all rules that fit an alert, each once."""
@@ -33,13 +36,20 @@ def is_due(alert: RaisedAlert, earlier: Sequence[dt.datetime], notices: Notices,
     if alert.status != "active" or alert.held_back == 0:
         return False
     again = dt.timedelta(minutes=notices.again_after_minutes)
-    if alert.told_at is not None and now < alert.told_at + again:
+    if alert.told_at is not None and _within(again, alert.told_at, now):
         return False
-    if any(now < moment + dt.timedelta(seconds=notices.seconds_between) for moment in earlier):
+    if any(_within(dt.timedelta(seconds=notices.seconds_between), moment, now) for moment in earlier):
         return False
-    return sum(moment > now - dt.timedelta(hours=1) for moment in earlier) < notices.per_hour
+    return sum(_within(dt.timedelta(hours=1), moment, now) for moment in earlier) < notices.per_hour
+
+
+def _within(time: dt.timedelta, moment: dt.datetime, now: dt.datetime) -> bool:
+    """Whether a moment was less than so long ago. One to come is of a clock that was set back since: waiting
+    for it could be silence for years.
+    """
+    return now - time < moment <= now
 
 
 def next_attempt(attempts: int, now: dt.datetime) -> dt.datetime:
     """When a notice is tried again whose attempt number `attempts` failed: 1, 2, 4, … up to 60 minutes on."""
-    return now + dt.timedelta(minutes=min(2 ** (min(attempts, 10) - 1), 60))
+    return now + min(dt.timedelta(minutes=2 ** (min(attempts, 10) - 1)), LONGEST_PAUSE)

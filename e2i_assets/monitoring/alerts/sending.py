@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import smtplib
 import ssl
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
 
 from e2i_assets.errors import E2IError
 from e2i_assets.monitoring.alerts.config import ChannelName, Channels, EmailChannel, WebhookChannel
@@ -19,6 +22,9 @@ from e2i_assets.monitoring.alerts.notice import Notice
 
 LOG = logging.getLogger("e2i.alerts")
 LOG.setLevel(logging.WARNING)  # whatever a command silences
+STEPS = 3
+"""Of a channel's `timeout_seconds`, each of which an exchange with its server may take in all."""
+TOO_LATE = "the server did not answer in time"
 
 
 class ChannelFailed(E2IError, RuntimeError):
@@ -37,12 +43,37 @@ def send(notice: Notice, channel: ChannelName, channels: Channels) -> None:
     """
     if channel == "log":
         LOG.warning("%s\n%s", notice.title, notice.text)
-    elif channel == "webhook":
-        _post(channels.webhook, notice.document(), notice.key)
-    elif channel == "slack":
-        _post(channels.slack, notice.slack(), notice.key)
+        return
+    of = getattr(channels, channel)
+    if channel == "email":
+        _in_time(of.timeout_seconds, lambda: _mail(of, notice))
     else:
-        _mail(channels.email, notice)
+        document = notice.document() if channel == "webhook" else notice.slack()
+        _in_time(of.timeout_seconds, lambda: _post(of, document, notice.key))
+
+
+def _in_time(seconds: float, sending: Callable[[], None]) -> None:
+    """Send in a thread that is left alone once its time is over.
+
+    A connection's own limit is for each read: of a server that trickles none is ever too late.
+    """
+    outcome: SimpleQueue[Exception | None] = SimpleQueue()
+
+    def begin() -> None:
+        try:
+            sending()
+        except Exception as error:  # noqa: BLE001 -- raised by whoever waits for it
+            outcome.put(error)
+        else:
+            outcome.put(None)
+
+    Thread(target=begin, daemon=True).start()
+    try:
+        error = outcome.get(timeout=STEPS * seconds)
+    except Empty:
+        raise ChannelFailed(TOO_LATE) from None
+    if error is not None:
+        raise error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -54,8 +85,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _post(channel: WebhookChannel, document: dict[str, Any], key: str) -> None:
     url = _secret(channel.url_from)
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ChannelFailed(f"{channel.url_from} holds no http or https address")
+    if not re.match(r"https?://[^/?#@\s]+([/?#]|$)", url, re.IGNORECASE):
+        raise ChannelFailed(f"{channel.url_from} holds no http or https address, or one with a login")
     headers = {"Content-Type": "application/json", "Idempotency-Key": key, "User-Agent": "e2i-assets"}
     try:
         request = urllib.request.Request(url, json.dumps(document).encode(), headers, method="POST")
@@ -117,7 +148,7 @@ def _reason(error: Exception) -> str:
     """Why a server was not reached, by kind: texts may repeat addresses."""
     cause = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
     if isinstance(cause, TimeoutError):
-        return "the server did not answer in time"
+        return TOO_LATE
     if isinstance(cause, ssl.SSLCertVerificationError):
         return "the server's certificate is not trusted (SSL_CERT_FILE names others)"
     if isinstance(cause, ssl.SSLError):

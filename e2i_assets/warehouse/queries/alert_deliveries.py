@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from e2i_assets.monitoring.alerts.alert import RaisedAlert
+from e2i_assets.monitoring.alerts.routing import LONGEST_PAUSE
 from e2i_assets.warehouse.alert_records import alert_deliveries, monitoring_alerts
 
 if TYPE_CHECKING:
@@ -112,7 +113,9 @@ def claim(warehouse: Warehouse, channels: Collection[str], now: dt.datetime) -> 
     due = (
         sa.select(alert_deliveries)
         .join(monitoring_alerts, _ALERT.id == _OF.alert_id)
-        .where(*_unsent(), _OF.channel.in_(channels), _OF.next_attempt_at <= now)
+        .where(*_unsent(), _OF.channel.in_(channels))
+        # Further off than any pause: the clock was set back since.
+        .where((_OF.next_attempt_at <= now) | (_OF.next_attempt_at > now + LONGEST_PAUSE))
         .order_by(_OF.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=alert_deliveries)
