@@ -14,6 +14,9 @@ from typing import NamedTuple
 DIGITS = 16
 """Hex digits that tell one content from another."""
 
+COMPILED = "__pycache__"
+"""Folder that Python keeps compiled modules in."""
+
 
 class File(NamedTuple):
     """Bytes, and SHA-256 in hex, of one file."""
@@ -23,9 +26,15 @@ class File(NamedTuple):
 
 
 def hashes(folder: Path) -> dict[str, File]:
-    """Each file of a folder by its path, in the order of the paths."""
+    """Each file of a folder by its path, in the order of the paths.
+
+    Without what Python compiles beside sources that it runs: a bundle that was served holds what it held.
+    Nothing is copied from there, and a release is rid of it before it runs.
+    """
     files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if COMPILED in path.relative_to(folder).parts:
+            continue
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         files[path.relative_to(folder).as_posix()] = File(path.stat().st_size, digest)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from e2i_assets.file_hashes import File, hash_of, hashes
+from e2i_assets.file_hashes import COMPILED, File, hash_of, hashes
 from e2i_assets.serving import store
 from e2i_assets.serving.errors import BundleError
 from e2i_assets.serving.packing import MODELS, SOURCES, member, pack, service_files
@@ -79,7 +79,7 @@ def _is_as_built(folder: Path, tag: str, members: Sequence[ReleaseMember]) -> bo
             return False
         for one in release["members"]:
             verified(one, folder)
-        for compiled in list(folder.rglob("__pycache__")):
+        for compiled in list(folder.rglob(COMPILED)):
             shutil.rmtree(compiled)  # Python would run these in the place of their sources
         if any(path.is_symlink() for path in folder.rglob("*")):
             return False
@@ -172,7 +172,7 @@ def _copy(one: ReleaseMember, bundle: Path, name: str, files: dict[str, Any], fo
     """Put a model into a release; gives its member of `release.json`."""
     source = f"{SOURCES}{MODELS}/{name}/"
     place = one.model_name if one.role == "active" else f"{one.model_name}.shadow.{one.version}"
-    shutil.copytree(bundle / source, folder / MODELS / place)
+    shutil.copytree(bundle / source, folder / MODELS / place, ignore=shutil.ignore_patterns(COMPILED))
     return member(
         model_name=one.model_name, version=str(one.version), bento_tag=one.bento_tag, stage=one.stage,
         role=one.role, files_hash=one.files_hash, folder=f"{MODELS}/{place}", source=source, files=files,

@@ -241,6 +241,21 @@ DAMAGES: tuple[Callable[[Path], object], ...] = (
 )
 
 
+def test_a_bundle_that_was_served_is_as_it_was_registered(release: str, home: Path, tmp_path: Path) -> None:
+    """Python leaves what it compiled beside the sources of a bundle that `bentoml serve` runs."""
+    for name in ("first", "second"):
+        shutil.copytree(home / "bentos" / name, tmp_path / "bentos" / name)
+        for folder in ("src", f"src/models/{name}"):
+            compiled = tmp_path / "bentos" / name / "v1" / folder / "__pycache__"
+            compiled.mkdir(exist_ok=True)
+            (compiled / "service.cpython-311.pyc").write_bytes(b"x")
+    with bento_store(tmp_path):
+        build_release(SERVICE, "r1", list(MEMBERS.values()))
+    models = f"bentos/{SERVICE}/r1/src/models"
+    assert not list((tmp_path / models).rglob("__pycache__"))
+    assert hashes(tmp_path / models) == hashes(home / models)
+
+
 def test_a_release_that_was_changed_is_built_again_before_any_of_it_runs(
     release: str, home: Path, tmp_path: Path
 ) -> None:

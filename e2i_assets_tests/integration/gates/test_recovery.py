@@ -191,13 +191,13 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 def test_the_damage_of_one_partition_does_not_hide_the_others(here: Settings) -> None:
-    from e2i_assets.automation.sensors import published
+    from e2i_assets.automation.sensors import NEWEST_RAW, published
 
     store = build_resources(here)["store"]
     pointer = Path(here.artifacts_url) / "raw/patient_journeys" / PARTITION / "current.json"
     pointer.write_text("{")
     with pytest.raises(ArtifactRefused, match="is damaged"):
         store.current("raw/patient_journeys", PARTITION)
-    raw = dict(published(store, [PARTITION, "fabhalta_pnh"]))
+    raw = dict(published(store, NEWEST_RAW, [PARTITION, "fabhalta_pnh"]))
     assert raw["fabhalta_pnh"] is None
     assert isinstance(raw[PARTITION], ArtifactRefused)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from e2i_assets.automation.sensors import published
+from e2i_assets.automation.sensors import NEWEST_RAW, published
 from e2i_assets.build import build_resources
 from e2i_assets.cli.cohort_data import newest
 from e2i_assets.cli.models_data import card_of
@@ -22,7 +22,7 @@ def test_a_removed_cohort_file_leaves_what_it_had_made_readable(here: Settings, 
     card = card_of(without, f"conversion/{PARTITION}")
     assert card_of(without, card.version) == card
     assert newest(without, resources["warehouse"], PARTITION).standing == "published"
-    ((_, raw),) = published(resources["store"], [PARTITION])
+    ((_, raw),) = published(resources["store"], NEWEST_RAW, [PARTITION])
     assert raw is not None
     record = publication_of(resources["warehouse"], "conversion/model_card", PARTITION, card.version)
     assert record is not None
