@@ -48,7 +48,7 @@ class WebhookChannel(ConfigModel):
     Attributes:
         enabled: whether it is turned on.
         url_from: the variable that has the address.
-        timeout_seconds: how long an answer is waited for.
+        timeout_seconds: how long a server may be silent; an exchange may take three times as long in all.
     """
 
     enabled: bool = False
@@ -67,7 +67,7 @@ class EmailChannel(ConfigModel):
         password_from: the variable that has the password.
         sender: the address that mail comes from.
         recipients: the addresses that it goes to.
-        timeout_seconds: how long an answer is waited for.
+        timeout_seconds: how long a server may be silent; an exchange may take three times as long in all.
     """
 
     enabled: bool = False
