@@ -135,8 +135,8 @@ class KpiReport:
     @property
     def summary(self) -> str:
         """The counts in words."""
-        told = ", ".join(f"{count} {WORDS[name]}" for name, count in self.counts.items())  # type: ignore[index]
-        return f"{len(self.results)} indicators of {self.partition}: {told}"
+        words = ", ".join(f"{count} {WORDS[name]}" for name, count in self.counts.items())  # type: ignore[index]
+        return f"{len(self.results)} indicators of {self.partition}: {words}"
 
     def document(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -215,9 +215,10 @@ def _result(kpi: Kpi, group: str, catalogue: Catalogue, answer: Answer | None, c
     if lacking := tuple(missing(kpi, catalogue)):
         return KpiResult(kpi, group, "not_computable", missing=lacking)
     if kpi.sql is None:
-        reason = kpi.lacks or "all that it asks for is there; its file has no sql yet"
+        if kpi.lacks:
+            return KpiResult(kpi, group, "not_computable", missing=(kpi.lacks,))
         return KpiResult(
-            kpi, group, "not_computable", missing=(kpi.lacks,) if kpi.lacks else (), reason=reason
+            kpi, group, "not_computable", reason="all that it asks for is there; its file has no sql yet"
         )
     if answer is None or answer.failure:
         failure = answer.failure if answer else "it was not asked"
@@ -236,8 +237,8 @@ def _computed(kpi: Kpi, group: str, answer: Answer, without_rows: Sequence[str],
     elif _is_small(kpi, value, answer.rows, cells):
         reason = "rests on too few to be told"
     else:
-        told = float(cells.rounded(round(value))) if kpi.unit == "count" else value
-        return KpiResult(kpi, group, kpi.status(value), told, rows)
+        rounded = float(cells.rounded(round(value))) if kpi.unit == "count" else value
+        return KpiResult(kpi, group, kpi.status(value), rounded, rows)
     return KpiResult(kpi, group, "no_data", rows=rows, reason=reason)
 
 
