@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from e2i_assets.assets import shown
-from e2i_assets.assets.reference_profile import in_clusters
+from e2i_assets.assets.reference_profile import with_clusters
 from e2i_assets.assets.scoped import labelled, stage_key
 from e2i_assets.assets.version_model import model_of_version
 from e2i_assets.cohorts.cohort import Cohort
@@ -131,7 +131,7 @@ def what_came(context: StageContext, features: FeatureSet, newest: ModelProfile,
     seen_before = patients_seen(context.warehouse, context.partition, version.created_at)
     answers = answers_of(context.warehouse, version.model_name, version.version)
     new = new_patients(features, seen_before)
-    return Since(version, profile, in_clusters(new, cohort), in_clusters(answers, cohort))
+    return Since(version, profile, with_clusters(new, cohort), with_clusters(answers, cohort))
 
 
 def reported(context: StageContext, scope: Scope, since: Since, watched: Watched) -> StageResult:

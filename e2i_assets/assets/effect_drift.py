@@ -16,7 +16,7 @@ from e2i_assets.assets.drift_report import (
     watching_stage,
     what_came,
 )
-from e2i_assets.assets.effect_profile import prepared, watched_columns
+from e2i_assets.assets.effect_profile import watched_columns
 from e2i_assets.cohorts.cohort import Cohort
 from e2i_assets.features import FeatureSet
 from e2i_assets.modeling.problems.causal_inference import CausalScope
@@ -28,6 +28,7 @@ from e2i_assets.monitoring.effects import (
     assignment_figures,
     effect_figures,
     predicted_average,
+    prepared,
 )
 from e2i_assets.monitoring.model_profile import PROPENSITY, Assignment, ModelProfile
 from e2i_assets.monitoring.performance import Figure

@@ -6,7 +6,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from e2i_assets.assets.reference_profile import in_clusters, profile_stage, profiled, require_one_model
+from e2i_assets.assets.reference_profile import profile_stage, profiled, require_one_model, with_clusters
 from e2i_assets.assets.scoped import SEED
 from e2i_assets.causal.report import Effect
 from e2i_assets.causal.scores import Estimate
@@ -17,15 +17,13 @@ from e2i_assets.modeling.uplift.evaluation import UpliftEvaluated, UpliftEvaluat
 from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.modeling.uplift.rows import CausalRows, causal_rows
 from e2i_assets.monitoring.clusters import one_of_each
-from e2i_assets.monitoring.effects import AVERAGE, BEYOND_PREDICTED, QINI, assignment_baselines
-from e2i_assets.monitoring.model_profile import PROPENSITY, Assignment, Baseline, ModelProfile
+from e2i_assets.monitoring.effects import AVERAGE, BEYOND_PREDICTED, QINI, assigned, assignment_baselines
+from e2i_assets.monitoring.model_profile import PROPENSITY, Baseline, ModelProfile
 from e2i_assets.monitoring.profile import ReferenceProfile
 from e2i_assets.monitoring.watching import CLUSTER
 from e2i_assets.registry.registered import RegisteredModel
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult
-
-FOLDS = 5
 
 
 def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
@@ -40,9 +38,9 @@ def build_effect_profile(scope: CausalScope) -> dg.AssetsDefinition:
         cohort: Cohort,
     ) -> StageResult:
         require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
-        train = in_clusters(one_of_each(splits.train, "patient_id"), cohort)
+        train = with_clusters(one_of_each(splits.train, "patient_id"), cohort)
         rows = causal_rows([train], splits.features, scope).clustered(cohort.members)
-        assignment, propensity = assigned(model, rows)
+        assignment, propensity = assigned(model, rows, seed=SEED)
         profile = ModelProfile(
             registered.model_name,
             registered.version,
@@ -68,26 +66,6 @@ def watched_columns(model: UpliftModel, rows: CausalRows, propensity: np.ndarray
     """What is watched of patients whose outcomes need not be known."""
     columns = [*model.features, model.treatment, CLUSTER]
     return rows.frame[columns].assign(**{PROPENSITY: propensity})
-
-
-def assigned(model: UpliftModel, rows: CausalRows) -> tuple[Assignment, np.ndarray]:
-    """Who is treated among these rows, and the propensity of each by a model that has not seen it."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
-    matrix = prepared(model, rows.frame)
-    regression = LogisticRegression(max_iter=2000)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
-    propensity = cross_val_predict(regression, matrix, rows.t, cv=folds, method="predict_proba")[:, 1]
-    regression.fit(matrix, rows.t)
-    weights = tuple(regression.coef_[0].tolist())
-    return Assignment(model.treatment, float(regression.intercept_[0]), weights), propensity
-
-
-def prepared(model: UpliftModel, frame: pd.DataFrame) -> np.ndarray:
-    """Patients as the version's preprocessor makes them."""
-    matrix = model.pipeline.named_steps["preprocessor"].transform(frame[list(model.features)])
-    return np.asarray(matrix, dtype=float)
 
 
 def baselines(evaluation: UpliftEvaluation, average: Effect) -> dict[str, Baseline]:

@@ -44,7 +44,7 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
         require_one_model(registered, model.fingerprint, evaluation.model_fingerprint)
         names = list(model.features)
         train, validation = (
-            in_clusters(one_of_each(split, "patient_id"), cohort)
+            with_clusters(one_of_each(split, "patient_id"), cohort)
             for split in (splits.train, splits.validation)
         )
         known = labelled("validation", validation, names, scope)
@@ -78,7 +78,7 @@ def build_reference_profile(scope: PredictiveScope) -> dg.AssetsDefinition:
     return profile_stage(scope)(reference_profile)
 
 
-def in_clusters(frame: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+def with_clusters(frame: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """Rows by journey with `CLUSTER`: the HCP who treats the patient."""
     hcps = clusters_of(frame["patient_journey_id"], cohort.members, key_of(HcpProfiles))
     return frame.assign(**{CLUSTER: hcps})

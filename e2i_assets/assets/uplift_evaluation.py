@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from e2i_assets.assets import shown
 from e2i_assets.assets.attribute_names import MLFLOW_RUN
 from e2i_assets.assets.known_truth import generator_knows, test_told, true_effects
-from e2i_assets.assets.reference_profile import in_clusters
+from e2i_assets.assets.reference_profile import with_clusters
 from e2i_assets.assets.scoped import SEED, stage_key
 from e2i_assets.assets.uplift_model import ends, segment_rows
 from e2i_assets.causal.scores import Estimate
@@ -98,7 +98,7 @@ def _evaluate_once(
             minimum=context.quality.minimum_cell_count,
             truth=_truth(declared, test, others) if declared else None,
         )
-        patients = in_clusters(one_of_each(test.frame, "patient_id"), cohort)
+        patients = with_clusters(one_of_each(test.frame, "patient_id"), cohort)
         predicted = predictions_frame(model.predict(patients[list(model.features)])[0], ())
         predicted[CLUSTER] = patients[CLUSTER].to_numpy()
         predictions = ReferenceProfile.of(predicted, clusters=CLUSTER)

@@ -273,12 +273,12 @@ def _journeys(omop: Omop, prefix: str) -> str:
     Without an initiation the outcome is False only where the whole follow-up was observed, alive. The age is
     in whole years; where the CDM keeps only the year of birth, the difference of the years.
     """
-    told = {
+    expressions = {
         "treated_before_index": "x.treated_before",
         "age_by_year": "year(x.index_date) - p.year",
         "index_end_date": "x.end_day",
     }
-    attributes = "".join(f"{told[name]} AS {name}, " for name in omop.attributes)
+    attributes = "".join(f"{expressions[name]} AS {name}, " for name in omop.attributes)
     outcome = "NULL::BOOLEAN AS treatment_initiated, NULL::BIGINT AS days_to_treatment"
     if omop.treatment is not None:
         outcome = f"""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from e2i_assets.causal.errors import CausalDataError
 from e2i_assets.causal.estimands import INSIDE
 from e2i_assets.causal.scores import Estimate, effect_scores, mean_of, ranking
+from e2i_assets.modeling.uplift.model import UpliftModel
 from e2i_assets.modeling.uplift.rows import CausalRows
 from e2i_assets.monitoring.drift import MINIMUM_ROWS
-from e2i_assets.monitoring.model_profile import Baseline, ModelProfile
+from e2i_assets.monitoring.model_profile import Assignment, Baseline, ModelProfile
 from e2i_assets.monitoring.performance import (
     MINIMUM_OUTCOMES,
     Figure,
@@ -28,6 +30,27 @@ ASSUMPTION = (
     "patient of given features is what it was, and that only who the patients are has changed."
 )
 _SEED = 0
+_FOLDS = 5
+
+
+def assigned(model: UpliftModel, rows: CausalRows, *, seed: int) -> tuple[Assignment, np.ndarray]:
+    """Who is treated among these rows, and each propensity, (rows,), by a model that did not see the row."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    matrix = prepared(model, rows.frame)
+    regression = LogisticRegression(max_iter=2000)
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    propensity = cross_val_predict(regression, matrix, rows.t, cv=folds, method="predict_proba")[:, 1]
+    regression.fit(matrix, rows.t)
+    weights = tuple(regression.coef_[0].tolist())
+    return Assignment(model.treatment, float(regression.intercept_[0]), weights), propensity
+
+
+def prepared(model: UpliftModel, frame: pd.DataFrame) -> np.ndarray:
+    """Patients as the version's preprocessor makes them, shape (rows, its columns)."""
+    matrix = model.pipeline.named_steps["preprocessor"].transform(frame[list(model.features)])
+    return np.asarray(matrix, dtype=float)
 
 
 def assignment_baselines(
