@@ -35,8 +35,8 @@ class Settings(BaseSettings):
         vault_key: key of the sealed splits, 32 bytes in base64; the file `<home>/vault.key` otherwise, which
             is made when the first splits are sealed.
         mlflow_url: where `e2i mlflow` serves the runs that Dagit links to.
-        dask_address: scheduler of a Dask cluster whose workers have this package: trials of a study run
-            there, with the same result as on this machine's free cores.
+        dask_address: scheduler of a Dask cluster whose workers have this package: trials of a study and
+            refutations of an effect run there, with the same result as on this machine's free cores.
         batch_size: rows of a batch of a load.
         as_of: day on which the age of data is judged, and on which synthetic data end; today otherwise.
         concurrent_runs: runs that Dagster has go on at the same time, those of a backfill too; each takes

@@ -45,7 +45,8 @@ def build_effect_estimate(scope: CausalScope) -> dg.AssetsDefinition:
         require_answerable(evidence)
         rows = development(splits, scope).clustered(cohort.members)
         report = rows.effect(seed=SEED)
-        refutation = None if report.effect is None else rows.refuted(report)
+        with context.cluster() as cluster:
+            refutation = None if report.effect is None else rows.refuted(report, cluster)
         plots = estimate_plots(report, context.cells)
         declared = generator_knows(context)
         true = true_effects(declared, rows) if declared else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import dagster as dg
@@ -20,7 +19,7 @@ from e2i_assets.modeling.tuning.config import OptunaConfig
 from e2i_assets.modeling.tuning.journal import StudyJournal
 from e2i_assets.modeling.tuning.plots import study_plots
 from e2i_assets.modeling.tuning.study import Progress, TunedParams, tune
-from e2i_assets.modeling.tuning.trials import DaskPool, Fit, Fitted, LocalPool, TrialPool
+from e2i_assets.modeling.tuning.trials import ClusterPool, Fit, Fitted, LocalPool
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.studies import learnt_until, patterns_before, record_study
@@ -58,7 +57,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
         cohort = context.cohort_config
         until = learnt_until(context.warehouse, study, PartitionKey(cohort.brand, cohort.indication))
         journal = StudyJournal(context.settings.studies_dir / f"{study}.jsonl")
-        with _pool(context) as pool:
+        with context.cluster() as cluster:
             tuned = tune(
                 candidate,
                 preprocessor.preprocessor,
@@ -68,7 +67,7 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
                 study_name=name,
                 patterns=patterns_before(context.warehouse, until, candidate.algorithm, scope.problem_type),
                 journal=journal,
-                pool=pool,
+                pool=ClusterPool(cluster) if cluster else LocalPool(),
                 on_trial=_now_and_then(context),
                 on_fit=partial(_span, context),
             )
@@ -84,11 +83,6 @@ def build_tuned_params(scope: Scope) -> dg.AssetsDefinition:
         )
 
     return tuned_params
-
-
-def _pool(context: StageContext) -> AbstractContextManager[TrialPool]:
-    address = context.settings.dask_address
-    return DaskPool(address) if address else nullcontext(LocalPool())
 
 
 def _span(context: StageContext, fit: Fit, came: Fitted) -> None:

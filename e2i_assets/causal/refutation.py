@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from e2i_assets.causal.estimands import Scores, as_effect, difference, unadjuste
 from e2i_assets.causal.nuisance import Nuisances, cross_fit, fold_numbers
 from e2i_assets.causal.overlap import refusal_of, too_few
 from e2i_assets.causal.report import EffectReport, Estimand
+
+if TYPE_CHECKING:
+    from e2i_assets.cluster import Cluster
 
 Verdict = Literal["passed", "warning", "failed"]
 
@@ -89,6 +93,7 @@ def refute(
     negative_exposures: Sequence[str] = (),
     repetitions: int = REPETITIONS,
     jobs: int = -1,
+    cluster: Cluster | None = None,
 ) -> RefutationReport:
     """Try to refute an estimate.
 
@@ -97,11 +102,13 @@ def refute(
         negative_outcomes: columns that the treatment cannot have changed.
         negative_exposures: columns that cannot have changed the outcome.
         repetitions: of each attempt but the controls; five at least.
-        jobs: processes; -1 for all cores. The result does not depend on it.
+        jobs: threads; -1 for all cores. The result does not depend on it.
+        cluster: whose workers repeat the attempts instead; the result is the same.
 
     Raises:
         CausalDataError: the report has no estimate or is of other rows, or a named column cannot be used:
             a negative control whose own effect these rows cannot tell is no evidence.
+        ClusterLost: see `Cluster.map`.
     """
     if report.effect is None:
         raise CausalDataError(
@@ -121,7 +128,7 @@ def refute(
     base = trial.nuisances(data)
     error = difference(data, base, 0, report.population).standard_error
     whole = difference(data, base, 0, report.population).estimate
-    draws = trial.repeated(_draws(base), repetitions, jobs)
+    draws = trial.repeated(_draws(base), repetitions, cluster.map if cluster else partial(_on_threads, jobs))
     tests = [
         _misses("placebo_treatment", draws["placebo_treatment"], 0.0),
         _misses("dummy_outcome", draws["dummy_outcome"], 0.0),
@@ -203,6 +210,9 @@ def _models(report: EffectReport) -> tuple[str, ...]:
 
 
 Draw = Callable[[CausalData, np.random.Generator], tuple[CausalData, np.ndarray | None]]
+Repetition = tuple[str, int, int]
+"""Name of an attempt, its place among them and the number of the repetition: the last two are its seed."""
+Spread = Callable[[Callable[[Repetition], Scores], Sequence[Repetition]], list[Scores]]
 
 
 def _draws(base: Nuisances) -> dict[str, Draw]:
@@ -271,27 +281,32 @@ class _Trial:
     def scores(self, data: CausalData, seed: int = 0, number: np.ndarray | None = None) -> Scores:
         return difference(data, self.nuisances(data, seed, number), 0, self.estimand)
 
-    def repeated(self, draws: dict[str, Draw], repetitions: int, jobs: int) -> dict[str, list[Scores]]:
-        """Each draw so many times, whatever the number of processes."""
-        from joblib import Parallel, delayed
-
+    def repeated(self, draws: dict[str, Draw], repetitions: int, spread: Spread) -> dict[str, list[Scores]]:
+        """Each draw so many times, wherever they are made."""
         tasks = [
             (name, position, repetition)
             for position, name in enumerate(draws)
             for repetition in range(repetitions)
         ]
-        done = Parallel(n_jobs=jobs, prefer="threads")(
-            delayed(self._one)(draws[name], position, repetition) for name, position, repetition in tasks
-        )
+        done = spread(partial(self._one, draws), tasks)
         return {
             name: [scores for (task, _, _), scores in zip(tasks, done, strict=True) if task == name]
             for name in draws
         }
 
-    def _one(self, draw: Draw, position: int, repetition: int) -> Scores:
+    def _one(self, draws: dict[str, Draw], task: Repetition) -> Scores:
+        name, position, repetition = task
         rng = np.random.default_rng([self.seed, position, repetition])
-        data, number = draw(self.data, rng)
+        data, number = draws[name](self.data, rng)
         return self.scores(data, 1 + repetition if number is None else 0, number)
+
+
+def _on_threads(
+    jobs: int, function: Callable[[Repetition], Scores], tasks: Sequence[Repetition]
+) -> list[Scores]:
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=jobs, prefer="threads")(delayed(function)(task) for task in tasks)
 
 
 def _verdict(p: float) -> Verdict:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from e2i_assets.cluster import Cluster, connected
 from e2i_assets.cohorts.config import CohortConfig
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.contracts.tables import RAW_TABLES
@@ -77,6 +79,15 @@ class StageContext:
     def quality(self) -> QualityConfig:
         """Weights, thresholds and suites of quality control, as the cohort file changes them."""
         return quality_of(self.settings, self.partition)
+
+    def cluster(self) -> AbstractContextManager[Cluster | None]:
+        """The Dask cluster of this installation, connected; None where it has none.
+
+        Raises:
+            ClusterUnavailable: it does not answer.
+        """
+        address = self.settings.dask_address
+        return connected(address) if address else nullcontext()
 
     @property
     def cells(self) -> Cells:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from e2i_assets.modeling.errors import TuningError
+from e2i_assets.cluster import Cluster, losses
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.training.fitting import REPORT_EVERY, Matrices
 from e2i_assets.modeling.tuning.rungs import work
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 LEVEL = 0.5
 """Standard errors of the best score within which another one is level with it."""
-CONNECT_SECONDS = 10.0
-"""After which a scheduler that has not answered does not serve."""
 ASKED_EVERY = 2
 """Steps after which the pruner is asked: its median takes longer than the five rounds of a small fit."""
 WORTH_A_THREAD = 500_000
@@ -223,59 +221,21 @@ class LocalPool:
             return list(threads.map(evaluate, fits, [levels[fit.level] for fit in fits]))
 
 
-class DaskPool:
-    """The workers of a Dask cluster; each has this package, and gets the rows once."""
+class ClusterPool:
+    """The workers of a Dask cluster; each gets the rows once."""
 
-    def __init__(self, address: str) -> None:
-        """Connect.
-
-        Raises:
-            ClusterUnavailable: no scheduler answers.
-        """
-        from distributed import Client
-
-        try:
-            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise ClusterUnavailable("no Dask scheduler answers at E2I_DASK_ADDRESS") from error
+    def __init__(self, cluster: Cluster) -> None:
+        self._client = cluster.client
         self._rows: dict[int, Any] = {}
 
     def run(self, fits: Sequence[Fit], levels: Sequence[Matrices]) -> list[Fitted]:
         """See `TrialPool`.
 
         Raises:
-            ClusterLost: workers died at it, or the scheduler is gone.
+            ClusterLost: see `cluster.losses`.
         """
-        from distributed import CancelledError, KilledWorker
-
-        try:
+        with losses():
             for level in {fit.level for fit in fits} - set(self._rows):
                 self._rows[level] = self._client.scatter(levels[level], broadcast=True, hash=False)
             made = [self._client.submit(evaluate, fit, self._rows[fit.level], pure=False) for fit in fits]
             return self._client.gather(made)
-        except (KilledWorker, CancelledError, OSError) as error:
-            raise ClusterLost("the Dask cluster lost what trials ran on") from error
-
-    def __enter__(self) -> DaskPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-
-class ClusterUnavailable(TuningError):
-    """The cluster that trials were to run on does not serve; nothing has been judged."""
-
-    code = "cluster_unavailable"
-    next_step = "Start the cluster or correct the address, or unset E2I_DASK_ADDRESS to tune on this machine."
-    on_data = False
-
-
-class ClusterLost(ClusterUnavailable):
-    """The cluster broke down while trials ran; those that were finished are kept."""
-
-    code = "cluster_lost"
-    next_step = (
-        "Give the workers more memory, or start them again, and run the same command: the study goes on with "
-        "what is not done. Or unset E2I_DASK_ADDRESS to tune on this machine."
-    )

@@ -27,6 +27,8 @@ from e2i_assets.modeling.problems.causal_inference import CausalScope
 if TYPE_CHECKING:
     import polars as pl
 
+    from e2i_assets.cluster import Cluster
+
 REPETITIONS = 10
 """Of each attempt to refute, fewer than from a notebook, since every run of a partition makes them. Four
 intervals of ten without the truth refute."""
@@ -134,8 +136,8 @@ class CausalRows:
             covariates=self.covariates, graph=graph_of(self.scope), seed=seed,
         )  # fmt: skip
 
-    def refuted(self, report: EffectReport) -> RefutationReport:
-        """What came of the attempts to refute an effect on these rows."""
+    def refuted(self, report: EffectReport, cluster: Cluster | None = None) -> RefutationReport:
+        """What came of the attempts to refute an effect on these rows; see `refute` for `cluster`."""
         scope = self.scope
         return refute(
             self._asked(*scope.negative_outcomes, *scope.negative_exposures),
@@ -143,6 +145,7 @@ class CausalRows:
             negative_outcomes=scope.negative_outcomes,
             negative_exposures=scope.negative_exposures,
             repetitions=REPETITIONS,
+            cluster=cluster,
         )
 
     def nuisance(self, *, seed: int) -> Nuisance:
