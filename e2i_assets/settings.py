@@ -37,6 +37,8 @@ class Settings(BaseSettings):
         mlflow_url: where `e2i mlflow` serves the runs that Dagit links to.
         dask_address: scheduler of a Dask cluster whose workers have this package: trials of a study and
             refutations of an effect run there, with the same result as on this machine's free cores.
+        dask_training_rows: rows of train from which on XGBoost and LightGBM are fitted over that cluster;
+            never where nothing is said, since such a model is one process's within noise, not to the byte.
         batch_size: rows of a batch of a load.
         as_of: day on which the age of data is judged, and on which synthetic data end; today otherwise.
         concurrent_runs: runs that Dagster has go on at the same time, those of a backfill too; each takes
@@ -68,6 +70,7 @@ class Settings(BaseSettings):
     vault_key: SecretStr | None = None
     mlflow_url: str = "http://127.0.0.1:5000"
     dask_address: str | None = None
+    dask_training_rows: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=1_000, ge=1)
     as_of: dt.date | None = None
     concurrent_runs: int = Field(default=2, ge=1)

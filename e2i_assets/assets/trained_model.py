@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -26,6 +28,10 @@ from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets.warehouse.queries.models import record_training
 
+if TYPE_CHECKING:
+    from e2i_assets.cluster import Cluster
+    from e2i_assets.settings import Settings
+
 
 def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
     """The asset `<scope>/trained_model`."""
@@ -42,7 +48,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
             "preprocessor": stage_key(scope, "preprocessor"),
             "tuned": stage_key(scope, "tuned_params"),
         },
-        config=lambda context: scope.model_dump(mode="json"),
+        config=lambda context: training_config(scope, context.settings),
     )
     def trained_model(
         context: StageContext,
@@ -52,7 +58,9 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         tuned: TunedParams,
     ) -> StageResult:
         train, validation = known_rows(scope, splits, preprocessor)
-        trained = fitted(scope, splits, candidate, preprocessor, tuned)
+        over = over_a_cluster(context.settings, len(splits.train))
+        with context.cluster() if over else nullcontext() as cluster:
+            trained = fitted(scope, splits, candidate, preprocessor, tuned, cluster)
         importance, primary = importance_plot(trained), scope.problem.primary_metric
         explanation = explain_model(
             trained, train, validation, seed=SEED, minimum_cell_count=context.quality.minimum_cell_count
@@ -94,6 +102,7 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
                 },
                 "params": dict(trained.params),
                 **({"calibration": trained.calibration} if trained.calibration else {}),
+                **({"over_a_cluster": True} if trained.over_a_cluster else {}),
                 "importance": shown.image(importance),
                 **{f"shap_{Path(name).stem}": shown.image(png) for name, png in learnt.items()},
                 "fingerprint": trained.fingerprint[:16],
@@ -108,6 +117,18 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         )
 
     return trained_model
+
+
+def training_config(scope: Scope, settings: Settings) -> dict[str, Any]:
+    """What decides how a model is trained: the scope, and from how many rows on over a cluster, if at all."""
+    document = scope.model_dump(mode="json")
+    rows = settings.dask_training_rows
+    return document if rows is None else {"scope": document, "dask_training_rows": rows}
+
+
+def over_a_cluster(settings: Settings, rows: int) -> bool:
+    """Whether so many rows of train are to be fitted over the cluster of an installation."""
+    return settings.dask_training_rows is not None and rows >= settings.dask_training_rows
 
 
 def known_rows(
@@ -130,13 +151,16 @@ def fitted(
     candidate: ModelCandidate,
     preprocessor: FittedPreprocessor,
     tuned: TunedParams,
+    cluster: Cluster | None = None,
 ) -> TrainedModel:
-    """The model of these inputs: the same ones give the same one.
+    """The model of these inputs: the same ones give the same one, unless it is fitted over a cluster.
 
     Raises:
         TrainingDataError: see `labelled`.
+        ClusterLost: see `fit_on_cluster`.
     """
     train, validation = known_rows(scope, splits, preprocessor)
     return train_model(
-        candidate, tuned.chosen_params, preprocessor.preprocessor, train, validation, seed=tuned.seed
-    )
+        candidate, tuned.chosen_params, preprocessor.preprocessor, train, validation, seed=tuned.seed,
+        cluster=cluster,
+    )  # fmt: skip

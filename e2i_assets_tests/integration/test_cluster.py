@@ -1,22 +1,28 @@
-"""Studies and refutations whose work is spread over a Dask cluster, and workers that die at it."""
+"""Studies, refutations and models whose work is spread over a Dask cluster, and workers that die at it."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from e2i_assets import cluster as dask_cluster
 from e2i_assets.causal import estimate_effect, refute
 from e2i_assets.cluster import Cluster, ClusterLost, ClusterUnavailable, connected
+from e2i_assets.modeling.metrics.delong import delong
 from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
+from e2i_assets.modeling.problems.binary import Binary
+from e2i_assets.modeling.training import on_cluster
+from e2i_assets.modeling.training.model import TrainedModel, train_model
 from e2i_assets.modeling.tuning import trials
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig, PrunerConfig
 from e2i_assets.modeling.tuning.study import TunedParams, tune
@@ -75,6 +81,47 @@ def test_refutations_of_a_cluster_are_those_of_one_process(cluster: Cluster) -> 
 def test_a_worker_that_dies_is_survived(cluster: Cluster, tmp_path: Path) -> None:
     assert cluster.map(partial(dies, mark=tmp_path / "died"), range(6)) == [0, 2, 4, 6, 8, 10]
     assert (tmp_path / "died").exists()
+
+
+def trained(algorithm: str, cluster: Cluster | None = None) -> TrainedModel:
+    params = Binary().algorithm(algorithm).defaults
+    return train_model(candidate(algorithm), params, PREPROCESSOR, TRAIN, VALIDATION, seed=0, cluster=cluster)
+
+
+@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
+def test_a_model_of_a_cluster_is_as_good_as_that_of_one_process(
+    cluster: Cluster, tmp_path: Path, algorithm: str
+) -> None:
+    spread, alone = trained(algorithm, cluster), trained(algorithm)
+    assert [spread.over_a_cluster, alone.over_a_cluster] == [True, False]
+    (auc, _), (alone_auc, covariance) = (
+        delong(VALIDATION.y, model.predict(VALIDATION.X)) for model in (spread, alone)
+    )
+    assert abs(auc[0] - alone_auc[0]) < 2 * np.sqrt(covariance[0, 0])
+    assert spread.best_iteration == spread.params["n_estimators"]
+    spread.save(tmp_path)
+    assert (TrainedModel.load(tmp_path).predict(VALIDATION.X) == spread.predict(VALIDATION.X)).all()
+
+
+def test_what_is_no_boosting_is_fitted_here(cluster: Cluster) -> None:
+    assert trained("LogisticRegression", cluster).identity() == trained("LogisticRegression").identity()
+
+
+def test_a_model_whose_worker_dies_is_fitted_by_the_others(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed, died = on_cluster._placed, []
+
+    def lost(client: Client, values: np.ndarray) -> Any:
+        array = placed(client, values)
+        if not died:  # with the rows that it has just been given
+            died.append(next(iter(client.run(os.getpid).values())))
+            os.kill(died[0], signal.SIGKILL)
+        return array
+
+    monkeypatch.setattr(on_cluster, "_placed", lost)
+    assert trained("XGBoost", cluster).over_a_cluster
+    assert died
 
 
 def test_workers_that_die_again_and_again_are_no_verdict_on_the_data(

@@ -22,13 +22,18 @@ from e2i_assets.modeling.training.class_weights import weighted_where_better
 from e2i_assets.modeling.training.identity import fingerprint
 from e2i_assets.modeling.training.learning_curve import learning_curve
 from e2i_assets.modeling.training.model_files import pickled_pipeline, read_model, write_model
+from e2i_assets.modeling.training.on_cluster import can_be_spread, fit_on_cluster
 from e2i_assets.modeling.training.recalibration import calibrated, uncalibrated
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
-_LATER = ("calibration", "calibration_brier", "learning_curve", "unavailable", "class_weighted")
+    from e2i_assets.cluster import Cluster
+
+_LATER = (
+    "calibration", "calibration_brier", "learning_curve", "unavailable", "class_weighted", "over_a_cluster",
+)  # fmt: skip
 _TUPLES = ("features", "labels", "baseline", "learning_curve")
 
 
@@ -52,6 +57,8 @@ class TrainedModel:
         learning_curve: rows of train and the primary metric on validation (`learning_curve`), not calibrated.
         unavailable: what could not be made of it, with the reason.
         class_weighted: whether rows of a rare class counted for more (`class_weights`).
+        over_a_cluster: whether its rows were spread over workers (`on_cluster`); the same inputs then give
+            the same model within noise only.
     """
 
     pipeline: Pipeline
@@ -77,6 +84,7 @@ class TrainedModel:
     learning_curve: tuple[Mapping[str, float], ...] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)
     class_weighted: bool = False
+    over_a_cluster: bool = False
 
     @property
     def problem(self) -> Problem:
@@ -127,6 +135,7 @@ def train_model(
     validation: LabelledSplit,
     *,
     seed: int,
+    cluster: Cluster | None = None,
 ) -> TrainedModel:
     """Fit the candidate on train; boosting stops early on validation, probabilities are calibrated there.
 
@@ -134,9 +143,13 @@ def train_model(
         params: all parameters of the estimator, as in `TunedParams.chosen_params`. With the study's seed the
             model is the one of its best trial.
         preprocessor: fitted on train.
+        cluster: whose workers fit XGBoost or LightGBM together; other algorithms are fitted here.
 
     Returns:
         The model; its threads are set to one, which answers single rows fastest.
+
+    Raises:
+        ClusterLost: see `fit_on_cluster`.
     """
     from sklearn.pipeline import Pipeline
 
@@ -144,7 +157,12 @@ def train_model(
     algorithm = problem.algorithm(candidate.algorithm)
     data = transform(preprocessor, train, validation)
     estimator = algorithm.build(params, seed)
-    rounds = algorithm.fit(estimator, data)
+    rounds: int | None
+    spread = cluster is not None and can_be_spread(estimator)
+    if cluster is not None and spread:
+        estimator, rounds = fit_on_cluster(estimator, data, problem.loss, cluster)
+    else:
+        rounds = algorithm.fit(estimator, data)
     on_validation = problem.measure(data.y_validation, problem.predict(estimator, data.X_validation))
     learning = learning_curve(
         algorithm, params, problem, data, on_validation, seed=seed, patients=train.patients
@@ -196,6 +214,7 @@ def train_model(
         learning_curve=learning.points,
         unavailable={"learning": learning.unavailable} if learning.unavailable else {},
         class_weighted=weighted is not None,
+        over_a_cluster=spread,
     )
 
 
