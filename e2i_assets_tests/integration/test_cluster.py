@@ -84,7 +84,7 @@ def test_a_worker_that_dies_is_survived(cluster: Cluster, tmp_path: Path) -> Non
 
 
 def trained(algorithm: str, cluster: Cluster | None = None) -> TrainedModel:
-    params = Binary().algorithm(algorithm).defaults
+    params = {**Binary().algorithm(algorithm).defaults, "learning_rate": 0.3}
     return train_model(candidate(algorithm), params, PREPROCESSOR, TRAIN, VALIDATION, seed=0, cluster=cluster)
 
 
