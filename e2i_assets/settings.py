@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     Attributes:
         home: folder where everything is kept, here or else that of the clone; its path may have any letters.
         config: folder of the YAML configuration, here or else that of the clone; `e2i init` writes one.
-        database_url: another PostgreSQL, `postgresql://user@host:5432/database`, instead of the embedded one.
+        database_url: another PostgreSQL, `postgresql://user@host:5432/database`, instead of the embedded one;
+            behind a `?` what its library knows, such as `sslmode=verify-full`.
         artifacts: folder or fsspec URL of the artifacts; `<home>/artifacts` where nothing is said.
         mlflow_tracking_uri: a team's MLflow server, instead of the schema `mlflow` of the database.
         vault_key: key of the sealed splits, 32 bytes in base64; the file `<home>/vault.key` otherwise, which

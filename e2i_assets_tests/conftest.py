@@ -31,6 +31,7 @@ from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
 from e2i_assets.settings import settings as shared_settings
 from e2i_assets.warehouse import migrations
+from e2i_assets.warehouse.grants import grants
 from e2i_assets.warehouse.postgres import export, url_for
 from e2i_assets.warehouse.warehouse import Warehouse
 
@@ -205,6 +206,21 @@ def installation(
         shared_settings.cache_clear()
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def as_daily_role(here: Settings) -> Settings:
+    """The same installation by a role that owns none of its tables, after its owner's `e2i db`."""
+    from e2i_assets.cli.db_roles import run_migrate  # it imports Dagster, which most tests do without
+
+    os.environ["E2I_DATABASE_URL"] = url_for(here, "e2i", "")
+    run_migrate()
+    with psycopg.connect(os.environ["E2I_DATABASE_URL"]) as connection, Warehouse(here).reading() as reading:
+        connection.execute("CREATE ROLE daily LOGIN")
+        connection.execute(grants(reading, "daily").encode())
+    url = make_url(os.environ["E2I_DATABASE_URL"]).set(username="daily", password=None)
+    daily = here.model_copy(update={"database_url": SecretStr(url.render_as_string(hide_password=False))})
+    export(daily)
+    return daily
 
 
 def _url(server: str, database: str) -> str:

@@ -204,7 +204,9 @@ def database(here: Settings) -> Iterator[Finding]:
         yield Finding("database", "ok", f"PostgreSQL {release}, {where}, schema revision {recorded}")
     elif recorded is None or recorded in known:
         text = f"schema revision {recorded or 'none'}, this code has {known[-1]}"
-        yield Finding("database", "warning", text, "The next command brings it there: e2i data status")
+        yield Finding(
+            "database", "warning", text, "The next command of its owner brings it there: e2i db migrate"
+        )
     else:
         text = f"schema revision {recorded}, and this code knows none after {known[-1]}"
         yield Finding("database", "wrong", text, "Use the newer release that opened it, or another database.")

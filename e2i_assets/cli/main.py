@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from e2i_assets.cli import alerts, audit, cohort, data, deploy, models, retrain, scope
+from e2i_assets.cli import alerts, audit, cohort, data, db, deploy, models, retrain, scope
 from e2i_assets.cli.output import EXIT_CODES, fail, say
 from e2i_assets.errors import E2IError
 
@@ -27,6 +27,7 @@ app.add_typer(deploy.app, name="deploy")
 app.add_typer(scope.app, name="scope")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(retrain.app, name="retrain")
+app.add_typer(db.app, name="db")
 
 
 def _version(wanted: bool) -> None:

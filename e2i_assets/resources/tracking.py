@@ -33,6 +33,13 @@ class ExperimentTracking:
         """Tracking URI."""
         return self._settings.mlflow_tracking_uri or url_for(self._settings, "mlflow")
 
+    def migrate(self) -> None:
+        """Make MLflow's tables in the warehouse, or bring them to its release."""
+        from mlflow.db import commands
+
+        # In this process, for every user of a machine sees the arguments of another.
+        commands.main(["upgrade", self.uri], standalone_mode=False)
+
     def page(self, run: RunInfo) -> str:
         """Where MLflow shows a run: on the team's server, else where `e2i mlflow` serves it."""
         team = self._settings.mlflow_tracking_uri or ""

@@ -10,6 +10,23 @@ class WarehouseUnavailable(E2IError, RuntimeError):
     on_data = False
 
 
+def unavailable(where: str, reason: str) -> WarehouseUnavailable:
+    """What to say of a database that lets nobody in.
+
+    Args:
+        where: its address without secrets.
+        reason: what its driver says, of which the first line is shown.
+    """
+    reason = reason.strip().partition("\n")[0] or "no reason given"
+    mend = "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server)."
+    if "certificate" in reason or "SSL" in reason:
+        mend = (
+            "In E2I_DATABASE_URL sslrootcert names the file of the authority that signed the server's "
+            "certificate, the host is a name in that, and sslmode is what the server takes."
+        )
+    return WarehouseUnavailable(f"the database {where} does not answer: {reason}.", mend)
+
+
 LIBRARIES = {"sqlalchemy", "psycopg", "psycopg2", "adbc_driver_manager", "dagster_postgres"}
 """What speaks to PostgreSQL, by the first part of its modules' names: nothing is imported to be compared."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Literal
+from urllib.parse import quote, urlencode
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -47,20 +48,34 @@ def url_for(settings: Settings, schema: str, driver: Driver = "psycopg") -> str:
     dagster-postgres cannot read.
     """
     url = server_url(settings)
-    url = url.set(drivername=f"postgresql+{driver}" if driver else "postgresql")
-    url = url.update_query_dict({"options": " ".join([f"-csearch_path={schema}", *SESSION.get(schema, ())])})
-    text = url.render_as_string(hide_password=False)
-    # SQLAlchemy writes a space as `+`, which libpq reads as a plus sign.
-    return text if driver else text.replace("+", "%20")
+    own = url.normalized_query.get("options", ())
+    options = " ".join([*own, f"-csearch_path={schema}", *SESSION.get(schema, ())])
+    url = url.update_query_dict({"options": options})
+    if not driver:
+        return _of_libpq(url)
+    return url.set(drivername=f"postgresql+{driver}").render_as_string(hide_password=False)
+
+
+def _of_libpq(url: URL) -> str:
+    """A URL as PostgreSQL's library reads it.
+
+    SQLAlchemy leaves a space of a password as it is, and writes one of a query as `+`.
+    """
+    login = ":".join(quote(part, safe="") for part in (url.username, url.password) if part is not None)
+    host = f"[{url.host}]" if ":" in (url.host or "") else url.host or ""
+    place = f"{host}:{url.port}" if url.port else host
+    asked = urlencode(url.query, doseq=True, quote_via=quote, safe="/")
+    return f"postgresql://{login}{'@' if login else ''}{place}/{quote(url.database or '', safe='')}?{asked}"
 
 
 def psql_address(settings: Settings) -> tuple[str, dict[str, str]]:
     """Address of the warehouse's schema for psql, and its password as psql reads it from the environment."""
     url = make_url(url_for(settings, "e2i", ""))
-    # SQLAlchemy has read the options; psql is to read them again.
     password = url.password or url.query.get("password")
-    url = url.set(password=None).difference_update_query(["password"])
-    address = url.render_as_string(hide_password=False).replace("+", "%20")
+    # Every user of a machine sees arguments; psql asks for the password of a client's key. To `URL.set` None
+    # means no change.
+    url = url._replace(password=None).difference_update_query(["password", "sslpassword"])
+    address = _of_libpq(url)
     return address, {"PGPASSWORD": str(password)} if password else {}
 
 

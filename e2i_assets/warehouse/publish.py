@@ -83,11 +83,13 @@ def _insert(cursor: Any, table: str, rows: str, added: int) -> None:
 @contextmanager
 def _rebuilt(cursor: Any, table: str, added: int) -> Iterator[None]:
     """Where many rows meet few, keys and indexes that nothing refers to are made anew, over all rows at once:
-    row by row they cost ten times as much. Readers of the table wait for the transaction then.
+    row by row they cost ten times as much. Readers of the table wait for the transaction then. Only the owner
+    of a table may do that.
     """
     place = f"{SCHEMA}.{table}"
     few = f"NOT EXISTS (SELECT FROM {place} OFFSET {added})"
-    if added < MANY or not _count(cursor, f"SELECT ({few})::int"):
+    mine = f"(SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = '{place}'::regclass)"
+    if added < MANY or not _count(cursor, f"SELECT ({few} AND {mine})::int"):
         yield
         return
     cursor.execute(

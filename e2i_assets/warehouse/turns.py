@@ -11,9 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.ddl import SCHEMA
-from e2i_assets.warehouse.errors import WarehouseUnavailable
+from e2i_assets.warehouse.errors import unavailable
 from e2i_assets.warehouse.postgres import url_for
 
 if TYPE_CHECKING:
@@ -86,19 +87,12 @@ class Turn:
     def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
         import psycopg
 
+        url = url_for(self._settings, SCHEMA, "")
         try:
             # The server tells by its name who holds a lock.
-            return psycopg.connect(
-                url_for(self._settings, SCHEMA, ""),
-                autocommit=True,
-                application_name=f"{_PREFIX}{self._run_id}",
-            )
+            return psycopg.connect(url, autocommit=True, application_name=f"{_PREFIX}{self._run_id}")
         except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise WarehouseUnavailable(
-                f"the database does not answer: {reason}.",
-                "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server).",
-            ) from None
+            raise unavailable(without_secrets(url), str(error)) from None
 
     def _first(self, query: str) -> Any:
         assert self._connection

@@ -15,7 +15,7 @@ from e2i_assets.settings import Settings
 from e2i_assets.warehouse import migrations, snapshots, table_status
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.embedded import revive_embedded
-from e2i_assets.warehouse.errors import WarehouseUnavailable
+from e2i_assets.warehouse.errors import unavailable
 from e2i_assets.warehouse.loader import Load, LoadReport, Progress, run_load
 from e2i_assets.warehouse.postgres import called, url_for
 from e2i_assets.warehouse.removal import Removal, remove
@@ -168,8 +168,4 @@ def _reachable(url: sa.URL) -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
-        raise WarehouseUnavailable(
-            f"the database {called(url)} does not answer: {reason}.",
-            "Start it, or correct E2I_DATABASE_URL (unset it for the embedded server).",
-        ) from error
+        raise unavailable(called(url), str(error.orig or "")) from error

@@ -47,6 +47,8 @@ NOT_RUN = {
     ".venv/bin/e2i serve": "serves until Ctrl-C; test_switches.py does so",
     "curl -s http://127.0.0.1:8000/api/deployments/status": "asks what `e2i up` starts",
     'curl -s -X POST http://127.0.0.1:8000/api/deployments/rollback -H "Authorization: Bearer $E2I_API_TOKEN" -H \'Content-Type: application/json\' -d \'{"model_name": "e2i-churn-fabhalta_pnh", "target_version": "v1"}\'': "as the one before",
+    ".venv/bin/e2i db migrate": "is for another PostgreSQL; the tests of gates begin with it",
+    ".venv/bin/e2i db grants daily": "as the one before",
     ".venv/bin/e2i mlflow": "serves until Ctrl-C on a port that may be taken",
     ".venv/bin/python -m e2i_assets_tests.simulation --folder FOLDER --write": "is of a clone, and lives through 24 days; test_simulated_days.py does",
     ".venv/bin/python -m e2i_assets_tests.simulation.pictures FOLDER": "as the one before",

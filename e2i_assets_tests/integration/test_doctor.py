@@ -149,7 +149,9 @@ def test_a_full_disk_and_an_old_schema(
     warehouse.open()
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("UPDATE e2i.alembic_version SET version_num = '0001'"))
-    assert list(found("database", here).values()) == ["The next command brings it there: e2i data status"]
+    assert list(found("database", here).values()) == [
+        "The next command of its owner brings it there: e2i db migrate"
+    ]
 
 
 def test_a_port_is_free_or_ours_or_somebody_elses(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 Opening the warehouse brings it to the newest revision (`upgrade`), in one transaction under a lock: an
 upgrade that is killed leaves the old schema whole. A database that is already there costs one SELECT, and
-Alembic is not imported.
+Alembic is not imported. Only the role that owns the schema can do it, which is the one that did it first; any
+other is told so (`warehouse/grants.py` has what it needs for everything else).
 
 To change the schema:
 
@@ -24,6 +25,8 @@ numbered NNNN"), give yours the next one: rename the file, and in it set `revisi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,16 +80,37 @@ def upgrade(engine: sa.Engine, versions: Path = VERSIONS) -> None:
         versions: folder of the revisions.
 
     Raises:
-        SchemaRefused: the database is of a newer release than this code.
+        SchemaRefused: the database is of a newer release than this code, or its schema is another role's.
     """
     known = revisions(versions)
-    if recorded_revision(engine) == known[-1]:
-        return
+    with _allowed(engine, known[-1]):
+        if recorded_revision(engine) != known[-1]:
+            _upgrade_all(engine, known, versions)
+
+
+def _upgrade_all(engine: sa.Engine, known: tuple[str, ...], versions: Path) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         for schema in SCHEMAS:
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
         _upgrade(connection, known, versions)
+
+
+@contextmanager
+def _allowed(engine: sa.Engine, newest: str) -> Iterator[None]:
+    """Say who may, where the role that asks may not."""
+    try:
+        yield
+    except sa.exc.ProgrammingError as error:
+        from psycopg.errors import InsufficientPrivilege
+
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise SchemaRefused(
+            f"the database {called(engine.url)} is not at schema revision {newest}, or role "
+            f"{engine.url.username} may not use it: {str(error.orig).splitlines()[0]}.",
+            "Its owner runs `e2i db migrate`, and what `e2i db grants ROLE` prints for this role.",
+        ) from None
 
 
 def recorded_revision(engine: sa.Engine) -> str | None:
