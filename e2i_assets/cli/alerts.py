@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from e2i_assets.cli.output import MOST_RECORDS
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -13,7 +15,12 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Number = Annotated[int, typer.Argument(metavar="ALERT", help="Its number, as `e2i alerts list` shows it.")]
+Number = Annotated[
+    int,
+    typer.Argument(
+        min=1, max=MOST_RECORDS, metavar="ALERT", help="Its number, as `e2i alerts list` shows it."
+    ),
+]
 
 
 @app.command("list")

@@ -17,6 +17,8 @@ EXIT_CODES = (
     "configuration, database)."
 )
 
+MOST_RECORDS = 2**63 - 1
+"""The largest number that a record can have: PostgreSQL knows none beyond."""
 
 _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What a terminal would obey rather than show: control characters, and those that turn the reading order."""

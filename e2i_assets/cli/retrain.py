@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from e2i_assets.cli.output import MOST_RECORDS
+
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Train a served model again: ask, approve, look."
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Number = Annotated[
-    int, typer.Argument(metavar="RETRAINING", help="Its number, as `e2i retrain status` shows it.")
+    int,
+    typer.Argument(
+        min=1, max=MOST_RECORDS, metavar="RETRAINING", help="Its number, as `e2i retrain status` shows it."
+    ),
 ]
 Note = Annotated[str | None, typer.Option(help="What they say; kept with it.")]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from e2i_assets.cli.main import app
 from e2i_assets.cli.output import fail, say, show_table
 from e2i_assets.errors import E2IError
 
@@ -35,3 +37,15 @@ def test_an_argument_in_another_encoding_is_told_as_one(capsys: pytest.CaptureFi
         "e2i-\udcff".encode()
     assert fail(caught.value) == 2
     assert capsys.readouterr().err.startswith("error: an argument is no text in UTF-8.")
+
+
+@pytest.mark.parametrize("number", [f"{2**63}", "9" * 400, "-1", "0", "1e3", "x"])
+@pytest.mark.parametrize(
+    "command",
+    [["alerts", "show"], ["alerts", "ack", "--by", "Anna Smith"],
+     ["retrain", "approve", "--by", "Anna Smith"], ["retrain", "reject", "--by", "Anna Smith"]],
+)  # fmt: skip
+def test_a_number_that_no_record_can_have_is_wrong_usage(command: list[str], number: str) -> None:
+    answer = CliRunner().invoke(app, [*command, "--", number])
+    assert (answer.exit_code, type(answer.exception)) == (2, SystemExit)
+    assert "Invalid value" in answer.output
