@@ -14,10 +14,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass
 class Received:
-    """What came; `status` is what the next ones are answered."""
+    """What came; `status` and `answer` are what the next ones are answered."""
 
     url: str
     status: int = 200
+    answer: bytes = b""
     requests: list[ExportTraceServiceRequest] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -61,8 +62,9 @@ def receiving() -> Iterator[Received]:
             if received.status == 200:
                 received.requests.append(ExportTraceServiceRequest.FromString(content))
             self.send_response(received.status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(received.answer)))
             self.end_headers()
+            self.wfile.write(received.answer)
 
         def log_message(self, *_: Any) -> None:
             """Nothing: what came is in `received`."""

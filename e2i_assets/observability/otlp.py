@@ -14,6 +14,8 @@ from e2i_assets.observability.span import Span, clean
 
 PATH = "/v1/traces"
 TIMEOUT_S = 2.0
+MOST_OF_AN_ANSWER = 65_536
+"""Bytes; whatever answers without end is not listened to."""
 LATER = (408, 429, 502, 503, 504)
 """What a receiver answers that may take the same spans later."""
 
@@ -61,14 +63,16 @@ class Receiver:
         if self._client is None:
             self._client = httpx.Client(headers=self._headers, timeout=TIMEOUT_S)
         try:
-            response = self._client.post(self._url, content=encode(spans))
+            with self._client.stream("POST", self._url, content=encode(spans)) as response:
+                answer = next(response.iter_bytes(MOST_OF_AN_ANSWER), b"")
         except httpx.HTTPError as error:
             raise Unavailable(type(error).__name__) from None
         if response.status_code in LATER:
             raise Unavailable(f"HTTP {response.status_code}")
         if not response.is_success:
             return len(spans)
-        return int(ExportTraceServiceResponse.FromString(response.content).partial_success.rejected_spans)
+        rejected = int(ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans)
+        return min(max(rejected, 0), len(spans))
 
 
 def encode(spans: Sequence[Span]) -> bytes:

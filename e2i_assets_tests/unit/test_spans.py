@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from e2i_assets.observability import background as background_module
 from e2i_assets.observability.otlp import parse_headers
@@ -106,6 +107,10 @@ def test_headers_are_those_of_opentelemetry(text: str, headers: dict[str, str] |
         assert parse_headers(text) == headers
 
 
+def _rejecting(spans: int) -> bytes:
+    return ExportTraceServiceResponse(partial_success={"rejected_spans": spans}).SerializeToString()
+
+
 def test_a_receiver_gets_spans_as_protobuf_and_what_it_refuses_is_counted() -> None:
     """Also those that came while it could not take any: its answer said to come again."""
     with receiving() as received:
@@ -135,6 +140,26 @@ def test_a_receiver_gets_spans_as_protobuf_and_what_it_refuses_is_counted() -> N
     assert (first["ns"], first["error"], second["error"]) == (2_500_000, False, True)
     assert first["attributes"] == {"run_id": "run", "rows": 7, "passed": True, "secret_token": "[redacted]"}
     assert second["attributes"]["error.type"] == "leakage"
+
+
+@pytest.mark.parametrize(
+    ("answer", "lost"),
+    [
+        (_rejecting(1), 1),
+        (_rejecting(7), 2),  # of two
+        (_rejecting(-7), 0),
+        (b"<html>Sign in</html>", 2),
+        (bytes(10_000_000), 2),
+    ],
+)
+def test_whatever_a_receiver_answers_counts_what_was_sent_at_most(answer: bytes, lost: int) -> None:
+    with receiving() as received:
+        received.answer = answer
+        recorder = Recorder(None, received.url, {}, LOGGER)
+        recorder.offer(span())
+        recorder.offer(span())
+        recorder.close()
+        assert (len(received.spans), recorder.sinks["spans_otlp"].dropped) == (2, lost)
 
 
 def test_a_receiver_that_is_down_loses_spans_alone(monkeypatch: pytest.MonkeyPatch) -> None:
