@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 
@@ -26,13 +28,13 @@ def one_of_each(frame: pd.DataFrame, cluster: str) -> pd.DataFrame:
     """
     _require(frame, cluster)
     order = np.random.default_rng(SEED).permutation(len(frame))
-    drawn = frame[cluster].iloc[order]
+    drawn = as_text(frame[cluster]).iloc[order]
     first = order[~(drawn.duplicated() & drawn.notna()).to_numpy()]
     return frame.iloc[np.sort(first)]
 
 
 def _require(frame: pd.DataFrame, cluster: str) -> None:
-    if cluster not in frame.columns:
+    if not isinstance(cluster, Hashable) or cluster not in frame.columns:
         raise DriftError("unknown_column", f"the frame has no column {cluster} to tell clusters by")
 
 
@@ -46,7 +48,7 @@ class Clusters:
             DriftError: there is no such column.
         """
         _require(frame, cluster)
-        codes = pd.factorize(frame[cluster])[0]
+        codes = pd.factorize(as_text(frame[cluster]))[0]
         alone = codes < 0
         codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
         self._codes, self._sizes = codes, np.bincount(codes)

@@ -191,7 +191,7 @@ def detect_drift(
     if columns is not None and not isinstance(columns, Iterable):
         raise DriftError("unknown_column", f"columns is {columns!r}, not a list of names")
     if columns is not None:
-        columns = [columns] if isinstance(columns, str) else list(columns)
+        columns = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
     was = (
         reference
         if isinstance(reference, ReferenceProfile)

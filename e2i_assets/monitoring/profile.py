@@ -26,6 +26,7 @@ MOST_LEVELS = 1000
 """Levels that are counted one by one; of a column with more of them, groups of levels are."""
 GROUPS = 256
 """Groups, by their hashes, that the levels of such a column are counted in."""
+LARGEST = float(np.finfo(float).max)
 _BITS = 24
 
 
@@ -172,15 +173,17 @@ def profile_of_values(kind: str, values: Values) -> ColumnProfile:
 
 
 def ordered_known(values: np.ndarray) -> np.ndarray:
-    """The known ones of numbers, ascending."""
+    """The known ones of numbers, ascending; infinite ones as `LARGEST`, which an edge can tell apart."""
     # Both cores, and half of numpy's time.
     ordered = pl.Series(values).sort().to_numpy()  # NaN last
-    return ordered[: len(ordered) - int(np.isnan(values).sum())]
+    ordered = ordered[: len(ordered) - int(np.isnan(values).sum())]
+    infinite = len(ordered) and max(-ordered[0], ordered[-1]) > LARGEST
+    return np.clip(ordered, -LARGEST, LARGEST) if infinite else ordered
 
 
 def mean_and_std(ordered: np.ndarray) -> tuple[float | None, float | None]:
-    """Of the finite ones of ascending numbers; None where there is none, or it is too large for a number."""
-    finite = ordered[np.searchsorted(ordered, -np.inf, "right") : np.searchsorted(ordered, np.inf, "left")]
+    """Of those of ascending numbers within `LARGEST`; None where there is none, or it is no number itself."""
+    finite = ordered[np.searchsorted(ordered, -LARGEST, "right") : np.searchsorted(ordered, LARGEST, "left")]
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = (float(finite.mean()), float(finite.std())) if len(finite) else (math.nan, math.nan)
     return (mean if math.isfinite(mean) else None), (std if math.isfinite(std) else None)
@@ -194,8 +197,8 @@ def _edges(ordered: np.ndarray) -> tuple[list[float], list[int]]:
     """
     step = max(MINIMUM_CELL_COUNT, math.ceil(len(ordered) / QUANTILES))
     values = np.unique(ordered[step - 1 :: step])
-    values = values[np.isfinite(values)]
-    below = np.nextafter(values, -np.inf)
+    with np.errstate(over="ignore"):
+        below = np.nextafter(values, -np.inf)
     sides = (np.searchsorted(ordered, values, side).tolist() for side in ("left", "right"))
     edges, cumulated = [-math.inf], [0]
     for value, before, left, right in zip(values.tolist(), below.tolist(), *sides, strict=True):

@@ -62,6 +62,8 @@ SHIFTS = {
     "new level": (lambda rng, n: rng.choice(NAMES[:3], n),
                   lambda rng, n: np.where(rng.random(n) < 0.06, "new", rng.choice(NAMES[:3], n)), "new_level"),
     "constant": (lambda rng, n: np.full(n, 5.0), lambda rng, n: np.full(n, 3.0), "psi"),
+    "infinite": (lambda rng, n: rng.normal(0, 1, n), lambda rng, n: np.full(n, np.inf), "psi"),
+    "infinite otherwise": (lambda rng, n: np.full(n, -np.inf), lambda rng, n: np.full(n, np.inf), "psi"),
     "code": (lambda rng, n: rng.integers(1, 4, n), lambda rng, n: np.where(rng.random(n) < 0.1, 9, rng.integers(1, 4, n)), "psi"),
     "all gone": (lambda rng, n: rng.normal(0, 1, n), lambda rng, n: np.full(n, np.nan), "missing"),
     "day": (lambda rng, n: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), unit="D"),
@@ -256,7 +258,8 @@ def test_columns_that_are_gone_added_or_of_another_kind():
         "text": ("kind_changed", "critical"),
     }
     assert report.added == ("added",)
-    assert not detect_drift(was, now, columns=["x"]).drifted
+    once = detect_drift(was, now, columns=["x", "x"])
+    assert (once.drifted, len(once.columns)) == (False, 1)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +270,7 @@ def test_columns_that_are_gone_added_or_of_another_kind():
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"y": [1]}), {}, "nothing_to_compare"),
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"columns": ["z"]}, "unknown_column"),
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"columns": 5}, "unknown_column"),
+        (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"clusters": ["x"]}, "unknown_column"),
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"alpha": 5}, "bad_alpha"),
         (pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), {"alpha": "0.05"}, "bad_alpha"),
         ([1], pd.DataFrame({"x": [1]}), {}, "bad_frame"),
