@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.session import open_session
 from e2i_assets.json_files import to_json
@@ -17,11 +18,13 @@ from e2i_assets.resources.kept_files import Kept
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.settings import Settings
 
-ALWAYS_LEFT = "rows in PostgreSQL, studies, and what MLflow has in its database"
+ALWAYS_LEFT = (
+    "rows in PostgreSQL (Dagster's of its runs among them), studies, and what MLflow has in its database"
+)
 
 PLURAL = {
     "sealed split": "sealed splits", "bundle": "bundles", "release": "releases",
-    "MLflow files": "MLflow files", "left over": "remains of what was killed",
+    "MLflow files": "MLflow files", "run log": "run logs", "left over": "remains of what was killed",
 }  # fmt: skip
 
 
@@ -32,7 +35,8 @@ def run_prune(keep: int, keep_days: int | None, *, sure: bool, as_json: bool) ->
 
     here, warehouse = open_session()
     since = None if keep_days is None else dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days)
-    keeping, pruner = Keep(keep, since), Pruner(here, warehouse, open_store(here))
+    keeping = Keep(keep, since)
+    pruner = Pruner(here, warehouse, open_store(here), dagster_instance())
     with Console(stderr=True, quiet=as_json).status("looking for what nothing needs"):
         plans = pruner.plan(keeping)
     if not as_json:

@@ -5,10 +5,13 @@ Rows of PostgreSQL stay, so that what was there can still be told.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import dagster as dg
 
 from e2i_assets.errors import E2IError
 from e2i_assets.lineage.retention import (
@@ -16,12 +19,13 @@ from e2i_assets.lineage.retention import (
     Keep,
     Records,
     bundles_to_go,
+    logs_to_go,
     releases_to_go,
     runs_to_go,
     seals_to_go,
     versions_to_go,
 )
-from e2i_assets.resources.kept_files import Kept, KeptFiles
+from e2i_assets.resources.kept_files import Kept, KeptFiles, local_size
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.deployments import Releases, history, releases
@@ -35,9 +39,13 @@ if TYPE_CHECKING:
     from e2i_assets.warehouse.warehouse import Warehouse
 
 
+RUNS = "runs of Dagster"
+"""What stands in the place of a partition where it is about what runs printed."""
+
+
 @dataclass(frozen=True)
 class PartitionPlan:
-    """What goes of one partition, or of one service in its place.
+    """What goes of one partition, or in its place of one service, or of Dagster's runs.
 
     Attributes:
         left: why something, or all of it, is left alone; None where nothing is.
@@ -62,16 +70,20 @@ class _Busy(E2IError):
 class Pruner:
     """Retention of one installation."""
 
-    def __init__(self, here: Settings, warehouse: Warehouse, store: ArtifactStore) -> None:
-        self._here, self._warehouse, self._store = here, warehouse, store
+    def __init__(
+        self, here: Settings, warehouse: Warehouse, store: ArtifactStore, instance: dg.DagsterInstance
+    ) -> None:
+        self._here, self._warehouse, self._store, self._instance = here, warehouse, store, instance
         self._files = KeptFiles(here)
 
     def plan(self, keep: Keep) -> list[PartitionPlan]:
-        """What would go of each partition that anything was published of, and of each service."""
+        """What would go of each partition that anything was published of, of each service, and of runs."""
         plans = [self._plan(partition, keep) for partition in published_partitions(self._warehouse)]
         for service in self._services():
             with releases(self._warehouse, service) as asked:
                 plans.append(self._plan_service(asked, keep))
+        if logs := logs_to_go(self._run_logs(), keep):
+            plans.append(PartitionPlan(RUNS, tuple(logs)))
         return plans
 
     def carry_out(
@@ -89,15 +101,33 @@ class Pruner:
         Raises:
             WarehouseUnavailable: the database cannot be reached.
         """
-        services = self._services()
+        removals = {RUNS: self._remove_logs, **dict.fromkeys(self._services(), self._remove_releases)}
         return [
-            (self._remove_releases if plan.partition in services else self._remove)(plan, keep, on_removed)
-            for plan in plans
-            if plan.going
+            removals.get(plan.partition, self._remove)(plan, keep, on_removed) for plan in plans if plan.going
         ]
 
     def _services(self) -> list[str]:
         return sorted({release.service_name for release in history(self._warehouse)})
+
+    def _run_logs(self) -> Iterator[Kept]:
+        """Those of runs that have ended, the newest first."""
+        folders = self._files.run_logs()
+        if not folders:
+            return
+        for record in self._instance.get_run_records(dg.RunsFilter(run_ids=list(folders))):
+            run, folder = record.dagster_run, folders[record.dagster_run.run_id]
+            if run.is_finished:
+                whose = run.tags.get("dagster/partition", run.job_name)
+                heard_of = record.update_timestamp.replace(tzinfo=dt.UTC)
+                yield Kept("run log", whose, run.run_id, str(folder), local_size(folder), heard_of)
+
+    def _remove_logs(
+        self, plan: PartitionPlan, keep: Keep, on_removed: Callable[[Kept], None]
+    ) -> PartitionPlan:
+        for kept in plan.going:  # a run that has ended prints nothing more
+            self._files.remove(kept)
+            on_removed(kept)
+        return plan
 
     def _plan_service(self, asked: Releases, keep: Keep) -> PartitionPlan:
         state = asked.state()

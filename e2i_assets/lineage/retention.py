@@ -191,3 +191,19 @@ def releases_to_go(
     if keep.since is not None:
         staying |= {one.release for one in asked if one.created_at >= keep.since}
     return [kept for kept in stored if (of := kept.name.partition(":")[2]) in newest and of not in staying]
+
+
+def logs_to_go(logs: Iterable[Kept], keep: Keep) -> list[Kept]:
+    """What runs printed that are neither among the newest of their partition nor young.
+
+    Args:
+        logs: of finished runs, the newest first; `modified` is when its run was last heard of.
+    """
+    place: dict[str, int] = defaultdict(int)
+    going = []
+    for one in logs:
+        place[one.partition] += 1
+        young = keep.since is not None and one.modified is not None and one.modified >= keep.since
+        if place[one.partition] > keep.newest and not young:
+            going.append(one)
+    return going

@@ -1,5 +1,5 @@
-"""Everything of an installation that takes room and may go: versions, sealed splits, bundles, releases, and
-MLflow's files.
+"""Everything of an installation that takes room and may go: versions, sealed splits, bundles, releases,
+MLflow's files, and what runs printed.
 
 What is removed is first renamed to what no reader takes for whole; a removal that was killed leaves such a
 name, which the next one clears away. Object storage cannot rename: there the list of a version's files goes
@@ -23,7 +23,7 @@ from e2i_assets.resources.vault import SEALED, SealedFiles
 from e2i_assets.resources.version_files import DIGITS, FILES
 from e2i_assets.settings import Settings
 
-Kind = Literal["version", "sealed split", "bundle", "release", "MLflow files", "left over"]
+Kind = Literal["version", "sealed split", "bundle", "release", "MLflow files", "run log", "left over"]
 
 _VERSION = re.compile(rf"(?P<asset>[^/]+(?:/[^/]+)?)/(?P<partition>[^/]+)/(?P<version>[0-9a-f]{{{DIGITS}}})")
 _LEFT_OVER = re.compile(r"([0-9a-f]{16}|current\.json|.+\.sealed)\.[0-9a-f]{32}(\.removed)?|.+\.removed")
@@ -94,7 +94,7 @@ class KeptFiles:
         folder = self._bentos / name
         for bundle in sorted(folder.iterdir()) if folder.is_dir() else ():
             if bundle.is_dir():
-                yield Kept("bundle", partition, f"{name}:{bundle.name}", str(bundle), _local_size(bundle))
+                yield Kept("bundle", partition, f"{name}:{bundle.name}", str(bundle), local_size(bundle))
 
     def releases(self, service: str) -> Iterator[Kept]:
         """Releases of a service, which stand in the place of a partition."""
@@ -109,12 +109,19 @@ class KeptFiles:
             if path.startswith(f"{self._root}/mlflow/") and self._store.isdir(path):
                 yield Kept("MLflow files", partition, run_id, path, self._size(path))
 
+    def run_logs(self) -> dict[str, Path]:
+        """Folders of what runs printed, by run; a run that a command made has none."""
+        folder = self._here.dagster_home / "storage"
+        return {path.name: path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+
     def remove(self, kept: Kept) -> None:
         """Free its room; what is gone already is fine."""
         if kept.kind == "sealed split":
             self._sealed.remove(kept.path)
         elif kept.kind in ("bundle", "release"):
             self._remove_bundle(Path(kept.path), self._removed_bundles(kept.partition))
+        elif kept.kind == "run log":
+            shutil.rmtree(kept.path)
         elif self._store.exists(kept.path):
             self._remove_stored(kept.path)
 
@@ -159,7 +166,8 @@ class KeptFiles:
         return self._store.modified(listed) if self._store.exists(listed) else None
 
 
-def _local_size(folder: Path) -> int:
+def local_size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
@@ -37,10 +38,11 @@ class Number:
 class World:
     here: Settings
     resources: dict[str, Any]
+    instance: dg.DagsterInstance
 
     @property
     def pruner(self) -> Pruner:
-        return Pruner(self.here, self.resources["warehouse"], self.resources["store"])
+        return Pruner(self.here, self.resources["warehouse"], self.resources["store"], self.instance)
 
     def stored(self) -> set[tuple[str, str]]:
         root = Path(self.here.artifacts_url)
@@ -103,7 +105,7 @@ class World:
 
 @pytest.fixture
 def world(here: Settings) -> World:
-    return World(here, build_resources(here))
+    return World(here, build_resources(here), dg.DagsterInstance.ephemeral())
 
 
 def asked(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
