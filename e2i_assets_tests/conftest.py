@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import re
 import shutil
@@ -101,6 +102,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: nobody need look for garbage in it, and seldom among the rest."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20)
+
+
+def pytest_unconfigure() -> None:
+    """All of it goes at the end: libraries tell of functions that do not."""
+    gc.unfreeze()
 
 
 _UMASK = os.umask(0o022)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-import httpx
 
 from e2i_assets.assets.scoped import stage_key
 from e2i_assets.deployment.releases import (
@@ -100,6 +99,8 @@ def _require_served(context: StageContext, version: RegisteredModel) -> None:
 
 def health_of(url: str) -> dict[str, Any]:
     """What an address says of itself; nothing where it does not answer."""
+    import httpx
+
     with suppress(httpx.TransportError, ValueError):
         return dict(httpx.get(f"{url}/health", timeout=20, trust_env=False).json())
     return {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import httpx
 import pandas as pd
 
 from e2i_assets.contracts.variables import Feature
@@ -28,6 +27,8 @@ def ask(
     Raises:
         DeploymentError: it does not answer, refuses a row, or another version answers.
     """
+    import httpx
+
     answers = []
     with httpx.Client(timeout=60, trust_env=False) as client:
         for batch in _batches(rows, features):

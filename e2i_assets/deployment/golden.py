@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from e2i_assets.deployment.releases import Member
+
+if TYPE_CHECKING:
+    import httpx
 
 TOLERANCE = 1e-6
 PROBE = {"X-E2I-Probe": "1"}
@@ -39,6 +40,8 @@ def golden_refusal(url: str, folder: Path, members: Iterable[Member], client: ht
 
 
 def _wrong(url: str, member: Member, request: dict[str, Any], client: httpx.Client) -> str | None:
+    import httpx
+
     try:
         response = client.post(
             f"{url}/{member.model_name}/predict", json={"features": request["features"]}, headers=PROBE

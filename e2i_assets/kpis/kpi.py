@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from e2i_assets.config_files import ConfigModel, Text
-from e2i_assets.kpis.statement import read_statement
+
+if TYPE_CHECKING:
+    from e2i_assets.kpis.statement import Statement
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 SqlType = Literal[
@@ -79,13 +81,19 @@ class Kpi(ConfigModel):
         if self.sql is not None and self.lacks is not None:
             raise ValueError("lacks: goes with an indicator that has no sql")
         if self.sql is not None:
-            read_statement(self.sql, self.columns)
+            self._statement(self.sql)
         return self
 
     @property
     def parameters(self) -> frozenset[str]:
         """Names of the parameters of the SQL: what it is asked about."""
-        return read_statement(self.sql, self.columns).parameters if self.sql else frozenset()
+        return self._statement(self.sql).parameters if self.sql else frozenset()
+
+    def _statement(self, sql: str) -> Statement:
+        # With it comes sqlglot, which costs more than all other modules of the indicators.
+        from e2i_assets.kpis.statement import read_statement
+
+        return read_statement(sql, self.columns)
 
     def is_about(self, partition: str) -> bool:
         """Whether the indicator is asked of a partition."""

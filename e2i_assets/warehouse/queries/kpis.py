@@ -14,7 +14,6 @@ from e2i_assets.kpis.catalogue import Catalogue, Relation
 from e2i_assets.kpis.file import KpiGroup
 from e2i_assets.kpis.kpi import Kpi
 from e2i_assets.kpis.report import Answer, KpiReport, build_report, to_ask
-from e2i_assets.kpis.statement import read_statement
 from e2i_assets.warehouse.ddl import SCHEMA
 
 if TYPE_CHECKING:
@@ -90,6 +89,8 @@ def _has_rows(connection: sa.Connection, name: str) -> bool | None:
 
 
 def _ask(connection: sa.Connection, kpi: Kpi, values: dict[str, Any]) -> Answer:
+    from e2i_assets.kpis.statement import read_statement
+
     statement = read_statement(str(kpi.sql), kpi.columns)
     try:
         with connection.begin_nested():
