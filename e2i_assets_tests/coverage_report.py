@@ -7,17 +7,17 @@ each of them down, so that what only these run counts as missed here.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-COUNTED = ("num_statements", "covered_lines", "num_branches", "covered_branches")
+MEASURED = Path(".coverage.json")
+COUNTED = ("covered_lines", "missing_lines", "covered_branches", "missing_branches")
 
 
 def by_package(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Counter[str]]:
-    """Sums of coverage.py's figures of single files.
+    """Sums of SlipCover's figures of single files.
 
     Args:
         files: path, from the top of the repository, to the figures of a file as its JSON report has them.
@@ -33,30 +33,21 @@ def by_package(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Counter[str]
     return sums | {"e2i_assets": sums.pop("e2i_assets")}
 
 
-def share(covered: int, of: int) -> str:
+def share(covered: int, missing: int) -> str:
     """Per cent; nothing where there is nothing to cover."""
-    return f"{100 * covered / of:5.1f} %" if of else ""
+    return f"{100 * covered / (covered + missing):5.1f} %" if covered + missing else ""
 
 
 def main() -> None:
-    """Print the table from the data file of the last `make test`."""
-    import coverage
-
-    measured = coverage.Coverage()
-    measured.load()
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder, "coverage.json")
-        measured.json_report(outfile=str(report))
-        files = json.loads(report.read_text())["files"]
-    print(f"\n{'coverage of the test processes':32}{'statements':>12}{'lines':>10}{'branches':>10}")
+    """Print the table from what the last `make test` measured."""
+    files = json.loads(MEASURED.read_text())["files"]
+    print(f"\n{'coverage of the test processes':32}{'lines':>10}{'covered':>10}{'branches':>10}")
     for package, n in by_package(files).items():
-        if not n["num_statements"]:
+        lines = n["covered_lines"] + n["missing_lines"]
+        if not lines:
             continue
-        lines, branches = (
-            share(n["covered_lines"], n["num_statements"]),
-            share(n["covered_branches"], n["num_branches"]),
-        )
-        print(f"{package:32}{n['num_statements']:>12}{lines:>10}{branches:>10}")
+        covered = [share(n[f"covered_{what}"], n[f"missing_{what}"]) for what in ("lines", "branches")]
+        print(f"{package:32}{lines:>10}{covered[0]:>10}{covered[1]:>10}")
 
 
 if __name__ == "__main__":
