@@ -47,6 +47,42 @@ def compare(
 
 
 @app.command()
+def validate(
+    model: Name,
+    version: Number,
+    on: Annotated[
+        str, typer.Option(metavar="PARTITION", help="Whose patients: stem of a file in config/cohorts.")
+    ],
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VARIABLE",
+            help="Environment variable with the URL of another database that has them; it is only read.",
+        ),
+    ] = None,
+    other_people: Annotated[
+        bool,
+        typer.Option(
+            "--other-people", help="An equal patient_id in that database is another person's than here."
+        ),
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="File for the report as a page; none otherwise.")] = None,
+    json: Json = False,
+) -> None:
+    """Score a version on patients of another partition or database, as served and recalibrated.
+
+    No sealed split is opened. It is recorded, and changes neither what is served nor what may be promoted.
+    """
+    from e2i_assets.cli import models_validation
+
+    if other_people and database is None:
+        raise typer.BadParameter("--other-people is said of a --database")
+    models_validation.validate(
+        model, version, on, database=database, other_people=other_people, html=html, as_json=json
+    )
+
+
+@app.command()
 def promote(
     model: Name,
     version: Number,

@@ -18,6 +18,7 @@ from e2i_assets.resources.model_registry import ModelRegistry, Moved
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.settings import Settings
 from e2i_assets.warehouse.queries.registry import models
+from e2i_assets.warehouse.queries.validations import ValidatedElsewhere, external_validations_of
 
 
 def _open() -> tuple[Settings, ModelRegistry]:
@@ -57,10 +58,17 @@ def show_version(name: str, number: str, *, as_json: bool) -> None:
     stage = model.stages()[version.version]
     onward = next((next_stage for next_stage in MOVES[stage] if next_stage != ARCHIVED), None)
     required = registry.required(version, onward) if onward else ()
+    _, warehouse = open_session()
+    elsewhere = external_validations_of(warehouse, name, version.version)
     if as_json:
         asked = {"stage": onward, "requirements": [to_json(one) for one in required]} if onward else None
         print_json(
-            {**_document(version, stage, figures), "request": request and to_json(request), "next": asked}
+            {
+                **_document(version, stage, figures),
+                "external_validations": [to_json(one) for one in elsewhere],
+                "request": request and to_json(request),
+                "next": asked,
+            }
         )
         return
     facts = _facts(version, stage)
@@ -70,6 +78,16 @@ def show_version(name: str, number: str, *, as_json: bool) -> None:
         ["figure", "value", "95 % interval"],
         [(name, _figure(figure), _interval(figure)) for name, figure in figures.items()],
     )
+    if elsewhere:
+        show_table(
+            "On patients of other partitions and databases",
+            ["partition", "database", "patients", "figure", "value", "95 % interval", "on"],
+            [
+                (one.partition, one.database or "this one", one.patients, one.metric, _figure(one),
+                 _interval(one), _minute(one.validated_at))
+                for one in elsewhere
+            ],
+        )  # fmt: skip
     if onward:
         show_table(
             f"What {onward} asks for",
@@ -135,11 +153,11 @@ def _facts(version: Version, stage: str) -> dict[str, Any]:
     }
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: Figure | ValidatedElsewhere) -> str:
     return "not known" if figure.value is None else f"{figure.value:.4g}"
 
 
-def _interval(figure: Figure) -> str:
+def _interval(figure: Figure | ValidatedElsewhere) -> str:
     return "" if figure.low is None or figure.high is None else f"({figure.low:.4g} to {figure.high:.4g})"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 import polars as pl
@@ -46,6 +46,7 @@ def build_features(
     event_subtypes: Mapping[str, Sequence[str]] | None = None,
     event_windows: Sequence[EventWindows] = (),
     minimum_cell_count: int = 5,
+    required: Collection[str] = (),
 ) -> FeatureSet:
     """Features of every member from before the index date.
 
@@ -61,6 +62,8 @@ def build_features(
         event_subtypes: event type to those subtypes that become features of their own.
         event_windows: further statistics of events, over windows within the lookback.
         minimum_cell_count: patients below whom a kind of event is no feature: its name would tell of them.
+        required: features of a model that is there already: they stay features where they tell little, as
+            long as anybody has a value.
 
     Raises:
         FeatureError: a name that is no column, a journey or HCP twice, an HCP that nobody knows, an unknown
@@ -89,6 +92,7 @@ def build_features(
             subtypes=event_subtypes or {},
             declared=event_windows,
             minimum_cell_count=minimum_cell_count,
+            required=required,
         )
     _known("exclude", exclude, [*members.columns, *(f.name for f in (*from_hcps, *from_events))])
     candidates = [*own, *(f for f in (*from_hcps, *from_events) if f.name not in exclude)]
@@ -104,7 +108,9 @@ def build_features(
     if not index_date_field and events.height:
         dropped[SOURCE] = "no index date, so no event is known to come before it"
     dropped |= rare
-    dropped |= {f.name: reason for f in candidates if (reason := _useless(f, table[f.name]))}
+    for feature in candidates:
+        if reason := _useless(feature, table[feature.name], needed=feature.name in required):
+            dropped[feature.name] = reason
     features = tuple(f for f in candidates if f.name not in dropped)
     if not features:
         raise FeatureError("no feature is left; look at the roles of the columns and at exclude")
@@ -196,11 +202,13 @@ def _hcp(members: pl.DataFrame, hcps: pl.DataFrame) -> tuple[pl.DataFrame, list[
     return hcps.select("hcp_id", *[pl.col(c.name).alias(f"hcp_{c.name}") for c in known]), features
 
 
-def _useless(feature: Feature, values: pl.Series) -> str:
-    """Why a candidate is no feature; empty when it is one."""
+def _useless(feature: Feature, values: pl.Series, *, needed: bool) -> str:
+    """Why a candidate is no feature; empty when it is one. What is `needed` may tell little."""
     known = values.drop_nulls()
     if known.is_empty():
         return "no member has a value"
+    if needed:
+        return ""
     if values.n_unique() == 1:
         return "the same for every member"
     if feature.kind == "categorical" and len(known) > MIN_ROWS_OF_IDENTIFIER:

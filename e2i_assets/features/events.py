@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -38,6 +38,7 @@ def event_features(
     subtypes: Mapping[str, Sequence[str]],
     declared: Sequence[EventWindows],
     minimum_cell_count: int,
+    required: Collection[str] = (),
 ) -> tuple[pl.DataFrame, list[Feature], dict[str, str]]:
     """Features of the events in the `lookback_days` days that end the day before the index date.
 
@@ -50,6 +51,7 @@ def event_features(
         subtypes: event type to those subtypes that are counted by themselves.
         declared: further statistics over windows within the lookback.
         minimum_cell_count: patients below whom a test or subtype is no feature: its name would tell.
+        required: declared statistics that are features however seldom they are known.
 
     Returns:
         patient_journey_id and one column per feature, one row per member; their descriptions; and what is no
@@ -85,7 +87,8 @@ def event_features(
     standard = list(standard_rules(tests, [pair for pair in wanted if pair in common], lookback_days))
     rules = _each_once([*standard, *(rule for entry in declared for rule in declared_rules(entry, values))])
     frame = _values(index, window, rules)
-    dropped |= _seldom_known(frame, rules[len(standard) :], minimum_cell_count)
+    judged = [rule for rule in rules[len(standard) :] if rule.feature.name not in required]
+    dropped |= _seldom_known(frame, judged, minimum_cell_count)
     return frame.drop("patient_id"), [rule.feature for rule in rules], dropped
 
 

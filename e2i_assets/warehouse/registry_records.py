@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from e2i_assets.registry.stages import STAGES
-from e2i_assets.warehouse.columns import one_of, text
+from e2i_assets.warehouse.columns import identity, one_of, text
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.records import metadata
 
@@ -138,4 +138,27 @@ prediction_log = sa.Table(
     schema=SCHEMA,
     comment="What services answered. Not ml_predictions, which sources load: what our models say is no data "
     "that they learn from.",
+)
+
+external_validations = sa.Table(
+    "ml_external_validations",
+    metadata,
+    identity(),
+    text("model_name"),
+    sa.Column("model_version", sa.Integer, nullable=False),
+    text("partition", "whose patients were scored"),
+    text("database", "that they are in, without what opens it; empty for this one"),
+    sa.Column("patients", sa.Integer, nullable=False),
+    text("metric"),
+    sa.Column("value", sa.Double, comment="of the model as it is served"),
+    sa.Column("low", sa.Double, comment="of the 95 % interval"),
+    sa.Column("high", sa.Double),
+    _json("details", "every figure, before and after recalibration. Aggregates only"),
+    text("account", "of the operating system, from which it was asked for"),
+    sa.Column("validated_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
+    of_version("model_version"),
+    sa.Index("ix_e2i_ml_external_validations_version", "model_name", "model_version"),
+    schema=SCHEMA,
+    comment="How versions did on patients of other partitions and databases. No rule of promotion reads it. "
+    "Only ever added to.",
 )

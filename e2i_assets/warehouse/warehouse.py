@@ -56,6 +56,11 @@ class Warehouse:
             release = connection.exec_driver_sql("SHOW server_version").scalar_one()
         return str(release), migrations.recorded_revision(engine)
 
+    @property
+    def address(self) -> str:
+        """How the database is called, without what opens it."""
+        return called(sa.make_url(url_for(self._settings, SCHEMA, "")).difference_update_query(["options"]))
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection to read over.

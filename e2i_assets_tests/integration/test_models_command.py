@@ -32,7 +32,18 @@ from e2i_assets_tests.conftest import installation
 from e2i_assets_tests.registry_world import START, in_production, in_shadow, register, shadowed
 
 NAME = "e2i-conversion-p"
-COMMANDS = ("list", "show", "compare", "promote", "approve", "archive", "history", "card", "explain")
+COMMANDS = (
+    "list",
+    "show",
+    "compare",
+    "validate",
+    "promote",
+    "approve",
+    "archive",
+    "history",
+    "card",
+    "explain",
+)
 RECENTLY = (dt.datetime.now(dt.UTC) - START).days - 5
 """Days after START; later than what is archived."""
 NUMBERS = itertools.count(1)

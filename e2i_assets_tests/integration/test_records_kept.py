@@ -11,6 +11,7 @@ from e2i_assets_tests.deployment_world import in_staging, move
 ADDED_TO = {
     "ml_incidents": "reason", "ml_shadow_evidence": "requests", "ml_monitoring_runs": "severity",
     "ml_drift_history": "severity", "ml_performance_metrics": "metric_value",
+    "ml_external_validations": "value",
 }  # fmt: skip
 NEVER_CHANGED = {"ml_gate_results": "passed", "ml_prediction_log": "prediction"}
 """Table to one of its columns."""

@@ -16,6 +16,11 @@ import pandas as pd
 
 from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.errors import NoCandidateError
+from e2i_assets.modeling.metrics.correction import (
+    Correction,
+    corrected_probabilities,
+    correction_of_probabilities,
+)
 from e2i_assets.modeling.metrics.figures import Compared, Subgroup
 from e2i_assets.modeling.metrics.intervals import Interval
 from e2i_assets.modeling.selection.algorithms import Algorithm
@@ -300,6 +305,14 @@ class Problem(ABC):
     @abstractmethod
     def intervals(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> Intervals:
         """The 95 % interval of each metric; None where it cannot be computed."""
+
+    def correction(self, y: np.ndarray, prediction: np.ndarray, *, slope: bool) -> Correction:
+        """What brings predictions closest to these outcomes: an intercept, with `slope` also a slope."""
+        return correction_of_probabilities(y, prediction, slope=slope)
+
+    def corrected(self, correction: Correction, prediction: np.ndarray) -> np.ndarray:
+        """Predictions as a correction makes them."""
+        return corrected_probabilities(correction, prediction)
 
     @abstractmethod
     def curves(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from e2i_assets.cohorts.small_cells import Cells
 from e2i_assets.modeling.errors import ServedModelError, TrainingDataError
 from e2i_assets.modeling.magnitudes import LARGEST
 from e2i_assets.modeling.metrics.calibration import equal_bins
+from e2i_assets.modeling.metrics.correction import Correction, corrected_numbers, correction_of_numbers
 from e2i_assets.modeling.metrics.intervals import Interval, not_negative, of_logarithm, of_mean
 from e2i_assets.modeling.problems.base import Answer, Comparison, Evaluation, Intervals, Metrics, Problem
 from e2i_assets.modeling.scopes.scope import PlausibleLimit, PredictiveScope
@@ -185,6 +186,14 @@ class Regression(Problem):
             "mape": f"the target of some rows is zero, or below {NEAR_ZERO:.0%} of the mean size: a share of "
             "it would be all there is to see"
         }
+
+    def correction(self, y: np.ndarray, prediction: np.ndarray, *, slope: bool) -> Correction:
+        """Least squares."""
+        return correction_of_numbers(y, prediction, slope=slope)
+
+    def corrected(self, correction: Correction, prediction: np.ndarray) -> np.ndarray:
+        """In the unit of the target."""
+        return corrected_numbers(correction, prediction)
 
     def curves(self, y: np.ndarray, prediction: np.ndarray, threshold: float | None) -> dict[str, Any]:
         """`by_prediction`: up to ten bins of equal size in order of prediction, at least 20 rows each where
