@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from e2i_assets.addresses import without_secrets
 from e2i_assets.errors import E2IError
 from e2i_assets.observability.otlp import parse_headers
 
@@ -31,10 +32,12 @@ class Settings(BaseSettings):
         config: folder of the YAML configuration, here or else that of the clone; `e2i init` writes one.
         database_url: another PostgreSQL, `postgresql://user@host:5432/database`, instead of the embedded one;
             behind a `?` what its library knows, such as `sslmode=verify-full`.
-        artifacts: folder or fsspec URL of the artifacts; `<home>/artifacts` where nothing is said.
+        artifacts: folder or URL of the artifacts and, with `.vault` at its end, of the sealed splits,
+            `s3://bucket/prefix` or `gs://bucket/prefix`; `<home>/artifacts` where nothing is said.
         mlflow_tracking_uri: a team's MLflow server, instead of the schema `mlflow` of the database.
         vault_key: key of the sealed splits, 32 bytes in base64; the file `<home>/vault.key` otherwise, which
-            is made when the first splits are sealed.
+            is made when the first splits are sealed, but for those on object storage: machines share that,
+            and are each given the key.
         mlflow_url: where `e2i mlflow` serves the runs that Dagit links to.
         dask_address: scheduler of a Dask cluster whose workers have this package: trials of a study and
             refutations of an effect run there, with the same result as on this machine's free cores.
@@ -95,6 +98,17 @@ class Settings(BaseSettings):
         if url is not None and not re.match(r"(postgres|postgresql)(\+\w+)?://", url.get_secret_value()):
             raise ValueError("must be the URL of a PostgreSQL, postgresql://user@host:5432/database")
         return url
+
+    @field_validator("artifacts")
+    @classmethod
+    def _holds_no_secret(cls, url: str | None) -> str | None:
+        if url and url != without_secrets(url):
+            raise ValueError(
+                "the address stands in records and pages, so it may hold no password, ? or #: give a login "
+                "as the library of the storage takes it (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a "
+                "profile or role; GOOGLE_APPLICATION_CREDENTIALS)"
+            )
+        return url.rstrip("/") if url else None
 
     @field_validator("otlp_endpoint")
     @classmethod
@@ -157,6 +171,11 @@ class Settings(BaseSettings):
     def artifacts_url(self) -> str:
         """Root of the artifact store."""
         return self.artifacts or str(self.home_dir / "artifacts")
+
+    @property
+    def shares_artifacts(self) -> bool:
+        """Whether artifacts are at an address that other machines reach as well, and not in a folder."""
+        return "://" in self.artifacts_url
 
     @property
     def mlflow_root(self) -> str:

@@ -137,7 +137,7 @@ def operations_api(here: Settings, warehouse: Warehouse, middleware: Sequence[Mi
             _require_token(here, request)
             require_reconciler(warehouse)
             back = roll_back(
-                warehouse, here.bento_home, wish.model_name, wish.target_version,
+                warehouse, here, wish.model_name, wish.target_version,
                 by="operations API", reason=wish.reason,
             )  # fmt: skip
             release = await_release(warehouse, back.release, within=WITHIN)

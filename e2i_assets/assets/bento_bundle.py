@@ -8,7 +8,6 @@ import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -35,6 +34,7 @@ from e2i_assets.serving import Bundle, BundleError, bento_store, build_bundle
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
+from e2i_assets.storage.bundles import ArchiveDamaged, fetch, folder_of, keep
 from e2i_assets.warehouse.queries.models import record_bundle
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def bundled(context: StageContext, scope: Scope, splits: Splits, served: Servabl
         _remove_unless_known(context, f"{_name(context, scope)}:{context.fingerprint}")
         bundle = _build(context, scope, splits, served)
     to_disk(bundle.path)
+    files_hash = content_hash(bundle.path)
+    keep(context.settings, bundle.tag, files_hash)
     record_bundle(context.warehouse, context.partition, scope.name, context.run_id, bundle, model.fingerprint)
     probes = probe_rows(splits.validation, [f for f in splits.features if f.name in model.features])
     cost = measure(packed_pipeline(bundle), method, probes)
@@ -129,7 +131,7 @@ def bundled(context: StageContext, scope: Scope, splits: Splits, served: Servabl
             "serve": _how(bundle, context, port),
             "predict": _ask(bundle.example, port),
         },
-        attributes={BUNDLE_FILES: content_hash(bundle.path)},
+        attributes={BUNDLE_FILES: files_hash},
     )
 
 
@@ -137,21 +139,21 @@ def _name(context: StageContext, scope: Scope) -> str:
     return f"e2i-{scope.name}-{context.partition}"
 
 
-def _folder(context: StageContext, tag: str) -> Path:
-    return context.settings.bento_home / "bentos" / tag.replace(":", "/")
-
-
 def _lost(context: StageContext, current: Published) -> str | None:
     """What is wrong with a published bundle's files, without BentoML, whose import takes seconds."""
-    folder = _folder(context, context.open(current, BundleRef).tag)
+    registered = str(current.attributes.get(BUNDLE_FILES))
+    try:
+        folder = fetch(context.settings, context.open(current, BundleRef).tag, registered)
+    except ArchiveDamaged as error:
+        return str(error)
     if not folder.is_dir():
         return f"{folder} is gone"
-    return None if content_hash(folder) == current.attributes.get(BUNDLE_FILES) else f"{folder} was changed"
+    return None if content_hash(folder) == registered else f"{folder} was changed"
 
 
 def _remove_unless_known(context: StageContext, tag: str) -> None:
     """Make room for the bundle where its place holds files that are not those which were published."""
-    folder = _folder(context, tag)
+    folder = folder_of(context.settings, tag)
     try:
         current = context.store.current("/".join(context.dagster.asset_key.path), context.partition)
     except ArtifactRefused:

@@ -100,7 +100,7 @@ def run_rollback(model: str, version: str | None, *, reason: str | None, as_json
     """
     here, warehouse = open_session()
     require_reconciler(warehouse)
-    back = roll_back(warehouse, here.bento_home, model, version, by=getpass.getuser(), reason=reason)
+    back = roll_back(warehouse, here, model, version, by=getpass.getuser(), reason=reason)
     code = _tell([await_release(warehouse, back.release)], as_json=as_json)
     registry = ModelRegistry(here, warehouse, ExperimentTracking(here))
     for name in back.models:

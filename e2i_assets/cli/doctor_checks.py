@@ -173,6 +173,16 @@ def disk(here: Settings) -> Iterator[Finding]:
         yield Finding("disk", level, f"{free // MB:,} MB free at {place}", step)
 
 
+def artifacts(here: Settings) -> Iterator[Finding]:
+    """Whether object storage, where artifacts are on it, takes and gives what is needed of it."""
+    if here.shares_artifacts:
+        from e2i_assets.storage.filesystems import rehearse
+
+        rehearse(here.artifacts_url)
+        rehearse(here.vault_url)
+        yield Finding("artifacts", "ok", f"{here.artifacts_url} takes, lists and gives objects")
+
+
 def vault_key(here: Settings) -> Iterator[Finding]:
     """Whether the key is there and nobody else's."""
     from e2i_assets.resources.sealing import VaultKey
@@ -360,6 +370,7 @@ CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "versions": versions,
     "home": home,
     "disk": disk,
+    "artifacts": artifacts,
     "vault key": vault_key,
     "database": database,
     "MLflow": mlflow,

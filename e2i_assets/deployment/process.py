@@ -10,6 +10,8 @@ from pathlib import Path
 from e2i_assets.deployment.releases import DeploymentError, Member, release_of
 from e2i_assets.deployment.router import LOOPBACK
 from e2i_assets.errors import E2IError
+from e2i_assets.settings import settings
+from e2i_assets.storage.bundles import fetch
 
 
 def serve(order: Path) -> None:
@@ -49,6 +51,8 @@ def _require_name(release: str, members: list[Member]) -> None:
 def _ensure(home: Path, service: str, release: str, members: list[Member]) -> None:
     from e2i_assets.serving import ReleaseMember, bento_store, ensure_release
 
+    for one in members:
+        fetch(settings(), one.bento_tag, one.files_hash)
     with bento_store(home):
         ensure_release(
             service,

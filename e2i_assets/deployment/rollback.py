@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2i_assets.deployment.releases import (
@@ -28,6 +27,8 @@ from e2i_assets.file_hashes import hash_of, hashes
 from e2i_assets.registry.ledger import Version, version_number
 from e2i_assets.registry.rollback import rolled_back
 from e2i_assets.registry.stages import ARCHIVED
+from e2i_assets.settings import Settings
+from e2i_assets.storage.bundles import fetch
 from e2i_assets.warehouse.queries.deployments import Release, Releases, State, releases
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class RolledBack:
 
 def roll_back(
     warehouse: Warehouse,
-    bento_home: Path,
+    here: Settings,
     model_name: str,
     target_version: int | str | None,
     *,
@@ -77,7 +78,7 @@ def roll_back(
     with releases(warehouse, answering_now[0].service_name) as records:
         state = records.state()
         if number is not None:
-            return _to_version(records, state, bento_home, model_name, number, by, why)
+            return _to_version(records, state, here, model_name, number, by, why)
         if (under_way := _under_way(state, model_name)) is not None:
             return under_way
         _require_new(state, model_name)
@@ -158,7 +159,7 @@ def _require_new(state: State, model_name: str) -> None:
 
 
 def _to_version(
-    records: Releases, state: State, bento_home: Path, model_name: str, number: int, by: str, reason: str
+    records: Releases, state: State, here: Settings, model_name: str, number: int, by: str, reason: str
 ) -> RolledBack:
     current = _current(state)
     target = records.ledger.model(model_name).version(number)
@@ -182,7 +183,7 @@ def _to_version(
     }:
         members = before  # it is warm, and takes over at once
     else:
-        _require_bundle(bento_home, target)
+        _require_bundle(here, target)
     return _asked(records, members, {now}, by, reason, "rollback")
 
 
@@ -195,8 +196,8 @@ def _answered(records: Releases, version: Version) -> bool:
     )
 
 
-def _require_bundle(bento_home: Path, version: Version) -> None:
-    folder = bento_home / "bentos" / version.bento_tag.replace(":", "/")
+def _require_bundle(here: Settings, version: Version) -> None:
+    folder = fetch(here, version.bento_tag, version.files_hash)
     if hash_of(hashes(folder)) != version.files_hash:
         raise DeploymentError(
             f"the bundle of {version.title} is not there as it was registered: {folder}",

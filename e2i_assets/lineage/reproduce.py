@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -36,6 +35,7 @@ from e2i_assets.registry.ledger import Version
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore
 from e2i_assets.settings import Settings
 from e2i_assets.stages.code_version import code_version, sources
+from e2i_assets.storage.bundles import fetch
 from e2i_assets.warehouse.queries.models import training_of
 from e2i_assets.warehouse.queries.publications import Publication, code_modules, publication_with
 
@@ -229,7 +229,9 @@ class Reproducer:
 
     def _requirements(self, version: Version) -> dict[str, str]:
         """Libraries that the version's bundle lists, with their versions; none where it is gone."""
-        file = _bento(self._here, version) / "env" / "python" / "requirements.txt"
+        file = (
+            fetch(self._here, version.bento_tag, version.files_hash) / "env" / "python" / "requirements.txt"
+        )
         if not file.is_file():
             return {}
         pinned = (line.partition("==") for line in file.read_text(encoding="utf-8").splitlines())
@@ -261,10 +263,6 @@ def _libraries(then: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str | 
             now = None
         if now != version:
             yield name, (version, now)
-
-
-def _bento(here: Settings, version: Version) -> Path:
-    return here.bento_home / "bentos" / version.bento_tag.replace(":", "/")
 
 
 def _short(value: Any) -> str:

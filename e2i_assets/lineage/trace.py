@@ -15,6 +15,7 @@ from e2i_assets.registry.ledger import Entry, Model, Version
 from e2i_assets.resources.store import ArtifactStore
 from e2i_assets.resources.vault import SplitVault
 from e2i_assets.settings import Settings
+from e2i_assets.storage.bundles import is_kept
 from e2i_assets.warehouse.queries.deployments import Release, history
 from e2i_assets.warehouse.queries.gates import Judgement, judgements_of
 from e2i_assets.warehouse.queries.loads import LoadBatch, loads_of
@@ -188,8 +189,7 @@ class Tracer:
     def _lost(
         self, version: Version, way: Sequence[Step], numbers: Sequence[int], loads: Sequence[LoadBatch]
     ) -> Iterator[str]:
-        name, _, tag = version.bento_tag.partition(":")
-        if not (self._here.bento_home / "bentos" / name / tag).is_dir():
+        if not is_kept(self._here, version.bento_tag, version.files_hash):
             yield f"the bundle {version.bento_tag} is not in BentoML's store any more"
         if gone := sorted(set(numbers) - {load.load_id for load in loads}):
             yield f"loads {', '.join(map(str, gone))} are not on record any more"

@@ -3,7 +3,7 @@ MLflow's files, and what runs printed.
 
 What is removed is first renamed to what no reader takes for whole; a removal that was killed leaves such a
 name, which the next one clears away. Object storage cannot rename: there the list of a version's files goes
-first, without which it is damaged and handed out to nobody.
+first, without which it is none.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from e2i_assets.resources.filesystems import open_filesystem
+from e2i_assets.resources import object_versions
 from e2i_assets.resources.tracking import ExperimentTracking
 from e2i_assets.resources.vault import SEALED, SealedFiles
 from e2i_assets.resources.version_files import DIGITS, FILES
 from e2i_assets.settings import Settings
+from e2i_assets.storage.bundles import archives
+from e2i_assets.storage.filesystems import open_filesystem
 
 Kind = Literal["version", "sealed split", "bundle", "release", "MLflow files", "run log", "left over"]
 
@@ -65,7 +67,7 @@ class KeptFiles:
         """Every stored version of every asset, published or not."""
         for path in self._folders(partition):
             named = _VERSION.fullmatch(path.removeprefix(f"{self._root}/"))
-            if named:
+            if named and not self._is_half(path):
                 name = f"{named['asset']}/{named['version']}"
                 yield Kept("version", partition, name, path, 0, self._modified(path))
 
@@ -78,7 +80,8 @@ class KeptFiles:
         of_vault = self._sealed.of(partition)
         of_bundles = sorted(self._store.glob(f"{self._removed_bundles(partition)}/*"))
         for path in [*self._folders(partition), *of_vault, *of_bundles]:
-            if _LEFT_OVER.fullmatch(path.rsplit("/", 1)[1]):
+            half = path not in of_vault and self._is_half(path)
+            if half or _LEFT_OVER.fullmatch(path.rsplit("/", 1)[1]):
                 size = of_vault[path] if path in of_vault else self._size(path)
                 yield Kept("left over", partition, "/".join(path.split("/")[-3:]), path, size)
 
@@ -95,6 +98,8 @@ class KeptFiles:
         for bundle in sorted(folder.iterdir()) if folder.is_dir() else ():
             if bundle.is_dir():
                 yield Kept("bundle", partition, f"{name}:{bundle.name}", str(bundle), local_size(bundle))
+        for path, (tag, size) in archives(self._here, name).items():
+            yield Kept("bundle", partition, tag, path, size)
 
     def releases(self, service: str) -> Iterator[Kept]:
         """Releases of a service, which stand in the place of a partition."""
@@ -118,12 +123,18 @@ class KeptFiles:
         """Free its room; what is gone already is fine."""
         if kept.kind == "sealed split":
             self._sealed.remove(kept.path)
-        elif kept.kind in ("bundle", "release"):
+        elif kept.kind in ("bundle", "release") and kept.path.startswith(str(self._bentos)):
             self._remove_bundle(Path(kept.path), self._removed_bundles(kept.partition))
         elif kept.kind == "run log":
             shutil.rmtree(kept.path)
         elif self._store.exists(kept.path):
             self._remove_stored(kept.path)
+
+    def _is_half(self, path: str) -> bool:
+        """Whether a version on object storage has no list, without which it is none."""
+        named = _VERSION.fullmatch(path.removeprefix(f"{self._root}/"))
+        is_local = "file" in self._store.protocol
+        return named is not None and not is_local and not object_versions.is_there(self._store, path)
 
     def _remove_stored(self, path: str) -> None:
         if "file" in self._store.protocol:

@@ -40,6 +40,7 @@ from e2i_assets.registry.stages import (
 )
 from e2i_assets.resources.mlflow_registry import MlflowRegistry
 from e2i_assets.resources.version_files import content_hash
+from e2i_assets.storage.bundles import fetch
 from e2i_assets.warehouse.queries.registry import (
     Registry,
     clock,
@@ -343,7 +344,7 @@ class ModelRegistry:
             yield Requirement(APPROVAL, False, "by somebody else than who asks", "none")
 
     def _bundle(self, version: Version) -> Requirement:
-        folder = self._here.bento_home / "bentos" / version.bento_tag.replace(":", "/")
+        folder = fetch(self._here, version.bento_tag, version.files_hash)
         return Requirement("bundle", *_state(folder, version.files_hash))
 
     def _ask(self, plan: Plan, actor: str, note: str | None) -> None:

@@ -11,7 +11,8 @@ from e2i_assets.resources.version_files import DIGITS
 PAGES = "/pages"
 """Where `e2i up` serves the pages of versions, at Dagit's own address: a link of Dagit needs no more."""
 PAGE = re.compile(
-    rf"(?P<asset>[\w/-]+)/(?P<partition>[\w-]+)/(?P<version>[0-9a-f]{{{DIGITS}}})/([\w-]+/)*[\w-]+\.html",
+    rf"(?P<asset>[\w/-]+)/(?P<partition>[\w-]+)/(?P<version>[0-9a-f]{{{DIGITS}}})"
+    rf"/(?P<file>([\w-]+/)*[\w-]+\.html)",
     re.ASCII,
 )
 

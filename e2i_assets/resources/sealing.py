@@ -14,6 +14,7 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -43,6 +44,19 @@ class SealBroken(VaultError):
     code = "seal_broken"
 
 
+class Sealer(Protocol):
+    """Encrypts with a key that whoever may read the store alone does not have."""
+
+    def seal(self, content: bytes, name: str) -> bytes:
+        """Encrypt under a name."""
+
+    def unseal(self, sealed: bytes, name: str) -> bytes:
+        """Decrypt what was sealed under this name."""
+
+    def opens(self, start: bytes) -> bool:
+        """Whether contents with this start were sealed with this key."""
+
+
 class VaultKey:
     """The key of one vault: the given one, or that of a file which only its owner can read."""
 
@@ -50,9 +64,14 @@ class VaultKey:
         self._file = file
         self._configured = configured
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a key; whether it is one is found out when it is used."""
+        return self._configured is not None or self._file.exists()
+
     def create_if_absent(self) -> None:
         """Make a key file unless there is a key; of two processes at once both use the first one's."""
-        if self._configured or self._file.exists():
+        if self.is_there:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         # Complete and closed to others from its first moment, and never over a key that is there.

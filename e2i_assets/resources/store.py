@@ -1,8 +1,9 @@
 """The artifact store: immutable versions named by their content, and a pointer to the published one.
 
-A version is a folder of files. It is written under a temporary name, hashed, brought to the disk and renamed:
-a reader never meets half a version, and the same content is stored once. Publishing moves the pointer; what
-is there stays, but for a damaged version when the same one is written again.
+A version is a folder of files. It is written under a temporary name, hashed, brought to the disk and renamed
+(on object storage as `object_versions.py` says): a reader never meets half a version, and the same content is
+stored once. Publishing moves the pointer; what is there stays, but for a damaged version when the same one is
+written again.
 
 A version is named by a hash of its files, or by what the artifact says that its content is where the same
 content may have other bytes (a fitted model). `files.json` holds the hash of each file either way. Files that
@@ -21,31 +22,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from e2i_assets.addresses import without_secrets
 from e2i_assets.errors import E2IError
 from e2i_assets.json_files import from_json, json_hash
+from e2i_assets.resources import object_versions
 from e2i_assets.resources.artifacts import A, Artifact, Identified, load_artifact, save_artifact, sealed_files
-from e2i_assets.resources.filesystems import open_filesystem
 from e2i_assets.resources.pages import PAGE, Page
-from e2i_assets.resources.sealing import MAGIC, VaultError
+from e2i_assets.resources.sealing import MAGIC, Sealer, VaultError
 from e2i_assets.resources.version_files import DIGITS, FILES, content_hash, damage, list_files, to_disk
-
-
-class Sealer(Protocol):
-    """Encrypts with a key that whoever may read the store alone does not have."""
-
-    def seal(self, content: bytes, name: str) -> bytes:
-        """Encrypt under a name."""
-
-    def unseal(self, sealed: bytes, name: str) -> bytes:
-        """Decrypt what was sealed under this name."""
-
-    def opens(self, start: bytes) -> bool:
-        """Whether contents with this start were sealed with this key."""
+from e2i_assets.storage.filesystems import open_filesystem
 
 
 class ArtifactRefused(E2IError, RuntimeError):
@@ -129,7 +118,8 @@ class ArtifactStore:
         """
         probe = f"{self._root}/rehearsal.{uuid.uuid4().hex}"
         with self._writing():
-            self._fs.makedirs(self._root, exist_ok=True)
+            if self._is_local:
+                self._fs.makedirs(self._root, exist_ok=True)
             self._fs.pipe_file(probe, b"")
             self._fs.rm_file(probe)
 
@@ -141,7 +131,7 @@ class ArtifactStore:
             ArtifactLocked: it is sealed, and not with the key that is here.
         """
         source = self._version(asset, partition, version)
-        if not self._fs.exists(source):
+        if not self._is_there(source):
             raise ArtifactRefused(
                 f"{asset} [{partition}] has no version {version} in {self._root}.",
                 f"Materialize {asset} again.",
@@ -149,7 +139,7 @@ class ArtifactStore:
         with self._local(source) as stored:
             named = issubclass(kind, Identified) or bool(sealed_files(kind))
             if fault := damage(stored, version, identified=named):
-                raise _altered(source, fault, asset)
+                raise _altered(source, fault, asset, seen=self._is_local)
             with self._opened(stored, asset, partition, version, kind) as folder:
                 # The list of hashes may have been altered with the files; the content says what it is.
                 if sealed_files(kind) and content_hash(folder) != version:
@@ -175,10 +165,10 @@ class ArtifactStore:
         source = self._version(asset, partition, version)
         if not self._fs.exists(source):
             return f"{source} is gone"
-        if self._is_local:
-            fault = damage(Path(source), version)
-            return f"{source}: {fault}" if fault else None
-        return self._remote_damage(source)
+        if not self._is_local:
+            return object_versions.damage(self._fs, source)
+        fault = damage(Path(source), version)
+        return f"{source}: {fault}" if fault else None
 
     def publish(self, published: Published) -> None:
         """Make a version the current one.
@@ -187,9 +177,10 @@ class ArtifactStore:
             ArtifactRefused: the store's folder cannot be written; the version before stays current.
         """
         pointer = self._pointer(published.asset, published.partition)
-        with self._writing(), self._renamed(pointer) as temporary, self._fs.open(temporary, "w") as file:
-            content = asdict(published)
-            json.dump({**content, CHECK: json_hash(content)}, file, indent=1, sort_keys=True)
+        content = asdict(published)
+        text = json.dumps({**content, CHECK: json_hash(content)}, indent=1, sort_keys=True)
+        with self._writing(), self._renamed(pointer) as temporary:
+            self._fs.pipe_file(temporary, text.encode())
 
     def current(self, asset: str, partition: str) -> Published | None:
         """The published version, or None when nothing was ever published.
@@ -198,11 +189,8 @@ class ArtifactStore:
             ArtifactRefused: the pointer is there and cannot be read.
         """
         pointer = self._pointer(asset, partition)
-        if not self._fs.exists(pointer):
-            return None
         try:
-            with self._fs.open(pointer, "r") as file:
-                content = json.load(file)
+            content = json.loads(self._fs.cat_file(pointer))
             check = content.pop(CHECK, None)
             published = from_json(Published, content)
             if (published.asset, published.partition) != (asset, partition):
@@ -211,6 +199,8 @@ class ArtifactStore:
                 reason = "it was changed"
             else:
                 return published
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError, TypeError, AttributeError) as error:
             reason = type(error).__name__
         raise ArtifactRefused(
@@ -220,7 +210,8 @@ class ArtifactStore:
 
     def versions(self, asset: str, partition: str) -> list[str]:
         """Every version that is stored, whether it was published or not, in the order of their names."""
-        return [name for name in self._names(f"{asset}/{partition}") if VERSION.fullmatch(name)]
+        named = [name for name in self._names(f"{asset}/{partition}") if VERSION.fullmatch(name)]
+        return [name for name in named if self.holds(asset, partition, name)]
 
     def partitions(self, asset: str) -> list[str]:
         """Every partition of which versions of an asset are stored, also where its cohort file is gone."""
@@ -234,7 +225,7 @@ class ArtifactStore:
 
     def holds(self, asset: str, partition: str, version: str) -> bool:
         """Whether a version is stored; whether it is whole, `damage` tells."""
-        return bool(self._fs.exists(self._version(asset, partition, version)))
+        return self._is_there(self._version(asset, partition, version))
 
     def locate(self, asset: str, partition: str, version: str) -> str:
         """Address of a version, for people."""
@@ -245,9 +236,13 @@ class ArtifactStore:
 
         A link is no page, wherever it leads: what the store wrote has none.
         """
-        file = f"{self._root}/{path}"
         named = PAGE.fullmatch(path)
-        if not named or not self._fs.isfile(file) or (self._is_local and _has_link(self._root, path)):
+        if not named or (self._is_local and _has_link(self._root, path)):
+            return None
+        version = self._version(named["asset"], named["partition"], named["version"])
+        place = version if self._is_local else object_versions.place_of(self._fs, version)
+        file = f"{place}/{named['file']}"
+        if not self._fs.isfile(file):
             return None
         try:
             text = bytes(self._fs.cat_file(file)).decode()
@@ -265,14 +260,13 @@ class ArtifactStore:
         self, folder: Path, asset: str, partition: str, version: str, sealed: tuple[str, ...]
     ) -> None:
         target = self._version(asset, partition, version)
-        if not self.damage(asset, partition, version) and self._opens(target, sealed):
+        is_there = self._is_there(target)
+        if is_there and self._is_as_written(target, version) and self._opens(target, sealed):
             return
         if not self._is_local:
-            # Objects cannot be renamed together; the same content goes to the same names, and is whole before
-            # anything points to it.
-            self._fs.put(f"{folder}/", f"{target}/", recursive=True)
+            object_versions.put(self._fs, folder, target, anew=is_there)
             return
-        if self._fs.exists(target):
+        if is_there:
             shutil.rmtree(target)
         try:
             with self._renamed(target) as temporary:
@@ -282,21 +276,17 @@ class ArtifactStore:
             if self.damage(asset, partition, version):
                 raise
 
-    def _remote_damage(self, source: str) -> str | None:
-        try:
-            listed = json.loads(self._fs.cat_file(f"{source}/{FILES}"))["files"]
-        except (FileNotFoundError, ValueError, KeyError):
-            return f"{source}/{FILES} is missing or damaged"
-        sizes = {
-            path.rsplit(source, 1)[1].lstrip("/"): facts["size"]
-            for path, facts in self._fs.find(source, detail=True).items()
-        }
-        wrong = sorted(name for name, (size, _) in listed.items() if sizes.get(name) != size)
-        return f"{source}: {', '.join(wrong)} is not what was written" if wrong else None
+    def _is_there(self, target: str) -> bool:
+        return bool(self._fs.exists(target)) if self._is_local else object_versions.is_there(self._fs, target)
+
+    def _is_as_written(self, target: str, version: str) -> bool:
+        with self._local(target) as stored:
+            return damage(stored, version) is None
 
     def _opens(self, target: str, sealed: tuple[str, ...]) -> bool:
         """Whether files are sealed with the key that is here: not in the clear, nor with a lost one."""
-        return all(self._seal.opens(self._fs.head(f"{target}/{name}", 64)) for name in sealed)
+        place = target if self._is_local or not sealed else object_versions.place_of(self._fs, target)
+        return all(self._seal.opens(self._fs.head(f"{place}/{name}", 64)) for name in sealed)
 
     @property
     def _seal(self) -> Sealer:
@@ -336,17 +326,20 @@ class ArtifactStore:
 
     @contextmanager
     def _renamed(self, target: str) -> Iterator[str]:
-        """A temporary name that becomes the target, or goes with what was written to it."""
+        """A temporary name that becomes the target, or goes with what was written to it.
+
+        An object is there as a whole once it is put: on object storage it is the target itself.
+        """
+        if not self._is_local:
+            yield target
+            return
         temporary = f"{target}.{uuid.uuid4().hex}"
         self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
         try:
             yield temporary
-            if self._is_local:
-                to_disk(Path(temporary))
-                Path(temporary).rename(target)
-                to_disk(Path(target).parent, whole=False)
-            else:
-                self._fs.mv(temporary, target)
+            to_disk(Path(temporary))
+            Path(temporary).rename(target)
+            to_disk(Path(target).parent, whole=False)
         except BaseException:
             if self._fs.exists(temporary):
                 self._fs.rm(temporary, recursive=True)
@@ -369,7 +362,7 @@ class ArtifactStore:
             return
         scratch = Path(tempfile.mkdtemp(prefix="e2i-"))
         try:
-            self._fs.get(source, str(scratch / "version"), recursive=True)
+            object_versions.get(self._fs, source, scratch / "version")
             yield scratch / "version"
         finally:
             shutil.rmtree(scratch)
@@ -379,10 +372,11 @@ def _starts(file: Path, magic: bytes) -> bool:
     return file.exists() and file.read_bytes().startswith(magic)
 
 
-def _altered(source: str, fault: str, asset: str) -> ArtifactRefused:
+def _altered(source: str, fault: str, asset: str, *, seen: bool) -> ArtifactRefused:
+    again = f"Materialize {asset} again" if seen else f"Materialize {asset} again with --force"
     return ArtifactRefused(
         f"{source}: {fault}; it was changed after it was judged.",
-        f"Materialize {asset} again: what is damaged is made anew.",
+        f"{again}: what is damaged is made anew.",
     )
 
 

@@ -30,10 +30,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import psutil
 
-from e2i_assets.resources.filesystems import open_filesystem
-from e2i_assets.resources.sealing import RESEAL, SealBroken, VaultError, VaultKey
+from e2i_assets.resources.sealing import (
+    KEY_BYTES,
+    RESEAL,
+    SealBroken,
+    VaultError,
+    VaultKey,
+    VaultKeyError,
+)  # fmt: skip
 from e2i_assets.resources.version_files import to_disk
 from e2i_assets.settings import Settings
+from e2i_assets.storage.filesystems import open_filesystem
 from e2i_assets.warehouse.queries.split_ledger import (
     Opening,
     OpeningRequest,
@@ -73,13 +80,20 @@ class VaultSeal:
         self._key = VaultKey(settings.vault_key_file, settings.vault_key)
 
     def seal(self, content: bytes, name: str) -> bytes:
-        """Encrypt under a name; the vault's key is made when there is nothing sealed yet.
+        """Encrypt under a name; the vault's key is made when there is nothing sealed yet, in a vault that is
+        this machine's alone.
 
         Raises:
-            VaultKeyError: the key cannot be used, or is gone while splits sealed with it are there.
+            VaultKeyError: the key cannot be used, or is gone while splits sealed with it are there, or is to
+                be given.
         """
         # A new key beside splits of a lost one would hide the loss until they are wanted.
-        if not self._fs.glob(f"{self._root}/*/*{SEALED}"):
+        if not self._key.is_there and not self._fs.glob(f"{self._root}/*/*{SEALED}"):
+            if "file" not in self._fs.protocol:
+                raise VaultKeyError(
+                    f"the vault {self._root} has no key yet, and is where other machines share it.",
+                    f"Make one (openssl rand -base64 {KEY_BYTES}), and give it to each in E2I_VAULT_KEY.",
+                )
             self._key.create_if_absent()
         return self._key.seal(content, name)
 
@@ -211,16 +225,17 @@ class SplitVault:
         path = self._path(name)
         if self._holds(name, content):
             return seal
+        if "file" not in self._fs.protocol:
+            self._fs.pipe_file(path, self._seal.seal(content, name))  # an object is there as a whole
+            return seal
         self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         part = f"{path}.{uuid.uuid4().hex}"
         self._fs.pipe_file(part, self._seal.seal(content, name))
-        if "file" in self._fs.protocol:
-            Path(part).chmod(0o600)
-            Path(path).parent.chmod(0o700)
-            to_disk(Path(part))
+        Path(part).chmod(0o600)
+        Path(path).parent.chmod(0o700)
+        to_disk(Path(part))
         self._fs.mv(part, path)
-        if "file" in self._fs.protocol:
-            to_disk(Path(path).parent, whole=False)
+        to_disk(Path(path).parent, whole=False)
         return seal
 
     def _holds(self, name: str, content: bytes) -> bool:

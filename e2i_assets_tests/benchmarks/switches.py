@@ -68,7 +68,7 @@ class Bench:
 
     def back(self) -> object:
         """Wish for the release before."""
-        return roll_back(self.warehouse, self.here.bento_home, MODEL, None, by="bench")
+        return roll_back(self.warehouse, self.here, MODEL, None, by="bench")
 
     def settled(self) -> None:
         """Wait until nothing is wanted any more, and both slots run."""

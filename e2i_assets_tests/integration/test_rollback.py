@@ -80,7 +80,7 @@ def version(warehouse: Warehouse, name: str) -> int | None:
 
 
 def back(here: Settings, warehouse: Warehouse, name: str, to: Any = None, by: str = "Anna Smith") -> Release:
-    return roll_back(warehouse, here.bento_home, name, to, by=by, reason="wrong answers").release
+    return roll_back(warehouse, here, name, to, by=by, reason="wrong answers").release
 
 
 def test_what_was_rolled_back_is_not_deployed_again_until_somebody_promotes_it(

@@ -19,9 +19,9 @@ from e2i_assets.automation.sensors import NEWEST_RAW
 from e2i_assets.automation.watching import TASK
 from e2i_assets.build import build_defs, build_resources
 from e2i_assets.registry.ledger import Entry, Version
-from e2i_assets.resources.filesystems import StoreUnavailable
 from e2i_assets.resources.store import ArtifactStore, Published
 from e2i_assets.settings import Settings
+from e2i_assets.storage.filesystems import StoreUnavailable
 from e2i_assets.warehouse.errors import WarehouseUnavailable
 from e2i_assets.warehouse.queries.alerts import alerts
 from e2i_assets.warehouse.queries.monitoring import record_monitoring, record_profile

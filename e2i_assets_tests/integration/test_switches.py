@@ -48,7 +48,7 @@ class World:
         return await_release(self.warehouse, asked[SERVICE]).release
 
     def roll_back(self, version: str | None) -> None:
-        roll_back(self.warehouse, self.here.bento_home, MODEL, version, by="test")
+        roll_back(self.warehouse, self.here, MODEL, version, by="test")
 
     def settled(self) -> None:
         until(lambda: all(one.status != "wanted" for one in history(self.warehouse)), "no release is wanted")

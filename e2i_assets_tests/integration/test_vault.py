@@ -296,7 +296,7 @@ def test_equal_content_has_the_same_seal_and_is_sealed_once(
 
 
 def other_key(platform: SimpleNamespace) -> SplitVault:
-    key = SecretStr(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    key = SecretStr(base64.urlsafe_base64.b64encode(secrets.token_bytes(32)).decode())
     return SplitVault(platform.settings.model_copy(update={"vault_key": key}), platform.warehouse)
 
 
@@ -383,11 +383,14 @@ def test_files_from_before_encryption_are_refused_until_they_are_sealed(
 
 def test_a_vault_on_object_storage_is_sealed_the_same(platform: SimpleNamespace) -> None:
     remote = platform.settings.model_copy(update={"artifacts": f"memory://{secrets.token_hex(4)}"})
-    vault = SplitVault(remote, platform.warehouse)
+    with pytest.raises(VaultKeyError, match="other machines share it"):
+        SplitVault(remote, platform.warehouse).seal("p", SPLITS)
+    assert not platform.settings.vault_key_file.exists()  # each machine would have made its own
+    key = SecretStr(base64.b64encode(secrets.token_bytes(32)).decode())
+    vault = SplitVault(remote.model_copy(update={"vault_key": key}), platform.warehouse)
     train(platform, "m1")
     seals = vault.seal("p", SPLITS)
     assert vault.seal("p", SPLITS) == seals
-    assert platform.settings.vault_key_file.exists()
     with opening(vault, seals) as opened:
         pd.testing.assert_frame_equal(opened.frame, TEST)
         opened.result = LEARNT

@@ -119,7 +119,17 @@ def test_mlflow_is_given_a_root_without_quotes(tmp_path: Path) -> None:
     local = Settings(home=tmp_path / 'it\'s "a" ü').mlflow_root
     assert re.fullmatch(r"file://[\w/.%-]+", local, flags=re.ASCII)
     assert url2pathname(urlsplit(local).path) == str(tmp_path / 'it\'s "a" ü' / "artifacts" / "mlflow")
-    assert Settings(artifacts="s3://bucket/e2i").mlflow_root == "s3://bucket/e2i/mlflow"
+    assert Settings(artifacts="s3://bucket/e2i/").mlflow_root == "s3://bucket/e2i/mlflow"
+
+
+@pytest.mark.parametrize("url", ["s3://AKIA:topsecret@bucket/e2i", "s3://bucket/e2i?key=topsecret"])
+def test_an_address_of_artifacts_holds_no_login(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("E2I_ARTIFACTS", url)
+    settings.cache_clear()
+    with pytest.raises(SettingsError, match=r"E2I_ARTIFACTS: .*AWS_SECRET_ACCESS_KEY") as error:
+        settings()
+    assert "topsecret" not in error.value.summary
+    settings.cache_clear()
 
 
 def test_programs_that_no_shell_can_name_are_refused(tmp_path: Path) -> None:

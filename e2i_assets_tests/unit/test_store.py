@@ -20,8 +20,8 @@ from starlette.applications import Starlette
 from e2i_assets.cli.front import LOOPBACK
 from e2i_assets.cli.pages import pages_route
 from e2i_assets.modeling.artifacts import Splits
-from e2i_assets.resources.filesystems import StoreUnavailable
 from e2i_assets.resources.store import ArtifactRefused, ArtifactStore, Published
+from e2i_assets.storage.filesystems import StoreUnavailable
 from e2i_assets_tests.unit.test_front import served
 
 
@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_leaves_the_version_before_and_nothing_half(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store._fs, "put", half)
-    monkeypatch.setattr("e2i_assets.resources.store.json.dump", full)
+    monkeypatch.setattr(store._fs, "pipe_file", full)
     with pytest.raises(ArtifactRefused, match=f"{tmp_path}: No space left"):
         store.write("a", "p", Record(2))
     with pytest.raises(ArtifactRefused, match=f"{tmp_path}: No space left"):
@@ -217,10 +217,71 @@ def test_a_version_that_is_gone_is_noticed(store: ArtifactStore) -> None:
 def test_on_object_storage_damage_is_seen_by_names_and_sizes() -> None:
     store = ArtifactStore(f"memory://{uuid.uuid4().hex}")
     version = store.write("a", "p", Files("x"))
-    store._fs.rm(f"{store._root}/a/p/{version}/a.txt")
+    (file,) = (path for path in store._fs.find(store._root) if path.endswith("/a.txt"))
+    store._fs.rm(file)
     assert "a.txt is not what was written" in str(store.damage("a", "p", version))
     store.write("a", "p", Files("x"))
     assert store.read("a", "p", version, Files).text == "x"
+    # Of the same size: seen where it is read, and where it is written again.
+    store._fs.pipe_file(file, b"y")
+    assert store.damage("a", "p", version) is None
+    with pytest.raises(ArtifactRefused, match=r"(?s)a.txt is missing or not as written.*--force"):
+        store.read("a", "p", version, Files)
+    store.write("a", "p", Files("x"))
+    assert store.read("a", "p", version, Files).text == "x"
+
+
+def test_on_object_storage_a_version_is_there_as_a_whole_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = ArtifactStore(f"memory://{uuid.uuid4().hex}")
+    with monkeypatch.context() as patch:
+        patch.setattr(store._fs, "pipe_file", _killed)  # all files are put, and not their list
+        with pytest.raises(KeyboardInterrupt):
+            store.write("a", "p", Files("x"))
+    version = ArtifactStore(f"memory://{uuid.uuid4().hex}").write("a", "p", Files("x"))
+    assert len(store._fs.find(store._root)) == 2
+    assert not store.holds("a", "p", version)
+    assert store.versions("a", "p") == []
+    assert store.write("a", "p", Files("x")) == version
+    assert store.read("a", "p", version, Files).text == "x"
+
+
+def test_of_two_machines_that_write_a_version_at_once_the_list_of_the_first_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second one has put its files, in other bytes, when the first one's list is there."""
+    root = f"memory://{uuid.uuid4().hex}"
+    first, second = ArtifactStore(root), ArtifactStore(root)
+    one, other = Fitted("x"), Fitted("x")
+    one.padding, other.padding = "1", "22"
+    put, versions = second._fs.put, []
+
+    def overtaken(sources: list[str], targets: list[str]) -> None:
+        put(sources, targets)
+        versions.append(first.write("a", "p", one))
+
+    monkeypatch.setattr(second._fs, "put", overtaken)
+    assert second.write("a", "p", other) == versions[0]
+    padding = [path for path in first._fs.find(first._root) if path.endswith("padding.txt")]
+    assert [first._fs.cat_file(path) for path in padding] == [b"1"]
+    assert second.read("a", "p", versions[0], Fitted).text == "x"
+
+
+def test_a_folder_that_is_copied_to_object_storage_is_read_there(tmp_path: Path) -> None:
+    local, remote = ArtifactStore(str(tmp_path)), ArtifactStore(f"memory://{uuid.uuid4().hex}")
+    version = local.write("a", "p", Files("x"))
+    local.publish(Published("a", "p", version, "f"))
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            remote._fs.pipe_file(f"{remote._root}/{path.relative_to(tmp_path).as_posix()}", path.read_bytes())
+    assert remote.current("a", "p") == local.current("a", "p")
+    assert remote.damage("a", "p", version) is None
+    assert remote.read("a", "p", version, Files).text == "x"
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 class Fitted(Files):
