@@ -15,7 +15,7 @@ from e2i_assets.settings import Settings
 from e2i_assets.warehouse import migrations, snapshots, table_status
 from e2i_assets.warehouse.ddl import SCHEMA
 from e2i_assets.warehouse.embedded import revive_embedded
-from e2i_assets.warehouse.errors import unavailable
+from e2i_assets.warehouse.errors import WarehouseUnavailable, unavailable
 from e2i_assets.warehouse.loader import Load, LoadReport, Progress, run_load
 from e2i_assets.warehouse.postgres import called, url_for
 from e2i_assets.warehouse.removal import Removal, remove
@@ -42,6 +42,7 @@ class Warehouse:
         """SQLAlchemy engine; it keeps one connection, for a stage writes several records."""
         engine = sa.create_engine(url_for(self._settings, SCHEMA), pool_size=1, pool_pre_ping=True)
         with _reachable(engine.url):
+            _require_own_session(engine)
             migrations.upgrade(engine)
         return engine
 
@@ -166,6 +167,17 @@ class Warehouse:
         if rows:
             with self.engine.begin() as connection:
                 connection.execute(sa.insert(table), list(rows))
+
+
+def _require_own_session(engine: sa.Engine) -> None:
+    """Refuse a pooler that leaves out the options of a connection: all tables would be in one schema."""
+    with engine.connect() as connection:
+        path = connection.exec_driver_sql("SHOW search_path").scalar_one()
+    if path != SCHEMA:
+        raise WarehouseUnavailable(
+            f"{called(engine.url)} takes no options of a connection: its search path is {path}.",
+            "In E2I_DATABASE_URL name the server itself, not a pooler before it.",
+        )
 
 
 @contextmanager

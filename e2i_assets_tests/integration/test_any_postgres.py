@@ -84,6 +84,16 @@ def test_a_server_that_is_not_the_one_or_lets_nobody_in_is_a_clear_error(
         assert "topsecret" not in printed
 
 
+def test_a_pooler_that_leaves_out_the_schema_is_refused(
+    roles: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sa.make_url(url_for(roles.owner, "e2i")).difference_update_query(["options"])
+    monkeypatch.setattr("e2i_assets.warehouse.warehouse.url_for", lambda *_: url)
+    with pytest.raises(WarehouseUnavailable, match='its search path is "\\$user", public') as error:
+        Warehouse(roles.owner).open()
+    assert "not a pooler" in error.value.next_step
+
+
 def test_the_owner_migrates_and_another_role_works(
     server_over_tls: Server, roles: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
