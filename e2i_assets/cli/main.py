@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -305,6 +306,8 @@ def psql(context: typer.Context) -> None:
 def main() -> None:
     """Entry point: errors that a user can mend are one message, not a stack."""
     as_json = "--json" in sys.argv[1:]
+    # What is imported stays: looking for garbage in it less often saves a tenth of the time of most commands.
+    gc.set_threshold(100_000)
     try:
         # Left to itself Typer writes of a wrong usage what no script reads.
         sys.exit(app(standalone_mode=not as_json))
