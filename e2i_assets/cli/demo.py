@@ -35,7 +35,7 @@ def run_demo(*, full: bool, seed: int, as_of: date | None, as_json: bool) -> int
     defs = build_defs()
     with dagster_instance() as instance:
         runs = run_partitions(defs, instance, here, partitions, show=not as_json)
-    code = end(runs, here, warehouse, as_json=as_json)
+    code = end(runs, here, as_json=as_json)
     if any(registered(warehouse).values()):
         _serve(here, warehouse, as_json=as_json)
     return code

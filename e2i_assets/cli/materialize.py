@@ -22,7 +22,7 @@ def run_materialize(
         UnknownPartition: no cohort file has one of these keys.
         NothingSelected: the selection is none, or selects no asset.
     """
-    here, warehouse = open_session()
+    here, _ = open_session()
     known = list(cohort_files(here.config_dir))
     if unknown := [key for key in partitions if key not in known]:
         raise UnknownPartition(f"no such partition: {', '.join(unknown)}; there are {', '.join(known)}")
@@ -45,4 +45,4 @@ def run_materialize(
             runs = run_in_parallel(chosen, command, parallel, instance, show=show)
         else:
             runs = run_partitions(build_defs(), instance, here, chosen, select=select, force=force, show=show)
-    return end(runs, here, warehouse, as_json=as_json)
+    return end(runs, here, as_json=as_json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from e2i_assets.cli.oracle import UNAVAILABLE, oracle_score
 from e2i_assets.cli.output import print_json, say, show_table
 from e2i_assets.cli.runner import PartitionRun
 from e2i_assets.cohorts.cohort import Cohort
@@ -22,18 +21,19 @@ from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import ArtifactRefused
 from e2i_assets.serving.bundle_ref import BundleRef
 from e2i_assets.settings import Settings
-from e2i_assets.warehouse.warehouse import Warehouse
 
 SPLITS = ("validation", "test")
+UNAVAILABLE = "unavailable"
+"""Real data have no oracle."""
 BEGUN = ("gates_passed", "gates_failed", "qc_score", "cohort", "bundle", "damaged")
 """Figures of which a row has one once anything of it was judged, published or lost; else it says nothing."""
 
 
-def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, as_json: bool) -> int:
+def end(runs: Sequence[PartitionRun], here: Settings, *, as_json: bool) -> int:
     """Print how runs ended; the exit code: 0 when every one succeeded."""
     known = cohort_configs(here.config_dir)
     rows = [
-        _row(run, here, warehouse, scope)
+        _row(run, here, scope)
         for run in runs
         for scope in (known[run.partition].scopes if run.partition in known else ())
     ]
@@ -47,7 +47,7 @@ def end(runs: Sequence[PartitionRun], here: Settings, warehouse: Warehouse, *, a
     return 0 if success else 1
 
 
-def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) -> dict[str, Any]:
+def _row(run: PartitionRun, here: Settings, scope: str) -> dict[str, Any]:
     """What is published for a partition and scope now; a run that failed shows the last good versions.
 
     What is damaged is listed as such, and takes neither the other figures nor the verdicts with it.
@@ -70,15 +70,10 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
     report: QCReport | None = published("qc_report", QCReport)
     bundle: BundleRef | None = published(f"{scope}/bento_bundle", BundleRef)
 
-    def best(metric: str | None = None) -> Any:
-        return cohort and readable(
-            lambda: oracle_score(here, warehouse, run.partition, cohort, scope, metric)
-        )
-
     if isinstance(load_scopes(here.config_dir / "scopes")[scope], CausalScope):
         figures = _of_effect(published(f"{scope}/evaluation", UpliftEvaluated))
     else:
-        figures = _of_prediction(published(f"{scope}/evaluation", Evaluated), best)
+        figures = _of_prediction(published(f"{scope}/evaluation", Evaluated))
     return {
         "partition": run.partition,
         "scope": scope,
@@ -95,8 +90,8 @@ def _row(run: PartitionRun, here: Settings, warehouse: Warehouse, scope: str) ->
     }
 
 
-def _of_prediction(evaluated: Evaluated | None, best: Callable[..., Any]) -> dict[str, Any]:
-    """How good a prediction is, and the best that any could be."""
+def _of_prediction(evaluated: Evaluated | None) -> dict[str, Any]:
+    """How good a prediction is, and the best that any could be: the true mean of each patient's outcome."""
     result = evaluated.evaluation if evaluated else None
     return {
         "algorithm": result.algorithm if result else None,
@@ -104,8 +99,8 @@ def _of_prediction(evaluated: Evaluated | None, best: Callable[..., Any]) -> dic
         **{split: result.primary(split) if result else None for split in SPLITS},
         **{f"{split}_95": _ends(result, split) for split in SPLITS},
         "baseline": result.baseline if result else None,
-        "oracle": best(),
-        "without_unit": _without_unit(result, best),
+        "oracle": _or_unavailable(result.oracle) if result else None,
+        "without_unit": _without_unit(result) if result else None,
         "truth": None,
     }
 
@@ -128,19 +123,29 @@ def _of_effect(evaluated: UpliftEvaluated | None) -> dict[str, Any]:
     }
 
 
-def _without_unit(result: Evaluation | None, best: Callable[[str], Any]) -> dict[str, Any] | None:
-    """Where the primary metric has the target's unit, one on test that has none, beside the oracle's."""
-    problem = PROBLEMS[result.problem_type] if result else None
-    if result is None or problem is None or result.primary_metric not in problem.in_unit:
+def _or_unavailable(figure: float | None) -> float | str:
+    return UNAVAILABLE if figure is None else figure
+
+
+def _without_unit(result: Evaluation) -> dict[str, Any] | None:
+    """R² on test where the primary metric is RMSE, which has the target's unit, beside the oracle's."""
+    if result.primary_metric != "rmse":
         return None
-    metric = problem.plausible_metric
-    ends = result.intervals["test"].get(metric)
+    ends = result.intervals["test"].get("r2")
     return {
-        "metric": metric,
-        "test": result.metrics["test"][metric],
+        "metric": "r2",
+        "test": result.metrics["test"]["r2"],
         "test_95": list(ends) if ends else None,
-        "oracle": best(metric),
+        "oracle": _or_unavailable(_oracle_r2(result)),
     }
+
+
+def _oracle_r2(result: Evaluation) -> float | None:
+    """Of the variance, model and oracle leave shares that are to each other as the squares of their RMSE."""
+    rmse, r2 = (result.metrics["test"][metric] for metric in ("rmse", "r2"))
+    if result.oracle is None or rmse is None or r2 is None or rmse == 0:
+        return None
+    return 1 - (1 - r2) * (result.oracle / rmse) ** 2
 
 
 def _show(rows: Sequence[dict[str, Any]], runs: Sequence[PartitionRun], unchanged: bool) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
@@ -16,7 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from e2i_assets.cli.main import app
+from e2i_assets.cli.main import app, main
 from e2i_assets.cli.output import EXIT_CODES, fail
 from e2i_assets.cli.results import end
 from e2i_assets.cli.runner import Interrupted, PartitionRun
@@ -26,21 +26,34 @@ from e2i_assets.ingest.synthetic.spec import Dgp
 from e2i_assets.resources.sealed_store import open_store
 from e2i_assets.resources.store import Published
 from e2i_assets.serving.bundle_ref import BundleRef
-from e2i_assets.settings import Settings
+from e2i_assets.settings import Settings, settings
 
 E2I = str(Path(sys.executable).with_name("e2i"))
 
 
-def run(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [E2I, *arguments],
-        cwd=cwd,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+Answer = tuple[int, str, str]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Answer]]:
+    """`e2i …` in this process, in the folder of the test: exit code, output, standard error."""
+    before = dict(os.environ)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **variables: str) -> Answer:
+        os.environ.update(variables)
+        settings.cache_clear()
+        monkeypatch.setattr("sys.argv", ["e2i", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return int(left.value.code or 0), *capsys.readouterr()
+
+    yield run
+    os.environ.clear()
+    os.environ.update(before)
+    settings.cache_clear()
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -57,7 +70,10 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = run("up", "--port", port, cwd=tmp_path, E2I_HOME=str(tmp_path / "home"))
+        done = subprocess.run(
+            [E2I, "up", "--port", port], env=os.environ | {"E2I_HOME": str(tmp_path / "home")}, cwd=tmp_path,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1, port {port}: ")
     assert not (tmp_path / "home" / "postgres").exists()
@@ -73,63 +89,47 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_message_and_exit_code_2(tmp_path: Path, name: str) -> None:
+def test_a_mistake_is_one_message_and_exit_code_2(
+    tmp_path: Path, name: str, command: Callable[..., Answer]
+) -> None:
     (tmp_path / "hcp_profiles.csv").write_text("")
     (tmp_path / "triggers.parquet").write_bytes(b"PAR1 half of a file")
     (tmp_path / "other.csv").write_text("a\n1\n")
     (tmp_path / "mapping.yaml").write_text("source: x\ntables: {nothing: {columns: {a: a}}}\n")
     arguments, message = MISTAKES[name]
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    code, output, error = command(*arguments)
+    assert (code, output) == (2, "")
+    assert message in error
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
 
 
-def test_a_database_that_is_down_is_one_message(tmp_path: Path) -> None:
-    done = run(
-        "data",
-        "status",
-        cwd=tmp_path,
-        E2I_DATABASE_URL="postgresql://me:topsecret@127.0.0.1:1/x",
-        E2I_HOME=str(tmp_path),
-    )
-    assert done.returncode == 2
-    assert "127.0.0.1:1" in done.stderr
-    assert "topsecret" not in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
+def test_a_database_that_is_down_is_one_message(tmp_path: Path, command: Callable[..., Answer]) -> None:
+    down = "postgresql://me:topsecret@127.0.0.1:1/x"
+    code, output, error = command("data", "status", E2I_DATABASE_URL=down, E2I_HOME=str(tmp_path))
+    assert code == 2
+    assert "127.0.0.1:1" in error
+    assert "topsecret" not in error + output
+    assert "Traceback" not in error
 
 
-def test_a_home_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_is_one_message(tmp_path: Path, command: Callable[..., Answer]) -> None:
     (tmp_path / "file").write_text("")
-    done = run(
-        "data",
-        "status",
-        cwd=tmp_path,
-        E2I_HOME=str(tmp_path / "file" / "home"),
-        E2I_DATABASE_URL="postgresql://127.0.0.1:1/x",
-    )
-    assert done.returncode == 2
-    assert "E2I_HOME" in done.stderr
-    assert "Traceback" not in done.stderr
+    below, down = str(tmp_path / "file" / "home"), "postgresql://127.0.0.1:1/x"
+    code, _, error = command("data", "status", E2I_HOME=below, E2I_DATABASE_URL=down)
+    assert code == 2
+    assert "E2I_HOME" in error
+    assert "Traceback" not in error
 
 
-def test_an_unknown_dgp_and_partition_are_named(tmp_path: Path) -> None:
-    done = run(
-        "data",
-        "generate",
-        "--dgp",
-        "magic",
-        "--dry-run",
-        cwd=tmp_path,
-        E2I_HOME=str(tmp_path),
-        E2I_DATABASE_URL="postgresql://127.0.0.1:1/x",
-    )
-    assert done.returncode != 0
-    assert "magic" in done.stderr
+def test_an_unknown_dgp_and_partition_are_named(tmp_path: Path, command: Callable[..., Answer]) -> None:
+    down = "postgresql://127.0.0.1:1/x"
+    asked = ("data", "generate", "--dgp", "magic", "--dry-run")
+    code, _, error = command(*asked, E2I_HOME=str(tmp_path), E2I_DATABASE_URL=down)
+    assert code != 0
+    assert "magic" in error
     for dgp in get_args(Dgp):
-        assert dgp in done.stderr
+        assert dgp in error
 
 
 @pytest.mark.parametrize("columns", [40, 200])
@@ -201,7 +201,7 @@ def test_a_partition_without_rows_is_one_line_with_the_next_step(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = PartitionRun("fabhalta_pnh", "run", False, 1.0, error="raw: the warehouse has no rows: load some")
-    assert end([run], Settings(home=tmp_path), None, as_json=False) == 1  # type: ignore[arg-type]
+    assert end([run], Settings(home=tmp_path), as_json=False) == 1
     assert capsys.readouterr().out == "FAILED fabhalta_pnh raw: the warehouse has no rows: load some\n"
 
 
@@ -212,7 +212,7 @@ def test_what_an_upgrade_computes_again_is_named_once(
         PartitionRun(name, "run", True, 1.0, computed=["cohort", "splits"], code_changed=["splits"])
         for name in ("fabhalta_pnh", "remibrutinib_csu")
     ]
-    end(runs, Settings(home=tmp_path), None, as_json=False)  # type: ignore[arg-type]  # nothing is published
+    end(runs, Settings(home=tmp_path), as_json=False)  # nothing is published
     printed = " ".join(capsys.readouterr().out.split())
     assert printed == "Computed again, because their code has changed (an upgrade?): splits."
 
@@ -229,7 +229,7 @@ def test_what_is_damaged_does_not_hide_what_was_refused(
     blocked = PartitionRun("fabhalta_pnh", "run", False, 1.0, failed_gates={"qc_score": "is 0.1"})
     passed = PartitionRun("fabhalta_pnh", "run", True, 1.0)
     for ended in (blocked, passed):
-        assert end([ended], here, None, as_json=False) == 1  # type: ignore[arg-type]  # no cohort, no question
+        assert end([ended], here, as_json=False) == 1
     shown = capsys.readouterr()
     answer = " ".join((shown.out + shown.err).split())
     assert "BLOCKED fabhalta_pnh qc_score: is 0.1" in answer

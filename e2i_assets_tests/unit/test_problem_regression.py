@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score
 
 from e2i_assets.assets import shown
 from e2i_assets.assets import splits as splits_asset
-from e2i_assets.cli.results import _interval
+from e2i_assets.cli.results import _interval, _without_unit
 from e2i_assets.gates.evaluation import SUCCESS_CRITERIA
 from e2i_assets.json_files import to_json
 from e2i_assets.modeling.data import LabelledSplit
@@ -213,6 +213,18 @@ def test_metrics_lie_in_their_intervals_and_match_their_definitions(evaluation: 
     assert PROBLEM.metrics(y - 1, p, None)["mape"] is None
     assert not re.search(r"\d(?!\d*%)", PROBLEM.reasons(y - 1, p, None)["mape"])  # few rows: no count
     assert PROBLEM.intervals(y, y, None)["rmse"] is None
+
+
+def test_what_the_true_means_explain_is_told_from_their_rmse(evaluation: Evaluation) -> None:
+    y = splits()["test"].y
+    means = y + np.random.default_rng(0).normal(0, 20, len(y))
+    told = _without_unit(dataclasses.replace(evaluation, oracle=PROBLEM.measure(y, means)))
+    assert told is not None
+    assert told["test"] == evaluation.metrics["test"]["r2"]
+    assert told["oracle"] == pytest.approx(r2_score(y, means))
+    unknown = _without_unit(evaluation)
+    assert unknown is not None
+    assert unknown["oracle"] == "unavailable"
 
 
 def test_an_evaluation_is_of_aggregates_and_beats_its_baseline(evaluation: Evaluation) -> None:
