@@ -333,6 +333,7 @@ for group in (
     scope.app,
     alerts.app,
     retrain.app,
+    db.app,
 ):
     group.info.epilog = EXIT_CODES
     for command in group.registered_commands:
