@@ -152,6 +152,8 @@ def _numbers(reference: ColumnProfile, current: _Cumulated) -> Compared:
     was, now = (np.bincount(bins, side, new + 1) for side in (counts, now))
     names = [_upper_end(reference.kind, end) for end in _ends(bins, new, [*reference.edges, np.inf])]
     stability = _stability(*_numeric_cells(reference, current.profile, was, now))
+    either = 2 * min(stability.p_value, statistics.trend(was[:-1], now[:-1]))
+    stability = replace(stability, p_value=min(1.0, either))
     return Compared(
         reference,
         current.profile,

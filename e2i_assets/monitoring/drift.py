@@ -19,7 +19,7 @@ from e2i_assets.monitoring.statistics import benjamini_hochberg
 
 MINIMUM_ROWS = 30
 """Rows on either side below which nothing is judged (the guide's)."""
-_OF_ALPHA = 0.5
+_OF_ALPHA = 0.8
 """Part of `alpha` that corrected p-values are held to: they are those of large samples, and approximate."""
 
 
@@ -169,10 +169,10 @@ def detect_drift(
     """Tell whether a table has drifted from a reference.
 
     Each column is compared by the population stability index over bins of the reference with one for missing
-    values (tested by chi-square), a number also by the distance of Kolmogorov and Smirnov, and each by its
-    share of missing values and by levels that are new. P-values are corrected for all tests together
-    (Benjamini and Hochberg); severity is that of the effect beyond what chance gives at these numbers of
-    rows.
+    values (tested by chi-square, of a number also for a trend over its bins), a number also by the distance
+    of Kolmogorov and Smirnov, and each by its share of missing values and by levels that are new. P-values
+    are corrected for all columns and their tests (Benjamini and Hochberg); severity is that of the effect
+    beyond what chance gives at these numbers of rows.
 
     Args:
         reference: what the current table is compared with, or its profile.
@@ -225,7 +225,8 @@ def _by_name(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _judge(names: list[str], compared: dict[str, Compared | None], alpha: float) -> tuple[ColumnDrift, ...]:
     effects = [(name, effect) for name, one in compared.items() if one for effect in one.effects]
-    adjusted = benjamini_hochberg(np.array([effect.p_value for _, effect in effects]))
+    p_values = np.array([effect.p_value for _, effect in effects])
+    adjusted = benjamini_hochberg(p_values, [name for name, _ in effects])
     findings: dict[str, list[Finding]] = {name: [] for name in names}
     for (name, effect), p_adjusted in zip(effects, adjusted, strict=True):
         significant = p_adjusted <= alpha * _OF_ALPHA

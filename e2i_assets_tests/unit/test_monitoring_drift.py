@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 from e2i_assets.monitoring import DriftError, ReferenceProfile, detect_drift
+from e2i_assets.monitoring.statistics import benjamini_hochberg, trend
 
 FAR = dt.date(9999, 12, 31)
 NAMES = np.array(list("abcdef"), dtype=object)
@@ -48,8 +49,8 @@ def test_chance_alone_is_not_told(reference, current, times):
     told = 0
     for seed in range(times):
         was, now = table(2 * seed, reference), table(2 * seed + 1, current)
-        told += detect_drift(was, now).drifted
-        told += detect_drift(ReferenceProfile.of(was), ReferenceProfile.of(now)).drifted
+        profiles = ReferenceProfile.of(was), ReferenceProfile.of(now)
+        told += detect_drift(was, now).drifted or detect_drift(*profiles).drifted
     assert told <= 1
 
 
@@ -69,6 +70,23 @@ SHIFTS = {
     "day": (lambda rng, n: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), unit="D"),
             lambda rng, n: (pd.Timestamp("2024-02-01") + pd.to_timedelta(rng.integers(0, 99, n), unit="D")).strftime("%Y-%m-%d"), "psi"),
 }  # fmt: skip
+
+
+def test_a_trend_over_cells_is_that_of_rank_sums():
+    was, now = np.array([30.0, 20.0, 10.0, 0.0, 5.0]), np.array([10.0, 12.0, 9.0, 3.0, 7.0])
+    rows = [np.repeat(np.arange(5), side.astype(int)) for side in (was, now)]
+    expected = stats.mannwhitneyu(*rows, method="asymptotic", use_continuity=False).pvalue
+    assert trend(was, now) == pytest.approx(expected)
+    assert trend(was, was) == pytest.approx(1.0)
+    assert trend(was[:1], now[:1]) == trend(was, np.zeros(5)) == 1.0
+
+
+def test_a_column_counts_as_much_as_another_however_many_tests_it_has():
+    alone, twice = benjamini_hochberg(np.array([0.01, 0.9, 0.9]), ["a", "b", "b"]), np.array([0.01, 0.9])
+    assert alone[0] == pytest.approx(0.02)
+    assert benjamini_hochberg(twice, ["a", "b"]) == pytest.approx([0.02, 0.9])
+    assert benjamini_hochberg(np.array([0.9, 0.01, 0.9]), ["a", "b", "b"])[1] == pytest.approx(0.04)
+    assert len(benjamini_hochberg(np.array([]), [])) == 0
 
 
 @pytest.mark.parametrize("kind", SHIFTS)
