@@ -8,6 +8,7 @@ from typing import Literal
 
 import dagster as dg
 
+from e2i_assets.clocks import APART, is_recent
 from e2i_assets.warehouse.queries.gates import refused_runs
 from e2i_assets.warehouse.warehouse import Warehouse
 
@@ -16,8 +17,6 @@ LOAD = "e2i/load"
 PARTITION = "dagster/partition"
 MAX_ATTEMPTS = 5
 """Runs for one load that die before somebody has to look."""
-CLOCKS = timedelta(hours=1)
-"""By how much the clocks of the database and of whoever runs Dagster may differ."""
 LAUNCHED = ".dagster/grpc_info"
 """Tag of a run that Dagster's daemon or web server launched, and whose process Dagster watches. A command's
 own run that was killed stays unfinished for ever and says nothing."""
@@ -79,7 +78,7 @@ def next_attempt(task: str, attempts: Sequence[Attempt], now: datetime) -> Step:
     if len(mine) >= MAX_ATTEMPTS:
         return Step(None, alert=True)
     ended = max((attempt.ended for attempt in mine if attempt.ended), default=None)
-    if ended is not None and now < ended + timedelta(minutes=2 ** len(mine)):
+    if ended is not None and is_recent(ended, timedelta(minutes=2 ** len(mine)), now):
         return Step(None)
     return Step(len(mine) + 1)
 
@@ -100,7 +99,7 @@ def attempts_of(
     tags = {PARTITION: list(stages)}
     records = watched_records(
         instance,
-        dg.RunsFilter(tags=tags, updated_after=since - CLOCKS),
+        dg.RunsFilter(tags=tags, updated_after=since - APART),
         dg.RunsFilter(tags=tags, statuses=UNFINISHED),
     )
     refused = refused_runs(warehouse, [record.dagster_run.run_id for record in records])

@@ -140,7 +140,7 @@ def watched_of(
     return Watched(
         drift={kind: fmean(values) for kind, values in scores.items()},
         overall=comparison["drift_score"] if comparison and comparison["judged"] else None,
-        accuracy=measured[ACCURACY]["metric_value"] if ACCURACY in measured else None,
+        accuracy=measured[ACCURACY]["ci_upper"] if ACCURACY in measured else None,
         relative_loss=_relative_loss(measured.get(scope.problem.primary_metric), scope),
         samples=patients_in(warehouse, version.partition, "train"),
         newest_record=_newest_record(store, version.partition),
@@ -202,7 +202,7 @@ def _alert(version: Version, decision: Decision, what: str, next_step: str) -> A
     return Alert(
         "retraining",
         "medium",
-        subject=f"retraining of {version.scope} of {version.partition} {what}",
+        subject=f"retraining of {version.title} {what}",
         message=f"{version.title}: {'; '.join([decision.summary, *against])}.",
         next_step=next_step,
         partition=version.partition,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from e2i_assets.clocks import is_recent
 from e2i_assets.config_files import ConfigModel
 from e2i_assets.modeling.config import YamlModel
 from e2i_assets.modeling.metrics.intervals import Interval
@@ -55,7 +56,8 @@ class Watched:
     Attributes:
         drift: kind (`data`, `prediction`, `concept`) to the mean severity of its comparisons.
         overall: of all comparisons together; None where nothing was compared.
-        accuracy: measured on outcomes; None where it was not.
+        accuracy: upper end of its 95 % interval, so that what lies below the floor is lower than chance
+            explains; None where it was not measured on outcomes.
         relative_loss: of the primary metric against what it was at training; positive is worse than chance
             explains.
         samples: patients in train; None where it is not known.
@@ -151,25 +153,27 @@ def _trigger(met: Sequence[str]) -> Literal["drift", "performance", "scheduled"]
 def _asking(watched: Watched, rules: RetrainingRules) -> Iterator[Reason]:
     for kind, limit in rules.drift.model_dump().items():
         yield _asks(f"drift of {kind}", watched.drift.get(kind), limit)
-    yield _asks("accuracy", watched.accuracy, rules.min_accuracy, below=True)
+    accuracy = watched.accuracy
+    yield Reason("accuracy", f"below {rules.min_accuracy:g}",
+                 "not known" if accuracy is None else f"{accuracy:.3g} at most",
+                 accuracy is not None and accuracy < rules.min_accuracy, asks=True)  # fmt: skip
     yield _asks("relative loss of the primary metric", watched.relative_loss, rules.max_relative_loss)
     yield Reason(SCHEDULE, "its time has come", "due" if watched.scheduled else "not due",
                  watched.scheduled, asks=True)  # fmt: skip
 
 
-def _asks(rule: str, value: float | None, limit: float, *, below: bool = False) -> Reason:
-    wanted = f"below {limit:g}" if below else f"at least {limit:g}"
+def _asks(rule: str, value: float | None, limit: float) -> Reason:
+    wanted = f"at least {limit:g}"
     if value is None:
         return Reason(rule, wanted, "not known", met=False, asks=True)
-    return Reason(rule, wanted, f"{value:.3g}", value < limit if below else value >= limit, asks=True)
+    return Reason(rule, wanted, f"{value:.3g}", value >= limit, asks=True)
 
 
 def _holding(watched: Watched, rules: RetrainingRules, now: dt.datetime) -> Iterator[Reason]:
     yield Reason("no other", "none asked for or under way", "one" if watched.is_open else "none",
                  not watched.is_open)  # fmt: skip
-    rested = watched.last_ended is None or now >= watched.last_ended + dt.timedelta(
-        hours=rules.cool_down_hours
-    )
+    cool_down = dt.timedelta(hours=rules.cool_down_hours)
+    rested = watched.last_ended is None or not is_recent(watched.last_ended, cool_down, now)
     ended = f"{watched.last_ended:%Y-%m-%d %H:%M} UTC" if watched.last_ended else "never"
     yield Reason("cool-down", f"{rules.cool_down_hours:g} hours since the last ended", ended, rested)
     yield Reason(ATTEMPTS, f"fewer than {rules.max_attempts} that came to nothing", str(watched.attempts),

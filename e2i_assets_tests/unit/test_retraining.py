@@ -83,6 +83,13 @@ def test_what_speaks_against_it(change: dict[str, Any], rule: str) -> None:
     assert "drift of data is 0.5 (at least 0.5)" in decision.summary
 
 
+@pytest.mark.parametrize(
+    ("ahead", "due"), [(dt.timedelta(minutes=59), False), (dt.timedelta(hours=1, minutes=1), True)]
+)
+def test_nobody_waits_for_a_clock_that_was_set_back(ahead: dt.timedelta, due: bool) -> None:
+    assert decide(replace(DRIFTED, last_ended=NOON + ahead), RULES, NOON).due is due
+
+
 @pytest.mark.parametrize(("overall", "approval"), [(None, True), (0.79, True), (0.8, False)])
 def test_a_person_approves_unless_the_drift_is_large(overall: float | None, approval: bool) -> None:
     assert decide(replace(DRIFTED, overall=overall), RULES, NOON).approval is approval

@@ -42,6 +42,7 @@ def run(run_id: str, outcome: Any, *, load: str | None = "7", whole: bool = True
         pytest.param("a", [run("a", "died"), run("b", "answered", ago=30)], None, id="taken up again"),
         pytest.param(None, [run("a", "died")], Step(2), id="died before raw"),
         pytest.param(None, [run("a", "died", ago=1)], Step(None), id="it waits before it tries again"),
+        pytest.param(None, [run("a", "died", ago=-90)], Step(2), id="the clock was set back since"),
         pytest.param(None, [run("a", "died", ago=3), run("b", "died", ago=2)], Step(None), id="and longer"),
         pytest.param(None, [run("a", "in flight")], Step(None), id="under way"),
         pytest.param(None, [run("a", "in flight", load="6")], Step(None), id="under way for another load"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from e2i_assets.clocks import is_recent
 from e2i_assets.monitoring.alerts.alert import SEVERITIES, Alert, RaisedAlert
 from e2i_assets.monitoring.alerts.config import AlertRules, ChannelName, Notices, Rule
 
@@ -36,18 +37,11 @@ def is_due(alert: RaisedAlert, earlier: Sequence[dt.datetime], notices: Notices,
     if alert.status != "active" or alert.held_back == 0:
         return False
     again = dt.timedelta(minutes=notices.again_after_minutes)
-    if alert.told_at is not None and _within(again, alert.told_at, now):
+    if alert.told_at is not None and is_recent(alert.told_at, again, now):
         return False
-    if any(_within(dt.timedelta(seconds=notices.seconds_between), moment, now) for moment in earlier):
+    if any(is_recent(moment, dt.timedelta(seconds=notices.seconds_between), now) for moment in earlier):
         return False
-    return sum(_within(dt.timedelta(hours=1), moment, now) for moment in earlier) < notices.per_hour
-
-
-def _within(time: dt.timedelta, moment: dt.datetime, now: dt.datetime) -> bool:
-    """Whether a moment was less than so long ago. One to come is of a clock that was set back since: waiting
-    for it could be silence for years.
-    """
-    return now - time < moment <= now
+    return sum(is_recent(moment, dt.timedelta(hours=1), now) for moment in earlier) < notices.per_hour
 
 
 def next_attempt(attempts: int, now: dt.datetime) -> dt.datetime:
