@@ -1,9 +1,13 @@
 """Studies on real tables: against Optuna's plain TPE, cold against warm, and what a study costs beside its fits.
 
 Three questions, over tables and seeds. Is the model of a study worse on test than that of plain TPE (Optuna's own
-`optimize`, the same seed, space, pruner and trials, and its best trial)? After how many trials has a study that
-starts from what earlier, smaller deliveries of the table taught reached the best of the cold one with its seed? Which
-share of a study's CPU time is neither `fit` nor `predict`?
+`optimize`, sampler and pruner, the same seed, space and trials, and its best trial)? After how many trials has a study
+that starts from what earlier, smaller deliveries of the table taught reached the best of the cold one with its seed?
+Which share of a study's CPU time is neither `fit` nor `predict`?
+
+The best of fifty scores on some hundred rows is largely luck, which no earlier study can know of. So beside the
+trials until the very best it is told how far the warm study is behind the cold best after half of the trials which
+that took, in paired standard errors (bootstrap of the validation rows); and how far the cold study itself is then.
 
 What was measured stays in a scratch folder, by the code that it was measured with, so that the whole can be made in
 pieces: `--minutes` ends after the draw that passes them, and the verdict is on the draws that are there.
@@ -17,7 +21,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,7 +35,7 @@ from e2i_assets.modeling.preprocessing.preprocessor import fit_preprocessor
 from e2i_assets.modeling.problems.base import Problem
 from e2i_assets.modeling.scopes.files import as_scope
 from e2i_assets.modeling.selection.candidate import ModelCandidate, select_candidate
-from e2i_assets.modeling.training.model import train_model
+from e2i_assets.modeling.training.model import TrainedModel, train_model
 from e2i_assets.modeling.tuning import trials
 from e2i_assets.modeling.tuning.config import OptimizationConfig, OptunaConfig
 from e2i_assets.modeling.tuning.study import TunedParams, tune
@@ -49,6 +53,7 @@ CHOSEN = (
 )  # fmt: skip
 EARLIER = (0.6, 0.75, 0.9)
 """Shares of the rows of the deliveries that earlier studies were made on."""
+RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,17 @@ class Question:
             study_name="benchmark", patterns=patterns,
         )  # fmt: skip
 
-    def on_test(self, params: Any) -> float:
-        """Score on test of the model with these parameters; more is better."""
-        model = train_model(
-            self.candidate, params, self.preprocessor, self.train, self.validation,
+    def model(self, params: Mapping[str, Any]) -> TrainedModel:
+        """The model with these parameters, and the defaults of others."""
+        defaults = self.train.problem.algorithm(self.candidate.algorithm).defaults
+        return train_model(
+            self.candidate, {**defaults, **params}, self.preprocessor, self.train, self.validation,
             seed=self.config.sampler.seed,
         )  # fmt: skip
-        return self.train.problem.score(self.test.y, model.predict(self.test.X))
+
+    def on_test(self, params: Mapping[str, Any]) -> float:
+        """Score on test of the model with these parameters; more is better."""
+        return self.train.problem.score(self.test.y, self.model(params).predict(self.test.X))
 
 
 def question(table: RealTable, seed: int, n_trials: int, algorithm: str) -> Question:
@@ -124,8 +133,12 @@ def plain(asked: Question) -> dict[str, Any]:
         return problem.score(data.y_validation, problem.predict(estimator, data.X_validation))
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler, pruner = config.sampler, config.pruner
+    assert (sampler.name, pruner.name) == ("tpe", "median")
     study = optuna.create_study(
-        direction="maximize", sampler=config.sampler.build(), pruner=config.pruner.build()
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(**sampler.chosen()),
+        pruner=optuna.pruners.MedianPruner(**pruner.chosen()),
     )
     study.optimize(objective, n_trials=config.optimization.n_trials)
     return {**algorithm.defaults, **study.best_params}
@@ -164,6 +177,29 @@ def reached(tuned: TunedParams, value: float) -> int | None:
     return next(finished, None)
 
 
+def behind(asked: Question, cold: TunedParams, other: TunedParams, count: int) -> float:
+    """How far the best of a study's first trials is behind a cold study's best, in paired standard errors."""
+    first = [t for t in other.trials[:count] if t["state"] == "COMPLETE"]
+    best = max(first, key=lambda trial: trial["value"], default=other.trials[0])
+    y, problem = asked.validation.y, asked.validation.problem
+    predictions = [
+        asked.model({**trial["params"], **rounds_of(trial)}).predict(asked.validation.X)
+        for trial in (cold.trials[cold.best_trial], best)
+    ]
+    ahead, behind = (problem.score(y, prediction) for prediction in predictions)
+    rng = np.random.default_rng(0)
+    samples = [
+        rows for _ in range(RESAMPLES) if len(np.unique(y[rows := rng.integers(len(y), size=len(y))])) > 1
+    ]
+    differences = [np.subtract(*(problem.score(y[rows], p[rows]) for p in predictions)) for rows in samples]
+    return float((ahead - behind) / (np.std(differences, ddof=1) or np.inf))
+
+
+def rounds_of(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """The boosting rounds that a trial kept, where it has any."""
+    return {} if trial["rounds"] is None else {"n_estimators": trial["rounds"]}
+
+
 @contextmanager
 def timed(problem: type[Problem]) -> Iterator[dict[str, float]]:
     """Counts the CPU seconds of trials, and of what is neither `fit` nor `predict` in them."""
@@ -197,7 +233,9 @@ class Measured:
     Attributes:
         cold, warm, plain: score on test; more is better. No warm start where it was not asked for.
         at_warm, at_cold: trials after which each had the cold study's best; twice all trials where never.
+        behind_warm, behind_cold: see `behind`, after half of the trials that the cold study took to its best.
         overhead: share of the CPU time of the cold study that is neither `fit` nor `predict`.
+        beside: the same of one trial, in milliseconds.
     """
 
     algorithm: str
@@ -205,9 +243,12 @@ class Measured:
     cold: float
     plain: float
     overhead: float
+    beside: float
     at_cold: int
     warm: float | None = None
     at_warm: int | None = None
+    behind_warm: float = 0.0
+    behind_cold: float = 0.0
 
 
 def measure(table: RealTable, seed: int, n_trials: int, algorithm: str, *, warm: bool) -> Measured:
@@ -217,21 +258,25 @@ def measure(table: RealTable, seed: int, n_trials: int, algorithm: str, *, warm:
         started = time.thread_time()
         cold = asked.study()
         whole = time.thread_time() - started
+    beside = whole - spent["fits"] + spent["beside"]
     measured = Measured(
         asked.candidate.algorithm,
         asked.candidate.metric,
         cold=asked.on_test(cold.chosen_params),
         plain=asked.on_test(plain(asked)),
-        overhead=1 - (spent["fits"] - spent["beside"]) / whole,
+        overhead=beside / whole,
+        beside=1000 * beside / cold.n_trials,
         at_cold=cold.best_trial + 1,
     )
     if not warm:
         return measured
-    again = asked.study(history(asked))
+    again, half = asked.study(history(asked)), (cold.best_trial + 1) // 2
     return replace(
         measured,
         warm=asked.on_test(again.chosen_params),
         at_warm=reached(again, cold.best_value) or 2 * n_trials,
+        behind_warm=behind(asked, cold, again, half),
+        behind_cold=behind(asked, cold, cold, half),
     )
 
 
@@ -252,7 +297,8 @@ def report(of_tables: dict[str, list[Measured]]) -> None:
                 if ratios
                 else ""
             )
-            + f"; overhead {statistics.median(d.overhead for d in draws):.1%}"
+            + f"; overhead {statistics.median(d.overhead for d in draws):.1%}, "
+            f"{statistics.median(d.beside for d in draws):.1f} ms a trial"
         )
     every = [draw for draws in of_tables.values() for draw in draws]
     print(f"worse than plain TPE beyond twice the standard error: {', '.join(behind) or 'nowhere'}")
@@ -260,6 +306,14 @@ def report(of_tables: dict[str, list[Measured]]) -> None:
         print(
             f"trials of the warm start / cold start until the cold best, median of {len(ratios)} (bar 0.5): "
             f"{statistics.median(ratios):.2f}; never reached counts as twice all trials"
+        )
+        warm = [draw for draw in every if draw.at_warm]
+        print(
+            f"trials of the warm start until then, median: {statistics.median(d.at_warm or 0 for d in warm):.0f}; "
+            "behind the cold best after half of the cold start's trials until it, in paired standard errors, "
+            f"medians: warm {statistics.median(d.behind_warm for d in warm):.2f}, "
+            f"cold {statistics.median(d.behind_cold for d in warm):.2f}; by more than one: "
+            f"{sum(d.behind_warm > 1 for d in warm)} and {sum(d.behind_cold > 1 for d in warm)} draws"
         )
     print(f"overhead, median (bar 5 %): {statistics.median(draw.overhead for draw in every):.1%}")
 

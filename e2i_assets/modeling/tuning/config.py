@@ -6,7 +6,6 @@ choices, which continuous ranges are not: both are refused, with the line.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -48,13 +47,12 @@ class SamplerConfig(_Choice):
     multivariate: bool = True
 
     def build(self) -> optuna.samplers.BaseSampler:
-        """Optuna's sampler."""
-        from optuna import exceptions, samplers
+        """A sampler of Optuna's kind."""
+        from optuna.samplers import RandomSampler
 
-        kinds = {"tpe": samplers.TPESampler, "random": samplers.RandomSampler}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
-            return kinds[self.name](**self.chosen())
+        from e2i_assets.modeling.tuning.parzen import ParzenSampler
+
+        return {"tpe": ParzenSampler, "random": RandomSampler}[self.name](**self.chosen())
 
 
 class PrunerConfig(_Choice):
@@ -82,11 +80,13 @@ class PrunerConfig(_Choice):
     min_early_stopping_rate: int = Field(default=0, ge=0)
 
     def build(self) -> optuna.pruners.BasePruner:
-        """Optuna's pruner."""
+        """A pruner of Optuna's kind."""
         from optuna import pruners
 
+        from e2i_assets.modeling.tuning.median import MedianPruner
+
         kinds = {
-            "median": pruners.MedianPruner,
+            "median": MedianPruner,
             "successive_halving": pruners.SuccessiveHalvingPruner,
             "hyperband": pruners.HyperbandPruner,
             "none": pruners.NopPruner,
