@@ -105,6 +105,8 @@ def test_the_owner_migrates_and_another_role_works(
     with pytest.raises(SchemaRefused, match="permission denied for schema e2i") as ungranted:
         work.open()
     assert "`e2i db grants ROLE`" in ungranted.value.next_step
+    with pytest.raises(SchemaRefused, match="permission denied for schema e2i"):
+        work.condition()
     with owner.reading() as connection:
         statements = grants(connection, "daily work")
     for _ in range(2):

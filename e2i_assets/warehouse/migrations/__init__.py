@@ -83,13 +83,9 @@ def upgrade(engine: sa.Engine, versions: Path = VERSIONS) -> None:
         SchemaRefused: the database is of a newer release than this code, or its schema is another role's.
     """
     known = revisions(versions)
-    with _allowed(engine, known[-1]):
-        if recorded_revision(engine) != known[-1]:
-            _upgrade_all(engine, known, versions)
-
-
-def _upgrade_all(engine: sa.Engine, known: tuple[str, ...], versions: Path) -> None:
-    with engine.begin() as connection:
+    if recorded_revision(engine) == known[-1]:
+        return
+    with _allowed(engine), engine.begin() as connection:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         for schema in SCHEMAS:
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
@@ -97,8 +93,8 @@ def _upgrade_all(engine: sa.Engine, known: tuple[str, ...], versions: Path) -> N
 
 
 @contextmanager
-def _allowed(engine: sa.Engine, newest: str) -> Iterator[None]:
-    """Say who may, where the role that asks may not."""
+def _allowed(engine: sa.Engine) -> Iterator[None]:
+    """Say who may, where the role that asks may not look at the schema, or change it."""
     try:
         yield
     except sa.exc.ProgrammingError as error:
@@ -107,16 +103,20 @@ def _allowed(engine: sa.Engine, newest: str) -> Iterator[None]:
         if not isinstance(error.orig, InsufficientPrivilege):
             raise
         raise SchemaRefused(
-            f"the database {called(engine.url)} is not at schema revision {newest}, or role "
+            f"the database {called(engine.url)} is not at schema revision {revisions()[-1]}, or role "
             f"{engine.url.username} may not use it: {str(error.orig).splitlines()[0]}.",
             "Its owner runs `e2i db migrate`, and what `e2i db grants ROLE` prints for this role.",
         ) from None
 
 
 def recorded_revision(engine: sa.Engine) -> str | None:
-    """Revision of the database; None when it has no record of one."""
+    """Revision of the database; None when it has no record of one.
+
+    Raises:
+        SchemaRefused: this role may not look.
+    """
     try:
-        with engine.connect() as connection:
+        with _allowed(engine), engine.connect() as connection:
             return connection.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version"))
     except sa.exc.ProgrammingError as error:
         from psycopg.errors import UndefinedTable
