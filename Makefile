@@ -69,6 +69,7 @@ bench: $(INSTALLED) ## The figures of docs/benchmarks.md
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.leakage
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.bench_cohort
 	@$(BIN)/python -m e2i_assets_tests.benchmarks.cohort_parquet
+	@$(BIN)/python -m e2i_assets_tests.benchmarks.cohort_events
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.accuracy
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.tuning
 	@$(BIN)/python -W ignore -m e2i_assets_tests.benchmarks.studies

@@ -84,7 +84,7 @@ def _other(here: Settings, partition: str, variable: str, *, same_people: bool) 
         raise NotValidated(
             f"the database of {variable} has schema revision {revision or 'none'}, this release reads "
             f"{revisions()[-1]}",
-            "Open it with this release first, where it is at home: `e2i doctor` there.",
+            "Bring it to this release where it is at home: `e2i db migrate` there.",
             code="other_release",
         )
     return Elsewhere(partition, other, other.address, same_people)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from e2i_assets.cohorts.attrition import CohortResult, result_of
@@ -17,7 +18,9 @@ class CohortConstructor:
     def __init__(self, config: CohortConfig) -> None:
         self.config = config
 
-    def construct_cohort(self, journeys: Any, events: Any = None) -> tuple[Any, CohortResult]:
+    def construct_cohort(
+        self, journeys: Any, events: Any = None, *, on_progress: Callable[[float], None] | None = None
+    ) -> tuple[Any, CohortResult]:
         """Choose the eligible rows and say how many each rule removed.
 
         Args:
@@ -29,6 +32,8 @@ class CohortConstructor:
                 frame where the journeys are one, a path with a path, an Ibis table of the same connection.
                 By `treatment_event_id`, where it is there, the same event counts once however often it was
                 delivered; two that differ are refused. One of negative `cost` is a reversal and no event.
+            on_progress: of files, told now and then how many per cent of the running statement are done; each
+                cohort takes a few statements.
 
         Returns:
             The eligible rows with all their columns, in the order and the kind that was given (a path gives a
@@ -38,7 +43,7 @@ class CohortConstructor:
             CohortError: CC_002 missing columns, CC_004 types or keys, CC_005 date columns.
         """
         config = self.config
-        with open_source(config, journeys, events) as source:
+        with open_source(config, journeys, events, on_progress) as source:
             table = source.journeys
             if source.events is not None:
                 table = with_event_counts(config, table, source.events)

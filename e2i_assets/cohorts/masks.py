@@ -35,11 +35,15 @@ def eligible(flagged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
     return flagged.filter(~reduce(or_, (flagged[name] for name in _names(FAILED, rules))))
 
 
-def tally(flagged: ir.Table, rules: Sequence[Rule]) -> list[MaskCount]:
-    """Rows per combination of flags, counted where the table lives: the table behind every attrition."""
+def combinations(flagged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
+    """Rows per combination of flags."""
     names = [*_names(FAILED, rules), *_names(UNKNOWN, rules)]
-    counted = flagged.group_by(names).aggregate(**{ROWS: flagged.count()}).to_polars()
-    half = len(rules)
+    return flagged.group_by(names).aggregate(**{ROWS: flagged.count()})
+
+
+def tally(flagged: ir.Table, rules: Sequence[Rule]) -> list[MaskCount]:
+    """The combinations, counted where the table lives: the table behind every attrition."""
+    counted, half = combinations(flagged, rules).to_polars(), len(rules)
     return [MaskCount(_bits(row[:half]), _bits(row[half:-1]), row[-1]) for row in counted.iter_rows()]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from e2i_assets.cohorts.errors import CohortError
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+PAUSE = 0.2
+"""Seconds between two looks at how far a statement is."""
 UNTYPED = '"NULL"'
 """DuckDB's type of a column that was written without one, as pandas does when all is null."""
 DIFFERING = f"""
@@ -48,6 +52,30 @@ def open_parquet(engine: Any, path: Path) -> ir.Table:
             "columns and types",
         )
     return table
+
+
+@contextmanager
+def progress_told(engine: Any, tell: Callable[[float], None] | None) -> Iterator[None]:
+    """Tell, while the block lasts, how much of the running statement is done, in per cent."""
+    if tell is None:
+        yield
+        return
+    engine.con.execute("SET enable_progress_bar = true")
+    engine.con.execute("SET enable_progress_bar_print = false")
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(PAUSE):
+            if (share := engine.con.query_progress()) >= 0:  # -1 where nothing is known yet
+                tell(share)
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        looking.join()
 
 
 def require_nan_kept(table: ir.Table, columns: Sequence[str], cohort_id: str) -> None:

@@ -7,7 +7,7 @@ where it lives and stays there.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from e2i_assets.cohorts.criteria import Rule
 from e2i_assets.cohorts.errors import CohortError
 from e2i_assets.cohorts.iso_days import ISO, require_read
 from e2i_assets.cohorts.masks import eligible, evaluated, tally, with_flags
-from e2i_assets.cohorts.parquet import fetched, open_parquet, require_nan_kept
+from e2i_assets.cohorts.parquet import fetched, open_parquet, progress_told, require_nan_kept
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -127,6 +127,9 @@ class TableSource:
         """Members as an Ibis table without an order, or as a Polars frame of files."""
         _require_distinct(_repeated_there(self.journeys, JOURNEY_KEY), self.cohort_id)
         flagged = with_flags(table, rules, self.journeys.columns)
+        if self.files and self.events is not None:
+            # Members and masks both read them, and events are many: those are counted once.
+            flagged = self.files.create_table("flagged", flagged, temp=True)
         members = eligible(flagged, rules).select(*self.journeys.columns)
         counts = tally(flagged, rules)
         return (fetched(self.files, members) if self.files else members), counts
@@ -149,7 +152,12 @@ def _once_there(config: CohortConfig, events: ir.Table) -> ir.Table:
 
 
 @contextmanager
-def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Iterator[Source]:
+def open_source(
+    config: CohortConfig,
+    journeys: Any,
+    events: Any = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Iterator[Source]:
     """Find out what was given and check that the columns which the definition reads are there.
 
     Files are read by an engine of their own, which may spill to a temporary folder while the source is open.
@@ -167,7 +175,7 @@ def open_source(config: CohortConfig, journeys: Any, events: Any = None) -> Iter
     if isinstance(journeys, Frame | pl.LazyFrame):
         opened = _frames(config, journeys, events)
     elif isinstance(journeys, str | Path):
-        opened = _files(config, Path(journeys), events)
+        opened = _files(config, Path(journeys), events, on_progress)
     else:
         opened = nullcontext(_tables(config, journeys, events))
     with opened as source:
@@ -256,7 +264,9 @@ def _collected(frame: Frame | pl.LazyFrame) -> Frame:
 
 
 @contextmanager
-def _files(config: CohortConfig, journeys: Path, events: Any) -> Iterator[TableSource]:
+def _files(
+    config: CohortConfig, journeys: Path, events: Any, on_progress: Callable[[float], None] | None
+) -> Iterator[TableSource]:
     import ibis
 
     if not isinstance(events, str | Path | None):
@@ -267,8 +277,9 @@ def _files(config: CohortConfig, journeys: Path, events: Any) -> Iterator[TableS
             table = open_parquet(engine, journeys)
             happened = None if events is None else open_parquet(engine, Path(events))
             _require_columns(config, table, happened)
-            once = None if happened is None else _once_there(config, happened)
-            yield TableSource(config.cohort_id, table, once, engine)
+            with progress_told(engine, on_progress):
+                once = None if happened is None else _once_there(config, happened)
+                yield TableSource(config.cohort_id, table, once, engine)
         finally:
             engine.disconnect()
 
