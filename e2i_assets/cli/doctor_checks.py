@@ -176,10 +176,11 @@ def disk(here: Settings) -> Iterator[Finding]:
 def artifacts(here: Settings) -> Iterator[Finding]:
     """Whether object storage, where artifacts are on it, takes and gives what is needed of it."""
     if here.shares_artifacts:
+        from e2i_assets.resources.vault import SealedFiles
         from e2i_assets.storage.filesystems import rehearse
 
         rehearse(here.artifacts_url)
-        rehearse(here.vault_url)
+        SealedFiles(here).rehearse()
         yield Finding("artifacts", "ok", f"{here.artifacts_url} takes, lists and gives objects")
 
 

@@ -78,8 +78,10 @@ class KeptFiles:
     def left_over(self, partition: str) -> Iterator[Kept]:
         """What writes and removals that were killed left; to be asked with the partition's turn."""
         of_vault = self._sealed.of(partition)
-        of_bundles = sorted(self._store.glob(f"{self._removed_bundles(partition)}/*"))
-        for path in [*self._folders(partition), *of_vault, *of_bundles]:
+        for bundle in sorted(self._removed_bundles(partition).glob("*.removed")):
+            name = "/".join(bundle.parts[-3:])
+            yield Kept("left over", partition, name, str(bundle), local_size(bundle))
+        for path in [*self._folders(partition), *of_vault]:
             half = path not in of_vault and self._is_half(path)
             if half or _LEFT_OVER.fullmatch(path.rsplit("/", 1)[1]):
                 size = of_vault[path] if path in of_vault else self._size(path)
@@ -127,6 +129,8 @@ class KeptFiles:
             self._remove_bundle(Path(kept.path), self._removed_bundles(kept.partition))
         elif kept.kind == "run log":
             shutil.rmtree(kept.path)
+        elif kept.path.startswith(str(self._here.bento_home)):
+            _remove_local(Path(kept.path), Path(kept.path).parent)
         elif self._store.exists(kept.path):
             self._remove_stored(kept.path)
 

@@ -40,7 +40,7 @@ from e2i_assets.resources.sealing import (
 )  # fmt: skip
 from e2i_assets.resources.version_files import to_disk
 from e2i_assets.settings import Settings
-from e2i_assets.storage.filesystems import open_filesystem
+from e2i_assets.storage.filesystems import open_filesystem, rehearse
 from e2i_assets.warehouse.queries.split_ledger import (
     Opening,
     OpeningRequest,
@@ -114,12 +114,21 @@ class SealedFiles:
     """The vault's files as such, for whoever counts or removes them; none is opened here."""
 
     def __init__(self, settings: Settings) -> None:
-        self._fs, self._root = open_filesystem(settings.vault_url)
+        self._url = settings.vault_url
+        self._fs, self._root = open_filesystem(self._url)
 
     def of(self, partition: str) -> dict[str, int]:
         """Path to bytes of everything in a partition's folder, also what a killed process left there."""
         paths = sorted(self._fs.glob(f"{self._root}/{partition}/*"))
         return {path: self._fs.size(path) or 0 for path in paths}
+
+    def rehearse(self) -> None:
+        """See that sealed splits could be stored where the vault is.
+
+        Raises:
+            StoreUnavailable: they could not.
+        """
+        rehearse(self._url)
 
     def any(self) -> bool:
         """Whether anything is sealed."""

@@ -296,7 +296,7 @@ def test_equal_content_has_the_same_seal_and_is_sealed_once(
 
 
 def other_key(platform: SimpleNamespace) -> SplitVault:
-    key = SecretStr(base64.urlsafe_base64.b64encode(secrets.token_bytes(32)).decode())
+    key = SecretStr(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     return SplitVault(platform.settings.model_copy(update={"vault_key": key}), platform.warehouse)
 
 

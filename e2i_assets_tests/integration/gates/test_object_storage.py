@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import dagster as dg
 import httpx
 import pytest
 import sqlalchemy as sa
@@ -246,10 +247,14 @@ def test_a_model_is_made_again_and_nothing_needed_is_pruned(machines: Any, bucke
     before = names(bucket)
     half = f"e2i/cohort/{PARTITION}/{'a' * 16}/{'b' * 16}/members.parquet"
     bucket.Object(half).put(Body=b"of a machine that was killed")
+    removed = machines.here.bento_home / "removed" / PARTITION / f"x.{'c' * 32}.removed"
+    (removed / "src").mkdir(parents=True)
     assert machines.store.versions("cohort", PARTITION) == [current(machines, "cohort").version]
-    pruner = Pruner(machines.here, machines.of["warehouse"], machines.store)
-    pruner.carry_out(pruner.plan(Keep(0)), Keep(0))
+    with dg.DagsterInstance.ephemeral() as instance:
+        pruner = Pruner(machines.here, machines.of["warehouse"], machines.store, instance)
+        pruner.carry_out(pruner.plan(Keep(0)), Keep(0))
     assert names(bucket) == before
+    assert not removed.exists()
 
 
 def test_doctor_looks_at_the_storage(machines: Any, bucket: Any) -> None:
