@@ -310,7 +310,7 @@ def _publish(context: StageContext, scope: Scope, watched: Watched, run: Mapping
             Alert(
                 kind=kind,  # type: ignore[arg-type]
                 severity=severity,  # type: ignore[arg-type]
-                subject=profile.model_name,
+                subject=f"{profile.model_name} version {profile.version}",
                 message=watched.summary,
                 next_step=LOOK if kind == "drift" else LOOK_AT_PERFORMANCE,
                 partition=context.partition,

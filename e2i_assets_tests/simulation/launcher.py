@@ -21,7 +21,7 @@ from dagster._utils.hosted_user_process import recon_job_from_origin
 
 from e2i_assets.cli.instance import dagster_instance
 
-WITHIN_S = 120.0
+WITHIN_S = 900.0
 """In which a run comes to the stage that it is killed in, on a busy machine."""
 
 

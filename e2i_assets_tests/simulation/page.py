@@ -24,8 +24,8 @@ WHY = {
     "that answers, by more than chance explains; it goes nowhere by itself.",
     13: "Ten days without a record: judged again, which costs a part of the score, and told of once.",
     21: "Of the other partition, too, nothing has come for ten days. The version of day 11 replaces the first.",
-    23: "Only the new supplier delivers. Against the mixture that the version was trained on that is drift; the alert "
-    "that nobody took on counts up. No rule asks for a retraining: it does on these patients what it did on test.",
+    23: "Only the new supplier delivers. Against the mixture that the version was trained on that is drift, of which "
+    "there is an alert of its own. No rule asks for a retraining: it does on these patients what it did on test.",
     24: "The first version left production three days ago, the days that this installation states.",
 }
 """Day to why it was so."""
@@ -49,6 +49,8 @@ through the same days and holds this page against them: nothing else happened.
 _WORDS = "## In its own words\n"
 _CAPTIONS = {
     "runs": "The runs of one partition: refused on day 3, killed on day 4 and launched again, judged again on day 13.",
+    "refused": "The run that was refused on day 3: which rule is broken, where, in how many rows, and what to do.",
+    "drift": "The page of day 23 that the drift report links to: how the version does, drift over time, and columns.",
     "sensors": "Automation: what watches by itself.",
     "partitions": "The registered model of the other partition at the end.",
 }

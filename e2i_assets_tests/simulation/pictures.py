@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import dagster as dg
 import httpx
 from PIL import Image
 
+from e2i_assets.cli.instance import dagster_instance
 from e2i_assets.cli.session import open_session
-from e2i_assets.settings import settings, shipped
+from e2i_assets.resources.sealed_store import open_store
+from e2i_assets.settings import Settings, settings, shipped
 from e2i_assets_tests.serve_process import free_port
 from e2i_assets_tests.simulation.installation import CSU, PNH, SCOPE
 from e2i_assets_tests.simulation.page import PICTURES
@@ -26,12 +29,17 @@ WITHIN_S = 180.0
 WIDTH = 1400
 
 
-PAGES: Mapping[str, tuple[str, int]] = {
-    "runs": (f"/runs?q[0]=tag%3Adagster%2Fpartition%3D{CSU}", 760),
-    "sensors": ("/automation", 620),
-    "partitions": (f"/assets/{SCOPE}/registered_model?view=partitions&partition={PNH}", 620),
-}
-"""Picture to the page that it is of, and its height."""
+PAGES: Mapping[str, tuple[str, int, int]] = {
+    "runs": (f"{{dagit}}/runs?q[0]=tag%3Adagster%2Fpartition%3D{CSU}", 760, 760),
+    # Below that a path of the machine is shown.
+    "refused": ("{dagit}/runs/{refused}?logs=no_blockers", 1000, 605),
+    "drift": ("{report}", 1340, 1340),
+    "sensors": ("{dagit}/automation", 620, 620),
+    "partitions": (
+        f"{{dagit}}/assets/{SCOPE}/registered_model?view=partitions&partition={PNH}", 620, 620
+    ),
+}  # fmt: skip
+"""Picture to the page that it is of, the height that this is shown in, and how much of it is taken."""
 
 
 def main() -> None:
@@ -39,12 +47,29 @@ def main() -> None:
     folder, *names = sys.argv[1:]
     os.environ |= {"E2I_CONFIG": f"{folder}/config", "E2I_HOME": f"{folder}/home"}
     settings.cache_clear()
-    open_session()
+    here, _ = open_session()
     PICTURES.mkdir(exist_ok=True)
-    with _dagit(Path(folder)) as url:
+    refused, report = _refused_run(), _drift_report(here)
+    with _dagit(Path(folder)) as dagit:
         for name in names or PAGES:
-            path, height = PAGES[name]
-            _picture(f"{url}{path}", height, PICTURES / f"{name}.png")
+            page, height, taken = PAGES[name]
+            url = page.format(dagit=dagit, refused=refused, report=report)
+            _picture(url, height, taken, PICTURES / f"{name}.png")
+
+
+def _refused_run() -> str:
+    """That of day 3."""
+    with dagster_instance() as instance:
+        (run,) = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": f"{CSU}-load-4-attempt-1"}))
+    return run.run_id
+
+
+def _drift_report(here: Settings) -> str:
+    """Address of the page of the last comparison, as a file: the one that Dagit links to."""
+    asset = f"{SCOPE}/drift_report"
+    current = open_store(here).current(asset, PNH)
+    assert current is not None
+    return (Path(here.artifacts_url) / asset / PNH / current.version / "drift_report.html").as_uri()
 
 
 @contextmanager
@@ -78,7 +103,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"Dagit does not answer at {url}")
 
 
-def _picture(url: str, height: int, file: Path) -> None:
+def _picture(url: str, height: int, taken: int, file: Path) -> None:
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
@@ -88,7 +113,7 @@ def _picture(url: str, height: int, file: Path) -> None:
             ],
             check=True, capture_output=True,
         )  # fmt: skip
-    picture = Image.open(file).convert("RGB").quantize(COLOURS)
+    picture = Image.open(file).convert("RGB").crop((0, 0, WIDTH, taken)).quantize(COLOURS)
     picture.save(file, optimize=True)
 
 

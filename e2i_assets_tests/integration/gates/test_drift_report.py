@@ -129,6 +129,8 @@ def test_other_patients_are_told_and_block_nothing(here: Settings, monkeypatch: 
     alerts = _alerts(warehouse)
     assert {(one["kind"], one["scope"]) for one in alerts} == {("drift", SCOPE), ("performance", SCOPE)}
     assert all(one["next_step"] for one in alerts)
+    # Its key is the version: the drift of the next one is news, whether somebody took this one on or not.
+    assert {one["subject"] for one in alerts} == {f"e2i-{SCOPE}-{PARTITION} version 1"}
     page = _page(here)
     assert moved[0] in page
     assert "patient_id" not in page
@@ -147,7 +149,7 @@ def test_other_patients_are_told_and_block_nothing(here: Settings, monkeypatch: 
 def _alerts(warehouse) -> list[dict]:
     with warehouse.engine.connect() as connection:
         rows = connection.execute(
-            sa.text("SELECT kind, scope, severity, next_step FROM e2i.ml_monitoring_alerts")
+            sa.text("SELECT kind, scope, severity, subject, next_step FROM e2i.ml_monitoring_alerts")
         )
         return [dict(row) for row in rows.mappings()]
 
