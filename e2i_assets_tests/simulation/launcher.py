@@ -54,7 +54,7 @@ class Doomed:
         while not _is_in(instance, run_id, stage):
             if time.monotonic() > deadline or os.waitpid(self.pid, os.WNOHANG)[0]:
                 raise AssertionError(f"run {run_id} did not come to {stage}")
-            time.sleep(0.02)
+            time.sleep(0.1)
         os.kill(self.pid, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL
 
