@@ -228,14 +228,17 @@ class Reproducer:
         return self._store.read(asset, version.partition, stored, kind)
 
     def _requirements(self, version: Version) -> dict[str, str]:
-        """Libraries that the version's bundle lists, with their versions; none where it is gone."""
+        """Libraries that the version's bundle lists, with their versions: none where it is gone, and what can
+        be read where it is damaged, as it decides nothing of the model.
+        """
         file = (
             fetch(self._here, version.bento_tag, version.files_hash) / "env" / "python" / "requirements.txt"
         )
         if not file.is_file():
             return {}
-        pinned = (line.partition("==") for line in file.read_text(encoding="utf-8").splitlines())
-        return {name.strip(): then.strip() for name, _, then in pinned if then}
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        pinned = (line.partition("==") for line in lines)
+        return {name.strip(): then.strip() for name, _, then in pinned if name.strip() and then.strip()}
 
     def _differences(self, version: Version, again: TrainedModel | UpliftModel) -> Iterator[str]:
         trained = self._trained(version)

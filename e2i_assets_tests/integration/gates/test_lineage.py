@@ -155,6 +155,8 @@ def test_a_model_is_made_again_and_what_is_another_is_told(here: Settings, of: A
         "INSERT INTO e2i.ml_code_versions (code, modules) SELECT 'other', modules FROM e2i.ml_code_versions "
         "WHERE modules ? 'e2i_assets.assets.training_log' LIMIT 1",
     )
+    for listed in (here.bento_home / "bentos").glob("*/*/env/python/requirements.txt"):
+        listed.write_bytes(b"\xff==1\n==\nnumpy\n")
     before = counts(here), files(here)
     with receiver() as (address, taken):
         result = of(here, "reproduce", "--json", "--openlineage", address)
@@ -179,5 +181,6 @@ def test_a_model_is_made_again_and_what_is_another_is_told(here: Settings, of: A
     assert len(done["metrics"]) == 4
     assert done["code_changed"]
     assert done["changes"]["modules"] == ["e2i_assets.assets.trained_model", "gone"]
+    assert done["changes"]["libraries"] == {"\ufffd": ["1", None]}  # what a damaged list still tells
     first = result.stderr.splitlines()[0]
     assert first.startswith("other code trained it: other then")
