@@ -39,11 +39,13 @@ def close(folder: Path, *, passable: bool = False) -> None:
     facts = folder.stat()
     if facts.st_uid != os.geteuid():
         return
-    # Closed once more by another process of root, it would shut out the server, which runs already.
-    if passable or (os.geteuid() == 0 and facts.st_mode & 0o777 == 0o710):
+    mode = facts.st_mode & 0o777
+    # Closed once more by another process of root, it would shut out the server, which runs already, or is
+    # just being started: for that its library opens the folder to everybody.
+    if passable or (os.geteuid() == 0 and mode in (0o710, 0o755)):
         os.chown(folder, -1, os.getegid())
         folder.chmod(0o710)
-    else:
+    elif mode != 0o700:
         folder.chmod(0o700)
 
 

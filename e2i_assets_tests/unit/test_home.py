@@ -64,6 +64,15 @@ def test_the_group_may_pass_to_the_server_and_not_look(home: Path) -> None:
     assert modes(home) == {0o710}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only of root the server is another user")
+@pytest.mark.parametrize("mode", [0o710, 0o755])
+def test_a_second_process_of_root_does_not_shut_the_server_out(home: Path, mode: int) -> None:
+    """While a server starts its library opens the home to everybody."""
+    home.chmod(mode)
+    close(home)
+    assert modes(home) == {0o710}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_home_of_somebody_else_is_left_as_it_is(home: Path) -> None:
     os.chown(home, 65534, 65534)
