@@ -33,7 +33,7 @@ COVERAGE := -W 'ignore:Unable to activate:RuntimeWarning' -m slipcover --branch 
 
 # More workers than cores: many tests wait for a server.
 test: $(INSTALLED) ## All tests, and what of each package they cover
-	@$(BIN)/python $(COVERAGE) -m pytest $(PARALLEL) --numprocesses 3
+	@$(BIN)/python $(COVERAGE) -m pytest $(PARALLEL) --numprocesses 4
 	@$(if $(COVERAGE),$(BIN)/python -m e2i_assets_tests.coverage_report)
 
 # Side by side: the types take one core for most of the time that the tests take.

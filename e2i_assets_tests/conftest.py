@@ -19,6 +19,7 @@ import hypothesis
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadFileScheduling
@@ -204,6 +205,7 @@ def installation(
     if template:
         # The copy may lie in the scratch folder of the home that is copied.
         shutil.copytree(template.home_dir, folder / "home", ignore=shutil.ignore_patterns(SCRATCH))
+        _move_mlflow(_url(server, name), template.home_dir, folder / "home")
     before, temporary = dict(os.environ), tempfile.tempdir
     url = SecretStr(_url(server, name))
     settings = Settings(home=folder / "home", database_url=url, config=CONFIG, as_of=AS_OF)
@@ -218,6 +220,23 @@ def installation(
         shared_settings.cache_clear()
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _move_mlflow(url: str, before: Path, now: Path) -> None:
+    """Let a copied installation keep files of MLflow in its own home: the database has their place."""
+    places = {
+        "experiments": "artifact_location",
+        "runs": "artifact_uri",
+        "logged_models": "artifact_location",
+    }
+    with psycopg.connect(url) as connection:
+        for table, column in places.items():
+            connection.execute(
+                sql.SQL("UPDATE mlflow.{table} SET {column} = replace({column}, %s, %s)").format(
+                    table=sql.Identifier(table), column=sql.Identifier(column)
+                ),
+                [str(before), str(now)],
+            )
 
 
 def as_daily_role(here: Settings) -> Settings:

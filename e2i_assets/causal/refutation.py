@@ -7,7 +7,7 @@ refits but those models of the outcome and of the treatment that weigh most in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Verdict = Literal["passed", "warning", "failed"]
 
-ATTEMPTS = ("placebo_treatment", "random_common_cause", "data_subset", "bootstrap", "dummy_outcome")
-"""Made of every estimate; negative controls come on top where they are named."""
 REPETITIONS, LEAST_REPETITIONS = 40, 5
 FOLDS = 3
 SUBSET = 0.8
@@ -128,7 +126,7 @@ def refute(
     base = trial.nuisances(data)
     error = difference(data, base, 0, report.population).standard_error
     whole = difference(data, base, 0, report.population).estimate
-    draws = trial.repeated(_draws(base), repetitions, cluster.map if cluster else partial(_on_threads, jobs))
+    draws = trial.repeated(base, repetitions, cluster.map if cluster else partial(_on_threads, jobs))
     tests = [
         _misses("placebo_treatment", draws["placebo_treatment"], 0.0),
         _misses("dummy_outcome", draws["dummy_outcome"], 0.0),
@@ -209,37 +207,44 @@ def _models(report: EffectReport) -> tuple[str, ...]:
     )
 
 
-Draw = Callable[[CausalData, np.random.Generator], tuple[CausalData, np.ndarray | None]]
+Draw = Callable[[CausalData, np.random.Generator, Nuisances], tuple[CausalData, np.ndarray | None]]
+"""How an attempt changes the rows, and the folds where these are not to be drawn; given models of the rows as
+they are."""
 Repetition = tuple[str, int, int]
 """Name of an attempt, its place among them and the number of the repetition: the last two are its seed."""
 Spread = Callable[[Callable[[Repetition], Scores], Sequence[Repetition]], list[Scores]]
 
 
-def _draws(base: Nuisances) -> dict[str, Draw]:
-    """How each attempt changes the rows, and the folds where these are not to be drawn."""
+def _placebo(data: CausalData, rng: np.random.Generator, base: Nuisances) -> tuple[CausalData, None]:
+    return replace(data, t=rng.permutation(data.t)), None
 
-    def placebo(data: CausalData, rng: np.random.Generator) -> tuple[CausalData, None]:
-        return replace(data, t=rng.permutation(data.t)), None
 
-    def common_cause(data: CausalData, rng: np.random.Generator) -> tuple[CausalData, np.ndarray]:
-        cause = rng.normal(size=len(data.t))
-        return replace(data, x=np.column_stack([data.x, cause]), columns=(*data.columns, "")), base.folds[0]
+def _common_cause(
+    data: CausalData, rng: np.random.Generator, base: Nuisances
+) -> tuple[CausalData, np.ndarray]:
+    cause = rng.normal(size=len(data.t))
+    return replace(data, x=np.column_stack([data.x, cause]), columns=(*data.columns, "")), base.folds[0]
 
-    def subset(data: CausalData, rng: np.random.Generator) -> tuple[CausalData, None]:
-        return data.of(np.sort(rng.permutation(len(data.t))[: int(SUBSET * len(data.t))])), None
 
-    def bootstrap(data: CausalData, rng: np.random.Generator) -> tuple[CausalData, np.ndarray]:
-        rows = _drawn_anew(data, rng)
-        # A row drawn twice stays in one fold: no model may be asked of what it has seen.
-        return data.of(rows), fold_numbers(data, FOLDS, int(rng.integers(2**31)))[rows]
+def _subset(data: CausalData, rng: np.random.Generator, base: Nuisances) -> tuple[CausalData, None]:
+    return data.of(np.sort(rng.permutation(len(data.t))[: int(SUBSET * len(data.t))])), None
 
-    def dummy(data: CausalData, rng: np.random.Generator) -> tuple[CausalData, None]:
-        return replace(data, y=_without_effect(data, base, rng)), None
 
-    return {
-        "placebo_treatment": placebo, "random_common_cause": common_cause, "data_subset": subset,
-        "bootstrap": bootstrap, "dummy_outcome": dummy,
-    }  # fmt: skip
+def _bootstrap(data: CausalData, rng: np.random.Generator, base: Nuisances) -> tuple[CausalData, np.ndarray]:
+    rows = _drawn_anew(data, rng)
+    # A row drawn twice stays in one fold: no model may be asked of what it has seen.
+    return data.of(rows), fold_numbers(data, FOLDS, int(rng.integers(2**31)))[rows]
+
+
+def _dummy_outcome(data: CausalData, rng: np.random.Generator, base: Nuisances) -> tuple[CausalData, None]:
+    return replace(data, y=_without_effect(data, base, rng)), None
+
+
+ATTEMPTS: Mapping[str, Draw] = {
+    "placebo_treatment": _placebo, "random_common_cause": _common_cause, "data_subset": _subset,
+    "bootstrap": _bootstrap, "dummy_outcome": _dummy_outcome,
+}  # fmt: skip
+"""Attempts on every estimate; negative controls come on top where they are named."""
 
 
 def _drawn_anew(data: CausalData, rng: np.random.Generator) -> np.ndarray:
@@ -281,23 +286,23 @@ class _Trial:
     def scores(self, data: CausalData, seed: int = 0, number: np.ndarray | None = None) -> Scores:
         return difference(data, self.nuisances(data, seed, number), 0, self.estimand)
 
-    def repeated(self, draws: dict[str, Draw], repetitions: int, spread: Spread) -> dict[str, list[Scores]]:
+    def repeated(self, base: Nuisances, repetitions: int, spread: Spread) -> dict[str, list[Scores]]:
         """Each draw so many times, wherever they are made."""
         tasks = [
             (name, position, repetition)
-            for position, name in enumerate(draws)
+            for position, name in enumerate(ATTEMPTS)
             for repetition in range(repetitions)
         ]
-        done = spread(partial(self._one, draws), tasks)
+        done = spread(partial(self._one, base), tasks)
         return {
             name: [scores for (task, _, _), scores in zip(tasks, done, strict=True) if task == name]
-            for name in draws
+            for name in ATTEMPTS
         }
 
-    def _one(self, draws: dict[str, Draw], task: Repetition) -> Scores:
+    def _one(self, base: Nuisances, task: Repetition) -> Scores:
         name, position, repetition = task
         rng = np.random.default_rng([self.seed, position, repetition])
-        data, number = draws[name](self.data, rng)
+        data, number = ATTEMPTS[name](self.data, rng, base)
         return self.scores(data, 1 + repetition if number is None else 0, number)
 
 

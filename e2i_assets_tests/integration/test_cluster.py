@@ -84,7 +84,9 @@ def test_a_worker_that_dies_is_survived(cluster: Cluster, tmp_path: Path) -> Non
 
 
 def trained(algorithm: str, cluster: Cluster | None = None) -> TrainedModel:
-    params = {**Binary().algorithm(algorithm).defaults, "learning_rate": 0.3}
+    params = dict(Binary().algorithm(algorithm).defaults)
+    if "learning_rate" in params:
+        params["learning_rate"] = 0.3  # fewer rounds
     return train_model(candidate(algorithm), params, PREPROCESSOR, TRAIN, VALIDATION, seed=0, cluster=cluster)
 
 

@@ -89,9 +89,7 @@ def _fit_lightgbm(estimator: Any, data: Matrices, loss: _Loss, client: Client) -
     import lightgbm
 
     kind = getattr(lightgbm, f"Dask{type(estimator).__name__}")
-    # Each worker uses the threads that it was given.
-    params = {name: value for name, value in estimator.get_params().items() if name != "n_jobs"}
-    spread = kind(client=client, **params | {"n_estimators": MAX_ROUNDS})
+    spread = kind(client=client, **estimator.get_params() | {"n_estimators": MAX_ROUNDS})
     spread.fit(*(_placed(client, part) for part in (data.X_train, data.y_train)))
     local = spread.to_local()
     rounds = _best_round(local, data, loss)
