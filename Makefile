@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Without bytecode on disk every process compiles its 3,000 modules anew, which takes 10 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check unit map docs up lint lock bench revision
+.PHONY: help demo test coverage check unit map docs up lint lock bench revision
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -25,16 +25,20 @@ demo: $(INSTALLED) ## Every brand and indication, from raw tables to a Bento bun
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
 # A worker of its own for each core: threads of the libraries in each would only wait for each other.
-test unit: export OMP_NUM_THREADS := 1
-
-# Marks in the bytecode, each taken out once it has been passed: tracing would cost test processes 20 to 45 % of CPU
-# time before Python 3.14. `make test COVERAGE=` goes without.
-COVERAGE := -W 'ignore:Unable to activate:RuntimeWarning' -m slipcover --branch --source e2i_assets --json --out .coverage.json
+test coverage unit: export OMP_NUM_THREADS := 1
 
 # More workers than cores: many tests wait for a server.
-test: $(INSTALLED) ## All tests, and what of each package they cover
-	@$(BIN)/python $(COVERAGE) -m pytest $(PARALLEL) --numprocesses 4
-	@$(if $(COVERAGE),$(BIN)/python -m e2i_assets_tests.coverage_report)
+TESTS := -m pytest $(PARALLEL) --numprocesses 3
+
+test: $(INSTALLED) ## All tests
+	@$(BIN)/python $(TESTS)
+
+# Marks in the bytecode, each taken out once it has been passed: they cost a tenth of the tests' CPU time, tracing would
+# cost 20 to 45 % before Python 3.14.
+coverage: $(INSTALLED) ## All tests, and what of each package they cover
+	@$(BIN)/python -W 'ignore:Unable to activate:RuntimeWarning' -m slipcover --branch --source e2i_assets --json \
+		--out .coverage.json $(TESTS)
+	@$(BIN)/python -m e2i_assets_tests.coverage_report
 
 # Side by side: the types take one core for most of the time that the tests take.
 check: $(INSTALLED) ## What to run before a commit: lint and the unit tests, in three minutes

@@ -1,4 +1,4 @@
-"""Lines and branches that the tests went through, by package; `make test` prints it.
+"""Lines and branches that the tests went through, by package; `make coverage` prints it.
 
 Of the test processes alone: the commands and servers that some tests start are not measured, which would slow
 each of them down, so that what only these run counts as missed here.
@@ -39,7 +39,7 @@ def share(covered: int, missing: int) -> str:
 
 
 def main() -> None:
-    """Print the table from what the last `make test` measured."""
+    """Print the table from what the last `make coverage` measured."""
     files = json.loads(MEASURED.read_text())["files"]
     print(f"\n{'coverage of the test processes':32}{'lines':>10}{'covered':>10}{'branches':>10}")
     for package, n in by_package(files).items():

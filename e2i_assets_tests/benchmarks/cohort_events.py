@@ -10,7 +10,6 @@ Bar: 4 GB, of a fresh process, with the members, which come back as a Polars fra
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import time
 from pathlib import Path
 
 from e2i_assets.cohorts import CohortConfig
+from e2i_assets_tests.benchmarks.cohort_parquet import tell
 
 BYTES_PER_EVENT = 8
 KINDS = ("lab_test", "prescription", "hospitalization", "emergency_visit", "consultation")
@@ -88,15 +88,12 @@ def construct(folder: Path) -> None:
     from e2i_assets.cohorts import CohortConstructor
 
     start = time.perf_counter()
-    members, result = CohortConstructor(CONFIG).construct_cohort(
+    made = CohortConstructor(CONFIG).construct_cohort(
         folder / "journeys.parquet",
         folder / "events.parquet",
         on_progress=lambda share: print(f"{time.perf_counter() - start:.0f} s: {share:.0f} %", end="\r"),
     )
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"rows {result.total_count:,}  eligible {len(members):,}  masks {len(result.masks)}")
-    print(f"{seconds:.0f} s  peak memory {peak:.2f} GiB (bar 4 GB = 3.73 GiB)")
+    tell(*made, start)
 
 
 def main() -> None:

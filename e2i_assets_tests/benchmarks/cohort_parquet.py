@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -68,7 +69,11 @@ def construct(path: Path) -> None:
     from e2i_assets.cohorts import CohortConstructor
 
     start = time.perf_counter()
-    members, result = CohortConstructor(CONFIG).construct_cohort(path)
+    tell(*CohortConstructor(CONFIG).construct_cohort(path), start)
+
+
+def tell(members: Any, result: Any, start: float) -> None:
+    """Print what a cohort constructed since `start` has, took and needed."""
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"rows {result.total_count:,}  eligible {len(members):,}  masks {len(result.masks)}")

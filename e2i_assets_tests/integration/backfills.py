@@ -6,12 +6,11 @@ Its rounds and its runs are each a process of its own, as those of `killed_daemo
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,14 @@ import yaml
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.instance import DagsterInstance
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
+from dagster._core.launcher.base import LaunchRunContext
 from dagster._core.storage.dagster_run import RunsFilter
-from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
-from dagster._serdes import ConfigurableClass
-from dagster._serdes.config_class import ConfigurableClassData
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
 from e2i_assets.gates.verdict import Gate
@@ -38,6 +34,7 @@ from e2i_assets.settings import Settings
 from e2i_assets.stages.context import StageContext
 from e2i_assets.stages.stage import StageResult, stage
 from e2i_assets_tests.integration.gate_world import Number, positive
+from e2i_assets_tests.run_launcher import RunLauncherOfTests
 
 COUNTED = dg.AssetKey("counted")
 PARTITION, PARENT = "dagster/partition", "dagster/parent_run_id"
@@ -63,44 +60,12 @@ def counted(context: StageContext) -> StageResult:
     return StageResult(Number(numbers[context.partition]))
 
 
-class NotingLauncher(RunLauncher, ConfigurableClass):
-    """Notes which runs are to go on; `main` has them do it."""
+class NotingLauncher(RunLauncherOfTests):
+    """Notes which runs are to go on; `main` has them do it, and asks when the processes of all have ended."""
 
-    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        self._inst_data = inst_data
-        super().__init__()
-
-    @property
-    def inst_data(self) -> ConfigurableClassData | None:
-        return self._inst_data
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
-    ) -> NotingLauncher:
-        return cls(inst_data)
-
-    def launch_run(self, context: LaunchRunContext) -> None:
-        run_id = context.dagster_run.run_id
-        # By this tag Dagster knows whose process looks after it.
-        self._instance.add_run_tags(run_id, {GRPC_INFO_TAG: json.dumps({"host": "here"})})
+    def carry_out(self, context: LaunchRunContext) -> None:
         with _launched().open("a") as file:
-            file.write(f"{run_id}\n")
-
-    @property
-    def supports_check_run_worker_health(self) -> bool:
-        return True
-
-    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whoever asks does so when the processes of all runs have ended."""
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND)
-
-    def terminate(self, run_id: str) -> bool:
-        raise NotImplementedError("nobody stops a run here")
+            file.write(f"{context.dagster_run.run_id}\n")
 
 
 def _launched() -> Path:

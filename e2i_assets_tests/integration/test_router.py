@@ -21,8 +21,8 @@ from e2i_assets_tests.deployment_world import until
 
 
 def test_a_port_of_somebody_else_is_named_and_nothing_is_left(tmp_path: Path) -> None:
-    with listen(LOOPBACK, 0) as other:
-        taken = int(other.getsockname()[1])
+    taken = free_port()
+    with listen(LOOPBACK, taken):
         router = Router(tmp_path, configuration(LOOPBACK, {"s": taken}, {"s": (1, 2)}))
         with pytest.raises(DeploymentError, match=rf"{taken}: Address already in use") as refused:
             router.open()

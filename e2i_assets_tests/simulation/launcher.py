@@ -6,20 +6,16 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 import time_machine
 from dagster._core.execution.api import execute_run, execute_run_iterator
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
-from dagster._serdes import ConfigurableClass
-from dagster._serdes.config_class import ConfigurableClassData
+from dagster._core.launcher.base import LaunchRunContext
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
 from e2i_assets.cli.instance import dagster_instance
+from e2i_assets_tests.run_launcher import RunLauncherOfTests
 
 WITHIN_S = 900.0
 """In which a run comes to the stage that it is killed in, on a busy machine."""
@@ -77,50 +73,20 @@ def _is_in(instance: dg.DagsterInstance, run_id: str, stage: str) -> bool:
     return any(step.start_time is not None for step in steps)
 
 
-class HereLauncher(RunLauncher, ConfigurableClass):
-    """Carries runs out at once.
+class HereLauncher(RunLauncherOfTests):
+    """Carries runs out before their launch comes back: one that goes on afterwards was killed.
 
     Attributes:
         victim: the process that the next run of a partition goes to, and the stage that it is killed in.
     """
 
-    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        self._inst_data = inst_data
-        self.victim: tuple[Doomed, str, str] | None = None
-        super().__init__()
+    victim: tuple[Doomed, str, str] | None = None
 
-    @property
-    def inst_data(self) -> ConfigurableClassData | None:
-        return self._inst_data
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
-    ) -> HereLauncher:
-        return cls(inst_data)
-
-    def launch_run(self, context: LaunchRunContext) -> None:
+    def carry_out(self, context: LaunchRunContext) -> None:
         run = context.dagster_run
-        # By this tag Dagster knows whose process looks after it.
-        self._instance.add_run_tags(run.run_id, {GRPC_INFO_TAG: json.dumps({"host": "here"})})
         if self.victim is not None and run.tags.get("dagster/partition") == self.victim[1]:
             (process, _, stage), self.victim = self.victim, None
             process.run(self._instance, run.run_id, stage)
             return
         assert context.job_code_origin is not None
         execute_run(recon_job_from_origin(context.job_code_origin), run, self._instance, raise_on_error=False)
-
-    @property
-    def supports_check_run_worker_health(self) -> bool:
-        return True
-
-    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """A run is carried out before its launch comes back: one that goes on afterwards was killed."""
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND)
-
-    def terminate(self, run_id: str) -> bool:
-        raise NotImplementedError("nobody stops a run here")

@@ -64,7 +64,9 @@ def interrupted(*_: object) -> None:
 
 
 def bento(here: Settings) -> Path:
-    (folder,) = [path.parent for path in here.bento_home.rglob("bento.yaml") if PARTITION in str(path)]
+    (folder,) = [
+        path.parent for path in (here.bento_home / "bentos").rglob("bento.yaml") if PARTITION in str(path)
+    ]
     return folder
 
 
