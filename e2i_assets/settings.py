@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from e2i_assets.addresses import without_secrets
@@ -91,6 +91,13 @@ class Settings(BaseSettings):
     otlp_headers: SecretStr = SecretStr("")
     openlineage_url: str | None = None
     small_cells: Literal["show", "hide"] = "show"
+
+    @field_validator("dask_training_rows")
+    @classmethod
+    def _has_a_cluster(cls, rows: int | None, given: ValidationInfo) -> int | None:
+        if rows is not None and not given.data.get("dask_address"):
+            raise ValueError("needs the cluster's address in E2I_DASK_ADDRESS")
+        return rows
 
     @field_validator("database_url")
     @classmethod

@@ -58,8 +58,9 @@ def build_trained_model(scope: Scope) -> dg.AssetsDefinition:
         tuned: TunedParams,
     ) -> StageResult:
         train, validation = known_rows(scope, splits, preprocessor)
-        over = over_a_cluster(context.settings, len(splits.train))
-        with context.cluster() if over else nullcontext() as cluster:
+        rows = context.settings.dask_training_rows
+        spread = rows is not None and len(splits.train) >= rows
+        with context.cluster() if spread else nullcontext() as cluster:
             trained = fitted(scope, splits, candidate, preprocessor, tuned, cluster)
         importance, primary = importance_plot(trained), scope.problem.primary_metric
         explanation = explain_model(
@@ -124,11 +125,6 @@ def training_config(scope: Scope, settings: Settings) -> dict[str, Any]:
     document = scope.model_dump(mode="json")
     rows = settings.dask_training_rows
     return document if rows is None else {"scope": document, "dask_training_rows": rows}
-
-
-def over_a_cluster(settings: Settings, rows: int) -> bool:
-    """Whether so many rows of train are to be fitted over the cluster of an installation."""
-    return settings.dask_training_rows is not None and rows >= settings.dask_training_rows
 
 
 def known_rows(

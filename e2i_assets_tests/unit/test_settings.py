@@ -37,6 +37,7 @@ from e2i_assets.warehouse.transactions import _reason
 from e2i_assets.warehouse.warehouse import Warehouse
 
 WRONG = {
+    "E2I_DASK_TRAINING_ROWS": ["1000", "none"],  # no cluster is named
     "E2I_DATABASE_URL": ["mysql://me:topsecret@host/db", "me:topsecret"],
     "E2I_BATCH_SIZE": ["many", "0"],
     "E2I_CONCURRENT_RUNS": ["two", "0"],
